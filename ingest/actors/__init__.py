@@ -1,0 +1,1 @@
+"""One module each, one `async def run(...)` each."""

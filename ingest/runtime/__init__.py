@@ -1,0 +1,1 @@
+"""Trio without homes or databases: links, lanes, cells, supervision, signals."""

@@ -1,0 +1,1 @@
+"""A Home Assistant and a home that anyone can run."""
