@@ -1,4 +1,4 @@
-"""The error families. An error answers one question: what now?
+"""The error families, named by what to do now.
 
 * `Transient`: try again later; nobody has to act.
 * `Refused`: trying again changes nothing until a person acts; `remedy` says how.

@@ -1,0 +1,78 @@
+"""A point: what is known of one change, before any store's schema.
+
+A point's fields are a function of the state, its predecessor and the catalog. What a source does not know stays None:
+never empty, never invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+from attrs import frozen
+
+from ingest.core.state import Context, Source
+
+
+class Kind(Enum):
+    """The nature of a change. A snapshot knows only `ATTRIBUTES` and `RESTORED`: otherwise None."""
+
+    CHANGED = "changed"
+    ATTRIBUTES = "attributes"
+    STARTUP = "startup"
+    RESTORED = "restored"
+    REMOVED = "removed"
+
+
+@frozen
+class Facts:
+    """What the registries know of an entity. `registry_id` is constant for its life (a rename keeps it)."""
+
+    registry_id: str
+    device_id: str | None = None
+    area_id: str | None = None
+    entity_category: str | None = None
+    platform: str | None = None
+    manufacturer: str | None = None
+    model: str | None = None
+    sw_version: str | None = None
+
+
+@frozen
+class Attributes:
+    """An entity's attributes without what is secret or volatile.
+
+    `json` is the text to store; the others are looked at by schemas and rules.
+    """
+
+    json: str = "{}"
+    device_class: str | None = None
+    unit: str | None = None
+    friendly_name: str | None = None
+    restored: bool = False
+
+
+@frozen
+class Point:
+    """One stored change. `time_ns` is nanoseconds since the epoch; `duration` the seconds the previous state lasted."""
+
+    entity_id: str
+    time_ns: int
+    state: str
+    facts: Facts
+    attributes: Attributes
+    value: float | None = None
+    previous_state: str | None = None
+    duration: float | None = None
+    kind: Kind | None = None
+    context: Context | None = None
+    origin: Source | None = None
+    """None for a live change; where a point came from otherwise. It is a field, never a tag or a time."""
+
+
+@frozen
+class PointFrame:
+    """The points of one frame that passed the filter, in order: the unit on a store's link. `size` in bytes."""
+
+    points: Sequence[Point]
+    size: int

@@ -1,0 +1,107 @@
+"""What Home Assistant says of an entity, as values.
+
+The classes are what `msgspec` decodes the wire into: field names are Home Assistant's, unknown keys are skipped.
+`attributes` stays raw JSON: most of it repeats from event to event, and what is never looked into is never parsed.
+Whoever keeps a `Raw` keeps the whole frame alive: a cache stores `bytes(raw)`.
+Source: frames recorded from 2024.3.3, 2025.4.4 and 2026.11.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated
+
+from attrs import field, frozen
+from msgspec import Meta, Raw
+
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A timezone-aware time; Home Assistant sends ISO 8601 with microseconds and `+00:00`."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NO_ATTRIBUTES = Raw(b"{}")
+
+
+@frozen
+class Context:
+    """Who or what caused a change. Ids are ULIDs; `parent_id` and `user_id` are often absent."""
+
+    id: str | None = None
+    parent_id: str | None = None
+    user_id: str | None = None
+
+
+@frozen
+class State:
+    """An entity's state as it is now."""
+
+    entity_id: str
+    state: str
+    last_changed: Moment
+    last_updated: Moment
+    attributes: Raw = NO_ATTRIBUTES
+    context: Context = field(factory=Context)
+
+
+@frozen
+class Previous:
+    """The part of `old_state` that a point needs."""
+
+    state: str
+    last_changed: Moment
+    attributes: Raw = NO_ATTRIBUTES
+
+
+@frozen
+class StateData:
+    """The `data` of a `state_changed` event. `new_state` None: removed; `old_state` None: new, or a start."""
+
+    entity_id: str
+    old_state: Previous | None = None
+    new_state: State | None = None
+
+
+@frozen
+class Change:
+    """One `state_changed` event."""
+
+    data: StateData
+    time_fired: Moment
+
+
+class Source(Enum):
+    """How a change reached us: what a point may claim to know depends on it."""
+
+    LIVE = "live"
+    SNAPSHOT = "snapshot"
+    BACKFILL = "backfill"
+
+
+@frozen
+class Frame:
+    """The changes that came together in one WebSocket frame, in order: the unit on every link before the filter.
+
+    `size` is what the frame weighs in memory, in bytes.
+    """
+
+    changes: Sequence[Change]
+    size: int
+    source: Source = Source.LIVE
+
+
+def nanoseconds(moment: datetime) -> int:
+    """The time since the epoch, exact to the microsecond, in nanoseconds (never through a float)."""
+    delta = moment - EPOCH
+    return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1_000
+
+
+def moment_of(change: Change) -> datetime:
+    """The point's time: `last_updated`; for a removal, which has none, `time_fired`."""
+    new = change.data.new_state
+    return change.time_fired if new is None else new.last_updated
+
+
+def from_snapshot(state: State) -> Change:
+    """A state of `get_states` in the shape of a change; its predecessor is not known."""
+    return Change(StateData(state.entity_id, None, state), state.last_updated)

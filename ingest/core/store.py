@@ -1,0 +1,81 @@
+"""What a store is: a pure codec, and a delivery that ends in a verdict.
+
+    points ──encode──▶ items ──seal──▶ payload ──deliver──▶ verdict
+
+An item is one encoded point (a line, a row); a payload is what is sent, frozen: sending it again is the same bytes,
+hence idempotent. The spool keeps payloads and looks into none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeAlias, TypeVar
+
+from attrs import frozen
+
+from ingest.core.point import Point
+
+Item = TypeVar("Item")
+Payload = TypeVar("Payload")
+
+
+@frozen
+class Codec(Generic[Item, Payload]):
+    """A store's schema: pure functions.
+
+    `encode` may raise: that one point goes to the dead letters. `size` is an item's weight in bytes.
+    """
+
+    encode: Callable[[Point], Item]
+    size: Callable[[Item], int]
+    seal: Callable[[Sequence[Item]], Payload]
+
+
+@frozen
+class Batch(Generic[Payload]):
+    """A payload and what must be known of it without opening it. Times in nanoseconds; `size` in bytes."""
+
+    payload: Payload
+    count: int
+    size: int
+    oldest_ns: int
+    newest_ns: int
+
+
+@frozen
+class Delivered:
+    """Everything in the payload is stored and can be queried; `rejected` are the exceptions, named by the server."""
+
+    rejected: tuple[Rejection, ...] = ()
+
+
+@frozen
+class Rejection:
+    """One line that the server named, and its words."""
+
+    line: str
+    reason: str
+
+
+@frozen
+class Keep:
+    """Nothing is known to be stored: keep the batch and try again.
+
+    `retry_after` is the server's own wish in seconds. `remedy` is set when a person must act.
+    """
+
+    reason: str
+    retry_after: float | None = None
+    remedy: str = ""
+
+
+Verdict: TypeAlias = Delivered | Keep
+
+
+@frozen
+class Store(Generic[Item, Payload]):
+    """One destination. `name` keys its state; `deliver` never raises for what a server or disk may answer."""
+
+    name: str
+    codec: Codec[Item, Payload]
+    deliver: Callable[[Batch[Payload]], Awaitable[Verdict]]
