@@ -1,0 +1,103 @@
+"""A spool is a link with storage in the middle: this one's storage is memory.
+
+`put` at one end, `async with claim()` at the other. Leaving the block normally commits the batch: it is gone. An
+exception or a cancellation keeps it. No message ever travels upstream.
+
+`claim` alternates between the newest batch, while it is younger than a minute, and the oldest: live data is never
+stuck behind a backlog, and neither starves. What is claimed is never evicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+import trio
+from attrs import define, field, frozen
+
+FRESH = 60.0
+"""Seconds for which the newest batch may go before the oldest."""
+
+T = TypeVar("T")
+
+
+@frozen(eq=False)
+class _Entry(Generic[T]):
+    batch: T
+    since: float
+
+
+@define(eq=False)
+class MemorySpool(Generic[T]):
+    """Keeps at most `limit` bytes; the oldest unclaimed batch goes first. `size_of` weighs a batch in bytes."""
+
+    limit: int
+    size_of: Callable[[T], int]
+    size: int = 0
+    _entries: list[_Entry[T]] = field(factory=list)
+    _claimed: list[_Entry[T]] = field(factory=list)
+    _closed: bool = False
+    _newest_next: bool = True
+    _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+
+    def __len__(self) -> int:
+        return len(self._entries) + len(self._claimed)
+
+    @property
+    def batches(self) -> tuple[T, ...]:
+        """Everything kept, claimed batches included."""
+        return tuple(entry.batch for entry in (*self._claimed, *self._entries))
+
+    async def put(self, batch: T) -> tuple[T, ...]:
+        """Keep a batch; return what was evicted to make room for it.
+
+        A batch larger than the whole spool is kept alone: losing it for its size would help nobody.
+        """
+        await trio.lowlevel.checkpoint()
+        self._entries.append(_Entry(batch, trio.current_time()))
+        self.size += self.size_of(batch)
+        self._changed.unpark_all()
+        return self._evict()
+
+    def close(self) -> None:
+        """Nothing more will be put: `claim` ends when the spool is empty."""
+        self._closed = True
+        self._changed.unpark_all()
+
+    @asynccontextmanager
+    async def claim(self) -> AsyncGenerator[T]:
+        """Take a batch out while the block runs; leaving it normally commits, an exception puts it back.
+
+        Raises `trio.EndOfChannel` when the spool is closed and empty.
+        """
+        await trio.lowlevel.checkpoint()
+        while not self._entries:
+            if self._closed:
+                raise trio.EndOfChannel
+            await self._changed.park()
+        entry = self._take()
+        self._claimed.append(entry)
+        try:
+            yield entry.batch
+        except BaseException:
+            self._entries.append(entry)
+            self._entries.sort(key=lambda kept: kept.since)
+            raise
+        else:
+            self.size -= self.size_of(entry.batch)
+        finally:
+            self._claimed.remove(entry)
+
+    def _take(self) -> _Entry[T]:
+        newest = self._newest_next and trio.current_time() - self._entries[-1].since < FRESH
+        self._newest_next = not self._newest_next
+        return self._entries.pop(-1 if newest else 0)
+
+    def _evict(self) -> tuple[T, ...]:
+        evicted = []
+        while self.size > self.limit and len(self._entries) > 1:
+            entry = self._entries.pop(0)
+            self.size -= self.size_of(entry.batch)
+            evicted.append(entry.batch)
+        return tuple(evicted)
