@@ -90,6 +90,16 @@ class Frame:
     source: Source = Source.LIVE
 
 
+def split(frame: Frame, most: int) -> list[Frame]:
+    """The frame in parts of at most `most` changes, so that no stage works longer on one than it should."""
+    count = len(frame.changes)
+    if count <= most:
+        return [frame]
+    starts = range(0, count, most)
+    parts = [frame.changes[start : start + most] for start in starts]
+    return [Frame(part, frame.size * len(part) // count, frame.source) for part in parts]
+
+
 def nanoseconds(moment: datetime) -> int:
     """The time since the epoch, exact to the microsecond, in nanoseconds (never through a float)."""
     delta = moment - EPOCH

@@ -1,0 +1,149 @@
+"""One client's side of one connection to Home Assistant, without the socket: text in, values out.
+
+Home Assistant's rules, all of them kept here and nowhere else:
+
+* `auth_required`, then `auth` without an id, then `auth_ok` or `auth_invalid`; only then commands.
+* Ids strictly increase on a connection. Whoever takes an id must send it before the next is taken.
+* After `supported_features` a frame may be an array that mixes results and events.
+* Events may come before the answer to the command that subscribed to them, so a subscription is known from the
+  moment its command is made.
+* Errors may come without an id (from servers that only resemble Home Assistant); they belong to nobody.
+
+`receive` never raises: what it cannot read is a value like the others, and costs its neighbours nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import msgspec
+from attrs import define, field, frozen
+from msgspec import Raw
+
+from ingest.core import wire
+from ingest.core.state import Change, Frame
+from ingest.core.wire import CommandError, Malformed, RegistryUpdated
+
+STATE_CHANGED = "state_changed"
+REGISTRY_EVENTS = ("area_registry_updated", "device_registry_updated", "entity_registry_updated")
+
+
+@frozen
+class AuthRequired:
+    """The server's first word."""
+
+    ha_version: str
+
+
+@frozen
+class AuthOk:
+    """The token is good."""
+
+    ha_version: str
+
+
+@frozen
+class AuthInvalid:
+    """The token is not good. Trying again counts towards the server's IP ban."""
+
+    message: str
+
+
+@frozen
+class Answer:
+    """What a command came to: `error` None means success."""
+
+    id: int
+    result: Raw = wire.NOTHING
+    error: CommandError | None = None
+
+
+@frozen
+class Unexpected:
+    """A message nobody asked for; `kind` is bounded in length."""
+
+    kind: str
+
+
+Received: TypeAlias = AuthRequired | AuthOk | AuthInvalid | Answer | Frame | RegistryUpdated | Malformed | Unexpected
+
+
+def auth(token: str) -> str:
+    """The auth message. It has no id, and one more key in it would be refused."""
+    return _text({"type": "auth", "access_token": token})
+
+
+def _text(message: dict[str, object]) -> str:
+    return msgspec.json.encode(message).decode()
+
+
+@define
+class Conversation:
+    """The state of one connection: the last id, and what each subscription delivers."""
+
+    _last_id: int = 0
+    _subscriptions: dict[int, str] = field(factory=dict)
+
+    def command(self, kind: str, **fields: object) -> tuple[int, str]:
+        """The next id, and the command's text. The server refuses keys that the command does not know."""
+        self._last_id += 1
+        return self._last_id, _text({"id": self._last_id, "type": kind, **fields})
+
+    def subscribe(self, event_type: str) -> tuple[int, str]:
+        """A command that subscribes to one type of event; its events are known by the command's id."""
+        number, text = self.command("subscribe_events", event_type=event_type)
+        self._subscriptions[number] = event_type
+        return number, text
+
+    def receive(self, text: str) -> list[Received]:
+        """The values in one WebSocket frame, in order; its changes come together in one `Frame`, at the end.
+
+        Nothing in a frame depends on the order between changes and answers: an answer says that a command was
+        accepted, and the changes are complete from then on.
+        """
+        changes: list[Change] = []
+        others = list(self._values(text, changes))
+        return [*others, Frame(tuple(changes), len(text))] if changes else others
+
+    def _values(self, text: str, changes: list[Change]) -> Iterator[Received]:
+        subscriptions = self._subscriptions
+        for envelope in wire.envelopes(text):
+            if isinstance(envelope, Malformed):
+                yield envelope
+            elif envelope.type == "event" and subscriptions.get(envelope.id or 0) == STATE_CHANGED:
+                try:
+                    changes.append(wire.change(envelope.event))
+                except Malformed as problem:
+                    yield problem
+            else:
+                yield self._other(envelope)
+
+    def _other(self, envelope: wire.Envelope) -> Received:
+        match envelope.type:
+            case "result" | "pong" if envelope.id is not None:
+                return _answer(envelope)
+            case "event" if envelope.id in self._subscriptions:
+                return _registry_updated(envelope.event)
+            case "auth_required":
+                return AuthRequired(envelope.ha_version)
+            case "auth_ok":
+                return AuthOk(envelope.ha_version)
+            case "auth_invalid":
+                return AuthInvalid(envelope.message)
+            case kind:
+                return Unexpected(kind[:40])
+
+
+def _answer(envelope: wire.Envelope) -> Answer:
+    number = envelope.id or 0
+    if envelope.type == "pong" or envelope.success:
+        return Answer(number, envelope.result)
+    return Answer(number, error=envelope.error or CommandError())
+
+
+def _registry_updated(event: Raw) -> RegistryUpdated | Malformed:
+    try:
+        return wire.registry_updated(event)
+    except Malformed as problem:
+        return problem

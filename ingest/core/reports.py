@@ -1,0 +1,379 @@
+"""Everything the service can say about itself: one frozen class a fact.
+
+Log lines, counters and health are folds over these. An actor says what happened, once, and knows nothing of who
+listens. No report holds a secret. `LEVEL` is how loud a log should be; `text` the sentence a person reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal, TypeAlias
+
+from attrs import Factory, frozen
+
+from ingest.core.session import SessionState
+from ingest.core.state import Source
+from ingest.core.store import Rejection
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+
+@frozen
+class Report:
+    """One fact. Its fields are what a log line carries beside the sentence."""
+
+    LEVEL: ClassVar[Level] = "info"
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return type(self).__name__
+
+
+Emit: TypeAlias = Callable[[Report], None]
+
+
+# ---- the session -------------------------------------------------------------------------------------------------
+
+
+@frozen
+class SessionChanged(Report):
+    """A session went from one state to the next."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    candidate: str
+    state: SessionState
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"session with {self.candidate}: {self.state.value}"
+
+
+@frozen
+class Connected(Report):
+    """A session is subscribed: from here on every change reaches us."""
+
+    candidate: str
+    where: str
+    ha_version: str
+    attempts: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"subscribed to every change of Home Assistant {self.ha_version} ({self.candidate}, {self.where})"
+
+
+@frozen
+class ConnectionFailed(Report):
+    """An attempt failed, or a session ended; the next attempt is `retry_in` seconds away."""
+
+    LEVEL: ClassVar[Level] = "warning"
+    candidate: str
+    reason: str
+    retry_in: float
+    failures: int
+    breaker: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return (
+            f"no connection to Home Assistant ({self.candidate}): {self.reason}; next attempt in {self.retry_in:.0f} s"
+        )
+
+
+@frozen
+class CandidateRefused(Report):
+    """Only a person can mend this candidate; the others go on."""
+
+    LEVEL: ClassVar[Level] = "error"
+    candidate: str
+    reason: str
+    retry_in: float
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return (
+            f"Home Assistant ({self.candidate}) refused: {self.reason} Next attempt in {self.retry_in / 60:.0f} minutes"
+        )
+
+
+@frozen
+class Snapshot(Report):
+    """Every current state was read; `complete` once Home Assistant said RUNNING."""
+
+    entities: int
+    complete: bool
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"read the current state of {self.entities} entities" + ("" if self.complete else " (still starting)")
+
+
+@frozen
+class CatalogLoaded(Report):
+    """The registries were read anew."""
+
+    entities: int
+    devices: int
+    areas: int
+    skipped: int
+    seconds: float
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"read the registries: {self.entities} entities, {self.devices} devices, {self.areas} areas"
+
+
+@frozen
+class CatalogFailed(Report):
+    """The registries could not be read; the last catalog goes on serving."""
+
+    LEVEL: ClassVar[Level] = "warning"
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the registries could not be read, the last known ones go on serving: {self.reason}"
+
+
+# ---- the stream --------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Received(Report):
+    """Changes came in."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    count: int
+    source: Source
+
+
+@frozen
+class MalformedMessage(Report):
+    """A message could not be read and was skipped; its neighbours were not."""
+
+    LEVEL: ClassVar[Level] = "warning"
+    kind: str
+    problem: str
+    excerpt: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"skipped a message of Home Assistant that cannot be read: {self.problem}"
+
+
+@frozen
+class UnexpectedMessage(Report):
+    """A message nobody asked for."""
+
+    LEVEL: ClassVar[Level] = "warning"
+    kind: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"skipped a message of an unknown kind: {self.kind}"
+
+
+@frozen
+class Shed(Report):
+    """A link overflowed: these changes are lost to the live path. Times in nanoseconds."""
+
+    LEVEL: ClassVar[Level] = "error"
+    link: str
+    count: int
+    oldest_ns: int
+    newest_ns: int
+    entities: tuple[str, ...]
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.count} changes of {len(self.entities)} entities did not fit into {self.link} and were dropped"
+
+
+@frozen
+class Filtered(Report):
+    """Changes that the rules leave out, counted by rule."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    rules: Mapping[str, int]
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return sum(self.rules.values())
+
+
+@frozen
+class Passed(Report):
+    """Changes that the rules let through."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    count: int
+
+
+@frozen
+class Repeated(Report):
+    """States of a snapshot that are stored already."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    count: int
+
+
+@frozen
+class DeadLetter(Report):
+    """One change broke a pure function: kept with its JSON and the traceback; the service lives."""
+
+    LEVEL: ClassVar[Level] = "error"
+    store: str
+    entity_id: str
+    json: str
+    traceback: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"a change of {self.entity_id} could not be turned into a point and was set aside: {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        """The last line of the traceback."""
+        return self.traceback.strip().rpartition("\n")[2]
+
+
+# ---- the stores --------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Batched(Report):
+    """A batch went into the spool."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    store: str
+    count: int
+    size: int
+
+
+@frozen
+class Evicted(Report):
+    """The spool was full: its oldest batch went."""
+
+    LEVEL: ClassVar[Level] = "error"
+    store: str
+    count: int
+    oldest_ns: int
+    newest_ns: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the spool for {self.store} is full: {self.count} points were dropped, the oldest first"
+
+
+@frozen
+class Stored(Report):
+    """A batch is in the store; `seconds` is how long the delivery took."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    store: str
+    count: int
+    seconds: float
+
+
+@frozen
+class Rejected(Report):
+    """The server named these lines and refused them."""
+
+    LEVEL: ClassVar[Level] = "error"
+    store: str
+    rejections: tuple[Rejection, ...]
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.store} refused {len(self.rejections)} points: {self.rejections[0].reason}"
+
+
+@frozen
+class StoreWaiting(Report):
+    """The store does not take the batch now; nothing is lost while the spool has room."""
+
+    LEVEL: ClassVar[Level] = "warning"
+    store: str
+    reason: str
+    remedy: str
+    retry_in: float
+    waiting: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        todo = f" {self.remedy}" if self.remedy else ""
+        return f"{self.store} does not take points: {self.reason}; trying again in {self.retry_in:.0f} s.{todo}"
+
+
+@frozen
+class StoreRecovered(Report):
+    """The store takes points again."""
+
+    store: str
+    after: float
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.store} takes points again after {self.after:.0f} s"
+
+
+@frozen
+class StoreMaintained(Report):
+    """The store tidied up after itself."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    store: str
+    notes: Mapping[str, int] = Factory(dict)
+
+
+# ---- the process -------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Started(Report):
+    """The pipeline stands."""
+
+    version: str
+    home: str
+    store: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"homeiq-ingest {self.version} stores {self.home} in {self.store}"
+
+
+@frozen
+class Stopping(Report):
+    """Asked to stop: no more changes are taken, what is under way is stored."""
+
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"stopping ({self.reason}): storing what is under way"
+
+
+@frozen
+class Stopped(Report):
+    """The last word: the books of this run."""
+
+    books: Mapping[str, int]
+    balanced: bool
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        figures = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.books.items() if count)
+        return f"stopped: {figures or 'nothing received'}" + ("" if self.balanced else " (THE BOOKS DO NOT BALANCE)")
+
+
+@frozen
+class Notice(Report):
+    """A sentence about a setting that a person should know."""
+
+    LEVEL: ClassVar[Level] = "warning"
+    sentence: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return self.sentence

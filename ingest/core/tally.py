@@ -1,0 +1,85 @@
+"""The books: every state that came in is in exactly one place. A pure fold over reports.
+
+    received = stored + repeated + filtered + rejected + malformed + shed + evicted + spooled + in flight
+
+(`carried` and `made` join on the left with the disk spool and heartbeats.) `spooled` and `in_flight` are counted
+where they are, never derived, so that the equation can fail.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from attrs import define, field
+
+from ingest.core import reports
+from ingest.core.reports import Report
+
+
+@define
+class Tally:
+    """Counts since the start of the process, for one home and one store."""
+
+    received: int = 0
+    stored: int = 0
+    repeated: int = 0
+    filtered: int = 0
+    rejected: int = 0
+    malformed: int = 0
+    shed: int = 0
+    evicted: int = 0
+    passed: int = 0
+    by_rule: Counter[str] = field(factory=Counter)
+
+    def add(self, report: Report) -> None:
+        """Fold one report in."""
+        match report:
+            case reports.Received(count=count):
+                self.received += count
+            case reports.Stored(count=count):
+                self.stored += count
+            case reports.Filtered(rules=rules, count=count):
+                self.filtered += count
+                self.by_rule.update(rules)
+            case reports.Passed(count=count):
+                self.passed += count
+            case reports.Repeated(count=count):
+                self.repeated += count
+            case _:
+                self._add_loss(report)
+
+    def _add_loss(self, report: Report) -> None:
+        match report:
+            case reports.Shed(count=count):
+                self.shed += count
+            case reports.Evicted(count=count):
+                self.evicted += count
+            case reports.Rejected(rejections=rejections):
+                self.rejected += len(rejections)
+            case reports.DeadLetter():
+                self.rejected += 1
+            case reports.MalformedMessage(kind="event"):
+                self.received += 1
+                self.malformed += 1
+            case _:
+                pass
+
+    def books(self, *, spooled: int, in_flight: int) -> dict[str, int]:
+        """Every term of the equation, by name."""
+        return {
+            "received": self.received,
+            "stored": self.stored,
+            "repeated": self.repeated,
+            "filtered": self.filtered,
+            "rejected": self.rejected,
+            "malformed": self.malformed,
+            "shed": self.shed,
+            "evicted": self.evicted,
+            "spooled": spooled,
+            "in_flight": in_flight,
+        }
+
+
+def balanced(books: dict[str, int]) -> bool:
+    """True when the equation holds."""
+    return books["received"] == sum(count for term, count in books.items() if term != "received")

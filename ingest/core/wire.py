@@ -1,0 +1,154 @@
+"""The envelopes of Home Assistant's WebSocket API, as msgspec decodes them.
+
+One envelope class for every message: `id` comes last in events and first in results, so nothing can be decided while
+reading. `event` and `result` stay raw until the id says what they are.
+Source: frames recorded from 2024.3.3, 2025.4.4 and 2026.11.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from attrs import frozen
+from msgspec import Raw
+
+from ingest.core.state import Change, State
+
+NOTHING = Raw(b"")
+
+
+@frozen
+class CommandError:
+    """Why a command failed. Decide on `code`: the messages change between versions."""
+
+    code: str = "unknown"
+    message: str = ""
+
+
+@frozen
+class Envelope:
+    """Any message of the server."""
+
+    type: str
+    id: int | None = None
+    success: bool = False
+    result: Raw = NOTHING
+    error: CommandError | None = None
+    event: Raw = NOTHING
+    ha_version: str = ""
+    message: str = ""
+
+
+@frozen
+class RegistryData:
+    """The `data` of a `*_registry_updated` event: the id under one of four names, never the entry itself."""
+
+    action: str = ""
+    entity_id: str | None = None
+    old_entity_id: str | None = None
+    device_id: str | None = None
+    area_id: str | None = None
+
+
+@frozen
+class RegistryUpdated:
+    """A `*_registry_updated` event: somebody changed a registry; refetch it."""
+
+    event_type: str
+    data: RegistryData
+
+
+@frozen
+class CoreConfig:
+    """The part of `get_config` that matters: `state` is RUNNING once every entity is there."""
+
+    state: str = ""
+    version: str = ""
+
+
+class Malformed(ValueError):  # noqa: N818  a value that is raised once and then reported
+    """Text that is not what it should be: `kind` of message, the problem, and an excerpt of its beginning."""
+
+    def __init__(self, kind: str, problem: str, raw: str | bytes | Raw) -> None:
+        super().__init__(problem)
+        self.kind = kind
+        text = raw if isinstance(raw, str) else bytes(raw).decode("utf-8", "replace")
+        self.problem = problem
+        self.excerpt = text[:400]
+
+
+_one = msgspec.json.Decoder(Envelope)
+_many = msgspec.json.Decoder(list[Envelope])
+_parts = msgspec.json.Decoder(list[Raw])
+_change = msgspec.json.Decoder(Change)
+_registry = msgspec.json.Decoder(RegistryUpdated)
+_state = msgspec.json.Decoder(State)
+_config = msgspec.json.Decoder(CoreConfig)
+
+
+def envelopes(text: str) -> Iterator[Envelope | Malformed]:
+    """The messages of one WebSocket frame: an object, or an array of objects when messages are coalesced.
+
+    A message that is not an envelope comes as `Malformed`, the others of its frame as they are.
+    """
+    try:
+        if text.startswith("["):
+            yield from _many.decode(text)
+        else:
+            yield _one.decode(text)
+    except (msgspec.DecodeError, RecursionError) as problem:
+        yield from _salvaged(text, str(problem))
+
+
+def _salvaged(text: str, problem: str) -> Iterator[Envelope | Malformed]:
+    try:
+        parts = _parts.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        yield Malformed("frame", problem, text)
+        return
+    for part in parts:
+        try:
+            yield _one.decode(part)
+        except (msgspec.DecodeError, RecursionError) as inner:
+            yield Malformed("message", str(inner), part)
+
+
+def change(event: Raw) -> Change:
+    """A `state_changed` event. Raises `Malformed`."""
+    try:
+        return _change.decode(event)
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise Malformed("event", str(problem), event) from None
+
+
+def registry_updated(event: Raw) -> RegistryUpdated:
+    """A `*_registry_updated` event. Raises `Malformed`."""
+    try:
+        return _registry.decode(event)
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise Malformed("registry event", str(problem), event) from None
+
+
+def core_config(result: Raw) -> CoreConfig:
+    """The answer to `get_config`. Raises `Malformed`."""
+    try:
+        return _config.decode(result)
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise Malformed("get_config", str(problem), result) from None
+
+
+def raw_list(result: Raw) -> list[Raw]:
+    """A long answer as its raw parts, so that they can be decoded in chunks. Raises `Malformed`."""
+    try:
+        return _parts.decode(result)
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise Malformed("list", str(problem), result) from None
+
+
+def state(raw: Raw) -> State:
+    """One state of `get_states`. Raises `Malformed`."""
+    try:
+        return _state.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise Malformed("state", str(problem), raw) from None
