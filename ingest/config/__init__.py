@@ -1,1 +1,1 @@
-"""One typed tree of settings: TOML, environment, command line."""
+"""One typed tree of settings: defaults, TOML, environment, command line; each overrides the one before."""

@@ -1,0 +1,178 @@
+"""Kinds that are more than a number or a word: addresses, secrets, lists, filter patterns."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from types import MappingProxyType
+from typing import Any, Final, Literal, cast
+from urllib.parse import SplitResult, urlsplit
+
+import attrs
+
+from ingest.config.kinds import Kind, Wrong, items, said
+from ingest.core.filter_settings import Pattern
+from ingest.core.secret import MASK, Secret
+
+_PATTERN_KEYS: Final = tuple(each.name for each in attrs.fields(Pattern))
+
+
+def secret() -> Kind:
+    """A text that is never shown."""
+
+    def parse(raw: object) -> Secret | None:
+        if isinstance(raw, Secret):
+            return raw
+        if not isinstance(raw, str):
+            raise Wrong("the value is not a text (it is not shown)")
+        return Secret(raw) if raw else None
+
+    return Kind("a text in quotes", parse, lambda value: "" if value is None else MASK, secret=True, optional=True)
+
+
+def url(*schemes: str, normal: Callable[[str], str] = lambda text: text.rstrip("/")) -> Kind:
+    """An absolute address without credentials, made uniform by `normal`; "" is none."""
+    example = f"{schemes[0]}://host:8123" if "ws" in schemes else f"{schemes[0]}://host:8086"
+    wanted = f"an address such as {example}"
+
+    def parse(raw: object) -> str | None:
+        if not isinstance(raw, str):
+            raise Wrong(f"{said(raw)} is not an address")
+        if not raw.strip():
+            return None
+        _check(_split(raw.strip()), raw, schemes)
+        return normal(raw.strip())
+
+    return Kind(wanted, parse, lambda value: value or "", optional=True)
+
+
+def words() -> Kind:
+    """Names; in the environment separated by commas."""
+
+    def parse(raw: object) -> tuple[str, ...]:
+        return tuple(_word(each) for each in items(_unjson(raw), "a list of names"))
+
+    return Kind('a list of names, such as ["token"]', parse, list)
+
+
+def by_domain() -> Kind:
+    """Names by domain, read-only."""
+
+    def parse(raw: object) -> Mapping[str, tuple[str, ...]]:
+        table = _unjson(raw)
+        if not isinstance(table, Mapping):
+            raise Wrong(f"{said(raw)} is not a table of lists")
+        return MappingProxyType({_word(domain): words().parse(names) for domain, names in table.items()})
+
+    return Kind(
+        'a table of lists, such as {camera = ["brand"]}',
+        parse,
+        lambda value: {domain: list(names) for domain, names in value.items()},
+    )
+
+
+def networks() -> Kind:
+    """IP networks; a single address is a network of one."""
+
+    def parse(raw: object) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(_network(each) for each in items(_unjson(raw), "a list of networks"))
+
+    return Kind('a list of networks, such as ["192.168.1.0/24"]', parse, lambda value: [str(each) for each in value])
+
+
+def origins() -> Kind:
+    """Origins of web pages, or `*`."""
+
+    def parse(raw: object) -> tuple[str, ...]:
+        return tuple(_origin(each) for each in items(_unjson(raw), "a list of origins"))
+
+    return Kind('a list of origins, such as ["https://dash.example"]', parse, list)
+
+
+def patterns() -> Kind:
+    """The filter's patterns: tables of texts; in the environment JSON."""
+
+    def parse(raw: object) -> tuple[Pattern, ...]:
+        rows = _unjson(raw)
+        if not isinstance(rows, list | tuple):
+            raise Wrong(f"{said(raw)} is not a list of patterns")
+        return tuple(_pattern(row, number) for number, row in enumerate(rows, 1))
+
+    return Kind('a list of patterns, such as [{entity_id = "sensor.*_battery"}]', parse, _shown_patterns)
+
+
+def _unjson(raw: object) -> object:
+    if not isinstance(raw, str) or not raw.lstrip().startswith(("[", "{")):
+        return raw
+    try:
+        return cast("object", json.loads(raw))
+    except (ValueError, RecursionError) as error:
+        place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise Wrong(f"the value is not JSON{place}") from None
+
+
+def _split(raw: str) -> SplitResult:
+    try:
+        parts = urlsplit(raw)
+        _ = parts.port  # read here because a bad port raises only when asked for
+    except ValueError:
+        raise Wrong(f"{said(raw)} is not an address") from None
+    return parts
+
+
+def _check(parts: SplitResult, raw: str, schemes: tuple[str, ...]) -> None:
+    if parts.username is not None:
+        raise Wrong("the address holds a user or password (it is not shown), which would reach logs")
+    if parts.scheme not in schemes:
+        raise Wrong(f"{said(raw)} does not start with {' or '.join(f'{each}://' for each in schemes)}")
+    if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f]", raw.strip()):
+        raise Wrong(f"{said(raw)} names no host, or holds a space")
+    if parts.query or parts.fragment:
+        raise Wrong("the address ends in a query or fragment (it is not shown)")
+
+
+def _word(raw: object) -> str:
+    if not isinstance(raw, str) or not raw.strip():
+        raise Wrong(f"{said(raw)} in the list is not a name")
+    return raw.strip()
+
+
+def _network(raw: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(raw.strip() if isinstance(raw, str) else "")
+    except ValueError:
+        raise Wrong(f"{said(raw)} is not a network (the bits after its prefix must be 0)") from None
+
+
+def _origin(raw: object) -> str:
+    text = _word(raw).rstrip("/")
+    if text != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", text):
+        raise Wrong(f"{said(raw)} is not an origin: scheme, host and port, no path")
+    return text
+
+
+def _pattern(row: object, number: int) -> Pattern:
+    if not isinstance(row, Mapping):
+        raise Wrong(f"pattern {number} is {said(row)}, not a table of texts")
+    unknown = [key for key in row if key not in _PATTERN_KEYS]
+    if unknown:
+        raise Wrong(f"pattern {number} has the unknown key {said(unknown[0])} (known: {', '.join(_PATTERN_KEYS)})")
+    texts = {key: _text(value, key, number) for key, value in row.items()}
+    match = texts.pop("match", "all").lower()
+    if match not in {"all", "any"}:
+        raise Wrong(f"pattern {number} has match = {said(match)}, which is neither all nor any")
+    if not texts:
+        raise Wrong(f"pattern {number} names nothing")
+    return Pattern(**texts, match=cast("Literal['all', 'any']", match))
+
+
+def _text(value: object, key: str, number: int) -> str:
+    if not isinstance(value, str) or not value:
+        raise Wrong(f"pattern {number} has {key} = {said(value)}, which is not a text")
+    return value
+
+
+def _shown_patterns(value: tuple[Pattern, ...]) -> list[dict[str, Any]]:
+    return [attrs.asdict(row, filter=lambda field, each: each != field.default) for row in value]

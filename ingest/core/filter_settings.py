@@ -1,0 +1,30 @@
+"""Which entities are stored, as values: what the configuration says, before the filter compiles it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+
+@frozen
+class Pattern:
+    """One rule: a glob on `entity_id`, exact texts on the rest; None means "not asked".
+
+    `match` says whether all of the given keys must agree, or any of them (HomeIQ's reading).
+    """
+
+    entity_id: str | None = None
+    domain: str | None = None
+    device_class: str | None = None
+    area_id: str | None = None
+    match: Literal["all", "any"] = "all"
+
+
+@frozen
+class FilterSettings:
+    """`exclude` drops what a pattern names, `include` keeps only that; an exception wins over both."""
+
+    mode: Literal["include", "exclude"] = "exclude"
+    patterns: tuple[Pattern, ...] = ()
+    exceptions: tuple[Pattern, ...] = ()

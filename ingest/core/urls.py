@@ -1,0 +1,29 @@
+"""The addresses of a Home Assistant: WebSocket and REST, each from the other.
+
+An ordinary server answers at `…/api/websocket`; the supervisor's proxy at `ws://supervisor/core/websocket`, with REST
+under `http://supervisor/core/api/`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+_TO_WS: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_TO_HTTP: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
+
+
+def websocket_url(url: str) -> str:
+    """`url` (http, https, ws or wss) as ws(s)://…/api/websocket; a path that ends in /websocket stays."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    if not path.endswith("/websocket"):
+        path = path.removesuffix("/api") + "/api/websocket"
+    return urlunsplit((_TO_WS[parts.scheme], parts.netloc, path, "", ""))
+
+
+def http_base(url: str) -> str:
+    """What REST paths such as `/api/states` are appended to, for any URL that `websocket_url` takes."""
+    parts = urlsplit(websocket_url(url))
+    path = parts.path.removesuffix("/websocket").removesuffix("/api")
+    return urlunsplit((_TO_HTTP[parts.scheme], parts.netloc, path, "", ""))
