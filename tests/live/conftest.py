@@ -1,0 +1,56 @@
+"""Real servers, one of each a session. `HA_VERSIONS="2024.3.3 2025.4.4"` chooses the Home Assistants."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live import servers
+from tests.live.ha_install import RELEASES, Release
+from tests.live.homeassistant import HomeAssistant
+from tests.live.servers import Database
+
+USUAL = "2024.3.3 2025.4.4"
+
+
+def _runnable(version: str) -> Release:
+    """The release, or a skip when this machine has no Python for it and another usual version has one."""
+    if version not in RELEASES:
+        pytest.fail(
+            f"Home Assistant {version}: add its release day and Pythons to RELEASES in tests/live/ha_install.py"
+        )
+    release = RELEASES[version]
+    if release.python() or "HA_VERSIONS" in os.environ or not any(RELEASES[v].python() for v in USUAL.split()):
+        return release
+    pytest.skip(f"no Python here for Home Assistant {version}")
+
+
+@pytest.fixture(scope="session", params=os.environ.get("HA_VERSIONS", USUAL).split())
+def home_assistant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HomeAssistant]:
+    """A furnished home, RUNNING. Who stops it starts it again."""
+    release = _runnable(request.param)
+    server = HomeAssistant.fresh(release, tmp_path_factory.mktemp("home") / "config")
+    try:
+        server.start()
+        server.furnish()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def victoria_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with servers.victoria_metrics(tmp_path_factory.mktemp("victoria")) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def influxdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The database of `HOMEIQ_TEST_INFLUXDB_URL`, else the real 1.x engine behind a v2 envelope."""
+    if own := servers.own_influxdb():
+        yield own
+        return
+    with servers.influxdb(tmp_path_factory.mktemp("influxdb")) as database:
+        yield database
