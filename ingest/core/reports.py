@@ -72,6 +72,7 @@ class ConnectionFailed(Report):
     retry_in: float
     failures: int
     breaker: str
+    needs_person: bool = False
 
     def text(self) -> str:
         """The sentence a person reads."""

@@ -9,9 +9,9 @@ stuck behind a backlog, and neither starves. What is claimed is never evicted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Generic, Protocol, TypeVar
 
 import trio
 from attrs import define, field, frozen
@@ -20,6 +20,23 @@ FRESH = 60.0
 """Seconds for which the newest batch may go before the oldest."""
 
 T = TypeVar("T")
+
+
+class Spool(Protocol[T]):
+    """What the two ends of any spool offer. `put` either keeps the batch or, cancelled, has not taken it."""
+
+    @property
+    def batches(self) -> Sequence[T]:
+        """Everything kept, claimed batches included."""
+
+    async def put(self, batch: T) -> Sequence[T]:
+        """Keep a batch; return what was evicted to make room."""
+
+    def close(self) -> None:
+        """Nothing more will be put."""
+
+    def claim(self) -> AbstractAsyncContextManager[T]:
+        """Take a batch while the block runs. Raises `trio.EndOfChannel` when closed and empty."""
 
 
 @frozen(eq=False)

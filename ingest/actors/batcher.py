@@ -1,0 +1,118 @@
+"""From points to batches: encode at once, seal when the batch is full or old enough, put it into the spool.
+
+The algorithm: the first point opens a batch and starts its clock; the batch is sealed at `size` points, at `weight`
+bytes or after `age` seconds, whichever is first. Encoding happens as frames arrive, so that sealing is only joining
+and compressing. When the link ends, the open batch is sealed and the spool's end closed. When the stage is cancelled
+the open batch still goes into the spool, in a shielded scope with a deadline.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+from typing import Generic, TypeVar
+
+import msgspec
+import trio
+from attrs import define, field, frozen
+
+from ingest.core import reports
+from ingest.core.loss import evicted
+from ingest.core.point import Point, PointFrame
+from ingest.core.reports import Emit
+from ingest.core.store import Batch, Codec
+from ingest.runtime.link import Receiver
+from ingest.runtime.spool import Spool
+
+LAST_PUT = 3.0
+"""Seconds that a cancelled batcher has to put its open batch into the spool."""
+
+Item = TypeVar("Item")
+Payload = TypeVar("Payload")
+
+
+@frozen
+class Limits:
+    """When a batch is sealed: points, bytes, seconds."""
+
+    size: int = 5000
+    weight: int = 4 * 1024 * 1024
+    age: float = 1.0
+
+
+@define(eq=False)
+class Batcher(Generic[Item, Payload]):
+    """One store's batcher. `open` is the number of points in the open batch."""
+
+    store: str
+    codec: Codec[Item, Payload]
+    spool: Spool[Batch[Payload]]
+    limits: Limits
+    emit: Emit
+    _items: list[Item] = field(factory=list)
+    _times: list[int] = field(factory=list)
+    _weight: int = 0
+    _deadline: float = math.inf
+
+    @property
+    def open(self) -> int:
+        """Points encoded and not yet in the spool."""
+        return len(self._items)
+
+    async def run(self, link: Receiver[PointFrame]) -> None:
+        """Make batches until the link ends; closes its end of the link and of the spool."""
+        with link:
+            try:
+                await self._gather(link)
+            except trio.EndOfChannel:
+                await self._seal()
+            except trio.Cancelled:
+                with trio.move_on_after(LAST_PUT, shield=True):
+                    await self._seal()
+                raise
+            finally:
+                self.spool.close()
+
+    async def _gather(self, link: Receiver[PointFrame]) -> None:
+        while True:
+            with trio.move_on_at(self._deadline):
+                self._encode(await link.receive())
+            if self._is_full() or trio.current_time() >= self._deadline:
+                await self._seal()
+
+    def _is_full(self) -> bool:
+        return len(self._items) >= self.limits.size or self._weight >= self.limits.weight
+
+    def _encode(self, frame: PointFrame) -> None:
+        if not self._items:
+            self._deadline = trio.current_time() + self.limits.age
+        encode, size = self.codec.encode, self.codec.size
+        for point in frame.points:
+            try:
+                item = encode(point)
+            except Exception:  # noqa: BLE001  a bug met by one point must not take the others with it
+                self.emit(self._dead_letter(point))
+                continue
+            self._items.append(item)
+            self._times.append(point.time_ns)
+            self._weight += size(item)
+
+    async def _seal(self) -> None:
+        """Put the open batch into the spool; it stays open until the spool has it."""
+        if self._items:
+            batch = Batch(
+                self.codec.seal(self._items), len(self._items), self._weight, min(self._times), max(self._times)
+            )
+            lost = await self.spool.put(batch)
+            self.emit(reports.Batched(self.store, batch.count, batch.size))
+            if lost:
+                self.emit(evicted(self.store, lost))
+        self._items, self._times, self._weight, self._deadline = [], [], 0, math.inf
+
+    def _dead_letter(self, point: Point) -> reports.DeadLetter:
+        return reports.DeadLetter(
+            self.store,
+            point.entity_id,
+            msgspec.json.encode(point, enc_hook=str).decode("utf-8", "replace"),
+            traceback.format_exc(),
+        )

@@ -1,0 +1,192 @@
+"""One authenticated connection to Home Assistant: a conversation over a socket, and who waits for which answer.
+
+A connection is a block: it lives as long as `connected`, and whatever ends it is an error that leaves the block.
+`read` must always run beside `ask`; it never waits for anybody, because whatever waits there would fill Home
+Assistant's queue for us, and it drops a client that does not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import trio
+from attrs import define, field, frozen
+from msgspec import Raw
+
+from ingest.core.conversation import Answer, AuthInvalid, AuthOk, AuthRequired, Conversation, Received, auth
+from ingest.edge.websocket import Dial, Socket, Target, open_socket
+from ingest.errors import Refused, Transient
+
+
+class TokenRefused(Refused):
+    """Home Assistant does not accept the token: every further attempt counts towards its IP ban."""
+
+
+class CommandFailed(Transient):
+    """Home Assistant answered a command with an error; decide on `code`, never on the text."""
+
+    def __init__(self, command: str, code: str, message: str, *, where: str) -> None:
+        super().__init__(f"{command}: {message or code}", where=where)
+        self.code = code
+
+
+@frozen
+class Deadlines:
+    """Seconds after which a peer counts as gone."""
+
+    connect: float = 10.0
+    auth: float = 10.0
+    ping_interval: float = 20.0
+    pong: float = 20.0
+
+
+@define(eq=False)
+class _Waiter:
+    answered: trio.Event = field(factory=trio.Event)
+    answer: Answer | None = None
+
+
+@define(eq=False)
+class Connection:
+    """An authenticated connection. `deliver` gets every value that is not an answer, without waiting."""
+
+    socket: Socket
+    deliver: Callable[[Received], None]
+    ha_version: str = ""
+    _conversation: Conversation = field(factory=Conversation)
+    _waiters: dict[int, _Waiter] = field(factory=dict)
+    _turn: trio.Lock = field(factory=trio.Lock)
+
+    async def read(self) -> None:
+        """Hand out what arrives, for ever. Raises `Transient` when the connection ends."""
+        while True:
+            for value in self._conversation.receive(await self.socket.receive()):
+                if isinstance(value, Answer):
+                    self._answered(value)
+                else:
+                    self.deliver(value)
+
+    async def ask(self, command: str, **fields: object) -> Raw:
+        """Send a command and return its result. The caller sets the deadline. Raises `CommandFailed`."""
+        async with self._turn:
+            number, text = self._conversation.command(command, **fields)
+            waiter = self._waiters[number] = _Waiter()
+            await self.socket.send(text)
+        return await self._result(command, number, waiter)
+
+    async def subscribe(self, event_type: str) -> None:
+        """Subscribe to one type of event. Raises `CommandFailed`."""
+        async with self._turn:
+            number, text = self._conversation.subscribe(event_type)
+            waiter = self._waiters[number] = _Waiter()
+            await self.socket.send(text)
+        await self._result(f"subscribe_events {event_type}", number, waiter)
+
+    async def keep_alive(self, deadlines: Deadlines) -> None:
+        """Ping for ever. Raises `Transient` when an answer does not come in time: the socket is half open."""
+        while True:
+            await trio.sleep(deadlines.ping_interval)
+            with within(deadlines.pong, "no answer to a ping: the connection is dead", self.socket.where):
+                await self.ask("ping")
+
+    async def _result(self, command: str, number: int, waiter: _Waiter) -> Raw:
+        try:
+            await waiter.answered.wait()
+        finally:
+            del self._waiters[number]
+        answer = waiter.answer
+        assert answer is not None  # noqa: S101  the event is set with it
+        if answer.error is not None:
+            raise CommandFailed(command, answer.error.code, answer.error.message, where=self.socket.where)
+        return answer.result
+
+    def _answered(self, answer: Answer) -> None:
+        waiter = self._waiters.get(answer.id)
+        if waiter is not None:
+            waiter.answer = answer
+            waiter.answered.set()
+
+
+@contextmanager
+def within(seconds: float, what: str, where: str) -> Iterator[None]:
+    """A deadline whose passing is `Transient`, with a sentence that says what did not come."""
+    with trio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise Transient(what, where=where)
+
+
+@asynccontextmanager
+async def connected(
+    nursery: trio.Nursery,
+    target: Target,
+    token: str,
+    deliver: Callable[[Received], None],
+    *,
+    deadlines: Deadlines,
+    dialer: Dial,
+    opened: Callable[[], None],
+) -> AsyncGenerator[Connection]:
+    """Connect and authenticate; the reading and pinging tasks live in the caller's nursery.
+
+    Calls `opened` between the two. Raises `Transient`, `Refused` or `TokenRefused`.
+    """
+    async with await _open(nursery, target, deadlines, dialer) as socket:
+        opened()
+        connection = Connection(socket, deliver)
+        with within(deadlines.auth, "silence during authentication", target.url):
+            connection.ha_version = await _authenticate(socket, token)
+        nursery.start_soon(connection.read, name=f"read {target.url}")
+        nursery.start_soon(connection.keep_alive, deadlines, name=f"ping {target.url}")
+        yield connection
+
+
+async def peek_version(target: Target, deadlines: Deadlines, dialer: Dial) -> str:
+    """The server's version, from the word it says before any token: it costs no failed login.
+
+    Raises `Transient` or `Refused`.
+    """
+    async with trio.open_nursery() as nursery, await _open(nursery, target, deadlines, dialer) as socket:
+        with within(deadlines.auth, "silence instead of a greeting", target.url):
+            version = await _greeting(socket)
+        nursery.cancel_scope.cancel()
+    return version
+
+
+async def _open(nursery: trio.Nursery, target: Target, deadlines: Deadlines, dialer: Dial) -> Socket:
+    with within(deadlines.connect, f"no connection within {deadlines.connect:.0f} s", target.url):
+        return await open_socket(nursery, target, dialer)
+    raise AssertionError  # pragma: no cover  `within` raised
+
+
+async def _greeting(socket: Socket) -> str:
+    match Conversation().receive(await socket.receive()):
+        case [AuthRequired(ha_version=version)]:
+            return version
+        case _:
+            raise _foreign(socket.where)
+
+
+async def _authenticate(socket: Socket, token: str) -> str:
+    version = await _greeting(socket)
+    await socket.send(auth(token))
+    match Conversation().receive(await socket.receive()):
+        case [AuthOk()]:
+            return version
+        case [AuthInvalid(message=message)]:
+            remedy = (
+                "Make a long-lived access token in Home Assistant (your profile, Security, at the bottom) and put it "
+                "into home_assistant.token_file or home_assistant.token."
+            )
+            raise TokenRefused(f"it does not accept the token: {message}", where=socket.where, remedy=remedy)
+        case _:
+            raise _foreign(socket.where)
+
+
+def _foreign(where: str) -> Refused:
+    return Refused(
+        "something answers there, but it is not Home Assistant",
+        where=where,
+        remedy="Set home_assistant.url to the address you open in the browser, such as http://HOST:8123.",
+    )

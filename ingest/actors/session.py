@@ -1,0 +1,129 @@
+"""One session with Home Assistant: two connections that live and die together.
+
+The live connection carries changes and registry events and nothing else; the bulk connection everything that is
+large. So a registry answer of 23 MB never stands before an event, and never fills the live connection's queue.
+
+Order: auth, features, registry events, registries (the first time waited for, but not for long; afterwards the old
+catalog serves until the new one is whole), `state_changed`, snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import trio
+from attrs import define, field
+
+from ingest.actors import discovery, subscription
+from ingest.actors.connection import Connection, Deadlines, connected
+from ingest.actors.connector import Candidate
+from ingest.actors.subscription import Patience
+from ingest.core import reports
+from ingest.core.catalog import Catalog
+from ingest.core.conversation import Received, Unexpected
+from ingest.core.loss import shed_changes
+from ingest.core.reports import Emit
+from ingest.core.session import SessionState
+from ingest.core.state import Frame, split
+from ingest.core.wire import Malformed, RegistryUpdated
+from ingest.edge.websocket import Dial
+from ingest.runtime.link import Sender
+from ingest.runtime.watch import Watch
+
+FRAME_CHANGES = 512
+"""Changes a stage works on without letting others run; larger frames are split."""
+
+
+@define(eq=False)
+class Sessions:
+    """What every session of one home shares: where changes go, what is known of the home, how long to wait.
+
+    `registry_wait` is how many seconds changes wait for the first catalog.
+    """
+
+    intake: Sender[Frame]
+    snapshot: Sender[Frame]
+    catalog: Watch[Catalog]
+    emit: Emit
+    deadlines: Deadlines
+    dialer: Dial
+    registry_wait: float = 10.0
+    refresh_interval: float = 1800.0
+    patience: Patience = field(factory=Patience)
+    attempts: int = 0
+
+    async def hold(self, candidate: Candidate, token: str, live_now: Callable[[], None]) -> None:
+        """Hold one session until it breaks. Raises `Transient` or `Refused`, often in a group."""
+        self.attempts += 1
+        changed = Watch(0)
+        self._enter(candidate, SessionState.CONNECTING)
+        async with (
+            trio.open_nursery() as nursery,
+            self._connected(nursery, candidate, token, changed, SessionState.AUTHENTICATING) as live,
+            self._connected(nursery, candidate, token, changed) as bulk,
+        ):
+            await self._run(nursery, candidate, live, bulk, changed)
+            live_now()
+            await trio.sleep_forever()
+
+    async def _run(
+        self, nursery: trio.Nursery, candidate: Candidate, live: Connection, bulk: Connection, changed: Watch[int]
+    ) -> None:
+        self._enter(candidate, SessionState.LOADING)
+        await subscription.announce_features(live, self.patience)
+        await subscription.follow_registries(live, self.patience)
+        reader = discovery.Discovery(bulk, self.catalog, changed, self.emit, self.refresh_interval)
+        nursery.start_soon(reader.run, name="discovery")
+        with trio.move_on_after(self.registry_wait):
+            await self.catalog.until(lambda catalog: catalog.loaded)
+        self._enter(candidate, SessionState.SUBSCRIBING)
+        await subscription.subscribe(live, self.patience)
+        self.emit(reports.Connected(candidate.name, candidate.target.url, live.ha_version, self.attempts))
+        self._enter(candidate, SessionState.SNAPSHOT)
+        await subscription.take_snapshot(live, bulk, self.snapshot, self.emit, self.patience)
+        self._enter(candidate, SessionState.LIVE)
+
+    def _connected(
+        self,
+        nursery: trio.Nursery,
+        candidate: Candidate,
+        token: str,
+        changed: Watch[int],
+        opened: SessionState | None = None,
+    ) -> AbstractAsyncContextManager[Connection]:
+        return connected(
+            nursery,
+            candidate.target,
+            token,
+            self._deliver(changed),
+            deadlines=self.deadlines,
+            dialer=self.dialer,
+            opened=lambda: None if opened is None else self._enter(candidate, opened),
+        )
+
+    def _enter(self, candidate: Candidate, state: SessionState) -> None:
+        self.emit(reports.SessionChanged(candidate.name, state))
+
+    def _deliver(self, changed: Watch[int]) -> Callable[[Received], None]:
+        def deliver(value: Received) -> None:
+            match value:
+                case Frame():
+                    self._take(value)
+                case RegistryUpdated():
+                    changed.set(changed.value + 1)
+                case Malformed():
+                    self.emit(reports.MalformedMessage(value.kind, value.problem, value.excerpt))
+                case Unexpected(kind=kind):
+                    self.emit(reports.UnexpectedMessage(kind))
+                case unasked:
+                    self.emit(reports.UnexpectedMessage(type(unasked).__name__))
+
+        return deliver
+
+    def _take(self, frame: Frame) -> None:
+        self.emit(reports.Received(len(frame.changes), frame.source))
+        for part in split(frame, FRAME_CHANGES):
+            lost = self.intake.put(part)
+            if lost:
+                self.emit(shed_changes("intake", lost))

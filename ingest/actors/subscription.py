@@ -1,0 +1,96 @@
+"""Subscribing to a home, once a session, and reading its present state.
+
+Subscribe first, then the snapshot, so that nothing falls between them. The snapshot travels on the same link as the
+live changes and must not overtake one: a ping on the live connection is answered after every event that Home
+Assistant had queued for it, so whatever came before the snapshot is on the link when the pong is here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import trio
+from attrs import frozen
+
+from ingest.actors.connection import CommandFailed, Connection, within
+from ingest.core import reports, wire
+from ingest.core.conversation import REGISTRY_EVENTS, STATE_CHANGED
+from ingest.core.reports import Emit
+from ingest.core.state import Change, Frame, Source, from_snapshot
+from ingest.runtime.link import Sender
+
+CHUNK = 1000
+"""States decoded between two checkpoints."""
+
+RUNNING = "RUNNING"
+
+
+@frozen
+class Patience:
+    """Seconds: for an ordinary answer, for one of many megabytes, and between two looks whether the start is over."""
+
+    answer: float = 30.0
+    bulk: float = 120.0
+    poll: float = 1.0
+
+
+async def announce_features(live: Connection, patience: Patience) -> None:
+    """Allow many messages in one frame. A server that does not know the command sends them one by one."""
+    with within(patience.answer, "no answer to supported_features", live.socket.where):
+        try:
+            await live.ask("supported_features", features={"coalesce_messages": 1})
+        except CommandFailed:
+            return
+
+
+async def follow_registries(live: Connection, patience: Patience) -> None:
+    """Subscribe to what says that a registry changed; a server without registries has nothing to say."""
+    for event_type in REGISTRY_EVENTS:
+        with within(patience.answer, f"no answer to subscribing to {event_type}", live.socket.where):
+            try:
+                await live.subscribe(event_type)
+            except CommandFailed:
+                return
+
+
+async def subscribe(live: Connection, patience: Patience) -> None:
+    """Subscribe to every change of state. Raises `CommandFailed`: without it a session is worth nothing."""
+    with within(patience.answer, "no answer to subscribing to state_changed", live.socket.where):
+        await live.subscribe(STATE_CHANGED)
+
+
+async def take_snapshot(
+    live: Connection, bulk: Connection, snapshot: Sender[Frame], emit: Emit, patience: Patience
+) -> None:
+    """Read every current state once Home Assistant is RUNNING, and send it down the link."""
+    await _running(bulk, patience)
+    with within(patience.bulk, "no answer to get_states", bulk.socket.where):
+        states = wire.raw_list(await bulk.ask("get_states"))
+    with within(patience.answer, "no answer to a ping", live.socket.where):
+        await live.ask("ping")
+    for start in range(0, len(states), CHUNK):
+        await _send(states[start : start + CHUNK], snapshot, emit)
+    emit(reports.Snapshot(len(states), complete=True))
+
+
+async def _running(bulk: Connection, patience: Patience) -> None:
+    while True:
+        with within(patience.answer, "no answer to get_config", bulk.socket.where):
+            try:
+                config = wire.core_config(await bulk.ask("get_config"))
+            except CommandFailed:
+                return
+        if config.state in {RUNNING, ""}:
+            return
+        await trio.sleep(patience.poll)
+
+
+async def _send(states: list[msgspec.Raw], snapshot: Sender[Frame], emit: Emit) -> None:
+    changes: list[Change] = []
+    for raw in states:
+        try:
+            changes.append(from_snapshot(wire.state(raw)))
+        except wire.Malformed as problem:
+            emit(reports.MalformedMessage(problem.kind, problem.problem, problem.excerpt))
+    await snapshot.ready()
+    emit(reports.Received(len(changes), Source.SNAPSHOT))
+    snapshot.put(Frame(changes, sum(map(len, states)), Source.SNAPSHOT))

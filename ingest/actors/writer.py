@@ -1,0 +1,83 @@
+"""From the spool to the store, until the store says that a batch is in it.
+
+Every delivery ends in a verdict. `Delivered` commits the batch; `Keep` leaves it where it is and waits: as long as
+the server asks, or with backoff and full jitter, for ever. A write is never abandoned while the service runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import trio
+from attrs import define, field
+
+from ingest.core import reports
+from ingest.core.candidate import backoff
+from ingest.core.reports import Emit
+from ingest.core.store import Batch, Delivered, Keep, Store
+from ingest.runtime.spool import Spool
+
+REFUSED_DELAY = 60.0
+"""Seconds between two attempts while a person must act: soon enough after they did."""
+
+CAP = 60.0
+"""Seconds that a backoff waits at most."""
+
+Payload = TypeVar("Payload")
+
+
+class _Kept(Exception):  # noqa: N818  leaves the claim's block, and with it keeps the batch
+    def __init__(self, verdict: Keep) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
+@define(eq=False)
+class Writer(Generic[Payload]):
+    """One store's writer. `chance` draws from [0, 1)."""
+
+    store: Store[Any, Payload]
+    spool: Spool[Batch[Payload]]
+    emit: Emit
+    chance: Callable[[], float]
+    _failures: int = 0
+    _failing_since: float = field(default=0.0)
+
+    async def run(self) -> None:
+        """Deliver until the spool is closed and empty."""
+        while True:
+            try:
+                await self._deliver_one()
+            except _Kept as kept:
+                await self._wait(kept.verdict)
+            except trio.EndOfChannel:
+                return
+
+    async def _deliver_one(self) -> None:
+        async with self.spool.claim() as batch:
+            started = trio.current_time()
+            verdict = await self.store.deliver(batch)
+            if isinstance(verdict, Keep):
+                raise _Kept(verdict)
+            self._delivered(batch, verdict, trio.current_time() - started)
+
+    def _delivered(self, batch: Batch[Payload], verdict: Delivered, seconds: float) -> None:
+        if self._failures:
+            self.emit(reports.StoreRecovered(self.store.name, trio.current_time() - self._failing_since))
+            self._failures = 0
+        if verdict.rejected:
+            self.emit(reports.Rejected(self.store.name, verdict.rejected))
+        self.emit(reports.Stored(self.store.name, batch.count - len(verdict.rejected), seconds))
+
+    async def _wait(self, verdict: Keep) -> None:
+        if not self._failures:
+            self._failing_since = trio.current_time()
+        self._failures += 1
+        delay = max(verdict.retry_after or 0.0, self._delay(verdict))
+        waiting = sum(batch.count for batch in self.spool.batches)
+        self.emit(reports.StoreWaiting(self.store.name, verdict.reason, verdict.remedy, delay, waiting))
+        await trio.sleep(delay)
+
+    def _delay(self, verdict: Keep) -> float:
+        return REFUSED_DELAY if verdict.remedy else backoff(self._failures, CAP, self.chance)
