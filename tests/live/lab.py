@@ -57,10 +57,10 @@ def wait_for(probe: Callable[[], T | None], what: str, seconds: float = PATIENCE
 
 
 def launch(command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, both outputs appended to `log`."""
+    """Start a program in a session of its own, both outputs appended to `log`; it ends when the tests are killed."""
     with log.open("ab") as out:
         return subprocess.Popen(
-            [str(part) for part in command],
+            ["setpriv", "--pdeathsig", "TERM", *map(str, command)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

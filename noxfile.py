@@ -1,0 +1,83 @@
+"""The project's sessions: `nox` runs the usual ones, `nox -s NAME` one, `nox -s NAME -- ARGUMENTS` passes arguments on."""
+
+import os
+from pathlib import Path
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+LOCKED = ".ci/requirements-test.txt"
+FAST = ("-m", "not live and not slow", "-n", "auto")
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "types", "tests", "docs"]
+
+# pyenv keeps several Pythons but lets only the chosen ones be found: choose all that we test.
+_kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv").glob("versions/3.1[1-9].*")
+os.environ.setdefault("PYENV_VERSION", ":".join(version.name for version in sorted(_kept)) or "system")
+
+
+def install(session: nox.Session) -> None:
+    """What `scripts/test` installs, and this checkout."""
+    session.install("--no-deps", "--require-hashes", "-r", LOCKED)
+    session.install("--no-deps", "-e", ".")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The fast tests, on every Python that is here."""
+    install(session)
+    session.run("pytest", *FAST, *session.posargs)
+
+
+@nox.session
+def cover(session: nox.Session) -> None:
+    """The fast tests with their coverage gate; the lines missed as a page in .nox/htmlcov/."""
+    install(session)
+    session.run("pytest", *FAST, "--cov", "--cov-report=term", "--cov-report=html:.nox/htmlcov", *session.posargs)
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The fast tests with the oldest versions that pyproject.toml allows."""
+    session.install("--resolution", "lowest-direct", "-e", ".", "--group", "test")
+    session.run("pytest", *FAST, *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style."""
+    install(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strictly."""
+    install(session)
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Every link and command that the documents name exists."""
+    install(session)
+    session.run("pytest", "tests/test_docs.py", *session.posargs)
+
+
+@nox.session
+def live(session: nox.Session) -> None:
+    """Against real servers. `HA_VERSIONS="2024.3.3"` chooses, `HOMEIQ_LAB` says where they are kept between runs."""
+    install(session)
+    session.run("pytest", "tests/live", "-m", "live", "--durations=5", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Against everything that can go wrong on purpose."""
+    install(session)
+    session.run("pytest", "tests/faults", *session.posargs)
