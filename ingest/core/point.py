@@ -42,7 +42,8 @@ class Facts:
 class Attributes:
     """An entity's attributes without what is secret or volatile.
 
-    `json` is the text to store; the others are looked at by schemas and rules.
+    `json` is the text to store, empty when there is no state (a removal); the others are looked at by schemas and
+    rules, and for a removed or unavailable entity they are those of its last point.
     """
 
     json: str = "{}"

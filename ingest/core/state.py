@@ -21,6 +21,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_ATTRIBUTES = Raw(b"{}")
+NO_CONTEXT = Raw(b"{}")
 
 
 @frozen
@@ -64,10 +65,11 @@ class StateData:
 
 @frozen
 class Change:
-    """One `state_changed` event."""
+    """One `state_changed` event. `context` stays raw: it repeats the state's, and only a removal has no other."""
 
     data: StateData
     time_fired: Moment
+    context: Raw = NO_CONTEXT
 
 
 class Source(Enum):

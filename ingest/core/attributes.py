@@ -1,0 +1,129 @@
+"""An entity's attributes: the text to store, and the few that tags and rules look at.
+
+Attributes are most of an event's bytes and mostly repeat, so the last text of every entity is kept and compared
+before anything is parsed. What is dropped by default is secret (`access_token`, `token`), or a link that carries a
+secret and changes at every look (`entity_picture`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from sys import intern
+
+import msgspec
+from attrs import evolve, frozen
+from msgspec import Raw
+
+from ingest.core.point import Attributes
+
+SECRET_OR_VOLATILE = ("access_token", "entity_picture", "entity_picture_local", "token")
+MICRO_SIGN, GREEK_MU = "\u00b5", "\u03bc"
+
+_members = msgspec.json.Decoder(dict[str, Raw])
+
+
+@frozen
+class Seen:
+    """The attributes that are looked at, of whatever type they came."""
+
+    device_class: object = None
+    unit_of_measurement: object = None
+    friendly_name: object = None
+    restored: object = False
+
+
+_seen = msgspec.json.Decoder(Seen)
+
+
+class Drops:
+    """The names of attributes that are not stored: those of every entity, and those of a domain's entities."""
+
+    def __init__(
+        self,
+        everywhere: Iterable[str] = SECRET_OR_VOLATILE,
+        by_domain: Iterable[tuple[str, Iterable[str]]] = (),
+    ) -> None:
+        self._everywhere = frozenset(everywhere)
+        self._by_domain = {domain: self._everywhere | frozenset(names) for domain, names in by_domain}
+
+    def of(self, entity_id: str) -> frozenset[str]:
+        """The names to drop from an entity's attributes."""
+        return self._by_domain.get(entity_id.partition(".")[0], self._everywhere)
+
+
+def parse(text: str, drops: frozenset[str] = frozenset()) -> Attributes:
+    """The attributes in a JSON object, without `drops`. Raises `msgspec.DecodeError`.
+
+    Home Assistant's own text is kept when nothing is dropped from it; a line break between members (never inside
+    one: JSON escapes it) is taken out, for the text becomes part of a line.
+    """
+    seen = _seen.decode(text)
+    return Attributes(
+        json=_kept(text, drops),
+        device_class=_word(seen.device_class),
+        unit=_unit(seen.unit_of_measurement),
+        friendly_name=seen.friendly_name if isinstance(seen.friendly_name, str) else None,
+        restored=seen.restored is True,
+    )
+
+
+def _kept(text: str, drops: frozenset[str]) -> str:
+    # An escaped name ("\u0074oken") is not found by looking for it, so a text with escapes is always taken apart.
+    if "\\u" in text or any(f'"{name}"' in text for name in drops):
+        members = _members.decode(text)
+        if not drops.isdisjoint(members):
+            return msgspec.json.encode({name: raw for name, raw in members.items() if name not in drops}).decode()
+    if "\n" in text or "\r" in text:
+        return msgspec.json.format(text, indent=-1)
+    return text
+
+
+def _word(value: object) -> str | None:
+    return intern(value) if isinstance(value, str) and value else None
+
+
+def _unit(value: object) -> str | None:
+    """Home Assistant is moving from the micro sign to the Greek letter; one unit must not become two series."""
+    return _word(value.replace(MICRO_SIGN, GREEK_MU) if isinstance(value, str) else None)
+
+
+class AttributesCache:
+    """`parse`, remembering each entity's last attributes: equal text gives the very same object.
+
+    It holds at most `entities` of them and forgets the one that came first.
+    """
+
+    def __init__(self, drops: Drops, entities: int = 100_000) -> None:
+        self._drops = drops
+        self._entities = entities
+        self._last: dict[str, tuple[str, Attributes]] = {}
+
+    def of(self, entity_id: str, raw: Raw) -> Attributes:
+        """The entity's attributes. Raises `msgspec.DecodeError` when they are no JSON object."""
+        text = str(raw, "utf-8")
+        known = self._last.get(entity_id)
+        if known is not None and known[0] == text:
+            return known[1]
+        attributes = parse(text, self._drops.of(entity_id))
+        if known is not None and known[1] == attributes:
+            attributes = known[1]
+        self._keep(entity_id, text, attributes)
+        return attributes
+
+    def _keep(self, entity_id: str, text: str, attributes: Attributes) -> None:
+        if len(self._last) >= self._entities and entity_id not in self._last:
+            del self._last[next(iter(self._last))]
+        self._last[entity_id] = (text, attributes)
+
+    def forget(self, entity_id: str) -> None:
+        """The entity is gone."""
+        self._last.pop(entity_id, None)
+
+
+def tagged_like(attributes: Attributes, last: Attributes) -> Attributes:
+    """The attributes with the tags of `last` where they have none of their own (an entity that is unavailable)."""
+    device_class = attributes.device_class or last.device_class
+    unit = attributes.unit or last.unit
+    if (device_class, unit) == (attributes.device_class, attributes.unit):
+        return attributes
+    return evolve(attributes, device_class=device_class, unit=unit)

@@ -1,0 +1,55 @@
+"""InfluxDB line protocol: how texts and numbers are written.
+
+The rules are influxdb-client's (`Point.to_line_protocol` agrees with us on everything both accept), and three more:
+a line break never stands raw in a line, not even inside quotes, so that a payload's lines can be counted and told
+apart; a text is at most 64 KiB, InfluxDB's limit, cut at a character's end and marked with an ellipsis; half of a
+surrogate pair, which UTF-8 cannot write, becomes U+FFFD.
+Source: docs.influxdata.com line protocol reference; influxdb_client/client/write/point.py 1.50.
+"""
+
+from __future__ import annotations
+
+import re
+
+TEXT_LIMIT = 65_535
+"""The longest text of a field, in bytes of UTF-8 before escaping."""
+
+_in_tag = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\n", "\t": r"\t", "\r": r"\r"})
+_in_text = str.maketrans({'"': r"\"", "\\": r"\\", "\n": r"\n", "\r": r"\r"})
+_special = re.compile(r'["\\\n\r]').search
+
+
+def tag(text: str) -> str:
+    """A tag's value. A backslash at its end would escape what follows, so a space comes between."""
+    escaped = text.translate(_in_tag)
+    return escaped + " " if escaped.endswith("\\") else escaped
+
+
+def quote(text: str) -> str:
+    """A text field's value, in quotes."""
+    if len(text) > TEXT_LIMIT // 4:
+        text = shorten(text)
+    if text.isalnum() or not _special(text):
+        return f'"{text}"'
+    return f'"{text.translate(_in_text)}"'
+
+
+def decimal(value: float) -> str:
+    """A finite float field's value."""
+    return repr(value).removesuffix(".0")
+
+
+def utf8(text: str) -> bytes:
+    """The text's bytes; what UTF-8 cannot write becomes U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
+def shorten(text: str, limit: int = TEXT_LIMIT) -> str:
+    """The text, or as much of its beginning as fits into `limit` bytes together with an ellipsis."""
+    whole = utf8(text)
+    if len(whole) <= limit:
+        return text
+    return whole[: limit - len("…".encode())].decode("utf-8", "ignore") + "…"
