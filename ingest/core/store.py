@@ -23,10 +23,11 @@ Payload = TypeVar("Payload")
 class Codec(Generic[Item, Payload]):
     """A store's schema: pure functions.
 
-    `encode` may raise: that one point goes to the dead letters. `size` is an item's weight in bytes.
+    `encode` may raise: that one point goes to the dead letters. None: the schema does not write such a point
+    (filtered). `size` is an item's weight in bytes.
     """
 
-    encode: Callable[[Point], Item]
+    encode: Callable[[Point], Item | None]
     size: Callable[[Item], int]
     seal: Callable[[Sequence[Item]], Payload]
 
