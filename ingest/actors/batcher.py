@@ -27,6 +27,9 @@ from ingest.runtime.spool import Spool
 LAST_PUT = 3.0
 """Seconds that a cancelled batcher has to put its open batch into the spool."""
 
+SCHEMA = "schema"
+"""The rule by whose name points are counted that a store's schema does not write."""
+
 Item = TypeVar("Item")
 Payload = TypeVar("Payload")
 
@@ -87,15 +90,21 @@ class Batcher(Generic[Item, Payload]):
         if not self._items:
             self._deadline = trio.current_time() + self.limits.age
         encode, size = self.codec.encode, self.codec.size
+        unwritten = 0
         for point in frame.points:
             try:
                 item = encode(point)
             except Exception:  # noqa: BLE001  a bug met by one point must not take the others with it
                 self.emit(self._dead_letter(point))
                 continue
+            if item is None:
+                unwritten += 1
+                continue
             self._items.append(item)
             self._times.append(point.time_ns)
             self._weight += size(item)
+        if unwritten:
+            self.emit(reports.Filtered({SCHEMA: unwritten}))
 
     async def _seal(self) -> None:
         """Put the open batch into the spool; it stays open until the spool has it."""

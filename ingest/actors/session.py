@@ -20,7 +20,7 @@ from ingest.actors.connection import Connection, Deadlines, connected
 from ingest.actors.connector import Candidate
 from ingest.actors.subscription import Patience
 from ingest.core import reports
-from ingest.core.catalog import Catalog
+from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.conversation import Received, Unexpected
 from ingest.core.loss import shed_changes
 from ingest.core.reports import Emit
@@ -76,7 +76,7 @@ class Sessions:
         reader = discovery.Discovery(bulk, self.catalog, changed, self.emit, self.refresh_interval)
         nursery.start_soon(reader.run, name="discovery")
         with trio.move_on_after(self.registry_wait):
-            await self.catalog.until(lambda catalog: catalog.loaded)
+            await self.catalog.until(lambda catalog: catalog is not NO_CATALOG)
         self._enter(candidate, SessionState.SUBSCRIBING)
         await subscription.subscribe(live, self.patience)
         self.emit(reports.Connected(candidate.name, candidate.target.url, live.ha_version, self.attempts))

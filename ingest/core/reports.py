@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal, TypeAlias
 
-from attrs import Factory, frozen
+from attrs import frozen
 
 from ingest.core.session import SessionState
 from ingest.core.state import Source
@@ -317,15 +317,6 @@ class StoreRecovered(Report):
     def text(self) -> str:
         """The sentence a person reads."""
         return f"{self.store} takes points again after {self.after:.0f} s"
-
-
-@frozen
-class StoreMaintained(Report):
-    """The store tidied up after itself."""
-
-    LEVEL: ClassVar[Level] = "debug"
-    store: str
-    notes: Mapping[str, int] = Factory(dict)
 
 
 # ---- the process -------------------------------------------------------------------------------------------------

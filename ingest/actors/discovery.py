@@ -1,0 +1,81 @@
+"""Reading the registries: at the start of a session, when Home Assistant says that one changed, and now and then.
+
+The catalog is swapped whole, never half: a failed command leaves the last one serving. Registry events carry ids and
+old values only, so they are debounced into one fresh reading.
+"""
+
+from __future__ import annotations
+
+import trio
+from attrs import define
+from msgspec import Raw
+
+from ingest.actors.connection import CommandFailed, Connection, within
+from ingest.core import reports, wire
+from ingest.core.catalog import Catalog, CatalogBuilder
+from ingest.core.reports import Emit
+from ingest.runtime.watch import Watch
+
+DEBOUNCE = 0.5
+"""Seconds of silence after a registry event: integrations change hundreds of entries in a row."""
+
+ANSWER = 120.0
+"""Seconds for a registry of a very large home."""
+
+CHUNK = 1000
+"""Entries decoded between two checkpoints."""
+
+
+@define(eq=False)
+class Discovery:
+    """Keeps `catalog` true while a session lasts. `changed` counts registry events; `interval` is in seconds."""
+
+    bulk: Connection
+    catalog: Watch[Catalog]
+    changed: Watch[int]
+    emit: Emit
+    interval: float
+
+    async def run(self) -> None:
+        """Read now, and again whenever there is reason to, for ever."""
+        while True:
+            seen = self.changed.value
+            await self._refresh()
+            with trio.move_on_after(self.interval):
+                await self.changed.until(lambda count, seen=seen: count != seen)  # type: ignore[misc]  # mypy: default
+            await self._settle()
+
+    async def _settle(self) -> None:
+        while True:
+            with trio.move_on_after(DEBOUNCE) as silence:
+                await self.changed.changed()
+            if silence.cancelled_caught:
+                return
+
+    async def _refresh(self) -> None:
+        started = trio.current_time()
+        builder = CatalogBuilder(self.catalog.value)
+        try:
+            devices = await self._read(builder)
+        except (CommandFailed, wire.Malformed) as problem:
+            self.emit(reports.CatalogFailed(str(problem)))
+            return
+        catalog = builder.build()
+        self.catalog.set(catalog)
+        seconds = trio.current_time() - started
+        self.emit(reports.CatalogLoaded(len(catalog), devices, len(catalog.areas), builder.skipped, seconds))
+
+    async def _read(self, builder: CatalogBuilder) -> int:
+        builder.add_areas(await self._list("config/area_registry/list"))
+        devices = await self._list("config/device_registry/list")
+        builder.add_devices(devices)
+        entities = await self._list("config/entity_registry/list")
+        for start in range(0, len(entities), CHUNK):
+            builder.add_entities(entities[start : start + CHUNK])
+            await trio.lowlevel.checkpoint()
+        return len(devices)
+
+    async def _list(self, command: str) -> list[Raw]:
+        with within(ANSWER, f"no answer to {command}", self.bulk.socket.where):
+            return wire.raw_list(await self.bulk.ask(command))
+        raise AssertionError  # pragma: no cover  `within` raised

@@ -1,0 +1,30 @@
+"""Exit codes, and how an error leaves the process: one sentence, no traceback, unless it is a bug."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from ingest.errors import IngestError
+
+FAILED = 1
+"""Something out of our hands did not work; trying again may help. A bug, too, with its traceback."""
+
+REFUSED = 2
+"""A person must act: a wrong option, a wrong configuration, a refused token."""
+
+GAVE_UP = 75
+"""Home Assistant stayed away for longer than home_assistant.max_retries allows."""
+
+
+@contextmanager
+def explained(code: int = REFUSED) -> Iterator[None]:
+    """Turn the errors that have a remedy into their sentence and an exit code."""
+    try:
+        yield
+    except IngestError as error:
+        click.echo(f"homeiq-ingest: {error}", err=True)
+        sys.exit(code)

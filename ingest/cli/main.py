@@ -1,0 +1,58 @@
+"""`homeiq-ingest`: the commands. Each is imported when it is used, so that none pays for another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+import click
+
+from ingest import __version__
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "demo": ("ingest.cli.demo:demo", "Watch a simulated home being stored."),
+        "init": ("ingest.cli.init:init", "Write a configuration for your own home."),
+        "run": ("ingest.cli.run:run", "Store every state change of a home."),
+        "query": ("ingest.cli.query:query", "Show an entity's stored values as a table and a plot."),
+        "export": ("ingest.cli.export:export", "Write stored changes as line protocol, CSV or JSON lines."),
+        "copy": ("ingest.cli.copy:copy", "Copy the embedded store into a database."),
+        "config": ("ingest.cli.config:config", "Check the configuration, or show what is in effect."),
+        "simulate": ("ingest.cli.simulate:simulate", "Run a simulated Home Assistant."),
+    }
+)
+"""Name, where it is, and its line in the help: asking for help imports nothing."""
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer needs them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command itself, or None when there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in the help, without importing anything."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="homeiq-ingest")
+def main() -> None:
+    """Store every state change of a Home Assistant home, exactly.
+
+    Start with `homeiq-ingest demo`; then `homeiq-ingest init` for your own home, and `homeiq-ingest run`.
+    """

@@ -1,0 +1,44 @@
+"""Options that several commands share, and the configuration they lead to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ingest.config.load import Loaded, load
+from ingest.errors import Refused
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration file (else $HOMEIQ_INGEST_CONFIG, then the usual places).",
+)
+set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Override one setting; may be repeated."
+)
+
+
+def configured(function: F) -> F:
+    """Give a command `--config` and `--set`."""
+    return config_option(set_option(function))
+
+
+def overrides(assignments: tuple[str, ...]) -> Mapping[str, object]:
+    """`("log.level=debug",)` as a mapping. Raises `Refused` when one is not of that form."""
+    pairs = [each.partition("=") for each in assignments]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise Refused(f"--set {key} gives no value", remedy="Write it as --set section.key=value.")
+    return {key.strip(): value for key, _, value in pairs}
+
+
+def loaded(config_path: Path | None, assignments: tuple[str, ...], *, for_running: bool = False) -> Loaded:
+    """The effective configuration; `for_running` asks for an address and a token too. Raises `Problems`."""
+    return load(config_path, os.environ, overrides(assignments), for_running=for_running)

@@ -1,0 +1,153 @@
+"""From a configuration to a running service: the store is opened, the plan made, the pipeline run.
+
+The one place beside the configuration itself that reads settings; actors take small values of their own.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import trio
+
+from ingest.actors.batcher import Limits
+from ingest.actors.connection import Deadlines
+from ingest.actors.connector import Candidate, Persistence
+from ingest.config import home_assistant
+from ingest.config.settings import Settings
+from ingest.core import reports
+from ingest.core.attributes import Drops
+from ingest.core.enrich import Enricher
+from ingest.core.reports import Emit
+from ingest.core.rules import Rules
+from ingest.edge.websocket import Dial, Target, dial, tls_context
+from ingest.errors import Refused
+from ingest.pipeline import Destination, Pipeline, Plan
+from ingest.runtime.lane import ThreadLane
+from ingest.runtime.link import Overflow, Weight
+from ingest.runtime.signals import on_stop
+
+
+def make_plan(settings: Settings, destination: Destination) -> Plan:
+    """The pipeline's plan, from settings and an opened store. Raises `Refused` when a CA file cannot be read."""
+    home = settings.home_assistant
+    return Plan(
+        home=settings.home,
+        candidates=candidates(settings),
+        rules=Rules(settings.filter),
+        enricher=Enricher(Drops(settings.attributes.drop, settings.attributes.drop_by_domain.items())),
+        destination=destination,
+        intake=Weight(settings.intake.events, settings.intake.bytes),
+        intake_overflow=Overflow(settings.intake.overflow),
+        link=Weight(settings.store_link.events, settings.store_link.bytes),
+        link_overflow=Overflow(settings.store_link.overflow),
+        batch=Limits(size=settings.batch.size, age=settings.batch.timeout),
+        spool=settings.spool.memory,
+        deadlines=Deadlines(home.connect_timeout, home.auth_timeout, home.ping_interval, home.pong_timeout),
+        persistence=Persistence(home.max_retries, home.max_retry_delay, home.breaker_threshold),
+        registry_wait=home.registry_wait,
+        refresh_interval=settings.discovery.refresh_interval,
+    )
+
+
+def candidates(settings: Settings) -> tuple[Candidate, ...]:
+    """The addresses to try. Raises `Refused` when there is none, or when a CA file cannot be read."""
+    found = tuple(_candidate(each, settings) for each in settings.home_assistant.candidates())
+    if not found:
+        raise Refused(
+            "no Home Assistant is configured",
+            remedy="Run `homeiq-ingest init`, or set home_assistant.url and home_assistant.token_file.",
+        )
+    return found
+
+
+def _candidate(given: home_assistant.Candidate, settings: Settings) -> Candidate:
+    tls = None
+    if given.url.startswith("wss:"):
+        tls = tls_context(verify=given.ssl_verify, ca_file=str(given.ca_file) if given.ca_file else None)
+    target = Target(given.url, tls, settings.home_assistant.max_message_size)
+    return Candidate(given.name, target, _token(given.token.reveal(), given.token_file))
+
+
+def _token(known: str, path: Path | None) -> Callable[[], str]:
+    def current() -> str:
+        if path is None:
+            return known
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise Refused(
+                f"the token file cannot be read: {error.strerror}",
+                where=str(path),
+                remedy="Make it readable for the service.",
+            ) from error
+
+    return current
+
+
+@asynccontextmanager
+async def opened(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
+    """The configured store, open while the block runs. Raises `Transient` or `Refused`."""
+    match settings.store_kind:
+        case "embedded":
+            async with _embedded(settings, emit) as destination:
+                yield destination
+        case "influxdb":
+            async with _influxdb(settings) as destination:
+                yield destination
+        case "stdout":
+            yield _stdout()
+
+
+@asynccontextmanager
+async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
+    from ingest.edge.embedded import EmbeddedSettings, SetAside, open_embedded  # noqa: PLC0415  only where it is used
+
+    def set_aside(damage: SetAside) -> None:
+        emit(reports.Notice(f"{damage.path} is damaged ({damage.reason}): kept as {damage.kept_as}, a new one begun"))
+
+    retention = settings.embedded.retention
+    chosen = EmbeddedSettings(settings.embedded.path, None if retention is None else timedelta(seconds=retention))
+    async with open_embedded(chosen, ThreadLane(), time.time_ns, set_aside) as embedded:
+        yield Destination(embedded.store, str(settings.embedded.path), embedded.maintain)
+
+
+@asynccontextmanager
+async def _influxdb(settings: Settings) -> AsyncGenerator[Destination]:
+    raise NotImplementedError
+    yield
+
+
+def _stdout() -> Destination:
+    raise NotImplementedError
+
+
+async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Event, dialer: Dial = dial) -> Pipeline:
+    """Run the service until `stop` is set; return the pipeline, whose books are closed.
+
+    Raises `Refused` (`GaveUp` among them), or what is a bug.
+    """
+
+    def emit(report: reports.Report) -> None:
+        for listener in listeners:
+            listener(report)
+
+    async with opened(settings, emit) as destination:
+        pipeline = Pipeline(make_plan(settings, destination), listeners, random.random, dialer)
+        await pipeline.run(stop)
+    return pipeline
+
+
+async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...]) -> Pipeline | None:
+    """`serve` until SIGTERM or SIGINT: the first drains, the second cancels (and returns None)."""
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(on_stop, stop.set, nursery.cancel_scope.cancel, name="signals")
+        pipeline = await serve(settings, listeners, stop)
+        nursery.cancel_scope.cancel()
+        return pipeline
+    return None

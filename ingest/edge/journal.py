@@ -1,0 +1,60 @@
+"""The log: one line a fact, a fold over reports. The one module that knows `structlog`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+import structlog
+
+from ingest.core import reports
+from ingest.core.reports import Emit, Report
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger, Processor
+
+Format = Literal["auto", "console", "json"]
+
+_ONCE_A_KIND = (reports.MalformedMessage, reports.UnexpectedMessage)
+
+
+def open_journal(level: str, form: Format, stream: TextIO | None = None) -> Emit:
+    """A sink for reports that writes log lines to `stream` (standard error). `auto`: JSON unless it is a terminal."""
+    out = stream or sys.stderr
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.PrintLogger(out),
+        processors=_processors(form, out),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+    seen: set[tuple[type[Report], str]] = set()
+
+    def write(report: Report) -> None:
+        if isinstance(report, _ONCE_A_KIND):
+            key = (type(report), report.kind)
+            if key in seen:
+                return
+            seen.add(key)
+        getattr(logger, report.LEVEL)(report.text(), **_fields(report))
+
+    return write
+
+
+def _fields(report: Report) -> dict[str, Any]:
+    return {"report": type(report).__name__}
+
+
+def _processors(form: Format, out: TextIO) -> list[Processor]:
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if form == "json" or (form == "auto" and not out.isatty()):
+        return [*shared, structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer()]
+    return [*shared, _without_kind, structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)]
+
+
+def _without_kind(_logger: object, _method: str, event: Any) -> Any:
+    event.pop("report", None)
+    return event

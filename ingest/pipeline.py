@@ -1,0 +1,178 @@
+"""The pipeline: every link opened and every stage named in one place.
+
+    Home Assistant ══live══▶ connector ──intake (sheds)─────▶ filter ──link (blocks)─▶ batcher ═spool═▶ writer ══▶ store
+           ║                                                  ▲  ▲
+           ╚═════bulk═════▶ subscription: snapshot ─(blocks)──┘  │
+                            discovery ───▶ Watch[Catalog] ───────┘
+           └─────── one session, restarted as a whole ───────┘
+
+Stopping is closing the head: the connector ends, its ends of the intake close, and each stage ends when the one above
+it has. The tail has a deadline; what it could not deliver by then stays in the spool and in the books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+from attrs import define, field, frozen
+
+from ingest import __version__
+from ingest.actors.batcher import Batcher, Limits
+from ingest.actors.connection import Deadlines
+from ingest.actors.connector import Candidate, Connector, GaveUp, Persistence
+from ingest.actors.filter import Filter
+from ingest.actors.session import Sessions
+from ingest.actors.writer import Writer
+from ingest.core import reports
+from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.enrich import Enricher
+from ingest.core.point import PointFrame
+from ingest.core.reports import Emit, Report
+from ingest.core.rules import Rules
+from ingest.core.state import Frame
+from ingest.core.store import Batch, Store
+from ingest.core.tally import Tally, balanced
+from ingest.edge.websocket import Dial, dial
+from ingest.errors import IngestError
+from ingest.runtime.link import Link, Overflow, Weight
+from ingest.runtime.spool import MemorySpool
+from ingest.runtime.supervise import one_error
+from ingest.runtime.watch import Watch
+
+SNAPSHOT_SHARE = 0.25
+"""How much of the intake a snapshot may fill: the rest is for live changes."""
+
+INTAKE = Weight(20_000, 32 * 1024 * 1024)
+LINK = Weight(10_000, 16 * 1024 * 1024)
+
+
+@frozen
+class Destination:
+    """An open store, where it is in words, and what it wants done from time to time."""
+
+    store: Store[Any, Any]
+    where: str
+    upkeep: Callable[[], Awaitable[None]] | None = None
+
+
+@frozen
+class Plan:
+    """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds."""
+
+    home: str
+    candidates: tuple[Candidate, ...]
+    rules: Rules
+    enricher: Enricher
+    destination: Destination
+    intake: Weight = INTAKE
+    intake_overflow: Overflow = Overflow.DROP_OLDEST
+    link: Weight = LINK
+    link_overflow: Overflow = Overflow.BLOCK
+    batch: Limits = field(factory=Limits)
+    spool: int = 16 * 1024 * 1024
+    deadlines: Deadlines = field(factory=Deadlines)
+    persistence: Persistence = field(factory=Persistence)
+    registry_wait: float = 10.0
+    refresh_interval: float = 1800.0
+    stop_within: float = 5.0
+    upkeep_every: float = 3600.0
+
+
+@define(eq=False)
+class Pipeline:
+    """A pipeline that stands ready to run once. `tally` and `books` may be read at any time."""
+
+    plan: Plan
+    listeners: tuple[Emit, ...]
+    chance: Callable[[], float]
+    dialer: Dial = dial
+    catalog: Watch[Catalog] = field(factory=lambda: Watch(NO_CATALOG))
+    tally: Tally = field(factory=Tally)
+    intake: Link[Frame] = field(init=False)
+    link: Link[PointFrame] = field(init=False)
+    spool: MemorySpool[Batch[Any]] = field(init=False)
+    batcher: Batcher[Any, Any] = field(init=False)
+    connector: Connector | None = None
+
+    def __attrs_post_init__(self) -> None:
+        plan, store = self.plan, self.plan.destination.store
+        self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
+        self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
+        self.spool = MemorySpool(plan.spool, lambda batch: batch.size)
+        self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
+
+    def emit(self, report: Report) -> None:
+        """Tell every listener; the books come first."""
+        self.tally.add(report)
+        for listener in self.listeners:
+            listener(report)
+
+    def books(self) -> dict[str, int]:
+        """Where every state is now."""
+        in_flight = self.intake.held.events + self.link.held.events + self.batcher.open
+        return self.tally.books(spooled=sum(batch.count for batch in self.spool.batches), in_flight=in_flight)
+
+    async def run(self, stop: trio.Event) -> None:
+        """Run until `stop` is set and everything under way is stored, or the stop deadline has passed.
+
+        Raises `GaveUp` when Home Assistant stayed away for longer than the configuration allows.
+        """
+        self.emit(reports.Started(__version__, self.plan.home, self.plan.destination.where))
+        try:
+            with one_error():
+                await self._run(stop)
+        finally:
+            books = self.books()
+            self.emit(reports.Stopped(books, balanced(books)))
+
+    async def _run(self, stop: trio.Event) -> None:
+        plan = self.plan
+        filter_ = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
+        writer = Writer(plan.destination.store, self.spool, self.emit, self.chance)
+        gave_up = None
+        async with trio.open_nursery() as nursery, trio.open_nursery() as tail:
+            nursery.start_soon(self._keep_up, name="upkeep")
+            tail.start_soon(writer.run, name="writer")
+            tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
+            tail.start_soon(filter_.run, self.intake.receiver(), [self.link.sender(plan.link_overflow)], name="filter")
+            try:
+                await self._head(stop)
+            except GaveUp as error:
+                gave_up = error
+            self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
+            tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
+        if gave_up:
+            raise gave_up
+
+    async def _head(self, stop: trio.Event) -> None:
+        """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""
+        plan = self.plan
+        live = self.intake.sender(plan.intake_overflow)
+        snapshot = self.intake.sender(Overflow.BLOCK, share=SNAPSHOT_SHARE)
+        sessions = Sessions(
+            live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
+            plan.registry_wait, plan.refresh_interval,
+        )  # fmt: skip
+        self.connector = Connector(
+            plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer
+        )
+        with live, snapshot, one_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cancel_when, stop, nursery.cancel_scope, name="stop")
+                await self.connector.run()
+
+    async def _keep_up(self) -> None:
+        upkeep, every = self.plan.destination.upkeep, self.plan.upkeep_every
+        while upkeep is not None:
+            await trio.sleep(every)
+            try:
+                await upkeep()
+            except IngestError as problem:
+                self.emit(reports.Notice(f"{self.plan.destination.where} could not be tidied: {problem}"))
+
+
+async def _cancel_when(stop: trio.Event, scope: trio.CancelScope) -> None:
+    await stop.wait()
+    scope.cancel()
