@@ -113,7 +113,7 @@ class Embedded:
 
     path: Path = option(
         Path("home.db"),
-        kinds.path(),
+        kinds.path(optional=False),
         "Its file; by default `home.db` in $STATE_DIRECTORY, else in $XDG_DATA_HOME/homeiq-ingest.",
     )
     retention: float | None = option(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,7 +60,7 @@ def text(wanted: str, pattern: str) -> Kind:
 
     def parse(raw: object) -> str:
         if not isinstance(raw, str) or not re.fullmatch(pattern, raw):
-            raise Wrong(f"{said(raw)} is not {wanted}")
+            raise Wrong(f"{said(raw)} does not fit")
         return raw
 
     return Kind(wanted, parse)
@@ -91,7 +92,7 @@ def whole(low: int, high: int, *, optional: bool = False) -> Kind:
             number = int(raw.replace("_", ""))
         if isinstance(number, bool) or not isinstance(number, int):
             raise Wrong(f"{said(raw)} is not a whole number")
-        return int(_within(number, low, high, raw, wanted))
+        return int(_within(number, low, high, raw))
 
     return Kind(_or_none(wanted, optional=optional), parse, _none_as_text, optional=optional)
 
@@ -104,7 +105,7 @@ def duration(low: float, high: float, *, optional: bool = False) -> Kind:
         if optional and _is_none(raw):
             return None
         seconds = _amount(raw, {"": 1, **_SECONDS}, 'a duration such as 30, "30s", "5m", "24h" or "400d"')
-        return float(_within(seconds, low, high, raw, wanted))
+        return float(_within(seconds, low, high, raw))
 
     return Kind(_or_none(wanted, optional=optional), parse, shown_duration, optional=optional)
 
@@ -114,7 +115,7 @@ def size(low: int, high: int) -> Kind:
     wanted = f"a size from {shown_size(low)} to {shown_size(high)}"
 
     def parse(raw: object) -> int:
-        return int(_within(_amount(raw, _UNITS, 'a size such as 1048576 or "16MiB"'), low, high, raw, wanted))
+        return int(_within(_amount(raw, _UNITS, 'a size such as 1048576 or "16MiB"'), low, high, raw))
 
     return Kind(wanted, parse, shown_size)
 
@@ -133,17 +134,17 @@ def choice(*words: str, synonyms: Mapping[str, str] | None = None) -> Kind:
     return Kind(wanted, parse)
 
 
-def path() -> Kind:
+def path(*, optional: bool = True) -> Kind:
     """A file's path; `~` is the home directory, and a relative one in a TOML file starts at that file."""
 
     def parse(raw: object) -> Path | None:
         if isinstance(raw, Path):
             return raw
-        if not isinstance(raw, str) or "\0" in raw:
+        if not isinstance(raw, str) or "\0" in raw or not (raw or optional):
             raise Wrong(f"{said(raw)} is not a path")
         return _expanded(raw) if raw else None
 
-    return Kind("a path", parse, lambda value: "" if value is None else str(value), path=True, optional=True)
+    return Kind("a path", parse, lambda value: str(value or ""), path=True, optional=optional)
 
 
 def shown_duration(seconds: float | None) -> str:
@@ -153,7 +154,7 @@ def shown_duration(seconds: float | None) -> str:
     for unit in ("d", "h", "m"):
         if seconds and seconds % _SECONDS[unit] == 0:
             return f"{int(seconds // _SECONDS[unit])}{unit}"
-    return f"{int(seconds)}s" if seconds == int(seconds) else f"{seconds:f}".rstrip("0") + "s"
+    return f"{int(seconds)}s" if seconds == int(seconds) else f"{Decimal(repr(seconds)):f}s"
 
 
 def shown_size(amount: int) -> str:
@@ -174,9 +175,9 @@ def _amount(raw: object, units: Mapping[str, float], wanted: str) -> float:
     return float(match[1].replace("_", "")) * unit
 
 
-def _within(number: float, low: float, high: float, raw: object, wanted: str) -> float:
+def _within(number: float, low: float, high: float, raw: object) -> float:
     if not low <= number <= high:
-        raise Wrong(f"{said(raw)} is outside of what can work ({wanted})")
+        raise Wrong(f"{said(raw)} is out of range")
     return number
 
 

@@ -29,10 +29,15 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self.__text.encode(), other.__text.encode())
+        return hmac.compare_digest(_octets(self.__text), _octets(other.__text))
 
     def __hash__(self) -> int:
         return hash(self.__text)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled: it would be written in clear")
+
+
+def _octets(text: str) -> bytes:
+    # A variable of the environment may hold bytes that are no text; they arrive as lone surrogates.
+    return text.encode(errors="surrogatepass")

@@ -1,0 +1,58 @@
+"""Sentences that a person can act on: the key, where its value came from, what is wrong, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
+
+from ingest.config.kinds import said
+from ingest.config.settings import KEYS, SECTIONS
+
+Report: TypeAlias = Callable[[str], None]
+
+_HOMEIQ: Final = {alias: key.name for key in KEYS.values() for alias in key.option.aliases}
+
+
+def complaint(key: str, origin: str, what: str, remedy: str) -> str:
+    """One problem, as two sentences."""
+    place = f"{key} ({origin})" if origin else key
+    return f"{place}: {what}. {remedy}{'' if remedy.endswith('?') else '.'}"
+
+
+def unknown_key(name: str, origin: str) -> str:
+    """A name that is no setting, and what may have been meant."""
+    return complaint(_shown(name), origin, "there is no such setting", _did_you_mean(name))
+
+
+def unknown_variable(name: str, known: Iterable[str]) -> str:
+    """A variable with our prefix that is no setting, and what may have been meant."""
+    close = difflib.get_close_matches(name.upper(), list(known), 1, 0.6)
+    remedy = f"Did you mean {close[0]}?" if close else "`homeiq-ingest config show` lists every setting"
+    return complaint(_shown(name), "environment", "there is no such variable", remedy)
+
+
+def _did_you_mean(name: str) -> str:
+    if name in _HOMEIQ:
+        return f"In this file it is written {_HOMEIQ[name]}"
+    close = _closest(name)
+    return f"Did you mean {close}?" if close else "`homeiq-ingest config show` lists every setting"
+
+
+def _closest(name: str) -> str | None:
+    """The nearest setting or section; a key in the wrong section is found by its last part."""
+    section, _, last = name.lower().rpartition(".")
+    siblings = [key for key in KEYS if key.rpartition(".")[0] == section]
+    for candidates in (siblings, [*KEYS, *SECTIONS]):
+        close = difflib.get_close_matches(name.lower(), candidates, 1, 0.75)
+        if close:
+            return close[0]
+    return next((key for key in KEYS if key.rpartition(".")[2] == last), None)
+
+
+def _shown(name: str) -> str:
+    return (
+        name
+        if name.replace("_", "").replace(".", "").isalnum() and len(name) <= 60 and "eyJ" not in name
+        else said(name)
+    )

@@ -1,0 +1,70 @@
+"""The configuration file: where it is looked for, and its text as tables."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ingest.config.options import PREFIX
+from ingest.errors import Refused
+
+FILE_VARIABLE: Final = f"{PREFIX}CONFIG"
+SYSTEM_FILE: Final = Path("/etc/homeiq-ingest/config.toml")
+
+
+def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file to read: the given one, $HOMEIQ_INGEST_CONFIG's, else the first that exists of the user's and /etc's.
+
+    The working directory is not searched: a file that lies about there could send the token elsewhere.
+    """
+    named = environ.get(FILE_VARIABLE)
+    if path is not None or named:
+        return path or Path(named or "").expanduser()
+    return next((each for each in searched(environ) if os.path.lexists(each)), None)
+
+
+def searched(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Where a file is looked for when none is named, the first first."""
+    user = user_directory(environ, "XDG_CONFIG_HOME", ".config")
+    if user is not None:
+        yield user / "homeiq-ingest" / "config.toml"
+    yield SYSTEM_FILE
+
+
+def user_directory(environ: Mapping[str, str], variable: str, fallback: str) -> Path | None:
+    """A directory of the XDG specification: the variable when it is absolute, else below $HOME."""
+    named = environ.get(variable, "")
+    if Path(named).is_absolute():
+        return Path(named)
+    home = environ.get("HOME")
+    return Path(home, fallback) if home else None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file's tables. Raises `Refused` when it cannot be read or is not TOML, with line and column."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        remedy = "Check the name, and that the user who runs this may read it"
+        raise Refused(
+            f"the configuration file cannot be read: {error.strerror}", where=str(path), remedy=remedy
+        ) from error
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise _not_toml(f"a byte that is not UTF-8 ({_place(data, error.start)})", path) from None
+    except (ValueError, RecursionError) as error:
+        raise _not_toml(str(error), path) from None
+
+
+def _not_toml(what: str, path: Path) -> Refused:
+    remedy = "Mend that line: texts stand in quotes, and a section is a line such as [home_assistant]"
+    return Refused(f"the configuration file is not TOML: {what}", where=str(path), remedy=remedy)
+
+
+def _place(data: bytes, offset: int) -> str:
+    lines = data[:offset].split(b"\n")
+    return f"at line {len(lines)}, column {len(lines[-1]) + 1}"

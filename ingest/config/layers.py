@@ -1,0 +1,137 @@
+"""Where values come from: each source is a layer of raw values by dotted name, and a later layer wins.
+
+Inside a layer two ways of saying the same thing are an error (`token` and `token_file`) unless they have an order
+(the variables of one key). A secret given in one way takes back the other way of the layers below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ingest.config.complaint import Report, complaint, unknown_key, unknown_variable
+from ingest.config.files import FILE_VARIABLE, user_directory
+from ingest.config.filter_table import INLINE_VARIABLES, with_filter
+from ingest.config.given import Given, Layer
+from ingest.config.kinds import Wrong
+from ingest.config.options import PREFIX, Key
+from ingest.config.secrets import TWINS, credentials
+from ingest.config.settings import KEYS, SECTIONS
+
+_BARE: Final = ("API_KEY", "API_KEY_FILE")
+_DATA_API_KEYS: Final = (*KEYS["data_api.api_key"].variables, *KEYS["data_api.api_key_file"].variables)
+
+
+def default_layer(environ: Mapping[str, str]) -> Layer:
+    """What the machine decides where nobody says anything: the embedded store's file."""
+    state = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    data = user_directory(environ, "XDG_DATA_HOME", ".local/share")
+    if state:
+        return {"embedded.path": Given(Path(state, "home.db"), "default in $STATE_DIRECTORY")}
+    return {"embedded.path": Given(data / "homeiq-ingest" / "home.db", "default")} if data else {}
+
+
+def toml_layer(table: Mapping[str, Any], path: Path, report: Report) -> Layer:
+    """A file's values; relative paths in it start at its directory."""
+    origin = f"file {path}"
+    layer = {}
+    for name, raw in _flat(table, origin, report):
+        if name in KEYS:
+            layer[name] = Given(_from_directory(KEYS[name], raw, path.parent), origin)
+        else:
+            report(unknown_key(name, origin))
+    return _finished(layer, None, report)
+
+
+def credential_layer(environ: Mapping[str, str]) -> Layer:
+    """The systemd credentials."""
+    found = {TWINS[name]: Given(path, f"credential {name}") for name, path in credentials(environ).items()}
+    return _one_way(found, lambda _: None)
+
+
+def environment_layer(environ: Mapping[str, str], report: Report, warn: Report) -> Layer:
+    """What variables say, our own and HomeIQ's. An empty variable says nothing."""
+    said = {name: text for name, text in environ.items() if text}
+    _report_unknown(said, report)
+    layer = {}
+    for key in KEYS.values():
+        found = [name for name in key.variables if name in said]
+        if found:
+            layer[key.name] = Given(said[found[0]], f"environment {found[0]}")
+            _warn_of_others(key, found, said, warn)
+    inline = next((name for name in INLINE_VARIABLES if name in said), None)
+    return _finished(layer, Given(said[inline], f"environment {inline}") if inline else None, report)
+
+
+def override_layer(overrides: Mapping[str, object], report: Report) -> Layer:
+    """What the command line says; None is an option that was not given."""
+    layer = {}
+    for name, raw in overrides.items():
+        if name not in KEYS:
+            report(unknown_key(name, "command line"))
+        elif raw is not None:
+            layer[name] = Given(raw, "command line")
+    return _finished(layer, None, report)
+
+
+def without_bare_key(environ: Mapping[str, str], *, data_api: bool) -> Mapping[str, str]:
+    """`environ` without a bare API_KEY, unless it can only be data-api's: that is in use and no better name is set."""
+    better = any(environ.get(name) for name in _DATA_API_KEYS if name not in _BARE)
+    if data_api and not better:
+        return environ
+    return {name: text for name, text in environ.items() if name not in _BARE}
+
+
+def _flat(table: Mapping[str, Any], origin: str, report: Report) -> Iterator[tuple[str, object]]:
+    for name, value in table.items():
+        if name not in SECTIONS:
+            yield name, value
+        elif isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", inner) for key, inner in value.items())
+        else:
+            report(
+                complaint(name, origin, "this is a section, not a value", f"Write a line [{name}] and its keys below")
+            )
+
+
+def _from_directory(key: Key, raw: object, directory: Path) -> object:
+    relative = key.kind.path and isinstance(raw, str) and raw and not raw.startswith("~")
+    return str(directory / str(raw)) if relative else raw
+
+
+def _finished(layer: Layer, inline: Given | None, report: Report) -> Layer:
+    return _one_way(with_filter(layer, inline, report), report)
+
+
+def _one_way(layer: Layer, report: Report) -> Layer:
+    whole = dict(layer)
+    for name, twin in TWINS.items():
+        if name in layer and twin in layer:
+            origin = f"{layer[name].origin} and {layer[twin].origin}"
+            report(complaint(name, origin, f"{twin} is given as well", "Keep one of the two"))
+        if name in layer:
+            whole[twin] = Given("", layer[name].origin)
+        elif twin in layer:
+            whole[name] = Given("", layer[twin].origin)
+    return whole
+
+
+def _report_unknown(said: Mapping[str, str], report: Report) -> None:
+    known = {key.variable for key in KEYS.values()} | {FILE_VARIABLE, *INLINE_VARIABLES}
+    for name in said:
+        if name.upper().startswith(PREFIX) and name not in known:
+            report(unknown_variable(name, known))
+
+
+def _warn_of_others(key: Key, found: list[str], said: Mapping[str, str], warn: Report) -> None:
+    for other in found[1:]:
+        if _meaning(key, said[other]) != _meaning(key, said[found[0]]):
+            warn(f"{other} is not used for {key.name}: {found[0]} says otherwise and comes first.")
+
+
+def _meaning(key: Key, text: str) -> object:
+    try:
+        return key.kind.parse(text)
+    except Wrong:
+        return None

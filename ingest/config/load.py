@@ -1,0 +1,150 @@
+"""From a file, the environment and the command line to one tree of settings, or to every problem at once."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from ingest.config import layers, rules
+from ingest.config.complaint import complaint
+from ingest.config.files import find, read_toml
+from ingest.config.given import Given, Layer
+from ingest.config.kinds import Wrong
+from ingest.config.secrets import TWINS, read_secret
+from ingest.config.settings import KEYS, SECTIONS, Settings
+from ingest.config.warnings import exposed, guarded, warnings
+from ingest.errors import Problems, Refused
+
+
+@frozen
+class Loaded:
+    """The settings, where each came from (by dotted name), what to warn of, and the file that was read."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+    file: Path | None = None
+
+
+@frozen
+class _Reading:
+    """What is collected while reading. `bad` are the settings of which nothing can be said any more."""
+
+    problems: list[str] = field(factory=list)
+    warnings: list[str] = field(factory=list)
+    origins: dict[str, str] = field(factory=dict)
+    bad: set[str] = field(factory=set)
+
+
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object],
+    *,
+    for_running: bool = False,
+) -> Loaded:
+    """Read everything and check it. `overrides` are by dotted name; None in them is "not given".
+
+    `for_running` also asks for what only `run` needs: an address of Home Assistant and its token.
+    Raises `Problems` with one sentence for each problem.
+    """
+    reading = _Reading()
+    file = find(path, environ)
+    given = _layers(file, environ, overrides, reading)
+    settings = _settings(given, reading)
+    _check(settings, rules.FOR_RUNNING if for_running else rules.ALWAYS, reading)
+    if reading.problems:
+        raise Problems(tuple(reading.problems))
+    settings = _adjusted(settings, reading)
+    return Loaded(settings, reading.origins, tuple(reading.warnings), file)
+
+
+def _layers(file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object], reading: _Reading) -> Layer:
+    report, warn = reading.problems.append, reading.warnings.append
+    command = layers.override_layer(overrides, report)
+    written = _file_layer(file, reading)
+    data_api = any("data_api.url" in layer for layer in (command, written)) or any(
+        environ.get(name) for name in KEYS["data_api.url"].variables
+    )
+    environ = layers.without_bare_key(environ, data_api=data_api)
+    variables = layers.environment_layer(environ, report, warn)
+    stack = (command, variables, layers.credential_layer(environ), written, layers.default_layer(environ))
+    return ChainMap(*(dict(layer) for layer in stack))
+
+
+def _file_layer(file: Path | None, reading: _Reading) -> Layer:
+    if file is None:
+        return {}
+    try:
+        layer = layers.toml_layer(read_toml(file), file, reading.problems.append)
+    except Refused as error:
+        reading.problems.append(str(error))
+        reading.bad.update(KEYS)
+        return {}
+    reading.warnings.extend(exposed(file, layer))
+    return layer
+
+
+def _settings(given: Layer, reading: _Reading) -> Settings:
+    values = {name: _value(name, given.get(name), reading) for name in KEYS}
+    for name, twin in TWINS.items():
+        path = values[twin]
+        if isinstance(path, Path):
+            values[name] = _from_file(name, path, reading)
+    return _tree(values)
+
+
+def _value(name: str, given: Given | None, reading: _Reading) -> object:
+    key = KEYS[name]
+    reading.origins[name] = given.origin if given else "default"
+    if given is None:
+        return key.default
+    try:
+        return key.kind.parse(given.raw)
+    except Wrong as error:
+        reading.problems.append(complaint(name, given.origin, str(error), f"Give {key.kind.wanted}"))
+        reading.bad.add(name)
+        return key.default
+
+
+def _from_file(name: str, path: Path, reading: _Reading) -> object:
+    origin = reading.origins[TWINS[name]]
+    reading.origins[name] = f"file {path} ({origin})"
+    try:
+        return read_secret(path)
+    except Refused as error:
+        reading.problems.append(complaint(TWINS[name], origin, error.what, error.remedy))
+        reading.bad.update((name, TWINS[name]))
+        return None
+
+
+def _tree(values: Mapping[str, Any]) -> Settings:
+    sections = {name: kind(**_below(name, values)) for name, kind in SECTIONS.items()}
+    return Settings(**{name: value for name, value in values.items() if "." not in name}, **sections)
+
+
+def _below(section: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name.rpartition(".")[2]: value for name, value in values.items() if name.startswith(f"{section}.")}
+
+
+def _check(settings: Settings, held: Iterable[rules.Rule], reading: _Reading) -> None:
+    for rule in held:
+        for finding in rule(settings):
+            if reading.bad.isdisjoint(finding.keys):
+                name = finding.keys[0]
+                reading.problems.append(complaint(name, reading.origins[name], finding.what, finding.remedy))
+
+
+def _adjusted(settings: Settings, reading: _Reading) -> Settings:
+    settings, scaled = rules.scaled(settings)
+    settings, why = guarded(settings)
+    reading.origins.update(dict.fromkeys(scaled, "scaled to memory.max_mb"))
+    if why is not None:
+        reading.origins["api.host"] += ", changed: see the warning"
+        reading.warnings.append(why)
+    reading.warnings.extend(warnings(settings))
+    return settings

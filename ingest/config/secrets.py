@@ -1,0 +1,47 @@
+"""Secrets in files: a setting `token` has a twin `token_file`, which may also be a systemd credential."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from ingest.config.settings import KEYS
+from ingest.core.secret import Secret
+from ingest.errors import Refused
+
+TWINS: Final[Mapping[str, str]] = {name: f"{name}_file" for name, key in KEYS.items() if key.kind.secret}
+"""Each secret setting and the setting that names its file."""
+_LARGEST: Final = 64 * 1024
+
+
+def read_secret(path: Path) -> Secret:
+    """The secret that a file holds, without the line's end. Read it again whenever the file changes.
+
+    Raises `Refused` when the file cannot be read or holds no text.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise _refused(f"cannot be read: {error.strerror}", path) from error
+    try:
+        text = data.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise _refused("is not a text", path) from None
+    if not text or len(data) > _LARGEST:
+        raise _refused("is empty" if not text else "is far too large for a secret", path)
+    return Secret(text)
+
+
+def credentials(environ: Mapping[str, str]) -> Mapping[str, Path]:
+    """The systemd credentials that are named as a secret setting: `$CREDENTIALS_DIRECTORY/home_assistant.token`."""
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        return {}
+    return {name: path for name in TWINS if (path := Path(directory, name)).is_file()}
+
+
+def _refused(what: str, path: Path) -> Refused:
+    remedy = "Let the file hold the secret alone, readable by the user the service runs as"
+    return Refused(f"the file {path} {what}", where=str(path), remedy=remedy)

@@ -1,0 +1,55 @@
+"""What works but is probably not meant, and what is therefore changed."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from attrs import evolve
+
+from ingest.config.given import Given
+from ingest.config.rules import is_loopback
+from ingest.config.secrets import TWINS
+from ingest.config.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+
+
+def warnings(settings: Settings) -> Iterator[str]:
+    """A sentence for each setting that does something unlikely to be wanted."""
+    if settings.filter.mode == "include" and not settings.filter.patterns:
+        yield "filter.mode is include and filter.patterns is empty: nothing but filter.exceptions is stored."
+    if "*" in settings.api.cors_origins:
+        yield "api.cors_origins holds *: any web page that is open in a browser here may read the API."
+    if settings.store_kind == "influxdb" and settings.influxdb.token is None and not settings.influxdb.numeric_only:
+        yield "influxdb.token is missing: InfluxDB refuses writes without one (VictoriaMetrics wants numeric_only = true)."
+    for name, ca_file, verify in _certificates(settings):
+        if ca_file is not None and not verify:
+            yield f"{name}.ca_file is not used, because {name}.ssl_verify is false."
+
+
+def guarded(settings: Settings) -> tuple[Settings, str | None]:
+    """An API that anyone could reach and nobody guards listens on this machine only; and the sentence that says so."""
+    api = settings.api
+    if is_loopback(api.host) or api.token is not None or api.trusted_networks:
+        return settings, None
+    why = (
+        f"api.host is {api.host}, but neither api.token nor api.trusted_networks is set: the API would be open to"
+        f" everyone who can reach this machine, so it listens on {LOOPBACK} only. Set one of the two to open it."
+    )
+    return evolve(settings, api=evolve(api, host=LOOPBACK)), why
+
+
+def exposed(path: Path, layer: Mapping[str, Given]) -> Iterator[str]:
+    """A configuration file that holds a secret in clear and that every user can read."""
+    held = [name for name in TWINS if name in layer and layer[name].raw]
+    if held and path.stat().st_mode & stat.S_IROTH:
+        yield f"{path} holds {', '.join(held)} and every user of this machine can read it: chmod 600 {path}, or use {TWINS[held[0]]}."
+
+
+def _certificates(settings: Settings) -> Iterator[tuple[str, Path | None, bool]]:
+    home, influxdb = settings.home_assistant, settings.influxdb
+    verified = home.ssl_verify or (home.secondary_url is not None and home.secondary_ssl_verify)
+    yield "home_assistant", home.ca_file, verified
+    yield "influxdb", influxdb.ca_file, influxdb.ssl_verify

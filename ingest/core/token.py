@@ -1,0 +1,86 @@
+"""What is wrong with a token, seen before anybody is asked: a refused one counts towards Home Assistant's IP ban.
+
+Long-lived tokens of Home Assistant are JSON web tokens (183 characters); the supervisor's are 112 hexadecimal digits.
+Every answer completes "the token …" and holds nothing of the token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+_SHORTEST: Final = 32
+_SIGNATURE: Final = 43
+"""Characters of an HS256 signature, the shortest that Home Assistant makes."""
+_BRACKETED: Final = re.compile(r"<.*>|\[.*\]|\$\{.*\}|\{\{.*\}\}|%.*%", re.DOTALL)
+_STAND_INS: Final = {"changeme", "none", "null", "placeholder", "todo", "token"}
+_TELLTALE: Final = {"your", "paste", "insert", "replace", "here"}
+_PREFIX: Final = re.compile(r"(bearer|token)\s", re.IGNORECASE)
+_QUOTES: Final = "\"'`“”‘’„"
+
+
+def token_problem(text: str) -> str | None:
+    """What makes `text` no token of Home Assistant, or None when only the server can tell."""
+    general = secret_problem(text)
+    if general is not None:
+        return general
+    if re.search(r"\s", text):
+        return "holds a space"
+    if text.startswith("eyJ"):
+        return _jwt_problem(text)
+    if len(text) < _SHORTEST:
+        return f"is too short ({len(text)} characters; a long-lived access token has about 180)"
+    return None
+
+
+def secret_problem(text: str) -> str | None:
+    """What makes `text` unfit to be sent as any token or key in a header."""
+    return next((words for words, is_so in _FAULTS if is_so(text)), None)
+
+
+def _is_placeholder(text: str) -> bool:
+    words = re.split(r"[-_ ]+", text.lower())
+    is_sentence = all(word.isalpha() for word in words) and not _TELLTALE.isdisjoint(words)
+    is_filling = len(text) > 2 and len(set(text)) == 1
+    return is_sentence or is_filling or "".join(words) in _STAND_INS or _BRACKETED.fullmatch(text) is not None
+
+
+_FAULTS: Final[Sequence[tuple[str, Callable[[str], object]]]] = (
+    ("is empty", lambda text: not text.strip()),
+    ("is wrapped in quotes", lambda text: text[0] in _QUOTES or text[-1] in _QUOTES),
+    ("holds a newline", lambda text: "\n" in text or "\r" in text),
+    ("starts or ends with a space", lambda text: text != text.strip()),
+    ('starts with "Bearer " or "Token ", which is not part of it', _PREFIX.match),
+    ("holds a character that no token has", lambda text: not text.isascii() or not text.isprintable()),
+    ("is still a placeholder", _is_placeholder),
+)
+"""The first that holds is the one to name."""
+
+
+def _jwt_problem(text: str) -> str | None:
+    parts = text.split(".")
+    if len(parts) != 3:
+        return f"looks cut off: a JSON web token has three parts between dots, this has {len(parts)}"
+    if not all(_is_object(part) for part in parts[:2]):
+        return "is damaged: its first two parts do not decode (characters are missing or were changed)"
+    if len(parts[2]) < _SIGNATURE or _decoded(parts[2]) is None:
+        return "looks cut off: its signature is incomplete"
+    return None
+
+
+def _is_object(part: str) -> bool:
+    try:
+        return isinstance(json.loads(_decoded(part) or b""), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _decoded(part: str) -> bytes | None:
+    try:
+        return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
