@@ -1,0 +1,131 @@
+"""The embedded store's hourly work, as small steps: each `next` is one short transaction, deliveries go in between.
+
+Order matters: an hour is rolled up before its changes may go, and the horizon is moved before the first of them goes, so
+that a late change is refused from then on and can never replace a roll-up that was made of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+
+import msgspec
+
+from ingest.core.rollup import Hour, summarise
+from ingest.edge.embedded_schema import HOUR_NS, WEEK_NS
+from ingest.edge.sqlite import Connection, pragma, transaction
+
+ROLLED = 10_000
+"""Changes rolled up in one step."""
+
+REMOVED = 2_000
+"""Changes, or attribute texts, removed in one step."""
+
+FREED = 1_000
+"""Pages given back in one step."""
+
+SPARE = 20
+"""One page in so many may stay free: the next hour's changes will use it."""
+
+_ROLLUP = """INSERT OR REPLACE INTO rollup
+    (entity, hour, changes, first_ns, low, high, area, seconds, last_value, last_state, states)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+def horizon_ns(connection: Connection) -> int:
+    """Changes before this time have been removed, or are being removed."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'horizon_ns'").fetchone()
+    return -(1 << 63) if row is None else int(row[0])
+
+
+def steps(connection: Connection, now_ns: int, retention: float | None) -> Iterator[None]:
+    """All the work that is due now; stop anywhere, the next call goes on. `retention` in seconds."""
+    this_hour = now_ns // HOUR_NS
+    yield from _roll_up(connection, this_hour)
+    if retention is not None:
+        yield from _forget(connection, this_hour - int(retention // 3_600))
+    yield from _give_back(connection)
+
+
+def _roll_up(connection: Connection, this_hour: int) -> Iterator[None]:
+    due = connection.execute(
+        "SELECT hour, late FROM hour WHERE late > 0 AND hour < ? ORDER BY hour", (this_hour,)
+    ).fetchall()
+    for hour, late in due:
+        span = (hour * HOUR_NS, (hour + 1) * HOUR_NS)
+        (changes,) = connection.execute(
+            "SELECT count(*) FROM change WHERE time_ns >= ? AND time_ns < ?", span
+        ).fetchone()
+        parts = 1 + changes // ROLLED
+        for part in range(parts):
+            with transaction(connection):
+                connection.executemany(_ROLLUP, _rows(connection, hour, parts, part))
+            yield
+        # A batch that came between the parts has raised `late`: the hour stays due.
+        with transaction(connection):
+            connection.execute(
+                "UPDATE hour SET changes = ?, late = 0 WHERE hour = ? AND late = ?", (changes, hour, late)
+            )
+        yield
+
+
+def _rows(connection: Connection, hour: int, parts: int, part: int) -> list[tuple[object, ...]]:
+    start, end = hour * HOUR_NS, (hour + 1) * HOUR_NS
+    changes = connection.execute(
+        "SELECT entity, time_ns, state, value FROM change"
+        " WHERE time_ns >= ? AND time_ns < ? AND entity % ? = ? ORDER BY entity, time_ns",
+        (start, end, parts, part),
+    ).fetchall()
+    return [
+        _row(entity, hour, summarise((row[1:] for row in rows), end))
+        for entity, rows in groupby(changes, key=itemgetter(0))
+    ]
+
+
+def _row(entity: int, hour: int, done: Hour) -> tuple[object, ...]:
+    states = msgspec.json.encode(done.states).decode() if done.states else None
+    numbers = (done.low, done.high, done.area, done.seconds, done.last_value)
+    return (entity, hour, done.changes, done.first_ns, *numbers, done.last_state, states)
+
+
+def _forget(connection: Connection, before_hour: int) -> Iterator[None]:
+    due = connection.execute("SELECT min(hour) FROM hour WHERE late > 0").fetchone()[0]
+    before_hour = before_hour if due is None else min(before_hour, due)
+    before_ns = before_hour * HOUR_NS
+    if before_ns > horizon_ns(connection):
+        with transaction(connection):
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon_ns', ?)", (before_ns,))
+            connection.execute("DELETE FROM hour WHERE hour < ?", (before_hour,))
+        yield
+    yield from _remove_changes(connection, before_ns)
+    yield from _remove_attributes(connection, before_ns // WEEK_NS)
+
+
+def _remove_changes(connection: Connection, before_ns: int) -> Iterator[None]:
+    while row := connection.execute(
+        "SELECT max(time_ns) FROM (SELECT time_ns FROM change WHERE time_ns < ? ORDER BY time_ns LIMIT ?)",
+        (before_ns, REMOVED),
+    ).fetchone():
+        if row[0] is None:
+            return
+        with transaction(connection):
+            connection.execute("DELETE FROM change WHERE time_ns <= ?", row)
+        yield
+
+
+def _remove_attributes(connection: Connection, before_week: int) -> Iterator[None]:
+    removed = REMOVED
+    while removed == REMOVED:
+        with transaction(connection):
+            removed = connection.execute(
+                "DELETE FROM attributes WHERE id IN (SELECT id FROM attributes WHERE week < ? LIMIT ?)",
+                (before_week, REMOVED),
+            ).rowcount
+        yield
+
+
+def _give_back(connection: Connection) -> Iterator[None]:
+    while pragma(connection, "freelist_count") > pragma(connection, "page_count") // SPARE:
+        connection.execute(f"PRAGMA incremental_vacuum({FREED})").fetchall()
+        yield

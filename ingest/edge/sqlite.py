@@ -1,0 +1,172 @@
+"""SQLite, behind one module: opening, transactions, and what its errors mean.
+
+A writer is one connection in one lane: WAL, so that readers and other tools never wait for it and it never waits for
+them. Readers open the file read-only, take short statements and keep no transaction: a long one would keep the WAL
+from being reused. What SQLite says is translated once, in `translated`; everything it may answer because of a disk or
+another program becomes one of our families, and what only a wrong program can cause stays what it is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from ingest.errors import IngestError, Refused, Transient
+
+Connection: TypeAlias = sqlite3.Connection
+Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
+
+BUSY_MS = 5_000
+"""How long a statement waits for another program's lock."""
+
+WAL_LIMIT = 16 * 1024 * 1024
+"""Bytes that the write-ahead log is cut back to after a checkpoint."""
+
+CACHE_KIB = 4_096
+
+
+class Damaged(Refused):
+    """The file is not a database, or not a sound one: it can be set aside, never deleted."""
+
+
+def _refused(what: str, remedy: str) -> Callable[[str, str], IngestError]:
+    return lambda said, where: Refused(f"{what}: {said}", where=where, remedy=remedy)
+
+
+def _damaged(said: str, where: str) -> IngestError:
+    return Damaged(
+        f"the database file is damaged: {said}",
+        where=where,
+        remedy="What is readable in it comes back with: sqlite3 FILE .recover",
+    )
+
+
+def _locked(said: str, where: str) -> IngestError:
+    return Transient(f"another program holds the database file: {said}", where=where)
+
+
+_FAMILIES: Mapping[int, Callable[[str, str], IngestError]] = {
+    sqlite3.SQLITE_BUSY: _locked,
+    sqlite3.SQLITE_LOCKED: _locked,
+    sqlite3.SQLITE_CORRUPT: _damaged,
+    sqlite3.SQLITE_NOTADB: _damaged,
+    sqlite3.SQLITE_FULL: _refused("no space for the database file", "Free some space, or shorten the retention"),
+    sqlite3.SQLITE_IOERR: _refused("the disk failed", "Look for disk errors with dmesg, and for free space with df"),
+    sqlite3.SQLITE_READONLY: _refused(
+        "the database file cannot be written", "Make the file and its folder writable for the service's user"
+    ),
+    sqlite3.SQLITE_CANTOPEN: _refused(
+        "the database file cannot be opened", "Check that its folder exists and that the service's user may use it"
+    ),
+    sqlite3.SQLITE_PERM: _refused("no permission for the database file", "Give the service's user access to it"),
+}
+
+
+def translate(error: sqlite3.Error, path: Path) -> IngestError | None:
+    """Our family for an error of SQLite about the file at `path`; None when only a bug explains it."""
+    family = _FAMILIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return None if family is None else family(str(error), str(path))
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raises Transient (locked), Refused (full, read-only, failing disk) or Damaged for what SQLite raises inside."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        ours = translate(error, path)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """All or nothing: the write lock from the start, committed at the end, rolled back on any exception."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors SQLite has rolled back by itself; the first error is the one to tell.
+        with suppress(sqlite3.Error):
+            connection.rollback()
+        raise
+
+
+def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
+    """The one writing connection, usable from any thread, one at a time; the folder is made when it is missing.
+
+    Raises Transient, Refused or Damaged.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(
+            f"the folder of the database cannot be made: {error.strerror}",
+            where=str(path.parent),
+            remedy="Choose another place, or give the service's user the right to write there",
+        ) from error
+    with translated(path):
+        return _prepared(sqlite3.connect(path, isolation_level=None, check_same_thread=False), synchronous)
+
+
+def _prepared(connection: Connection, synchronous: Synchronous) -> Connection:
+    try:
+        # auto_vacuum first: it can only be chosen before the first page is written.
+        for pragma in (
+            f"busy_timeout = {BUSY_MS}",
+            "auto_vacuum = INCREMENTAL",
+            "journal_mode = WAL",
+            f"synchronous = {synchronous}",
+            f"journal_size_limit = {WAL_LIMIT}",
+            f"cache_size = -{CACHE_KIB}",
+            "temp_store = MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> Connection:
+    """A read-only connection, beside a running writer or without one.
+
+    Raises Transient, Refused or Damaged.
+    """
+    with translated(path):
+        try:
+            return _reading(path, "mode=ro")
+        except sqlite3.OperationalError:
+            # Reading a WAL file needs its -shm file, which cannot be made in a folder that we may only read.
+            # Without a log beside it, the file is all there is.
+            if not path.is_file() or _has_log(path):
+                raise
+            return _reading(path, "mode=ro&immutable=1")
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(path.name + "-wal")
+    return log.is_file() and log.stat().st_size > 0
+
+
+def _reading(path: Path, how: str) -> Connection:
+    uri = f"{path.absolute().as_uri()}?{how}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def pragma(connection: Connection, name: str) -> Any:
+    """The value of one pragma, as SQLite types it."""
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]

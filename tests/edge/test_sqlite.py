@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from ingest.edge.sqlite import Damaged, open_reader, open_writer, pragma, transaction, translate, translated
+from ingest.errors import Refused, Transient
+
+
+def test_a_writer_is_set_up_for_years_of_service(tmp_path: Path) -> None:
+    connection = open_writer(tmp_path / "deep" / "down" / "a.db")
+    names = ("journal_mode", "auto_vacuum", "synchronous", "busy_timeout")
+    assert [pragma(connection, name) for name in names] == ["wal", 2, 2, 5000]
+    connection.close()
+    again = open_writer(tmp_path / "deep" / "down" / "a.db", "NORMAL")
+    assert pragma(again, "synchronous") == 1
+    again.close()
+
+
+def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
+    connection = open_writer(tmp_path / "a.db")
+    connection.execute("CREATE TABLE t (a UNIQUE)")
+    with transaction(connection):
+        connection.execute("INSERT INTO t VALUES (1)")
+    with pytest.raises(sqlite3.IntegrityError), translated(tmp_path), transaction(connection):
+        connection.executemany("INSERT INTO t VALUES (?)", [(2,), (1,)])
+    assert connection.execute("SELECT a FROM t").fetchall() == [(1,)]
+    connection.close()
+
+
+def test_a_reader_reads_while_a_writer_writes_and_cannot_write(tmp_path: Path) -> None:
+    path = tmp_path / "with space & ?#.db"
+    writer = open_writer(path)
+    writer.execute("CREATE TABLE t (a)")
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("INSERT INTO t VALUES (1)")
+    reader = open_reader(path)
+    assert reader.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    with pytest.raises(Refused, match="cannot be written"), translated(path):
+        reader.execute("INSERT INTO t VALUES (2)")
+    writer.execute("COMMIT")
+    assert reader.execute("SELECT count(*) FROM t").fetchone() == (1,)
+    reader.close()
+    writer.close()
+
+
+def test_another_programs_lock_is_a_matter_of_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    one, other = open_writer(path), open_writer(path)
+    other.execute("PRAGMA busy_timeout = 0")
+    with transaction(one), pytest.raises(Transient, match="another program"), translated(path), transaction(other):
+        pass
+    one.close()
+    other.close()
+
+
+def test_a_full_disk_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    connection = open_writer(path)
+    connection.execute("CREATE TABLE t (a)")
+    connection.execute("PRAGMA max_page_count = 4")
+    with pytest.raises(Refused, match="no space") as caught, translated(path), transaction(connection):
+        connection.execute("INSERT INTO t VALUES (?)", (b"x" * 100_000,))
+    assert caught.value.where == str(path)
+    assert "Free some space" in str(caught.value)
+    connection.close()
+
+
+def test_what_is_no_database_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.write_bytes(b"not a database at all" * 100)
+    for opened in (open_writer, open_reader):
+        with pytest.raises(Damaged, match="damaged"):
+            opened(path)
+
+
+def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="cannot be opened"):
+        open_reader(tmp_path / "none.db")
+    (tmp_path / "file").touch()
+    with pytest.raises(Refused, match="folder of the database"):
+        open_writer(tmp_path / "file" / "a.db")
+    with pytest.raises(Refused, match="cannot be opened"):
+        open_writer(tmp_path)
+
+
+def test_a_file_whose_log_cannot_be_opened_is_read_as_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    writer = open_writer(path)
+    writer.execute("CREATE TABLE t (a)")
+    writer.close()
+    # A folder in the place of the -shm file: like a folder that one may not write, for root too.
+    (tmp_path / "a.db-shm").mkdir()
+    (tmp_path / "a.db-wal").mkdir()
+    reader = open_reader(path)
+    assert reader.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    reader.close()
+
+
+def test_a_log_that_cannot_be_read_is_never_ignored(tmp_path: Path) -> None:
+    writer = open_writer(tmp_path / "a.db")
+    writer.execute("CREATE TABLE t (a)")
+    for suffix in ("", "-wal"):
+        shutil.copy(tmp_path / f"a.db{suffix}", tmp_path / f"b.db{suffix}")
+    writer.close()
+    (tmp_path / "b.db-shm").mkdir()
+    with suppress(Refused), closing(open_reader(tmp_path / "b.db")) as reader:
+        assert reader.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
+    connection = open_writer(tmp_path / "a.db")
+    with pytest.raises(sqlite3.OperationalError, match="no such table"), translated(tmp_path):
+        connection.execute("SELECT * FROM nowhere")
+    connection.close()
+    assert translate(sqlite3.ProgrammingError("closed"), tmp_path) is None
