@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 from ingest.core.rows import CODEC, Row, without_surrogates
 from ingest.core.store import Batch, Delivered, Keep, Rejection, Store, Verdict
@@ -55,10 +55,10 @@ class SetAside:
 
 @frozen
 class EmbeddedSettings:
-    """`retention` is the age in seconds at which changes give way to their hourly roll-up; None keeps them for ever."""
+    """`retention` is the age at which changes give way to their hourly roll-up; None keeps them for ever."""
 
     path: Path
-    retention: float | None = 400 * 86_400.0
+    retention: timedelta | None = field(default=timedelta(days=400))
     synchronous: Synchronous = "FULL"
 
 

@@ -7,6 +7,7 @@ that a late change is refused from then on and can never replace a roll-up that 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import groupby
 from operator import itemgetter
 
@@ -39,12 +40,12 @@ def horizon_ns(connection: Connection) -> int:
     return -(1 << 63) if row is None else int(row[0])
 
 
-def steps(connection: Connection, now_ns: int, retention: float | None) -> Iterator[None]:
-    """All the work that is due now; stop anywhere, the next call goes on. `retention` in seconds."""
+def steps(connection: Connection, now_ns: int, retention: timedelta | None) -> Iterator[None]:
+    """All the work that is due now; stop anywhere, the next call goes on."""
     this_hour = now_ns // HOUR_NS
     yield from _roll_up(connection, this_hour)
     if retention is not None:
-        yield from _forget(connection, this_hour - int(retention // 3_600))
+        yield from _forget(connection, this_hour - retention // timedelta(hours=1))
     yield from _give_back(connection)
 
 

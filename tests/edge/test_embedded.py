@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -354,7 +355,7 @@ async def test_retention_rolls_up_removes_and_gives_space_back(path: Path, monke
     old = [
         attrs.evolve(one, attributes=Attributes("x" * 500 + str(at))) for at, one in enumerate(life(NOW - 20 * DAY, 24))
     ]
-    settings = EmbeddedSettings(path, retention=86_400.0)
+    settings = EmbeddedSettings(path, retention=timedelta(days=1))
     async with open_embedded(settings, InlineLane(), lambda: NOW) as opened:
         await put(opened, *old)
         await put(opened, *life(NOW - HOUR_NS, 1))
@@ -374,7 +375,9 @@ async def test_retention_rolls_up_removes_and_gives_space_back(path: Path, monke
 
 async def test_changes_that_are_not_rolled_up_yet_are_never_removed(path: Path) -> None:
     later = NOW
-    async with open_embedded(EmbeddedSettings(path, retention=3600.0), InlineLane(), lambda: later) as opened:
+    async with open_embedded(
+        EmbeddedSettings(path, retention=timedelta(hours=1)), InlineLane(), lambda: later
+    ) as opened:
         await put(opened, point(NOW + 5 * HOUR_NS), point(NOW - 5 * HOUR_NS))
         await opened.maintain()
         assert look(path, "SELECT time_ns FROM change") == [(NOW + 5 * HOUR_NS,)]
