@@ -47,10 +47,14 @@ def victoria_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Datab
 
 
 @pytest.fixture(scope="session")
-def influxdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def influxdb(request: pytest.FixtureRequest) -> Database:
     """The database of `HOMEIQ_TEST_INFLUXDB_URL`, else the real 1.x engine behind a v2 envelope."""
-    if own := servers.own_influxdb():
-        yield own
-        return
+    own = servers.own_influxdb()
+    engine: Database = own or request.getfixturevalue("influxdb_engine")
+    return engine
+
+
+@pytest.fixture(scope="session")
+def influxdb_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     with servers.influxdb(tmp_path_factory.mktemp("influxdb")) as database:
         yield database

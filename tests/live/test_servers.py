@@ -23,9 +23,13 @@ def write(database: Database, bucket: str, lines: str, token: str | None = None)
 
 
 @pytest.fixture
-def bucket(influxdb: Database) -> str:
+def bucket(influxdb_engine: Database) -> str:
+    return fresh_bucket(influxdb_engine)
+
+
+def fresh_bucket(database: Database) -> str:
     name = f"live-{uuid.uuid4().hex}"
-    influxdb.create_bucket(name)
+    database.create_bucket(name)
     return name
 
 
@@ -36,30 +40,30 @@ def test_victoria_metrics_returns_numbers_to_the_millisecond(victoria_metrics: D
     assert row == Row(now // 1_000_000 * 1_000_000, {"entity": "a"}, {"value": 21.5, "other": 3})
 
 
-def test_influxdb_returns_strings_and_nanoseconds(influxdb: Database, bucket: str) -> None:
-    now = time.time_ns()
+def test_influxdb_returns_strings_and_nanoseconds(influxdb: Database) -> None:
+    now, bucket = time.time_ns(), fresh_bucket(influxdb)
     assert write(influxdb, bucket, f'm,entity=a state="Küche \\"☕\\"",value=1 {now}\n').status_code == 204
     assert influxdb.read(bucket, "m") == [Row(now, {"entity": "a"}, {"state": 'Küche "☕"', "value": 1})]
 
 
-def test_influxdb_keeps_nothing_of_a_request_with_a_malformed_line(influxdb: Database, bucket: str) -> None:
-    refused = write(influxdb, bucket, "m value=1 1\nm value= 2\n")
+def test_the_engine_keeps_nothing_of_a_request_with_a_malformed_line(influxdb_engine: Database, bucket: str) -> None:
+    refused = write(influxdb_engine, bucket, "m value=1 1\nm value= 2\n")
     assert refused.status_code == 400
     assert "unable to parse 'm value= 2'" in refused.json()["message"]
-    assert influxdb.read(bucket, "m") == []
+    assert influxdb_engine.read(bucket, "m") == []
 
 
-def test_influxdb_keeps_the_rest_at_a_type_conflict(influxdb: Database, bucket: str) -> None:
-    assert write(influxdb, bucket, "m value=1 1").status_code == 204
-    partial = write(influxdb, bucket, 'm value="text" 2\nm value=3 3')
+def test_the_engine_keeps_the_rest_at_a_type_conflict(influxdb_engine: Database, bucket: str) -> None:
+    assert write(influxdb_engine, bucket, "m value=1 1").status_code == 204
+    partial = write(influxdb_engine, bucket, 'm value="text" 2\nm value=3 3')
     assert partial.status_code == 422
     assert "already exists as type float dropped=1" in partial.json()["message"]
-    assert [row.time for row in influxdb.read(bucket, "m")] == [1, 3]
+    assert [row.time for row in influxdb_engine.read(bucket, "m")] == [1, 3]
 
 
-def test_influxdb_names_a_wrong_token_and_a_missing_bucket(influxdb: Database, bucket: str) -> None:
-    assert write(influxdb, bucket, "m value=1 1", token="wrong").status_code == 401
-    missing = write(influxdb, f"{bucket}-missing", "m value=1 1")
+def test_the_engine_names_a_wrong_token_and_a_missing_bucket(influxdb_engine: Database, bucket: str) -> None:
+    assert write(influxdb_engine, bucket, "m value=1 1", token="wrong").status_code == 401
+    missing = write(influxdb_engine, f"{bucket}-missing", "m value=1 1")
     assert (missing.status_code, missing.json()["code"]) == (404, "not found")
 
 

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 DOMAIN = "lab_gen"
+DEFAULTS = {"count": 1000, "entities": 100, "batch": 10, "rate": 0, "tag": ""}
 UNITS = {"unit_of_measurement": "°C", "device_class": "temperature", "state_class": "measurement"}
 
 
@@ -34,6 +35,3 @@ async def async_setup(hass: Any, _config: Any) -> bool:
     hass.services.async_register(DOMAIN, "burst", burst)
     hass.services.async_register(DOMAIN, "block", block)
     return True
-
-
-DEFAULTS = {"count": 1000, "entities": 100, "batch": 10, "rate": 0, "tag": ""}
