@@ -65,11 +65,18 @@ def environment_layer(environ: Mapping[str, str], report: Report, warn: Report) 
 
 
 def override_layer(overrides: Mapping[str, object], report: Report) -> Layer:
-    """What the command line says; None is an option that was not given."""
+    """What the command line says; None is an option that was not given.
+
+    A secret must arrive as a `Secret`: as a text it stood in the list of processes.
+    """
     layer = {}
     for name, raw in overrides.items():
         if name not in KEYS:
             report(unknown_key(name, "command line"))
+        elif name in TWINS and isinstance(raw, str):
+            report(
+                complaint(name, "command line", "every user of this machine can read it there", f"Set {TWINS[name]}")
+            )
         elif raw is not None:
             layer[name] = Given(raw, "command line")
     return _finished(layer, None, report)

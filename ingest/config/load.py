@@ -82,7 +82,7 @@ def _file_layer(file: Path | None, reading: _Reading) -> Layer:
     try:
         layer = layers.toml_layer(read_toml(file), file, reading.problems.append)
     except Refused as error:
-        reading.problems.append(str(error))
+        reading.problems.append(f"{error}.")
         reading.bad.update(KEYS)
         return {}
     reading.warnings.extend(exposed(file, layer))

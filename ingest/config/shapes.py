@@ -34,8 +34,6 @@ def secret() -> Kind:
 
 def url(*schemes: str, normal: Callable[[str], str] = lambda text: text.rstrip("/")) -> Kind:
     """An absolute address without credentials, made uniform by `normal`; "" is none."""
-    example = f"{schemes[0]}://host:8123" if "ws" in schemes else f"{schemes[0]}://host:8086"
-    wanted = f"an address such as {example}"
 
     def parse(raw: object) -> str | None:
         if not isinstance(raw, str):
@@ -45,7 +43,7 @@ def url(*schemes: str, normal: Callable[[str], str] = lambda text: text.rstrip("
         _check(_split(raw.strip()), raw, schemes)
         return normal(raw.strip())
 
-    return Kind(wanted, parse, lambda value: value or "", optional=True)
+    return Kind(f"an address such as {schemes[0]}://host:port", parse, lambda value: value or "", optional=True)
 
 
 def words() -> Kind:

@@ -1,0 +1,56 @@
+"""`homeiq-ingest config`: is the configuration good, and what is in effect."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ingest.cli.exits import REFUSED, explained
+from ingest.cli.options import configured, loaded
+from ingest.config.load import Loaded
+from ingest.config.show import as_json, as_table, as_toml
+from ingest.errors import Problems
+
+_FORMATS: Final = {"table": as_table, "toml": as_toml, "json": as_json}
+
+
+@click.group()
+def config() -> None:
+    """Check the configuration, or show what is in effect."""
+
+
+@config.command()
+@configured
+def check(config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """Name every problem of the configuration; exit code 2 when there is one."""
+    found = _read(config_path, assignments, for_running=True)
+    source = f"file {found.file}" if found.file else "no file; defaults, environment and command line"
+    click.echo(f"The configuration is good ({source}).")
+
+
+@config.command()
+@configured
+@click.option("--format", "form", type=click.Choice(list(_FORMATS)), default="table", show_default=True)
+def show(config_path: Path | None, assignments: tuple[str, ...], form: str) -> None:
+    """Print every setting and where it came from, secrets masked."""
+    click.echo(_FORMATS[form](_read(config_path, assignments, for_running=False)))
+
+
+def _read(config_path: Path | None, assignments: tuple[str, ...], *, for_running: bool) -> Loaded:
+    """The configuration, its warnings printed; or all of its problems, a line each, and the end of the process."""
+    with explained():
+        try:
+            found = loaded(config_path, assignments, for_running=for_running)
+        except Problems as error:
+            _say("error", error.problems)
+            sys.exit(REFUSED)
+    _say("warning", found.warnings)
+    return found
+
+
+def _say(kind: str, sentences: tuple[str, ...]) -> None:
+    for sentence in sentences:
+        click.echo(f"{kind}: {sentence}", err=True)
