@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import trio
@@ -47,11 +46,17 @@ def make_plan(settings: Settings, destination: Destination) -> Plan:
         link_overflow=Overflow(settings.store_link.overflow),
         batch=Limits(size=settings.batch.size, age=settings.batch.timeout),
         spool=settings.spool.memory,
-        deadlines=Deadlines(home.connect_timeout, home.auth_timeout, home.ping_interval, home.pong_timeout),
+        deadlines=deadlines(settings),
         persistence=Persistence(home.max_retries, home.max_retry_delay, home.breaker_threshold),
         registry_wait=home.registry_wait,
         refresh_interval=settings.discovery.refresh_interval,
     )
+
+
+def deadlines(settings: Settings) -> Deadlines:
+    """How long Home Assistant may take."""
+    home = settings.home_assistant
+    return Deadlines(home.connect_timeout, home.auth_timeout, home.ping_interval, home.pong_timeout)
 
 
 def candidates(settings: Settings) -> tuple[Candidate, ...]:
@@ -110,8 +115,7 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
     def set_aside(damage: SetAside) -> None:
         emit(reports.Notice(f"{damage.path} is damaged ({damage.reason}): kept as {damage.kept_as}, a new one begun"))
 
-    retention = settings.embedded.retention
-    chosen = EmbeddedSettings(settings.embedded.path, None if retention is None else timedelta(seconds=retention))
+    chosen = EmbeddedSettings(settings.embedded.path, settings.embedded.retention)
     async with open_embedded(chosen, ThreadLane(), time.time_ns, set_aside) as embedded:
         yield Destination(embedded.store, str(settings.embedded.path), embedded.maintain)
 
@@ -145,9 +149,9 @@ async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Even
 async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...]) -> Pipeline | None:
     """`serve` until SIGTERM or SIGINT: the first drains, the second cancels (and returns None)."""
     stop = trio.Event()
+    pipeline = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(on_stop, stop.set, nursery.cancel_scope.cancel, name="signals")
         pipeline = await serve(settings, listeners, stop)
         nursery.cancel_scope.cancel()
-        return pipeline
-    return None
+    return pipeline

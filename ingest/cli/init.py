@@ -1,0 +1,209 @@
+"""`homeiq-ingest init`: from a home to a configuration that works, because both ends were asked before it is written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+from attrs import frozen
+
+from ingest.cli.exits import explained
+from ingest.config.load import load
+from ingest.config.write import write
+from ingest.core.secret import Secret
+from ingest.core.token import token_problem
+from ingest.core.urls import websocket_url
+from ingest.errors import IngestError, Refused
+
+LIKELY = ("http://homeassistant.local:8123", "http://localhost:8123", "http://homeassistant:8123")
+"""Where Home Assistant usually is."""
+
+LOOKING = 3.0
+"""Seconds in which a likely address must answer to be proposed."""
+
+WHERE_TO_FIND_ONE = """\
+A long-lived access token: in Home Assistant click your name (bottom left), then Security; at the bottom, under
+"Long-lived access tokens", Create token. It is shown once: copy it."""
+
+
+@frozen
+class Asking:
+    """How a missing answer is got: from a person, or not at all."""
+
+    interactive: bool
+
+    def text(self, question: str, flag: str, default: str | None = None) -> str:
+        """A line of text. Raises `Refused` when nobody can be asked."""
+        if not self.interactive:
+            raise Refused(f"{flag} is missing", remedy=f"Give {flag}, or run init in a terminal.")
+        answer: str = click.prompt(question, default=default, show_default=bool(default))
+        return answer.strip()
+
+    def secret(self, question: str, flag: str) -> Secret:
+        """A line that is not shown. Raises `Refused` when nobody can be asked."""
+        if not self.interactive:
+            raise Refused(f"{flag} is missing", remedy=f"Give {flag}, or run init in a terminal.")
+        answer: str = click.prompt(question, hide_input=True)
+        return Secret(answer.strip())
+
+
+@frozen
+class Given:
+    """The flags."""
+
+    url: str | None
+    token_file: Path | None
+    database: str | None
+    database_token_file: Path | None
+    org: str
+    bucket: str
+    ca_file: Path | None
+    output: Path | None
+    force: bool
+    no_check: bool
+
+
+@click.command()
+@click.option("--url", help="Address of Home Assistant, as in the browser.")
+@click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with its token.")
+@click.option("--database", help='Address of InfluxDB v2 (or what speaks its API); "" for none.')
+@click.option("--database-token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--org", default="homeiq", show_default=True, help="Organisation in the database.")
+@click.option("--bucket", default="home_assistant_events", show_default=True, help="Bucket in the database.")
+@click.option("--ca-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Authority to trust.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the configuration.")
+@click.option("--force", is_flag=True, help="Replace a configuration that is there.")
+@click.option("--no-check", is_flag=True, help="Write without asking Home Assistant and the database.")
+def init(**flags: Any) -> None:
+    """Write a configuration for your own home.
+
+    Asks for what is missing; with flags for everything it asks nothing. Tokens come from files or are typed unseen:
+    on a command line every user of the machine could read them.
+    """
+    with explained():
+        given, asking = Given(**flags), Asking(sys.stdin.isatty())
+        path = given.output or _default_path()
+        if path.exists() and not given.force:
+            raise Refused("there is a configuration already", where=str(path), remedy="Use --force to replace it.")
+        values = _home(asking, given)
+        values |= _database(asking, given, values)
+        write(path, values, force=given.force)
+        click.echo(f"\nWrote {path} (readable by you alone).\nStart with:  homeiq-ingest run{_flag(given)}")
+
+
+def _flag(given: Given) -> str:
+    return f" --config {given.output}" if given.output else ""
+
+
+def _default_path() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "homeiq-ingest" / "config.toml"
+
+
+def _home(asking: Asking, given: Given) -> dict[str, object]:
+    default = _likely() if asking.interactive and not given.url else None
+    url = _address(given.url or asking.text("Home Assistant", "--url", default))
+    values: dict[str, object] = {"home_assistant.url": url}
+    if given.ca_file:
+        values["home_assistant.ca_file"] = str(given.ca_file.absolute())
+    if given.token_file:
+        values["home_assistant.token_file"] = str(given.token_file.absolute())
+    else:
+        values["home_assistant.token"] = _token(asking)
+    if not given.no_check:
+        _say(_look_at_home, values)
+    return values
+
+
+def _address(text: str) -> str:
+    url = text if "://" in text else f"http://{text}"
+    try:
+        websocket_url(url)
+    except KeyError:
+        raise Refused(f"{url} is no address of Home Assistant", remedy="Write it as http://HOST:8123.") from None
+    return url
+
+
+def _token(asking: Asking) -> Secret:
+    if asking.interactive:
+        click.echo(WHERE_TO_FIND_ONE)
+    token = asking.secret("Token (not shown)", "--token-file")
+    problem = token_problem(token.reveal())
+    if problem:
+        raise Refused(f"the token {problem}", remedy="Copy it again from Home Assistant.")
+    return token
+
+
+def _database(asking: Asking, given: Given, home: dict[str, object]) -> dict[str, object]:
+    url = given.database
+    if url is None and asking.interactive:
+        url = click.prompt("InfluxDB (Enter for none: a file on this machine)", default="", show_default=False).strip()
+    if not url:
+        return {}
+    values: dict[str, object] = {
+        "influxdb.url": url if "://" in url else f"http://{url}",
+        "influxdb.org": given.org,
+        "influxdb.bucket": given.bucket,
+    }
+    if given.database_token_file:
+        values["influxdb.token_file"] = str(given.database_token_file.absolute())
+    elif asking.interactive:
+        values["influxdb.token"] = asking.secret("Its token (not shown)", "--database-token-file")
+    if not given.no_check:
+        values |= _say(_look_at_database, {**home, **values})
+    return values
+
+
+def _say(
+    look: Callable[[dict[str, object]], tuple[str, dict[str, object]]], values: dict[str, object]
+) -> dict[str, object]:
+    sentence, more = look(values)
+    click.echo(f"  {sentence}")
+    return more
+
+
+def _look_at_home(values: dict[str, object]) -> tuple[str, dict[str, object]]:
+    from ingest.cli.checks import look_at_home  # noqa: PLC0415
+    from ingest.cli.service import candidates, deadlines  # noqa: PLC0415
+
+    settings = load(None, {"HOMEIQ_INGEST_CONFIG": os.devnull}, values).settings
+    home = trio.run(look_at_home, candidates(settings)[0], deadlines(settings))
+    return f"Home Assistant {home.version}, {home.name or 'unnamed'}: {home.entities} entities", {}
+
+
+def _look_at_database(values: dict[str, object]) -> tuple[str, dict[str, object]]:
+    from ingest.cli.checks import look_at_database  # noqa: PLC0415
+
+    settings = load(None, {"HOMEIQ_INGEST_CONFIG": os.devnull}, values).settings
+    found = trio.run(look_at_database, settings)
+    return found.sentence, {"influxdb.numeric_only": True} if found.numeric_only else {}
+
+
+def _likely() -> str:
+    from ingest.actors.connection import Deadlines, peek_version  # noqa: PLC0415
+    from ingest.edge.websocket import Target, dial  # noqa: PLC0415
+    from ingest.runtime.supervise import one_error  # noqa: PLC0415
+
+    async def look() -> str:
+        found: list[str] = []
+
+        async def ask(url: str) -> None:
+            try:
+                with one_error(IngestError):
+                    await peek_version(Target(websocket_url(url)), Deadlines(LOOKING, LOOKING), dial)
+                found.append(url)
+            except IngestError:
+                return
+
+        with trio.move_on_after(LOOKING):
+            async with trio.open_nursery() as nursery:
+                for url in LIKELY:
+                    nursery.start_soon(ask, url)
+        return next((url for url in LIKELY if url in found), LIKELY[0])
+
+    return trio.run(look)
