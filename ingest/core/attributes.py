@@ -70,12 +70,17 @@ def parse(text: str, drops: frozenset[str] = frozenset()) -> Attributes:
 def _kept(text: str, drops: frozenset[str]) -> str:
     # An escaped name ("\u0074oken") is not found by looking for it, so a text with escapes is always taken apart.
     if "\\u" in text or any(f'"{name}"' in text for name in drops):
-        members = _members.decode(text)
-        if not drops.isdisjoint(members):
-            return msgspec.json.encode({name: raw for name, raw in members.items() if name not in drops}).decode()
+        text = _without(text, drops)
     if "\n" in text or "\r" in text:
-        return msgspec.json.format(text, indent=-1)
+        text = msgspec.json.format(text, indent=-1)
     return text
+
+
+def _without(text: str, drops: frozenset[str]) -> str:
+    members = _members.decode(text)
+    if drops.isdisjoint(members):
+        return text
+    return msgspec.json.encode({name: raw for name, raw in members.items() if name not in drops}).decode()
 
 
 def _word(value: object) -> str | None:

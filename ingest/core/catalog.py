@@ -61,10 +61,19 @@ _entity = msgspec.json.Decoder(Entity)
 
 
 class Catalog:
-    """The facts of every entity. One that no registry knows is known by its entity_id."""
+    """The facts of every entity, and the names of areas by their ids.
 
-    def __init__(self, facts: Mapping[str, Facts] | None = None, areas: Mapping[str, str] | None = None) -> None:
+    An entity that no registry knows is known by its entity_id; of those, `unregistered` are remembered.
+    """
+
+    def __init__(
+        self,
+        facts: Mapping[str, Facts] | None = None,
+        areas: Mapping[str, str] | None = None,
+        unregistered: int = 100_000,
+    ) -> None:
         self._facts = dict(facts or {})
+        self._limit = unregistered
         self._unregistered: dict[str, Facts] = {}
         self.areas: Mapping[str, str] = dict(areas or {})
 
@@ -80,7 +89,7 @@ class Catalog:
     def _unknown(self, entity_id: str) -> Facts:
         facts = self._unregistered.get(entity_id)
         if facts is None:
-            if len(self._unregistered) >= 100_000:
+            if len(self._unregistered) >= self._limit:
                 self._unregistered.clear()
             facts = self._unregistered[entity_id] = Facts(entity_id)
         return facts

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from math import isfinite
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.core.lineprotocol import TEXT_LIMIT, decimal, quote, shorten, tag, utf8
+from tests.core import lines
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("living_room", "living_room"),
+        ("a b,c=d", r"a\ b\,c\=d"),
+        ("a\nb\tc\rd", r"a\nb\tc\rd"),
+        ("end\\", "end\\ "),
+        ("Küche", "Küche"),
+        ('"', '"'),
+    ],
+)
+def test_tags_are_escaped(text: str, written: str) -> None:
+    assert tag(text) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("on", '"on"'),
+        ("", '""'),
+        ("a b,c=d", '"a b,c=d"'),
+        ('say "x"', r'"say \"x\""'),
+        ("back\\slash", r'"back\\slash"'),
+        ("a\nb\rc\td", '"a\\nb\\rc\td"'),
+    ],
+)
+def test_texts_are_quoted(text: str, written: str) -> None:
+    assert quote(text) == written
+
+
+@given(st.text())
+def test_a_text_reads_back_but_for_its_line_breaks(text: str) -> None:
+    written = quote(text)
+    assert "\n" not in written
+    assert "\r" not in written
+    assert lines.text(written) == text.replace("\n", "\\n").replace("\r", "\\r")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_reads_back_exactly(value: float) -> None:
+    assert isfinite(float(decimal(value)))
+    assert float(decimal(value)) == value
+    assert not decimal(value).endswith(".0")
+
+
+@given(st.text(), st.integers(3, 40))
+def test_a_text_is_cut_at_the_end_of_a_character(text: str, limit: int) -> None:
+    short = shorten(text, limit)
+    assert len(short.encode()) <= limit
+    assert short == text or (short.endswith("…") and text.startswith(short[:-1]))
+    assert (short == text) is (len(text.encode()) <= limit)
+
+
+def test_a_text_of_more_than_the_limit_is_cut_before_it_is_escaped() -> None:
+    fits = '"' * TEXT_LIMIT
+    assert lines.text(quote(fits)) == fits
+    assert lines.text(quote(fits + '"')) == '"' * (TEXT_LIMIT - 3) + "…"
+
+
+def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
+    assert utf8("a\ud83db") == "a\ufffdb".encode()
+    assert utf8("\ud83d\ude00") == "😀".encode()
+    assert utf8("é") == "é".encode()
