@@ -131,22 +131,21 @@ class Pipeline:
         plan = self.plan
         filter_ = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         writer = Writer(plan.destination.store, self.spool, self.emit, self.chance)
-        gave_up = None
-        async with trio.open_nursery() as nursery, trio.open_nursery() as tail:
+        async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_up, name="upkeep")
-            tail.start_soon(writer.run, name="writer")
-            tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
-            tail.start_soon(filter_.run, self.intake.receiver(), [self.link.sender(plan.link_overflow)], name="filter")
-            try:
-                await self._head(stop)
-            except GaveUp as error:
-                gave_up = error
-            self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
-            tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
+            async with trio.open_nursery() as tail:
+                tail.start_soon(writer.run, name="writer")
+                tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
+                outlets = [self.link.sender(plan.link_overflow)]
+                tail.start_soon(filter_.run, self.intake.receiver(), outlets, name="filter")
+                gave_up = await self._head(stop)
+                self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
+                tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
+            nursery.cancel_scope.cancel()
         if gave_up:
             raise gave_up
 
-    async def _head(self, stop: trio.Event) -> None:
+    async def _head(self, stop: trio.Event) -> GaveUp | None:
         """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""
         plan = self.plan
         live = self.intake.sender(plan.intake_overflow)
@@ -158,10 +157,14 @@ class Pipeline:
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer
         )
-        with live, snapshot, one_error():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_when, stop, nursery.cancel_scope, name="stop")
-                await self.connector.run()
+        try:
+            with live, snapshot, one_error():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_cancel_when, stop, nursery.cancel_scope, name="stop")
+                    await self.connector.run()
+        except GaveUp as error:
+            return error
+        return None
 
     async def _keep_up(self) -> None:
         upkeep, every = self.plan.destination.upkeep, self.plan.upkeep_every

@@ -22,6 +22,9 @@ DEBOUNCE = 0.5
 ANSWER = 120.0
 """Seconds for a registry of a very large home."""
 
+PATIENCE = 5.0
+"""Seconds after which the registries are read even though the events go on."""
+
 CHUNK = 1000
 """Entries decoded between two checkpoints."""
 
@@ -46,11 +49,12 @@ class Discovery:
             await self._settle()
 
     async def _settle(self) -> None:
-        while True:
-            with trio.move_on_after(DEBOUNCE) as silence:
-                await self.changed.changed()
-            if silence.cancelled_caught:
-                return
+        with trio.move_on_after(PATIENCE):
+            while True:
+                with trio.move_on_after(DEBOUNCE) as silence:
+                    await self.changed.changed()
+                if silence.cancelled_caught:
+                    return
 
     async def _refresh(self) -> None:
         started = trio.current_time()

@@ -16,6 +16,7 @@ from ingest.core import reports, wire
 from ingest.core.conversation import REGISTRY_EVENTS, STATE_CHANGED
 from ingest.core.reports import Emit
 from ingest.core.state import Change, Frame, Source, from_snapshot
+from ingest.errors import Refused
 from ingest.runtime.link import Sender
 
 CHUNK = 1000
@@ -53,9 +54,15 @@ async def follow_registries(live: Connection, patience: Patience) -> None:
 
 
 async def subscribe(live: Connection, patience: Patience) -> None:
-    """Subscribe to every change of state. Raises `CommandFailed`: without it a session is worth nothing."""
+    """Subscribe to every change of state. Raises `Transient` or `Refused`: without it a session is worth nothing."""
     with within(patience.answer, "no answer to subscribing to state_changed", live.socket.where):
-        await live.subscribe(STATE_CHANGED)
+        try:
+            await live.subscribe(STATE_CHANGED)
+        except CommandFailed as error:
+            if error.code != "unauthorized":
+                raise
+            remedy = "Make the token as a user who may see every entity."
+            raise Refused(error.what, where=error.where, remedy=remedy) from error
 
 
 async def take_snapshot(
