@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -67,3 +70,25 @@ def _merged(series: list[dict[str, Any]], prefix: int) -> list[Row]:
             row = rows.setdefault((time, json.dumps(tags, sort_keys=True)), Row(time * 1_000_000, tags))
             row.fields[name] = value
     return sorted(rows.values(), key=lambda row: row.time)
+
+
+TAGS = ("entity_id", "domain", "registry_id", "device_id", "area_id", "platform", "device_class", "entity_category")
+
+
+def embedded(path: Path) -> Callable[[], list[Row]]:
+    """Reads the embedded store as any SQLite tool does, through its view for people."""
+
+    def read() -> list[Row]:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            rows = connection.execute("SELECT * FROM changes ORDER BY time_ns").fetchall()
+        return [
+            Row(
+                row["time_ns"],
+                {tag: row[tag] for tag in TAGS if row[tag]},
+                {"state_value": row["state"], "value": row["value"], "previous_state": row["previous_state"]},
+            )
+            for row in rows
+        ]
+
+    return read

@@ -1,0 +1,80 @@
+"""The product as its users run it: a process with a configuration file, a log, and signals."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from tests.live.homeassistant import HomeAssistant
+from tests.live.lab import end, launch, tail, wait_for
+from tests.live.servers import Database
+
+
+@frozen
+class Service:
+    """A running `homeiq-ingest run`, writing to the database or else to its embedded store in `folder`."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def embedded(self) -> Path:
+        return self.folder / "home.db"
+
+    def reported(self, kind: str) -> list[dict[str, Any]]:
+        """The log lines of one kind of report so far."""
+        lines = self.log.read_text("utf-8").splitlines()
+        return [entry for line in lines if line.startswith("{") and (entry := json.loads(line))["report"] == kind]
+
+    def wait_connected(self, times: int = 1) -> None:
+        """Wait until it has been subscribed `times` times in its life; raises with its log when it ends instead."""
+
+        def connected() -> bool:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the service ended with {self.process.returncode}:\n{tail(self.log)}")
+            return len(self.reported("Connected")) >= times
+
+        wait_for(connected, f"subscribed for time {times}:\n{tail(self.log)}")
+
+    def stop(self) -> int:
+        """SIGTERM; its exit code."""
+        return end(self.process)
+
+
+def configuration(home: HomeAssistant, database: Database | None, bucket: str) -> str:
+    lines = ["[home_assistant]", f"url = '{home.admin.url}'", "token_file = 'ha-token'", "max_retry_delay = '5s'"]
+    lines += ["[embedded]", "path = 'home.db'"]
+    if database:
+        lines += ["[influxdb]", f"url = '{database.url}'", "token_file = 'db-token'"]
+        lines += [f"org = '{database.org}'", f"bucket = '{bucket}'"]
+        lines += [] if database.strings else ["numeric_only = true"]
+    return "\n".join(lines)
+
+
+@contextmanager
+def service(folder: Path, home: HomeAssistant, database: Database | None = None, bucket: str = "") -> Iterator[Service]:
+    """A service for this home, started here and ended with the block."""
+    folder.mkdir()
+    secrets = {"ha-token": home.tokens["admin"], "db-token": database.token if database else ""}
+    for name, secret in secrets.items():
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(secret, "utf-8")
+    config = folder / "config.toml"
+    config.touch(mode=0o600)
+    config.write_text(configuration(home, database, bucket), "utf-8")
+    running = Service(launch([sys.executable, "-m", "ingest", "run", "--config", config], folder / "log"), folder)
+    try:
+        yield running
+    finally:
+        running.stop()
