@@ -15,7 +15,8 @@ from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Context, Source
 from ingest.core.store import Codec
 
-Tags: TypeAlias = tuple[str | bool | None, ...]
+Known: TypeAlias = str | None
+Tags: TypeAlias = tuple[str, Known, Known, Known, Known, Known, Known, Known, Known, Known, Known, bool]
 
 TAGS = (
     "entity_id",
@@ -121,16 +122,28 @@ def _encodable(part: object) -> object:
 
 def point_of(row: Row) -> Point:
     """The point that the row was made of."""
-    named = dict(zip(TAGS, row.tags, strict=True))
-    entity_id = str(named.pop("entity_id"))
-    looked_at = {name: named.pop(name) for name in ("device_class", "unit", "friendly_name", "restored")}
+    return assembled(row, facts_of(row.registry_id, row.tags), attributes_of(row.attributes, row.tags))
+
+
+def facts_of(registry_id: str, tags: Tags) -> Facts:
+    """The registries' part of a row's tags."""
+    return Facts(registry_id, *tags[1:8])
+
+
+def attributes_of(json: str, tags: Tags) -> Attributes:
+    """The attributes, with what was looked at in them."""
+    return Attributes(json, *tags[8:])
+
+
+def assembled(row: Row, facts: Facts, attributes: Attributes) -> Point:
+    """The row's point, with facts and attributes that the caller may share between points."""
     context = Context(row.context_id, row.context_parent_id, row.context_user_id)
     return Point(
-        entity_id,
+        row.tags[0],
         row.time_ns,
         row.state,
-        Facts(row.registry_id, **named),  # type: ignore[arg-type]  # all of them texts: `restored` has been taken out
-        Attributes(row.attributes, **looked_at),  # type: ignore[arg-type]  # in the order and types of TAGS
+        facts,
+        attributes,
         row.value,
         row.previous_state,
         row.duration,

@@ -1,0 +1,96 @@
+"""`homeiq-ingest export`: stored changes as line protocol, CSV or JSON lines; as many as there are, in little memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from ingest.cli.exits import explained
+from ingest.cli.moments import window
+from ingest.cli.stored import reading, store_path
+from ingest.core.point import Point
+from ingest.core.records import COLUMNS, json_line, record
+from ingest.edge.embedded_export import Points
+from ingest.edge.embedded_read import open_store
+from ingest.errors import Refused
+
+Format = Callable[[Iterable[Point]], bytes]
+
+
+def _csv() -> tuple[bytes, Format]:
+    def text(rows: Iterable[Iterable[object]]) -> bytes:
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows(rows)
+        return out.getvalue().encode()
+
+    return text([COLUMNS]), lambda points: text(record(point).values() for point in points)
+
+
+def _jsonl() -> tuple[bytes, Format]:
+    return b"", lambda points: b"".join(json_line(point) + b"\n" for point in points)
+
+
+def _line_protocol() -> tuple[bytes, Format]:
+    from ingest.core.homeiq import homeiq  # noqa: PLC0415  only where it is used
+
+    encode = homeiq().encode
+    return b"", lambda points: b"".join(line + b"\n" for point in points if (line := encode(point)) is not None)
+
+
+FORMATS: dict[str, Callable[[], tuple[bytes, Format]]] = {"lp": _line_protocol, "csv": _csv, "jsonl": _jsonl}
+"""What comes first, and what makes bytes of a page of points."""
+
+
+@click.command()
+@click.option("--format", "kind", type=click.Choice(list(FORMATS)), default="lp", show_default=True, help="The form.")
+@click.option("--entity", metavar="GLOB", help="Only entities whose name, now or once, matches.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; else standard output.")
+@reading
+def export(
+    *,
+    kind: str,
+    entity: str | None,
+    output: Path | None,
+    db: Path | None,
+    since: str | None,
+    until: str | None,
+    config_path: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Write stored changes as line protocol (lp), CSV or JSON lines (jsonl), in order of time. The file may be in use."""
+    start_ns, end_ns = window(since, until)
+    with explained(), open_store(store_path(db, config_path, assignments)) as reader, _opened(output) as out:
+        head, form = FORMATS[kind]()
+        out.write(head)
+        count = 0
+        for _, points in Points(reader.connection).pages((start_ns - 1, 1 << 62), end_ns, entity):
+            out.write(form(points))
+            count += len(points)
+        out.flush()
+    click.echo(f"{count:,} changes" + (f" in {output}" if output else ""), err=True)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    """The place to write to. A file gets its name when it is whole. Raises Refused when it cannot be written."""
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    partial = output.with_name(output.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(output)
+    except OSError as error:
+        raise Refused(
+            f"the output cannot be written: {error.strerror}", where=str(output), remedy="Choose another file with -o"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+"""Times as people write and read them: `1d`, `2026-11-20`, `2026-11-20T08:00`; local, and shown with their offset."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from ingest.core.state import EPOCH, nanoseconds
+
+UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+SECOND_NS = 10**9
+
+
+def parse_span(text: str) -> timedelta | None:
+    """`90s`, `5m`, `1.5h`, `2d`, `1w`; None for anything else."""
+    match = re.fullmatch(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*([smhdw])\s*", text)
+    return timedelta(seconds=float(match[1]) * UNITS[match[2]]) if match else None
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """A duration before `now`, or an ISO 8601 time (local when it names no offset). Raises click.BadParameter."""
+    try:
+        span = parse_span(text)
+        moment = now - span if span is not None else datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{text!r} is neither a duration such as 90s, 5m, 2h, 1d or 1w nor a time such as 2026-11-20T08:00"
+        ) from error
+    return moment
+
+
+def window(since: str | None, until: str | None) -> tuple[int, int]:
+    """The nanoseconds that `--since` and `--until` mean now; without them everything. Raises click.BadParameter."""
+    now = datetime.now(UTC)
+    start = 0 if since is None else nanoseconds(parse_moment(since, now))
+    # Without an end a clock that is a little ahead must not hide the newest changes.
+    end = nanoseconds(now + timedelta(days=366)) if until is None else nanoseconds(parse_moment(until, now))
+    if start >= end:
+        raise click.BadParameter("--since is not before --until")
+    return start, end
+
+
+def local(time_ns: int) -> datetime:
+    """The moment in the local time zone, to the microsecond."""
+    return (EPOCH + timedelta(microseconds=time_ns // 1_000)).astimezone()
+
+
+def shown(time_ns: int, timespec: str = "minutes") -> str:
+    """Local time with its offset, to the minute (`timespec` as in `datetime.isoformat`)."""
+    return local(time_ns).isoformat(" ", timespec)
+
+
+def iso(time_ns: int) -> str:
+    """UTC in ISO 8601, to the microsecond."""
+    return (EPOCH + timedelta(microseconds=time_ns // 1_000)).isoformat(timespec="microseconds").replace("+00:00", "Z")
