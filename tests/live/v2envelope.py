@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ import httpx
 from attrs import frozen
 
 SCRATCH = "_lint"
+VERSION = "v2.0.0+envelope-of-a-1.x-engine"
 ORG = {"id": "00000000000000aa", "name": "homeiq"}
 PRECISIONS = {"ns": "ns", "us": "u", "ms": "ms", "s": "s"}  # the engine ignores "us" and knows "u"
 
@@ -105,7 +107,7 @@ class Envelope(ThreadingHTTPServer):
 
 
 def bucket(name: str) -> dict[str, Any]:
-    return {"id": name.encode().hex()[:16].rjust(16, "0"), "orgID": ORG["id"], "name": name, "retentionRules": []}
+    return {"id": f"{zlib.crc32(name.encode()):016x}", "orgID": ORG["id"], "name": name, "retentionRules": []}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -128,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         url = urlsplit(self.path)
         if url.path in {"/ping", "/health"}:
-            answer = Answer(200, {"name": "influxdb", "status": "pass", "version": "1.x engine, v2 envelope"})
+            answer = Answer(200, {"name": "influxdb", "status": "pass", "version": VERSION})
         elif self.headers.get("Authorization") != f"Token {self.server.token}":
             answer = Answer.error(401, "unauthorized", "unauthorized access")
         else:
@@ -140,6 +142,7 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         content = b"" if answer.body is None else json.dumps(answer.body).encode()
         self.send_response(answer.status)
+        self.send_header("X-Influxdb-Version", VERSION)
         if answer.status != 204:
             self.send_header("Content-Type", "application/json; charset=utf-8")
             self.send_header("Content-Length", str(len(content)))
