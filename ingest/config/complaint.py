@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from ingest.config.kinds import said
+from ingest.config.options import PREFIX
 from ingest.config.settings import KEYS, SECTIONS
 
 Report: TypeAlias = Callable[[str], None]
@@ -16,7 +17,7 @@ _HOMEIQ: Final = {alias: key.name for key in KEYS.values() for alias in key.opti
 
 def complaint(key: str, origin: str, what: str, remedy: str) -> str:
     """One problem, as two sentences."""
-    place = f"{key} ({origin})" if origin else key
+    place = key if origin in {"", "default"} else f"{key} ({origin})"
     return f"{place}: {what}. {remedy}{'' if remedy.endswith('?') else '.'}"
 
 
@@ -27,14 +28,17 @@ def unknown_key(name: str, origin: str) -> str:
 
 def unknown_variable(name: str, known: Iterable[str]) -> str:
     """A variable with our prefix that is no setting, and what may have been meant."""
-    close = difflib.get_close_matches(name.upper(), list(known), 1, 0.6)
-    remedy = f"Did you mean {close[0]}?" if close else "`homeiq-ingest config show` lists every setting"
+    # Without the prefix, which all have in common and which would make any two of them alike.
+    short = [each.removeprefix(PREFIX) for each in known]
+    close = difflib.get_close_matches(name.upper().removeprefix(PREFIX), short, 1, 0.7)
+    remedy = f"Did you mean {PREFIX}{close[0]}?" if close else "`homeiq-ingest config show` lists every setting"
     return complaint(_shown(name), "environment", "there is no such variable", remedy)
 
 
 def _did_you_mean(name: str) -> str:
-    if name in _HOMEIQ:
-        return f"In this file it is written {_HOMEIQ[name]}"
+    variable = name.rpartition(".")[2]
+    if variable in _HOMEIQ:
+        return f"Its name here is {_HOMEIQ[variable]}"
     close = _closest(name)
     return f"Did you mean {close}?" if close else "`homeiq-ingest config show` lists every setting"
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ingest.config.complaint import Report, complaint
 from ingest.config.files import read_toml
 from ingest.config.given import Given, Layer
-from ingest.config.kinds import said
+from ingest.config.kinds import Wrong, said
 from ingest.config.options import PREFIX
 from ingest.config.settings import KEYS
 from ingest.errors import Refused
@@ -43,6 +43,8 @@ def _from_file(file: Given, report: Report) -> Layer:
         if path.suffix == ".toml":
             return _split(read_toml(path), f"file {path}", report)
         text = path.read_text(encoding="utf-8-sig")
+    except Wrong:
+        return {}  # said when the key itself is read
     except OSError as error:
         report(
             complaint(

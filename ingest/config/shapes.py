@@ -124,7 +124,9 @@ def _check(parts: SplitResult, raw: str, schemes: tuple[str, ...]) -> None:
     if parts.username is not None:
         raise Wrong("the address holds a user or password (it is not shown), which would reach logs")
     if parts.scheme not in schemes:
-        raise Wrong(f"{said(raw)} does not start with {' or '.join(f'{each}://' for each in schemes)}")
+        # Without a scheme it may as well be a token in the wrong place.
+        shown = said(raw) if "://" in raw else "the value (not shown)"
+        raise Wrong(f"{shown} does not start with {' or '.join(f'{each}://' for each in schemes)}")
     if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f]", raw.strip()):
         raise Wrong(f"{said(raw)} names no host, or holds a space")
     if parts.query or parts.fragment:

@@ -33,7 +33,7 @@ def render(values: Mapping[str, object]) -> str:
     parts = [_HEAD]
     for section, keys in groupby(given, key=_section):
         parts.append("\n".join(_lines(section, list(keys), values)))
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts)
 
 
 def write(path: Path, values: Mapping[str, object], *, force: bool = False) -> None:

@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ingest.cli.config import config
+from tests.config.places import TOKEN, toml
+
+
+def run(*arguments: str, **environ: str) -> Result:
+    home = {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "", "HOMEIQ_INGEST_CONFIG": ""}
+    return CliRunner(env={**home, **environ}).invoke(config, arguments)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    return toml(tmp_path, f'[home_assistant]\nurl = "http://ha:8123"\ntoken = "{TOKEN}"\n')
+
+
+def test_check_says_that_it_is_good(good: Path) -> None:
+    result = run("check", "--config", str(good))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"The configuration is good (file {good}).\n"
+
+
+def test_check_names_every_problem(good: Path) -> None:
+    good.write_text('[home_assistant]\nurl = "x"\n[batch]\nsize = 0\n', encoding="utf-8")
+    result = run("check", "--config", str(good), "--set", "api.prt=1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert [line.split()[:2] for line in result.stderr.splitlines()] == [
+        ["error:", "api.prt"],
+        ["error:", "home_assistant.url"],
+        ["error:", "batch.size"],
+    ]
+
+
+def test_check_asks_for_what_running_needs_and_show_does_not() -> None:
+    assert "the address of Home Assistant is missing" in run("check").stderr
+    assert run("show").exit_code == 0
+
+
+def test_check_without_a_file_says_so() -> None:
+    result = run("check", HA_URL="http://ha", HA_TOKEN=TOKEN)
+    assert result.stdout == "The configuration is good (no file; defaults, environment and command line).\n"
+
+
+def test_warnings_are_printed_and_do_no_harm(good: Path) -> None:
+    good.chmod(0o644)
+    result = run("check", "--config", str(good))
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"warning: {good} holds home_assistant.token and every user")
+
+
+def test_an_assignment_without_a_value_is_refused() -> None:
+    result = run("show", "--set", "batch.size")
+    assert result.exit_code == 2
+    assert "--set section.key=value" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "toml", "json"])
+def test_show_masks_secrets_and_says_where_values_came_from(good: Path, form: str) -> None:
+    result = run("show", "--config", str(good), "--format", form, "--set", "batch.size=7")
+    assert result.exit_code == 0
+    assert TOKEN not in result.output
+    assert "********" in result.stdout
+    assert "command line" in result.stdout
+    assert str(good) in result.stdout
+
+
+def test_json_is_json(good: Path) -> None:
+    shown = json.loads(run("show", "--config", str(good), "--format", "json", "--set", "batch.size=7").stdout)
+    assert shown["settings"]["batch"]["size"] == 7

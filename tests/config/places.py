@@ -1,0 +1,34 @@
+"""Configuration files and tokens for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from ingest.config.load import load
+from ingest.errors import Problems
+
+TOKEN = "0123456789abcdef" * 7
+
+
+def toml(directory: Path, text: str, name: str = "config.toml") -> Path:
+    """A file that only its owner reads."""
+    path = directory / name
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def problems(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    for_running: bool = False,
+) -> tuple[str, ...]:
+    """What `load` complains of."""
+    with pytest.raises(Problems) as caught:
+        load(path, environ or {}, overrides or {}, for_running=for_running)
+    return caught.value.problems
