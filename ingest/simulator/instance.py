@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
+from ingest.runtime.watch import Watch
 from ingest.simulator.home import Home
 from ingest.simulator.rooms import COORDINATES
 from ingest.simulator.values import Change, change_json, context_json, encode, event_json, seal
@@ -35,9 +36,10 @@ class Mood:
 
 
 class HomeAssistant:
-    """A home behind the API: `emit` tells its listeners what changed.
+    """A home behind the API: `emit` tells its listeners what changed. `version` is the release it claims to be.
 
-    `version` is the release it claims to be; `restart` is called when somebody asks for a restart.
+    Cells say how it fares: whether anybody ever listened, how many state changes it sent, how often it was asked to
+    restart.
     """
 
     def __init__(self, home: Home, token: str, *, version: str = VERSION) -> None:
@@ -45,8 +47,9 @@ class HomeAssistant:
         self.version = version
         self.state = RUNNING
         self.mood = Mood()
-        self.emitted = 0
-        self.restart: Callable[[], None] = lambda: None
+        self.heard = Watch(False)
+        self.emitted = Watch(0)
+        self.restarts = Watch(0)
         self._token = token.encode()
         self._listeners: dict[str | None, dict[tuple[int, int], Send]] = defaultdict(dict)
 
@@ -57,14 +60,12 @@ class HomeAssistant:
     def listen(self, event_type: str | None, key: tuple[int, int], send: Send) -> None:
         """Subscribe to a type of events, None for all; `key` is the connection and its subscription's id."""
         self._listeners[event_type][key] = send
+        if event_type in {"state_changed", None}:
+            self.heard.set(True)
 
     def ignore(self, event_type: str | None, key: tuple[int, int]) -> None:
         """Undo `listen`."""
         self._listeners[event_type].pop(key, None)
-
-    def heard(self) -> bool:
-        """True while somebody listens to state changes."""
-        return bool(self._listeners["state_changed"] or self._listeners[None])
 
     def emit(self, changes: Iterable[Change]) -> int:
         """Send `state_changed` events, in one turn as far as the listeners can tell; return how many."""
@@ -72,7 +73,7 @@ class HomeAssistant:
         for change in changes:
             count += 1
             self._publish("state_changed", change_json(change))
-        self.emitted += count
+        self.emitted.set(self.emitted.value + count)
         return count
 
     def fire(self, event_type: str, data: Mapping[str, Any]) -> None:
@@ -81,10 +82,11 @@ class HomeAssistant:
         context = context_json(self.home.context(), None)
         self._publish(event_type, event_json(event_type, encode(data), at, context))
 
-    def inject(self, message: bytes) -> None:
-        """Send a message to every listener of state changes as it is."""
-        for send in [*self._listeners["state_changed"].values(), *self._listeners[None].values()]:
-            send(message)
+    def fire_shapeless(self) -> None:
+        """Send a `state_changed` event of a shape that no client expects."""
+        at = self.home.tick()
+        data = b'{"entity_id":5,"new_state":["on"]}'
+        self._publish("state_changed", event_json("state_changed", data, at, context_json(self.home.context(), None)))
 
     def move(self, entity_id: str, **fields: object) -> None:
         """Change an entity's registry entry (`area_id`, `name`, …), as a person does. Raises `KeyError`."""
@@ -136,9 +138,7 @@ class HomeAssistant:
         }
 
     def _publish(self, event_type: str, body: bytes) -> None:
-        # A listener that is dropped while it is being told takes itself off the list.
-        for (_, subscription), send in list(self._listeners[event_type].items()):
-            send(seal(body, subscription))
-        if self._listeners[None]:
-            for (_, subscription), send in list(self._listeners[None].items()):
+        # Listeners of one type and of all: a copy, because one that is dropped takes itself off the list.
+        for listeners in (self._listeners[event_type], self._listeners[None]):
+            for (_, subscription), send in tuple(listeners.items()):
                 send(seal(body, subscription))

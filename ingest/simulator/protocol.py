@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
-from ingest.simulator.commands import COMMANDS, CommandError, check
+from ingest.simulator.commands import COMMANDS, check
+from ingest.simulator.errors import CommandError
 from ingest.simulator.instance import HomeAssistant, Send
 from ingest.simulator.values import encode
 

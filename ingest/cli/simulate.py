@@ -1,0 +1,73 @@
+"""`homeiq-ingest simulate`: a Home Assistant with a home in it, for anybody who has none at hand."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import click
+import trio
+
+from ingest.cli.exits import explained
+from ingest.simulator.faults import Script, read
+from ingest.simulator.home import Home
+from ingest.simulator.serve import LOOPBACK, serve
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _span(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
+    """Read a length of time: `90s`, `15m`, `24h`, `2d`, or `0`."""
+    del ctx, param
+    match = _SPAN.fullmatch("0s" if value == "0" else value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is not a length of time: write 90s, 15m, 24h, 2d or 0.")
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+@click.command()
+@click.option("--entities", type=click.IntRange(1, 100_000), default=60, show_default=True, help="Size of the home.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 for any free one.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Another number is another home.")
+@click.option("--replay", callback=_span, default="24h", show_default=True, help="How much of its past it plays first.")
+@click.option("--speed", type=click.FloatRange(0.01, 10_000), default=1.0, show_default=True, help="Of its time.")
+@click.option("--faults", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A script of faults.")
+@click.option("--token", default="random", show_default=True, help="The access token clients must have.")
+def simulate(
+    *, entities: int, port: int, seed: int, replay: timedelta, speed: float, faults: Path | None, token: str
+) -> None:
+    """Run a simulated Home Assistant on this machine.
+
+    It plays its last 24 hours to the first client that listens to its state changes, then goes on in real time.
+    """
+    with explained():
+        script = read(faults) if faults else ()
+    secret = secrets.token_urlsafe(24) if token == "random" else token  # noqa: S105  a word, not a secret
+    start = datetime.now(UTC) - replay
+    click.echo(f"Making a home of {entities:,} entities …")
+    home = Home(seed, entities, start)
+    try:
+        trio.run(_run, home, secret, port, speed, script)
+    except* KeyboardInterrupt:
+        click.echo("\nThe simulated home is gone.")
+    except* OSError as group:
+        message = group.exceptions[0]
+        raise click.ClickException(f"port {port} cannot be used: {message}. Choose another with --port.") from None
+
+
+async def _run(home: Home, token: str, port: int, speed: float, script: Script) -> None:
+    async with trio.open_nursery() as nursery:
+        start = partial(serve, home, token=token, now=partial(datetime.now, UTC), port=port, script=script, speed=speed)
+        bound: int = await nursery.start(start)
+        _say(f"http://{LOOPBACK}:{bound}", token)
+
+
+def _say(url: str, token: str) -> None:
+    click.echo(f"Home Assistant (simulated)  {url}\naccess token                {token}\n")
+    click.echo("Point the service at it, in another terminal:")
+    click.echo(f"  HOMEIQ_INGEST_HOME_ASSISTANT_URL={url} HOMEIQ_INGEST_HOME_ASSISTANT_TOKEN={token} homeiq-ingest run")
+    click.echo("End with Ctrl-C.")
