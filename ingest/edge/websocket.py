@@ -8,8 +8,8 @@ Every foreign error leaves here as `Transient` or `Refused`.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -87,11 +87,12 @@ async def dial(target: Target) -> trio.abc.Stream:
     return secured
 
 
-class Socket:
-    """An open WebSocket: text out, text in."""
+class Socket(trio.abc.AsyncResource):
+    """An open WebSocket: text out, text in. `where` is its address."""
 
-    def __init__(self, connection: trio_websocket.WebSocketConnection, where: str) -> None:
+    def __init__(self, connection: trio_websocket.WebSocketConnection, stream: trio.abc.Stream, where: str) -> None:
         self._connection = connection
+        self._stream = stream
         self.where = where
 
     async def send(self, text: str) -> None:
@@ -105,24 +106,28 @@ class Socket:
             message = await self._connection.get_message()
         return message if isinstance(message, str) else ""
 
+    async def aclose(self) -> None:
+        """Say goodbye when the peer listens, and close."""
+        try:
+            with trio.move_on_after(CLOSING):
+                await self._connection.aclose()
+        finally:
+            await trio.aclose_forcefully(self._stream)
 
-@asynccontextmanager
-async def open_socket(nursery: trio.Nursery, target: Target, dialer: Dial = dial) -> AsyncGenerator[Socket]:
-    """Connect, and close at the end. The reading task lives in the caller's nursery.
 
-    The caller sets the deadline for connecting. Raises `Transient` or `Refused`.
+async def open_socket(nursery: trio.Nursery, target: Target, dialer: Dial = dial) -> Socket:
+    """Connect; the socket's reading task lives in the caller's nursery, and the caller sets the deadline.
+
+    Raises `Transient` or `Refused`.
     """
-    where = target.url
-    with _translated(where):
+    with _translated(target.url):
         stream = await dialer(target)
-    try:
-        with _translated(where):
+        try:
             connection = await _handshake(nursery, stream, target)
-        yield Socket(connection, where)
-        with trio.move_on_after(CLOSING):
-            await connection.aclose()
-    finally:
-        await trio.aclose_forcefully(stream)
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+    return Socket(connection, stream, target.url)
 
 
 async def _handshake(
