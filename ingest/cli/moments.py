@@ -19,14 +19,18 @@ def parse_span(text: str) -> timedelta | None:
     return timedelta(seconds=float(match[1]) * UNITS[match[2]]) if match else None
 
 
-def parse_moment(text: str, now: datetime) -> datetime:
-    """A duration before `now`, or an ISO 8601 time (local when it names no offset). Raises click.BadParameter."""
+def parse_moment(text: str, now: datetime, option: str = "--since") -> datetime:
+    """A duration before `now`, or an ISO 8601 time (local when it names no offset).
+
+    Raises click.BadParameter that names `option`.
+    """
     try:
         span = parse_span(text)
         moment = now - span if span is not None else datetime.fromisoformat(text.strip()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(
-            f"{text!r} is neither a duration such as 90s, 5m, 2h, 1d or 1w nor a time such as 2026-11-20T08:00"
+            f"{text!r} is neither a duration such as 90s, 5m, 2h, 1d or 1w nor a time such as 2026-11-20T08:00",
+            param_hint=option,
         ) from error
     return moment
 
@@ -36,7 +40,7 @@ def window(since: str | None, until: str | None) -> tuple[int, int]:
     now = datetime.now(UTC)
     start = 0 if since is None else nanoseconds(parse_moment(since, now))
     # Without an end a clock that is a little ahead must not hide the newest changes.
-    end = nanoseconds(now + timedelta(days=366)) if until is None else nanoseconds(parse_moment(until, now))
+    end = nanoseconds(now + timedelta(days=366)) if until is None else nanoseconds(parse_moment(until, now, "--until"))
     if start >= end:
         raise click.BadParameter("--since is not before --until")
     return start, end

@@ -110,7 +110,7 @@ def _window(since: str, until: str | None, every: str | None) -> Window:
     now = datetime.now(UTC)
     start_ns = nanoseconds(parse_moment(since, now))
     # What holds now is not known to hold later.
-    end_ns = min(nanoseconds(parse_moment(until, now)), nanoseconds(now)) if until else nanoseconds(now)
+    end_ns = min(nanoseconds(parse_moment(until, now, "--until")), nanoseconds(now)) if until else nanoseconds(now)
     if start_ns >= end_ns:
         raise click.BadParameter("--since is not before --until")
     every_ns = _every(every) if every else _step(end_ns - start_ns)

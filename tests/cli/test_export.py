@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import csv
+import json
+import tracemalloc
+from pathlib import Path
+
+import attrs
+import pytest
+
+from ingest.cli.export import export
+from ingest.core.homeiq import homeiq
+from ingest.core.point import Attributes, Facts, Kind, Point
+from ingest.core.records import COLUMNS
+from ingest.core.state import Context, Source
+from ingest.edge import embedded_export
+from ingest.edge.embedded_export import Points
+from ingest.edge.embedded_read import open_store
+from tests.cli.stores import HOUR, NOON, a_day, run, temperature, write
+
+RICH = Point(
+    "media_player.tv", NOON, 'say "hi",\nthere', Facts("r9", "d", "a", "config", "cast", "Acme, Inc.", "M", "1"),
+    Attributes('{"source":"ü","n":[1]}', "tv", None, "TV", restored=True), None, "off", 2.25, Kind.RESTORED,
+    Context("c", "p", "u"), Source.SNAPSHOT,
+)  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write(a_day(tmp_path / "home.db"), [RICH])
+
+
+def test_lines_are_what_the_schema_would_have_sent(path: Path) -> None:
+    result = run(export, "--db", path, "--entity", "media_player.*")
+    assert (result.exit_code, result.stderr) == (0, "1 changes\n")
+    assert result.stdout_bytes.rstrip(b"\n") == homeiq().encode(RICH)
+
+
+def test_csv_keeps_every_text_whole(path: Path) -> None:
+    out = run(export, "--db", path, "--format", "csv").stdout
+    rows = list(csv.DictReader(out.splitlines(keepends=True)))
+    assert list(rows[0]) == list(COLUMNS)
+    assert len(rows) == 29
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+    assert (rows[-1]["state"], rows[-1]["manufacturer"], rows[-1]["value"]) == (RICH.state, "Acme, Inc.", "")
+
+
+def test_json_lines_in_a_file_that_appears_when_it_is_whole(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    span = ("--since", "2026-01-01T00:00Z", "--until", "2026-01-01T03:00Z")
+    result = run(export, "--db", path, "--format", "jsonl", "--entity", "sensor.room", "-o", out, *span)
+    assert result.stderr == f"3 changes in {out}\n"
+    lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [line["value"] for line in lines] == [12.0, 13.0, 14.0]
+    assert list(tmp_path.glob("*.partial")) == []
+
+
+def test_a_glob_finds_an_entity_by_the_name_it_once_had(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.db", [temperature(NOON, 1.0, "sensor.old"), temperature(NOON + HOUR, 2.0, "sensor.new")])
+    assert run(export, "--db", path, "--entity", "*.old").stdout.count("\n") == 2
+    assert run(export, "--db", path, "--entity", "*.none").stdout == ""
+
+
+def test_pages_and_shared_values_change_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(export, "--db", path).stdout
+    monkeypatch.setattr(embedded_export, "PAGE", 2)
+    monkeypatch.setattr(embedded_export, "SHARED", 1)
+    assert run(export, "--db", path).stdout == whole
+    assert whole.count("\n") == 29
+
+
+def test_points_of_an_entity_share_their_facts(path: Path) -> None:
+    rooms = [point for point in stored(path) if point.entity_id == "sensor.room"]
+    assert len({id(point.facts) for point in rooms}) == 1
+    assert len({id(point.attributes) for point in rooms}) == 2  # the day has an end of a week in it
+
+
+def stored(path: Path) -> list[Point]:
+    with open_store(path) as reader:
+        return [point for _, page in Points(reader.connection).pages((0, 0), 1 << 62) for point in page]
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    peaks = []
+    for count in (5_000, 20_000):
+        path = write(tmp_path / f"{count}.db", [temperature(NOON + at * 1_000, float(at)) for at in range(count)])
+        tracemalloc.start()
+        result = run(export, "--db", path, "--format", "csv", "-o", tmp_path / "out.csv")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert result.exit_code == 0
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_a_place_that_cannot_be_written_is_named(path: Path, tmp_path: Path) -> None:
+    result = run(export, "--db", path, "-o", tmp_path / "no" / "out")
+    assert result.exit_code == 2
+    assert str(tmp_path / "no" / "out") in result.stderr
+
+
+def test_a_missing_store_is_named(tmp_path: Path) -> None:
+    assert "no embedded store" in run(export, "--db", tmp_path / "none").stderr
+
+
+def test_origin_live_points_are_read_back_as_live(tmp_path: Path) -> None:
+    point = attrs.evolve(RICH, origin=None)
+    path = write(tmp_path / "a.db", [point])
+    assert stored(path) == [point]

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import click
+import pytest
+
+from ingest.cli.moments import iso, parse_moment, parse_span, shown, window
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def kathmandu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "<+0545>-5:45")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400), (" 2 d ", 172_800), ("1w", 604_800)]
+)
+def test_spans(text: str, seconds: float) -> None:
+    assert parse_span(text) == timedelta(seconds=seconds)
+    assert parse_moment(text, NOW) == NOW - timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-06-30", datetime(2026, 6, 29, 18, 15, tzinfo=UTC)),
+        ("2026-06-30T08:00", datetime(2026, 6, 30, 2, 15, tzinfo=UTC)),
+        ("2026-06-30T08:00Z", datetime(2026, 6, 30, 8, tzinfo=UTC)),
+        ("2026-06-30 08:00:00.25+02:00", datetime(2026, 6, 30, 6, 0, 0, 250_000, tzinfo=UTC)),
+    ],
+)
+def test_times_are_local_unless_they_say_otherwise(text: str, moment: datetime) -> None:
+    assert parse_moment(text, NOW) == moment
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "5", "1y", "-1d", "2026-13-01", "999999w", "0001-01-01"])
+def test_anything_else_is_named_with_what_would_do(text: str) -> None:
+    assert parse_span(text) is None or text == "999999w"
+    with pytest.raises(click.BadParameter, match="such as 90s"):
+        parse_moment(text, NOW)
+
+
+def test_a_window_without_ends_is_everything() -> None:
+    start, end = window(None, None)
+    assert start == 0
+    assert end > time.time_ns()
+
+
+def test_a_window_that_ends_before_it_begins() -> None:
+    with pytest.raises(click.BadParameter, match="not before"):
+        window("1d", "2d")
+
+
+def test_times_are_shown_with_their_offset_and_exactly() -> None:
+    assert shown(1_767_225_600_123_456_789) == "2026-01-01 05:45+05:45"
+    assert shown(1_767_225_600_123_456_789, "seconds") == "2026-01-01 05:45:00+05:45"
+    assert iso(1_767_225_600_123_456_789) == "2026-01-01T00:00:00.123456Z"
