@@ -1,0 +1,71 @@
+"""Pages that describe the code say what the code says: drawing, schema, exit codes."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+from ingest import pipeline
+from ingest.cli import exits
+from ingest.core.homeiq import Encoder, category
+from ingest.core.number import WORDS
+from ingest.core.point import Attributes, Facts, Kind, Point
+from ingest.core.state import Context, Source
+
+DOCS = Path(__file__).parents[1] / "docs"
+KEY = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
+FACTS = Facts(
+    "0123456789abcdef0123456789abcdef", "9f1c", "living_room", "diagnostic", "mqtt", "Aqara", "WSDCGQ11LM", "3000-0001"
+)
+COMPLETE = Point(
+    "sensor.living_room_temperature",
+    1_795_435_205_123_456_000,
+    "22.5",
+    FACTS,
+    Attributes('{"unit_of_measurement":"°C"}', "temperature", "°C", "Living room"),
+    22.5,
+    "22.4",
+    61.5,
+    Kind.CHANGED,
+    Context("01JD", "01JC", "user"),
+    Source.SNAPSHOT,
+)
+
+
+def text(page: str) -> str:
+    return (DOCS / page).read_text("utf-8")
+
+
+def part(page: str, heading: str) -> str:
+    """The text below a heading, up to the next one of any level."""
+    _, _, rest = text(page).partition(f"\n{heading}\n")
+    return re.split(r"^#", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_the_drawing_of_the_architecture_is_the_one_in_the_code() -> None:
+    drawing = (pipeline.__doc__ or "").split("\n\n")[1]
+    assert textwrap.dedent(drawing) in text("explanation/architecture.md")
+
+
+def test_the_line_in_the_schema_is_what_the_encoder_writes() -> None:
+    line = Encoder().line(COMPLETE).decode()
+    series, _, fields = line.partition(" ")
+    assert f"\n{line}\n" in text("reference/schema.md")
+    assert KEY.findall(part("reference/schema.md", "## Tags")) == re.findall(r",(\w+)=", series)
+    assert set(KEY.findall(part("reference/schema.md", "## Fields"))) == set(re.findall(r"(\w+)=", fields))
+
+
+def test_the_schema_names_every_kind_category_and_word() -> None:
+    fields, tags, words = (part("reference/schema.md", each) for each in ("## Fields", "## Tags", "### `value`"))
+    assert [kind.value for kind in Kind if f"`{kind.value}`" not in fields] == []
+    assert f"`{category('lock', None)}`" in tags
+    assert set(WORDS) <= set(re.findall(r"`(\w+)`", words))
+
+
+def test_every_exit_code_is_documented_with_its_number() -> None:
+    documented = {
+        name: int(code)
+        for code, name in re.findall(r"^\| (\d+) \| `(\w+)` ", text("reference/exit-codes.md"), re.MULTILINE)
+    }
+    assert documented == {name: code for name, code in vars(exits).items() if name.isupper() and isinstance(code, int)}
