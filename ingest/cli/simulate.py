@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import trio
 
 from ingest.cli.exits import explained
+from ingest.errors import Refused
 from ingest.simulator.faults import Script, read
 from ingest.simulator.home import Home
 from ingest.simulator.serve import LOOPBACK, serve
@@ -44,22 +47,32 @@ def simulate(
 
     It plays its last 24 hours to the first client that listens to its state changes, then goes on in real time.
     """
+    secret = secrets.token_urlsafe(24) if token == "random" else token  # noqa: S105  a word, not a secret
     with explained():
         script = read(faults) if faults else ()
-    secret = secrets.token_urlsafe(24) if token == "random" else token  # noqa: S105  a word, not a secret
-    start = datetime.now(UTC) - replay
-    click.echo(f"Making a home of {entities:,} entities …")
-    home = Home(seed, entities, start)
+        home = partial(_home, seed, entities, replay)
+        _until_interrupted(partial(_run, home, secret, port, speed, script), port)
+
+
+def _until_interrupted(run: Callable[[], Coroutine[Any, Any, None]], port: int) -> None:
+    problem: BaseException | None = None
     try:
-        trio.run(_run, home, secret, port, speed, script)
+        trio.run(run)
     except* KeyboardInterrupt:
         click.echo("\nThe simulated home is gone.")
     except* OSError as group:
-        message = group.exceptions[0]
-        raise click.ClickException(f"port {port} cannot be used: {message}. Choose another with --port.") from None
+        problem = group.exceptions[0]
+    if problem is not None:
+        raise Refused(f"Port {port} cannot be used: {problem}", remedy="Choose another with --port, or 0 for any.")
 
 
-async def _run(home: Home, token: str, port: int, speed: float, script: Script) -> None:
+def _home(seed: int, entities: int, replay: timedelta) -> Home:
+    click.echo(f"Making a home of {entities:,} entities …")
+    return Home(seed, entities, datetime.now(UTC) - replay)
+
+
+async def _run(make: Callable[[], Home], token: str, port: int, speed: float, script: Script) -> None:
+    home = make()
     async with trio.open_nursery() as nursery:
         start = partial(serve, home, token=token, now=partial(datetime.now, UTC), port=port, script=script, speed=speed)
         bound: int = await nursery.start(start)

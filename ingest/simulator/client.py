@@ -65,6 +65,11 @@ class Client:
             self._peaked.set()
         self._woken.set()
 
+    def fall_silent(self) -> None:
+        """Send and read nothing ever again, and do not hang up either."""
+        self.line.stall(inf)
+        self.queue.clear()
+
     def drop(self) -> None:
         """Close with 1000 without sending what is waiting: too slow, or Home Assistant stops."""
         self.dropped = True

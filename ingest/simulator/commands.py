@@ -157,7 +157,7 @@ def _history(conversation: Conversation, message: Message) -> bytes:
         message.get("minimal_response", False),
         message.get("no_attributes", False),
     )
-    return compressed(home.past, question) if start <= home.now else b"{}"
+    return compressed(home.past, question) if start <= home.present() else b"{}"
 
 
 def _call(conversation: Conversation, message: Message) -> bytes:

@@ -9,21 +9,18 @@ While Home Assistant is down (`stop` until `restore`) the home lives on unobserv
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import partial
-from heapq import merge
-from itertools import groupby, islice
-from operator import attrgetter
+from itertools import islice
 from random import Random
 from typing import Any
 
-from ingest.simulator import behaviours as b
 from ingest.simulator import rooms
 from ingest.simulator.acts import NOTHING, Act, Do
 from ingest.simulator.history import Past, Row
 from ingest.simulator.ids import Ulids, hex_id
-from ingest.simulator.people import people
+from ingest.simulator.life import life
 from ingest.simulator.registry import Registry
 from ingest.simulator.values import DAY, SECOND, Change, Entity, State, encode, micros, moment
 
@@ -52,14 +49,17 @@ class Home:
         self.user_id = hex_id(seed, "owner")
         self.past = Past(history // timedelta(microseconds=1))
         self._moving: dict[str, dict[str, Any]] = {}
+        self.clock: Callable[[], datetime] | None = None
+        """The wall clock of whoever runs the home: when something done from outside happens, once nothing is due."""
         self._lost: dict[str, str] = {}
+        self._waiting: deque[str] = deque()
         self._down = False
         self._truth: list[Change] | None = None
         self._contexts = Ulids(seed)
         # The house wakes up at midnight, unseen: at `start` its people are where the hour puts them.
         self.now = self.start - self.start % DAY
         self._create()
-        self._acts = self._life(self.now)
+        self._acts = life(seed, self.now, self.start, tuple(self.registry.entities.values()))
         self._next = next(self._acts)
         for _ in self.advance(start):
             pass
@@ -78,22 +78,6 @@ class Home:
         self._truth = [] if everything else None
         for key, state in self.states.items():
             self._record(Change(key, None, state, state.updated, state.context_id))
-
-    def _life(self, day: int) -> Iterator[Act]:
-        entities = list(self.registry.entities.values())
-        house = [entity for entity in entities if not rooms.is_node(entity)]
-        lives: dict[str, Callable[[Random], Iterator[Act]]] = {
-            "people": lambda random: people(random, day),
-            "cells": lambda random: b.batteries(random, day, [e for e in house if e.kind is rooms.BATTERY]),
-            "failures": lambda random: b.failures(random, day, _devices(house)),
-            "nodes": lambda random: b.nodes(random, self.start, [e for e in entities if rooms.is_node(e)]),
-        }
-        for life in (b.sun, b.weather, b.blinds, b.electricity, b.fridge, b.updates, b.guests):
-            lives[life.__name__] = partial(life, start=day)
-        for area in rooms.AREAS:
-            lives[area.area_id] = partial(b.room_climate, start=day, area=area)
-        sources = [life(Random(f"{self.seed}:{name}")) for name, life in lives.items()]  # noqa: S311  as above
-        return (act for act in merge(*sources, key=attrgetter("at")) if act.at > day)
 
     def due(self) -> datetime:
         """Return when the next act happens (which may change nothing)."""
@@ -116,9 +100,15 @@ class Home:
                 yield change
         self.now = max(self.now, end)
 
+    def present(self) -> int:
+        """Return what time it is: the clock's, or, while there is a past to catch up with, the home's own."""
+        if self.clock is not None and self.due() > (moment := self.clock()):
+            self.now = max(self.now, micros(moment))
+        return self.now
+
     def tick(self) -> int:
         """Return a time of its own for something done from outside."""
-        self.now += 1
+        self.now = self.present() + 1
         return self.now
 
     def set(self, key: str, state: str, attributes: Mapping[str, Any], *, force: bool = False) -> Change | None:
@@ -153,20 +143,21 @@ class Home:
         self._down = True
         self._lost = {key: self._lost.get(key, state.state) for key, state in self.states.items()}
         self.states = {}
+        self._waiting = deque(key for key in self._lost if key in self.registry.entities)
 
     def restore(self, count: int) -> list[Change]:
         """Home Assistant starts: make the next `count` states, new and of now, some `unavailable` and `restored`."""
         self._down = False
-        waiting = (
-            entity for key, entity in self.registry.entities.items() if key in self._lost and key not in self.states
-        )
-        return [change for entity in list(islice(waiting, count)) if (change := self._restored(entity))]
+        keys = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
+        changes = [self._restored(self.registry.entities[key]) for key in keys if key in self._lost]
+        return [change for change in changes if change]
 
-    def settle(self) -> list[Change]:
-        """Home Assistant has started: what came back `unavailable` finds its state."""
-        back = [self.registry.entities[key] for key in list(self._lost) if key in self.registry.entities]
-        self._lost = {entity.entity_id: self._lost[entity.entity_id] for entity in back}
-        return [change for entity in back if (change := self._find(entity, self.tick()))]
+    def settle(self, count: int) -> list[Change]:
+        """Home Assistant has started: the next `count` of what came back `unavailable` find their states."""
+        self._lost = {key: state for key, state in self._lost.items() if key in self.registry.entities}
+        back = [self.registry.entities[key] for key in islice(self._lost, count)]
+        changes = [self._find(entity, self.tick()) for entity in back]
+        return [change for change in changes if change]
 
     def _restored(self, entity: Entity) -> Change | None:
         if not entity.kind.registered or len(entity.entity_id) % 4:
@@ -237,14 +228,3 @@ class Home:
         if self._truth is not None:
             self._truth.append(change)
         return change
-
-
-def _devices(entities: list[Entity]) -> list[list[str]]:
-    """Group the entities by their device."""
-    owned = [entity for entity in entities if entity.device]
-    by_device = groupby(sorted(owned, key=_device_key), key=_device_key)
-    return [[entity.entity_id for entity in group] for _, group in by_device]
-
-
-def _device_key(entity: Entity) -> str:
-    return entity.device.key if entity.device else ""

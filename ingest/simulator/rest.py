@@ -107,7 +107,7 @@ def _history(call: Call) -> Response:
     if "filter_entity_id" not in call.query:
         return told(400, "filter_entity_id is missing")
     home, query = call.instance.home, call.query
-    start = parse_time(call.rest.removeprefix("/")) if call.rest else home.now - DAY
+    start = parse_time(call.rest.removeprefix("/")) if call.rest else home.present() - DAY
     end = parse_time(query["end_time"][0]) if "end_time" in query else None
     if start is None or ("end_time" in query and end is None):
         return told(400, "Invalid datetime")
@@ -120,7 +120,7 @@ def _history(call: Call) -> Response:
         "minimal_response" in query,
         "no_attributes" in query,
     )
-    return Response(200, full(home.past, question) if start <= home.now else b"[]")
+    return Response(200, full(home.past, question) if start <= home.present() else b"[]")
 
 
 def _service(call: Call) -> Response:

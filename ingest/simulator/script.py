@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import inf
 from typing import assert_never
 
 import trio
@@ -59,7 +58,7 @@ def _break(server: Server, fault: f.Drop | f.Cut | f.Stall | f.HalfOpen | f.Huge
             case f.Stall(seconds):
                 client.line.stall(seconds)
             case f.HalfOpen():
-                client.line.stall(inf)
+                client.fall_silent()
             case f.HugeFrame(size):
                 client.put(b'{"id":0,"type":"pong","padding":"%b"}' % (b"x" * size))
 

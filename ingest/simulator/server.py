@@ -55,6 +55,7 @@ class Server:
         self._now = now
         self._begun = now()
         self._speed = speed
+        home.clock = self.time
 
     def time(self) -> datetime:
         """Return the time it is in the home, once it has caught up."""
@@ -117,9 +118,9 @@ class Server:
         self.accepting.set(True)
         for _ in range(BURSTS):
             await trio.sleep(starting / BURSTS)
-            await self._in_turns(self.home.restore(total // BURSTS + 1))
-        await self._in_turns(self.home.settle())
+            await self._in_turns(self.home.restore, total // BURSTS + 1)
         self.instance.state = RUNNING
+        await self._in_turns(self.home.settle, total)
 
     def _stop(self, kill: bool) -> None:
         self.instance.state = NOT_RUNNING
@@ -149,9 +150,10 @@ class Server:
             wait = (self.home.due() - self.time()).total_seconds() / self._speed
             await trio.sleep(min(max(wait, PAUSE), LONGEST_SLEEP))
 
-    async def _in_turns(self, changes: list[Change]) -> None:
-        for first in range(0, len(changes), AT_ONCE):
-            self.emit(changes[first : first + AT_ONCE])
+    async def _in_turns(self, some: Callable[[int], list[Change]], count: int) -> None:
+        """Send what `some` makes, no more at once than a turn holds: what is made is sent before anything else."""
+        for _ in range(0, count, AT_ONCE):
+            self.emit(some(AT_ONCE))
             await self._room()
 
     async def _room(self) -> None:
