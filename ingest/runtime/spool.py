@@ -36,11 +36,12 @@ class Spool(Protocol[T]):
         """Nothing more will be put."""
 
     def claim(self) -> AbstractAsyncContextManager[T]:
-        """Take a batch while the block runs. Raises `trio.EndOfChannel` when closed and empty."""
+        """Take a batch while the block runs. Raises `trio.EndOfChannel` when closed and empty (nothing is claimed)."""
 
 
 @frozen(eq=False)
 class _Entry(Generic[T]):
+    number: int
     batch: T
     since: float
 
@@ -54,6 +55,7 @@ class MemorySpool(Generic[T]):
     size: int = 0
     _entries: list[_Entry[T]] = field(factory=list)
     _claimed: list[_Entry[T]] = field(factory=list)
+    _last: int = 0
     _closed: bool = False
     _newest_next: bool = True
     _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
@@ -72,7 +74,8 @@ class MemorySpool(Generic[T]):
         A batch larger than the whole spool is kept alone: losing it for its size would help nobody.
         """
         await trio.lowlevel.checkpoint()
-        self._entries.append(_Entry(batch, trio.current_time()))
+        self._last += 1
+        self._entries.append(_Entry(self._last, batch, trio.current_time()))
         self.size += self.size_of(batch)
         self._changed.unpark_all()
         return self._evict()
@@ -86,11 +89,11 @@ class MemorySpool(Generic[T]):
     async def claim(self) -> AsyncGenerator[T]:
         """Take a batch out while the block runs; leaving it normally commits, an exception puts it back.
 
-        Raises `trio.EndOfChannel` when the spool is closed and empty.
+        Raises `trio.EndOfChannel` when the spool is closed and empty; a claimed batch may still come back.
         """
         await trio.lowlevel.checkpoint()
         while not self._entries:
-            if self._closed:
+            if self._closed and not self._claimed:
                 raise trio.EndOfChannel
             await self._changed.park()
         entry = self._take()
@@ -99,12 +102,13 @@ class MemorySpool(Generic[T]):
             yield entry.batch
         except BaseException:
             self._entries.append(entry)
-            self._entries.sort(key=lambda kept: kept.since)
+            self._entries.sort(key=lambda kept: kept.number)
             raise
         else:
             self.size -= self.size_of(entry.batch)
         finally:
             self._claimed.remove(entry)
+            self._changed.unpark_all()
 
     def _take(self) -> _Entry[T]:
         newest = self._newest_next and trio.current_time() - self._entries[-1].since < FRESH
