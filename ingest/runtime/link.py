@@ -111,21 +111,27 @@ class Sender(Generic[T]):
     _closed: bool = False
 
     async def ready(self) -> None:
-        """Wait until a frame can be put; a shedding sender is always ready."""
+        """Wait until a frame can be put; a shedding sender is always ready.
+
+        Raises `trio.BrokenResourceError` when a blocking sender would wait for nobody.
+        """
         await trio.lowlevel.checkpoint()
-        while self.overflow is Overflow.BLOCK and not self._room() and not self.link._broken:
+        while self.overflow is Overflow.BLOCK:
+            if self.link._broken:
+                raise trio.BrokenResourceError
+            if self._room():
+                return
             await self.link._emptied.park()
 
     def put(self, frame: T) -> tuple[T, ...]:
         """Queue the frame; return what was shed for it. After `ready` a blocking sender sheds nothing.
 
-        Raises `trio.ClosedResourceError` after `close`, `trio.BrokenResourceError` when nobody will receive.
+        When nobody will receive, the frame itself is shed: whoever puts it holds it and must account for it.
+        Raises `trio.ClosedResourceError` after `close`.
         """
         if self._closed:
             raise trio.ClosedResourceError
-        if self.link._broken:
-            raise trio.BrokenResourceError
-        if self.overflow is Overflow.DROP_NEWEST and not self._room():
+        if self.link._broken or (self.overflow is Overflow.DROP_NEWEST and not self._room()):
             return (frame,)
         self.link._append(frame)
         return self._excess() if self.overflow is Overflow.DROP_OLDEST else ()
@@ -186,7 +192,7 @@ class Receiver(Generic[T]):
             raise StopAsyncIteration from None
 
     def close(self) -> None:
-        """Break the link: senders waiting or putting get `trio.BrokenResourceError`."""
+        """Break the link: senders waiting get `trio.BrokenResourceError`, and what is put is shed."""
         self.link._broken = True
         self.link._emptied.unpark_all()
 
