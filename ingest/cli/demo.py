@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
@@ -38,6 +39,17 @@ class Glimpse:
         """The part of a point that fits on a line."""
         moment = datetime.fromtimestamp(point.time_ns // 1_000_000_000, UTC)
         return cls(moment, point.entity_id, point.state[:24], point.attributes.unit or "")
+
+
+@frozen
+class Scene:
+    """What is played: into which file, for how many seconds, with how large a home, shown how."""
+
+    path: Path
+    seconds: float
+    entities: int
+    seed: int
+    rich: bool
 
 
 @define
@@ -83,10 +95,11 @@ def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> Non
     click.echo(f"Starting a simulated home of {entities} entities and the service that stores it …")
     from ingest.cli.demo_stage import play  # noqa: PLC0415  something is on the screen before the imports
 
-    path = _fresh_file()
+    rich = not plain and sys.stdout.isatty()
+    scene = Scene(_fresh_file(), math.inf if seconds is None else seconds, entities, seed, rich)
     board = Board()
-    play(board, path, seconds=seconds, entities=entities, seed=seed, rich=not plain and sys.stdout.isatty())
-    _epilogue(board, path)
+    play(board, scene)
+    _epilogue(board, scene.path)
     sys.exit(0 if board.agrees else 1)
 
 

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import trio
@@ -115,43 +116,56 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
     def set_aside(damage: SetAside) -> None:
         emit(reports.Notice(f"{damage.path} is damaged ({damage.reason}): kept as {damage.kept_as}, a new one begun"))
 
-    chosen = EmbeddedSettings(settings.embedded.path, settings.embedded.retention)
+    retention = settings.embedded.retention
+    chosen = EmbeddedSettings(settings.embedded.path, None if retention is None else timedelta(seconds=retention))
     async with open_embedded(chosen, ThreadLane(), time.time_ns, set_aside) as embedded:
         yield Destination(embedded.store, str(settings.embedded.path), embedded.maintain)
 
 
 @asynccontextmanager
 async def _influxdb(settings: Settings) -> AsyncGenerator[Destination]:
-    raise NotImplementedError
-    yield
+    from ingest.edge.influx import open_influx  # noqa: PLC0415  only where it is used
+
+    lane = ThreadLane(abandon=True)
+    async with open_influx(
+        address(settings), lane, time.time_ns, numeric_only=settings.influxdb.numeric_only
+    ) as influx:
+        yield Destination(influx.store, influx.where)
 
 
 def _stdout() -> Destination:
-    raise NotImplementedError
+    from ingest.edge.stdout import stdout_store  # noqa: PLC0415  only where it is used
+
+    return Destination(stdout_store(), "standard output")
 
 
-async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Event, dialer: Dial = dial) -> Pipeline:
-    """Run the service until `stop` is set; return the pipeline, whose books are closed.
+async def run_pipeline(
+    settings: Settings, destination: Destination, listeners: tuple[Emit, ...], stop: trio.Event, dialer: Dial = dial
+) -> Pipeline:
+    """Run until `stop` is set; return the pipeline, whose books are closed.
 
     Raises `Refused` (`GaveUp` among them), or what is a bug.
     """
+    pipeline = Pipeline(make_plan(settings, destination), listeners, random.random, dialer)
+    await pipeline.run(stop)
+    return pipeline
+
+
+async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Event) -> None:
+    """Open the configured store and run the pipeline until `stop` is set. Raises as `run_pipeline`, and `Transient`."""
 
     def emit(report: reports.Report) -> None:
         for listener in listeners:
             listener(report)
 
     async with opened(settings, emit) as destination:
-        pipeline = Pipeline(make_plan(settings, destination), listeners, random.random, dialer)
-        await pipeline.run(stop)
-    return pipeline
+        await run_pipeline(settings, destination, listeners, stop)
 
 
-async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...]) -> Pipeline | None:
-    """`serve` until SIGTERM or SIGINT: the first drains, the second cancels (and returns None)."""
+async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...]) -> None:
+    """`serve` until SIGTERM or SIGINT: the first drains, the second cancels."""
     stop = trio.Event()
-    pipeline = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(on_stop, stop.set, nursery.cancel_scope.cancel, name="signals")
-        pipeline = await serve(settings, listeners, stop)
+        await serve(settings, listeners, stop)
         nursery.cancel_scope.cancel()
-    return pipeline

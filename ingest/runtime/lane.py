@@ -1,6 +1,8 @@
 """A lane is where blocking work runs, one piece at a time: a worker thread, or inline under a virtual clock.
 
 A worker thread ignores cancellation: the caller waits until the work is done, so a write is never abandoned half-way.
+A lane may be told to `abandon` its work when it is cancelled: for a peer that can hold a write for minutes, when the
+only one who cancels is the end of the process.
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ class Lane(Protocol):
 class ThreadLane:
     """One worker thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, abandon: bool = False) -> None:
         self._limiter = trio.CapacityLimiter(1)
+        self._abandon = abandon
 
     async def __call__(self, work: Callable[[*Args], T], *args: *Args) -> T:
         """Do the work in a thread."""
-        return await trio.to_thread.run_sync(work, *args, limiter=self._limiter)
+        return await trio.to_thread.run_sync(work, *args, limiter=self._limiter, abandon_on_cancel=self._abandon)
 
 
 class InlineLane:
