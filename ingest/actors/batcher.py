@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 from ingest.core import reports
 from ingest.core.loss import evicted
 from ingest.core.point import Point, PointFrame
+from ingest.core.redact import redacted
 from ingest.core.reports import Emit
 from ingest.core.store import Batch, Codec
 from ingest.runtime.link import Receiver
@@ -119,9 +120,5 @@ class Batcher(Generic[Item, Payload]):
         self._items, self._times, self._weight, self._deadline = [], [], 0, math.inf
 
     def _dead_letter(self, point: Point) -> reports.DeadLetter:
-        return reports.DeadLetter(
-            self.store,
-            point.entity_id,
-            msgspec.json.encode(point, enc_hook=str).decode("utf-8", "replace"),
-            traceback.format_exc(),
-        )
+        json = msgspec.json.encode(point, enc_hook=str).decode("utf-8", "replace")
+        return reports.DeadLetter(self.store, point.entity_id, redacted(json), redacted(traceback.format_exc()))

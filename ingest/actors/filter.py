@@ -20,6 +20,7 @@ from ingest.core.catalog import Catalog
 from ingest.core.enrich import Enricher
 from ingest.core.loss import shed_points
 from ingest.core.point import Point, PointFrame
+from ingest.core.redact import redacted
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.state import Change, Frame, Source, moment_of
@@ -106,6 +107,5 @@ class Filter:
 
 def dead_letter(change: Change) -> reports.DeadLetter:
     """The change being handled when an exception came, with its JSON and that exception's traceback."""
-    return reports.DeadLetter(
-        STAGE, change.data.entity_id, msgspec.json.encode(change).decode("utf-8", "replace"), traceback.format_exc()
-    )
+    json = msgspec.json.encode(change).decode("utf-8", "replace")
+    return reports.DeadLetter(STAGE, change.data.entity_id, redacted(json), redacted(traceback.format_exc()))

@@ -13,6 +13,7 @@ import msgspec
 from attrs import frozen
 from msgspec import Raw
 
+from ingest.core.redact import redacted
 from ingest.core.state import Change, State
 
 NOTHING = Raw(b"")
@@ -68,14 +69,14 @@ class CoreConfig:
 
 
 class Malformed(ValueError):  # noqa: N818  a value that is raised once and then reported
-    """Text that is not what it should be: `kind` of message, the problem, and an excerpt of its beginning."""
+    """Text that is not what it should be: `kind` of message, the problem, and its beginning without secrets."""
 
     def __init__(self, kind: str, problem: str, raw: str | bytes | Raw) -> None:
         super().__init__(problem)
         self.kind = kind
         text = raw if isinstance(raw, str) else bytes(raw).decode("utf-8", "replace")
         self.problem = problem
-        self.excerpt = text[:400]
+        self.excerpt = redacted(text[:400])
 
 
 _one = msgspec.json.Decoder(Envelope)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+import attrs
 import structlog
 
 from ingest.core import reports
 from ingest.core.reports import Emit, Report
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger, Processor
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 Format = Literal["auto", "console", "json"]
 
@@ -42,7 +44,12 @@ def open_journal(level: str, form: Format, stream: TextIO | None = None) -> Emit
 
 
 def _fields(report: Report) -> dict[str, Any]:
-    return {"report": type(report).__name__}
+    """A report as what a line of JSON carries beside its sentence."""
+    return {"report": type(report).__name__, **attrs.asdict(report, value_serializer=_plain)}
+
+
+def _plain(_report: object, _field: object, value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
 
 
 def _processors(form: Format, out: TextIO) -> list[Processor]:
@@ -51,10 +58,9 @@ def _processors(form: Format, out: TextIO) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if form == "json" or (form == "auto" and not out.isatty()):
-        return [*shared, structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer()]
-    return [*shared, _without_kind, structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)]
+        return [*shared, structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer(default=str)]
+    return [*shared, _sentence_only, structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)]
 
 
-def _without_kind(_logger: object, _method: str, event: Any) -> Any:
-    event.pop("report", None)
-    return event
+def _sentence_only(_logger: object, _method: str, event: EventDict) -> EventDict:
+    return {name: event[name] for name in ("event", "level", "timestamp")}
