@@ -27,12 +27,16 @@ def open_journal(level: str, form: Format, stream: TextIO | None = None) -> Emit
     logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(out),
         processors=_processors(form, out),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         cache_logger_on_first_use=True,
     )
+    levels = logging.getLevelNamesMapping()
+    threshold = levels[level.upper()]
     seen: set[tuple[type[Report], str]] = set()
 
     def write(report: Report) -> None:
+        if levels[report.LEVEL.upper()] < threshold:
+            return
         if isinstance(report, _ONCE_A_KIND):
             key = (type(report), report.kind)
             if key in seen:
