@@ -1,0 +1,180 @@
+"""What a database's answer to a write means: the one table of statuses.
+
+| answer                | meaning                                                            |
+|-----------------------|--------------------------------------------------------------------|
+| 204                   | every line is stored                                               |
+| 413                   | too large: halve                                                   |
+| 400, 422, 500         | about lines, when it speaks of them: find them                     |
+| 401, 403, 404, others | about the endpoint: keep everything, a person must act             |
+| 408, 429, 5xx         | not now: keep everything, wait as long as the server asks          |
+
+InfluxDB 2 stores nothing of a batch with a malformed line (400) and the rest of one with a conflict (422, naming the
+first); InfluxDB 3 answers 400 for both and lists the lines; 2.0 answered 500 to a conflict. A 400 that does not speak
+of lines comes from something in between (a proxy, a TLS port spoken to in plain HTTP) and condemns none.
+Source: InfluxDB's API reference and issues; answers of InfluxDB 1.6, VictoriaMetrics and proxies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeAlias
+
+import msgspec
+from attrs import Factory, frozen
+
+from ingest.core.store import Delivered, Keep
+
+LONGEST_WAIT = 3600.0
+"""Seconds: no server's `Retry-After` makes us wait longer."""
+
+_about_lines = re.compile(
+    r"\b(?:pars(?:e|ing)|partial write|type conflict|retention|unmarshal|key size|lines?|fields?|tags?|points?|timestamps?)\b",
+    re.IGNORECASE,
+)
+_dropped = re.compile(r"dropped=(\d+)")
+
+CHECK_TOKEN = "Check influxdb.token: it must be a token of this database that may write to the bucket."  # noqa: S105  advice, no secret
+CHECK_BUCKET = "Create the bucket, or check influxdb.org and influxdb.bucket."
+CHECK_URL = "Check influxdb.url: it must be the address of the database's API, not of a page or a proxy before it."
+CHECK_TYPES = (
+    "Every point is refused in the same way: the bucket probably holds other types under the same names. "
+    "Use an empty bucket."
+)
+
+
+@frozen
+class Answer:
+    """A response. The names of `headers` are in lower case."""
+
+    status: int
+    text: str = ""
+    headers: Mapping[str, str] = Factory(dict)
+
+
+@frozen
+class Split:
+    """Some lines are refused: find them. `every` when the answer counts as many as were sent."""
+
+    reason: str
+    every: bool = False
+
+
+Outcome: TypeAlias = Delivered | Keep | Split
+
+
+def classify(answer: Answer, count: int, now: datetime) -> Outcome:
+    """What to do after an answer to a write of `count` lines."""
+    said = words(answer)
+    match answer.status:
+        case 204:
+            return Delivered()
+        case 413:
+            return Split(f"the request is too large: {said}")
+        case (400 | 422 | 500) as status if _is_about_lines(answer, status):
+            dropped = _dropped.search(answer.text)
+            return Split(said, every=dropped is not None and int(dropped[1]) >= count)
+        case status if status in {408, 429} or status >= 500:
+            return Keep(f"the database answers {status}: {said}", wait(answer.headers.get("retry-after"), now))
+        case status:
+            return Keep(f"the database answers {status}: {said}", remedy=_remedy(status, said))
+
+
+def _is_about_lines(answer: Answer, status: int) -> bool:
+    if status == 500:
+        return "type conflict" in answer.text
+    return not is_page(answer) and _about_lines.search(answer.text) is not None
+
+
+def _remedy(status: int, said: str) -> str:
+    if status in {401, 403}:
+        return CHECK_TOKEN
+    return CHECK_BUCKET if status == 404 and ("bucket" in said or "org" in said) else CHECK_URL
+
+
+def wait(retry_after: str | None, now: datetime) -> float | None:
+    """The seconds that a `Retry-After` header asks for: it holds seconds or an HTTP date. None when it says nothing."""
+    if retry_after is None:
+        return None
+    seconds = _seconds(retry_after.strip(), now)
+    return None if seconds is None else min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def _seconds(text: str, now: datetime) -> float | None:
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+
+
+def words(answer: Answer) -> str:
+    """What the server said, in one short line."""
+    body = _body(answer)
+    said = body.get("message") or body.get("error") or answer.text
+    if body.get("data"):
+        said = f"{said}: {'; '.join(str(each.get('error_message')) for each in _listed(body)[:3])}"
+    elif is_page(answer):
+        said = "a page for a browser"
+    short = " ".join(str(said).split())
+    return short if len(short) <= 300 else short[:299] + "…"
+
+
+def is_page(answer: Answer) -> bool:
+    """It was meant for a browser."""
+    return "html" in answer.headers.get("content-type", "") or answer.text.lstrip()[:15].lower().startswith(
+        ("<!doctype", "<html")
+    )
+
+
+def _body(answer: Answer) -> Mapping[str, Any]:
+    try:
+        body = msgspec.json.decode(answer.text)
+    except msgspec.DecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _listed(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    data = body.get("data")
+    return [each for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+
+
+def named(answer: Answer, lines: Sequence[bytes]) -> dict[int, str]:
+    """The lines that an answer names, by their place, with the server's words on each.
+
+    InfluxDB 2 quotes them (`unable to parse 'LINE': reason`), InfluxDB 3 numbers them from 1 and quotes their beginning.
+    """
+    body = _body(answer)
+    return _numbered(_listed(body), lines) | _quoted(
+        str(body.get("message") or body.get("error") or answer.text), lines
+    )
+
+
+def _numbered(listed: Sequence[Mapping[str, Any]], lines: Sequence[bytes]) -> dict[int, str]:
+    found = {}
+    for each in listed:
+        number, quoted = each.get("line_number"), each.get("original_line")
+        if not isinstance(number, int) or not isinstance(quoted, str) or not 0 < number <= len(lines):
+            continue
+        if lines[number - 1].startswith(quoted[:16].encode()):
+            found[number - 1] = str(each.get("error_message"))
+    return found
+
+
+def _quoted(text: str, lines: Sequence[bytes]) -> dict[int, str]:
+    pieces = text.split("unable to parse '")[1:]
+    if not pieces:
+        return {}
+    places = {line: place for place, line in enumerate(lines)}
+    found = {}
+    for piece in pieces:
+        quoted, _, reason = piece.rpartition("': ")
+        place = places.get(quoted.encode())
+        if place is not None:
+            found[place] = reason.strip()
+    return found

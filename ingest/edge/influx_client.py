@@ -1,0 +1,166 @@
+"""A database that speaks InfluxDB's v2 API: the one module that knows `influxdb-client`.
+
+What replaces it must offer: bytes that are sent as they are (we compress ourselves, at level 1: the client's own gzip is
+level 9 and takes three times as long), any status as a value, TLS with a context of ours, and a socket timeout. The
+client blocks, and its import takes a second: all of this module runs in a lane, the import too, at the first use.
+Every foreign error leaves as `Transient` or `Refused`, and no text leaves with the token in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from attrs import define, evolve, frozen
+
+from ingest.core.influx_answer import CHECK_URL, Answer
+from ingest.core.secret import MASK, Secret
+from ingest.edge.tls import tls_context
+from ingest.errors import Refused, Transient
+
+SOCKET_TIMEOUT = 30.0
+"""Seconds that one read from or write to the socket may take."""
+
+TRUST = "Give the authority's certificate as influxdb.ca_file, or check that the address is the right one."
+
+
+@frozen
+class Address:
+    """Where to write, and how. `retention` (seconds) is given to a bucket that we create; None keeps for ever."""
+
+    url: str
+    token: Secret
+    org: str
+    bucket: str
+    ssl_verify: bool = True
+    ca_file: Path | None = None
+    create_bucket: bool = True
+    retention: float | None = None
+
+    @property
+    def where(self) -> str:
+        """The URL without credentials."""
+        parts = urlsplit(self.url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+@define(eq=False)
+class Client:
+    """The blocking half: connections that are kept, used by one thread at a time."""
+
+    address: Address
+    _api: Any = None
+
+    def write(self, body: bytes, encoding: str = "gzip") -> Answer:
+        """Write line protocol with times in nanoseconds; `body` is sent as it is."""
+        query = {"org": self.address.org, "bucket": self.address.bucket, "precision": "ns"}
+        headers = {"Content-Encoding": encoding, "Content-Type": "text/plain; charset=utf-8"}
+        return self.request("POST", "/api/v2/write", query, headers, body)
+
+    def ping(self) -> Answer:
+        """Ask for the server's version."""
+        return self.request("GET", "/ping")
+
+    def create_bucket(self) -> Answer:
+        """Create the bucket in its organisation: 201, or the answer that says why not."""
+        found = self.request("GET", "/api/v2/orgs", {"org": self.address.org})
+        if found.status != 200:
+            return found
+        rules = [{"type": "expire", "everySeconds": int(self.address.retention)}] if self.address.retention else []
+        bucket = {"name": self.address.bucket, "orgID": _org_id(found, self.address.org), "retentionRules": rules}
+        return self.request("POST", "/api/v2/buckets", body=bucket)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | dict[str, Any] | None = None,
+    ) -> Answer:
+        """One request; any status is an answer. Raises `Transient` or `Refused` when there is none."""
+        answer = self._request(method, path, dict(query or {}), dict(headers or {}), body)
+        secret = self.address.token.reveal()
+        return evolve(answer, text=answer.text.replace(secret, MASK)) if secret else answer
+
+    def _request(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: object) -> Answer:
+        self._api = self._api or _api(self.address)
+        with _translated(self.address.where):
+            return _answered(self._api, method, path, query_params=query, header_params=headers, body=body)
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._api is not None:
+            self._api.rest_client.pool_manager.clear()
+
+
+def _api(address: Address) -> Any:
+    from influxdb_client.client.influxdb_client import InfluxDBClient  # noqa: PLC0415  takes a second
+
+    client: Any = InfluxDBClient(
+        address.url,
+        address.token.reveal(),
+        org=address.org,
+        timeout=int(SOCKET_TIMEOUT * 1000),
+        ssl_context=tls_context(verify=address.ssl_verify, ca_file=address.ca_file),
+        verify_ssl=address.ssl_verify,
+    )
+    return client.api_client
+
+
+def _answered(api: Any, method: str, path: str, **request: Any) -> Answer:
+    """The client's answer, or the one in its exception. One without a status is about TLS and goes on."""
+    from influxdb_client.rest import ApiException  # noqa: PLC0415  takes a second
+
+    try:
+        _, status, headers = api.call_api(path, method, _return_http_data_only=False, **request)
+    except ApiException as error:
+        if not error.status:
+            raise
+        return _answer(error.status, error.body, error.headers)
+    return _answer(status, api.last_response.data, headers)
+
+
+@contextmanager
+def _translated(where: str) -> Iterator[None]:
+    from influxdb_client.rest import ApiException  # noqa: PLC0415  takes a second
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415  comes with it
+
+    try:
+        yield
+    except ApiException as error:
+        raise _insecure(str(error.reason), where) from error
+    except HTTPError as error:
+        raise Transient(f"the database cannot be reached: {_reason(error)}", where=where) from error
+    except UnicodeDecodeError as error:
+        raise Refused("the answer is not text: no database speaks like this", where=where, remedy=CHECK_URL) from error
+
+
+def _answer(status: int, text: str | None, headers: Mapping[str, str]) -> Answer:
+    return Answer(status, text or "", {name.lower(): value for name, value in headers.items()})
+
+
+def _insecure(reason: str, where: str) -> Refused:
+    """Why TLS failed. The client puts the exception's name and the library's words into one text."""
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        said = reason.partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or "it cannot be verified"
+        return Refused(f"the database's certificate is not trusted: {said}", where=where, remedy=TRUST)
+    return Refused(
+        "the database does not speak TLS at this address", where=where, remedy="Check whether it is http or https."
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost reason: the client's own words name objects and addresses in memory."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _org_id(found: Answer, name: str) -> str:
+    orgs = msgspec.json.decode(found.text).get("orgs", [])
+    return str(next((org["id"] for org in orgs if org.get("name") == name), ""))
