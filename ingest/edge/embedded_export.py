@@ -13,7 +13,7 @@ from ingest.core.point import Attributes, Facts, Point
 from ingest.core.rows import TAGS, Row, Tags, assembled, attributes_of, facts_of
 from ingest.edge.sqlite import Connection
 
-PAGE = 2_000
+PAGE = 5_000
 SHARED = 20_000
 """Facts, and attributes, that are kept to be shared by points; more are read again."""
 

@@ -1,0 +1,128 @@
+"""`homeiq-ingest copy`: from the embedded store into a database, through the schema and the writer of the service."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import trio
+from attrs import define, evolve
+
+from ingest.actors.copier import Copied, Copier
+from ingest.cli.exits import explained
+from ingest.cli.moments import shown, window
+from ingest.cli.options import configured, loaded
+from ingest.cli.service import opened
+from ingest.cli.stored import db_option, since_option
+from ingest.config.settings import Settings
+from ingest.core.store import Keep
+from ingest.edge.embedded_export import Points, Position
+from ingest.edge.embedded_progress import open_progress
+from ingest.edge.embedded_read import open_store
+from ingest.errors import Refused
+from ingest.pipeline import Destination
+from ingest.runtime.lane import ThreadLane
+from ingest.runtime.supervise import one_error
+
+FOR_EVER_NS = 1 << 62
+LINE_EVERY = 5.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+Tell = Callable[[Copied], None]
+
+
+@click.command()
+@click.option(
+    "--to", type=click.Choice(["influxdb"]), required=True, expose_value=False, help="Where to; as configured."
+)
+@click.option("--again", is_flag=True, help="From the beginning, not from where the last copy stopped.")
+@since_option
+@db_option
+@configured
+def copy(
+    *,
+    again: bool,
+    since: str | None,
+    db: Path | None,
+    config_path: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Copy the embedded store into a database. The file may be in use.
+
+    Killed or cut off, it goes on where it stopped when it is run again; nothing is lost or stored twice.
+    """
+    start_ns, _ = window(since, None)
+    with explained(), one_error():
+        settings = loaded(config_path, assignments).settings
+        if not settings.influxdb.url:
+            raise Refused("no database is configured", remedy="Set influxdb.url and influxdb.token, or run init")
+        chosen = evolve(settings, store=evolve(settings.store, kind="influxdb"))
+        trio.run(_copy, chosen, db or settings.embedded.path, start_ns, again)
+
+
+async def _copy(settings: Settings, path: Path, start_ns: int, again: bool) -> None:
+    with open_store(path) as reader:
+        usage = reader.usage()
+        async with opened(settings, lambda _: None) as destination:
+            key = f"{destination.where} {settings.influxdb.org} {settings.influxdb.bucket}"
+            with open_progress(path, key) as progress:
+                after = _beginning(progress.read(), start_ns, again)
+                pages = Points(reader.connection).pages(after, FOR_EVER_NS)
+                with _telling(usage.changes if usage else 0) as tell:
+                    copied = await _copier(destination, tell).run(pages, progress.reached)
+    _sum_up(copied, destination)
+
+
+def _beginning(reached: Position | None, start_ns: int, again: bool) -> Position:
+    start = (start_ns - 1, FOR_EVER_NS)
+    if again or reached is None or reached < start:
+        return start
+    click.echo(f"going on after {shown(reached[0])}, where the last copy stopped (--again begins anew)", err=True)
+    return reached
+
+
+def _copier(destination: Destination, tell: Tell) -> Copier:
+    def waiting(verdict: Keep, delay: float) -> None:
+        click.echo(f"waiting {delay:.0f} s: {verdict.reason}", err=True)
+
+    return Copier(destination.store, ThreadLane(), tell, waiting, random.random)
+
+
+def _sum_up(copied: Copied, destination: Destination) -> None:
+    for rejection in copied.rejected:
+        click.echo(f"refused: {rejection.reason}: {rejection.line[:200]}", err=True)
+    parts = [f"{copied.points - copied.declined - copied.refused:,} changes copied to {destination.where}"]
+    parts += [f"{copied.declined:,} that its schema does not write"] if copied.declined else []
+    parts += [f"{copied.refused:,} refused"] if copied.refused else []
+    click.echo(", ".join(parts))
+
+
+@contextmanager
+def _telling(total: int) -> Iterator[Tell]:
+    """A bar on a terminal, a line now and then otherwise."""
+    if not sys.stderr.isatty():
+        yield _Lines(total).tell
+        return
+    from rich.console import Console  # noqa: PLC0415  only where it is used
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("copying", total=total)
+        yield lambda copied: bar.update(task, completed=copied.points)
+
+
+@define
+class _Lines:
+    total: int
+    last: float = 0.0
+
+    def tell(self, copied: Copied) -> None:
+        now = time.monotonic()
+        if now - self.last >= LINE_EVERY:
+            self.last = now
+            click.echo(f"{copied.points:,} of about {self.total:,} changes", err=True)
