@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVarTuple
+
 import msgspec
 import trio
 from attrs import frozen
 
 from ingest.actors.connection import Deadlines, connected, within
 from ingest.actors.connector import Candidate
+from ingest.cli.service import candidates, deadlines, opened_influx
+from ingest.config.settings import Settings
 from ingest.core.conversation import Received
+from ingest.core.influx_server import Server
 from ingest.core.wire import raw_list
 from ingest.edge.websocket import Dial, dial
 from ingest.errors import IngestError
 from ingest.runtime.supervise import one_error
+
+Args = TypeVarTuple("Args")
 
 ANSWER = 30.0
 """Seconds for an answer."""
@@ -26,6 +34,9 @@ class Home:
     version: str = ""
     state: str = ""
     entities: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name or 'a home without a name'}, version {self.version}: {self.entities} entities"
 
 
 @frozen
@@ -60,3 +71,28 @@ async def _ask(nursery: trio.Nursery, candidate: Candidate, deadlines: Deadlines
 
 def _ignore(_value: Received) -> None:
     pass
+
+
+async def look_at_database(settings: Settings) -> Server:
+    """Ask the database whether we may write. Raises `Transient` or `Refused` as the service would meet it."""
+    async with opened_influx(settings) as influx:
+        return await influx.check()
+
+
+async def both_ends(settings: Settings) -> list[tuple[str, object]]:
+    """Every configured address and the database, each with what it answered or the error that it gave."""
+    limits = deadlines(settings)
+    answers = [
+        (f"Home Assistant ({candidate.name})", await _or_error(look_at_home, candidate, limits))
+        for candidate in candidates(settings)
+    ]
+    if settings.store_kind == "influxdb":
+        answers.append(("database", await _or_error(look_at_database, settings)))
+    return answers
+
+
+async def _or_error(look: Callable[[*Args], Awaitable[object]], *args: *Args) -> object:
+    try:
+        return await look(*args)
+    except IngestError as error:
+        return error

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Final
 
 import click
+import trio
 
 from ingest.cli.exits import REFUSED, explained
 from ingest.cli.options import configured, loaded
 from ingest.config.load import Loaded
 from ingest.config.show import as_json, as_table, as_toml
-from ingest.errors import Problems
+from ingest.errors import IngestError, Problems
 
 _FORMATS: Final = {"table": as_table, "toml": as_toml, "json": as_json}
 
@@ -24,11 +25,25 @@ def config() -> None:
 
 @config.command()
 @configured
-def check(config_path: Path | None, assignments: tuple[str, ...]) -> None:
+@click.option("--connect", is_flag=True, help="Also ask Home Assistant and the database, as the service would.")
+def check(config_path: Path | None, assignments: tuple[str, ...], *, connect: bool) -> None:
     """Name every problem of the configuration; exit code 2 when there is one."""
     found = _read(config_path, assignments, for_running=True)
     source = f"file {found.file}" if found.file else "no file; defaults, environment and command line"
     click.echo(f"The configuration is good ({source}).")
+    if connect and not _connects(found):
+        sys.exit(REFUSED)
+
+
+def _connects(found: Loaded) -> bool:
+    """Ask both ends and say what they answered; False when one of them would not do."""
+    from ingest.cli.checks import both_ends  # noqa: PLC0415  imports the network
+
+    good = True
+    for name, answer in trio.run(both_ends, found.settings):
+        click.echo(f"{name}: {answer}", err=isinstance(answer, IngestError))
+        good = good and not isinstance(answer, IngestError)
+    return good
 
 
 @config.command()

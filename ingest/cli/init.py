@@ -173,7 +173,7 @@ def _look_at_home(values: dict[str, object]) -> tuple[str, dict[str, object]]:
 
     settings = load(None, {"HOMEIQ_INGEST_CONFIG": os.devnull}, values).settings
     home = trio.run(look_at_home, candidates(settings)[0], deadlines(settings))
-    return f"Home Assistant {home.version}, {home.name or 'unnamed'}: {home.entities} entities", {}
+    return str(home), {}
 
 
 def _look_at_database(values: dict[str, object]) -> tuple[str, dict[str, object]]:
@@ -181,7 +181,9 @@ def _look_at_database(values: dict[str, object]) -> tuple[str, dict[str, object]
 
     settings = load(None, {"HOMEIQ_INGEST_CONFIG": os.devnull}, values).settings
     found = trio.run(look_at_database, settings)
-    return found.sentence, {"influxdb.numeric_only": True} if found.numeric_only else {}
+    if found.keeps_text:
+        return f"{found}: it takes our points", {}
+    return f"{found}: it keeps numbers only, so only numbers will be sent", {"influxdb.numeric_only": True}
 
 
 def _likely() -> str:

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -22,14 +23,22 @@ from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
+from ingest.core.homeiq import homeiq
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
-from ingest.edge.websocket import Dial, Target, dial, tls_context
+from ingest.core.secret import Secret
+from ingest.core.store import Store
+from ingest.edge.tls import tls_context
+from ingest.edge.websocket import Dial, Target, dial
 from ingest.errors import Refused
 from ingest.pipeline import Destination, Pipeline, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
 from ingest.runtime.signals import on_stop
+
+if TYPE_CHECKING:
+    from ingest.edge.influx import Influx
+    from ingest.edge.influx_client import Address
 
 
 def make_plan(settings: Settings, destination: Destination) -> Plan:
@@ -74,7 +83,7 @@ def candidates(settings: Settings) -> tuple[Candidate, ...]:
 def _candidate(given: home_assistant.Candidate, settings: Settings) -> Candidate:
     tls = None
     if given.url.startswith("wss:"):
-        tls = tls_context(verify=given.ssl_verify, ca_file=str(given.ca_file) if given.ca_file else None)
+        tls = tls_context(verify=given.ssl_verify, ca_file=given.ca_file)
     target = Target(given.url, tls, settings.home_assistant.max_message_size)
     return Candidate(given.name, target, _token(given.token.reveal(), given.token_file))
 
@@ -124,13 +133,36 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
 
 @asynccontextmanager
 async def _influxdb(settings: Settings) -> AsyncGenerator[Destination]:
+    async with opened_influx(settings) as influx:
+        codec = homeiq(numeric_only=settings.influxdb.numeric_only)
+        yield Destination(Store("influxdb", codec, influx.deliver), influx.client.address.where)
+
+
+@asynccontextmanager
+async def opened_influx(settings: Settings) -> AsyncGenerator[Influx]:
+    """The configured database. Nothing is sent before something is asked of it. Raises `Refused` without an address."""
     from ingest.edge.influx import open_influx  # noqa: PLC0415  only where it is used
 
-    lane = ThreadLane(abandon=True)
-    async with open_influx(
-        address(settings), lane, time.time_ns, numeric_only=settings.influxdb.numeric_only
-    ) as influx:
-        yield Destination(influx.store, influx.where)
+    async with open_influx(_address(settings), ThreadLane(abandon=True), time.time_ns) as influx:
+        yield influx
+
+
+def _address(settings: Settings) -> Address:
+    from ingest.edge.influx_client import Address  # noqa: PLC0415  only where it is used
+
+    given = settings.influxdb
+    if given.url is None:
+        raise Refused("no database is configured", remedy='Set influxdb.url, or store.kind = "embedded".')
+    return Address(
+        url=given.url,
+        token=given.token or Secret(""),
+        org=given.org,
+        bucket=given.bucket,
+        ssl_verify=given.ssl_verify,
+        ca_file=given.ca_file,
+        create_bucket=given.create_bucket,
+        retention=given.retention,
+    )
 
 
 def _stdout() -> Destination:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -42,7 +43,8 @@ def open_journal(level: str, form: Format, stream: TextIO | None = None) -> Emit
             if key in seen:
                 return
             seen.add(key)
-        getattr(logger, report.LEVEL)(report.text(), **_fields(report))
+        with suppress(OSError):  # a log that nobody reads any more, or a full disk, must not stop the storing
+            getattr(logger, report.LEVEL)(report.text(), **_fields(report))
 
     return write
 

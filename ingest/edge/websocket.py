@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+import h11
 import trio
 import trio_websocket
-from attrs import frozen
+import wsproto.utilities
+from attrs import define, frozen
 
-from ingest.errors import Refused, Transient
+from ingest.errors import IngestError, Refused, Transient
 
 RECEIVE_BUFFER = 256 * 1024
 QUEUED_MESSAGES = 16
@@ -26,7 +28,7 @@ QUEUED_MESSAGES = 16
 CLOSING = 1.0
 """Seconds for a polite goodbye."""
 
-_READABLE_PATH = "the address must be that of Home Assistant itself, as in a browser: http://HOST:8123"
+_ADDRESS = "the address must be that of Home Assistant itself, as in a browser: http://HOST:8123"
 
 
 @frozen
@@ -55,22 +57,6 @@ class Target:
 
 
 Dial: TypeAlias = Callable[[Target], Awaitable[trio.abc.Stream]]
-
-
-def tls_context(*, verify: bool, ca_file: str | None) -> ssl.SSLContext:
-    """A client's TLS context. Raises `Refused` when the CA file cannot be read."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise Refused(
-            f"the CA file cannot be used: {error.strerror or error}",
-            where=str(ca_file),
-            remedy="Give a readable PEM file, or leave the setting out to use the system's authorities.",
-        ) from error
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 async def dial(target: Target) -> trio.abc.Stream:
@@ -133,15 +119,48 @@ async def open_socket(nursery: trio.Nursery, target: Target, dialer: Dial = dial
 async def _handshake(
     nursery: trio.Nursery, stream: trio.abc.Stream, target: Target
 ) -> trio_websocket.WebSocketConnection:
-    return await trio_websocket.wrap_client_stream(
-        nursery,
-        stream,  # type: ignore[arg-type]  # annotated as a socket's, written for any stream
-        f"{target.host}:{target.port}",
-        target.path,
-        message_queue_size=QUEUED_MESSAGES,
-        max_message_size=target.max_message_size,
-        receive_buffer_size=RECEIVE_BUFFER,
-    )
+    with trio.CancelScope() as opening:
+        reading = _Reading(nursery, target.url, opening)
+        return await trio_websocket.wrap_client_stream(
+            reading,  # type: ignore[arg-type]  # of a nursery it uses only `start_soon`
+            stream,  # type: ignore[arg-type]  # annotated as a socket's, written for any stream
+            f"{target.host}:{target.port}",
+            target.path,
+            message_queue_size=QUEUED_MESSAGES,
+            max_message_size=target.max_message_size,
+            receive_buffer_size=RECEIVE_BUFFER,
+        )
+    raise reading.error or _not_opened(target.url)
+
+
+@define(eq=False)
+class _Reading:
+    """Stands in for the caller's nursery, where trio-websocket's reading task lives.
+
+    That task raises what it meets (an HTTP status, bytes that are no HTTP) where nobody could tell whose it is, and
+    says nothing when the connection ends before it is open: then the opener waits for ever. So it is watched: before
+    the connection is open, whatever ends the task is the opener's.
+    """
+
+    nursery: trio.Nursery
+    where: str
+    opening: trio.CancelScope
+    error: IngestError | None = None
+
+    def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
+        self.nursery.start_soon(self._run, task, name=f"socket {self.where}")
+
+    async def _run(self, task: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with _translated(self.where):
+                await task()
+        except IngestError as error:
+            self.error = error
+        self.opening.cancel()
+
+
+def _not_opened(where: str) -> Transient:
+    return Transient("the connection was closed before it was open", where=where, remedy=f"If it stays so: {_ADDRESS}.")
 
 
 @contextmanager
@@ -154,6 +173,12 @@ def _translated(where: str) -> Iterator[None]:
         raise Transient(_closed(error.reason), where=where) from error
     except (ssl.SSLError, trio.BrokenResourceError) as error:
         raise _tls_failed(error, where) from error
+    except (h11.ProtocolError, wsproto.utilities.ProtocolError) as error:
+        raise _foreign(where) from error
+    except UnicodeError as error:
+        raise Refused(
+            "no host can have this name", where=where, remedy=f"Check home_assistant.url: {_ADDRESS}."
+        ) from error
     except (OSError, trio.ClosedResourceError, trio_websocket.HandshakeError) as error:
         raise Transient(_reason(error), where=where) from error
 
@@ -163,10 +188,13 @@ def _rejected(status: int, where: str) -> Refused | Transient:
         remedy = "This address is probably banned there: look into ip_bans.yaml of Home Assistant, and mend the token."
         return Refused("Home Assistant answers 403 Forbidden", where=where, remedy=remedy)
     if status in {400, 404, 405} or 200 <= status < 400:
-        return Refused(
-            f"no Home Assistant at this address (HTTP {status})", where=where, remedy=f"Set {_READABLE_PATH}."
-        )
+        return _foreign(where, f" (HTTP {status})")
     return Transient(f"HTTP {status} instead of a WebSocket", where=where)
+
+
+def _foreign(where: str, said: str = "") -> Refused:
+    remedy = f"Check home_assistant.url: {_ADDRESS}."
+    return Refused(f"something answers there, but it is no Home Assistant{said}", where=where, remedy=remedy)
 
 
 def _closed(reason: trio_websocket.CloseReason | None) -> str:
