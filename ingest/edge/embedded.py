@@ -88,7 +88,7 @@ class Embedded:
         In slices of some 20 ms, between which deliveries get their turn. Raises Transient, Refused or Damaged; calling
         again goes on where it stopped.
         """
-        steps = await self._lane(self._upkeep)
+        steps = self._upkeep()
         while await self._lane(self._advance, steps):
             pass
 
@@ -178,9 +178,11 @@ class Embedded:
         self._report(SetAside(path, kept_as, damage.what))
 
     def _upkeep(self) -> Iterator[None]:
-        with translated(self._settings.path):
-            connection, _ = self._opened()
-            return embedded_upkeep.steps(connection, self._now_ns(), self._settings.retention)
+        connection, _ = self._opened()
+        for step in embedded_upkeep.steps(connection, self._now_ns(), self._settings.retention):
+            yield step
+            if self._connection is not connection:
+                return  # a delivery has set the file aside meanwhile
 
     def _advance(self, steps: Iterator[None]) -> bool:
         with translated(self._settings.path):

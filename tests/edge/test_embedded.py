@@ -192,25 +192,32 @@ async def test_a_damaged_file_is_set_aside_at_opening(path: Path, reports: list[
 
 
 def spoil(path: Path) -> None:
-    """Overwrite every page but the first, behind SQLite's back."""
+    """Overwrite the second half of the file, behind SQLite's back: its layout stays readable."""
+    half = path.stat().st_size // 2
     with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * (path.stat().st_size - 4096))
+        file.seek(half)
+        file.write(b"\xff" * half)
 
 
-async def test_a_file_damaged_under_us_is_set_aside_and_the_batch_stored(path: Path, reports: list[SetAside]) -> None:
-    async with open_embedded(EmbeddedSettings(path), InlineLane(), lambda: NOW) as opened:
-        await put(opened, *(point(NOW + at, str(at)) for at in range(1000)))
-    spoil(path)
-    async with open_embedded(EmbeddedSettings(path), InlineLane(), lambda: NOW, reports.append) as opened:
-        assert await put(opened, point()) == Delivered()
-        assert len(reports) == 1
-        opened.close()
-        spoil(path)
-        again = await put(opened, point(NOW + 1))
-    assert isinstance(again, Keep)
-    assert ".recover" in again.remedy
-    assert len(list(path.parent.glob("home.db.damaged-*"))) == 1
+async def test_a_file_damaged_under_us_is_set_aside_and_the_batch_stored_but_once_an_hour(
+    path: Path, reports: list[SetAside]
+) -> None:
+    now = NOW
+    many = [point(NOW + at, str(at)) for at in range(3000)]
+    async with open_embedded(EmbeddedSettings(path), InlineLane(), lambda: now, reports.append) as opened:
+        for aside in (1, 1, 2):
+            await put(opened, *many)
+            opened.close()
+            spoil(path)
+            verdict = await put(opened, *many)
+            assert len(reports) == aside
+            assert isinstance(verdict, Keep) == (now == NOW + S)
+            now += S if now == NOW else 3 * HOUR_NS
+            if isinstance(verdict, Keep):
+                assert ".recover" in verdict.remedy
+                path.unlink()
+    assert [report.kept_as.stat().st_size > 100_000 for report in reports] == [True, True]
+    assert look(path, "SELECT count(*) FROM change") == [(3000,)]
 
 
 async def test_files_set_aside_never_replace_each_other(path: Path, reports: list[SetAside]) -> None:
@@ -329,6 +336,15 @@ async def test_a_batch_between_the_parts_leaves_the_hour_due(embedded: Embedded,
     await embedded.maintain()
     assert look(path, "SELECT changes, late FROM hour") == [(181, 0)]
     assert look(path, "SELECT max(high) FROM rollup") == [(99.0,)]
+
+
+async def test_upkeep_ends_when_the_file_is_set_aside_meanwhile(embedded: Embedded, path: Path) -> None:
+    await put(embedded, *life(NOW - DAY, 5))
+    steps = embedded._upkeep()
+    next(steps)
+    path.unlink()
+    await put(embedded, point())
+    assert list(steps) == []
 
 
 async def test_the_running_hour_waits(embedded: Embedded, path: Path) -> None:

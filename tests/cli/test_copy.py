@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from ingest.cli import copy as command
+from ingest.cli.copy import copy
+from ingest.cli.export import export
+from ingest.edge import embedded_export
+from tests.cli.stores import a_day, run
+
+TOKEN = "secret-token-of-the-database"
+
+
+class Database(ThreadingHTTPServer):
+    """The write API over real HTTP: keeps lines; refuses after `room` batches."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Writes)
+        self.lines: list[bytes] = []
+        self.room = 1_000_000
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Writes(BaseHTTPRequestHandler):
+    server: Database
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.room -= 1
+        if self.server.room >= 0:
+            self.server.lines += gzip.decompress(body).splitlines()
+        self.send_response(204 if self.server.room >= 0 else 401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class names it
+        pass
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    with Database() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(embedded_export, "PAGE", 10)
+    return a_day(tmp_path / "home.db")
+
+
+def copied(database: Database, path: Path, *more: str) -> Result:
+    token = path.with_name("token")
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    sets = (f"influxdb.url={database.url}", f"influxdb.token_file={token}", "influxdb.create_bucket=false")
+    return run(copy, "--to", "influxdb", "--db", path, *(word for each in sets for word in ("--set", each)), *more)
+
+
+def exported(path: Path, *more: str) -> list[bytes]:
+    return run(export, "--db", path, *more).stdout_bytes.splitlines()
+
+
+def test_the_database_gets_what_export_writes(database: Database, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "LINE_EVERY", 0.0)
+    result = copied(database, path)
+    assert (result.exit_code, result.stdout) == (0, f"28 changes copied to {database.url}\n")
+    assert "20 of about 28 changes" in result.stderr
+    assert database.lines == exported(path)
+
+
+def test_what_was_cut_off_goes_on_and_again_is_again(database: Database, path: Path) -> None:
+    database.room = 2
+    first = copied(database, path)
+    assert first.exit_code == 2
+    assert "token" in first.stderr
+    assert TOKEN not in first.output
+    assert len(database.lines) == 20
+    database.room = 1_000_000
+    second = copied(database, path)
+    assert "going on after 2026-01-01" in second.stderr
+    assert second.stdout.startswith("8 changes copied")
+    assert database.lines == exported(path)
+    assert copied(database, path).stdout.startswith("0 changes")
+    assert copied(database, path, "--again").stdout.startswith("28 changes")
+
+
+def test_since_is_where_it_begins(database: Database, path: Path) -> None:
+    copied(database, path, "--since", "2026-01-01T00:00Z")
+    assert database.lines == exported(path, "--since", "2026-01-01T00:00Z")
+    assert len(database.lines) == 15
+
+
+def test_without_a_database_it_says_what_to_set(path: Path) -> None:
+    result = run(copy, "--to", "influxdb", "--db", path)
+    assert result.exit_code == 2
+    assert "influxdb.url" in result.stderr
+
+
+def test_without_a_store_it_says_where_it_looked(database: Database, tmp_path: Path) -> None:
+    result = copied(database, tmp_path / "none.db")
+    assert result.exit_code == 2
+    assert "none.db" in result.stderr
