@@ -22,6 +22,7 @@ class Line:
         self.last_received = trio.current_time()
         self._shut_until = 0.0
         self._cut = False
+        self._turn = trio.Lock()
 
     @property
     def silent(self) -> bool:
@@ -38,12 +39,13 @@ class Line:
 
     async def send(self, data: bytes) -> None:
         """Send it all. Raises `BrokenResourceError` when the peer is gone."""
-        await self._gate()
-        if self._cut:
-            await self.stream.send_all(data[: len(data) // 2])
-            self.reset()
-            raise trio.BrokenResourceError("cut in the middle of a frame by the script")
-        await self.stream.send_all(data)
+        async with self._turn:
+            await self._gate()
+            if self._cut:
+                await self.stream.send_all(data[: len(data) // 2])
+                self.reset()
+                raise trio.BrokenResourceError("cut in the middle of a frame by the script")
+            await self.stream.send_all(data)
 
     async def receive(self) -> bytes:
         """Receive something; empty at the end."""
