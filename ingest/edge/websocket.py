@@ -170,7 +170,7 @@ def _translated(where: str) -> Iterator[None]:
     except trio_websocket.ConnectionRejected as error:
         raise _rejected(error.status_code, where) from error
     except trio_websocket.ConnectionClosed as error:
-        raise Transient(_closed(error.reason), where=where) from error
+        raise _closed(error.reason, where) from error
     except (ssl.SSLError, trio.BrokenResourceError) as error:
         raise _tls_failed(error, where) from error
     except (h11.ProtocolError, wsproto.utilities.ProtocolError) as error:
@@ -197,12 +197,13 @@ def _foreign(where: str, said: str = "") -> Refused:
     return Refused(f"something answers there, but it is no Home Assistant{said}", where=where, remedy=remedy)
 
 
-def _closed(reason: trio_websocket.CloseReason | None) -> str:
+def _closed(reason: trio_websocket.CloseReason | None, where: str) -> Transient:
     if reason is None or reason.code == 1006:
-        return "the connection broke"
+        return Transient("the connection broke", where=where)
     if reason.code == 1009:
-        return "a message was larger than home_assistant.max_message_size"
-    return f"the connection was closed by Home Assistant ({reason.code} {reason.reason or reason.name})"
+        return Transient("a message was too large for us", where=where, remedy="Raise home_assistant.max_message_size.")
+    said = f"{reason.code} {reason.reason or reason.name}"
+    return Transient(f"the connection was closed by Home Assistant ({said})", where=where)
 
 
 def _tls_failed(error: Exception, where: str) -> Refused | Transient:
@@ -213,7 +214,7 @@ def _tls_failed(error: Exception, where: str) -> Refused | Transient:
             "trust this network."
         )
         return Refused(f"the TLS certificate is not trusted: {cause.verify_message}", where=where, remedy=remedy)
-    if isinstance(cause, ssl.SSLError):
+    if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
         remedy = "Does the server speak TLS on this port? If not, write http:// or ws:// in the address."
         return Refused(f"TLS failed: {cause.reason or cause}", where=where, remedy=remedy)
     return Transient("the connection broke", where=where)
