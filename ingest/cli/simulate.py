@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import trio
 
 from ingest.cli.exits import explained
 from ingest.errors import Refused
+from ingest.runtime.signals import on_stop
+from ingest.runtime.supervise import one_error
 from ingest.simulator.faults import Script, read
 from ingest.simulator.home import Home
 from ingest.simulator.serve import LOOPBACK, serve
@@ -47,23 +48,16 @@ def simulate(
 
     It plays its last 24 hours to the first client that listens to its state changes, then goes on in real time.
     """
-    secret = secrets.token_urlsafe(24) if token == "random" else token  # noqa: S105  a word, not a secret
+    secret = secrets.token_hex(32) if token == "random" else token  # noqa: S105  a word, not a secret
+    make = partial(_home, seed, entities, replay)
     with explained():
         script = read(faults) if faults else ()
-        home = partial(_home, seed, entities, replay)
-        _until_interrupted(partial(_run, home, secret, port, speed, script), port)
-
-
-def _until_interrupted(run: Callable[[], Coroutine[Any, Any, None]], port: int) -> None:
-    problem: BaseException | None = None
-    try:
-        trio.run(run)
-    except* KeyboardInterrupt:
-        click.echo("\nThe simulated home is gone.")
-    except* OSError as group:
-        problem = group.exceptions[0]
-    if problem is not None:
-        raise Refused(f"Port {port} cannot be used: {problem}", remedy="Choose another with --port, or 0 for any.")
+        try:
+            with one_error(OSError):
+                trio.run(_run, make, secret, port, speed, script)
+        except OSError as error:
+            raise Refused(f"Port {port} cannot be used: {error}", remedy="Choose another with --port.") from None
+    click.echo("\nThe simulated home is gone.")
 
 
 def _home(seed: int, entities: int, replay: timedelta) -> Home:
@@ -72,9 +66,13 @@ def _home(seed: int, entities: int, replay: timedelta) -> Home:
 
 
 async def _run(make: Callable[[], Home], token: str, port: int, speed: float, script: Script) -> None:
-    home = make()
     async with trio.open_nursery() as nursery:
-        start = partial(serve, home, token=token, now=partial(datetime.now, UTC), port=port, script=script, speed=speed)
+        # Before anything that takes its time: a signal is never answered with a traceback.
+        nursery.start_soon(on_stop, nursery.cancel_scope.cancel, nursery.cancel_scope.cancel)
+        for _ in range(2):
+            await trio.lowlevel.checkpoint()
+        now = partial(datetime.now, UTC)
+        start = partial(serve, make(), token=token, now=now, port=port, script=script, speed=speed)
         bound: int = await nursery.start(start)
         _say(f"http://{LOOPBACK}:{bound}", token)
 

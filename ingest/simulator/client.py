@@ -16,6 +16,7 @@ from wsproto import WSConnection
 from wsproto.events import BytesMessage, CloseConnection, Message, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from ingest.runtime.supervise import one_error
 from ingest.simulator.instance import HomeAssistant
 from ingest.simulator.line import Line
 from ingest.simulator.protocol import AUTH_SECONDS, Conversation, Hangup
@@ -79,17 +80,21 @@ class Client:
     async def run(self) -> None:
         """Converse until one side has had enough."""
         try:
-            async with trio.open_nursery() as nursery:
-                for task in (self._write, self._watch_peer, self._watch_queue):
-                    nursery.start_soon(task)
-                self._conversation.open()
-                await self._read()
-                nursery.cancel_scope.cancel()
-        except* (trio.BrokenResourceError, trio.ClosedResourceError):
+            with one_error(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._converse()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the peer is gone: an ordinary end
         finally:
             self._ending = True
             self._conversation.close()
+
+    async def _converse(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for task in (self._write, self._watch_peer, self._watch_queue):
+                nursery.start_soon(task)
+            self._conversation.open()
+            await self._read()
+            nursery.cancel_scope.cancel()
 
     def _end(self) -> None:
         self._ending = True

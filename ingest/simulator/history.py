@@ -16,12 +16,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import takewhile
-from math import inf, nextafter
 from typing import NamedTuple
 
 from attrs import frozen
 
-from ingest.simulator.values import EPOCH, SECOND, State, encode, iso, micros
+from ingest.simulator.values import EPOCH, SECOND, State, encode, iso, micros, moment
 
 SIGNIFICANT = frozenset({"climate", "device_tracker", "humidifier", "thermostat", "water_heater"})
 TELLING = frozenset({"climate", "humidifier", "input_datetime", "thermostat", "water_heater"})
@@ -100,10 +99,9 @@ def _said(row: Row) -> str | None:
 
 def seconds(at: int) -> float:
     """Return the clock's float of a time: with its digits below the microsecond, and the same time when read back."""
-    plain = at / SECOND
-    finer = nextafter(plain, inf)
-    moved = at % 3 and datetime.fromtimestamp(finer, UTC) == datetime.fromtimestamp(plain, UTC)
-    return finer if moved else plain
+    below = at * 2_654_435_761 % 1000 / 1000 - 0.5  # scattered, but the same for the same time
+    finer = at / SECOND + below / SECOND
+    return finer if datetime.fromtimestamp(finer, UTC) == moment(at) else at / SECOND
 
 
 def compressed(past: Past, question: Question) -> bytes:
