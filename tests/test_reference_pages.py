@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from pathlib import Path
@@ -43,6 +44,13 @@ def part(page: str, heading: str) -> str:
     return re.split(r"^#", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
+def constants() -> set[str]:
+    """Every text in the code, those of f-strings in their parts."""
+    trees = (ast.parse(path.read_text("utf-8")) for path in Path(pipeline.__file__).parent.rglob("*.py"))
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
 def test_the_drawing_of_the_architecture_is_the_one_in_the_code() -> None:
     drawing = (pipeline.__doc__ or "").split("\n\n")[1]
     assert textwrap.dedent(drawing) in text("explanation/architecture.md")
@@ -69,3 +77,12 @@ def test_every_exit_code_is_documented_with_its_number() -> None:
         for code, name in re.findall(r"^\| (\d+) \| `(\w+)` ", text("reference/exit-codes.md"), re.MULTILINE)
     }
     assert documented == {name: code for name, code in vars(exits).items() if name.isupper() and isinstance(code, int)}
+
+
+def test_every_sentence_in_the_table_of_errors_is_in_the_code() -> None:
+    rows = [line for line in text("explanation/errors.md").splitlines() if line.startswith("|")]
+    sentences = [quoted for row in rows for quoted in re.findall(r"`([^`]+)`", row) if " " in quoted]
+    pieces = {piece.strip() for sentence in sentences for piece in sentence.split("…")} - {""}
+    known = "\n".join(constants())
+    assert len(pieces) > 30
+    assert [piece for piece in sorted(pieces) if piece not in known] == []

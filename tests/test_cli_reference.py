@@ -1,0 +1,99 @@
+"""docs/reference/cli.md is made from the commands: `python -m tests.test_cli_reference > docs/reference/cli.md`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ingest.cli.main import COMMANDS, main
+
+PAGE = Path(__file__).parents[1] / "docs/reference/cli.md"
+HEAD = """\
+# Commands
+
+<!-- Made from the code: python -m tests.test_cli_reference > docs/reference/cli.md -->
+
+Every command has `--help` (`-h`). What the exit codes mean is in [exit codes](exit-codes.md), what `--config` and `--set`
+read in [configuration](configuration.md).
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    context = click.Context(main, info_name="homeiq-ingest")
+    return "\n".join([HEAD, *_of(main, context)])
+
+
+def _of(command: click.Command, context: click.Context) -> Iterator[str]:
+    yield f"## `{context.command_path}`\n"
+    yield f"{_help(command)}\n"
+    if isinstance(command, click.Group):
+        yield from (f"* {_entry(command, name, context)}" for name in command.list_commands(context))
+        yield ""
+    yield from _parameters(command)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from _of(inner, click.Context(inner, context, info_name=name))
+
+
+def _entry(group: click.Group, name: str, context: click.Context) -> str:
+    inner = group.get_command(context, name)
+    assert inner is not None
+    summary = COMMANDS[name][1] if name in COMMANDS else _help(inner).split("\n")[0]
+    anchor = f"{context.command_path} {name}".replace(" ", "-")
+    return f"[`{name}`](#{anchor}): {summary}"
+
+
+def _help(command: click.Command) -> str:
+    return inspect.cleandoc(command.help or "").replace("\b\n", "")
+
+
+def _parameters(command: click.Command) -> Iterator[str]:
+    rows = [_row(each) for each in command.params if not isinstance(each, click.Option) or not each.hidden]
+    if rows:
+        yield from ("| | may be | default | meaning |", "|---|---|---|---|", *rows, "")
+
+
+def _row(parameter: click.Parameter) -> str:
+    if not isinstance(parameter, click.Option):
+        name = (parameter.name or "").upper()
+        return f"| `{name}` | {_kind(parameter)} | | {'' if parameter.required else 'may be left out'} |"
+    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+    default = f"`{parameter.default}`" if parameter.show_default else ""
+    required = "must be given" if parameter.required else default
+    return f"| {names} | {_kind(parameter)} | {required} | {parameter.help or ''} |"
+
+
+def _kind(parameter: click.Parameter) -> str:
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        return ""
+    return f"`{parameter.metavar}`" if parameter.metavar else _said(parameter.type)
+
+
+def _said(kind: click.ParamType[Any]) -> str:
+    match kind:
+        case click.IntRange() | click.FloatRange():
+            return f"{kind.min:g} or more" if kind.max is None else f"{kind.min or 0:g} to {kind.max:,g}"
+        case click.Choice():
+            return ", ".join(f"`{each}`" for each in kind.choices)
+        case click.Path():
+            return "a path"
+        case click.types.IntParamType():
+            return "a whole number"
+        case _:
+            return "a text"
+
+
+def test_the_page_says_what_the_commands_say() -> None:
+    assert PAGE.read_text("utf-8") == page()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
