@@ -9,7 +9,7 @@ import msgspec
 import trio
 from attrs import frozen
 
-from ingest.actors.connection import Deadlines, connected, within
+from ingest.actors.connection import Connection, Deadlines, connected, within
 from ingest.actors.connector import Candidate
 from ingest.cli.service import candidates, deadlines, opened_influx
 from ingest.config.settings import Settings
@@ -51,22 +51,25 @@ _config = msgspec.json.Decoder(_Config)
 
 async def look_at_home(candidate: Candidate, deadlines: Deadlines, dialer: Dial = dial) -> Home:
     """Connect, authenticate and ask. Raises `Transient` or `Refused` as the service would."""
+    target, token, home = candidate.target, candidate.token(), Home()
     with one_error(IngestError):
-        async with trio.open_nursery() as nursery:
-            home = await _ask(nursery, candidate, deadlines, dialer)
+        async with (
+            trio.open_nursery() as nursery,
+            connected(
+                nursery, target, token, _ignore, deadlines=deadlines, dialer=dialer, opened=lambda: None
+            ) as connection,
+        ):
+            home = await _ask(connection)
             nursery.cancel_scope.cancel()
     return home
 
 
-async def _ask(nursery: trio.Nursery, candidate: Candidate, deadlines: Deadlines, dialer: Dial) -> Home:
-    target, token = candidate.target, candidate.token()
-    async with connected(
-        nursery, target, token, _ignore, deadlines=deadlines, dialer=dialer, opened=lambda: None
-    ) as connection:
-        with within(ANSWER, "no answer to get_config and get_states", target.url):
-            config = _config.decode(await connection.ask("get_config"))
-            states = raw_list(await connection.ask("get_states"))
-    return Home(config.location_name, config.version, config.state, len(states))
+async def _ask(connection: Connection) -> Home:
+    with within(ANSWER, "no answer to get_config and get_states", connection.socket.where):
+        config = _config.decode(await connection.ask("get_config"))
+        states = raw_list(await connection.ask("get_states"))
+        return Home(config.location_name, config.version, config.state, len(states))
+    raise AssertionError  # pragma: no cover  `within` raised
 
 
 def _ignore(_value: Received) -> None:

@@ -187,7 +187,7 @@ def _rejected(status: int, where: str) -> Refused | Transient:
     if status == 403:
         remedy = "This address is probably banned there: look into ip_bans.yaml of Home Assistant, and mend the token."
         return Refused("Home Assistant answers 403 Forbidden", where=where, remedy=remedy)
-    if status in {400, 404, 405} or 200 <= status < 400:
+    if status < 500 and status not in {408, 429}:
         return _foreign(where, f" (HTTP {status})")
     return Transient(f"HTTP {status} instead of a WebSocket", where=where)
 
@@ -214,8 +214,10 @@ def _tls_failed(error: Exception, where: str) -> Refused | Transient:
             "trust this network."
         )
         return Refused(f"the TLS certificate is not trusted: {cause.verify_message}", where=where, remedy=remedy)
-    if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
-        remedy = "Does the server speak TLS on this port? If not, write http:// or ws:// in the address."
+    remedy = "Does the server speak TLS on this port? If not, write http:// or ws:// in the address."
+    if isinstance(cause, ssl.SSLEOFError):
+        return Transient("the connection broke before TLS was agreed", where=where, remedy=remedy)
+    if isinstance(cause, ssl.SSLError):
         return Refused(f"TLS failed: {cause.reason or cause}", where=where, remedy=remedy)
     return Transient("the connection broke", where=where)
 
@@ -223,8 +225,8 @@ def _tls_failed(error: Exception, where: str) -> Refused | Transient:
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.__cause__ is not None and error.errno is None:
         return _reason(_first(error.__cause__))
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text)
+    text = str(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    return text.rpartition(": ")[2] if text.startswith("Error connecting to") else text  # trio names the address, too
 
 
 def _first(error: BaseException) -> BaseException:
