@@ -128,5 +128,6 @@ def _remove_attributes(connection: Connection, before_week: int) -> Iterator[Non
 
 def _give_back(connection: Connection) -> Iterator[None]:
     while pragma(connection, "freelist_count") > pragma(connection, "page_count") // SPARE:
-        connection.execute(f"PRAGMA incremental_vacuum({FREED})").fetchall()
+        # A script, because it runs a statement to its end: `execute` would free one page and stop.
+        connection.executescript(f"PRAGMA incremental_vacuum({FREED})")
         yield
