@@ -303,8 +303,9 @@ class StoreWaiting(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        todo = f" {self.remedy}" if self.remedy else ""
-        return f"{self.store} does not take points: {self.reason}; trying again in {self.retry_in:.0f} s.{todo}"
+        todo = f". {self.remedy}" if self.remedy else ""
+        waits = f"{self.waiting} points wait, trying again in {self.retry_in:.0f} s"
+        return f"{self.store} does not take points ({waits}): {self.reason}{todo}"
 
 
 @frozen

@@ -179,7 +179,10 @@ def _translated(where: str) -> Iterator[None]:
         raise Refused(
             "no host can have this name", where=where, remedy=f"Check home_assistant.url: {_ADDRESS}."
         ) from error
-    except (OSError, trio.ClosedResourceError, trio_websocket.HandshakeError) as error:
+    except OSError as error:
+        remedy = "Is it running there, and are host and port right?"
+        raise Transient(f"it cannot be reached: {_reason(error)}", where=where, remedy=remedy) from error
+    except (trio.ClosedResourceError, trio_websocket.HandshakeError) as error:
         raise Transient(_reason(error), where=where) from error
 
 
