@@ -10,10 +10,24 @@ import re
 
 MASK = "********"
 
-_VALUES = re.compile(r'("(?:[a-z_]*token|password|secret|api_key|webhook_id)\\*"\s*:\s*\\*")[^"\\]*', re.IGNORECASE)
+# JSON may stand in a string of JSON: then its quotes come with backslashes, `q` of them. What is in a text ends at the
+# next quote with exactly `q`; a pair of (q + 1) backslashes is one of the text's own, and 2q + 1 before a quote as well.
+_VALUES = re.compile(
+    r"""
+    (?P<key> "(?:[\w-]*(?:token|password|secret|api[_-]?key)|webhook_id)(?P<q>\\*)"\s*:\s* )
+    (?: (?P=q)" (?: (?:\\(?P=q)){2} | \\(?P=q)(?P=q)" | (?!(?P=q)"). )* | -?\d[\w.+-]* (?P<number>) )
+    """,
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
 _QUERIES = re.compile(r"([?&](?:token|access_token|authSig)=)[^\"&\\\s]*")
+
+
+def _masked(found: re.Match[str]) -> str:
+    quote = found["q"] + '"'
+    end = quote if found["number"] is not None else ""
+    return f"{found['key']}{quote}{MASK}{end}"
 
 
 def redacted(text: str) -> str:
     """The text with every value that looks like a secret masked."""
-    return _QUERIES.sub(rf"\g<1>{MASK}", _VALUES.sub(rf"\g<1>{MASK}", text))
+    return _QUERIES.sub(rf"\g<1>{MASK}", _VALUES.sub(_masked, text))
