@@ -58,7 +58,7 @@ class Tally:
                 self.rejected += len(rejections)
             case reports.DeadLetter():
                 self.rejected += 1
-            case reports.MalformedMessage(kind="event"):
+            case reports.MalformedMessage(kind="event" | "state"):
                 self.received += 1
                 self.malformed += 1
             case _:
