@@ -56,17 +56,20 @@ class Answer:
 
 @frozen
 class Split:
-    """Some lines are refused: find them. `every` when the answer counts as many as were sent."""
+    """Some lines are refused: find them.
+
+    `dropped` is how many the answer counts, at least: InfluxDB counts those of the shard that complained first.
+    """
 
     reason: str
-    every: bool = False
+    dropped: int | None = None
 
 
 Outcome: TypeAlias = Delivered | Keep | Split
 
 
-def classify(answer: Answer, count: int, now: datetime) -> Outcome:
-    """What to do after an answer to a write of `count` lines."""
+def classify(answer: Answer, now: datetime) -> Outcome:
+    """What to do after an answer to a write."""
     said = words(answer)
     match answer.status:
         case 204:
@@ -75,7 +78,7 @@ def classify(answer: Answer, count: int, now: datetime) -> Outcome:
             return Split(f"the request is too large: {said}")
         case (400 | 422 | 500) as status if _is_about_lines(answer, status):
             dropped = _dropped.search(answer.text)
-            return Split(said, every=dropped is not None and int(dropped[1]) >= count)
+            return Split(said, int(dropped[1]) if dropped else None)
         case status if status in {408, 429} or status >= 500:
             return Keep(f"the database answers {status}: {said}", wait(answer.headers.get("retry-after"), now))
         case status:

@@ -21,7 +21,7 @@ from ingest.core.influx_answer import CHECK_TYPES, Answer, Split, named
 from ingest.core.store import Delivered, Keep, Rejection
 
 HOPELESS = 32
-"""Refusals without a name and without a single line taken, after which it is not the lines."""
+"""Refusals without a name or number and without a single line taken, after which it is not the lines."""
 
 Lines = tuple[bytes, ...]
 
@@ -44,8 +44,8 @@ class Delivery:
         """The database refused lines of this part: reject those that are known, send the rest in smaller parts."""
         self.reason = self.reason or split.reason
         out = named(answer, part)
-        self.nameless += not out
-        if not out and (len(part) == 1 or split.every):
+        self.nameless += not out and split.dropped is None
+        if not out and (split.dropped or 1) >= len(part):
             out = dict.fromkeys(range(len(part)), split.reason)
         self.rejected += [Rejection(part[place].decode("utf-8", "replace"), reason) for place, reason in out.items()]
         rest = tuple(line for place, line in enumerate(part) if place not in out)

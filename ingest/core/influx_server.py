@@ -64,7 +64,7 @@ def problem(asked: Answer, where: str) -> Refused | Transient | None:
         return None
     if is_page(asked):
         return Refused("a page for a browser answers, not the database's API", where=where, remedy=CHECK_URL)
-    outcome = classify(asked, 0, datetime.min.replace(tzinfo=UTC))
+    outcome = classify(asked, datetime.min.replace(tzinfo=UTC))
     if not isinstance(outcome, Keep):
         return Refused(f"the database answers {asked.status}: {said}", where=where, remedy=CHECK_URL)
     if not outcome.remedy:

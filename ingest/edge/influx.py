@@ -16,6 +16,8 @@ from ingest.edge.influx_deliver import Deliverer
 from ingest.errors import Refused
 from ingest.runtime.lane import Lane
 
+__all__ = ["Address", "Influx", "open_influx"]
+
 
 @define(eq=False)
 class Influx:

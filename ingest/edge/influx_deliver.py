@@ -52,13 +52,15 @@ class Deliverer:
     async def _deliver(self, batch: Batch[bytes]) -> Verdict:
         search = self._searches.get(batch.payload)
         if search is None or not search.delivery.pending:
-            answer, outcome = await self._send(batch.payload, batch.count)
+            answer, outcome = await self._send(batch.payload)
             if isinstance(outcome, Delivered):
                 self._searches.pop(batch.payload, None)
             if isinstance(outcome, Delivered | Keep):
                 return outcome
             search = self._begin(batch.payload)
             search.delivery.refuse(_lines(batch.payload), outcome, answer)
+            if not search.delivery.pending:
+                return self._end(batch.payload, search)
         return await self._search(batch.payload, search)
 
     def _begin(self, payload: bytes) -> _Search:
@@ -72,10 +74,8 @@ class Deliverer:
     async def _search(self, payload: bytes, search: _Search) -> Verdict:
         delivery = search.delivery
         for _ in range(BUDGET):
-            if delivery.is_over(elsewhere=self._taken > search.since):
-                return self._end(payload, search)
             part = delivery.pending[0]
-            answer, outcome = await self._send(seal(part), len(part))
+            answer, outcome = await self._send(seal(part))
             if isinstance(outcome, Keep):
                 return outcome
             delivery.pending.popleft()
@@ -83,6 +83,8 @@ class Deliverer:
                 delivery.take(part)
             else:
                 delivery.refuse(part, outcome, answer)
+            if delivery.is_over(elsewhere=self._taken > search.since):
+                return self._end(payload, search)
         return Keep(
             f"looking for the lines that the database refuses, {len(delivery.rejected)} found: {delivery.reason}"
         )
@@ -95,9 +97,9 @@ class Deliverer:
             search.delivery.pending.clear()
         return verdict
 
-    async def _send(self, payload: bytes, count: int) -> tuple[Answer, Outcome]:
+    async def _send(self, payload: bytes) -> tuple[Answer, Outcome]:
         answer = await self.post(payload)
-        outcome = classify(answer, count, datetime.fromtimestamp(self.now_ns() / 1e9, UTC))
+        outcome = classify(answer, datetime.fromtimestamp(self.now_ns() / 1e9, UTC))
         self._taken += isinstance(outcome, Delivered)
         return answer, outcome
 
