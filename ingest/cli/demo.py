@@ -99,7 +99,7 @@ def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> Non
     scene = Scene(_fresh_file(), math.inf if seconds is None else seconds, entities, seed, rich)
     board = Board()
     play(board, scene)
-    _epilogue(board, scene.path)
+    epilogue(board, scene.path)
     sys.exit(0 if board.agrees else 1)
 
 
@@ -113,7 +113,8 @@ def _fresh_file() -> Path:
     return folder / "demo.db"
 
 
-def _epilogue(board: Board, path: Path) -> None:
+def epilogue(board: Board, path: Path) -> None:
+    """Say what came in and what is stored, and what to do next."""
     verdict = "every one is stored" if board.agrees else "THEY DO NOT AGREE"
     click.echo(f"\nreceived {board.received:,} changes · stored {board.tally.stored:,} · {verdict}\n")
     command = _command()
@@ -127,6 +128,8 @@ def _command() -> str:
     """How to call this program again from where the person is."""
     if shutil.which("homeiq-ingest"):
         return "homeiq-ingest"
-    script = Path(sys.argv[0]).absolute()
-    nearby = Path(os.path.relpath(script))
-    return shlex.quote(str(nearby if len(str(nearby)) < len(str(script)) else script))
+    script = Path(sys.executable).with_name("homeiq-ingest")
+    if not script.exists():
+        return f"{shlex.quote(sys.executable)} -m ingest"
+    nearby = os.path.relpath(script)
+    return shlex.quote(min(nearby, str(script), key=len))

@@ -86,7 +86,7 @@ def init(**flags: Any) -> None:
     on a command line every user of the machine could read them.
     """
     with explained():
-        given, asking = Given(**flags), Asking(sys.stdin.isatty())
+        given, asking = Given(**flags), Asking(_interactive())
         path = given.output or _default_path()
         if path.exists() and not given.force:
             raise Refused("there is a configuration already", where=str(path), remedy="Use --force to replace it.")
@@ -94,6 +94,10 @@ def init(**flags: Any) -> None:
         values |= _database(asking, given, values)
         write(path, values, force=given.force)
         click.echo(f"\nWrote {path} (readable by you alone).\nStart with:  homeiq-ingest run{_flag(given)}")
+
+
+def _interactive() -> bool:
+    return sys.stdin.isatty()
 
 
 def _flag(given: Given) -> str:
