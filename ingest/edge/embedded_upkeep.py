@@ -104,14 +104,10 @@ def _forget(connection: Connection, before_hour: int) -> Iterator[None]:
 
 
 def _remove_changes(connection: Connection, before_ns: int) -> Iterator[None]:
-    while row := connection.execute(
-        "SELECT max(time_ns) FROM (SELECT time_ns FROM change WHERE time_ns < ? ORDER BY time_ns LIMIT ?)",
-        (before_ns, REMOVED),
-    ).fetchone():
-        if row[0] is None:
-            return
+    oldest = "SELECT max(time_ns) FROM (SELECT time_ns FROM change WHERE time_ns < ? ORDER BY time_ns LIMIT ?)"
+    while (until := connection.execute(oldest, (before_ns, REMOVED)).fetchone()[0]) is not None:
         with transaction(connection):
-            connection.execute("DELETE FROM change WHERE time_ns <= ?", row)
+            connection.execute("DELETE FROM change WHERE time_ns <= ?", (until,))
         yield
 
 

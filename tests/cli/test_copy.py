@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,10 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from ingest.actors.copier import Copied
 from ingest.cli import copy as command
 from ingest.cli.copy import copy
 from ingest.cli.export import export
+from ingest.core.homeiq import homeiq
+from ingest.core.store import Delivered, Keep, Rejection, Store
 from ingest.edge import embedded_export
+from ingest.pipeline import Destination
 from tests.cli.stores import a_day, run
 
 TOKEN = "secret-token-of-the-database"
@@ -117,3 +122,30 @@ def test_without_a_store_it_says_where_it_looked(database: Database, tmp_path: P
     result = copied(database, tmp_path / "none.db")
     assert result.exit_code == 2
     assert "none.db" in result.stderr
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with command._telling(10) as tell:
+        tell(Copied(points=10))
+    assert "copying" in terminal.getvalue()
+    assert "100%" in terminal.getvalue()
+
+
+async def delivered(_: object) -> Delivered:
+    return Delivered()
+
+
+def test_what_was_not_stored_and_what_is_waited_for_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    destination = Destination(Store("db", homeiq(), delivered), "http://db")
+    command._sum_up(Copied(1_010, 7, (Rejection("line", "type conflict"),), 3), destination)
+    command._copier(destination, lambda _: None).waiting(Keep("busy"), 4.0)
+    out, err = capsys.readouterr()
+    assert out == "1,000 changes copied to http://db, 7 that its schema does not write, 3 refused\n"
+    assert err.splitlines() == ["refused: type conflict: line", "waiting 4 s: busy"]

@@ -80,16 +80,18 @@ def stored(path: Path) -> list[Point]:
         return [point for _, page in Points(reader.connection).pages((0, 0), 1 << 62) for point in page]
 
 
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded_export, "PAGE", 500)
     peaks = []
-    for count in (5_000, 20_000):
+    for count in (500, 500, 3_000):
         path = write(tmp_path / f"{count}.db", [temperature(NOON + at * 1_000, float(at)) for at in range(count)])
         tracemalloc.start()
         result = run(export, "--db", path, "--format", "csv", "-o", tmp_path / "out.csv")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert result.exit_code == 0
-    assert peaks[1] < 1.2 * peaks[0]
+    # The first round pays for what is imported and compiled once; two pages are alive while one follows the other.
+    assert peaks[2] < 2.5 * peaks[1]
 
 
 def test_a_place_that_cannot_be_written_is_named(path: Path, tmp_path: Path) -> None:

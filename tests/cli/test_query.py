@@ -63,6 +63,9 @@ def test_a_long_span_reads_the_roll_up_and_the_changes_that_came_since(tmp_path:
         connection.execute("DELETE FROM change WHERE time_ns < ?", (NOON + 5 * DAY,))
         connection.commit()
     span = ("--since", "2026-01-01T12:00Z", "--until", "2026-01-21T12:00Z", "--every", "1d", "--json")
+    drawn = run(query, "sensor.room", "--db", path, *span[:-1]).stdout.splitlines()
+    assert (drawn[3][:4], drawn[10][:4]) == ("99 ┤", " 0 ┤")
+    assert max(map(len, drawn)) <= 80
     days = json.loads(run(query, "sensor.room", "--db", path, *span).stdout)["buckets"]
     middle = [day for day in days if day["changes"] >= 24]
     assert len(middle) == 19

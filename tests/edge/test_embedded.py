@@ -230,14 +230,21 @@ async def test_files_set_aside_never_replace_each_other(path: Path, reports: lis
 
 async def test_a_file_that_cannot_be_renamed_is_damage_for_a_person(path: Path) -> None:
     path.write_bytes(b"garbage" * 1000)
-    opened = Embedded(EmbeddedSettings(path), InlineLane(), lambda: NOW, lambda _: None)
+    now = NOW
+    opened = Embedded(EmbeddedSettings(path), InlineLane(), lambda: now, lambda _: None)
     (path.parent / "home.db-wal").touch()
     stamp = "20260202T020000Z"
     (path.parent / f"home.db.damaged-{stamp}-wal").mkdir()
     with pytest.raises(Refused, match="damaged"):
         opened.open()
-    verdict = await put(opened, point())
-    assert isinstance(verdict, Keep)
+    for later in (NOW, NOW + 2 * HOUR_NS):
+        now = later
+        (path.parent / "home.db-wal").touch()
+        (path.parent / "home.db.damaged-20260202T040000Z-wal").mkdir(exist_ok=True)
+        verdict = await put(opened, point())
+        assert isinstance(verdict, Keep)
+        assert ".recover" in verdict.remedy
+    assert path.read_bytes() == b"garbage" * 1000
 
 
 async def test_a_file_removed_under_us_is_begun_anew(embedded: Embedded, path: Path) -> None:
