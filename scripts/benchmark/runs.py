@@ -1,0 +1,133 @@
+"""One run of each kind. Every run starts processes of its own, so that none inherits from another."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+import trio
+from attrs import frozen
+
+from scripts.benchmark.account import Account, Sample
+from scripts.benchmark.peer import TOKEN, Peer
+from scripts.benchmark.service import SECRETS, Failed, Process, running, service, tail
+from scripts.benchmark.stores import LOOK, File, Sink, Store
+from scripts.benchmark.traffic import Event, chunks, events, home, lines
+
+DEADLINE = 60.0
+"""Seconds for one run: it ends with a sentence, never with a hang."""
+
+
+@frozen
+class Load:
+    """What is sent in a run: `warm` events that are not measured, then the others. `lines` are what must come of them."""
+
+    entities: int
+    warm: int
+    stream: Sequence[Event]
+    lines: Sequence[bytes]
+
+    @classmethod
+    def of(cls, entities: int, warm: int, measured: int) -> Load:
+        """The load of a home of so many entities."""
+        stream = events(entities, warm + measured)
+        return cls(entities, warm, stream, lines(entities, stream))
+
+
+@frozen
+class Stage:
+    """A run's scenery: a home that is served, a folder, a nursery whose tasks end with the run."""
+
+    peer: Peer
+    port: int
+    folder: Path
+    nursery: trio.Nursery
+
+
+Opener: TypeAlias = Callable[[Stage], Awaitable[Store]]
+
+
+async def embedded(scene: Stage) -> Store:
+    """The embedded store."""
+    return File(scene.folder / "home.db")
+
+
+async def influxdb(scene: Stage) -> Store:
+    """A database that takes everything."""
+    sink = Sink()
+    await sink.serve(scene.nursery)
+    return sink
+
+
+@asynccontextmanager
+async def stage(entities: int) -> AsyncGenerator[Stage]:
+    """Set the scenery. Raises `Failed` when the run takes longer than its deadline."""
+    with TemporaryDirectory(prefix="homeiq-bench-") as name:
+        folder = Path(name)
+        with trio.move_on_after(DEADLINE) as scope:
+            async with trio.open_nursery() as nursery:
+                peer = Peer(home(entities))
+                yield Stage(peer, await peer.serve(nursery), folder, nursery)
+                nursery.cancel_scope.cancel()
+        if scope.cancelled_caught:
+            raise Failed(f"not done after {DEADLINE:.0f} s; the process last said:\n{tail(folder)}")
+
+
+@asynccontextmanager
+async def serving(scene: Stage, opener: Opener) -> AsyncGenerator[tuple[Process, Store, Account]]:
+    """The service, storing into that store, and the account of what is acknowledged."""
+    store = await opener(scene)
+    async with running(service(scene.port, scene.folder, store.settings), scene.folder, **SECRETS) as process:
+        account = Account(process.cpu)
+        scene.nursery.start_soon(store.acknowledge, account)
+        yield process, store, account
+
+
+async def saturate(load: Load, together: int, opener: Opener) -> Sample:
+    """The service as fast as it takes events. Raises `Failed` unless every event is stored, once."""
+    async with stage(load.entities) as scene, serving(scene, opener) as (_, store, account):
+        subscription = await scene.peer.subscribed()
+        warm = chunks(load.stream[: load.warm], together, subscription)
+        measured = chunks(load.stream[load.warm :], together, subscription)
+        await scene.peer.send(warm, account)
+        begun = await account.rest()
+        await scene.peer.send(measured, account)
+        ended = await account.rest()
+        check(load, store)
+    return account.sample(begun, ended)
+
+
+def check(load: Load, store: Store) -> None:
+    """Raise `Failed` unless the store holds exactly the load's events."""
+    sent, stored = Counter(event.time_ns for event in load.stream), Counter(store.times())
+    if sent != stored:
+        lost, more = (sent - stored).total(), (stored - sent).total()
+        raise Failed(f"of {len(load.stream):,} events {lost:,} are not stored, and {more:,} are that were not sent")
+    if isinstance(store, Sink) and sorted(store.lines) != sorted(load.lines):
+        raise Failed("the service wrote other lines than the floor joins: the two cannot be compared")
+
+
+async def receive_alone(load: Load, together: int) -> Sample:
+    """trio-websocket alone, for the same frames."""
+    stream = load.stream[load.warm :]
+    async with stage(load.entities) as scene:
+        address = f"ws://127.0.0.1:{scene.port}/api/websocket"
+        command = [sys.executable, "-m", "scripts.benchmark.receive", address, str(math.ceil(len(stream) / together))]
+        async with running(command, scene.folder, TOKEN=TOKEN) as process:
+            frames = chunks(stream, together, await scene.peer.subscribed())
+            await scene.peer.send(frames, Account(process.cpu, math.inf))
+            seconds, cpu = await _said(scene.folder)
+    received = len(stream) - together
+    return Sample(received / seconds, cpu / received * 1e6)
+
+
+async def _said(folder: Path) -> tuple[float, float]:
+    while len(said := tail(folder).split()) < 2:  # noqa: ASYNC110  a process has no event
+        await trio.sleep(LOOK)
+    return float(said[0]), float(said[1])
