@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from math import isfinite
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -44,6 +46,15 @@ def test_decimal_notation_is_a_number(state: str, value: float) -> None:
 )
 def test_the_rest_is_not(state: str) -> None:
     assert number(state) is None
+
+
+def test_home_assistants_own_integration_wrote_the_same_numbers_but_for_what_no_database_stores() -> None:
+    path = Path(__file__).parent.parent / "frames" / "values-2025.4.4.json"
+    written: dict[str, str | None] = json.loads(path.read_text("utf-8"))
+    assert len(written) > 300
+    assert [state for state, value in written.items() if value in {"nan", "inf"}] == ["inf", "nan"]
+    for state, value in written.items():
+        assert number(state) == (None if value in {None, "nan", "inf"} else float(value or "")), state
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
