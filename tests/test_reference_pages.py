@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
+import tomllib
 from pathlib import Path
+
+import attrs
 
 from ingest import pipeline
 from ingest.cli import exits
@@ -13,6 +16,7 @@ from ingest.core.homeiq import Encoder, category
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Context, Source
+from ingest.simulator.faults import KINDS, parse
 
 DOCS = Path(__file__).parents[1] / "docs"
 KEY = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
@@ -86,3 +90,22 @@ def test_every_sentence_in_the_table_of_errors_is_in_the_code() -> None:
     known = "\n".join(constants())
     assert len(pieces) > 30
     assert [piece for piece in sorted(pieces) if piece not in known] == []
+
+
+def test_the_script_of_faults_can_be_read() -> None:
+    [script] = re.findall(r"^```toml\n(.*?)^```", text("reference/simulator.md"), re.MULTILINE | re.DOTALL)
+    assert len(parse(tomllib.loads(script))) == 2
+
+
+def test_every_fault_is_documented_with_its_keys_and_defaults() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", part("reference/simulator.md", "## Faults"), re.MULTILINE)
+    documented = {kind: tomllib.loads("\n".join(re.findall(r"`(\w+ = [^`]+)`", keys))) for kind, keys in rows}
+    needed = {kind: re.findall(r"`(\w+)`", keys) for kind, keys in rows}
+    fields = {kind: attrs.fields(fault) for kind, fault in KINDS.items()}
+    assert documented == {
+        kind: {each.name: each.default for each in known if each.default is not attrs.NOTHING}
+        for kind, known in fields.items()
+    }
+    assert needed == {
+        kind: [each.name for each in known if each.default is attrs.NOTHING] for kind, known in fields.items()
+    }
