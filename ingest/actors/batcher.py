@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import traceback
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import msgspec
@@ -68,8 +69,6 @@ class Batcher(Generic[Item, Payload]):
         with link:
             try:
                 await self._gather(link)
-            except trio.EndOfChannel:
-                await self._seal()
             except trio.Cancelled:
                 with trio.move_on_after(LAST_PUT, shield=True):
                     await self._seal()
@@ -78,11 +77,13 @@ class Batcher(Generic[Item, Payload]):
                 self.spool.close()
 
     async def _gather(self, link: Receiver[PointFrame]) -> None:
-        while True:
-            with trio.move_on_at(self._deadline):
-                self._encode(await link.receive())
-            if self._is_full() or trio.current_time() >= self._deadline:
-                await self._seal()
+        with suppress(trio.EndOfChannel):
+            while True:
+                with trio.move_on_at(self._deadline):
+                    self._encode(await link.receive())
+                if self._is_full() or trio.current_time() >= self._deadline:
+                    await self._seal()
+        await self._seal()
 
     def _is_full(self) -> bool:
         return len(self._items) >= self.limits.size or self._weight >= self.limits.weight
@@ -109,15 +110,15 @@ class Batcher(Generic[Item, Payload]):
 
     async def _seal(self) -> None:
         """Put the open batch into the spool; it stays open until the spool has it."""
-        if self._items:
-            batch = Batch(
-                self.codec.seal(self._items), len(self._items), self._weight, min(self._times), max(self._times)
-            )
+        items, times = self._items, self._times
+        if items:
+            batch = Batch(self.codec.seal(items), len(items), self._weight, min(times), max(times))
             lost = await self.spool.put(batch)
+            self._items, self._times, self._weight = [], [], 0
             self.emit(reports.Batched(self.store, batch.count, batch.size))
             if lost:
                 self.emit(evicted(self.store, lost))
-        self._items, self._times, self._weight, self._deadline = [], [], 0, math.inf
+        self._deadline = math.inf
 
     def _dead_letter(self, point: Point) -> reports.DeadLetter:
         json = msgspec.json.encode(point, enc_hook=str).decode("utf-8", "replace")
