@@ -14,9 +14,10 @@ from attrs import frozen
 from ingest.actors.connection import CommandFailed, Connection, within
 from ingest.core import reports, wire
 from ingest.core.conversation import REGISTRY_EVENTS, STATE_CHANGED
+from ingest.core.loss import shed_changes
 from ingest.core.reports import Emit
 from ingest.core.state import Change, Frame, Source, from_snapshot
-from ingest.errors import Refused
+from ingest.errors import Refused, Transient
 from ingest.runtime.link import Sender
 
 CHUNK = 1000
@@ -70,8 +71,7 @@ async def take_snapshot(
 ) -> None:
     """Read every current state once Home Assistant is RUNNING, and send it down the link."""
     await _running(bulk, patience)
-    with within(patience.bulk, "no answer to get_states", bulk.socket.where):
-        states = wire.raw_list(await bulk.ask("get_states"))
+    states = await _states(bulk, patience)
     with within(patience.answer, "no answer to a ping", live.socket.where):
         await live.ask("ping")
     for start in range(0, len(states), CHUNK):
@@ -79,12 +79,22 @@ async def take_snapshot(
     emit(reports.Snapshot(len(states), complete=True))
 
 
+async def _states(bulk: Connection, patience: Patience) -> list[msgspec.Raw]:
+    where = bulk.socket.where
+    with within(patience.bulk, "no answer to get_states", where):
+        try:
+            return wire.raw_list(await bulk.ask("get_states"))
+        except wire.Malformed as problem:
+            raise Transient(f"the answer to get_states cannot be read: {problem}", where=where) from problem
+    raise AssertionError  # pragma: no cover  `within` raised
+
+
 async def _running(bulk: Connection, patience: Patience) -> None:
     while True:
         with within(patience.answer, "no answer to get_config", bulk.socket.where):
             try:
                 config = wire.core_config(await bulk.ask("get_config"))
-            except CommandFailed:
+            except (CommandFailed, wire.Malformed):
                 return
         if config.state in {RUNNING, ""}:
             return
@@ -98,6 +108,10 @@ async def _send(states: list[msgspec.Raw], snapshot: Sender[Frame], emit: Emit) 
             changes.append(from_snapshot(wire.state(raw)))
         except wire.Malformed as problem:
             emit(reports.MalformedMessage(problem.kind, problem.problem, problem.excerpt))
+    if not changes:
+        return
     await snapshot.ready()
     emit(reports.Received(len(changes), Source.SNAPSHOT))
-    snapshot.put(Frame(changes, sum(map(len, states)), Source.SNAPSHOT))
+    lost = snapshot.put(Frame(changes, sum(map(len, states)), Source.SNAPSHOT))
+    if lost:
+        emit(shed_changes(snapshot.link.name, lost))
