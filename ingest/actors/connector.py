@@ -60,7 +60,9 @@ class _Refusal:
     """What was refused, so that something new is noticed."""
 
     token: str
-    version: str = ""
+    version: str
+    looked: float
+    """When the version was looked at, in seconds of trio's clock."""
 
 
 @define(eq=False)
@@ -82,6 +84,13 @@ class Connector:
 
     async def run(self) -> None:
         """Hold a session whenever that is possible. Raises `GaveUp` when the retries are limited and spent."""
+        try:
+            await self._hold_sessions()
+        finally:
+            for candidate in self.candidates:
+                self.emit(reports.SessionChanged(candidate.name, SessionState.STOPPED))
+
+    async def _hold_sessions(self) -> None:
         while not standing.exhausted(self.standings, self.persistence.max_retries):
             index, delay = standing.next_attempt(self.standings, trio.current_time())
             if delay > 0:
@@ -99,6 +108,7 @@ class Connector:
         live_since: list[float] = []
         self._refusals.pop(index, None)
         token = ""
+        self.emit(reports.SessionChanged(candidate.name, SessionState.CONNECTING))
         try:
             with one_error(IngestError):
                 token = candidate.token()
@@ -122,37 +132,36 @@ class Connector:
     async def _refused(self, index: int, token: str, error: TokenRefused) -> None:
         candidate = self.candidates[index]
         self.standings[index] = standing.refused(self.standings[index], trio.current_time())
-        self._refusals[index] = _Refusal(token, await self._version(candidate))
+        self._refusals[index] = _Refusal(token, await self._version(candidate), trio.current_time())
         self.emit(reports.SessionChanged(candidate.name, SessionState.REFUSED))
         self.emit(reports.CandidateRefused(candidate.name, str(error), standing.REFUSED_DELAY))
 
     async def _wait(self, delay: float) -> None:
         """Wait for the next attempt, or until a refused candidate has something new to offer."""
         with trio.move_on_after(delay):
-            looked = trio.current_time()
-            while True:
+            while not await self._pardon():  # noqa: ASYNC110  a file and a far server have no event
                 await trio.sleep(TOKEN_CHECK if self._refusals else delay)
-                versions = trio.current_time() - looked >= VERSION_CHECK
-                looked = trio.current_time() if versions else looked
-                if await self._pardon(versions=versions):
-                    return
 
-    async def _pardon(self, *, versions: bool) -> bool:
-        pardoned = [index for index in self._refusals if await self._is_news(index, versions=versions)]
+    async def _pardon(self) -> bool:
+        pardoned = [index for index in self._refusals if await self._is_news(index)]
         for index in pardoned:
             del self._refusals[index]
             self.standings[index] = evolve(self.standings[index], retry_at=trio.current_time(), refused=False)
         return bool(pardoned)
 
-    async def _is_news(self, index: int, *, versions: bool) -> bool:
+    async def _is_news(self, index: int) -> bool:
         candidate, refusal = self.candidates[index], self._refusals[index]
         try:
             token = candidate.token()
         except Refused:
             return False
-        if token != refusal.token:
-            return True
-        version = await self._version(candidate) if versions else ""
+        return token != refusal.token or await self._is_new_version(candidate, refusal)
+
+    async def _is_new_version(self, candidate: Candidate, refusal: _Refusal) -> bool:
+        if trio.current_time() < refusal.looked + VERSION_CHECK:
+            return False
+        refusal.looked = trio.current_time()
+        version = await self._version(candidate)
         known, refusal.version = refusal.version, version or refusal.version
         return bool(version and known and version != known)
 

@@ -57,7 +57,6 @@ class Sessions:
         """Hold one session until it breaks. Raises `Transient` or `Refused`, often in a group."""
         self.attempts += 1
         changed = Watch(0)
-        self._enter(candidate, SessionState.CONNECTING)
         async with (
             trio.open_nursery() as nursery,
             self._connected(nursery, candidate, token, changed, SessionState.AUTHENTICATING) as live,
