@@ -12,6 +12,7 @@ import attrs
 
 from ingest import pipeline
 from ingest.cli import exits
+from ingest.config.load import load
 from ingest.core.homeiq import Encoder, category
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Facts, Kind, Point
@@ -109,3 +110,14 @@ def test_every_fault_is_documented_with_its_keys_and_defaults() -> None:
     assert needed == {
         kind: [each.name for each in known if each.default is attrs.NOTHING] for kind, known in fields.items()
     }
+
+
+def test_the_configurations_in_the_how_to_are_good(tmp_path: Path) -> None:
+    for name in ("ha-token", "influx-token", "my-authority.pem"):
+        (tmp_path / name).write_text("0123456789abcdef" * 7, "utf-8")
+    examples = re.findall(r"^```toml\n(.*?)^```", text("how-to/own-home.md"), re.MULTILINE | re.DOTALL)
+    assert len(examples) > 3
+    for example in examples:
+        file = tmp_path / "config.toml"
+        file.write_text(example, "utf-8")
+        assert load(file, {}, {}).warnings == ()
