@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden.replay import VERSIONS, Replay
+from tests.golden.replay import VERSIONS, Replay, catalog
 
 
 def test_three_versions_are_recorded() -> None:
@@ -29,7 +29,13 @@ def test_the_golden_points_show_every_nature_and_no_secret(version: str) -> None
     assert all(f'kind="{kind}"' in text for kind in kinds)
     assert 'origin="snapshot"' in text
     assert all(secret not in text for secret in ("access_token", "entity_picture", '"token"'))
-    assert all(seen in text for seen in ("area_id=", "manufacturer=", "°C", "left out"))
+    assert all(seen in text for seen in ("area_id=", "device_id=", "°C", "left out"))
+
+
+def test_a_child_device_is_in_the_area_of_the_device_above() -> None:
+    registered = catalog("2026.11.0")
+    areas = {registered.facts(f"sensor.power_strip_with_2_sockets_outlet_{number}_power").area_id for number in (1, 2)}
+    assert areas == {"wohnzimmer"}
 
 
 def test_the_frames_of_a_recording_hold_many_changes_each() -> None:
