@@ -15,12 +15,14 @@ TEXT_LIMIT = 65_535
 """The longest text of a field, in bytes of UTF-8 before escaping."""
 
 _in_tag = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\n", "\t": r"\t", "\r": r"\r"})
-_in_text = str.maketrans({'"': r"\"", "\\": r"\\", "\n": r"\n", "\r": r"\r"})
+_special_in_tag = re.compile(r"[,= \n\t\r\\]").search
 _special = re.compile(r'["\\\n\r]').search
 
 
 def tag(text: str) -> str:
     """A tag's value. A backslash at its end would escape what follows, so a space comes between."""
+    if not _special_in_tag(text):
+        return text
     escaped = text.translate(_in_tag)
     return escaped + " " if escaped.endswith("\\") else escaped
 
@@ -31,7 +33,9 @@ def quote(text: str) -> str:
         text = shorten(text)
     if text.isalnum() or not _special(text):
         return f'"{text}"'
-    return f'"{text.translate(_in_text)}"'
+    # Attributes go through here, hundreds of characters: `translate` takes twenty times as long.
+    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\r", r"\r")
+    return f'"{escaped}"'
 
 
 def decimal(value: float) -> str:
