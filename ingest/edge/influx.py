@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 
 from attrs import define, field
 
-from ingest.core.homeiq import homeiq
 from ingest.core.influx_answer import CHECK_BUCKET, CHECK_TOKEN, Answer, words
 from ingest.core.influx_server import QUESTION, Server, lacks_bucket, problem, recognised
-from ingest.core.store import Batch, Codec, Store, Verdict
+from ingest.core.store import Batch, Verdict
 from ingest.edge.influx_client import Address, Client
 from ingest.edge.influx_deliver import Deliverer
 from ingest.errors import Refused
@@ -26,16 +25,10 @@ class Influx:
     client: Client
     lane: Lane
     now_ns: Callable[[], int]
-    codec: Codec[bytes, bytes] = field(factory=homeiq)
     _deliverer: Deliverer = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._deliverer = Deliverer(self.post, self.now_ns)
-
-    @property
-    def store(self) -> Store[bytes, bytes]:
-        """This database as a destination of points."""
-        return Store("influxdb", self.codec, self.deliver)
 
     @property
     def where(self) -> str:
@@ -84,15 +77,10 @@ class Influx:
 
 
 @asynccontextmanager
-async def open_influx(
-    address: Address, lane: Lane, now_ns: Callable[[], int], *, numeric_only: bool = False
-) -> AsyncGenerator[Influx]:
-    """A database, as long as the block lasts. Nothing is sent before something is asked of it.
-
-    `numeric_only` is for one that keeps no text (`Server.keeps_text`).
-    """
+async def open_influx(address: Address, lane: Lane, now_ns: Callable[[], int]) -> AsyncGenerator[Influx]:
+    """A database, as long as the block lasts. Nothing is sent before something is asked of it."""
     client = Client(address)
     try:
-        yield Influx(client, lane, now_ns, homeiq(numeric_only=numeric_only))
+        yield Influx(client, lane, now_ns)
     finally:
         client.close()

@@ -18,7 +18,6 @@ import trustme
 
 from ingest.core.influx_answer import CHECK_BUCKET, CHECK_TOKEN, CHECK_URL
 from ingest.core.influx_server import QUESTION
-from ingest.core.point import Attributes, Facts, Point
 from ingest.core.secret import MASK, Secret
 from ingest.core.store import Delivered, Keep
 from ingest.edge.influx import Address, Influx, open_influx
@@ -68,20 +67,11 @@ async def test_a_batch_is_sent_as_it_is(peer: Peer) -> None:
     assert gzip.decompress(request.body).splitlines() == LINES
 
 
-async def test_as_a_store_it_encodes_in_homeiqs_schema(peer: Peer) -> None:
-    async with influx(f"{peer.url}/prefix/") as database:
-        store = database.store
-        line = store.codec.encode(Point("sun.sun", 1, "up", Facts("sun.sun"), Attributes()))
-        assert line is not None
-        assert await store.deliver(batch([line])) == Delivered()
-        assert (store.name, database.where) == ("influxdb", f"{peer.url}/prefix/")
-    assert peer.requests[0].path == "/prefix/api/v2/write"
-
-
-async def test_a_database_without_texts_gets_numbers_only() -> None:
-    address = Address("http://db", Secret(TOKEN), "o", "b")
-    async with open_influx(address, ThreadLane(), time.time_ns, numeric_only=True) as database:
-        assert database.store.codec.encode(Point("sun.sun", 1, "up", Facts("sun.sun"), Attributes())) is None
+async def test_an_address_may_have_a_path(peer: Peer) -> None:
+    async with influx(f"{peer.url}/insert/0/influx/") as database:
+        assert await database.deliver(batch(LINES)) == Delivered()
+        assert database.where == f"{peer.url}/insert/0/influx/"
+    assert peer.requests[0].path == "/insert/0/influx/api/v2/write"
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 403, 404, 413, 422, 429, 500, 503])
