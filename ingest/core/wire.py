@@ -8,6 +8,7 @@ Source: frames recorded from 2024.3.3, 2025.4.4 and 2026.11.0.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 from attrs import frozen
@@ -15,6 +16,8 @@ from msgspec import Raw
 
 from ingest.core.redact import redacted
 from ingest.core.state import Change, State
+
+T = TypeVar("T")
 
 NOTHING = Raw(b"")
 
@@ -117,39 +120,31 @@ def _salvaged(text: str, problem: str) -> Iterator[Envelope | Malformed]:
 
 def change(event: Raw) -> Change:
     """A `state_changed` event. Raises `Malformed`."""
-    try:
-        return _change.decode(event)
-    except (msgspec.DecodeError, RecursionError) as problem:
-        raise Malformed("event", str(problem), event) from None
+    return _read("event", _change, event)
 
 
 def registry_updated(event: Raw) -> RegistryUpdated:
     """A `*_registry_updated` event. Raises `Malformed`."""
-    try:
-        return _registry.decode(event)
-    except (msgspec.DecodeError, RecursionError) as problem:
-        raise Malformed("registry event", str(problem), event) from None
+    return _read("registry event", _registry, event)
 
 
 def core_config(result: Raw) -> CoreConfig:
     """The answer to `get_config`. Raises `Malformed`."""
-    try:
-        return _config.decode(result)
-    except (msgspec.DecodeError, RecursionError) as problem:
-        raise Malformed("get_config", str(problem), result) from None
+    return _read("get_config", _config, result)
 
 
 def raw_list(result: Raw) -> list[Raw]:
     """A long answer as its raw parts, so that they can be decoded in chunks. Raises `Malformed`."""
-    try:
-        return _parts.decode(result)
-    except (msgspec.DecodeError, RecursionError) as problem:
-        raise Malformed("list", str(problem), result) from None
+    return _read("list", _parts, result)
 
 
 def state(raw: Raw) -> State:
     """One state of `get_states`. Raises `Malformed`."""
+    return _read("state", _state, raw)
+
+
+def _read(kind: str, decoder: msgspec.json.Decoder[T], raw: Raw) -> T:
     try:
-        return _state.decode(raw)
+        return decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError) as problem:
-        raise Malformed("state", str(problem), raw) from None
+        raise Malformed(kind, str(problem), raw) from None
