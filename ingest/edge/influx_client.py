@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 from attrs import define, evolve, frozen
 
-from ingest.core.influx_answer import CHECK_URL, Answer
+from ingest.core.influx_answer import CHECK_TOKEN, CHECK_URL, Answer
 from ingest.core.secret import MASK, Secret
 from ingest.edge.tls import tls_context
 from ingest.errors import Refused, Transient
@@ -26,6 +26,24 @@ SOCKET_TIMEOUT = 30.0
 """Seconds that one read from or write to the socket may take."""
 
 TRUST = "Give the authority's certificate as influxdb.ca_file, or check that the address is the right one."
+
+
+@frozen
+class Org:
+    """An organisation of the database."""
+
+    id: str
+    name: str
+
+
+@frozen
+class Orgs:
+    """The answer of `/api/v2/orgs`."""
+
+    orgs: tuple[Org, ...] = ()
+
+
+_orgs = msgspec.json.Decoder(Orgs)
 
 
 @frozen
@@ -102,11 +120,14 @@ def _api(address: Address) -> Any:
     import urllib3  # noqa: PLC0415  comes with influxdb-client
     from influxdb_client.client.influxdb_client import InfluxDBClient  # noqa: PLC0415  takes a second
 
+    token = address.token.reveal()
+    if not (token.isascii() and token.isprintable()):  # an HTTP header cannot hold it, and the error would show it
+        raise Refused("the token holds characters that no token has", where=address.where, remedy=CHECK_TOKEN)
     if not address.ssl_verify:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was chosen, and said at the start
     client: Any = InfluxDBClient(
         address.url,
-        address.token.reveal(),
+        token,
         org=address.org,
         timeout=int(SOCKET_TIMEOUT * 1000),
         ssl_context=tls_context(verify=address.ssl_verify, ca_file=address.ca_file),
@@ -165,5 +186,9 @@ def _reason(error: BaseException) -> str:
 
 
 def _org_id(found: Answer, name: str) -> str:
-    orgs = msgspec.json.decode(found.text).get("orgs", [])
-    return str(next((org["id"] for org in orgs if org.get("name") == name), ""))
+    """The organisation's id in the answer; empty, which no server takes for one, when it is not there."""
+    try:
+        orgs = _orgs.decode(found.text).orgs
+    except msgspec.DecodeError:
+        return ""
+    return next((org.id for org in orgs if org.name == name), "")

@@ -265,6 +265,17 @@ async def test_no_message_holds_the_token(peer: Peer) -> None:
     assert TOKEN not in repr(verdict)
 
 
+@pytest.mark.parametrize("token", ["s3cret\n", "s3cré™t", "s3cret\x00"])
+async def test_a_token_that_no_header_can_hold_is_refused_unseen(peer: Peer, token: str) -> None:
+    address = Address(peer.url, Secret(token), "homeiq", "home")
+    async with open_influx(address, ThreadLane(), time.time_ns) as database:
+        with pytest.raises(Refused, match="the token holds characters") as caught:
+            await database.check()
+        assert isinstance(await database.deliver(batch(LINES)), Keep)
+    assert "s3cr" not in str(caught.value)
+    assert peer.requests == []
+
+
 class Buckets:
     """The part of InfluxDB 2 that knows buckets."""
 
@@ -300,6 +311,21 @@ async def test_a_bucket_that_vanishes_is_created_by_the_next_write(peer: Peer) -
     async with influx(peer.url) as database:
         assert await database.deliver(batch(LINES)) == Delivered()
     assert buckets.bodies == [{"name": "home", "orgID": "0a", "retentionRules": []}]
+
+
+async def test_organisations_that_cannot_be_read_create_no_bucket(peer: Peer) -> None:
+    def script(request: Request) -> Reply:
+        if request.path == "/api/v2/orgs":
+            return Reply(200, b"<html>")
+        if request.path == "/api/v2/buckets":
+            return reply(400, f"no organisation {json.loads(request.body)['orgID']!r}")
+        return NO_BUCKET
+
+    peer.script = script
+    async with influx(peer.url) as database:
+        assert isinstance(await database.deliver(batch(LINES)), Keep)
+        with pytest.raises(Refused, match="no organisation ''"):
+            await database.check()
 
 
 @pytest.mark.parametrize(
