@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from ingest.actors.batcher import SCHEMA, Batcher, Limits
+from ingest.core import reports
+from ingest.core.point import Attributes, Facts, Point, PointFrame
+from ingest.core.reports import Report
+from ingest.core.store import Batch, Codec
+from ingest.runtime.link import Link, Overflow, Weight
+from ingest.runtime.spool import MemorySpool
+
+
+def point(number: int, state: str = "on") -> Point:
+    return Point(f"sensor.n{number}", number, state, Facts(f"r{number}"), Attributes())
+
+
+def frame(*numbers: int, state: str = "on") -> PointFrame:
+    return PointFrame([point(number, state) for number in numbers], 10)
+
+
+def encode(given: Point) -> str | None:
+    if given.state == "broken":
+        raise ValueError("cannot be written: token=abc")
+    return None if given.state == "skip" else str(given.time_ns)
+
+
+CODEC: Codec[str, str] = Codec(encode, lambda _: 10, ",".join)
+
+
+class Stage:
+    """A batcher between a link and a spool, and what it said."""
+
+    def __init__(self, limits: Limits, room: int = 10**9) -> None:
+        self.emitted: list[Report] = []
+        self.link: Link[PointFrame] = Link("db", Weight(10**6, 10**9), lambda each: Weight(len(each.points), each.size))
+        self.sender = self.link.sender(Overflow.BLOCK)
+        self.spool: MemorySpool[Batch[str]] = MemorySpool(room, lambda batch: batch.size)
+        self.batcher: Batcher[str, str] = Batcher("db", CODEC, self.spool, limits, self.emitted.append)
+
+    @property
+    def payloads(self) -> list[str]:
+        return [batch.payload for batch in self.spool.batches]
+
+    async def run(self) -> None:
+        await self.batcher.run(self.link.receiver())
+
+
+LAZY = Limits(size=1000, weight=10**6, age=1000.0)
+
+
+async def test_a_batch_is_sealed_at_its_size(autojump_clock: MockClock) -> None:
+    stage = Stage(Limits(size=3, weight=10**6, age=1000.0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        stage.sender.put(frame(1, 2))
+        await wait_all_tasks_blocked()
+        assert (stage.payloads, stage.batcher.open) == ([], 2)
+        stage.sender.put(frame(3, 4))
+        await wait_all_tasks_blocked()
+        assert (stage.payloads, stage.batcher.open) == (["1,2,3,4"], 0)
+        nursery.cancel_scope.cancel()
+    assert stage.emitted == [reports.Batched("db", 4, 40)]
+
+
+async def test_a_batch_is_sealed_at_its_weight(autojump_clock: MockClock) -> None:
+    stage = Stage(Limits(size=1000, weight=25, age=1000.0))
+    for number in range(5):
+        stage.sender.put(frame(number))
+    stage.sender.close()
+    await stage.run()
+    assert stage.payloads == ["0,1,2", "3,4"]
+
+
+async def test_a_batch_is_sealed_when_its_first_point_is_old_enough(autojump_clock: MockClock) -> None:
+    stage = Stage(Limits(size=1000, weight=10**6, age=2.0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        await trio.sleep(100)
+        stage.sender.put(frame(1))
+        await trio.sleep(1.5)
+        stage.sender.put(frame(2))
+        await trio.sleep(0.4)
+        assert stage.payloads == []
+        await trio.sleep(0.2)
+        assert stage.payloads == ["1,2"]
+        stage.sender.put(frame(3))
+        await trio.sleep(1.9)
+        assert stage.payloads == ["1,2"]
+        await trio.sleep(0.2)
+        assert stage.payloads == ["1,2", "3"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_batch_is_sealed_in_time_though_frames_keep_coming(autojump_clock: MockClock) -> None:
+    stage = Stage(Limits(size=1000, weight=10**6, age=1.0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        for number in range(20):
+            stage.sender.put(frame(number))
+            await trio.sleep(0.3)
+        assert len(stage.payloads) >= 4
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_batch_knows_its_times_and_count(autojump_clock: MockClock) -> None:
+    stage = Stage(LAZY)
+    stage.sender.put(frame(7, 3, 5))
+    stage.sender.close()
+    await stage.run()
+    assert stage.spool.batches == (Batch("7,3,5", 3, 30, 3, 7),)
+
+
+async def test_the_end_of_the_link_seals_the_open_batch_and_ends_the_spool(autojump_clock: MockClock) -> None:
+    stage = Stage(LAZY)
+    stage.sender.put(frame(1))
+    stage.sender.close()
+    await stage.run()
+    async with stage.spool.claim() as batch:
+        assert batch.payload == "1"
+    with pytest.raises(trio.EndOfChannel):
+        async with stage.spool.claim():
+            pytest.fail("claimed")
+
+
+async def test_a_cancelled_batcher_puts_its_open_batch(autojump_clock: MockClock) -> None:
+    stage = Stage(LAZY)
+    stage.sender.put(frame(1, 2))
+    with trio.move_on_after(5):
+        await stage.run()
+    assert (stage.payloads, stage.batcher.open) == (["1,2"], 0)
+
+
+@pytest.mark.parametrize("steps", range(14))
+async def test_a_batcher_that_is_cancelled_at_any_step_loses_and_repeats_nothing(
+    steps: int, autojump_clock: MockClock
+) -> None:
+    random.seed(steps)
+    stage = Stage(Limits(size=2, weight=10**6, age=1000.0))
+    for number in range(5):
+        stage.sender.put(frame(number))
+    stage.sender.close()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        for _ in range(steps):
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    rest = [str(each.time_ns) for held in stage.link._queue for each in held.points]
+    sealed = [number for payload in stage.payloads for number in payload.split(",")]
+    assert stage.batcher.open == 0
+    assert sealed + rest == ["0", "1", "2", "3", "4"]
+
+
+async def test_one_broken_point_goes_to_the_dead_letters_and_the_others_on(autojump_clock: MockClock) -> None:
+    stage = Stage(LAZY)
+    stage.sender.put(PointFrame([point(1), point(2, "broken"), point(3)], 1))
+    stage.sender.close()
+    await stage.run()
+    letter = stage.emitted[0]
+    assert isinstance(letter, reports.DeadLetter)
+    assert (letter.store, letter.entity_id) == ("db", "sensor.n2")
+    assert json.loads(letter.json)["state"] == "broken"
+    assert "ValueError: cannot be written" in letter.reason
+    assert stage.payloads == ["1,3"]
+
+
+async def test_what_a_schema_does_not_write_is_filtered(autojump_clock: MockClock) -> None:
+    stage = Stage(LAZY)
+    stage.sender.put(PointFrame([point(1, "skip"), point(2), point(3, "skip")], 1))
+    stage.sender.close()
+    await stage.run()
+    assert stage.emitted == [reports.Filtered({SCHEMA: 2}), reports.Batched("db", 1, 10)]
+
+
+async def test_a_frame_of_which_nothing_is_written_makes_no_batch_and_no_work(autojump_clock: MockClock) -> None:
+    stage = Stage(Limits(size=10, weight=10**6, age=1.0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        stage.sender.put(frame(1, 2, state="skip"))
+        await trio.sleep(100)
+        assert stage.payloads == []
+        stage.sender.put(frame(3))
+        await trio.sleep(2)
+        nursery.cancel_scope.cancel()
+    assert stage.payloads == ["3"]
+
+
+async def test_what_a_full_spool_drops_is_said(autojump_clock: MockClock) -> None:
+    stage = Stage(Limits(size=2, weight=10**6, age=1000.0), room=50)
+    for first in (1, 3, 5):
+        stage.sender.put(frame(first, first + 1))
+    stage.sender.close()
+    await stage.run()
+    assert stage.payloads == ["3,4", "5,6"]
+    assert [each for each in stage.emitted if isinstance(each, reports.Evicted)] == [reports.Evicted("db", 2, 1, 2)]
+
+
+async def test_a_point_is_in_one_place_whenever_something_is_said(autojump_clock: MockClock) -> None:
+    stage = Stage(Limits(size=2, weight=10**6, age=1000.0))
+    places: list[int] = []
+    stage.batcher.emit = lambda _report: places.append(
+        stage.batcher.open + sum(batch.count for batch in stage.spool.batches) + stage.link.held.events
+    )
+    for number in range(4):
+        stage.sender.put(frame(number))
+    stage.sender.close()
+    await stage.run()
+    assert places == [4, 4]

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from ingest.actors.filter import STAGE, Filter
+from ingest.core import reports
+from ingest.core.attributes import Drops
+from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.enrich import Enricher
+from ingest.core.filter_settings import FilterSettings, Pattern
+from ingest.core.point import Facts, Point, PointFrame
+from ingest.core.reports import Report
+from ingest.core.rules import Rules
+from ingest.core.state import Change, Frame, Source
+from ingest.runtime.link import Link, Overflow, Weight
+from ingest.runtime.watch import Watch
+from tests.core.changes import LATER, NOON, change, state
+
+
+class Brittle(Enricher):
+    """An enricher with a bug that one entity brings out."""
+
+    def point(self, change: Change, source: Source, catalog: Catalog) -> Point:
+        if change.data.entity_id == "sensor.broken":
+            raise ZeroDivisionError("bug")
+        return super().point(change, source, catalog)
+
+
+class Stage:
+    def __init__(self, settings: FilterSettings | None = None, catalog: Catalog = NO_CATALOG) -> None:
+        self.emitted: list[Report] = []
+        self.catalog = Watch(catalog)
+        self.filter = Filter(
+            Rules(settings or FilterSettings()), Brittle(Drops((), ())), self.catalog, self.emitted.append
+        )
+
+    def step(self, *changes: Change, source: Source = Source.LIVE) -> list[str]:
+        return [point.entity_id for point in self.filter.step(Frame(changes, 100, source)).points]
+
+    def counts(self) -> dict[str, int]:
+        self_counted = [each for each in self.emitted if not isinstance(each, reports.DeadLetter | reports.Shed)]
+        return {type(each).__name__: getattr(each, "count", 0) for each in self_counted}
+
+
+def on(entity_id: str, updated: str = LATER, **attributes: Any) -> Change:
+    return change(state(entity_id, "on", updated=updated, **attributes))
+
+
+EXCLUDING = FilterSettings(
+    patterns=(Pattern(domain="update"), Pattern(device_class="battery"), Pattern(area_id="cellar")),
+    exceptions=(Pattern(entity_id="update.kept"),),
+)
+
+
+def test_what_passes_is_a_point_in_its_order() -> None:
+    stage = Stage()
+    assert stage.step(on("light.b"), on("light.a"), on("light.b")) == ["light.b", "light.a", "light.b"]
+    assert stage.emitted == [reports.Passed(3)]
+
+
+def test_what_is_left_out_is_counted_by_rule() -> None:
+    stage = Stage(EXCLUDING, Catalog({"light.cellar": Facts("r9", area_id="cellar")}))
+    changes = [
+        on("update.core"), on("update.kept"), on("sensor.b1", device_class="battery"), on("light.cellar"),
+        on("update.other"),
+    ]  # fmt: skip
+    assert stage.step(*changes) == ["update.kept"]
+    passed, filtered = stage.emitted
+    assert passed == reports.Passed(1)
+    assert isinstance(filtered, reports.Filtered)
+    assert sorted(filtered.rules.values()) == [1, 1, 2]
+    assert any("domain=update" in rule for rule in filtered.rules)
+
+
+def test_one_change_that_breaks_a_pure_function_costs_its_neighbours_nothing() -> None:
+    stage = Stage()
+    broken = on("sensor.broken", access_token="planted-secret")
+    assert stage.step(on("light.a"), broken, on("light.b")) == ["light.a", "light.b"]
+    letter, passed = stage.emitted
+    assert isinstance(letter, reports.DeadLetter)
+    assert (letter.store, letter.entity_id, letter.reason) == (STAGE, "sensor.broken", "ZeroDivisionError: bug")
+    assert json.loads(letter.json)["data"]["new_state"]["state"] == "on"
+    assert "planted-secret" not in str(letter)
+    assert passed == reports.Passed(2)
+
+
+def test_a_snapshot_state_that_was_stored_is_repeated() -> None:
+    stage = Stage()
+    stage.step(on("light.a"), on("light.b", NOON))
+    stage.emitted.clear()
+    seen = stage.step(on("light.a"), on("light.a", NOON), on("light.b"), on("light.c"), source=Source.SNAPSHOT)
+    assert seen == ["light.b", "light.c"]
+    assert stage.counts() == {"Passed": 2, "Repeated": 2}
+
+
+def test_a_live_change_is_never_repeated() -> None:
+    stage = Stage()
+    assert stage.step(on("light.a"), on("light.a")) == ["light.a", "light.a"]
+
+
+def test_a_filtered_state_of_a_snapshot_is_filtered_every_time() -> None:
+    stage = Stage(EXCLUDING)
+    for _ in range(2):
+        assert stage.step(on("update.core"), source=Source.SNAPSHOT) == []
+    assert stage.counts() == {"Filtered": 1}
+
+
+def test_checkpoints_are_kept_by_the_identity_for_life() -> None:
+    stage = Stage(catalog=Catalog({"light.old": Facts("r1")}))
+    stage.step(on("light.old"))
+    stage.catalog.set(Catalog({"light.new": Facts("r1")}))
+    assert stage.step(on("light.new"), source=Source.SNAPSHOT) == []
+
+
+def test_a_snapshot_after_a_dead_letter_tries_again() -> None:
+    stage = Stage()
+    stage.step(on("sensor.broken"))
+    assert stage.step(on("sensor.broken"), source=Source.SNAPSHOT) == []
+    assert [type(each).__name__ for each in stage.emitted] == ["DeadLetter"] * 2
+
+
+def points_link(capacity: int) -> Link[PointFrame]:
+    return Link("db", Weight(capacity, 10**6), lambda each: Weight(len(each.points), each.size))
+
+
+def changes_link() -> Link[Frame]:
+    return Link("intake", Weight(100, 10**6), lambda each: Weight(len(each.changes), each.size))
+
+
+async def test_it_runs_until_its_intake_ends_and_closes_both_its_ends(autojump_clock: MockClock) -> None:
+    stage, intake, out = Stage(), changes_link(), points_link(100)
+    with intake.sender(Overflow.BLOCK) as sender:
+        for number in range(3):
+            sender.put(Frame([on(f"light.{number}")], 10))
+    await stage.filter.run(intake.receiver(), [out.sender(Overflow.BLOCK)])
+    frames = [frame async for frame in out.receiver()]
+    assert [frame.points[0].entity_id for frame in frames] == ["light.0", "light.1", "light.2"]
+    assert [frame.size for frame in frames] == [10, 10, 10]
+
+
+async def test_a_frame_without_points_goes_nowhere(autojump_clock: MockClock) -> None:
+    stage, intake, out = Stage(EXCLUDING), changes_link(), points_link(100)
+    with intake.sender(Overflow.BLOCK) as sender:
+        sender.put(Frame([on("update.core")], 10))
+    await stage.filter.run(intake.receiver(), [out.sender(Overflow.BLOCK)])
+    assert out.receiver().receive_nowait() is None
+
+
+async def test_it_takes_nothing_while_a_store_has_no_room(autojump_clock: MockClock) -> None:
+    stage, intake, full, free = Stage(), changes_link(), points_link(1), points_link(100)
+    with intake.sender(Overflow.BLOCK) as sender:
+        for number in range(3):
+            sender.put(Frame([on(f"light.{number}")], 10))
+    outlets = [full.sender(Overflow.BLOCK), free.sender(Overflow.BLOCK)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.filter.run, intake.receiver(), outlets)
+        await wait_all_tasks_blocked()
+        assert (intake.held.events, full.held.events, free.held.events) == (2, 1, 1)
+        assert full.receiver().receive_nowait() is not None
+        await wait_all_tasks_blocked()
+        assert (intake.held.events, full.held.events, free.held.events) == (1, 1, 2)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("overflow", "kept"), [(Overflow.DROP_OLDEST, "light.2"), (Overflow.DROP_NEWEST, "light.0")])
+async def test_what_a_shedding_store_has_no_room_for_is_named(
+    overflow: Overflow, kept: str, autojump_clock: MockClock
+) -> None:
+    stage, intake, out = Stage(), changes_link(), points_link(1)
+    with intake.sender(Overflow.BLOCK) as sender:
+        for number in range(3):
+            sender.put(Frame([on(f"light.{number}")], 10))
+    await stage.filter.run(intake.receiver(), [out.sender(overflow)])
+    shed = [each for each in stage.emitted if isinstance(each, reports.Shed)]
+    assert [(each.link, each.count) for each in shed] == [("db", 1), ("db", 1)]
+    assert [frame.points[0].entity_id async for frame in out.receiver()] == [kept]

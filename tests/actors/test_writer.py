@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from ingest.actors.writer import CAP, REFUSED_DELAY, Writer
+from ingest.core import reports
+from ingest.core.point import Point
+from ingest.core.reports import Report
+from ingest.core.store import Batch, Codec, Delivered, Keep, Rejection, Store, Verdict
+from ingest.runtime.spool import MemorySpool
+
+CODEC: Codec[Point, bytes] = Codec(lambda point: point, lambda _: 1, lambda _: b"")
+
+
+def batch(number: int) -> Batch[bytes]:
+    return Batch(b"%d" % number, 10, 100, number, number)
+
+
+class Database:
+    """A store that answers as it is told, then takes everything. A delivery takes a second."""
+
+    def __init__(self, *verdicts: Verdict) -> None:
+        self.verdicts: Iterator[Verdict] = iter(verdicts)
+        self.asked: list[tuple[int, float]] = []
+        self.stored: list[int] = []
+
+    async def deliver(self, given: Batch[bytes]) -> Verdict:
+        self.asked.append((int(given.payload), trio.current_time()))
+        await trio.sleep(1)
+        verdict = next(self.verdicts, Delivered())
+        if isinstance(verdict, Delivered):
+            self.stored.append(int(given.payload))
+        return verdict
+
+
+async def write(
+    database: Database, *numbers: int, chance: Callable[[], float] = lambda: 0.5
+) -> tuple[list[Report], MemorySpool[Batch[bytes]]]:
+    """Let a writer deliver these batches, until the closed spool is empty."""
+    emitted: list[Report] = []
+    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: each.size)
+    for number in numbers:
+        await spool.put(batch(number))
+    spool.close()
+    await Writer(Store("db", CODEC, database.deliver), spool, emitted.append, chance).run()
+    return emitted, spool
+
+
+def kinds(emitted: list[Report]) -> list[str]:
+    return [type(report).__name__ for report in emitted]
+
+
+async def test_everything_is_delivered_once_and_the_writer_ends_with_the_spool(autojump_clock: MockClock) -> None:
+    database = Database()
+    emitted, spool = await write(database, 1, 2, 3)
+    assert database.stored == [3, 1, 2]
+    assert emitted == [reports.Stored("db", 10, 1.0)] * 3
+    assert len(spool) == 0
+
+
+async def test_what_is_kept_is_tried_again_until_it_is_stored(autojump_clock: MockClock) -> None:
+    database = Database(*[Keep("down")] * 5)
+    emitted, _ = await write(database, 1, 2)
+    assert sorted(database.stored) == [1, 2]
+    assert kinds(emitted) == ["StoreWaiting"] * 5 + ["StoreRecovered", "Stored", "Stored"]
+
+
+async def test_a_failing_store_is_asked_with_growing_pauses(autojump_clock: MockClock) -> None:
+    emitted, _ = await write(Database(*[Keep("down")] * 9), 1, chance=lambda: 0.999)
+    waits = [each.retry_in for each in emitted if isinstance(each, reports.StoreWaiting)]
+    assert [round(wait) for wait in waits] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert max(waits) <= CAP
+
+
+async def test_the_servers_own_wish_is_respected(autojump_clock: MockClock) -> None:
+    database = Database(Keep("busy", retry_after=120.0))
+    await write(database, 1)
+    (_, first), (_, second) = database.asked
+    assert second - first >= 121
+
+
+async def test_what_needs_a_person_is_tried_once_a_minute(autojump_clock: MockClock) -> None:
+    database = Database(*[Keep("the token is not valid", remedy="Make a new one.")] * 3)
+    emitted, _ = await write(database, 1)
+    waiting = [each for each in emitted if isinstance(each, reports.StoreWaiting)]
+    assert [each.retry_in for each in waiting] == [REFUSED_DELAY] * 3
+    assert "Make a new one." in waiting[0].text()
+
+
+async def test_a_waiting_store_says_how_much_waits(autojump_clock: MockClock) -> None:
+    emitted, _ = await write(Database(Keep("down")), 1, 2, 3)
+    assert emitted[0] == reports.StoreWaiting("db", "down", "", 0.5, 30)
+
+
+async def test_a_recovery_is_told_once_with_how_long_it_took(autojump_clock: MockClock) -> None:
+    emitted, _ = await write(Database(*[Keep("down")] * 3), 1, 2)
+    (recovered,) = [each for each in emitted if isinstance(each, reports.StoreRecovered)]
+    assert recovered.after == pytest.approx(0.5 + 1 + 1 + 1 + 2 + 1, abs=0.1)
+
+
+async def test_a_second_outage_starts_with_short_pauses_again(autojump_clock: MockClock) -> None:
+    verdicts: list[Verdict] = [*[Keep("down")] * 6, Delivered(), Keep("down")]
+    emitted, _ = await write(Database(*verdicts), 1, 2)
+    waits = [each.retry_in for each in emitted if isinstance(each, reports.StoreWaiting)]
+    assert waits[-1] == 0.5
+
+
+async def test_rejected_lines_are_named_and_the_rest_is_stored(autojump_clock: MockClock) -> None:
+    rejection = Rejection("line", "field type conflict")
+    emitted, spool = await write(Database(Delivered((rejection, rejection))), 1)
+    assert emitted == [reports.Rejected("db", (rejection, rejection)), reports.Stored("db", 8, 1.0)]
+    assert len(spool) == 0
+
+
+async def test_a_cancelled_delivery_keeps_the_batch(autojump_clock: MockClock) -> None:
+    database = Database()
+    emitted: list[Report] = []
+    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: each.size)
+    await spool.put(batch(1))
+    with trio.move_on_after(0.5):
+        await Writer(Store("db", CODEC, database.deliver), spool, emitted.append, lambda: 0.5).run()
+    assert [int(each.payload) for each in spool.batches] == [1]
+    assert (database.stored, emitted) == ([], [])
+
+
+async def test_a_store_that_breaks_is_a_bug_and_keeps_the_batch(autojump_clock: MockClock) -> None:
+    async def broken(_batch: Batch[bytes]) -> Verdict:
+        raise ZeroDivisionError
+
+    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: each.size)
+    await spool.put(batch(1))
+    with pytest.raises(ZeroDivisionError):
+        await Writer(Store("db", CODEC, broken), spool, lambda _: None, lambda: 0.5).run()
+    assert len(spool.batches) == 1
