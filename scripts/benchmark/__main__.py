@@ -12,11 +12,11 @@ from attrs import frozen
 
 from ingest.runtime.supervise import one_error
 from scripts.benchmark import report
+from scripts.benchmark.account import Failed
 from scripts.benchmark.floor import floor
 from scripts.benchmark.memory import Footprint, footprint, imports
 from scripts.benchmark.report import RECEIVING, Framing
 from scripts.benchmark.runs import Load, Opener, embedded, influxdb, receive_alone, saturate
-from scripts.benchmark.service import Failed
 from scripts.benchmark.traffic import TOGETHER, texts
 
 T = TypeVar("T")
@@ -41,6 +41,8 @@ class Size:
 USUAL = Size(3, 10_000, {TOGETHER: 60_000, 1: 20_000}, (ENTITIES, LARGE))
 QUICK = Size(1, 5_000, {TOGETHER: 20_000, 1: 5_000}, (ENTITIES,))
 
+CHECKED = "Every event sent is stored, once (by its time; in InfluxDB by its whole line)."
+
 TITLES = {TOGETHER: f"Coalesced frames of {TOGETHER} events", 1: "Single frames"}
 
 
@@ -51,9 +53,10 @@ def bench(rounds: int | None, *, quick: bool) -> None:
     """Measure the service next to what it could cost at the least, and weigh it."""
     size = QUICK if quick else USUAL
     try:
-        framings = _speed(size, rounds or size.rounds)
-        report.show(piece for framing in framings for piece in (report.speed(framing), report.parts(framing), ""))
-        report.show([report.memory(_weigh(size.homes)), report.imports(imports())])
+        report.show(f"{report.machine()}; medians of {rounds or size.rounds} (least – most)")
+        for framing in _speed(size, rounds or size.rounds):
+            report.show(report.speed(framing), report.parts(framing))
+        report.show(report.memory(_weigh(size.homes)), report.imports(imports()), CHECKED)
     except Failed as error:
         sys.exit(f"bench: {error}")
 

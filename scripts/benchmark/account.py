@@ -24,6 +24,10 @@ WINDOW = 19_000
 """Events sent and not acknowledged, at most: nearly four batches of the default size."""
 
 
+class Failed(Exception):  # noqa: N818  the bench says what, and ends
+    """A run proves nothing: events are missing, or a process ended."""
+
+
 class Mark(NamedTuple):
     """So many events were acknowledged at that moment; `cpu` is the service's processor time in seconds."""
 

@@ -51,13 +51,16 @@ def floor(texts: Sequence[bytes], together: int, lines: Sequence[bytes]) -> Floo
     size = Settings().batch.size
     batches = [lines[start : start + size] for start in range(0, len(lines), size)]
     joined = [b"\n".join(batch) for batch in batches]
-    # What the bench itself keeps in memory must not be paid for here.
+    # The collector must not walk through what only the bench keeps in memory.
     gc.freeze()
-    return Floor(
-        _micros(lambda: _each(decode, texts), len(lines)),
-        _micros(lambda: _each(b"\n".join, batches), len(lines)),
-        _micros(lambda: _each(lambda text: gzip.compress(text, 1, mtime=0), joined), len(lines)),
-    )
+    try:
+        return Floor(
+            _micros(lambda: _each(decode, texts), len(lines)),
+            _micros(lambda: _each(b"\n".join, batches), len(lines)),
+            _micros(lambda: _each(lambda text: gzip.compress(text, 1, mtime=0), joined), len(lines)),
+        )
+    finally:
+        gc.unfreeze()
 
 
 def _each(work: Callable[..., object], pieces: Sequence[object]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 
 import trio
 
@@ -15,12 +16,14 @@ from ingest.runtime.watch import Watch
 from ingest.simulator.home import Home
 from ingest.simulator.instance import HomeAssistant, Send
 from ingest.simulator.server import Server
-from scripts.benchmark.account import Account
+from scripts.benchmark.account import Account, Failed
 from scripts.benchmark.traffic import Chunk
 
 TOKEN = "0123456789abcdef" * 8
 """Of the form of the supervisor's tokens."""
 
+
+LOOPBACK = "127.0.0.1"
 
 LARGE = 1024 * 1024
 """Bytes from which a frame is worth mentioning: no client of a library with defaults would take it."""
@@ -79,7 +82,7 @@ class Peer:
 
     async def serve(self, nursery: trio.Nursery) -> int:
         """Listen; return the port."""
-        listeners = await nursery.start(trio.serve_tcp, self._handle, 0)
+        listeners = await nursery.start(partial(trio.serve_tcp, self._handle, 0, host=LOOPBACK))
         port: int = listeners[0].socket.getsockname()[1]
         return port
 
@@ -103,9 +106,12 @@ class Peer:
         return await self._instance.subscription.until(bool)
 
     async def send(self, chunks: Iterable[Chunk], account: Account) -> None:
-        """Send the events to that client as fast as the account's window allows."""
+        """Send the events to that client as fast as the account's window allows. Raises `Failed` when it goes away."""
         (client,) = self._server.clients("live")
         for chunk in chunks:
             await account.room()
-            await client.line.stream.send_all(chunk.data)
+            try:
+                await client.line.stream.send_all(chunk.data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise Failed("the service broke the connection") from error
             account.sent += chunk.events

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from statistics import median
 
 from attrs import define, field
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from scripts.benchmark.account import Sample
 from scripts.benchmark.floor import Floor
@@ -42,19 +46,25 @@ class Framing:
 
 
 def speed(framing: Framing) -> Table:
-    """The table of one kind of frame."""
-    table = Table("", title=framing.title, title_justify="left", title_style="bold")
-    for heading in ("events/s", "spread", "CPU µs/event", "spread", "÷ floor", "÷ receiving"):
-        table.add_column(heading, justify="right")
+    """The table of one kind of frame: medians, with least and most beside them."""
+    table = _table(framing.title, "events/s", "CPU µs/event", "× floor", "× receiving")
     for name, samples in framing.samples.items():
-        rates, micros = [sample.rate for sample in samples], [sample.micros for sample in samples]
-        ratios = ["" if name == base else f"{framing.ratio(name, base):.1f}" for base in (FLOOR, RECEIVING)]
-        table.add_row(name, *_spread(rates, ",.0f"), *_spread(micros, ".1f"), *ratios)
+        rate = _spread([sample.rate for sample in samples], ",.0f")
+        micros = _spread([sample.micros for sample in samples], ".1f")
+        ratios = ("" if name == base else f"{framing.ratio(name, base):.1f}" for base in (FLOOR, RECEIVING))
+        table.add_row(name, rate, micros, *ratios)
     return table
 
 
-def _spread(values: Sequence[float], form: str) -> tuple[str, str]:
-    return format(median(values), form), f"{min(values):{form}}–{max(values):{form}}"
+def _table(title: str, *headings: str) -> Table:
+    table = Table(Column(no_wrap=True), title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    return f"{median(values):{form}}  ({min(values):{form}} – {max(values):{form}})"
 
 
 def parts(framing: Framing) -> str:
@@ -67,29 +77,31 @@ def parts(framing: Framing) -> str:
 
 def memory(footprints: Mapping[tuple[int, str], Footprint]) -> Table:
     """Resident memory by size of the home and store."""
-    table = Table("entities", "store", title="Resident memory", title_justify="left", title_style="bold")
-    for heading in ("peak MB", "settled MB", "largest frames MB"):
-        table.add_column(heading, justify="right")
+    table = _table("Resident memory", "peak MB", "settled MB", "largest frames MB")
     for (entities, store), found in footprints.items():
         frames = " + ".join(f"{size / MIB:.1f}" for size in found.frames) or "< 1"
-        table.add_row(f"{entities:,}", store, f"{found.peak / MIB:.0f}", f"{found.settled / MIB:.0f}", frames)
+        table.add_row(
+            f"{entities:,} entities, {store}", f"{found.peak / MIB:.0f}", f"{found.settled / MIB:.0f}", frames
+        )
     return table
 
 
 def imports(weights: Mapping[str, int]) -> Table:
     """What each import adds."""
-    table = Table("imports alone", title="Where the megabytes go", title_justify="left", title_style="bold")
-    for heading in ("MB", "sum"):
-        table.add_column(heading, justify="right")
-    total = 0
-    for what, weight in weights.items():
-        total += weight
+    table = _table("Imports alone", "MB", "sum")
+    for (what, weight), total in zip(weights.items(), accumulate(weights.values()), strict=True):
         table.add_row(what, f"{weight / MIB:.1f}", f"{total / MIB:.1f}")
     return table
 
 
-def show(pieces: Iterable[Table | str]) -> None:
+def machine() -> str:
+    """Where the figures come from, and how busy it was with other things."""
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    return f"Python {platform.python_version()} on {os.cpu_count()} processors, load average {load}"
+
+
+def show(*pieces: Table | str) -> None:
     """Print them, wide enough to be pasted."""
-    console = Console(width=max(100, Console().width), highlight=False)
+    console = Console(width=100, highlight=False)
     for piece in pieces:
         console.print(piece)

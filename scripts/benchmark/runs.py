@@ -14,9 +14,9 @@ from typing import TypeAlias
 import trio
 from attrs import frozen
 
-from scripts.benchmark.account import Account, Sample
+from scripts.benchmark.account import Account, Failed, Sample
 from scripts.benchmark.peer import TOKEN, Peer
-from scripts.benchmark.service import SECRETS, Failed, Process, running, service, tail
+from scripts.benchmark.service import SECRETS, Process, running, service, tail
 from scripts.benchmark.stores import LOOK, File, Sink, Store
 from scripts.benchmark.traffic import Event, chunks, events, home, lines
 

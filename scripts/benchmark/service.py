@@ -14,16 +14,13 @@ from subprocess import DEVNULL, Popen
 import trio
 from attrs import frozen
 
+from scripts.benchmark.account import Failed
 from scripts.benchmark.peer import TOKEN
 
 STOPPING = 15.0
 """Seconds until a process that does not end is killed."""
 
 LOG = "log"
-
-
-class Failed(Exception):  # noqa: N818  the bench says what and ends
-    """The run proves nothing: events are missing, or the process ended."""
 
 
 @frozen

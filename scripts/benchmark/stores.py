@@ -13,6 +13,7 @@ import gzip
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ import trio
 from attrs import define, field
 
 from scripts.benchmark.account import Account
+from scripts.benchmark.peer import LOOPBACK
 from scripts.benchmark.traffic import START_NS
 
 LOOK = 0.02
@@ -58,11 +60,11 @@ class Sink:
     @property
     def settings(self) -> Mapping[str, object]:
         """Its address."""
-        return {"influxdb.url": f"http://127.0.0.1:{self._port}"}
+        return {"influxdb.url": f"http://{LOOPBACK}:{self._port}"}
 
     async def serve(self, nursery: trio.Nursery) -> None:
         """Listen."""
-        listeners = await nursery.start(trio.serve_tcp, self._handle, 0)
+        listeners = await nursery.start(partial(trio.serve_tcp, self._handle, 0, host=LOOPBACK))
         self._port = listeners[0].socket.getsockname()[1]
 
     async def acknowledge(self, account: Account) -> None:
