@@ -70,6 +70,8 @@ class Server:
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serve one connection, HTTP or WebSocket, until one side ends it."""
         line = Line(stream)
+        if not self.accepting.value:
+            line.reset()  # it was accepted in the instant in which the server went down
         self._clients[line] = None
         try:
             upgrade = await serve_http(line, self.instance)
