@@ -8,13 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+import trio
 from click.testing import CliRunner
 
-from ingest.cli.simulate import simulate
+from ingest.cli.simulate import _home, _run, simulate
 
 PROGRAM = "from ingest.cli.simulate import simulate; simulate()"
 
@@ -71,3 +74,17 @@ def test_a_script_that_is_wrong(tmp_path: Path) -> None:
     result = CliRunner().invoke(simulate, ["--faults", str(script)])
     assert result.exit_code == 2
     assert "no known kind" in result.output
+
+
+async def test_a_signal_ends_it_from_within(capsys: pytest.CaptureFixture[str]) -> None:
+    make = partial(_home, 1, 20, timedelta())
+    printed = ""
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_run, make, "t" * 32, 0, 1.0, ())
+            while "End with Ctrl-C" not in printed:
+                await trio.sleep(0.01)
+                printed += capsys.readouterr().out
+            signal.raise_signal(signal.SIGTERM)
+    assert "Making a home of 20 entities" in printed
+    assert "homeiq-ingest run" in printed
