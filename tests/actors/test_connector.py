@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
@@ -13,10 +13,10 @@ from ingest.actors.connector import TOKEN_CHECK, VERSION_CHECK, Candidate, Conne
 from ingest.core import reports
 from ingest.core.candidate import HEALTHY, REFUSED_DELAY
 from ingest.core.reports import Report
-from ingest.core.session import TRANSITIONS, SessionState
 from ingest.edge.websocket import Target
 from ingest.errors import Refused, Transient
 from tests.actors.peer import Act, Side, playing
+from tests.actors.states import check_states
 
 Happening: TypeAlias = "float | Exception"
 """A session that breaks after so many seconds of being live, or the error that an attempt ends in."""
@@ -87,18 +87,6 @@ async def run(
         with trio.move_on_after(seconds):
             await connector.run()
     check_states(world.emitted)
-
-
-def check_states(emitted: Sequence[Report]) -> None:
-    """Every candidate only went where the table allows, from idle to stopped."""
-    now: dict[str, SessionState] = {}
-    for report in emitted:
-        if isinstance(report, reports.SessionChanged):
-            before = now.get(report.candidate, SessionState.IDLE)
-            after = report.state
-            assert after in TRANSITIONS[before], f"{report.candidate}: {before} to {after}"
-            now[report.candidate] = after
-    assert set(now.values()) <= {SessionState.STOPPED}
 
 
 def failed(world: World) -> list[reports.ConnectionFailed]:
