@@ -243,6 +243,21 @@ async def test_limited_retries_end_with_an_error_of_their_own(retries: int, auto
     assert len(world.times("backup")) == retries + 1
 
 
+async def test_a_server_that_is_gone_after_its_refusal_has_no_version(autojump_clock: MockClock) -> None:
+    world = World({"primary": [refusal()]}, version="")
+
+    async def gone(_target: Target) -> trio.abc.Stream:
+        raise ConnectionRefusedError("refused")
+
+    connector = Connector(
+        (Candidate("primary", Target("ws://primary.test/"), lambda: "token"),),
+        Persistence(), world.session, world.emitted.append, lambda: 0.5, Deadlines(), gone,
+    )  # fmt: skip
+    with trio.move_on_after(2 * VERSION_CHECK):
+        await connector.run()
+    assert len(world.tried) == 1
+
+
 async def test_a_bug_is_not_taken_for_a_failure(autojump_clock: MockClock) -> None:
     world = World({"primary": [ZeroDivisionError("bug")]})
     with pytest.raises(ZeroDivisionError):
