@@ -14,7 +14,7 @@ import trio
 from attrs import define, field, frozen
 from msgspec import Raw
 
-from ingest.core.conversation import Answer, AuthInvalid, AuthOk, AuthRequired, Conversation, Received, auth
+from ingest.core.conversation import Answer, AuthInvalid, AuthOk, AuthRequired, Conversation, Received, Unexpected, auth
 from ingest.edge.websocket import Dial, Socket, Target, open_socket
 from ingest.errors import Refused, Transient
 
@@ -103,7 +103,9 @@ class Connection:
 
     def _answered(self, answer: Answer) -> None:
         waiter = self._waiters.get(answer.id)
-        if waiter is not None:
+        if waiter is None:
+            self.deliver(Unexpected("an answer that nobody waits for"))
+        else:
             waiter.answer = answer
             waiter.answered.set()
 
