@@ -300,6 +300,7 @@ class StoreWaiting(Report):
     remedy: str
     retry_in: float
     waiting: int
+    breaker: str = "closed"
 
     def text(self) -> str:
         """The sentence a person reads."""
