@@ -84,11 +84,23 @@ class Connection:
         await self._result(f"subscribe_events {event_type}", number, waiter)
 
     async def keep_alive(self, deadlines: Deadlines) -> None:
-        """Ping for ever. Raises `Transient` when an answer does not come in time: the socket is half open."""
+        """Ping for ever. Raises `Transient` when nothing arrives in time: the socket is half open.
+
+        The pong itself may be late: an answer of many megabytes over a slow line comes before it.
+        """
         while True:
             await trio.sleep(deadlines.ping_interval)
-            with within(deadlines.pong, "no answer to a ping: the connection is dead", self.socket.where):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._notice_silence, deadlines.pong)
                 await self.ask("ping")
+                nursery.cancel_scope.cancel()
+
+    async def _notice_silence(self, longest: float) -> None:
+        deadline = trio.current_time() + longest
+        while trio.current_time() < deadline:
+            await trio.sleep_until(deadline)
+            deadline = max(deadline, self.socket.heard + longest)
+        raise Transient("no answer to a ping: the connection is dead", where=self.socket.where)
 
     async def _result(self, command: str, number: int, waiter: _Waiter) -> Raw:
         try:

@@ -19,6 +19,7 @@ import trio_websocket
 import wsproto.utilities
 from attrs import define, frozen
 
+from ingest.edge.heard import Heard
 from ingest.errors import IngestError, Refused, Transient
 
 RECEIVE_BUFFER = 256 * 1024
@@ -76,10 +77,15 @@ async def dial(target: Target) -> trio.abc.Stream:
 class Socket(trio.abc.AsyncResource):
     """An open WebSocket: text out, text in. `where` is its address."""
 
-    def __init__(self, connection: trio_websocket.WebSocketConnection, stream: trio.abc.Stream, where: str) -> None:
+    def __init__(self, connection: trio_websocket.WebSocketConnection, stream: Heard, where: str) -> None:
         self._connection = connection
         self._stream = stream
         self.where = where
+
+    @property
+    def heard(self) -> float:
+        """When the last bytes arrived, whole message or not, in seconds of trio's clock."""
+        return self._stream.last
 
     async def send(self, text: str) -> None:
         """Send one message. Raises `Transient` when the connection is gone."""
@@ -107,7 +113,7 @@ async def open_socket(nursery: trio.Nursery, target: Target, dialer: Dial = dial
     Raises `Transient` or `Refused`.
     """
     with _translated(target.url):
-        stream = await dialer(target)
+        stream = Heard(await dialer(target))
         try:
             connection = await _handshake(nursery, stream, target)
         except BaseException:

@@ -193,6 +193,41 @@ async def test_a_quiet_connection_that_answers_pings_lives(autojump_clock: MockC
     assert len(pings) == pytest.approx(3600 / DEADLINES.ping_interval, abs=2)
 
 
+async def test_a_pong_behind_an_answer_that_takes_minutes_is_waited_for(autojump_clock: MockClock) -> None:
+    large = "x" * 2_000_000
+    async with playing(answering(get_states=[ok(large)])) as peer:
+
+        async def dial(target: Target) -> trio.abc.Stream:
+            stream = await peer.dial(target)
+            receive_some = stream.receive_some
+
+            async def slowly(max_bytes: int | None = None) -> bytes | bytearray:
+                await trio.sleep(0.05)
+                return await receive_some(1000)
+
+            stream.receive_some = slowly  # type: ignore[method-assign]  # 20 kB a second
+            return stream
+
+        async with connection(dial) as opened:
+            assert len(bytes(await opened.ask("get_states"))) == len(large) + 2
+    assert trio.current_time() > DEADLINES.ping_interval + DEADLINES.pong + 30
+
+
+async def test_a_connection_that_dies_within_a_large_answer_is_found_within_a_minute(autojump_clock: MockClock) -> None:
+    async def act(side: Side) -> None:
+        await side.accept()
+        await side.hear()
+        async with side.socket._stream_lock:
+            await side.socket._stream.send_all(b"\x81\x7f" + (10**6).to_bytes(8, "big") + b"x" * 1000)
+            await trio.sleep_forever()
+
+    async with playing(act) as peer:
+        with pytest.raises(Transient, match="ping"):
+            async with connection(peer.dial) as opened:
+                await opened.ask("get_states")
+    assert trio.current_time() <= 60
+
+
 async def test_a_send_that_does_not_get_through_is_found_as_well(autojump_clock: MockClock) -> None:
     """A peer whose window is full: nobody gets past the sender's turn."""
     deadlines = evolve(DEADLINES, ping_interval=5.0, pong=5.0)
