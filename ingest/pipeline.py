@@ -94,6 +94,7 @@ class Pipeline:
     intake: Link[Frame] = field(init=False)
     link: Link[PointFrame] = field(init=False)
     spool: MemorySpool[Batch[Any]] = field(init=False)
+    filter: Filter = field(init=False)
     batcher: Batcher[Any, Any] = field(init=False)
     connector: Connector | None = None
 
@@ -102,11 +103,14 @@ class Pipeline:
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         self.spool = MemorySpool(plan.spool, lambda batch: batch.size)
+        self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
 
     def emit(self, report: Report) -> None:
-        """Tell every listener; the books come first."""
+        """Tell every listener; the books come first, and what was lost is not remembered as stored."""
         self.tally.add(report)
+        if isinstance(report, reports.Evicted):
+            self.filter.forget(report.oldest_ns, report.newest_ns)
         for listener in self.listeners:
             listener(report)
 
@@ -130,7 +134,6 @@ class Pipeline:
 
     async def _run(self, stop: trio.Event) -> None:
         plan = self.plan
-        filter_ = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_up, name="upkeep")
@@ -138,7 +141,7 @@ class Pipeline:
                 tail.start_soon(writer.run, name="writer")
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
                 outlets = [self.link.sender(plan.link_overflow)]
-                tail.start_soon(filter_.run, self.intake.receiver(), outlets, name="filter")
+                tail.start_soon(self.filter.run, self.intake.receiver(), outlets, name="filter")
                 gave_up = await self._head(stop)
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = trio.current_time() + plan.stop_within

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from itertools import chain
 
 import msgspec
 from attrs import define, field
@@ -23,7 +24,7 @@ from ingest.core.point import Point, PointFrame
 from ingest.core.redact import redacted
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
-from ingest.core.state import Change, Frame, Source, moment_of
+from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.runtime.link import Receiver, Sender
 from ingest.runtime.watch import Watch
 
@@ -32,12 +33,16 @@ STAGE = "filter"
 
 @define(eq=False)
 class Filter:
-    """The stage's memory: the rules, the enricher's, and when each entity was last stored (its checkpoint)."""
+    """The stage's memory: the rules, the enricher's, and when each entity was last passed on (its checkpoint).
+
+    It remembers the checkpoints of at most `entities` entities, and forgets the one that came first.
+    """
 
     rules: Rules
     enricher: Enricher
     catalog: Watch[Catalog]
     emit: Emit
+    entities: int = 100_000
     _checkpoints: dict[str, datetime] = field(factory=dict)
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
@@ -85,8 +90,16 @@ class Filter:
         decision = self.rules.decide(entity_id, point.attributes.device_class, point.facts)
         if not decision.passed:
             return decision.rule
+        if known is None and len(self._checkpoints) >= self.entities:
+            del self._checkpoints[next(iter(self._checkpoints))]
         self._checkpoints[facts.registry_id] = moment
         return point
+
+    def forget(self, oldest_ns: int, newest_ns: int) -> None:
+        """Points of that time were evicted: what the next snapshot says of their entities is not stored already."""
+        lost = [key for key, moment in self._checkpoints.items() if oldest_ns <= nanoseconds(moment) <= newest_ns]
+        for key in lost:
+            del self._checkpoints[key]
 
     def _report(self, passed: int, left_out: Counter[str], repeated: int) -> None:
         if passed:
@@ -103,6 +116,8 @@ class Filter:
             lost = store.put(frame)
             if lost:
                 self.emit(shed_points(store.link.name, lost))
+                for point in chain.from_iterable(each.points for each in lost):
+                    self._checkpoints.pop(point.facts.registry_id, None)
 
 
 def dead_letter(change: Change) -> reports.DeadLetter:

@@ -16,7 +16,7 @@ from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
-from ingest.core.state import Change, Frame, Source
+from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.runtime.link import Link, Overflow, Weight
 from ingest.runtime.watch import Watch
 from tests.core.changes import LATER, NOON, change, state
@@ -179,3 +179,28 @@ async def test_what_a_shedding_store_has_no_room_for_is_named(
     shed = [each for each in stage.emitted if isinstance(each, reports.Shed)]
     assert [(each.link, each.count) for each in shed] == [("db", 1), ("db", 1)]
     assert [frame.points[0].entity_id async for frame in out.receiver()] == [kept]
+
+
+def test_what_was_evicted_is_not_stored_already() -> None:
+    stage = Stage()
+    stage.step(on("light.kept", updated=NOON), on("light.lost"))
+    lost = nanoseconds(moment_of(on("light.lost")))
+    stage.filter.forget(lost, lost)
+    assert stage.step(on("light.kept", updated=NOON), on("light.lost"), source=Source.SNAPSHOT) == ["light.lost"]
+
+
+def test_what_a_stores_link_shed_is_not_stored_already() -> None:
+    stage = Stage()
+    link: Link[PointFrame] = Link("store", Weight(1, 10**6), lambda frame: Weight(len(frame.points), frame.size))
+    outlets = [link.sender(Overflow.DROP_NEWEST)]
+    for name in ("light.kept", "light.shed"):
+        stage.filter._pass_on(stage.filter.step(Frame([on(name)], 100)), outlets)
+    assert stage.step(on("light.kept"), on("light.shed"), source=Source.SNAPSHOT) == ["light.shed"]
+
+
+def test_checkpoints_do_not_fill_the_memory() -> None:
+    stage = Stage()
+    stage.filter.entities = 2
+    stage.step(on("light.a"), on("light.b"), on("light.b"), on("light.c"))
+    assert stage.step(on("light.b"), on("light.c"), source=Source.SNAPSHOT) == []
+    assert stage.step(on("light.a"), source=Source.SNAPSHOT) == ["light.a"]

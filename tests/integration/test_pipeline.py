@@ -152,6 +152,20 @@ async def test_a_full_spool_evicts_and_says_so(autojump_clock: MockClock) -> Non
     assert BURST - 1 in set(map(int, stored(running)))
 
 
+async def test_what_a_full_spool_evicted_comes_again_with_the_next_snapshot(autojump_clock: MockClock) -> None:
+    memory = Memory(down=True)
+    async with living(memory=memory, spool=8100) as running:
+        await running.live()
+        await running.until(lambda: running.books["evicted"])
+        memory.down = False
+        await running.settled()
+        await happen(running.server, faults.Drop())
+        await running.live(2)
+        await running.settled()
+        entities = set(running.server.home.states)
+    assert {point.entity_id for point in memory.points} == entities
+
+
 async def test_a_snapshot_leaves_room_for_changes(autojump_clock: MockClock) -> None:
     async with living(intake=Weight(40, 10**8), slow_spool=True, batch=Limits(size=1)) as running:
         await running.live()
