@@ -130,6 +130,8 @@ class Pipeline:
                 await self._run(stop)
         finally:
             books = self.books()
+            if lost := books["spooled"] + books["in_flight"]:
+                self.emit(reports.Lost(self.plan.destination.store.name, lost))
             self.emit(reports.Stopped(books, balanced(books)))
 
     async def _run(self, stop: trio.Event) -> None:

@@ -349,6 +349,19 @@ class Stopping(Report):
 
 
 @frozen
+class Lost(Report):
+    """The process ends, and with it the memory in which these changes waited for the store."""
+
+    LEVEL: ClassVar[Level] = "error"
+    store: str
+    count: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.count} changes that waited in memory could not be stored in {self.store} in time and are lost"
+
+
+@frozen
 class Stopped(Report):
     """The last word: the books of this run."""
 

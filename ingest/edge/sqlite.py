@@ -20,7 +20,10 @@ Connection: TypeAlias = sqlite3.Connection
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 
 BUSY_MS = 5_000
-"""How long a statement waits for another program's lock."""
+"""How long opening and reading wait for another program's lock."""
+
+WRITING_BUSY_MS = 1_000
+"""How long a write does: its thread cannot be cancelled, so a stop waits for it; the writer tries again by itself."""
 
 WAL_LIMIT = 16 * 1024 * 1024
 """Bytes that the write-ahead log is cut back to after a checkpoint."""
@@ -128,6 +131,7 @@ def _prepared(connection: Connection, synchronous: Synchronous) -> Connection:
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        connection.execute(f"PRAGMA busy_timeout = {WRITING_BUSY_MS}")
     except sqlite3.Error:
         connection.close()
         raise

@@ -14,7 +14,7 @@ from ingest.errors import Refused, Transient
 def test_a_writer_is_set_up_for_years_of_service(tmp_path: Path) -> None:
     connection = open_writer(tmp_path / "deep" / "down" / "a.db")
     names = ("journal_mode", "auto_vacuum", "synchronous", "busy_timeout")
-    assert [pragma(connection, name) for name in names] == ["wal", 2, 2, 5000]
+    assert [pragma(connection, name) for name in names] == ["wal", 2, 2, 1000]
     connection.close()
     again = open_writer(tmp_path / "deep" / "down" / "a.db", "NORMAL")
     assert pragma(again, "synchronous") == 1

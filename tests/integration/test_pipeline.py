@@ -302,6 +302,7 @@ async def test_stopping_drains_what_is_under_way(autojump_clock: MockClock) -> N
         await burst(running)
         assert running.books["stored"] < running.books["received"]
     assert running.books["spooled"] == running.books["in_flight"] == 0
+    assert not running.reports(reports.Lost)
     assert sorted(map(int, stored(running))) == list(range(BURST))
     last = running.emitted[-1]
     assert isinstance(last, reports.Stopped)
@@ -316,6 +317,7 @@ async def test_stopping_has_a_deadline_and_keeps_what_is_not_stored(autojump_clo
         began = trio.current_time()
     assert trio.current_time() - began <= 6
     assert running.books["spooled"] == running.books["received"] - running.books["repeated"]
+    assert running.reports(reports.Lost) == [reports.Lost("memory", running.books["spooled"])]
     assert running.books["in_flight"] == 0
 
 
