@@ -19,6 +19,7 @@ from ingest.actors.batcher import Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
 from ingest.config import home_assistant
+from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.attributes import Drops
@@ -28,6 +29,7 @@ from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.secret import Secret
 from ingest.core.store import Store
+from ingest.core.token import token_problem
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Dial, Target, dial
 from ingest.errors import Refused
@@ -90,17 +92,13 @@ def _candidate(given: home_assistant.Candidate, settings: Settings) -> Candidate
 
 
 def _token(known: str, path: Path | None) -> Callable[[], str]:
+    """Reads the token anew. Raises `Refused` for a file in which there is none, before Home Assistant counts it."""
+
     def current() -> str:
-        if path is None:
-            return known
-        try:
-            return path.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise Refused(
-                f"the token file cannot be read: {error.strerror}",
-                where=str(path),
-                remedy="Make it readable for the service.",
-            ) from error
+        token = known if path is None else read_secret(path).reveal()
+        if problem := token_problem(token):
+            raise Refused(f"the token {problem}", where=str(path or ""), remedy="Paste it again, whole.")
+        return token
 
     return current
 
