@@ -187,7 +187,7 @@ def _translated(where: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         remedy = "Is it running there, and are host and port right?"
-        raise Transient(f"it cannot be reached: {_reason(error)}", where=where, remedy=remedy) from error
+        raise Transient(f"the address cannot be reached: {_reason(error)}", where=where, remedy=remedy) from error
     except (trio.ClosedResourceError, trio_websocket.HandshakeError) as error:
         raise Transient(_reason(error), where=where) from error
 
@@ -224,7 +224,7 @@ def _tls_failed(error: Exception, where: str) -> Refused | Transient:
         )
         return Refused(f"the TLS certificate is not trusted: {cause.verify_message}", where=where, remedy=remedy)
     remedy = "Does the server speak TLS on this port? If not, write http:// or ws:// in the address."
-    if isinstance(cause, ssl.SSLEOFError):
+    if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):  # which one depends on the version of Python
         return Transient("the connection broke before TLS was agreed", where=where, remedy=remedy)
     if isinstance(cause, ssl.SSLError):
         return Refused(f"TLS failed: {cause.reason or cause}", where=where, remedy=remedy)
