@@ -109,7 +109,10 @@ class Sessions:
             match value:
                 case Frame():
                     self._take(value)
-                case RegistryUpdated():
+                case RegistryUpdated(data=data):
+                    if data.entity_id and data.old_entity_id:
+                        # Its first states under the new name come before any answer of the registry could.
+                        self.catalog.set(self.catalog.value.renamed(data.old_entity_id, data.entity_id))
                     changed.set(changed.value + 1)
                 case Malformed():
                     self.emit(reports.MalformedMessage(value.kind, value.problem, value.excerpt))

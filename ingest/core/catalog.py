@@ -86,6 +86,11 @@ class Catalog:
         """The facts of an entity that is in the registry."""
         return self._facts.get(entity_id)
 
+    def renamed(self, old: str, new: str) -> Catalog:
+        """The catalog in which an entity has a second, newer name: what it is stays known until it is read again."""
+        facts = self._facts.get(old)
+        return self if facts is None else Catalog({**self._facts, new: facts}, self.areas, self._limit)
+
     def _unknown(self, entity_id: str) -> Facts:
         facts = self._unregistered.get(entity_id)
         if facts is None:

@@ -100,3 +100,10 @@ def test_entities_of_one_device_share_its_texts() -> None:
     assert one.manufacturer is other.manufacturer
     assert one.area_id is other.area_id
     assert one.device_id is other.device_id
+
+
+def test_a_renamed_entity_stays_who_it_is() -> None:
+    catalog = built([entity("light.old")])
+    renamed = catalog.renamed("light.old", "light.new")
+    assert renamed.facts("light.new") is renamed.facts("light.old") is catalog.facts("light.old")
+    assert catalog.renamed("light.unheard_of", "light.new") is catalog

@@ -11,7 +11,7 @@ from ingest.core.attributes import Drops
 from ingest.core.catalog import Catalog
 from ingest.core.enrich import Enricher
 from ingest.core.filter_settings import FilterSettings, Pattern
-from ingest.core.point import Point
+from ingest.core.point import Kind, Point
 from ingest.core.state import Change, Source
 from ingest.core.store import Batch, Verdict
 from ingest.errors import Transient
@@ -69,6 +69,19 @@ async def test_a_moved_device_is_noticed(autojump_clock: MockClock) -> None:
         entity_id = next(point.entity_id for point in running.memory.encoded if point.facts.area_id)
         running.server.instance.move(entity_id, area_id="elsewhere")
         await running.until(lambda: running.pipeline.catalog.value.facts(entity_id).area_id == "elsewhere")
+
+
+async def test_a_renamed_entity_is_the_same_from_its_first_state_on(autojump_clock: MockClock) -> None:
+    async with living() as running:
+        await running.live()
+        await running.settled()
+        before = next(point for point in running.memory.points if point.facts.area_id)
+        running.server.instance.rename(before.entity_id, f"{before.entity_id}_renamed")
+        await trio.sleep(5)
+        await running.settled()
+    (gone,) = [point for point in running.memory.points if point.kind is Kind.REMOVED]
+    (first, *_) = [point for point in running.memory.points if point.entity_id == f"{before.entity_id}_renamed"]
+    assert gone.facts == first.facts == before.facts
 
 
 async def test_what_the_rules_leave_out_is_counted(autojump_clock: MockClock) -> None:
