@@ -204,7 +204,9 @@ async def _authenticate(socket: Socket, token: str) -> str:
                 "Make a long-lived access token in Home Assistant (your profile, Security, at the bottom) and put it "
                 "into home_assistant.token_file or home_assistant.token."
             )
-            raise TokenRefused(f"it does not accept the token: {message}", where=socket.where, remedy=remedy)
+            raise TokenRefused(
+                f"Home Assistant does not accept the token: {message}", where=socket.where, remedy=remedy
+            )
         case _:
             raise _foreign(socket.where)
 

@@ -92,7 +92,9 @@ def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> Non
     A simulated Home Assistant plays its last 24 hours and goes on in real time; the service stores it in an SQLite
     file that you can look at afterwards.
     """
-    click.echo(f"Starting a simulated home of {entities} entities and the service that stores it …")
+    click.echo(
+        f"A simulated home of {entities:,} entities plays its last day, then goes on in real time. Ctrl-C ends it."
+    )
     from ingest.cli.demo_stage import play  # noqa: PLC0415  something is on the screen before the imports
 
     rich = not plain and sys.stdout.isatty()

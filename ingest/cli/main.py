@@ -15,7 +15,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "demo": ("ingest.cli.demo:demo", "Watch a simulated home being stored."),
         "init": ("ingest.cli.init:init", "Write a configuration for your own home."),
         "run": ("ingest.cli.run:run", "Store every state change of a home."),
-        "query": ("ingest.cli.query:query", "Show an entity's stored values as a table and a plot."),
+        "query": ("ingest.cli.query:query", "Show an entity's stored values as a plot and a table."),
         "export": ("ingest.cli.export:export", "Write stored changes as line protocol, CSV or JSON lines."),
         "copy": ("ingest.cli.copy:copy", "Copy the embedded store into a database."),
         "config": ("ingest.cli.config:config", "Check the configuration, or show what is in effect."),

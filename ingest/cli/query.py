@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from attrs import frozen
 
 from ingest.cli.exits import explained
 from ingest.cli.moments import SECOND_NS, iso, local, parse_moment, parse_span, shown
+from ingest.cli.own_name import own_command
 from ingest.cli.stored import reading, store_path
 from ingest.core import plot
 from ingest.core.rollup import Bucket, fold
@@ -68,7 +70,7 @@ def query(
     """
     with explained(), open_store(store_path(db, config_path, assignments)) as reader:
         if entity is None:
-            _summary(reader)
+            _summary(reader, db)
             return
         asked = _window(since or "1d", until, every)
         found = _found(reader, entity)
@@ -81,7 +83,7 @@ def query(
             _show(reader, found, asked)
 
 
-def _summary(reader: Reader) -> None:
+def _summary(reader: Reader, db: Path | None) -> None:
     usage, names = reader.usage(), reader.names()
     if usage is None:
         click.echo("Nothing is stored yet.")
@@ -89,7 +91,8 @@ def _summary(reader: Reader) -> None:
     click.echo(f"{usage.changes:,} changes of {len(names):,} entities, {usage.size / 1e6:,.1f} MB")
     click.echo(f"from {shown(usage.oldest_ns)} to {shown(usage.newest_ns)}")
     click.echo(f"{usage.per_day:,} changes in the last day of it, about {usage.bytes_per_day / 1e6:,.2f} MB a day")
-    click.echo(f"\nLook at one: homeiq-ingest query {names[0]}, or several: homeiq-ingest query 'sensor.*'")
+    again = own_command() + " query" + (f" --db {shlex.quote(str(db))}" if db else "")
+    click.echo(f"\nLook at one, or at several:\n  {again} {names[0]}\n  {again} 'sensor.*'")
 
 
 def _found(reader: Reader, name: str) -> Sequence[Entity]:

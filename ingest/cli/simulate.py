@@ -13,6 +13,7 @@ import click
 import trio
 
 from ingest.cli.exits import explained
+from ingest.cli.own_name import own_command
 from ingest.errors import Refused
 from ingest.runtime.signals import on_stop
 from ingest.runtime.supervise import one_error
@@ -38,7 +39,13 @@ def _span(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
 @click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 for any free one.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Another number is another home.")
 @click.option("--replay", callback=_span, default="24h", show_default=True, help="How much of its past it plays first.")
-@click.option("--speed", type=click.FloatRange(0.01, 10_000), default=1.0, show_default=True, help="Of its time.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.01, 10_000),
+    default=1.0,
+    show_default=True,
+    help="How fast its time goes; 1 is real time.",
+)
 @click.option("--faults", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A script of faults.")
 @click.option("--token", default="random", show_default=True, help="The access token clients must have.")
 def simulate(
@@ -80,5 +87,6 @@ async def _run(make: Callable[[], Home], token: str, port: int, speed: float, sc
 def _say(url: str, token: str) -> None:
     click.echo(f"Home Assistant (simulated)  {url}\naccess token                {token}\n")
     click.echo("Point the service at it, in another terminal:")
-    click.echo(f"  HOMEIQ_INGEST_HOME_ASSISTANT_URL={url} HOMEIQ_INGEST_HOME_ASSISTANT_TOKEN={token} homeiq-ingest run")
+    at = f"HOMEIQ_INGEST_HOME_ASSISTANT_URL={url} HOMEIQ_INGEST_HOME_ASSISTANT_TOKEN={token}"
+    click.echo(f"  {at} {own_command()} run")
     click.echo("End with Ctrl-C.")

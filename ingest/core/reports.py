@@ -6,6 +6,7 @@ listens. No report holds a secret. `LEVEL` is how loud a log should be; `text` t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal, TypeAlias
 
@@ -76,9 +77,8 @@ class ConnectionFailed(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return (
-            f"no connection to Home Assistant ({self.candidate}): {self.reason}; next attempt in {self.retry_in:.0f} s"
-        )
+        again = f"next attempt within {math.ceil(self.retry_in)} s"
+        return f"no connection to Home Assistant ({self.candidate}), {again}: {self.reason}"
 
 
 @frozen
@@ -305,7 +305,7 @@ class StoreWaiting(Report):
     def text(self) -> str:
         """The sentence a person reads."""
         todo = f". {self.remedy}" if self.remedy else ""
-        waits = f"{self.waiting} points wait, trying again in {self.retry_in:.0f} s"
+        waits = f"{self.waiting} points wait, trying again within {math.ceil(self.retry_in)} s"
         return f"{self.store} does not take points ({waits}): {self.reason}{todo}"
 
 
@@ -334,7 +334,7 @@ class Started(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"homeiq-ingest {self.version} stores {self.home} in {self.store}"
+        return f"homeiq-ingest {self.version} stores the home '{self.home}' in {self.store}"
 
 
 @frozen

@@ -187,7 +187,7 @@ def open_store(path: Path) -> Iterator[Reader]:
         raise Refused(
             "there is no embedded store",
             where=str(path),
-            remedy="`homeiq-ingest run` makes it, or `homeiq-ingest demo`; name another file with --db FILE",
+            remedy="`homeiq-ingest run` makes it. Name another file, such as the demo's, with --db FILE",
         )
     with translated(path), closing(open_reader(path)) as connection:
         check(connection, path)

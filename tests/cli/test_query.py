@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 from contextlib import closing
 from itertools import pairwise
@@ -30,6 +31,14 @@ def test_a_days_curve_is_a_plot_and_a_table(path: Path) -> None:
     assert lines[14].split() == ["2025-12-31", "13:00+00:00", "1", "1", "1", "1", "1"]
     assert lines[-1] == "24 changes"
     assert len(lines) == 13 + 24 + 2
+
+
+def test_the_summary_tells_how_to_look_at_one_in_the_same_file(tmp_path: Path) -> None:
+    path = a_day(tmp_path / "my home.db")
+    *_, one, several = run(query, "--db", path).stdout.splitlines()
+    for pasted in (one, several):
+        _, arguments = pasted.split(" query ")
+        assert run(query, *shlex.split(arguments)).exit_code == 0
 
 
 def test_words_are_lanes_and_times_in_each_state(path: Path) -> None:
@@ -124,7 +133,7 @@ def test_a_missing_file_says_where_it_looked(tmp_path: Path) -> None:
     result = run(query, "sensor.a", "--db", tmp_path / "none.db")
     assert result.exit_code == 2
     assert str(tmp_path / "none.db") in result.stderr
-    assert "homeiq-ingest demo" in result.stderr
+    assert "homeiq-ingest run" in result.stderr
 
 
 def test_the_configured_file_is_the_default(tmp_path: Path) -> None:
