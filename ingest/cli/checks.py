@@ -15,9 +15,9 @@ from ingest.cli.service import candidates, deadlines, opened_influx
 from ingest.config.settings import Settings
 from ingest.core.conversation import Received
 from ingest.core.influx_server import Server
-from ingest.core.wire import raw_list
+from ingest.core.wire import Malformed, raw_list
 from ingest.edge.websocket import Dial, dial
-from ingest.errors import IngestError
+from ingest.errors import IngestError, Transient
 from ingest.runtime.supervise import one_error
 
 Args = TypeVarTuple("Args")
@@ -41,9 +41,9 @@ class Home:
 
 @frozen
 class _Config:
-    location_name: str = ""
-    version: str = ""
-    state: str = ""
+    location_name: str | None = None
+    version: str | None = None
+    state: str | None = None
 
 
 _config = msgspec.json.Decoder(_Config)
@@ -66,10 +66,17 @@ async def look_at_home(candidate: Candidate, deadlines: Deadlines, dialer: Dial 
 
 async def _ask(connection: Connection) -> Home:
     with within(ANSWER, "no answer to get_config and get_states", connection.socket.where):
-        config = _config.decode(await connection.ask("get_config"))
-        states = raw_list(await connection.ask("get_states"))
-        return Home(config.location_name, config.version, config.state, len(states))
+        answers = await connection.ask("get_config"), await connection.ask("get_states")
+        return _read(*answers, where=connection.socket.where)
     raise AssertionError  # pragma: no cover  `within` raised
+
+
+def _read(config: msgspec.Raw, states: msgspec.Raw, *, where: str) -> Home:
+    try:
+        known = _config.decode(config)
+        return Home(known.location_name or "", known.version or "", known.state or "", len(raw_list(states)))
+    except (msgspec.DecodeError, Malformed) as error:
+        raise Transient(f"the answer to get_config or get_states cannot be read: {error}", where=where) from error
 
 
 def _ignore(_value: Received) -> None:

@@ -52,6 +52,11 @@ class Target:
         return parts.port or (443 if parts.scheme == "wss" else 80)
 
     @property
+    def authority(self) -> str:
+        """Host and port as the `Host` header names them: an IPv6 address keeps its brackets."""
+        return urlsplit(self.url).netloc
+
+    @property
     def path(self) -> str:
         """The resource."""
         return urlsplit(self.url).path or "/"
@@ -130,7 +135,7 @@ async def _handshake(
         return await trio_websocket.wrap_client_stream(
             reading,  # type: ignore[arg-type]  # of a nursery it uses only `start_soon`
             stream,  # type: ignore[arg-type]  # annotated as a socket's, written for any stream
-            f"{target.host}:{target.port}",
+            target.authority,
             target.path,
             message_queue_size=QUEUED_MESSAGES,
             max_message_size=target.max_message_size,

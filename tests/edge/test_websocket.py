@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 import trio_websocket
 import trustme
 from attrs import evolve
@@ -101,6 +102,21 @@ def plain(port: int) -> Target:
 def test_a_target_knows_its_parts() -> None:
     assert (Target("ws://[::1]:8123/api/websocket").host, Target("ws://h:8123/x").port) == ("::1", 8123)
     assert (Target("ws://h/").port, Target("wss://h/").port, Target("ws://h").path) == (80, 443, "/")
+
+
+async def test_the_host_is_asked_for_as_a_browser_would() -> None:
+    asked = bytearray()
+    ours, theirs = trio.testing.memory_stream_pair()
+
+    async def dial(_target: Target) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        return ours
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(open_socket, nursery, Target("ws://[::1]:8123/api/websocket"), dial)
+        asked += await theirs.receive_some()
+        nursery.cancel_scope.cancel()
+    assert b"\r\nHost: [::1]:8123\r\n" in asked
 
 
 async def test_text_goes_out_and_in() -> None:
