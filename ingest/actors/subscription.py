@@ -70,13 +70,13 @@ async def take_snapshot(
     live: Connection, bulk: Connection, snapshot: Sender[Frame], emit: Emit, patience: Patience
 ) -> None:
     """Read every current state once Home Assistant is RUNNING, and send it down the link."""
-    await _running(bulk, patience)
+    complete = await _running(bulk, patience)
     states = await _states(bulk, patience)
     with within(patience.answer, "no answer to a ping", live.socket.where):
         await live.ask("ping")
     for start in range(0, len(states), CHUNK):
         await _send(states[start : start + CHUNK], snapshot, emit)
-    emit(reports.Snapshot(len(states), complete=True))
+    emit(reports.Snapshot(len(states), complete=complete))
 
 
 async def _states(bulk: Connection, patience: Patience) -> list[msgspec.Raw]:
@@ -89,15 +89,16 @@ async def _states(bulk: Connection, patience: Patience) -> list[msgspec.Raw]:
     raise AssertionError  # pragma: no cover  `within` raised
 
 
-async def _running(bulk: Connection, patience: Patience) -> None:
+async def _running(bulk: Connection, patience: Patience) -> bool:
+    """Wait for RUNNING; False when the server does not say how far it is."""
     while True:
         with within(patience.answer, "no answer to get_config", bulk.socket.where):
             try:
                 config = wire.core_config(await bulk.ask("get_config"))
             except (CommandFailed, wire.Malformed):
-                return
+                return False
         if config.state in {RUNNING, ""}:
-            return
+            return config.state == RUNNING
         await trio.sleep(patience.poll)
 
 

@@ -129,13 +129,14 @@ async def test_a_snapshot_waits_until_home_assistant_runs(autojump_clock: MockCl
 
 
 @pytest.mark.parametrize("reply", [[no("unknown_command")], [ok()], [ok([1])], [ok({})]])
-async def test_a_server_that_cannot_say_whether_it_runs_is_taken_as_running(
+async def test_a_server_that_cannot_say_whether_it_runs_is_asked_all_the_same_and_nobody_claims_it_was_complete(
     reply: Reply, autojump_clock: MockClock
 ) -> None:
     link = intake()
     async with talking(get_config=reply, get_states=[ok([state("a.1", "on")])]) as (opened, _):
-        await snapshot(opened, link)
+        emitted = await snapshot(opened, link)
     assert names(link.receiver()) == ["a.1"]
+    assert emitted[-1] == reports.Snapshot(1, complete=False)
 
 
 async def test_a_snapshot_never_overtakes_a_change(autojump_clock: MockClock) -> None:
