@@ -28,7 +28,7 @@ from ingest.core.homeiq import homeiq
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.secret import Secret
-from ingest.core.store import Store
+from ingest.core.store import Store, since
 from ingest.core.token import token_problem
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Dial, Target, dial
@@ -133,7 +133,10 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
 @asynccontextmanager
 async def _influxdb(settings: Settings) -> AsyncGenerator[Destination]:
     async with opened_influx(settings) as influx:
-        codec = homeiq(numeric_only=settings.influxdb.numeric_only)
+        codec, retention = homeiq(numeric_only=settings.influxdb.numeric_only), settings.influxdb.retention
+        if retention is not None:
+            kept_ns = int(retention * 1e9)
+            codec = since(codec, lambda: time.time_ns() - kept_ns)
         yield Destination(Store("influxdb", codec, influx.deliver), influx.client.address.where)
 
 

@@ -25,8 +25,8 @@ overrides the one before: defaults, the file, systemd credentials, the environme
 * **Environment.** `HOMEIQ_INGEST_<SECTION>_<KEY>`, and HomeIQ's names as listed below; ours come first. An empty
   variable counts as not set. Lists are separated by commas or are JSON; tables are JSON.
 * **Command line.** `--set section.key=value`; not for secrets, which every user of the machine could read there.
-* **Secrets.** Each `token` has a twin `token_file` (and `api_key` an `api_key_file`), whose file holds the secret alone
-  and is read again when it changes; give one of the two. A systemd credential is found by the setting's name:
+* **Secrets.** Each `token` has a twin `token_file` (and `api_key` an `api_key_file`), whose file holds the secret alone;
+  give one of the two. That of Home Assistant is read again at every attempt to connect, the others at the start. A systemd credential is found by the setting's name:
   `LoadCredential=home_assistant.token:/etc/homeiq-ingest/token`.
 * **Durations** are seconds or texts such as `"30s"`, `"5m"`, `"24h"`, `"400d"`; **sizes** bytes or `"16MiB"`; `""` is
   "none" where that is allowed.

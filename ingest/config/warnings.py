@@ -11,6 +11,7 @@ from attrs import evolve
 from ingest.config.given import Given
 from ingest.config.rules import is_loopback
 from ingest.config.secrets import TWINS
+from ingest.config.service import Api
 from ingest.config.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -24,6 +25,8 @@ def warnings(settings: Settings) -> Iterator[str]:
         yield "api.cors_origins holds *: any web page that is open in a browser here may read the API."
     if settings.store_kind == "influxdb" and settings.influxdb.token is None and not settings.influxdb.numeric_only:
         yield "influxdb.token is missing: InfluxDB refuses writes without one (VictoriaMetrics wants numeric_only = true)."
+    for name in _idle(settings):
+        yield f"{name} is set, but this version does nothing with it yet."
     for name, ca_file, verify in _certificates(settings):
         if ca_file is not None and not verify:
             yield f"{name}.ca_file is not used, because {name}.ssl_verify is false."
@@ -46,6 +49,16 @@ def exposed(path: Path, layer: Mapping[str, Given]) -> Iterator[str]:
     held = [name for name in TWINS if name in layer and layer[name].raw]
     if held and path.stat().st_mode & stat.S_IROTH:
         yield f"{path} holds {', '.join(held)} and every user of this machine can read it: chmod 600 {path}, or use {TWINS[held[0]]}."
+
+
+def _idle(settings: Settings) -> Iterator[str]:
+    """Settings of what comes with a later release: whoever gives one expects something of it."""
+    if settings.device_history:
+        yield "device_history"
+    if settings.data_api.url is not None:
+        yield "data_api.url"
+    if settings.api != Api():
+        yield "The section api"
 
 
 def _certificates(settings: Settings) -> Iterator[tuple[str, Path | None, bool]]:

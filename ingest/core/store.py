@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ingest.core.point import Point
 
@@ -80,3 +80,8 @@ class Store(Generic[Item, Payload]):
     name: str
     codec: Codec[Item, Payload]
     deliver: Callable[[Batch[Payload]], Awaitable[Verdict]]
+
+
+def since(codec: Codec[Item, Payload], oldest_ns: Callable[[], int]) -> Codec[Item, Payload]:
+    """The codec of a store that keeps nothing older: such a point is not written, where the store would refuse it."""
+    return evolve(codec, encode=lambda point: codec.encode(point) if point.time_ns >= oldest_ns() else None)
