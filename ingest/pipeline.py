@@ -44,6 +44,10 @@ from ingest.runtime.watch import Watch
 SNAPSHOT_SHARE = 0.25
 """How much of the intake a snapshot may fill: the rest is for live changes."""
 
+FIRST_BOOKS = 60.0
+BOOKS = 3600.0
+"""Seconds between two sentences about the books."""
+
 INTAKE = Weight(20_000, 32 * 1024 * 1024)
 LINK = Weight(10_000, 16 * 1024 * 1024)
 
@@ -139,6 +143,7 @@ class Pipeline:
         writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_up, name="upkeep")
+            nursery.start_soon(self._keep_books, name="books")
             async with trio.open_nursery() as tail:
                 tail.start_soon(writer.run, name="writer")
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
@@ -171,6 +176,13 @@ class Pipeline:
         except GaveUp as error:
             return error
         return None
+
+    async def _keep_books(self) -> None:
+        """Say where everything is: after a minute, then every hour."""
+        await trio.sleep(FIRST_BOOKS)
+        while True:
+            self.emit(reports.Progress(self.books()))
+            await trio.sleep(BOOKS)
 
     async def _keep_up(self) -> None:
         upkeep, every = self.plan.destination.upkeep, self.plan.upkeep_every

@@ -7,16 +7,20 @@ import os
 import shlex
 import sys
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from attrs import define, field, frozen
 
+from ingest.cli.exits import explained
 from ingest.cli.own_name import own_command
 from ingest.core.point import Point
 from ingest.core.reports import Report, Snapshot
 from ingest.core.tally import Tally
+from ingest.edge.lock import locked
 
 LATEST = 8
 """Changes shown at once."""
@@ -98,21 +102,21 @@ def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> Non
     from ingest.cli.demo_stage import play  # noqa: PLC0415  something is on the screen before the imports
 
     rich = not plain and sys.stdout.isatty()
-    scene = Scene(_fresh_file(), math.inf if seconds is None else seconds, entities, seed, rich)
     board = Board()
-    play(board, scene)
-    epilogue(board, scene.path)
+    with explained(), _fresh_file() as path:
+        play(board, Scene(path, math.inf if seconds is None else seconds, entities, seed, rich))
+        epilogue(board, path)
     sys.exit(0 if board.agrees else 1)
 
 
-def _fresh_file() -> Path:
+@contextmanager
+def _fresh_file() -> Iterator[Path]:
     """The file of the last demo, emptied: in the user's cache, where nobody else can have put anything."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "homeiq-ingest"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for old in folder.glob("demo.db*"):
-        old.unlink()
-    return folder / "demo.db"
+    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homeiq-ingest" / "demo.db"
+    with locked(path, remedy="Another demo is running: end it first."):
+        for old in (path, path.with_name("demo.db-wal"), path.with_name("demo.db-shm")):
+            old.unlink(missing_ok=True)
+        yield path
 
 
 def epilogue(board: Board, path: Path) -> None:

@@ -46,11 +46,11 @@ class Asking:
         answer: str = click.prompt(question, default=default, show_default=bool(default))
         return answer.strip()
 
-    def secret(self, question: str, flag: str) -> Secret:
+    def secret(self, question: str, flag: str, default: str | None = None) -> Secret:
         """A line that is not shown. Raises `Refused` when nobody can be asked."""
         if not self.interactive:
             raise Refused(f"{flag} is missing", remedy=f"Give {flag}, or run init in a terminal.")
-        answer: str = click.prompt(question, hide_input=True)
+        answer: str = click.prompt(question, hide_input=True, default=default, show_default=False)
         return Secret(answer.strip())
 
 
@@ -99,7 +99,13 @@ def init(**flags: Any) -> None:
         values = _home(asking, given)
         values |= _database(asking, given, values)
         write(path, values, force=given.force)
-        click.echo(f"\nWrote {path} (readable by you alone).\nStart with:  {own_command()} run{_flag(given)}")
+        click.echo(f"\nWrote {path} (readable by you alone). What the home does goes to {_goes_to(values)}.")
+        click.echo(f"Start with:  {own_command()} run{_flag(given)}")
+
+
+def _goes_to(values: dict[str, object]) -> str:
+    settings = load(None, {**os.environ, "HOMEIQ_INGEST_CONFIG": os.devnull}, values).settings
+    return settings.influxdb.url or str(settings.embedded.path)
 
 
 def _interactive() -> bool:
@@ -163,7 +169,8 @@ def _database(asking: Asking, given: Given, home: dict[str, object]) -> dict[str
     if given.database_token_file:
         values["influxdb.token_file"] = str(given.database_token_file.absolute())
     elif asking.interactive:
-        values["influxdb.token"] = asking.secret("Its token (not shown)", "--database-token-file")
+        token = asking.secret("Its token (not shown; Enter for none)", "--database-token-file", "")
+        values |= {"influxdb.token": token} if token.reveal() else {}
     if not given.no_check:
         values |= _say(_look_at_database, {**home, **values})
     return values
@@ -182,6 +189,7 @@ def _look_at_home(values: dict[str, object]) -> tuple[str, dict[str, object]]:
     from ingest.cli.service import candidates, deadlines  # noqa: PLC0415
 
     settings = load(None, {"HOMEIQ_INGEST_CONFIG": os.devnull}, values).settings
+    click.echo(f"  asking {values['home_assistant.url']} …")
     home = trio.run(look_at_home, candidates(settings)[0], deadlines(settings))
     return str(home), {}
 
@@ -190,6 +198,7 @@ def _look_at_database(values: dict[str, object]) -> tuple[str, dict[str, object]
     from ingest.cli.checks import look_at_database  # noqa: PLC0415
 
     settings = load(None, {"HOMEIQ_INGEST_CONFIG": os.devnull}, values).settings
+    click.echo(f"  asking {values['influxdb.url']} …")
     found = trio.run(look_at_database, settings)
     if found.keeps_text:
         return f"{found}: it takes our points", {}

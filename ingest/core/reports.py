@@ -93,7 +93,8 @@ class CandidateRefused(Report):
     def text(self) -> str:
         """The sentence a person reads."""
         return (
-            f"Home Assistant ({self.candidate}) refused: {self.reason} Next attempt in {self.retry_in / 60:.0f} minutes"
+            f"Home Assistant ({self.candidate}) refused: {self.reason} "
+            f"Next attempt in {self.retry_in / 60:.0f} minutes, or when the token file changes"
         )
 
 
@@ -370,8 +371,19 @@ class Stopped(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        figures = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.books.items() if count)
+        figures = _figures(self.books)
         return f"stopped: {figures or 'nothing received'}" + ("" if self.balanced else " (THE BOOKS DO NOT BALANCE)")
+
+
+@frozen
+class Progress(Report):
+    """The books so far, now and then: a log that is silent for months does not say whether anybody works."""
+
+    books: Mapping[str, int]
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"so far: {_figures(self.books) or 'nothing received'}"
 
 
 @frozen
@@ -384,3 +396,7 @@ class Notice(Report):
     def text(self) -> str:
         """The sentence a person reads."""
         return self.sentence
+
+
+def _figures(books: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in books.items() if count)

@@ -30,6 +30,9 @@ WAL_LIMIT = 16 * 1024 * 1024
 
 CACHE_KIB = 4_096
 
+MAGIC = b"SQLite format 3\0"
+SUFFIXES = (".db", ".sqlite", ".sqlite3")
+
 
 class Damaged(Refused):
     """The file is not a database, or not a sound one: it can be set aside, never deleted."""
@@ -105,6 +108,7 @@ def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
 
     Raises Transient, Refused or Damaged.
     """
+    _check_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -115,6 +119,16 @@ def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
         ) from error
     with translated(path):
         return _prepared(sqlite3.connect(path, isolation_level=None, check_same_thread=False), synchronous)
+
+
+def _check_name(path: Path) -> None:
+    """A file that is no database, under a name that no database has, is somebody else's, not a damaged one of ours."""
+    if path.suffix in SUFFIXES or not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            remedy = "Give the path of a file of its own, such as home.db."
+            raise Refused("this file is no database, and not ours", where=str(path), remedy=remedy)
 
 
 def _prepared(connection: Connection, synchronous: Synchronous) -> Connection:

@@ -31,6 +31,8 @@ def one_error(*expected: type[Exception]) -> Iterator[None]:
         yield
     except BaseExceptionGroup as group:
         errors = _leaves(group)
+        if any(isinstance(error, KeyboardInterrupt) for error in errors):
+            raise KeyboardInterrupt from None  # a person at the terminal: nothing else matters
         if not all(isinstance(error, Exception) for error in errors):
             # Cancelled must reach its scope. A bug goes with it; what is expected while leaving is not worth a word.
             _, rest = group.split(expected)

@@ -191,6 +191,15 @@ async def test_a_damaged_file_is_set_aside_at_opening(path: Path, reports: list[
     assert "damaged" in report.reason
 
 
+async def test_somebody_elses_file_is_left_alone(tmp_path: Path, reports: list[SetAside]) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("# mine")
+    with pytest.raises(Refused, match="not ours"):
+        async with open_embedded(EmbeddedSettings(path), InlineLane(), lambda: NOW, reports.append):
+            pass
+    assert (path.read_text(), reports) == ("# mine", [])
+
+
 def spoil(path: Path) -> None:
     """Overwrite the second half of the file, behind SQLite's back: its layout stays readable."""
     half = path.stat().st_size // 2

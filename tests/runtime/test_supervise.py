@@ -92,7 +92,12 @@ async def test_a_bug_beside_a_cancellation_is_not_lost() -> None:
     assert caught.value is bug
 
 
+async def test_a_person_at_the_terminal_is_heard_as_such() -> None:
+    with pytest.raises(KeyboardInterrupt), one_error():
+        raise BaseExceptionGroup("", [KeyboardInterrupt(), ValueError()])
+
+
 async def test_leaving_the_process_is_never_unwrapped() -> None:
     with pytest.raises(BaseExceptionGroup) as caught, one_error():
-        raise BaseExceptionGroup("", [KeyboardInterrupt()])
-    assert caught.group_contains(KeyboardInterrupt)
+        raise BaseExceptionGroup("", [SystemExit()])
+    assert caught.group_contains(SystemExit)
