@@ -44,6 +44,9 @@ from ingest.runtime.watch import Watch
 SNAPSHOT_SHARE = 0.25
 """How much of the intake a snapshot may fill: the rest is for live changes."""
 
+FIRST_UPKEEP = 60.0
+"""Seconds before the store is tidied: a service that is restarted every hour has to tidy, too."""
+
 FIRST_BOOKS = 60.0
 BOOKS = 3600.0
 """Seconds between two sentences about the books."""
@@ -186,12 +189,13 @@ class Pipeline:
 
     async def _keep_up(self) -> None:
         upkeep, every = self.plan.destination.upkeep, self.plan.upkeep_every
+        await trio.sleep(min(every, FIRST_UPKEEP))
         while upkeep is not None:
-            await trio.sleep(every)
             try:
                 await upkeep()
             except IngestError as problem:
                 self.emit(reports.Notice(f"{self.plan.destination.where} could not be tidied: {problem}"))
+            await trio.sleep(every)
 
 
 async def _cancel_when(stop: trio.Event, scope: trio.CancelScope) -> None:

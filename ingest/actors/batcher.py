@@ -112,7 +112,9 @@ class Batcher(Generic[Item, Payload]):
         """Put the open batch into the spool; it stays open until the spool has it."""
         items, times = self._items, self._times
         if items:
-            batch = Batch(self.codec.seal(items), len(items), self._weight, min(times), max(times))
+            payload = self.codec.seal(items)
+            size = len(payload) if isinstance(payload, bytes) else self._weight
+            batch = Batch(payload, len(items), size, min(times), max(times))
             lost = await self.spool.put(batch)
             self._items, self._times, self._weight = [], [], 0
             self.emit(reports.Batched(self.store, batch.count, batch.size))

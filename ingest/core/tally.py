@@ -18,7 +18,10 @@ from ingest.core.reports import Report
 
 @define
 class Tally:
-    """Counts since the start of the process, for one home and one store."""
+    """Counts since the start of the process, for one home and one store.
+
+    `passed` and `unreadable` (messages that were no states) stand beside the equation.
+    """
 
     received: int = 0
     stored: int = 0
@@ -29,6 +32,7 @@ class Tally:
     shed: int = 0
     evicted: int = 0
     passed: int = 0
+    unreadable: int = 0
     by_rule: Counter[str] = field(factory=Counter)
 
     def add(self, report: Report) -> None:
@@ -61,6 +65,8 @@ class Tally:
             case reports.MalformedMessage(kind="event" | "state"):
                 self.received += 1
                 self.malformed += 1
+            case reports.MalformedMessage() | reports.UnexpectedMessage():
+                self.unreadable += 1
             case _:
                 pass
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TextIO
@@ -19,10 +21,54 @@ if TYPE_CHECKING:
 
 Format = Literal["auto", "console", "json"]
 
-_ONCE_A_KIND = (reports.MalformedMessage, reports.UnexpectedMessage)
+PAUSE = 10.0
+"""Seconds between two lines about losses at the same place."""
+
+KINDS = 1000
+"""Kinds of unreadable messages that are told apart: a foreign server may invent any number."""
+
+NAMES = 20
+"""Entities that one line names at most."""
 
 
-def open_journal(level: str, form: Format, stream: TextIO | None = None) -> Emit:
+class Calm:
+    """Decides which reports are worth a line. `clock` is in seconds.
+
+    Of what cannot be read, one a kind. Of losses, which come by the hundred a second when they come, the first at once
+    and then one every `PAUSE` seconds; the books count them all.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen: set[tuple[type[Report], str]] = set()
+        self._next: dict[tuple[type[Report], str], float] = {}
+
+    def allows(self, report: Report) -> bool:
+        """True when the report is to be written."""
+        match report:
+            case reports.MalformedMessage(kind=kind) | reports.UnexpectedMessage(kind=kind):
+                return self._is_new((type(report), kind))
+            case reports.Shed(link=name) | reports.Evicted(store=name) | reports.DeadLetter(store=name):
+                return self._is_due((type(report), name))
+            case _:
+                return True
+
+    def _is_new(self, key: tuple[type[Report], str]) -> bool:
+        new = key not in self._seen and len(self._seen) < KINDS
+        self._seen |= {key} if new else set()
+        return new
+
+    def _is_due(self, key: tuple[type[Report], str]) -> bool:
+        now = self._clock()
+        due = now >= self._next.get(key, now)
+        if due:
+            self._next[key] = now + PAUSE
+        return due
+
+
+def open_journal(
+    level: str, form: Format, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+) -> Emit:
     """A sink for reports that writes log lines to `stream` (standard error). `auto`: JSON unless it is a terminal."""
     out = stream or sys.stderr
     logger: FilteringBoundLogger = structlog.wrap_logger(
@@ -33,16 +79,11 @@ def open_journal(level: str, form: Format, stream: TextIO | None = None) -> Emit
     )
     levels = logging.getLevelNamesMapping()
     threshold = levels[level.upper()]
-    seen: set[tuple[type[Report], str]] = set()
+    calm = Calm(clock)
 
     def write(report: Report) -> None:
-        if levels[report.LEVEL.upper()] < threshold:
+        if levels[report.LEVEL.upper()] < threshold or not calm.allows(report):
             return
-        if isinstance(report, _ONCE_A_KIND):
-            key = (type(report), report.kind)
-            if key in seen:
-                return
-            seen.add(key)
         with suppress(OSError):  # a log that nobody reads any more, or a full disk, must not stop the storing
             getattr(logger, report.LEVEL)(report.text(), **_fields(report))
 
@@ -55,6 +96,8 @@ def _fields(report: Report) -> dict[str, Any]:
 
 
 def _plain(_report: object, _field: object, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return value[:NAMES]
     return value.value if isinstance(value, Enum) else value
 
 

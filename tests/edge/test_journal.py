@@ -113,3 +113,24 @@ def test_a_log_that_nobody_reads_stops_nothing() -> None:
 def test_a_level_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(KeyError):
         open_journal("loud", "json", io.StringIO())
+
+
+def test_losses_by_the_hundred_are_a_line_every_ten_seconds() -> None:
+    out, now = io.StringIO(), [0.0]
+    write = open_journal("info", "json", out, lambda: now[0])
+    for second in range(25):
+        now[0] = float(second)
+        for _ in range(100):
+            write(reports.Shed("intake", 5, 1, 2, tuple(f"sensor.s{number}" for number in range(500))))
+    write(reports.Shed("influxdb", 5, 1, 2, ("sensor.a",)))
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["link"] for line in lines] == ["intake"] * 3 + ["influxdb"]
+    assert len(lines[0]["entities"]) == 20
+
+
+def test_a_server_that_invents_kinds_cannot_fill_the_log() -> None:
+    out = io.StringIO()
+    write = open_journal("info", "json", out)
+    for number in range(3000):
+        write(reports.UnexpectedMessage(f"kind {number}"))
+    assert len(out.getvalue().splitlines()) == 1000
