@@ -100,7 +100,7 @@ class Pipeline:
         plan, store = self.plan, self.plan.destination.store
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
-        self.spool = MemorySpool(plan.spool, lambda batch: batch.size)
+        self.spool = MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
 
     def emit(self, report: Report) -> None:
@@ -112,7 +112,7 @@ class Pipeline:
     def books(self) -> dict[str, int]:
         """Where every state is now."""
         in_flight = self.intake.held.events + self.link.held.events + self.batcher.open
-        return self.tally.books(spooled=sum(batch.count for batch in self.spool.batches), in_flight=in_flight)
+        return self.tally.books(spooled=self.spool.held.events, in_flight=in_flight)
 
     async def run(self, stop: trio.Event) -> None:
         """Run until `stop` is set and everything under way is stored, or the stop deadline has passed.

@@ -75,8 +75,7 @@ class Writer(Generic[Payload]):
             self._failing_since = trio.current_time()
         self._failures += 1
         delay = max(verdict.retry_after or 0.0, self._delay(verdict))
-        waiting = sum(batch.count for batch in self.spool.batches)
-        self.emit(reports.StoreWaiting(self.store.name, verdict.reason, verdict.remedy, delay, waiting))
+        self.emit(reports.StoreWaiting(self.store.name, verdict.reason, verdict.remedy, delay, self.spool.held.events))
         await trio.sleep(delay)
 
     def _delay(self, verdict: Keep) -> float:

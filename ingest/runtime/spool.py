@@ -16,6 +16,8 @@ from typing import Generic, Protocol, TypeVar
 import trio
 from attrs import define, field, frozen
 
+from ingest.runtime.link import EMPTY, Weight
+
 FRESH = 60.0
 """Seconds for which the newest batch may go before the oldest."""
 
@@ -26,8 +28,8 @@ class Spool(Protocol[T]):
     """What the two ends of any spool offer. `put` either keeps the batch or, cancelled, has not taken it."""
 
     @property
-    def batches(self) -> Sequence[T]:
-        """Everything kept, claimed batches included."""
+    def held(self) -> Weight:
+        """What it keeps, claimed batches included."""
 
     async def put(self, batch: T) -> Sequence[T]:
         """Keep a batch; return what was evicted to make room."""
@@ -48,20 +50,17 @@ class _Entry(Generic[T]):
 
 @define(eq=False)
 class MemorySpool(Generic[T]):
-    """Keeps at most `limit` bytes; the oldest unclaimed batch goes first. `size_of` weighs a batch in bytes."""
+    """Keeps at most `limit` bytes; the oldest unclaimed batch goes first."""
 
     limit: int
-    size_of: Callable[[T], int]
-    size: int = 0
+    weigh: Callable[[T], Weight]
+    held: Weight = EMPTY
     _entries: list[_Entry[T]] = field(factory=list)
     _claimed: list[_Entry[T]] = field(factory=list)
     _last: int = 0
     _closed: bool = False
     _newest_next: bool = True
     _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
-
-    def __len__(self) -> int:
-        return len(self._entries) + len(self._claimed)
 
     @property
     def batches(self) -> tuple[T, ...]:
@@ -76,7 +75,7 @@ class MemorySpool(Generic[T]):
         await trio.lowlevel.checkpoint()
         self._last += 1
         self._entries.append(_Entry(self._last, batch, trio.current_time()))
-        self.size += self.size_of(batch)
+        self.held = self.held.plus(self.weigh(batch))
         self._changed.unpark_all()
         return self._evict()
 
@@ -105,7 +104,7 @@ class MemorySpool(Generic[T]):
             self._entries.sort(key=lambda kept: kept.number)
             raise
         else:
-            self.size -= self.size_of(entry.batch)
+            self.held = self.held.minus(self.weigh(entry.batch))
         finally:
             self._claimed.remove(entry)
             self._changed.unpark_all()
@@ -117,8 +116,8 @@ class MemorySpool(Generic[T]):
 
     def _evict(self) -> tuple[T, ...]:
         evicted = []
-        while self.size > self.limit and len(self._entries) > 1:
+        while self.held.size > self.limit and len(self._entries) > 1:
             entry = self._entries.pop(0)
-            self.size -= self.size_of(entry.batch)
+            self.held = self.held.minus(self.weigh(entry.batch))
             evicted.append(entry.batch)
         return tuple(evicted)
