@@ -121,3 +121,10 @@ def test_the_configurations_in_the_how_to_are_good(tmp_path: Path) -> None:
         file = tmp_path / "config.toml"
         file.write_text(example, "utf-8")
         assert load(file, {}, {}).warnings == ()
+
+
+def test_every_module_and_test_that_is_named_exists() -> None:
+    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
+    named = {path for page in pages for path in re.findall(r"`((?:ingest|tests)/[\w./-]+)", page.read_text("utf-8"))}
+    assert len(named) > 30
+    assert [path for path in sorted(named) if not (DOCS.parent / path).exists()] == []

@@ -14,7 +14,7 @@ import trio
 from attrs import define, field, frozen
 from msgspec import Raw
 
-from ingest.core.conversation import Answer, AuthInvalid, AuthOk, AuthRequired, Conversation, Received, auth
+from ingest.core.conversation import Answer, AuthInvalid, AuthOk, AuthRequired, Conversation, Received, Unexpected, auth
 from ingest.edge.websocket import Dial, Socket, Target, open_socket
 from ingest.errors import Refused, Transient
 
@@ -103,7 +103,9 @@ class Connection:
 
     def _answered(self, answer: Answer) -> None:
         waiter = self._waiters.get(answer.id)
-        if waiter is not None:
+        if waiter is None:
+            self.deliver(Unexpected("an answer that nobody waits for"))
+        else:
             waiter.answer = answer
             waiter.answered.set()
 
@@ -128,7 +130,7 @@ async def connected(
     dialer: Dial,
     opened: Callable[[], None],
 ) -> AsyncGenerator[Connection]:
-    """Connect and authenticate; the reading and pinging tasks live in the caller's nursery.
+    """Connect and authenticate; the reading and pinging tasks live in the caller's nursery, and end with the block.
 
     Calls `opened` between the two. Raises `Transient`, `Refused` or `TokenRefused`.
     """
@@ -137,9 +139,20 @@ async def connected(
         connection = Connection(socket, deliver)
         with within(deadlines.auth, "silence during authentication", target.url):
             connection.ha_version = await _authenticate(socket, token)
-        nursery.start_soon(connection.read, name=f"read {target.url}")
-        nursery.start_soon(connection.keep_alive, deadlines, name=f"ping {target.url}")
-        yield connection
+        tending = trio.CancelScope()
+        nursery.start_soon(_tend, connection, deadlines, tending, name=f"connection {target.url}")
+        try:
+            yield connection
+        finally:
+            # To the reading task our own goodbye is a broken connection: that must not hide why the block is left.
+            tending.cancel()
+
+
+async def _tend(connection: Connection, deadlines: Deadlines, tending: trio.CancelScope) -> None:
+    with tending:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.read)
+            nursery.start_soon(connection.keep_alive, deadlines)
 
 
 async def peek_version(target: Target, deadlines: Deadlines, dialer: Dial) -> str:

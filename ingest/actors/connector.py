@@ -92,6 +92,7 @@ class Connector:
 
     async def _hold_sessions(self) -> None:
         while not standing.exhausted(self.standings, self.persistence.max_retries):
+            await trio.lowlevel.checkpoint()
             index, delay = standing.next_attempt(self.standings, trio.current_time())
             if delay > 0:
                 await self._wait(delay)

@@ -19,6 +19,9 @@ from ingest.runtime.watch import Watch
 DEBOUNCE = 0.5
 """Seconds of silence after a registry event: integrations change hundreds of entries in a row."""
 
+AGAIN = 60.0
+"""Seconds after which a failed reading is tried again; a server that has no registries is not asked so often."""
+
 ANSWER = 120.0
 """Seconds for a registry of a very large home."""
 
@@ -43,8 +46,8 @@ class Discovery:
         """Read now, and again whenever there is reason to, for ever."""
         while True:
             seen = self.changed.value
-            await self._refresh()
-            with trio.move_on_after(self.interval):
+            wait = await self._refresh()
+            with trio.move_on_after(wait):
                 await self.changed.until(lambda count, seen=seen: count != seen)  # type: ignore[misc]  # mypy: default
             await self._settle()
 
@@ -56,18 +59,21 @@ class Discovery:
                 if silence.cancelled_caught:
                     return
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> float:
+        """Read everything; the seconds until the next time."""
         started = trio.current_time()
         builder = CatalogBuilder(self.catalog.value)
         try:
             devices = await self._read(builder)
         except (CommandFailed, wire.Malformed) as problem:
             self.emit(reports.CatalogFailed(str(problem)))
-            return
+            unknown = isinstance(problem, CommandFailed) and problem.code == "unknown_command"
+            return self.interval if unknown else min(self.interval, AGAIN)
         catalog = builder.build()
         self.catalog.set(catalog)
         seconds = trio.current_time() - started
         self.emit(reports.CatalogLoaded(len(catalog), devices, len(catalog.areas), builder.skipped, seconds))
+        return self.interval
 
     async def _read(self, builder: CatalogBuilder) -> int:
         builder.add_areas(await self._list("config/area_registry/list"))

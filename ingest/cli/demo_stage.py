@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 PAST = timedelta(hours=24)
+PACE = 12.0
+"""Changes of its past a second, for each entity: a day passes in a quarter of a minute."""
+
 LOOK = 0.25
 """Seconds between two looks of the live display."""
 
@@ -58,7 +61,8 @@ async def _play(board: Board, scene: Scene) -> None:
 
 async def _home(scene: Scene, token: str, task_status: trio.TaskStatus[int]) -> None:
     home = Home(scene.seed, scene.entities, datetime.now(UTC) - PAST)
-    await serve_home(home, token=token, now=partial(datetime.now, UTC), task_status=task_status)
+    now = partial(datetime.now, UTC)
+    await serve_home(home, token=token, now=now, pace=PACE * scene.entities, task_status=task_status)
 
 
 def _settings(url: str, token: str, path: Path) -> Settings:

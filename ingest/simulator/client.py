@@ -13,7 +13,7 @@ from math import inf
 
 import trio
 from wsproto import WSConnection
-from wsproto.events import BytesMessage, CloseConnection, Message, Ping, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from ingest.runtime.supervise import one_error
@@ -120,10 +120,12 @@ class Client:
             for event in self._ws.events():
                 match event:
                     case CloseConnection():
-                        await self._last_word(event.response())
+                        self.queue.clear()
+                        self._end()
+                        await self._reply(event.response())
                         return False
                     case Ping():
-                        await self.line.send(self._ws.send(event.response()))
+                        await self._reply(event.response())
                     case TextMessage():
                         await self._hear(event)
                     case BytesMessage() if event.message_finished:
@@ -152,7 +154,7 @@ class Client:
                 await self.line.send(b"".join(self._frames()))
             elif self._ending:
                 break
-        await self._last_word(CloseConnection(code=1000))
+        await self._reply(CloseConnection(code=1000))
         # The peer's answer ends the reader, and the reader the connection; a silent peer is waited for briefly.
         await trio.sleep(CLOSE_SECONDS)
         raise trio.ClosedResourceError("the peer did not answer the close")
@@ -178,11 +180,11 @@ class Client:
     def _frame(self, message: bytes) -> bytes:
         return self._ws.send(Message(message.decode()))
 
-    async def _last_word(self, event: CloseConnection) -> None:
+    async def _reply(self, event: Event) -> None:
         try:
             data = self._ws.send(event)
         except LocalProtocolError:
-            return  # closed already, from the other side
+            return  # the connection is closing already
         await self.line.send(data)
 
     async def _watch_queue(self) -> None:
@@ -195,12 +197,12 @@ class Client:
 
     async def _watch_peer(self) -> None:
         while True:
-            quiet = trio.current_time() - self.line.last_received
-            if quiet < PING_SECONDS:
-                await trio.sleep(PING_SECONDS - quiet)
-                continue
+            # To a moment, not for a while: a rest below the clock's resolution would be slept for ever.
+            await trio.sleep_until(self.line.last_received + PING_SECONDS)
             asked = trio.current_time()
-            await self.line.send(self._ws.send(Ping()))
+            if asked < self.line.last_received + PING_SECONDS:
+                continue
+            await self._reply(Ping())
             await trio.sleep(PONG_SECONDS)
             if self.line.last_received < asked:
                 raise trio.ClosedResourceError("no pong")

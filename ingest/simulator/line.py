@@ -64,7 +64,5 @@ class Line:
             self.stream.reset()
 
     async def _gate(self) -> None:
-        while (left := self._shut_until - trio.current_time()) > 0:
-            if left == inf:
-                await trio.sleep_forever()
-            await trio.sleep(left)
+        while trio.current_time() < self._shut_until:  # noqa: ASYNC110  it may have been shut for longer meanwhile
+            await trio.sleep_until(self._shut_until)

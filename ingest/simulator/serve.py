@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -49,10 +50,11 @@ async def serve(
     host: str = LOOPBACK,
     script: Script = (),
     speed: float = 1.0,
+    pace: float = math.inf,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve a home on a port, 0 for any free one, until cancelled; reports the port when it listens."""
-    server = Server(home, token=token, now=now, speed=speed)
+    server = Server(home, token=token, now=now, speed=speed, pace=pace)
     async with trio.open_nursery() as nursery:
         port = await nursery.start(_listen, server, host, port)
         nursery.start_soon(server.run)

@@ -7,6 +7,7 @@ Until its first listener comes, the home stands still.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import islice
@@ -43,11 +44,14 @@ BURSTS = 4
 class Server:
     """Serves a home to any number of clients.
 
-    `now` is the wall clock; `speed` lets the home's time pass faster than the clock's. Nothing here opens a socket:
-    `handle` serves any stream, `run` lets time pass, and both live in a nursery of the caller's.
+    `now` is the wall clock; `speed` lets the home's time pass faster than the clock's; `pace` is how many changes a
+    second of its past it replays. Nothing here opens a socket: `handle` serves any stream, `run` lets time pass, and
+    both live in a nursery of the caller's.
     """
 
-    def __init__(self, home: Home, *, token: str, now: Callable[[], datetime], speed: float = 1.0) -> None:
+    def __init__(
+        self, home: Home, *, token: str, now: Callable[[], datetime], speed: float = 1.0, pace: float = math.inf
+    ) -> None:
         self.home = home
         self.instance = HomeAssistant(home, token)
         self.accepting = Watch(True)
@@ -55,6 +59,7 @@ class Server:
         self._now = now
         self._begun = now()
         self._speed = speed
+        self._at_once = round(max(1, min(AT_ONCE, pace * PAUSE)))
         home.clock = self.time
 
     def time(self) -> datetime:
@@ -70,6 +75,8 @@ class Server:
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serve one connection, HTTP or WebSocket, until one side ends it."""
         line = Line(stream)
+        if not self.accepting.value:
+            line.reset()  # it was accepted in the instant in which the server went down
         self._clients[line] = None
         try:
             upgrade = await serve_http(line, self.instance)
@@ -143,7 +150,7 @@ class Server:
         if self.home.due() < self.time():
             await self.instance.heard.until(bool)
         while True:
-            changes = list(islice(self.home.advance(self.time()), AT_ONCE))
+            changes = list(islice(self.home.advance(self.time()), self._at_once))
             if changes:
                 self.emit(changes)
                 await self._room()

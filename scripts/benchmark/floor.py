@@ -17,6 +17,9 @@ from attrs import frozen
 from ingest.config.settings import Settings
 from ingest.core.state import Change
 
+TRIES = 3
+"""The best of so many counts: it is a floor, and whatever disturbs it only adds."""
+
 
 @frozen
 class Message:
@@ -69,6 +72,10 @@ def _each(work: Callable[..., object], pieces: Sequence[object]) -> None:
 
 
 def _micros(work: Callable[[], None], events: int) -> float:
+    return min(_seconds(work) for _ in range(TRIES)) / events * 1e6
+
+
+def _seconds(work: Callable[[], None]) -> float:
     before = time.process_time()
     work()
-    return (time.process_time() - before) / events * 1e6
+    return time.process_time() - before

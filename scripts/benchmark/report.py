@@ -102,6 +102,6 @@ def machine() -> str:
 
 def show(*pieces: Table | str) -> None:
     """Print them, wide enough to be pasted."""
-    console = Console(width=100, highlight=False)
+    console = Console(width=110, highlight=False)
     for piece in pieces:
         console.print(piece)

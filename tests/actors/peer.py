@@ -93,12 +93,12 @@ class Peer:
 
     async def _serve(self, stream: trio.abc.Stream, act: Act) -> None:
         async with trio.open_nursery() as nursery:
-            request = await trio_websocket.wrap_server_stream(nursery, stream)
-            side = Side(await request.accept())
-            self.sides.append(side)
             with suppress(trio_websocket.ConnectionClosed):
+                request = await trio_websocket.wrap_server_stream(nursery, stream)
+                side = Side(await request.accept())
+                self.sides.append(side)
                 await act(side)
-            await side.socket.aclose()
+                await side.socket.aclose()
             nursery.cancel_scope.cancel()
 
 

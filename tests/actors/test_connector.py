@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
@@ -13,10 +13,10 @@ from ingest.actors.connector import TOKEN_CHECK, VERSION_CHECK, Candidate, Conne
 from ingest.core import reports
 from ingest.core.candidate import HEALTHY, REFUSED_DELAY
 from ingest.core.reports import Report
-from ingest.core.session import TRANSITIONS, SessionState
 from ingest.edge.websocket import Target
 from ingest.errors import Refused, Transient
 from tests.actors.peer import Act, Side, playing
+from tests.actors.states import check_states
 
 Happening: TypeAlias = "float | Exception"
 """A session that breaks after so many seconds of being live, or the error that an attempt ends in."""
@@ -87,18 +87,6 @@ async def run(
         with trio.move_on_after(seconds):
             await connector.run()
     check_states(world.emitted)
-
-
-def check_states(emitted: Sequence[Report]) -> None:
-    """Every candidate only went where the table allows, from idle to stopped."""
-    now: dict[str, SessionState] = {}
-    for report in emitted:
-        if isinstance(report, reports.SessionChanged):
-            before = now.get(report.candidate, SessionState.IDLE)
-            after = report.state
-            assert after in TRANSITIONS[before], f"{report.candidate}: {before} to {after}"
-            now[report.candidate] = after
-    assert set(now.values()) <= {SessionState.STOPPED}
 
 
 def failed(world: World) -> list[reports.ConnectionFailed]:
@@ -253,6 +241,21 @@ async def test_limited_retries_end_with_an_error_of_their_own(retries: int, auto
     assert "max_retries" in caught.value.remedy
     assert len(world.times("primary")) >= retries + 1
     assert len(world.times("backup")) == retries + 1
+
+
+async def test_a_server_that_is_gone_after_its_refusal_has_no_version(autojump_clock: MockClock) -> None:
+    world = World({"primary": [refusal()]}, version="")
+
+    async def gone(_target: Target) -> trio.abc.Stream:
+        raise ConnectionRefusedError("refused")
+
+    connector = Connector(
+        (Candidate("primary", Target("ws://primary.test/"), lambda: "token"),),
+        Persistence(), world.session, world.emitted.append, lambda: 0.5, Deadlines(), gone,
+    )  # fmt: skip
+    with trio.move_on_after(2 * VERSION_CHECK):
+        await connector.run()
+    assert len(world.tried) == 1
 
 
 async def test_a_bug_is_not_taken_for_a_failure(autojump_clock: MockClock) -> None:

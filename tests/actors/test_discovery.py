@@ -26,7 +26,7 @@ class Registries:
     """A server's registries, and how often each was asked for."""
 
     entities: list[Any] = field(factory=lambda: [{"entity_id": "light.a", "id": "r1", "device_id": "d1"}])
-    failing: bool = False
+    failing: str = ""
     asked: list[float] = field(factory=list)
 
     def answers(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Registries:
 
     def entity_list(self, _message: dict[str, Any]) -> list[object]:
         self.asked.append(trio.current_time())
-        return [no("unknown_error") if self.failing else ok(self.entities)]
+        return [no(self.failing) if self.failing else ok(self.entities)]
 
 
 @define
@@ -127,11 +127,11 @@ async def test_a_failed_reading_leaves_the_last_catalog_serving(autojump_clock: 
     async with discovering(registries) as running:
         await trio.sleep(5)
         before = running.catalog.value
-        registries.failing = True
+        registries.failing = "unknown_error"
         running.changed.set(1)
         await trio.sleep(5)
         assert running.catalog.value is before
-        registries.failing = False
+        registries.failing = ""
         running.changed.set(2)
         await trio.sleep(5)
     assert running.catalog.value is not before
@@ -161,3 +161,13 @@ async def test_a_server_that_never_answers_ends_the_session(autojump_clock: Mock
             await Discovery(bulk, Watch(NO_CATALOG), Watch(0), lambda _: None, HOUR).run()
     assert type(caught.value) is Transient
     assert trio.current_time() >= 100
+
+
+@pytest.mark.parametrize(("code", "readings"), [("unknown_error", 10), ("unknown_command", 1)])
+async def test_a_failed_reading_is_tried_again_soon_but_not_of_a_server_that_has_none(
+    autojump_clock: MockClock, code: str, readings: int
+) -> None:
+    registries = Registries(failing=code)
+    async with discovering(registries):
+        await trio.sleep(9 * (60 + DEBOUNCE) + 30)
+    assert len(registries.asked) == readings

@@ -323,3 +323,13 @@ def test_a_ca_file_that_cannot_be_used_is_refused_by_name(tmp_path: Path, conten
         tls_context(verify=True, ca_file=path)
     assert caught.value.where == str(path)
     assert "PEM" in caught.value.remedy
+
+
+@pytest.mark.parametrize("error", [trio.BrokenResourceError(), trio.ClosedResourceError()])
+async def test_a_stream_that_breaks_while_it_is_made_is_transient(error: Exception) -> None:
+    async def dialer(_target: Target) -> trio.abc.Stream:
+        raise error
+
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(Transient):
+            await open_socket(nursery, plain(1), dialer)

@@ -5,6 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from ingest.runtime.signals import on_stop
 
 PROGRAM = """
 import trio
@@ -25,14 +29,26 @@ trio.run(main)
 """
 
 
-@pytest.mark.parametrize(
-    "asked", [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGTERM)]
-)
-def test_the_first_signal_asks_and_the_second_insists(asked: tuple[signal.Signals, ...]) -> None:
+def test_a_process_is_asked_by_the_first_signal_and_told_by_the_second() -> None:
     with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for expected, kind in zip(("ready", "first"), asked, strict=True):
+        for expected, kind in (("ready", signal.SIGTERM), ("first", signal.SIGINT)):
             assert process.stdout.readline().strip() == expected
             process.send_signal(kind)
         assert process.stdout.readline().strip() == "second"
         assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("asked", [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGINT)])
+async def test_each_signal_does_its_own(asked: tuple[signal.Signals, signal.Signals]) -> None:
+    happened: list[str] = []
+    before = signal.getsignal(signal.SIGTERM)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(on_stop, lambda: happened.append("first"), lambda: happened.append("second"))
+        for count, kind in enumerate(asked, start=1):
+            await wait_all_tasks_blocked()
+            signal.raise_signal(kind)
+            await wait_all_tasks_blocked()
+            assert len(happened) == count
+    assert happened == ["first", "second"]
+    assert signal.getsignal(signal.SIGTERM) is before

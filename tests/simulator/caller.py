@@ -61,7 +61,7 @@ class Caller:
             data = await self.stream.receive_some()
             if not data:
                 raise trio.EndOfChannel
-            self._ws.receive_data(data)
+            self._ws.receive_data(bytes(data))
             await self._take()
         return self._messages.popleft()
 

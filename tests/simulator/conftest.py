@@ -10,7 +10,7 @@ from ingest.simulator.home import Home
 from ingest.simulator.serve import Peer
 from tests.simulator.caller import server_of
 
-START = datetime(2026, 11, 22, 12, tzinfo=UTC)
+START = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 @pytest.fixture
