@@ -78,6 +78,6 @@ def live(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Against everything that can go wrong on purpose."""
+    """Against everything that can go wrong on purpose: the whole pipeline, in memory, under a virtual clock."""
     install(session)
-    session.run("pytest", "tests/faults", *session.posargs)
+    session.run("pytest", "tests/integration", "tests/faults", *session.posargs)

@@ -76,6 +76,7 @@ class Plan:
     persistence: Persistence = field(factory=Persistence)
     registry_wait: float = 10.0
     refresh_interval: float = 1800.0
+    store_breaker: int = 5
     stop_within: float = 5.0
     upkeep_every: float = 3600.0
 
@@ -130,7 +131,7 @@ class Pipeline:
     async def _run(self, stop: trio.Event) -> None:
         plan = self.plan
         filter_ = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
-        writer = Writer(plan.destination.store, self.spool, self.emit, self.chance)
+        writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_up, name="upkeep")
             async with trio.open_nursery() as tail:

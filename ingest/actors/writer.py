@@ -13,7 +13,7 @@ import trio
 from attrs import define, field
 
 from ingest.core import reports
-from ingest.core.candidate import backoff
+from ingest.core.candidate import Breaker, backoff
 from ingest.core.reports import Emit
 from ingest.core.store import Batch, Delivered, Keep, Store
 from ingest.runtime.spool import Spool
@@ -35,12 +35,13 @@ class _Kept(Exception):  # noqa: N818  leaves the claim's block, and with it kee
 
 @define(eq=False)
 class Writer(Generic[Payload]):
-    """One store's writer. `chance` draws from [0, 1)."""
+    """One store's writer. `chance` draws from [0, 1). After `breaker_threshold` failures its breaker is open."""
 
     store: Store[Any, Payload]
     spool: Spool[Batch[Payload]]
     emit: Emit
     chance: Callable[[], float]
+    breaker_threshold: int = 5
     _failures: int = 0
     _failing_since: float = field(default=0.0)
 
@@ -75,7 +76,10 @@ class Writer(Generic[Payload]):
             self._failing_since = trio.current_time()
         self._failures += 1
         delay = max(verdict.retry_after or 0.0, self._delay(verdict))
-        self.emit(reports.StoreWaiting(self.store.name, verdict.reason, verdict.remedy, delay, self.spool.held.events))
+        waiting = self.spool.held.events
+        breaker = Breaker.OPEN if self._failures >= self.breaker_threshold else Breaker.CLOSED
+        name = self.store.name
+        self.emit(reports.StoreWaiting(name, verdict.reason, verdict.remedy, delay, waiting, breaker.value))
         await trio.sleep(delay)
 
     def _delay(self, verdict: Keep) -> float:

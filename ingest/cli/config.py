@@ -48,7 +48,9 @@ def _connects(found: Loaded) -> bool:
 
 @config.command()
 @configured
-@click.option("--format", "form", type=click.Choice(list(_FORMATS)), default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(list(_FORMATS)), default="table", show_default=True, help="How to print it."
+)
 def show(config_path: Path | None, assignments: tuple[str, ...], form: str) -> None:
     """Print every setting and where it came from, secrets masked."""
     click.echo(_FORMATS[form](_read(config_path, assignments, for_running=False)))

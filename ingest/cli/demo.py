@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import shlex
-import shutil
 import sys
 from collections import deque
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 import click
 from attrs import define, field, frozen
 
+from ingest.cli.own_name import own_command
 from ingest.core.point import Point
 from ingest.core.reports import Report, Snapshot
 from ingest.core.tally import Tally
@@ -117,19 +117,8 @@ def epilogue(board: Board, path: Path) -> None:
     """Say what came in and what is stored, and what to do next."""
     verdict = "every one is stored" if board.agrees else "THEY DO NOT AGREE"
     click.echo(f"\nreceived {board.received:,} changes · stored {board.tally.stored:,} · {verdict}\n")
-    command = _command()
+    command = own_command()
     click.echo("Look at what is stored:")
     click.echo(f"  {command} query {FAVOURITE} --since 1d --db {shlex.quote(str(path))}")
     click.echo("Store your own home:")
     click.echo(f"  {command} init")
-
-
-def _command() -> str:
-    """How to call this program again from where the person is."""
-    if shutil.which("homeiq-ingest"):
-        return "homeiq-ingest"
-    script = Path(sys.executable).with_name("homeiq-ingest")
-    if not script.exists():
-        return f"{shlex.quote(sys.executable)} -m ingest"
-    nearby = os.path.relpath(script)
-    return shlex.quote(min(nearby, str(script), key=len))

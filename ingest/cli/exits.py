@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from ingest.errors import IngestError
+from ingest.errors import IngestError, Transient
 
 FAILED = 1
 """Something out of our hands did not work; trying again may help. A bug, too, with its traceback."""
@@ -21,10 +21,10 @@ GAVE_UP = 75
 
 
 @contextmanager
-def explained(code: int = REFUSED) -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Turn the errors that have a remedy into their sentence and an exit code."""
     try:
         yield
     except IngestError as error:
         click.echo(f"homeiq-ingest: {error}", err=True)
-        sys.exit(code)
+        sys.exit(FAILED if isinstance(error, Transient) else REFUSED)

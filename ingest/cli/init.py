@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import trio
 from attrs import frozen
 
 from ingest.cli.exits import explained
+from ingest.cli.own_name import own_command
 from ingest.config.load import load
 from ingest.config.write import write
 from ingest.core.secret import Secret
@@ -72,7 +74,11 @@ class Given:
 @click.option("--url", help="Address of Home Assistant, as in the browser.")
 @click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with its token.")
 @click.option("--database", help='Address of InfluxDB v2 (or what speaks its API); "" for none.')
-@click.option("--database-token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--database-token-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="File with the database's token.",
+)
 @click.option("--org", default="homeiq", show_default=True, help="Organisation in the database.")
 @click.option("--bucket", default="home_assistant_events", show_default=True, help="Bucket in the database.")
 @click.option("--ca-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Authority to trust.")
@@ -93,7 +99,7 @@ def init(**flags: Any) -> None:
         values = _home(asking, given)
         values |= _database(asking, given, values)
         write(path, values, force=given.force)
-        click.echo(f"\nWrote {path} (readable by you alone).\nStart with:  homeiq-ingest run{_flag(given)}")
+        click.echo(f"\nWrote {path} (readable by you alone).\nStart with:  {own_command()} run{_flag(given)}")
 
 
 def _interactive() -> bool:
@@ -101,7 +107,7 @@ def _interactive() -> bool:
 
 
 def _flag(given: Given) -> str:
-    return f" --config {given.output}" if given.output else ""
+    return f" --config {shlex.quote(str(given.output))}" if given.output else ""
 
 
 def _default_path() -> Path:

@@ -60,6 +60,7 @@ def make_plan(settings: Settings, destination: Destination) -> Plan:
         persistence=Persistence(home.max_retries, home.max_retry_delay, home.breaker_threshold),
         registry_wait=home.registry_wait,
         refresh_interval=settings.discovery.refresh_interval,
+        store_breaker=settings.influxdb.breaker_threshold,
     )
 
 

@@ -62,22 +62,22 @@ class Table:
 
     def put(
         self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]
-    ) -> tuple[int, list[Row]]:
+    ) -> list[Row]:
         """Insert a batch, evict the oldest until `excess` bytes are gone, delete what is known to be delivered.
 
-        Returns the batch's id and the evicted rows; `kept` are never evicted.
+        Returns the evicted rows; `kept` are never among them.
         """
         with translated(self.path), transaction(self.connection):
             self._delete(gone)
-            evicted = self._oldest_of(excess, kept, gone) if excess > 0 else []
+            evicted = self._oldest_of(excess, kept) if excess > 0 else []
             self._delete(row.id for row in evicted)
             values = (self.key.home, self.key.store, put_ns, batch.oldest_ns, batch.newest_ns, batch.count, batch.size)
-            cursor = self.connection.execute(
+            self.connection.execute(
                 "INSERT INTO batch (home, store, put_ns, oldest_ns, newest_ns, count, size, payload)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*values, batch.payload),
             )
-            return int(cursor.lastrowid or 0), evicted
+        return evicted
 
     def remove(self, ids: Collection[int]) -> None:
         """Delete delivered batches."""
@@ -110,10 +110,10 @@ class Table:
             ).fetchall()
         return [Row(*row) for row in rows]
 
-    def _oldest_of(self, excess: int, kept: Collection[int], gone: Collection[int]) -> list[Row]:
+    def _oldest_of(self, excess: int, kept: Collection[int]) -> list[Row]:
         evicted: list[Row] = []
         while excess > 0:
-            rows = self.oldest([*kept, *gone, *(row.id for row in evicted)], 64)
+            rows = self.oldest([*kept, *(row.id for row in evicted)], 64)
             if not rows:
                 break
             for row in rows:

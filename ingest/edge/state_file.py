@@ -106,7 +106,9 @@ def _migrate(connection: Connection, path: Path) -> None:
     found = int(pragma(connection, "user_version"))
     if found > VERSION:
         remedy = f"Use the version that made it, or: homeiq-ingest spool recover {path}"
-        raise Newer(f"the state file is of version {found}, this program knows {VERSION}", where=str(path), remedy=remedy)
+        raise Newer(
+            f"the state file is of version {found}, this program knows {VERSION}", where=str(path), remedy=remedy
+        )
     if found == VERSION:
         return
     with transaction(connection):

@@ -67,6 +67,11 @@ class MemorySpool(Generic[T]):
         """Everything kept, claimed batches included."""
         return tuple(entry.batch for entry in (*self._claimed, *self._entries))
 
+    @property
+    def waiting(self) -> bool:
+        """True when a claim would not have to wait."""
+        return bool(self._entries)
+
     async def put(self, batch: T) -> tuple[T, ...]:
         """Keep a batch; return what was evicted to make room for it.
 
