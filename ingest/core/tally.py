@@ -1,9 +1,9 @@
 """The books: every state that came in is in exactly one place. A pure fold over reports.
 
-    received = stored + repeated + filtered + rejected + malformed + shed + evicted + spooled + in flight
+    carried + received = stored + repeated + filtered + rejected + malformed + shed + evicted + spooled + in flight
 
-(`carried` and `made` join on the left with the disk spool and heartbeats.) `spooled` and `in_flight` are counted
-where they are, never derived, so that the equation can fail.
+`carried` is what the spool held at the start. (`made` joins on the left with heartbeats.) `spooled` and `in_flight` are
+counted where they are, never derived, so that the equation can fail.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ingest.core.reports import Report
 class Tally:
     """Counts since the start of the process, for one home and one store."""
 
+    carried: int = 0
     received: int = 0
     stored: int = 0
     repeated: int = 0
@@ -67,6 +68,7 @@ class Tally:
     def books(self, *, spooled: int, in_flight: int) -> dict[str, int]:
         """Every term of the equation, by name."""
         return {
+            "carried": self.carried,
             "received": self.received,
             "stored": self.stored,
             "repeated": self.repeated,
@@ -82,4 +84,5 @@ class Tally:
 
 def balanced(books: dict[str, int]) -> bool:
     """True when the equation holds."""
-    return books["received"] == sum(count for term, count in books.items() if term != "received")
+    came = books["carried"] + books["received"]
+    return came == sum(count for term, count in books.items() if term not in {"carried", "received"})

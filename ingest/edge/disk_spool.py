@@ -86,11 +86,10 @@ class DiskSpool:
     async def put(self, batch: Batch[bytes]) -> Sequence[Batch[bytes]]:
         """Keep a batch, on disk when that is possible; return what was evicted to make room."""
         await trio.lowlevel.checkpoint()
+        await self._move_in()
         evicted: Sequence[Batch[bytes]] | None = await self._try_to_put(batch)
         if evicted is None:
             evicted = await self.memory.put(batch)
-        elif self.memory.waiting:
-            await self._move_in()
         self._changed.unpark_all()
         return evicted
 
@@ -116,7 +115,9 @@ class DiskSpool:
         self._claimed |= ids
         try:
             yield _gathered(rows, payload)
-            await self._remove(rows, ids)
+            for row in rows:
+                self.on_disk = self.on_disk.minus(row.weight)
+            await self._remove(ids)
         finally:
             self._claimed -= ids
             self._changed.unpark_all()
@@ -200,7 +201,7 @@ class DiskSpool:
             fitting.append(row)
         return fitting
 
-    async def _remove(self, rows: Sequence[Row], ids: set[int]) -> None:
+    async def _remove(self, ids: set[int]) -> None:
         """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""
         with trio.CancelScope(shield=True):
             try:
@@ -210,8 +211,6 @@ class DiskSpool:
                 self._failed(error)
             else:
                 self._delivered.clear()
-        for row in rows:
-            self.on_disk = self.on_disk.minus(row.weight)
 
     def _failed(self, error: Exception) -> None:
         self._retry_at = trio.current_time() + RETRY

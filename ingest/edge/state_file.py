@@ -13,15 +13,13 @@ a new one begun: the service never refuses to start because of it, and `spool re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from attrs import frozen
-
+from ingest.edge.aside import SetAside, set_aside, thin_out
 from ingest.edge.sqlite import Connection, Damaged, open_writer, pragma, transaction, translated
-from ingest.errors import IngestError, Refused
+from ingest.errors import Refused
 
 KEPT_ASIDE: Final = 3
 """Files set aside that are kept; of more, the oldest goes."""
@@ -70,15 +68,6 @@ class Newer(Refused):
     """The file was made by a later version of this program."""
 
 
-@frozen
-class SetAside:
-    """The file at `path` could not be used; it is kept as `kept_as`."""
-
-    path: Path
-    kept_as: Path
-    reason: str
-
-
 def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAside | None]:
     """The one writing connection, migrated; and what had to be set aside for it. Blocking.
 
@@ -87,7 +76,8 @@ def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAs
     try:
         return _opened(path), None
     except (Damaged, Newer) as error:
-        aside = _set_aside(path, error, now_ns())
+        aside = set_aside(path, error, now_ns())
+        thin_out(path, KEPT_ASIDE)
     return _opened(path), aside
 
 
@@ -121,36 +111,3 @@ def _migrate(connection: Connection, path: Path) -> None:
 def _statements(script: str) -> Sequence[str]:
     """`executescript` would commit by itself."""
     return [each for each in script.split(";") if each.strip()]
-
-
-def _set_aside(path: Path, error: IngestError, now_ns: int) -> SetAside:
-    stamp = datetime.fromtimestamp(now_ns / 1e9, UTC).strftime("%Y%m%dT%H%M%SZ")
-    kept_as = _free(path, stamp)
-    try:
-        for suffix in ("-wal", "-shm", ""):
-            if (part := path.with_name(path.name + suffix)).exists():
-                part.rename(kept_as.with_name(kept_as.name + suffix))
-        _thin_out(path)
-    except OSError as problem:
-        raise error from problem
-    return SetAside(path, kept_as, str(error))
-
-
-def _free(path: Path, stamp: str) -> Path:
-    for number in range(100):
-        name = path.with_name(f"{path.name}.aside-{stamp}" + (f"-{number}" if number else ""))
-        if not name.exists():
-            return name
-    raise Refused("too many files are set aside", where=str(path.parent), remedy="Recover or remove some of them.")
-
-
-def aside(path: Path) -> list[Path]:
-    """The files that were set aside for `path`, the oldest first."""
-    found = path.parent.glob(f"{path.name}.aside-*")
-    return sorted(each for each in found if not each.name.endswith(("-wal", "-shm")))
-
-
-def _thin_out(path: Path) -> None:
-    for old in aside(path)[:-KEPT_ASIDE]:
-        for suffix in ("", "-wal", "-shm"):
-            old.with_name(old.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,84 @@
+"""The state file, open: its lock, its lane, and what had to be set aside for it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import trio
+from attrs import frozen
+
+from ingest.edge.aside import SetAside
+from ingest.edge.sqlite import Connection
+from ingest.edge.state_file import open_state
+from ingest.errors import Refused
+from ingest.runtime.lane import ThreadLane
+
+CLOSING = 2.0
+"""Seconds in which the file is closed; an unclosed one loses nothing, its log stays."""
+
+SHARE_OF_FREE = 10
+"""The spool takes at most one part in so many of the disk's free bytes."""
+
+
+@frozen
+class State:
+    """An open state file. Everything on `connection` runs in `lane`."""
+
+    path: Path
+    connection: Connection
+    lane: ThreadLane
+
+
+@asynccontextmanager
+async def opened_state(
+    path: Path, now_ns: Callable[[], int], report: Callable[[SetAside], None]
+) -> AsyncGenerator[State]:
+    """The file for the time of a block, locked against a second service.
+
+    Raises `Refused` when another service holds it; `Transient` or `Refused` when no file can be used or made there.
+    """
+    lane = ThreadLane()
+    with locked(path):
+        connection, aside = await lane(open_state, path, now_ns)
+        if aside is not None:
+            report(aside)
+        try:
+            yield State(path, connection, lane)
+        finally:
+            with trio.move_on_after(CLOSING, shield=True):
+                await trio.to_thread.run_sync(connection.close, abandon_on_cancel=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the file's lock. Raises `Refused` when another process does, or when it cannot be made."""
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        remedy = "Choose another place, or give the service's user the right to write there."
+        raise Refused(f"the state file cannot be made: {error.strerror}", where=str(path), remedy=remedy) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            remedy = "Stop the other service, or give this one a spool.path of its own."
+            raise Held("another service uses this state file", where=str(path), remedy=remedy) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Held(Refused):
+    """Another process holds the state file."""
+
+
+def room(path: Path, wanted: int) -> int:
+    """Bytes that a spool at `path` may take: what is wanted, but at most a tenth of what is free now."""
+    return max(1, min(wanted, shutil.disk_usage(path.parent).free // SHARE_OF_FREE))
