@@ -9,13 +9,17 @@ because what was one second of a quiet home is not worth a request of its own wh
 The disk is somebody's, too: full, read-only, failing, slow, gone. None of that is an error of the pipeline: what
 cannot be put on disk is kept in memory, what was delivered and cannot be deleted is remembered, never claimed again,
 and deleted with the next write that succeeds. It is counted once.
+
+`_turn` is held from a decision (what to evict, what to claim) until what follows from it is done: between the two, a
+put could evict what a claim is reading, and two claims could take the same.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Literal, TypeAlias
 
 import trio
 from attrs import define, field, frozen
@@ -23,7 +27,7 @@ from attrs import define, field, frozen
 from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
-from ingest.edge.spool_file import Row, Table
+from ingest.edge.spool_file import Row, Table, fitting, gathered
 from ingest.errors import IngestError
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import EMPTY, Weight
@@ -31,13 +35,16 @@ from ingest.runtime.spool import FRESH, MemorySpool
 
 FULL_BATCH = Weight(5000, 4 * 1024 * 1024)
 
-ROWS = 500
-"""Batches that one claim may gather at most."""
-
 RETRY = 5.0
 """Seconds between two attempts to use a file that failed."""
 
 _FAILURES = (IngestError, trio.BrokenResourceError)
+
+_Work: TypeAlias = Literal["read", "write"]
+"""Each fails by itself: what is on a full disk can be read and delivered."""
+
+_Found: TypeAlias = tuple[list[Row], bytes]
+"""Rows and their one payload; no rows: nothing, or the memory's turn."""
 
 
 @frozen
@@ -61,13 +68,14 @@ class DiskSpool:
     emit: Emit
     on_disk: Weight = EMPTY
     memory: MemorySpool[Batch[bytes]] = field(init=False)
-    failing: bool = False
     _claimed: set[int] = field(factory=set)
     _delivered: set[int] = field(factory=set)
+    _evicted: list[Batch[bytes]] = field(factory=list)
     _closed: bool = False
     _newest_next: bool = True
     _memory_next: bool = True
-    _retry_at: float = 0.0
+    _retry_at: dict[_Work, float] = field(factory=dict)
+    _turn: trio.Lock = field(factory=trio.Lock)
     _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
     def __attrs_post_init__(self) -> None:
@@ -78,6 +86,11 @@ class DiskSpool:
         """What waits, on disk and in memory, claimed batches included."""
         return self.on_disk.plus(self.memory.held)
 
+    @property
+    def failing(self) -> bool:
+        """True while the file does not do what it is there for."""
+        return bool(self._retry_at)
+
     async def load(self) -> Weight:
         """Look at what the file holds from before; returns it. Raises `Transient` or `Refused`."""
         self.on_disk = await self.lane(self.table.held)
@@ -86,12 +99,21 @@ class DiskSpool:
     async def put(self, batch: Batch[bytes]) -> Sequence[Batch[bytes]]:
         """Keep a batch, on disk when that is possible; return what was evicted to make room."""
         await trio.lowlevel.checkpoint()
-        await self._move_in()
-        evicted: Sequence[Batch[bytes]] | None = await self._try_to_put(batch)
-        if evicted is None:
-            evicted = await self.memory.put(batch)
-        self._changed.unpark_all()
+        try:
+            await self._move_in()
+            if not await self._write(batch):
+                self._evicted += await self.memory.put(batch)
+        finally:
+            self._changed.unpark_all()
+        # Kept until here: what was evicted for a batch of the memory is told even when this put is cancelled first.
+        evicted, self._evicted = self._evicted, []
         return evicted
+
+    async def flush(self) -> Weight:
+        """A last attempt to bring what memory holds to disk; returns what is left."""
+        self._retry_at.pop("write", None)
+        await self._move_in()
+        return self.memory.held
 
     def close(self) -> None:
         """Nothing more will be put: `claim` ends when nothing is left."""
@@ -105,134 +127,113 @@ class DiskSpool:
 
         Raises `trio.EndOfChannel` when the spool is closed and empty (nothing is claimed).
         """
-        found = await self._next()
-        if found is None:
-            async with self.memory.claim() as batch:
-                yield batch
-            return
-        rows, payload = found
-        ids = {row.id for row in rows}
-        self._claimed |= ids
+        rows, payload = await self._next()
         try:
-            yield _gathered(rows, payload)
-            for row in rows:
-                self.on_disk = self.on_disk.minus(row.weight)
-            await self._remove(ids)
+            if rows:
+                yield gathered(rows, payload)
+                await self._remove(rows)
+            else:
+                with self.memory.claim_nowait() as batch:
+                    yield batch
         finally:
-            self._claimed -= ids
+            self._claimed.difference_update(row.id for row in rows)
             self._changed.unpark_all()
 
-    async def _try_to_put(self, batch: Batch[bytes]) -> list[Batch[bytes]] | None:
-        """The evicted batches, or None when the file does not take the batch."""
-        if trio.current_time() < self._retry_at:
-            return None
-        excess = self.on_disk.size + batch.size - self.limits.disk
-        gone = set(self._delivered)
-        try:
-            rows = await self.lane(self.table.put, batch, self.now_ns(), excess, self._claimed | gone, gone)
-        except _FAILURES as error:
-            self._failed(error)
-            return None
-        self._worked()
-        self._delivered -= gone
-        for row in rows:
-            self.on_disk = self.on_disk.minus(row.weight)
-        self.on_disk = self.on_disk.plus(Weight(batch.count, batch.size))
-        return [row.batch() for row in rows]
-
     async def _move_in(self) -> None:
-        """Bring what memory holds to disk, as far as the disk takes it."""
-        while self.memory.waiting:
+        """Bring what memory holds to disk, the oldest first, as far as the disk takes it."""
+        with suppress(_NotTaken):
+            while self.memory.waiting:
+                with self.memory.claim_nowait(oldest=True) as batch:
+                    if not await self._write(batch):
+                        raise _NotTaken
+
+    async def _write(self, batch: Batch[bytes]) -> bool:
+        """Put a batch into the file; False when the file does not take it."""
+        async with self._turn:
+            if self._must_wait("write"):
+                return False
+            excess = self.on_disk.size + batch.size - self.limits.disk
+            gone = set(self._delivered)
             try:
-                async with self.memory.claim() as batch:
-                    await self._put_or_leave(batch)
-            except _NotTaken:
-                return
+                rows = await self.lane(self.table.put, batch, self.now_ns(), excess, self._claimed | gone, gone)
+            except _FAILURES as error:
+                self._failed("write", error)
+                return False
+            self._delivered -= gone
+            self._count(Weight(batch.count, batch.size), rows)
+            self._evicted += [row.batch() for row in rows]
+        self._worked("write")
+        return True
 
-    async def _put_or_leave(self, batch: Batch[bytes]) -> None:
-        if await self._try_to_put(batch) is None:
-            raise _NotTaken
-
-    async def _next(self) -> tuple[list[Row], bytes] | None:
-        """Rows of the file and their payload; None when it is the memory's turn."""
+    async def _next(self) -> _Found:
+        """Rows of the file and their payload; no rows when it is the memory's turn."""
         while True:
             await trio.lowlevel.checkpoint()
             self._memory_next = not self._memory_next
             if self.memory.waiting and (self._memory_next or self.failing):
-                return None
+                return [], b""
             found = await self._pick()
-            if found is not None:
+            if found[0] or self.memory.waiting:
                 return found
-            if self.memory.waiting:
-                return None
             if self._closed and not self._claimed and not self.memory.held.events:
                 raise trio.EndOfChannel
-            with trio.move_on_at(self._retry_at if self.failing else math.inf):
+            # From the last look at the file to here there is no checkpoint: what is put now finds us parked.
+            with trio.move_on_at(self._retry_at.get("read", math.inf) if self.on_disk.events else math.inf):
                 await self._changed.park()
 
-    async def _pick(self) -> tuple[list[Row], bytes] | None:
-        if trio.current_time() < self._retry_at or not self.on_disk.events:
-            return None
-        taken = self._claimed | self._delivered
-        try:
-            rows, payload = await self.lane(self._read, taken)
-        except _FAILURES as error:
-            self._failed(error)
-            return None
-        self._worked()
-        return (rows, payload) if rows else None
+    async def _pick(self) -> _Found:
+        async with self._turn:
+            if not self.on_disk.events or self._must_wait("read"):
+                return [], b""
+            try:
+                rows, payload = await self.lane(self._read, self._claimed | self._delivered)
+            except _FAILURES as error:
+                self._failed("read", error)
+                return [], b""
+            self._claimed.update(row.id for row in rows)
+        self._worked("read")
+        return rows, payload
 
-    def _read(self, taken: set[int]) -> tuple[list[Row], bytes]:
+    def _read(self, taken: set[int]) -> _Found:
         """In the lane: the newest batch while it is fresh and it is its turn, else as many of the oldest as fit."""
         newest = self.table.newest(taken)
         fresh = [row for row in newest if self.now_ns() - row.put_ns < FRESH * 1e9]
-        rows = fresh if self._newest_next and fresh else self._fitting(self.table.oldest(taken, ROWS))
+        rows = fresh if self._newest_next and fresh else fitting(self.table.oldest(taken), self.limits.gather)
         self._newest_next = not self._newest_next if rows else self._newest_next
         payloads = self.table.payloads(rows)
         return rows, payloads[0] if len(payloads) == 1 else self.join(payloads)
 
-    def _fitting(self, rows: list[Row]) -> list[Row]:
-        fitting: list[Row] = []
-        gathered = EMPTY
-        for row in rows:
-            gathered = gathered.plus(row.weight)
-            if fitting and (gathered.events > self.limits.gather.events or gathered.size > self.limits.gather.size):
-                break
-            fitting.append(row)
-        return fitting
-
-    async def _remove(self, ids: set[int]) -> None:
+    async def _remove(self, rows: Sequence[Row]) -> None:
         """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""
+        self._count(EMPTY, rows)
+        ids = {row.id for row in rows}
+        gone = ids | self._delivered
         with trio.CancelScope(shield=True):
             try:
-                await self.lane(self.table.remove, ids | self._delivered)
+                await self.lane(self.table.remove, gone)
             except _FAILURES as error:
                 self._delivered |= ids
-                self._failed(error)
+                self._failed("write", error)
             else:
-                self._delivered.clear()
+                self._delivered -= gone
 
-    def _failed(self, error: Exception) -> None:
-        self._retry_at = trio.current_time() + RETRY
+    def _count(self, added: Weight, gone: Sequence[Row]) -> None:
+        self.on_disk = self.on_disk.plus(added)
+        for row in gone:
+            self.on_disk = self.on_disk.minus(row.weight)
+
+    def _must_wait(self, work: _Work) -> bool:
+        return trio.current_time() < self._retry_at.get(work, -math.inf)
+
+    def _failed(self, work: _Work, error: Exception) -> None:
         if not self.failing:
-            self.failing = True
             self.emit(reports.SpoolFailing(self.table.key.store, str(error)))
+        self._retry_at[work] = trio.current_time() + RETRY
 
-    def _worked(self) -> None:
-        if self.failing:
-            self.failing = False
+    def _worked(self, work: _Work) -> None:
+        if self._retry_at.pop(work, None) is not None and not self.failing:
             self.emit(reports.SpoolRecovered(self.table.key.store))
 
 
 class _NotTaken(Exception):  # noqa: N818  leaves the claim's block, and with it keeps the batch in memory
     pass
-
-
-def _gathered(rows: Sequence[Row], payload: bytes) -> Batch[bytes]:
-    return Batch(
-        payload,
-        sum(row.count for row in rows),
-        sum(row.size for row in rows),
-        min(row.oldest_ns for row in rows),
-        max(row.newest_ns for row in rows),
-    )

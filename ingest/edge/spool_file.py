@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from attrs import frozen
@@ -10,6 +11,9 @@ from attrs import frozen
 from ingest.core.store import Batch
 from ingest.edge.sqlite import Connection, transaction, translated
 from ingest.runtime.link import EMPTY, Weight
+
+ROWS = 500
+"""Rows that `fitting` takes at most."""
 
 _COLUMNS = "id, put_ns, oldest_ns, newest_ns, count, size"
 
@@ -43,6 +47,38 @@ class Row:
         return Batch(payload, self.count, self.size, self.oldest_ns, self.newest_ns)
 
 
+def fitting(rows: Iterable[Row], limit: Weight) -> list[Row]:
+    """The first of the rows, as many as fit into `limit`, one at least."""
+    found: list[Row] = []
+    weight = EMPTY
+    for row in islice(rows, ROWS):
+        weight = weight.plus(row.weight)
+        if found and (weight.events > limit.events or weight.size > limit.size):
+            break
+        found.append(row)
+    return found
+
+
+def gathered(rows: Sequence[Row], payload: bytes) -> Batch[bytes]:
+    """Rows as one batch."""
+    return Batch(
+        payload,
+        sum(row.count for row in rows),
+        sum(row.size for row in rows),
+        min(row.oldest_ns for row in rows),
+        max(row.newest_ns for row in rows),
+    )
+
+
+def insert(connection: Connection, key: Key, batch: Batch[bytes], put_ns: int) -> None:
+    """Add a batch, in the transaction of the caller."""
+    connection.execute(
+        "INSERT INTO batch (home, store, put_ns, oldest_ns, newest_ns, count, size, payload)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (key.home, key.store, put_ns, batch.oldest_ns, batch.newest_ns, batch.count, batch.size, batch.payload),
+    )
+
+
 @frozen
 class Table:
     """One key's rows. Every method may raise what `translated` says."""
@@ -71,12 +107,7 @@ class Table:
             self._delete(gone)
             evicted = self._oldest_of(excess, kept) if excess > 0 else []
             self._delete(row.id for row in evicted)
-            values = (self.key.home, self.key.store, put_ns, batch.oldest_ns, batch.newest_ns, batch.count, batch.size)
-            self.connection.execute(
-                "INSERT INTO batch (home, store, put_ns, oldest_ns, newest_ns, count, size, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*values, batch.payload),
-            )
+            insert(self.connection, self.key, batch, put_ns)
         return evicted
 
     def remove(self, ids: Collection[int]) -> None:
@@ -84,13 +115,13 @@ class Table:
         with translated(self.path), transaction(self.connection):
             self._delete(ids)
 
-    def newest(self, taken: Collection[int]) -> list[Row]:
+    def newest(self, taken: Container[int]) -> list[Row]:
         """The newest batch that is not taken."""
-        return self._rows("DESC", taken, 1)
+        return list(islice(self._rows("DESC", taken), 1))
 
-    def oldest(self, taken: Collection[int], most: int) -> list[Row]:
-        """The oldest batches that are not taken, at most so many."""
-        return self._rows("ASC", taken, most)
+    def oldest(self, taken: Container[int]) -> Iterator[Row]:
+        """The batches that are not taken, the oldest first, read as they are asked for."""
+        return self._rows("ASC", taken)
 
     def payloads(self, rows: Iterable[Row]) -> list[bytes]:
         """What the rows hold, in their order."""
@@ -100,26 +131,23 @@ class Table:
             )
             return [bytes(payload) for (payload,) in found]
 
-    def _rows(self, order: str, taken: Collection[int], most: int) -> list[Row]:
-        marks = ", ".join("?" * len(taken))
+    def _rows(self, order: str, taken: Container[int]) -> Iterator[Row]:
+        # Sorted out here, not in SQL: a whole backlog may be taken, and a statement's parameters are limited.
         with translated(self.path):
-            rows = self.connection.execute(
-                f"SELECT {_COLUMNS} FROM batch WHERE home = ? AND store = ? AND id NOT IN ({marks})"  # noqa: S608
-                f" ORDER BY id {order} LIMIT ?",
-                (self.key.home, self.key.store, *taken, most),
-            ).fetchall()
-        return [Row(*row) for row in rows]
+            for values in self.connection.execute(
+                f"SELECT {_COLUMNS} FROM batch WHERE home = ? AND store = ? ORDER BY id {order}",  # noqa: S608  ours
+                (self.key.home, self.key.store),
+            ):
+                if values[0] not in taken:
+                    yield Row(*values)
 
-    def _oldest_of(self, excess: int, kept: Collection[int]) -> list[Row]:
+    def _oldest_of(self, excess: int, kept: Container[int]) -> list[Row]:
         evicted: list[Row] = []
-        while excess > 0:
-            rows = self.oldest([*kept, *(row.id for row in evicted)], 64)
-            if not rows:
+        for row in self.oldest(kept):
+            evicted.append(row)
+            excess -= row.size
+            if excess <= 0:
                 break
-            for row in rows:
-                if excess > 0:
-                    evicted.append(row)
-                    excess -= row.size
         return evicted
 
     def _delete(self, ids: Iterable[int]) -> None:

@@ -9,8 +9,8 @@ stuck behind a backlog, and neither starves. What is claimed is never evicted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Generic, Protocol, TypeVar
 
 import trio
@@ -100,7 +100,13 @@ class MemorySpool(Generic[T]):
             if self._closed and not self._claimed:
                 raise trio.EndOfChannel
             await self._changed.park()
-        entry = self._take()
+        with self.claim_nowait() as batch:
+            yield batch
+
+    @contextmanager
+    def claim_nowait(self, *, oldest: bool = False) -> Iterator[T]:
+        """As `claim`, when one is `waiting`; nobody can take it between the look and this."""
+        entry = self._entries.pop(0) if oldest else self._take()
         self._claimed.append(entry)
         try:
             yield entry.batch

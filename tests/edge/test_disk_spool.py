@@ -51,5 +51,5 @@ class TestDiskSpool(SpoolContract):
     @staticmethod
     async def listed(spool: Spool[Batch[bytes]]) -> list[int]:
         assert isinstance(spool, DiskSpool)
-        rows = spool.table.oldest(set(), 10_000)
+        rows = list(spool.table.oldest(set()))
         return [int(payload) for payload in spool.table.payloads(rows)]
