@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,8 +25,8 @@ class SetAside:
 
 def set_aside(path: Path, error: IngestError, now_ns: int) -> SetAside:
     """Rename the file and its log. Raises the very error when that is not possible."""
-    kept_as = _free_name(path, datetime.fromtimestamp(now_ns / 1e9, UTC))
     try:
+        kept_as = _free_name(path, datetime.fromtimestamp(now_ns / 1e9, UTC))
         for suffix in PARTS:
             if (part := path.with_name(path.name + suffix)).exists():
                 part.rename(kept_as.with_name(kept_as.name + suffix))
@@ -44,7 +45,8 @@ def thin_out(path: Path, most: int) -> None:
     """Delete the oldest of the files set aside, until at most `most` are left."""
     for old in kept_aside(path)[:-most]:
         for suffix in PARTS:
-            old.with_name(old.name + suffix).unlink(missing_ok=True)
+            with suppress(OSError):  # one too many is no reason not to start
+                old.with_name(old.name + suffix).unlink()
 
 
 def _free_name(path: Path, moment: datetime) -> Path:

@@ -24,6 +24,9 @@ CLOSING = 2.0
 SHARE_OF_FREE = 10
 """The spool takes at most one part in so many of the disk's free bytes."""
 
+LEAST = 1024 * 1024
+"""Bytes that a spool may always try to take: on a full disk it is the disk that says so, and memory that helps."""
+
 
 @frozen
 class State:
@@ -80,5 +83,10 @@ class Held(Refused):
 
 
 def room(path: Path, wanted: int) -> int:
-    """Bytes that a spool at `path` may take: what is wanted, but at most a tenth of what is free now."""
-    return max(1, min(wanted, shutil.disk_usage(path.parent).free // SHARE_OF_FREE))
+    """Bytes that a spool at `path` may take: what is wanted, but at most a tenth of the disk's free bytes.
+
+    What the file takes already is counted as free, and never too much: a start on a full disk evicts nothing.
+    """
+    taken = sum(part.stat().st_size for part in (path, path.with_name(f"{path.name}-wal")) if part.exists())
+    tenth = (shutil.disk_usage(path.parent).free + taken) // SHARE_OF_FREE
+    return min(wanted, max(taken, tenth, LEAST))

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ingest.edge.aside import SetAside, set_aside, thin_out
-from ingest.edge.sqlite import Connection, Damaged, open_writer, pragma, transaction, translated
+from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction
 from ingest.errors import Refused
 
 KEPT_ASIDE: Final = 3
@@ -63,6 +63,14 @@ MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2})
 
 VERSION: Final = max(MIGRATIONS)
 
+_LOOK: Final = (
+    "SELECT sum(count), sum(size) FROM batch",
+    "SELECT count(*) FROM batch INDEXED BY batch_of",
+    "SELECT sum(length(line)) FROM dead_letter",
+    "SELECT sum(value) FROM total",
+    "SELECT count(*) FROM meta",
+)
+
 
 class Newer(Refused):
     """The file was made by a later version of this program."""
@@ -84,8 +92,9 @@ def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAs
 def _opened(path: Path) -> Connection:
     connection = open_writer(path)
     try:
-        with translated(path):
+        with ours(path):
             _migrate(connection, path)
+            _look_through(connection)
     except BaseException:
         connection.close()
         raise
@@ -106,6 +115,12 @@ def _migrate(connection: Connection, path: Path) -> None:
             for statement in _statements(MIGRATIONS[version]):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _look_through(connection: Connection) -> None:
+    """Every row is found, without reading its payload: damage that is met only later would be met at every start."""
+    for statement in _LOOK:
+        connection.execute(statement).fetchall()
 
 
 def _statements(script: str) -> Sequence[str]:
