@@ -196,9 +196,9 @@ class DiskSpool:
 
     def _read(self, taken: set[int]) -> _Found:
         """In the lane: the newest batch while it is fresh and it is its turn, else as many of the oldest as fit."""
-        newest = self.table.newest(taken)
+        newest = self.table.newest(taken) if self._newest_next else ()
         fresh = [row for row in newest if self.now_ns() - row.put_ns < FRESH * 1e9]
-        rows = fresh if self._newest_next and fresh else fitting(self.table.oldest(taken), self.limits.gather)
+        rows = fresh or fitting(self.table.oldest(taken), self.limits.gather)
         self._newest_next = not self._newest_next if rows else self._newest_next
         payloads = self.table.payloads(rows)
         return rows, payloads[0] if len(payloads) == 1 else self.join(payloads)
