@@ -78,6 +78,9 @@ def live(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Against everything that can go wrong on purpose: the whole pipeline, in memory, under a virtual clock."""
+    """Against everything that can go wrong on purpose: in memory under a virtual clock, and real processes killed for real.
+
+    `ROUNDS=500 nox -s faults -- -k killed` kills as often as that.
+    """
     install(session)
-    session.run("pytest", "tests/integration", "tests/faults", *session.posargs)
+    session.run("pytest", "-n", "auto", "tests/integration", "tests/faults", *session.posargs)

@@ -37,7 +37,7 @@ from ingest.core.tally import Tally, balanced
 from ingest.edge.websocket import Dial, dial
 from ingest.errors import IngestError
 from ingest.runtime.link import Link, Overflow, Weight
-from ingest.runtime.spool import MemorySpool
+from ingest.runtime.spool import MemorySpool, Spool
 from ingest.runtime.supervise import one_error
 from ingest.runtime.watch import Watch
 
@@ -57,11 +57,16 @@ LINK = Weight(10_000, 16 * 1024 * 1024)
 
 @frozen
 class Destination:
-    """An open store, where it is in words, and what it wants done from time to time."""
+    """An open store, where it is in words, what it wants done from time to time, and its spool (else: memory).
+
+    `give_up` is called when the stop deadline has passed: it leaves blocking work behind.
+    """
 
     store: Store[Any, Any]
     where: str
     upkeep: Callable[[], Awaitable[None]] | None = None
+    spool: Spool[Batch[Any]] | None = None
+    give_up: Callable[[], None] | None = None
 
 
 @frozen
@@ -100,7 +105,7 @@ class Pipeline:
     tally: Tally = field(factory=Tally)
     intake: Link[Frame] = field(init=False)
     link: Link[PointFrame] = field(init=False)
-    spool: MemorySpool[Batch[Any]] = field(init=False)
+    spool: Spool[Batch[Any]] = field(init=False)
     filter: Filter = field(init=False)
     batcher: Batcher[Any, Any] = field(init=False)
     connector: Connector | None = None
@@ -109,7 +114,8 @@ class Pipeline:
         plan, store = self.plan, self.plan.destination.store
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
-        self.spool = MemorySpool(plan.spool, lambda batch: batch.size)
+        self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
+        self.tally.carried = self.spool.held.events
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
 
@@ -124,7 +130,7 @@ class Pipeline:
     def books(self) -> dict[str, int]:
         """Where every state is now."""
         in_flight = self.intake.held.events + self.link.held.events + self.batcher.open
-        return self.tally.books(spooled=sum(batch.count for batch in self.spool.batches), in_flight=in_flight)
+        return self.tally.books(spooled=self.spool.held.events, in_flight=in_flight)
 
     async def run(self, stop: trio.Event) -> None:
         """Run until `stop` is set and everything under way is stored, or the stop deadline has passed.
@@ -137,7 +143,7 @@ class Pipeline:
                 await self._run(stop)
         finally:
             books = self.books()
-            if lost := books["spooled"] + books["in_flight"]:
+            if lost := self.spool.volatile.events + books["in_flight"]:
                 self.emit(reports.Lost(self.plan.destination.store.name, lost))
             self.emit(reports.Stopped(books, balanced(books)))
 
@@ -155,6 +161,7 @@ class Pipeline:
                 gave_up = await self._head(stop)
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
+                nursery.start_soon(self._give_up, name="give up")
             nursery.cancel_scope.cancel()
         if gave_up:
             raise gave_up
@@ -186,6 +193,11 @@ class Pipeline:
         while True:
             self.emit(reports.Progress(self.books()))
             await trio.sleep(BOOKS)
+
+    async def _give_up(self) -> None:
+        await trio.sleep(self.plan.stop_within)
+        if self.plan.destination.give_up is not None:
+            self.plan.destination.give_up()
 
     async def _keep_up(self) -> None:
         upkeep, every = self.plan.destination.upkeep, self.plan.upkeep_every

@@ -52,6 +52,8 @@ class Writer(Generic[Payload]):
                 await self._deliver_one()
             except _Kept as kept:
                 await self._wait(kept.verdict)
+                if self.spool.closed.is_set() and not self.spool.volatile.events:
+                    return  # what waits is on disk: the next start delivers it
             except trio.EndOfChannel:
                 return
 
@@ -76,11 +78,19 @@ class Writer(Generic[Payload]):
             self._failing_since = trio.current_time()
         self._failures += 1
         delay = max(verdict.retry_after or 0.0, self._delay(verdict))
-        waiting = sum(batch.count for batch in self.spool.batches)
+        waiting = self.spool.held.events
         breaker = Breaker.OPEN if self._failures >= self.breaker_threshold else Breaker.CLOSED
         name = self.store.name
         self.emit(reports.StoreWaiting(name, verdict.reason, verdict.remedy, delay, waiting, breaker.value))
-        await trio.sleep(delay)
+        await self._pause(delay)
+
+    async def _pause(self, delay: float) -> None:
+        """Wait; no longer than until a stop, when what waits is on disk and safe there."""
+        if self.spool.volatile.events:
+            await trio.sleep(delay)
+        else:
+            with trio.move_on_after(delay):
+                await self.spool.closed.wait()
 
     def _delay(self, verdict: Keep) -> float:
         return REFUSED_DELAY if verdict.remedy else backoff(self._failures, CAP, self.chance)

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "export": ("ingest.cli.export:export", "Write stored changes as line protocol, CSV or JSON lines."),
         "copy": ("ingest.cli.copy:copy", "Copy the embedded store into a database."),
         "config": ("ingest.cli.config:config", "Check the configuration, or show what is in effect."),
+        "systemd": ("ingest.cli.systemd:systemd", "Run the service under systemd."),
         "simulate": ("ingest.cli.simulate:simulate", "Run a simulated Home Assistant."),
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def _run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
     from ingest.cli.service import serve_until_signalled  # noqa: PLC0415  the configuration is checked before
     from ingest.core.reports import Notice  # noqa: PLC0415
     from ingest.edge.journal import open_journal  # noqa: PLC0415
+    from ingest.edge.notify import open_notify  # noqa: PLC0415
     from ingest.runtime.supervise import one_error  # noqa: PLC0415
 
     found = loaded(config_path, assignments, for_running=True)
@@ -39,4 +41,4 @@ def _run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
     for warning in found.warnings:
         journal(Notice(warning))
     with one_error():
-        trio.run(serve_until_signalled, found.settings, (journal,))
+        trio.run(serve_until_signalled, found.settings, (journal, open_notify(os.environ)))

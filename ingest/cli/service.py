@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,15 +24,21 @@ from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
-from ingest.core.homeiq import homeiq
+from ingest.core.homeiq import homeiq, joined
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.secret import Secret
 from ingest.core.store import Store, since
 from ingest.core.token import token_problem
+from ingest.edge.aside import SetAside
+from ingest.edge.disk_spool import DiskSpool
+from ingest.edge.disk_spool import Limits as SpoolLimits
+from ingest.edge.lock import Held
+from ingest.edge.spool_file import Key, Table
+from ingest.edge.state import State, opened_state, room
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Dial, Target, dial
-from ingest.errors import Refused
+from ingest.errors import Refused, Transient
 from ingest.pipeline import Destination, Pipeline, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
@@ -111,7 +117,7 @@ async def opened(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
             async with _embedded(settings, emit) as destination:
                 yield destination
         case "influxdb":
-            async with _influxdb(settings) as destination:
+            async with _influxdb(settings, emit) as destination:
                 yield destination
         case "stdout":
             yield _stdout()
@@ -119,7 +125,7 @@ async def opened(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
 
 @asynccontextmanager
 async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
-    from ingest.edge.embedded import EmbeddedSettings, SetAside, open_embedded  # noqa: PLC0415  only where it is used
+    from ingest.edge.embedded import EmbeddedSettings, open_embedded  # noqa: PLC0415  only where it is used
 
     def set_aside(damage: SetAside) -> None:
         emit(reports.Notice(f"{damage.path} is damaged ({damage.reason}): kept as {damage.kept_as}, a new one begun"))
@@ -131,13 +137,39 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
 
 
 @asynccontextmanager
-async def _influxdb(settings: Settings) -> AsyncGenerator[Destination]:
-    async with opened_influx(settings) as influx:
-        codec, retention = homeiq(numeric_only=settings.influxdb.numeric_only), settings.influxdb.retention
-        if retention is not None:
-            kept_ns = int(retention * 1e9)
-            codec = since(codec, lambda: time.time_ns() - kept_ns)
-        yield Destination(Store("influxdb", codec, influx.deliver), influx.client.address.where)
+async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
+    codec, retention = homeiq(numeric_only=settings.influxdb.numeric_only), settings.influxdb.retention
+    if retention is not None:
+        kept_ns = int(retention * 1e9)
+        codec = since(codec, lambda: time.time_ns() - kept_ns)
+    async with AsyncExitStack() as stack:
+        influx = await stack.enter_async_context(opened_influx(settings))
+        store, where = Store("influxdb", codec, influx.deliver), influx.where
+        try:
+            state = await stack.enter_async_context(_state(settings, emit))
+        except (Transient, Refused) as problem:
+            if isinstance(problem, Held):
+                raise
+            emit(reports.Notice(f"nothing can be spooled on disk, only in memory: {problem}"))
+            yield Destination(store, where)
+            return
+        spool = await _disk_spool(settings, state, store.name, emit)
+        yield Destination(store, where, spool=spool, give_up=state.lane.give_up)
+
+
+def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:
+    def report(aside: SetAside) -> None:
+        emit(reports.Notice(f"the state file could not be used and is kept as {aside.kept_as}: {aside.reason}"))
+
+    return opened_state(settings.spool.path, time.time_ns, report)
+
+
+async def _disk_spool(settings: Settings, state: State, store: str, emit: Emit) -> DiskSpool:
+    table = Table(state.connection, state.path, Key(settings.home, store))
+    limits = SpoolLimits(room(state.path, settings.spool.size), settings.spool.memory)
+    spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit)
+    await spool.load()
+    return spool
 
 
 @asynccontextmanager

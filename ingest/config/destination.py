@@ -52,9 +52,19 @@ class Batch:
 
 @frozen
 class Spool:
-    """What waits for a store."""
+    """What waits for a database: on disk, in the state file."""
 
-    memory: int = option(16 * _MIB, kinds.size(_MIB, 2**40), "Bytes kept in memory at most.")
+    path: Path = option(
+        Path("state.db"),
+        kinds.path(),
+        "The state file; by default `state.db` in $STATE_DIRECTORY, else in $XDG_DATA_HOME/homeiq-ingest.",
+    )
+    size: int = option(
+        2048 * _MIB, kinds.size(_MIB, 2**50), "Bytes kept on disk at most, but never more than a tenth of what is free."
+    )
+    memory: int = option(
+        16 * _MIB, kinds.size(_MIB, 2**40), "Bytes kept in memory at most, while the disk fails or nothing is spooled."
+    )
 
 
 @frozen

@@ -24,12 +24,17 @@ _DATA_API_KEYS: Final = (*KEYS["data_api.api_key"].variables, *KEYS["data_api.ap
 
 
 def default_layer(environ: Mapping[str, str]) -> Layer:
-    """What the machine decides where nobody says anything: the embedded store's file."""
+    """What the machine decides where nobody says anything: where the files are."""
     state = environ.get("STATE_DIRECTORY", "").split(":")[0]
     data = user_directory(environ, "XDG_DATA_HOME", ".local/share")
-    if state:
-        return {"embedded.path": Given(Path(state, "home.db"), "default in $STATE_DIRECTORY")}
-    return {"embedded.path": Given(data / "homeiq-ingest" / "home.db", "default")} if data else {}
+    origin = "default in $STATE_DIRECTORY" if state else "default"
+    folder = Path(state) if state else data and data / "homeiq-ingest"
+    if folder is None:
+        return {}
+    return {
+        "embedded.path": Given(folder / "home.db", origin),
+        "spool.path": Given(folder / "state.db", origin),
+    }
 
 
 def toml_layer(table: Mapping[str, Any], path: Path, report: Report) -> Layer:

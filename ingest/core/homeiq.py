@@ -180,7 +180,12 @@ def numbers(point: Point) -> bytes | None:
 
 def seal(lines: Sequence[bytes]) -> bytes:
     """The payload as it is sent: the lines, compressed; the same lines make the same bytes at any time."""
-    return gzip.compress(b"\n".join(lines), 1, mtime=0)
+    return gzip.compress(b"\n".join([*lines, b""]), 1, mtime=0)
+
+
+def joined(payloads: Sequence[bytes]) -> bytes:
+    """Several payloads as one: gzip's members may follow each other, and each ends with a line break."""
+    return b"".join(payloads)
 
 
 def homeiq(*, numeric_only: bool = False, entities: int = 100_000) -> Codec[bytes, bytes]:

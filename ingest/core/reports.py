@@ -322,6 +322,30 @@ class StoreRecovered(Report):
         return f"{self.store} takes points again after {self.after:.0f} s"
 
 
+@frozen
+class SpoolFailing(Report):
+    """The state file cannot be written or read: what comes in is kept in memory, with a limit of its own."""
+
+    LEVEL: ClassVar[Level] = "error"
+    store: str
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the spool for {self.store} goes on in memory: {self.reason}"
+
+
+@frozen
+class SpoolRecovered(Report):
+    """The state file can be used again."""
+
+    store: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the spool for {self.store} is on disk again"
+
+
 # ---- the process -------------------------------------------------------------------------------------------------
 
 

@@ -1,9 +1,9 @@
 """The books: every state that came in is in exactly one place. A pure fold over reports.
 
-    received = stored + repeated + filtered + rejected + malformed + shed + evicted + spooled + in flight
+    carried + received = stored + repeated + filtered + rejected + malformed + shed + evicted + spooled + in flight
 
-(`carried` and `made` join on the left with the disk spool and heartbeats.) `spooled` and `in_flight` are counted
-where they are, never derived, so that the equation can fail.
+`carried` is what the spool held at the start. (`made` joins on the left with heartbeats.) `spooled` and `in_flight` are
+counted where they are, never derived, so that the equation can fail.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Tally:
     `passed` and `unreadable` (messages that were no states) stand beside the equation.
     """
 
+    carried: int = 0
     received: int = 0
     stored: int = 0
     repeated: int = 0
@@ -73,6 +74,7 @@ class Tally:
     def books(self, *, spooled: int, in_flight: int) -> dict[str, int]:
         """Every term of the equation, by name."""
         return {
+            "carried": self.carried,
             "received": self.received,
             "stored": self.stored,
             "repeated": self.repeated,
@@ -88,4 +90,5 @@ class Tally:
 
 def balanced(books: dict[str, int]) -> bool:
     """True when the equation holds."""
-    return books["received"] == sum(count for term, count in books.items() if term != "received")
+    came = books["carried"] + books["received"]
+    return came == sum(count for term, count in books.items() if term not in {"carried", "received"})

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import trio
@@ -21,6 +21,7 @@ from attrs import field, frozen
 from ingest.core.rows import CODEC, Row, without_surrogates
 from ingest.core.store import Batch, Delivered, Keep, Rejection, Store, Verdict
 from ingest.edge import embedded_upkeep
+from ingest.edge.aside import SetAside, set_aside
 from ingest.edge.embedded_names import Names
 from ingest.edge.embedded_schema import HOUR_NS, prepare
 from ingest.edge.sqlite import Connection, Damaged, Synchronous, open_writer, transaction, translated
@@ -42,15 +43,6 @@ _UPSERT = f"""INSERT INTO change ({", ".join(_COLUMNS)}) VALUES (?{", ?" * (len(
 ON CONFLICT (time_ns, entity) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[2:])}
 WHERE coalesce(excluded.origin, 0) <= coalesce(change.origin, 0)"""  # noqa: S608  our own column names
 _TOUCH = "INSERT INTO hour (hour, late) VALUES (?, 1) ON CONFLICT (hour) DO UPDATE SET late = late + 1"
-
-
-@frozen
-class SetAside:
-    """A damaged file was renamed (`kept_as`) and a new one begun at `path`."""
-
-    path: Path
-    kept_as: Path
-    reason: str
 
 
 @frozen
@@ -164,18 +156,10 @@ class Embedded:
         return Delivered(rejected)
 
     def _set_aside(self, damage: Damaged) -> None:
-        """Raises Transient or Refused when the file cannot be renamed."""
+        """Raises the damage itself when the file cannot be renamed."""
         self.close()
         self._aside_ns = self._now_ns()
-        path = self._settings.path
-        kept_as = _free_name(path, datetime.fromtimestamp(self._aside_ns / 1e9, UTC))
-        try:
-            for suffix in ("-wal", "-shm", ""):
-                if (part := path.with_name(path.name + suffix)).exists():
-                    part.rename(kept_as.with_name(kept_as.name + suffix))
-        except OSError as error:
-            raise damage from error
-        self._report(SetAside(path, kept_as, damage.what))
+        self._report(set_aside(self._settings.path, damage, self._aside_ns))
 
     def _upkeep(self) -> Iterator[None]:
         connection, _ = self._opened()
@@ -213,14 +197,6 @@ def _bound(rows: Iterable[Row], names: Names) -> Iterator[tuple[object, ...]]:
 
 def _hours(rows: Iterable[Row]) -> list[tuple[int]]:
     return [(hour,) for hour in sorted({row.time_ns // HOUR_NS for row in rows})]
-
-
-def _free_name(path: Path, moment: datetime) -> Path:
-    name = f"{path.name}.damaged-{moment:%Y%m%dT%H%M%SZ}"
-    kept_as, number = path.with_name(name), 1
-    while kept_as.exists():
-        kept_as, number = path.with_name(f"{name}-{number}"), number + 1
-    return kept_as
 
 
 def _ignore(_: SetAside) -> None:

@@ -105,4 +105,4 @@ class Deliverer:
 
 
 def _lines(payload: bytes) -> Lines:
-    return tuple(gzip.decompress(payload).split(b"\n"))
+    return tuple(gzip.decompress(payload).removesuffix(b"\n").split(b"\n"))

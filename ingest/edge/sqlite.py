@@ -90,6 +90,16 @@ def translated(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def ours(path: Path) -> Iterator[None]:
+    """As `translated`; a file without our tables, or with others of their names, is Damaged too, not a bug."""
+    try:
+        with translated(path):
+            yield
+    except sqlite3.OperationalError as error:
+        raise Damaged(f"not a file of ours: {error}", where=str(path), remedy="Choose another place") from error
+
+
+@contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
     """All or nothing: the write lock from the start, committed at the end, rolled back on any exception."""
     connection.execute("BEGIN IMMEDIATE")

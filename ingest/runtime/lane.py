@@ -1,8 +1,8 @@
 """A lane is where blocking work runs, one piece at a time: a worker thread, or inline under a virtual clock.
 
 A worker thread ignores cancellation: the caller waits until the work is done, so a write is never abandoned half-way.
-A lane may be told to `abandon` its work when it is cancelled: for a peer that can hold a write for minutes, when the
-only one who cancels is the end of the process.
+Two ways out, for the end of the process, which may not wait for ever for a dead disk or a peer that trickles its
+answer: a lane may `abandon` its work as soon as it is cancelled, or be told to `give_up`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,27 @@ class ThreadLane:
     def __init__(self, *, abandon: bool = False) -> None:
         self._limiter = trio.CapacityLimiter(1)
         self._abandon = abandon
+        self._gave_up = False
+        self._running: set[trio.CancelScope] = set()
 
     async def __call__(self, work: Callable[[*Args], T], *args: *Args) -> T:
-        """Do the work in a thread."""
-        return await trio.to_thread.run_sync(work, *args, limiter=self._limiter, abandon_on_cancel=self._abandon)
+        """Do the work in a thread. Raises `trio.BrokenResourceError` once the lane has given up."""
+        if self._gave_up:
+            raise trio.BrokenResourceError("this lane has given up")
+        await trio.lowlevel.checkpoint_if_cancelled()
+        with trio.CancelScope(shield=not self._abandon) as scope:
+            self._running.add(scope)
+            try:
+                return await trio.to_thread.run_sync(work, *args, limiter=self._limiter, abandon_on_cancel=True)
+            finally:
+                self._running.discard(scope)
+        raise trio.BrokenResourceError("this lane has given up")
+
+    def give_up(self) -> None:
+        """Leave what is running to its thread and take nothing more: the process is about to end."""
+        self._gave_up = True
+        for scope in tuple(self._running):
+            scope.cancel()
 
 
 class InlineLane:

@@ -9,12 +9,14 @@ stuck behind a backlog, and neither starves. What is claimed is never evicted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Generic, Protocol, TypeVar
 
 import trio
 from attrs import define, field, frozen
+
+from ingest.runtime.link import EMPTY, Weight
 
 FRESH = 60.0
 """Seconds for which the newest batch may go before the oldest."""
@@ -26,8 +28,16 @@ class Spool(Protocol[T]):
     """What the two ends of any spool offer. `put` either keeps the batch or, cancelled, has not taken it."""
 
     @property
-    def batches(self) -> Sequence[T]:
-        """Everything kept, claimed batches included."""
+    def held(self) -> Weight:
+        """What it keeps, claimed batches included."""
+
+    @property
+    def volatile(self) -> Weight:
+        """What of it would be gone with the process."""
+
+    @property
+    def closed(self) -> trio.Event:
+        """Set once nothing more will be put."""
 
     async def put(self, batch: T) -> Sequence[T]:
         """Keep a batch; return what was evicted to make room."""
@@ -48,25 +58,32 @@ class _Entry(Generic[T]):
 
 @define(eq=False)
 class MemorySpool(Generic[T]):
-    """Keeps at most `limit` bytes; the oldest unclaimed batch goes first. `size_of` weighs a batch in bytes."""
+    """Keeps at most `limit` bytes; the oldest unclaimed batch goes first."""
 
     limit: int
-    size_of: Callable[[T], int]
-    size: int = 0
+    weigh: Callable[[T], Weight]
+    held: Weight = EMPTY
     _entries: list[_Entry[T]] = field(factory=list)
     _claimed: list[_Entry[T]] = field(factory=list)
     _last: int = 0
-    _closed: bool = False
+    closed: trio.Event = field(factory=trio.Event)
     _newest_next: bool = True
     _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
-    def __len__(self) -> int:
-        return len(self._entries) + len(self._claimed)
+    @property
+    def volatile(self) -> Weight:
+        """All of it."""
+        return self.held
 
     @property
     def batches(self) -> tuple[T, ...]:
         """Everything kept, claimed batches included."""
         return tuple(entry.batch for entry in (*self._claimed, *self._entries))
+
+    @property
+    def waiting(self) -> bool:
+        """True when a claim would not have to wait."""
+        return bool(self._entries)
 
     async def put(self, batch: T) -> tuple[T, ...]:
         """Keep a batch; return what was evicted to make room for it.
@@ -76,13 +93,13 @@ class MemorySpool(Generic[T]):
         await trio.lowlevel.checkpoint()
         self._last += 1
         self._entries.append(_Entry(self._last, batch, trio.current_time()))
-        self.size += self.size_of(batch)
+        self.held = self.held.plus(self.weigh(batch))
         self._changed.unpark_all()
         return self._evict()
 
     def close(self) -> None:
         """Nothing more will be put: `claim` ends when the spool is empty."""
-        self._closed = True
+        self.closed.set()
         self._changed.unpark_all()
 
     @asynccontextmanager
@@ -93,10 +110,16 @@ class MemorySpool(Generic[T]):
         """
         await trio.lowlevel.checkpoint()
         while not self._entries:
-            if self._closed and not self._claimed:
+            if self.closed.is_set() and not self._claimed:
                 raise trio.EndOfChannel
             await self._changed.park()
-        entry = self._take()
+        with self.claim_nowait() as batch:
+            yield batch
+
+    @contextmanager
+    def claim_nowait(self, *, oldest: bool = False) -> Iterator[T]:
+        """As `claim`, when one is `waiting`; nobody can take it between the look and this."""
+        entry = self._entries.pop(0) if oldest else self._take()
         self._claimed.append(entry)
         try:
             yield entry.batch
@@ -105,7 +128,7 @@ class MemorySpool(Generic[T]):
             self._entries.sort(key=lambda kept: kept.number)
             raise
         else:
-            self.size -= self.size_of(entry.batch)
+            self.held = self.held.minus(self.weigh(entry.batch))
         finally:
             self._claimed.remove(entry)
             self._changed.unpark_all()
@@ -117,8 +140,8 @@ class MemorySpool(Generic[T]):
 
     def _evict(self) -> tuple[T, ...]:
         evicted = []
-        while self.size > self.limit and len(self._entries) > 1:
+        while self.held.size > self.limit and len(self._entries) > 1:
             entry = self._entries.pop(0)
-            self.size -= self.size_of(entry.batch)
+            self.held = self.held.minus(self.weigh(entry.batch))
             evicted.append(entry.batch)
         return tuple(evicted)

@@ -40,7 +40,7 @@ class Stage:
         self.emitted: list[Report] = []
         self.link: Link[PointFrame] = Link("db", Weight(10**6, 10**9), lambda each: Weight(len(each.points), each.size))
         self.sender = self.link.sender(Overflow.BLOCK)
-        self.spool: MemorySpool[Batch[str]] = MemorySpool(room, lambda batch: batch.size)
+        self.spool: MemorySpool[Batch[str]] = MemorySpool(room, lambda batch: Weight(batch.count, batch.size))
         self.batcher: Batcher[str, str] = Batcher("db", CODEC, self.spool, limits, self.emitted.append)
 
     @property
@@ -204,7 +204,7 @@ async def test_a_point_is_in_one_place_whenever_something_is_said(autojump_clock
     stage = Stage(Limits(size=2, weight=10**6, age=1000.0))
     places: list[int] = []
     stage.batcher.emit = lambda _report: places.append(
-        stage.batcher.open + sum(batch.count for batch in stage.spool.batches) + stage.link.held.events
+        stage.batcher.open + stage.spool.held.events + stage.link.held.events
     )
     for number in range(4):
         stage.sender.put(frame(number))

@@ -11,6 +11,7 @@ from ingest.core import reports
 from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.store import Batch, Codec, Delivered, Keep, Rejection, Store, Verdict
+from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
 
 CODEC: Codec[Point, bytes] = Codec(lambda point: point, lambda _: 1, lambda _: b"")
@@ -42,7 +43,7 @@ async def write(
 ) -> tuple[list[Report], MemorySpool[Batch[bytes]]]:
     """Let a writer deliver these batches, until the closed spool is empty."""
     emitted: list[Report] = []
-    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: each.size)
+    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: Weight(each.count, each.size))
     for number in numbers:
         await spool.put(batch(number))
     spool.close()
@@ -59,7 +60,7 @@ async def test_everything_is_delivered_once_and_the_writer_ends_with_the_spool(a
     emitted, spool = await write(database, 1, 2, 3)
     assert database.stored == [3, 1, 2]
     assert emitted == [reports.Stored("db", 10, 1.0)] * 3
-    assert len(spool) == 0
+    assert spool.held.events == 0
 
 
 async def test_what_is_kept_is_tried_again_until_it_is_stored(autojump_clock: MockClock) -> None:
@@ -113,13 +114,13 @@ async def test_rejected_lines_are_named_and_the_rest_is_stored(autojump_clock: M
     rejection = Rejection("line", "field type conflict")
     emitted, spool = await write(Database(Delivered((rejection, rejection))), 1)
     assert emitted == [reports.Rejected("db", (rejection, rejection)), reports.Stored("db", 8, 1.0)]
-    assert len(spool) == 0
+    assert spool.held.events == 0
 
 
 async def test_a_cancelled_delivery_keeps_the_batch(autojump_clock: MockClock) -> None:
     database = Database()
     emitted: list[Report] = []
-    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: each.size)
+    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: Weight(each.count, each.size))
     await spool.put(batch(1))
     with trio.move_on_after(0.5):
         await Writer(Store("db", CODEC, database.deliver), spool, emitted.append, lambda: 0.5).run()
@@ -131,7 +132,7 @@ async def test_a_store_that_breaks_is_a_bug_and_keeps_the_batch(autojump_clock: 
     async def broken(_batch: Batch[bytes]) -> Verdict:
         raise ZeroDivisionError
 
-    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: each.size)
+    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: Weight(each.count, each.size))
     await spool.put(batch(1))
     with pytest.raises(ZeroDivisionError):
         await Writer(Store("db", CODEC, broken), spool, lambda _: None, lambda: 0.5).run()

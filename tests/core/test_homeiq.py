@@ -226,7 +226,7 @@ def test_a_payload_is_its_lines_compressed_and_always_the_same_bytes() -> None:
     assert item is not None
     assert codec.size(item) == len(LINE.encode())
     payload = codec.seal([item, b"x"])
-    assert gzip.decompress(payload) == LINE.encode() + b"\nx"
+    assert gzip.decompress(payload) == LINE.encode() + b"\nx\n"
     assert payload == codec.seal([item, b"x"])
     assert payload[4:8] == bytes(4)
 

@@ -38,7 +38,7 @@ class Database:
         self.requests += 1
         if self.down is not None:
             return self.down
-        lines = gzip.decompress(payload).split(b"\n")
+        lines = gzip.decompress(payload).removesuffix(b"\n").split(b"\n")
         if len(lines) > self.limit:
             return error(413, "unable to read data: points batch is too large")
         bad = [line for line in lines if line in self.refused]

@@ -104,7 +104,7 @@ async def test_a_line_that_is_named_is_rejected_and_the_rest_stored(peer: Peer) 
         verdict = await database.deliver(batch(LINES))
     assert isinstance(verdict, Delivered)
     assert [each.line for each in verdict.rejected] == [LINES[1].decode()]
-    assert gzip.decompress(peer.requests[-1].body) == LINES[0]
+    assert gzip.decompress(peer.requests[-1].body) == LINES[0] + b"\n"
 
 
 async def test_a_connection_is_used_again(peer: Peer) -> None:

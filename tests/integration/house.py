@@ -28,6 +28,7 @@ from ingest.core.store import Batch, Codec, Delivered, Keep, Store, Verdict
 from ingest.core.tally import balanced
 from ingest.edge.websocket import Target
 from ingest.pipeline import Destination, Pipeline, Plan
+from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
 from ingest.simulator.home import Home
 from ingest.simulator.serve import Peer, clock
@@ -160,7 +161,9 @@ async def living(
         made = plan_of(memory, candidates or [candidate("primary")], **plan)
         pipeline = Pipeline(made, (emitted.append,), lambda: 0.5, dial)
         if slow_spool:
-            pipeline.spool = pipeline.batcher.spool = SlowSpool(made.spool, lambda batch: batch.size)
+            pipeline.spool = pipeline.batcher.spool = SlowSpool(
+                made.spool, lambda batch: Weight(batch.count, batch.size)
+            )
         for server in servers.values():
             nursery.start_soon(server.run)
         running, stop = Running(servers["primary"], pipeline, memory, emitted), trio.Event()

@@ -22,6 +22,7 @@ from ingest.core.reports import Report
 from ingest.core.tally import balanced
 from ingest.pipeline import Pipeline
 from ingest.runtime.link import Overflow, Weight
+from ingest.runtime.spool import MemorySpool
 from tests.actors.peer import Act, Side, answering, ok, playing
 from tests.actors.states import check_states
 from tests.core.changes import state
@@ -123,7 +124,9 @@ class Run:
         assert pipeline.batcher.open == 0
         check_states(self.emitted)
         check_points(self.memory)
-        sealed = [point for batch in (*self.memory.batches, *pipeline.spool.batches) for point in batch.payload]
+        spool = pipeline.spool
+        assert isinstance(spool, MemorySpool)
+        sealed = [point for batch in (*self.memory.batches, *spool.batches) for point in batch.payload]
         assert len(sealed) == len(self.memory.encoded) - books["evicted"]
         assert all(0 <= int(point.state) <= FRAMES for point in sealed)
         assert not [

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.runtime.lane import InlineLane, Lane, ThreadLane
 
@@ -61,3 +62,64 @@ async def test_an_inline_lane_is_a_slow_disk_under_a_virtual_clock(autojump_cloc
         nursery.start_soon(work, "b")
     assert sorted(ended) == ["a", "b"]
     assert trio.current_time() == 4.0
+
+
+async def test_a_lane_that_gives_up_leaves_its_work_behind_and_takes_nothing_more() -> None:
+    lane, go_on, done = ThreadLane(), threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def work() -> None:
+        go_on.wait(5)
+        done.set()
+
+    async def ask(name: str) -> None:
+        with pytest.raises(trio.BrokenResourceError):
+            await lane(work)
+        told.append(name)
+
+    with trio.fail_after(4):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, "running")
+            nursery.start_soon(ask, "waiting for its turn")
+            await wait_all_tasks_blocked()
+            assert told == []
+            lane.give_up()
+        assert sorted(told) == ["running", "waiting for its turn"]
+        with pytest.raises(trio.BrokenResourceError):
+            await lane(work)
+    assert not done.is_set()
+    go_on.set()
+    assert done.wait(5)
+
+
+async def test_a_lane_that_gives_up_frees_who_is_cancelled_and_waits_for_the_work() -> None:
+    lane, go_on, freed = ThreadLane(), threading.Event(), trio.Event()
+
+    async def wait() -> None:
+        with pytest.raises(trio.BrokenResourceError):
+            await lane(go_on.wait, 5)
+        freed.set()
+
+    with trio.fail_after(4):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+            nursery.start_soon(_after_a_while, lane.give_up)
+    assert freed.is_set()
+    go_on.set()
+
+
+async def _after_a_while(act: Callable[[], None]) -> None:
+    with trio.CancelScope(shield=True):
+        await trio.sleep(0.05)
+    act()
+
+
+async def test_a_lane_that_abandons_leaves_its_work_when_cancelled() -> None:
+    lane, go_on = ThreadLane(abandon=True), threading.Event()
+    with trio.fail_after(4):
+        with trio.move_on_after(0.05) as scope:
+            await lane(go_on.wait, 5)
+        assert scope.cancelled_caught
+    go_on.set()

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from trio.testing import MockClock
 
 from ingest.core.store import Batch
+from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool, Spool
-from tests.runtime.spools import SpoolContract, batch, keep, put, take
+from tests.runtime.spools import SpoolContract, batch, keep, numbers, put, take
 
 
 def memory(limit: int) -> MemorySpool[Batch[bytes]]:
-    return MemorySpool(limit, lambda each: each.size)
+    return MemorySpool(limit, lambda each: Weight(each.count, each.size))
 
 
 class TestMemorySpool(SpoolContract):
@@ -20,17 +21,22 @@ class TestMemorySpool(SpoolContract):
     async def opened(limit: int) -> AsyncGenerator[Spool[Batch[bytes]]]:
         yield memory(limit)
 
+    @staticmethod
+    async def listed(spool: Spool[Batch[bytes]]) -> list[int]:
+        assert isinstance(spool, MemorySpool)
+        return numbers(spool.batches)
+
 
 async def test_its_size_counts_every_byte_and_every_batch(autojump_clock: MockClock) -> None:
     spool = memory(35)
     await put(spool, 1, 2, 3)
-    assert (spool.size, len(spool)) == (30, 3)
+    assert (spool.held.size, spool.held.events) == (30, 3)
     async with spool.claim():
-        assert (spool.size, len(spool)) == (30, 3)
-    assert (spool.size, len(spool)) == (20, 2)
+        assert (spool.held.size, spool.held.events) == (30, 3)
+    assert (spool.held.size, spool.held.events) == (20, 2)
     await keep(spool)
-    assert spool.size == sum(each.size for each in spool.batches) == 20
+    assert spool.held.size == sum(each.size for each in spool.batches) == 20
     await spool.put(batch(4, 30))
-    assert (spool.size, len(spool)) == (30, 1)
+    assert (spool.held.size, spool.held.events) == (30, 1)
     await take(spool)
-    assert (spool.size, len(spool)) == (0, 0)
+    assert (spool.held.size, spool.held.events) == (0, 0)

@@ -31,10 +31,10 @@ class Running:
 
 
 @contextmanager
-def running_home(entities: int = 12, past: timedelta = timedelta(minutes=30)) -> Iterator[Running]:
-    """Serve a home while the block runs; its past is replayed to the first listener."""
+def running_home(entities: int = 12, past: timedelta = timedelta(minutes=30), speed: float = 1.0) -> Iterator[Running]:
+    """Serve a home while the block runs; its past is replayed to the first listener, then its time runs on."""
     told: queue.Queue[tuple[int, trio.lowlevel.TrioToken, trio.CancelScope]] = queue.Queue()
-    thread = threading.Thread(target=trio.run, args=(_serve, entities, past, told), daemon=True)
+    thread = threading.Thread(target=trio.run, args=(_serve, entities, past, speed, told), daemon=True)
     thread.start()
     port, token, scope = told.get(timeout=20)
     try:
@@ -45,9 +45,12 @@ def running_home(entities: int = 12, past: timedelta = timedelta(minutes=30)) ->
 
 
 async def _serve(
-    entities: int, past: timedelta, told: queue.Queue[tuple[int, trio.lowlevel.TrioToken, trio.CancelScope]]
+    entities: int,
+    past: timedelta,
+    speed: float,
+    told: queue.Queue[tuple[int, trio.lowlevel.TrioToken, trio.CancelScope]],
 ) -> None:
     home = Home(1, entities, datetime.now(UTC) - past)
     async with trio.open_nursery() as nursery:
-        port = await nursery.start(partial(serve, home, token=TOKEN, now=partial(datetime.now, UTC)))
+        port = await nursery.start(partial(serve, home, token=TOKEN, now=partial(datetime.now, UTC), speed=speed))
         told.put((port, trio.lowlevel.current_trio_token(), nursery.cancel_scope))

@@ -1,0 +1,57 @@
+"""Setting a file aside: what cannot be used is renamed, never deleted, and named to whoever must know."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import frozen
+
+from ingest.errors import IngestError
+
+PARTS = ("-wal", "-shm", "")
+"""SQLite's files, the main one last: while it is there, nothing new is begun in its place."""
+
+
+@frozen
+class SetAside:
+    """The file at `path` could not be used; it is kept as `kept_as`."""
+
+    path: Path
+    kept_as: Path
+    reason: str
+
+
+def set_aside(path: Path, error: IngestError, now_ns: int) -> SetAside:
+    """Rename the file and its log. Raises the very error when that is not possible."""
+    try:
+        kept_as = _free_name(path, datetime.fromtimestamp(now_ns / 1e9, UTC))
+        for suffix in PARTS:
+            if (part := path.with_name(path.name + suffix)).exists():
+                part.rename(kept_as.with_name(kept_as.name + suffix))
+    except OSError as problem:
+        raise error from problem
+    return SetAside(path, kept_as, error.what)
+
+
+def kept_aside(path: Path) -> list[Path]:
+    """The files that were set aside for `path`, the oldest first."""
+    found = path.parent.glob(f"{path.name}.damaged-*")
+    return sorted(each for each in found if not each.name.endswith(PARTS[:2]))
+
+
+def thin_out(path: Path, most: int) -> None:
+    """Delete the oldest of the files set aside, until at most `most` are left."""
+    for old in kept_aside(path)[:-most]:
+        for suffix in PARTS:
+            with suppress(OSError):  # one too many is no reason not to start
+                old.with_name(old.name + suffix).unlink()
+
+
+def _free_name(path: Path, moment: datetime) -> Path:
+    name = f"{path.name}.damaged-{moment:%Y%m%dT%H%M%SZ}"
+    kept_as, number = path.with_name(name), 1
+    while kept_as.exists():
+        kept_as, number = path.with_name(f"{name}-{number}"), number + 1
+    return kept_as

@@ -1,0 +1,244 @@
+"""The spool on disk: a batch is committed before it is sent, and gone only when it is delivered.
+
+    put ──commit──▶ state file ──claim──▶ writer ──delivered──▶ delete
+      └─ the file cannot be written ─▶ memory (its own small limit) ─▶ moved to the file when it can be again
+
+Small batches wait in the file as they were put; a claim of the oldest takes as many of them as make one full batch,
+because what was one second of a quiet home is not worth a request of its own when a day of it waits.
+
+The disk is somebody's, too: full, read-only, failing, slow, gone. None of that is an error of the pipeline: what
+cannot be put on disk is kept in memory, what was delivered and cannot be deleted is remembered, never claimed again,
+and deleted with the next write that succeeds. It is counted once.
+
+`_turn` is held from a decision (what to evict, what to claim) until what follows from it is done: between the two, a
+put could evict what a claim is reading, and two claims could take the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Literal, TypeAlias
+
+import trio
+from attrs import define, field, frozen
+
+from ingest.core import reports
+from ingest.core.reports import Emit
+from ingest.core.store import Batch
+from ingest.edge.spool_file import Row, Table, fitting, gathered
+from ingest.errors import IngestError
+from ingest.runtime.lane import Lane
+from ingest.runtime.link import EMPTY, Weight
+from ingest.runtime.spool import FRESH, MemorySpool
+
+FULL_BATCH = Weight(5000, 4 * 1024 * 1024)
+
+RETRY = 5.0
+"""Seconds between two attempts to use a file that failed."""
+
+_FAILURES = (IngestError, trio.BrokenResourceError)
+
+_Work: TypeAlias = Literal["read", "write"]
+"""Each fails by itself: what is on a full disk can be read and delivered."""
+
+_Found: TypeAlias = tuple[list[Row], bytes]
+"""Rows and their one payload; no rows: nothing, or the memory's turn."""
+
+
+@frozen
+class Limits:
+    """Bytes in the file, bytes in memory while the file fails; and how much one claim may gather."""
+
+    disk: int
+    memory: int
+    gather: Weight = FULL_BATCH
+
+
+@define(eq=False)
+class DiskSpool:
+    """One home's batches for one store. `join` makes one payload of several; `now_ns` is the wall clock."""
+
+    table: Table
+    lane: Lane
+    limits: Limits
+    join: Callable[[Sequence[bytes]], bytes]
+    now_ns: Callable[[], int]
+    emit: Emit
+    on_disk: Weight = EMPTY
+    memory: MemorySpool[Batch[bytes]] = field(init=False)
+    _claimed: set[int] = field(factory=set)
+    _delivered: set[int] = field(factory=set)
+    _evicted: list[Batch[bytes]] = field(factory=list)
+    closed: trio.Event = field(factory=trio.Event)
+    _newest_next: bool = True
+    _memory_next: bool = True
+    _retry_at: dict[_Work, float] = field(factory=dict)
+    _turn: trio.Lock = field(factory=trio.Lock)
+    _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+
+    def __attrs_post_init__(self) -> None:
+        self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
+
+    @property
+    def held(self) -> Weight:
+        """What waits, on disk and in memory, claimed batches included."""
+        return self.on_disk.plus(self.memory.held)
+
+    @property
+    def volatile(self) -> Weight:
+        """What is in memory because the file failed."""
+        return self.memory.held
+
+    @property
+    def failing(self) -> bool:
+        """True while the file does not do what it is there for."""
+        return bool(self._retry_at)
+
+    async def load(self) -> Weight:
+        """Look at what the file holds from before; returns it. Raises `Transient` or `Refused`."""
+        self.on_disk = await self.lane(self.table.held)
+        return self.on_disk
+
+    async def put(self, batch: Batch[bytes]) -> Sequence[Batch[bytes]]:
+        """Keep a batch, on disk when that is possible; return what was evicted to make room."""
+        await trio.lowlevel.checkpoint()
+        try:
+            await self._move_in()
+            if not await self._write(batch):
+                self._evicted += await self.memory.put(batch)
+        finally:
+            self._changed.unpark_all()
+        # Kept until here: what was evicted for a batch of the memory is told even when this put is cancelled first.
+        evicted, self._evicted = self._evicted, []
+        return evicted
+
+    async def flush(self) -> Weight:
+        """A last attempt to bring what memory holds to disk; returns what is left."""
+        self._retry_at.pop("write", None)
+        await self._move_in()
+        return self.memory.held
+
+    def close(self) -> None:
+        """Nothing more will be put: `claim` ends when nothing is left."""
+        self.closed.set()
+        self.memory.close()
+        self._changed.unpark_all()
+
+    @asynccontextmanager
+    async def claim(self) -> AsyncGenerator[Batch[bytes]]:
+        """Take a batch while the block runs; leaving it normally deletes it, an exception keeps it.
+
+        Raises `trio.EndOfChannel` when the spool is closed and empty (nothing is claimed).
+        """
+        rows, payload = await self._next()
+        try:
+            if rows:
+                yield gathered(rows, payload)
+                await self._remove(rows)
+            else:
+                with self.memory.claim_nowait() as batch:
+                    yield batch
+        finally:
+            self._claimed.difference_update(row.id for row in rows)
+            self._changed.unpark_all()
+
+    async def _move_in(self) -> None:
+        """Bring what memory holds to disk, the oldest first, as far as the disk takes it."""
+        with suppress(_NotTaken):
+            while self.memory.waiting:
+                with self.memory.claim_nowait(oldest=True) as batch:
+                    if not await self._write(batch):
+                        raise _NotTaken
+
+    async def _write(self, batch: Batch[bytes]) -> bool:
+        """Put a batch into the file; False when the file does not take it."""
+        async with self._turn:
+            if self._must_wait("write"):
+                return False
+            excess = self.on_disk.size + batch.size - self.limits.disk
+            gone = set(self._delivered)
+            try:
+                rows = await self.lane(self.table.put, batch, self.now_ns(), excess, self._claimed | gone, gone)
+            except _FAILURES as error:
+                self._failed("write", error)
+                return False
+            self._delivered -= gone
+            self._count(Weight(batch.count, batch.size), rows)
+            self._evicted += [row.batch() for row in rows]
+        self._worked("write")
+        return True
+
+    async def _next(self) -> _Found:
+        """Rows of the file and their payload; no rows when it is the memory's turn."""
+        while True:
+            await trio.lowlevel.checkpoint()
+            self._memory_next = not self._memory_next
+            if self.memory.waiting and (self._memory_next or self.failing):
+                return [], b""
+            found = await self._pick()
+            if found[0] or self.memory.waiting:
+                return found
+            if self.closed.is_set() and not self._claimed and not self.memory.held.events:
+                raise trio.EndOfChannel
+            # From the last look at the file to here there is no checkpoint: what is put now finds us parked.
+            with trio.move_on_at(self._retry_at.get("read", math.inf) if self.on_disk.events else math.inf):
+                await self._changed.park()
+
+    async def _pick(self) -> _Found:
+        async with self._turn:
+            if not self.on_disk.events or self._must_wait("read"):
+                return [], b""
+            try:
+                rows, payload = await self.lane(self._read, self._claimed | self._delivered)
+            except _FAILURES as error:
+                self._failed("read", error)
+                return [], b""
+            self._claimed.update(row.id for row in rows)
+        self._worked("read")
+        return rows, payload
+
+    def _read(self, taken: set[int]) -> _Found:
+        """In the lane: the newest batch while it is fresh and it is its turn, else as many of the oldest as fit."""
+        newest = self.table.newest(taken) if self._newest_next else ()
+        fresh = [row for row in newest if self.now_ns() - row.put_ns < FRESH * 1e9]
+        rows = fresh or fitting(self.table.oldest(taken), self.limits.gather)
+        self._newest_next = not self._newest_next if rows else self._newest_next
+        payloads = self.table.payloads(rows)
+        return rows, payloads[0] if len(payloads) == 1 else self.join(payloads)
+
+    async def _remove(self, rows: Sequence[Row]) -> None:
+        """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""
+        self._count(EMPTY, rows)
+        ids = {row.id for row in rows}
+        gone = ids | self._delivered
+        with trio.CancelScope(shield=True):
+            try:
+                await self.lane(self.table.remove, gone)
+            except _FAILURES as error:
+                self._delivered |= ids
+                self._failed("write", error)
+            else:
+                self._delivered -= gone
+
+    def _count(self, added: Weight, gone: Sequence[Row]) -> None:
+        self.on_disk = self.on_disk.plus(added)
+        for row in gone:
+            self.on_disk = self.on_disk.minus(row.weight)
+
+    def _must_wait(self, work: _Work) -> bool:
+        return trio.current_time() < self._retry_at.get(work, -math.inf)
+
+    def _failed(self, work: _Work, error: Exception) -> None:
+        if not self.failing:
+            self.emit(reports.SpoolFailing(self.table.key.store, str(error)))
+        self._retry_at[work] = trio.current_time() + RETRY
+
+    def _worked(self, work: _Work) -> None:
+        if self._retry_at.pop(work, None) is not None and not self.failing:
+            self.emit(reports.SpoolRecovered(self.table.key.store))
+
+
+class _NotTaken(Exception):  # noqa: N818  leaves the claim's block, and with it keeps the batch in memory
+    pass

@@ -1,0 +1,128 @@
+"""The state file: what the service must remember when it is not running, in one SQLite file of its own.
+
+    batch         the spool: payloads as they will be sent, keyed by home and store
+    dead_letter   what a store refused or no schema could write, with the words that refused it
+    total         counts that survive restarts
+    meta          when the file was begun
+
+One writing process, one lane, `synchronous=FULL`: a commit that returned survives a power cut. An older file is
+migrated in one transaction. A damaged or newer one is set aside under another name, at most `KEPT_ASIDE` of them, and
+a new one begun: the service never refuses to start because of it, and `spool recover` reads what is readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from ingest.edge.aside import SetAside, set_aside, thin_out
+from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction
+from ingest.errors import Refused
+
+KEPT_ASIDE: Final = 3
+"""Files set aside that are kept; of more, the oldest goes."""
+
+_VERSION_1: Final = """
+CREATE TABLE batch (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    put_ns INTEGER NOT NULL,
+    oldest_ns INTEGER NOT NULL,
+    newest_ns INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE INDEX batch_of ON batch (home, store, id);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+_VERSION_2: Final = """
+CREATE TABLE dead_letter (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    line TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    UNIQUE (home, store, line)
+) STRICT;
+CREATE TABLE total (
+    home TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (home, name)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2})
+"""What makes a file of a version out of one of the version before; an empty file is version 0."""
+
+VERSION: Final = max(MIGRATIONS)
+
+_LOOK: Final = (
+    "SELECT sum(count), sum(size) FROM batch",
+    "SELECT count(*) FROM batch INDEXED BY batch_of",
+    "SELECT sum(length(line)) FROM dead_letter",
+    "SELECT sum(value) FROM total",
+    "SELECT count(*) FROM meta",
+)
+
+
+class Newer(Refused):
+    """The file was made by a later version of this program."""
+
+
+def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAside | None]:
+    """The one writing connection, migrated; and what had to be set aside for it. Blocking.
+
+    Raises `Transient` or `Refused` when no file can be used or made there.
+    """
+    try:
+        return _opened(path), None
+    except (Damaged, Newer) as error:
+        aside = set_aside(path, error, now_ns())
+        thin_out(path, KEPT_ASIDE)
+    return _opened(path), aside
+
+
+def _opened(path: Path) -> Connection:
+    connection = open_writer(path)
+    try:
+        with ours(path):
+            _migrate(connection, path)
+            _look_through(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: Connection, path: Path) -> None:
+    found = int(pragma(connection, "user_version"))
+    if found > VERSION:
+        remedy = f"Use the version that made it, or: homeiq-ingest spool recover {path}"
+        raise Newer(
+            f"the state file is of version {found}, this program knows {VERSION}", where=str(path), remedy=remedy
+        )
+    if found == VERSION:
+        return
+    with transaction(connection):
+        for version in range(found + 1, VERSION + 1):
+            for statement in _statements(MIGRATIONS[version]):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _look_through(connection: Connection) -> None:
+    """Every row is found, without reading its payload: damage that is met only later would be met at every start."""
+    for statement in _LOOK:
+        connection.execute(statement).fetchall()
+
+
+def _statements(script: str) -> Sequence[str]:
+    """`executescript` would commit by itself."""
+    return [each for each in script.split(";") if each.strip()]

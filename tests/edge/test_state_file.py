@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
+from operator import add
+from pathlib import Path
+
+import pytest
+import trio
+
+from ingest.core.store import Batch
+from ingest.edge.aside import SetAside
+from ingest.edge.disk_spool import DiskSpool, Limits
+from ingest.edge.lock import Held, locked
+from ingest.edge.spool_file import Key, Table
+from ingest.edge.sqlite import pragma
+from ingest.edge.state import LEAST, State, opened_state, room
+from ingest.edge.state_file import KEPT_ASIDE, VERSION, open_state
+from ingest.errors import Refused
+from ingest.runtime.lane import ThreadLane
+
+KEY = Key("home", "influxdb")
+
+VERSION_1 = """
+CREATE TABLE batch (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    put_ns INTEGER NOT NULL,
+    oldest_ns INTEGER NOT NULL,
+    newest_ns INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE INDEX batch_of ON batch (home, store, id);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+"""A state file as version 1 made it: this text is never changed."""
+
+
+def now_ns() -> int:
+    return 1_700_000_000_000_000_000
+
+
+def old_file(path: Path, batches: int) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(VERSION_1)
+        rows = [("home", "influxdb", number, number, number, 2, 10, b"%d;" % number) for number in range(batches)]
+        connection.executemany(
+            "INSERT INTO batch (home, store, put_ns, oldest_ns, newest_ns, count, size, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+        connection.commit()
+
+
+def used_file(path: Path, batches: int = 200) -> None:
+    connection, _ = open_state(path, now_ns)
+    with closing(connection):
+        table = Table(connection, path, KEY)
+        for number in range(batches):
+            table.put(Batch(b"x" * 1000, 1, 1000, number, number), number, 0, (), ())
+
+
+def tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncGenerator[tuple[State, list[SetAside]]]:
+    told: list[SetAside] = []
+    async with opened_state(path, now_ns, told.append) as state:
+        yield state, told
+
+
+# ---- versions ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_file_of_version_1_with_a_full_spool_is_upgraded_and_delivered(tmp_path: Path) -> None:
+    old_file(tmp_path / "state.db", 500)
+    async with opened(tmp_path / "state.db") as (state, told):
+        assert told == []
+        assert pragma(state.connection, "user_version") == VERSION
+        spool = DiskSpool(
+            Table(state.connection, state.path, KEY), state.lane, Limits(10**9, 10**6), b"".join, now_ns, print
+        )
+        assert (await spool.load()).events == 1000
+        spool.close()
+        payloads = b""
+        with suppress(trio.EndOfChannel):
+            while True:
+                async with spool.claim() as claimed:
+                    payloads += claimed.payload
+        assert payloads == b"".join(b"%d;" % number for number in range(500))
+
+
+def test_an_upgraded_file_is_as_a_new_one(tmp_path: Path) -> None:
+    old_file(tmp_path / "old.db", 3)
+    found = []
+    for name in ("old.db", "new.db"):
+        connection, _ = open_state(tmp_path / name, now_ns)
+        with closing(connection):
+            found.append(sorted(connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall(), key=str))
+    assert found[0] == found[1]
+
+
+def test_a_file_that_cannot_be_upgraded_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    old_file(path, 5)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE total (something TEXT)")
+    opened_anew, aside = open_state(path, now_ns)
+    opened_anew.close()
+    assert aside is not None
+    assert "total already exists" in aside.reason
+    with closing(sqlite3.connect(aside.kept_as)) as connection:
+        assert (pragma(connection, "user_version"), tables(connection) & {"dead_letter"}) == (1, set())
+        assert connection.execute("SELECT count(*) FROM batch").fetchone() == (5,)
+
+
+# ---- what cannot be used -----------------------------------------------------------------------------------------
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def overwrite_the_middle(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096 * 8)
+        file.write(os.urandom(4096 * 20))
+
+
+def overwrite_the_beginning(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"not a database at all" * 100)
+
+
+def drop_the_table(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE batch")
+
+
+def drop_the_index(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX batch_of")
+
+
+def from_the_future(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [cut, overwrite_the_middle, overwrite_the_beginning, drop_the_table, drop_the_index, from_the_future],
+)
+async def test_what_cannot_be_used_is_set_aside_and_the_service_runs(tmp_path: Path, spoil: object) -> None:
+    path = tmp_path / "state.db"
+    used_file(path)
+    assert callable(spoil)
+    spoil(path)
+    size = path.stat().st_size
+    async with opened(path) as (state, told):
+        assert [each.path for each in told] == [path]
+        assert told[0].kept_as.stat().st_size == size
+        assert told[0].reason
+        assert Table(state.connection, state.path, KEY).held().events == 0
+
+
+def test_of_the_files_set_aside_three_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    kept = []
+    for second in range(KEPT_ASIDE + 2):
+        path.write_bytes(b"not a database, and long enough to be looked at " * 50)
+        connection, aside = open_state(path, partial(add, now_ns(), second * 10**9))
+        connection.close()
+        assert aside is not None
+        kept.append(aside.kept_as)
+    assert [each.exists() for each in kept] == [False, False, True, True, True]
+
+
+def test_a_folder_in_its_place_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "state.db").mkdir()
+    with pytest.raises(Refused, match="cannot be opened"):
+        open_state(tmp_path / "state.db", now_ns)
+
+
+# ---- the lock ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_lock_is_held_while_the_file_is_open(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    async with opened(path):
+        with pytest.raises(Held, match="another process"), locked(path, remedy="Stop it."):
+            pass
+    with locked(path, remedy="Stop it."):
+        pass
+
+
+async def test_a_file_whose_lane_gave_up_is_closed_all_the_same(tmp_path: Path) -> None:
+    async with opened(tmp_path / "state.db") as (state, _):
+        assert isinstance(state.lane, ThreadLane)
+        state.lane.give_up()
+    with pytest.raises(sqlite3.ProgrammingError):
+        state.connection.execute("SELECT 1")
+
+
+# ---- its size ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("free", "taken", "wanted", "limit"),
+    [
+        (10 * 2**30, 0, 2**31, 2**30),
+        (100 * 2**30, 0, 2**31, 2**31),
+        (9 * 2**30, 2**30, 2**31, 2**30),
+        (0, 50 * 2**20, 2**31, 50 * 2**20),
+        (0, 50 * 2**20, 2**20, 2**20),
+        (0, 0, 2**31, LEAST),
+    ],
+)
+def test_a_spool_may_take_a_tenth_of_what_is_free_and_never_less_than_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, taken: int, wanted: int, limit: int
+) -> None:
+    class Usage:
+        def __init__(self, _: Path) -> None:
+            self.free = free
+
+    monkeypatch.setattr(shutil, "disk_usage", Usage)
+    path = tmp_path / "state.db"
+    if taken:
+        with path.open("wb") as file:
+            file.truncate(taken)
+    assert room(path, wanted) == limit

@@ -1,0 +1,184 @@
+"""For real: processes that are killed, servers that hang, disks that fill up.
+
+`ROUNDS` is how often the service is killed: `ROUNDS=500 nox -s faults -- -k killed`; another `SEED`, other moments.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.faults.service import Place, Service, place, waiting
+from tests.faults.sink import Mode, Sink, sinking, wait_for
+from tests.support.homes import Running, running_home
+
+pytestmark = pytest.mark.slow
+
+ROUNDS = int(os.environ.get("ROUNDS", "10"))
+SEED = int(os.environ.get("SEED", "1"))
+
+STOP = 5.0
+"""Seconds within which the service is out, whatever its database does."""
+
+MARGIN = 2.0
+"""Seconds for the interpreter to end, on a busy machine."""
+
+NOTHING_LOST = dict.fromkeys(("shed", "evicted", "rejected", "malformed", "spooled", "in_flight"), 0)
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Running]:
+    """A home with something to say all the time."""
+    with running_home(300, timedelta(minutes=10), speed=30) as running:
+        yield running
+
+
+def lost(books: dict[str, int]) -> dict[str, int]:
+    return {name: books[name] for name in NOTHING_LOST}
+
+
+def check_doubles(sink: Sink) -> None:
+    """What came by the live path is one line for a series and a time, however often it was sent."""
+    found = defaultdict(set)
+    for line in sink.lines:
+        if b",origin=" not in line:
+            series, moment = line.split(b" ", 1)[0], line.rsplit(b" ", 1)[1]
+            found[series, moment].add(line)
+    assert [lines for lines in found.values() if len(lines) > 1] == []
+
+
+def aside(where: Place) -> list[Path]:
+    return list(where.state.parent.glob("*.damaged-*"))
+
+
+def test_what_the_spool_acknowledged_survives_being_killed(
+    tmp_path: Path, home: Running, record_property: Callable[[str, object], None]
+) -> None:
+    chance = random.Random(SEED)
+    acknowledged: set[bytes] = set()
+    with sinking() as sink:
+        where = place(tmp_path, home.url, sink.url)
+        for _ in range(ROUNDS):
+            sink.become(chance.choice(["take", "take", "503", "hang", "away"]))
+            with where.service() as service:
+                if chance.random() < 0.8:
+                    service.wait("Batched")
+                time.sleep(chance.uniform(0, 1.0))
+                service.kill()
+            if where.state.exists():
+                acknowledged |= {*waiting(where.state)}
+            assert aside(where) == []
+        sink.become("take")
+        with where.service() as service:
+            wait_for(lambda: sink.holds(acknowledged))
+            service.wait("Stored")
+            books = service.stop()
+        assert lost(books) == NOTHING_LOST
+        assert waiting(where.state) == []
+        check_doubles(sink)
+        record_property("acknowledged at a kill", len(acknowledged))
+        record_property("stored", len(sink.lines))
+        assert acknowledged
+
+
+@pytest.mark.parametrize("mode", ["503", "hang", "away"])
+def test_an_outage_loses_nothing(tmp_path: Path, home: Running, mode: Mode) -> None:
+    with sinking(mode) as sink:
+        where = place(tmp_path, home.url, sink.url)
+        with where.service() as service:
+            service.wait("Batched")
+            time.sleep(1.5)
+            assert waiting(where.state)
+            sink.become("take")
+            wait_for(lambda: service.reports("Stored") and not waiting(where.state))
+            books = service.stop()
+        assert lost(books) == NOTHING_LOST
+        assert sink.lines.total() == books["stored"]
+        check_doubles(sink)
+
+
+@pytest.mark.parametrize("mode", ["hang", "trickle", "401"])
+def test_a_stop_waits_for_no_database_and_the_next_start_stores_the_rest(
+    tmp_path: Path, home: Running, mode: Mode
+) -> None:
+    with sinking(mode) as sink:
+        where = place(tmp_path, home.url, sink.url)
+        with where.service() as service:
+            service.wait("Batched")
+            time.sleep(0.5)
+            began = time.monotonic()
+            books = service.stop()
+            assert time.monotonic() - began < STOP + MARGIN
+        assert books["spooled"] == len(kept := waiting(where.state)) > 0
+        sink.become("take")
+        with where.service() as service:
+            service.wait("Stored")
+            again = service.stop()
+        assert sink.holds({*kept})
+        assert again["carried"] == books["spooled"]
+        assert lost(again) == NOTHING_LOST
+        assert sink.lines.total() == again["stored"]
+        check_doubles(sink)
+
+
+SMALL_DISK = """mount -t tmpfs -o size=24m none "$0" && exec "$@" """
+
+
+def can_mount() -> bool:
+    """In a mount namespace of its own, which ends with its process."""
+    try:
+        tried = subprocess.run(
+            ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
+        )
+    except FileNotFoundError:
+        return False
+    return tried.returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small disk of its own needs the right to mount")
+def test_a_full_disk_is_survived_and_nothing_is_lost(tmp_path: Path, home: Running) -> None:
+    with sinking("503") as sink:
+        folder = tmp_path / "state"
+        where = place(tmp_path, home.url, sink.url, ["unshare", "-m", "sh", "-c", SMALL_DISK, str(folder)])
+        with where.service() as service:
+            service.wait("Batched")
+            seen = Path(f"/proc/{service.process.pid}/root{folder}")
+            fill(seen / "filler")
+            service.wait("SpoolFailing")
+            time.sleep(1)
+            assert service.process.poll() is None
+            (seen / "filler").unlink()
+            service.wait("SpoolRecovered")
+            assert waiting(seen / "state.db")
+            sink.become("take")
+            wait_for(lambda: service.reports("Stored") and not waiting(seen / "state.db"))
+            books = service.stop()
+        assert lost(books) == NOTHING_LOST
+        assert sink.lines.total() == books["stored"]
+        check_doubles(sink)
+        check_told(service)
+
+
+def check_told(service: Service) -> None:
+    """The failure was said once, in words that name it."""
+    failures = service.reports("SpoolFailing")
+    assert len(failures) == len(service.reports("SpoolRecovered")) == 1
+    assert "no space" in failures[0]["reason"]
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        for size in (2**20, 2**12):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue
