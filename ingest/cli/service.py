@@ -31,6 +31,7 @@ from ingest.core.store import Store
 from ingest.edge.aside import SetAside
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.disk_spool import Limits as SpoolLimits
+from ingest.edge.last_flush import last_flush
 from ingest.edge.spool_file import Key, Table
 from ingest.edge.state import Held, State, opened_state, room
 from ingest.edge.tls import tls_context
@@ -145,14 +146,17 @@ async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
         store, where = Store("influxdb", codec, influx.deliver), influx.where
         try:
             state = await stack.enter_async_context(_state(settings, emit))
+            spool = await _disk_spool(settings, state, store.name, emit)
         except (Transient, Refused) as problem:
             if isinstance(problem, Held):
                 raise
             emit(reports.Notice(f"nothing can be spooled on disk, only in memory: {problem}"))
             yield Destination(store, where)
             return
-        spool = await _disk_spool(settings, state, store.name, emit)
-        yield Destination(store, where, spool=spool, give_up=state.lane.give_up)
+        try:
+            yield Destination(store, where, spool=spool, give_up=state.lane.give_up)
+        finally:
+            await last_flush(spool, state.lane.give_up, emit)
 
 
 def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:
