@@ -59,7 +59,8 @@ LINK = Weight(10_000, 16 * 1024 * 1024)
 class Destination:
     """An open store, where it is in words, what it wants done from time to time, and its spool (else: memory).
 
-    `give_up` is called when the stop deadline has passed: it leaves blocking work behind.
+    `give_up` is called when the stop deadline has passed: it leaves blocking work behind. `flush` is called at the very
+    end: it brings what only memory holds to where it lasts.
     """
 
     store: Store[Any, Any]
@@ -67,6 +68,7 @@ class Destination:
     upkeep: Callable[[], Awaitable[None]] | None = None
     spool: Spool[Batch[Any]] | None = None
     give_up: Callable[[], None] | None = None
+    flush: Callable[[Emit], Awaitable[None]] | None = None
 
 
 @frozen
@@ -142,6 +144,8 @@ class Pipeline:
             with one_error():
                 await self._run(stop)
         finally:
+            if self.plan.destination.flush is not None:
+                await self.plan.destination.flush(self.emit)
             books = self.books()
             if lost := self.spool.volatile.events + books["in_flight"]:
                 self.emit(reports.Lost(self.plan.destination.store.name, lost))

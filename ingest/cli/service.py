@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.disk_spool import Limits as SpoolLimits
+from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import Held
 from ingest.edge.spool_file import Key, Table
 from ingest.edge.state import State, opened_state, room
@@ -147,14 +149,15 @@ async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
         store, where = Store("influxdb", codec, influx.deliver), influx.where
         try:
             state = await stack.enter_async_context(_state(settings, emit))
+            spool = await _disk_spool(settings, state, store.name, emit)
         except (Transient, Refused) as problem:
             if isinstance(problem, Held):
                 raise
             emit(reports.Notice(f"nothing can be spooled on disk, only in memory: {problem}"))
             yield Destination(store, where)
             return
-        spool = await _disk_spool(settings, state, store.name, emit)
-        yield Destination(store, where, spool=spool, give_up=state.lane.give_up)
+        flush = partial(last_flush, spool, state.lane.give_up)
+        yield Destination(store, where, spool=spool, give_up=state.lane.give_up, flush=flush)
 
 
 def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:

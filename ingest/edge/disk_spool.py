@@ -114,11 +114,12 @@ class DiskSpool:
         evicted, self._evicted = self._evicted, []
         return evicted
 
-    async def flush(self) -> Weight:
-        """A last attempt to bring what memory holds to disk; returns what is left."""
-        self._retry_at.pop("write", None)
+    async def flush(self) -> Sequence[Batch[bytes]]:
+        """A last attempt to bring what memory holds to disk; return what was evicted for it."""
+        self._retry_at = dict.fromkeys(self._retry_at, -math.inf)
         await self._move_in()
-        return self.memory.held
+        evicted, self._evicted = self._evicted, []
+        return evicted
 
     def close(self) -> None:
         """Nothing more will be put: `claim` ends when nothing is left."""

@@ -18,11 +18,13 @@ from trio.testing import MockClock
 
 from ingest.actors.batcher import Limits
 from ingest.core import reports
+from ingest.core.point import Point
 from ingest.core.reports import Report
+from ingest.core.store import Batch
 from ingest.core.tally import balanced
-from ingest.pipeline import Pipeline
+from ingest.pipeline import Pipeline, Plan
 from ingest.runtime.link import Overflow, Weight
-from ingest.runtime.spool import MemorySpool
+from ingest.runtime.spool import MemorySpool, Spool
 from tests.actors.peer import Act, Side, answering, ok, playing
 from tests.actors.states import check_states
 from tests.core.changes import state
@@ -103,8 +105,7 @@ class Run:
 
     async def main(self) -> None:
         async with playing(home()) as peer:
-            plan = plan_of(self.memory, [candidate("primary", "token")], **self.settings)
-            pipeline = Pipeline(plan, (self.emitted.append,), lambda: 0.5, peer.dial)
+            pipeline = Pipeline(await self.plan(), (self.emitted.append,), lambda: 0.5, peer.dial)
             stop = trio.Event()
             async with trio.open_nursery() as nursery:
                 nursery.cancel_scope.shield = True
@@ -112,6 +113,9 @@ class Run:
                 await trio.sleep(5)
                 stop.set()
             self.check(pipeline)
+
+    async def plan(self) -> Plan:
+        return plan_of(self.memory, [candidate("primary", "token")], **self.settings)
 
     async def _run(self, pipeline: Pipeline, stop: trio.Event) -> None:
         with self.cut.scope:
@@ -123,15 +127,17 @@ class Run:
         assert balanced(books), books
         assert pipeline.batcher.open == 0
         check_states(self.emitted)
-        check_points(self.memory)
-        spool = pipeline.spool
-        assert isinstance(spool, MemorySpool)
-        sealed = [point for batch in (*self.memory.batches, *spool.batches) for point in batch.payload]
+        check_points(self.memory, again=bool(books["evicted"] + books["shed"]))
+        sealed = [*self.memory.points, *self.spooled(pipeline.spool)]
         assert len(sealed) == len(self.memory.encoded) - books["evicted"]
         assert all(0 <= int(point.state) <= FRAMES for point in sealed)
         assert not [
             report for report in self.emitted if isinstance(report, reports.DeadLetter | reports.MalformedMessage)
         ]
+
+    def spooled(self, spool: Spool[Batch[Any]]) -> list[Point]:
+        assert isinstance(spool, MemorySpool)
+        return [point for batch in spool.batches for point in batch.payload]
 
 
 def run(at: int, settings: dict[str, Any]) -> Run:
