@@ -34,6 +34,7 @@ from ingest.core.rules import Rules
 from ingest.core.state import Frame
 from ingest.core.store import Batch, Store
 from ingest.core.tally import Tally, balanced
+from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.websocket import Dial, dial
 from ingest.errors import IngestError
 from ingest.runtime.link import Link, Overflow, Weight
@@ -57,8 +58,9 @@ LINK = Weight(10_000, 16 * 1024 * 1024)
 
 @frozen
 class Destination:
-    """An open store, where it is in words, what it wants done from time to time, and its spool (else: memory).
+    """An open store, where it is in words, what it wants done from time to time, and what keeps its batches and letters.
 
+    Without a `spool` batches wait in memory, without `letters` a dead letter is only reported.
     `give_up` is called when the stop deadline has passed: it leaves blocking work behind. `flush` is called at the very
     end: it brings what only memory holds to where it lasts.
     """
@@ -69,6 +71,7 @@ class Destination:
     spool: Spool[Batch[Any]] | None = None
     give_up: Callable[[], None] | None = None
     flush: Callable[[Emit], Awaitable[None]] | None = None
+    letters: DeadLetters | None = None
 
 
 @frozen
@@ -114,6 +117,8 @@ class Pipeline:
 
     def __attrs_post_init__(self) -> None:
         plan, store = self.plan, self.plan.destination.store
+        if plan.destination.letters is not None:
+            self.listeners = (plan.destination.letters.hear, *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
@@ -153,10 +158,15 @@ class Pipeline:
 
     async def _run(self, stop: trio.Event) -> None:
         plan = self.plan
+        letters = plan.destination.letters
         writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
+        if letters is not None:
+            writer.bury = letters.bury
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_up, name="upkeep")
             nursery.start_soon(self._keep_books, name="books")
+            if letters is not None:
+                nursery.start_soon(letters.run, name="dead letters")
             async with trio.open_nursery() as tail:
                 tail.start_soon(writer.run, name="writer")
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
@@ -166,6 +176,9 @@ class Pipeline:
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
                 nursery.start_soon(self._give_up, name="give up")
+            if letters is not None:
+                with trio.move_on_at(tail.cancel_scope.deadline):
+                    await letters.end()
             nursery.cancel_scope.cancel()
         if gave_up:
             raise gave_up

@@ -6,7 +6,7 @@ the server asks, or with backoff and full jitter, for ever. A write is never aba
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import trio
@@ -15,7 +15,7 @@ from attrs import define, field
 from ingest.core import reports
 from ingest.core.candidate import Breaker, backoff
 from ingest.core.reports import Emit
-from ingest.core.store import Batch, Delivered, Keep, Store
+from ingest.core.store import Batch, Delivered, Keep, Rejection, Store
 from ingest.runtime.spool import Spool
 
 REFUSED_DELAY = 60.0
@@ -27,6 +27,10 @@ CAP = 60.0
 Payload = TypeVar("Payload")
 
 
+async def _forget(_: Sequence[Rejection]) -> None:
+    pass
+
+
 class _Kept(Exception):  # noqa: N818  leaves the claim's block, and with it keeps the batch
     def __init__(self, verdict: Keep) -> None:
         super().__init__(verdict.reason)
@@ -35,13 +39,17 @@ class _Kept(Exception):  # noqa: N818  leaves the claim's block, and with it kee
 
 @define(eq=False)
 class Writer(Generic[Payload]):
-    """One store's writer. `chance` draws from [0, 1). After `breaker_threshold` failures its breaker is open."""
+    """One store's writer. `chance` draws from [0, 1). After `breaker_threshold` failures its breaker is open.
+
+    `bury` keeps what the store refused, before the batch leaves the spool.
+    """
 
     store: Store[Any, Payload]
     spool: Spool[Batch[Payload]]
     emit: Emit
     chance: Callable[[], float]
     breaker_threshold: int = 5
+    bury: Callable[[Sequence[Rejection]], Awaitable[None]] = _forget
     _failures: int = 0
     _failing_since: float = field(default=0.0)
 
@@ -63,7 +71,10 @@ class Writer(Generic[Payload]):
             verdict = await self.store.deliver(batch)
             if isinstance(verdict, Keep):
                 raise _Kept(verdict)
-            self._delivered(batch, verdict, trio.current_time() - started)
+            seconds = trio.current_time() - started
+            if verdict.rejected:
+                await self.bury(verdict.rejected)
+            self._delivered(batch, verdict, seconds)
 
     def _delivered(self, batch: Batch[Payload], verdict: Delivered, seconds: float) -> None:
         if self._failures:

@@ -32,9 +32,11 @@ from ingest.core.secret import Secret
 from ingest.core.store import Store, since
 from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
+from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.disk_spool import Limits as SpoolLimits
 from ingest.edge.last_flush import last_flush
+from ingest.edge.letter_file import Letters
 from ingest.edge.lock import Held
 from ingest.edge.spool_file import Key, Table
 from ingest.edge.state import State, opened_state, room
@@ -156,8 +158,9 @@ async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
             emit(reports.Notice(f"nothing can be spooled on disk, only in memory: {problem}"))
             yield Destination(store, where)
             return
+        letters = dead_letters(settings, state, store.name, emit)
         flush = partial(last_flush, spool, state.lane.give_up)
-        yield Destination(store, where, spool=spool, give_up=state.lane.give_up, flush=flush)
+        yield Destination(store, where, spool=spool, give_up=state.lane.give_up, flush=flush, letters=letters)
 
 
 def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:
@@ -173,6 +176,12 @@ async def _disk_spool(settings: Settings, state: State, store: str, emit: Emit) 
     spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit)
     await spool.load()
     return spool
+
+
+def dead_letters(settings: Settings, state: State, store: str, emit: Emit) -> DeadLetters:
+    """Where the state file keeps what a store refuses."""
+    letters = Letters(state.connection, state.path)
+    return DeadLetters(letters, Key(settings.home, store), state.lane, time.time_ns, emit)
 
 
 @asynccontextmanager

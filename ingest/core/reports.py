@@ -346,6 +346,41 @@ class SpoolRecovered(Report):
         return f"the spool for {self.store} is on disk again"
 
 
+@frozen
+class LettersFailing(Report):
+    """Dead letters cannot be written: they wait in memory, with a limit of their own."""
+
+    LEVEL: ClassVar[Level] = "error"
+    reason: str
+    waiting: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.waiting} dead letters cannot be written and wait in memory: {self.reason}"
+
+
+@frozen
+class LettersRecovered(Report):
+    """What waited in memory is on disk."""
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return "the dead letters are on disk again"
+
+
+@frozen
+class LettersDropped(Report):
+    """There was no room for these dead letters; they had been counted as rejected."""
+
+    LEVEL: ClassVar[Level] = "error"
+    count: int
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.count} dead letters were dropped, the oldest first: {self.reason}"
+
+
 # ---- the process -------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import trio
@@ -137,3 +137,19 @@ async def test_a_store_that_breaks_is_a_bug_and_keeps_the_batch(autojump_clock: 
     with pytest.raises(ZeroDivisionError):
         await Writer(Store("db", CODEC, broken), spool, lambda _: None, lambda: 0.5).run()
     assert len(spool.batches) == 1
+
+
+async def test_what_is_refused_is_buried_before_the_batch_leaves_the_spool(autojump_clock: MockClock) -> None:
+    rejection = Rejection("line", "field type conflict")
+    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: Weight(each.count, each.size))
+    await spool.put(batch(1))
+    spool.close()
+    buried: list[tuple[Sequence[Rejection], int]] = []
+
+    async def bury(rejections: Sequence[Rejection]) -> None:
+        await trio.sleep(1)
+        buried.append((rejections, len(spool.batches)))
+
+    store = Store("db", CODEC, Database(Delivered((rejection,))).deliver)
+    await Writer(store, spool, lambda _: None, lambda: 0.5, bury=bury).run()
+    assert (buried, len(spool.batches)) == ([((rejection,), 1)], 0)

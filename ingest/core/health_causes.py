@@ -1,0 +1,85 @@
+"""Why the service is not healthy: a rule each, from what is known to causes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from attrs import frozen
+
+from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription, points
+
+SLOW = 10.0
+"""Seconds after which a delivery that has no answer yet is worth a word."""
+
+
+@frozen
+class Facts:
+    """What the rules look at. `pending_seconds`: how long the store has been silent while points wait for it.
+
+    `lost` are the points and changes that were dropped in the last five minutes.
+    """
+
+    at: datetime
+    connection: Connection
+    subscription: Subscription
+    database: Database
+    spool: Spool
+    queues: tuple[Queue, ...]
+    pending_seconds: float
+    lost: int
+
+
+def causes(facts: Facts) -> tuple[Cause, ...]:
+    """Every cause, the most telling first."""
+    found = (*_database(facts), *_connection(facts), *_lost(facts), *_spool(facts), *_queues(facts), *_rate(facts))
+    return tuple(found)
+
+
+def _database(facts: Facts) -> Iterator[Cause]:
+    database = facts.database
+    if database.failing_since is not None:
+        since = f"{database.failing_since:%Y-%m-%d %H:%M:%S} UTC"
+        sentence = f"{database.name} takes no points since {since}, {points(database.waiting)}: {database.reason}"
+        yield Cause(Status.UNHEALTHY if database.remedy else Status.DEGRADED, sentence, database.remedy)
+    elif database.waiting and facts.pending_seconds >= SLOW:
+        silent = f"{database.name} has not answered for {facts.pending_seconds:.0f} s"
+        remedy = f"Look whether {database.where} is overloaded or hangs."
+        yield Cause(Status.DEGRADED, f"{silent}, {points(database.waiting)}", remedy)
+
+
+def _connection(facts: Facts) -> Iterator[Cause]:
+    if facts.subscription.subscribed:
+        return
+    connection = facts.connection
+    problems = [f"{each.name}: {each.problem}" for each in connection.candidates if each.problem]
+    if problems:
+        remedy = "" if connection.current.needs_person else "Nothing, while Home Assistant is only restarting."
+        yield Cause(Status.UNHEALTHY, f"no connection to Home Assistant ({'; '.join(problems)})", remedy)
+    elif not connection.running:
+        yield Cause(Status.UNHEALTHY, "the service does not take changes: it is starting or stopping")
+    else:
+        yield Cause(Status.DEGRADED, f"not subscribed to Home Assistant yet ({connection.current.state})")
+
+
+def _lost(facts: Facts) -> Iterator[Cause]:
+    if facts.lost:
+        remedy = "Mend what holds the points up, or give the spool and the queues more room."
+        yield Cause(Status.UNHEALTHY, f"{facts.lost} changes were dropped in the last 5 minutes", remedy)
+
+
+def _spool(facts: Facts) -> Iterator[Cause]:
+    if facts.spool.failing:
+        remedy = "Free some space, or mend the disk or the permissions of the state file."
+        yield Cause(Status.DEGRADED, f"the spool is in memory only: {facts.spool.failing}", remedy)
+
+
+def _queues(facts: Facts) -> Iterator[Cause]:
+    for queue in facts.queues:
+        if queue.full:
+            yield Cause(Status.DEGRADED, f"{queue.name} is full with {queue.events} changes")
+
+
+def _rate(facts: Facts) -> Iterator[Cause]:
+    if facts.subscription.subscribed and facts.subscription.unusual:
+        yield Cause(Status.DEGRADED, facts.subscription.unusual)

@@ -1,0 +1,150 @@
+"""From reports to health: what must be remembered of them, O(1) for each.
+
+Everything is remembered in seconds of one clock that never goes back (trio's), and becomes UTC only when somebody
+asks: so neither a jump of the wall clock nor a virtual one spoils it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from attrs import define, field
+
+from ingest.core import health, reports
+from ingest.core.health import Gauges, Health
+from ingest.core.health_causes import Facts, causes
+from ingest.core.health_parts import CandidateFold, StoreFold, maybe
+from ingest.core.health_problems import Problems
+from ingest.core.rates import RECENT, Window, unusual
+from ingest.core.reports import Report
+from ingest.core.session import SessionState
+from ingest.core.state import EPOCH, Source
+
+_TYPES = {Source.LIVE: "state_changed"}
+
+
+@define
+class HealthFold:
+    """Reports in, `Health` out. `store` is the store's name; candidates are in the order of the configuration."""
+
+    store: str
+    candidates: tuple[str, ...]
+    _candidates: dict[str, CandidateFold] = field(init=False)
+    _store: StoreFold = field(factory=StoreFold)
+    _problems: Problems = field(factory=Problems)
+    _rate: Window = field(factory=Window)
+    _losses: Window = field(factory=lambda: Window(slots=61))
+    _by_type: Counter[str] = field(factory=Counter)
+    _last_event: float | None = None
+    _current: str = ""
+    _spool_failing: str = ""
+    _started: reports.Started = field(factory=lambda: reports.Started("", "", ""))
+    _started_at: float | None = None
+    _running: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._candidates = {name: CandidateFold(name) for name in self.candidates}
+        self._current = self.candidates[0]
+
+    def add(self, report: Report, now: float) -> None:
+        """Fold one report in."""
+        self._problems.add(report, now)
+        match report:
+            case reports.Received(count=count, source=source):
+                self._received(count, source, now)
+            case reports.Batched(count=count):
+                self._store.batched(count, now)
+            case reports.Stored():
+                self._store.stored(report, now)
+            case reports.StoreWaiting():
+                self._store.waits(report, now)
+            case reports.Rejected(rejections=rejections):
+                self._store.answered(len(rejections), now)
+            case reports.Shed(count=count):
+                self._losses.add(count, now)
+            case reports.Evicted(count=count):
+                self._losses.add(count, now)
+                self._store.owed -= count
+            case _:
+                self._add_state(report, now)
+
+    def _add_state(self, report: Report, now: float) -> None:
+        match report:
+            case reports.SessionChanged(candidate=name, state=state):
+                self._current = name if state is SessionState.CONNECTING else self._current
+                self._candidates[name].enter(state, now)
+            case reports.Connected(candidate=name):
+                self._current = name
+                self._candidates[name].connected(now)
+            case reports.ConnectionFailed(candidate=name, reason=reason, retry_in=wait, failures=failures):
+                is_open, person = report.breaker != "closed", report.needs_person
+                self._candidates[name].failed(reason, now + wait, failures, is_open=is_open, needs_person=person)
+            case reports.CandidateRefused(candidate=name, reason=reason, retry_in=wait):
+                known = self._candidates[name]
+                known.failed(reason, now + wait, known.in_row + 1, is_open=True, needs_person=True)
+            case reports.SpoolFailing(reason=reason):
+                self._spool_failing = reason
+            case reports.SpoolRecovered():
+                self._spool_failing = ""
+            case reports.Started():
+                self._started, self._started_at, self._running = report, now, True
+            case reports.Stopping() | reports.Stopped():
+                self._running = False
+            case _:
+                pass
+
+    def _received(self, count: int, source: Source, now: float) -> None:
+        self._by_type[_TYPES.get(source, source.value)] += count
+        if source is Source.LIVE:
+            self._last_event = now
+            self._rate.add(count, now)
+
+    def look(self, gauges: Gauges, now: float, wall: datetime) -> Health:
+        """How things are now: `now` of the clock of `add`, `wall` the same moment in UTC."""
+
+        def moment(then: float) -> datetime:
+            return wall - timedelta(seconds=now - then)
+
+        connection = self._connection(now, moment)
+        subscription = self._subscription(now, moment)
+        database = self._database(gauges, now, moment)
+        spool = self._spool(gauges)
+        pending = now - self._store.silent_since
+        lost = self._losses.total(RECENT, now)
+        facts = Facts(wall, connection, subscription, database, spool, gauges.queues, pending, lost)
+        started = self._started
+        return Health(
+            wall, 0.0 if self._started_at is None else now - self._started_at, started.version, started.home,
+            connection, subscription, database, spool, gauges.queues, gauges.books, self._problems.last(moment),
+            self._problems.categories(moment, now), causes(facts),
+        )  # fmt: skip
+
+    def _connection(self, now: float, moment: Callable[[float], datetime]) -> health.Connection:
+        made = {name: each.health(now, moment) for name, each in self._candidates.items()}
+        return health.Connection(made[self._current], tuple(made.values()), self._running)
+
+    def _subscription(self, now: float, moment: Callable[[float], datetime]) -> health.Subscription:
+        since = [each.subscribed_since for each in self._candidates.values() if each.subscribed_since is not None]
+        odd = unusual(self._rate, self._last_event, since[0], now) if since else ""
+        last = maybe(moment, self._last_event)
+        return health.Subscription(bool(since), dict(self._by_type), last, self._rate.per_minute(now), odd)
+
+    def _database(self, gauges: Gauges, now: float, moment: Callable[[float], datetime]) -> health.Database:
+        store = self._store
+        return health.Database(
+            self.store, self._started.store, store.reachable, gauges.waiting, maybe(moment, store.failing_since),
+            store.reason, store.remedy, store.breaker(now), store.failures, maybe(moment, store.last_stored),
+            store.last_seconds,
+        )  # fmt: skip
+
+    def _spool(self, gauges: Gauges) -> health.Spool:
+        oldest = gauges.spool_oldest_ns
+        since = None if oldest is None else utc(oldest)
+        return health.Spool(gauges.spool_points, gauges.spool_size, gauges.spool_batches, since, self._spool_failing)
+
+
+def utc(nanoseconds: int) -> datetime:
+    """A wall clock's reading as a moment."""
+    return EPOCH + timedelta(microseconds=nanoseconds // 1000)

@@ -1,0 +1,120 @@
+"""What must be remembered of an address of Home Assistant, and of the store: times in seconds of one clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime
+
+from attrs import define
+
+from ingest.core import reports
+from ingest.core.health import CandidateHealth
+from ingest.core.session import SessionState
+
+SUBSCRIBED = frozenset({SessionState.SNAPSHOT, SessionState.LIVE})
+_ENDED = frozenset({SessionState.WAITING, SessionState.REFUSED})
+
+
+@define
+class CandidateFold:
+    """What is known of one address: a state machine over its reports."""
+
+    name: str
+    state: SessionState = SessionState.IDLE
+    attempts: int = 0
+    successes: int = 0
+    failures: int = 0
+    in_row: int = 0
+    subscribed_since: float | None = None
+    last_success: float | None = None
+    last_failure: float | None = None
+    open: bool = False
+    retry_at: float = 0.0
+    problem: str = ""
+    needs_person: bool = False
+
+    def enter(self, state: SessionState, now: float) -> None:
+        """The session went into that state."""
+        before, self.state = self.state, state
+        if state is SessionState.CONNECTING:
+            self.attempts += 1
+        if state in _ENDED and before not in SUBSCRIBED | _ENDED:
+            self.failures += 1
+        if state in _ENDED:
+            self.last_failure = now
+        if state not in SUBSCRIBED:
+            self.subscribed_since = None
+
+    def connected(self, now: float) -> None:
+        """It is subscribed."""
+        self.successes += 1
+        self.in_row = 0
+        self.last_success = self.subscribed_since = now
+        self.problem, self.needs_person, self.open = "", False, False
+
+    def failed(self, problem: str, retry_at: float, failures: int, *, is_open: bool, needs_person: bool) -> None:
+        """An attempt failed, or a session ended; `retry_at` in seconds of the clock."""
+        self.problem, self.retry_at, self.in_row = problem, retry_at, failures
+        self.open, self.needs_person = is_open, needs_person
+
+    def health(self, now: float, moment: Callable[[float], datetime]) -> CandidateHealth:
+        """As a value; `moment` makes UTC of seconds."""
+        breaker = ("half_open" if now >= self.retry_at else "open") if self.open else "closed"
+        return CandidateHealth(
+            self.name, self.state.value, self.attempts, self.successes, self.failures, self.in_row,
+            maybe(moment, self.last_success), maybe(moment, self.last_failure), breaker, self.problem,
+            self.needs_person,
+        )  # fmt: skip
+
+
+@define
+class StoreFold:
+    """What is known of the store. `silent_since`: from when on it owes an answer for what was spooled."""
+
+    reachable: bool | None = None
+    owed: int = 0
+    silent_since: float = math.inf
+    failing_since: float | None = None
+    failures: int = 0
+    reason: str = ""
+    remedy: str = ""
+    open: bool = False
+    retry_at: float = 0.0
+    last_stored: float | None = None
+    last_seconds: float | None = None
+
+    def batched(self, count: int, now: float) -> None:
+        """So many points went into the spool."""
+        if self.owed <= 0:
+            self.silent_since = now
+        self.owed = max(self.owed, 0) + count
+
+    def answered(self, count: int, now: float) -> None:
+        """The store answered for so many points."""
+        self.owed -= count
+        self.silent_since = now
+
+    def stored(self, report: reports.Stored, now: float) -> None:
+        """The store has a batch."""
+        self.answered(report.count, now)
+        self.reachable, self.failing_since, self.failures, self.open = True, None, 0, False
+        self.reason = self.remedy = ""
+        self.last_stored, self.last_seconds = now, report.seconds
+
+    def waits(self, report: reports.StoreWaiting, now: float) -> None:
+        """The store does not take points now."""
+        self.failing_since = now if self.failing_since is None else self.failing_since
+        self.reachable, self.failures = False, self.failures + 1
+        self.reason, self.remedy = report.reason, report.remedy
+        self.open, self.retry_at = report.breaker != "closed", now + report.retry_in
+        self.silent_since = now
+
+    def breaker(self, now: float) -> str:
+        """The circuit breaker as it is now: closed, open or half_open."""
+        return ("half_open" if now >= self.retry_at else "open") if self.open else "closed"
+
+
+def maybe(moment: Callable[[float], datetime], then: float | None) -> datetime | None:
+    """A time that may not be there yet, in UTC."""
+    return None if then is None else moment(then)

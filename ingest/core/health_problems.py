@@ -1,0 +1,78 @@
+"""The last errors, by category, with what to do about each: a fold over reports."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from attrs import define, field
+
+from ingest.core import reports
+from ingest.core.health import Category, Problem
+from ingest.core.rates import RECENT, Window
+from ingest.core.redact import redacted
+from ingest.core.reports import Report
+
+KEPT = 100
+
+CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
+    reports.ConnectionFailed: ("connection", ""),
+    reports.CandidateRefused: ("refused", ""),
+    reports.CatalogFailed: (
+        "registries",
+        "Nothing, if Home Assistant is restarting; points carry what was known last.",
+    ),
+    reports.MalformedMessage: ("message", "Report it, with the excerpt of the log."),
+    reports.UnexpectedMessage: ("message", "Report it, if it goes on."),
+    reports.Shed: ("overflow", "Raise intake.events and intake.bytes, or give the service a faster machine."),
+    reports.DeadLetter: ("bug", "Report it, with the traceback of the log."),
+    reports.Evicted: ("evicted", "Mend the database, or give the spool more room."),
+    reports.Rejected: ("rejected", "Look at the reason: mostly two kinds of value in one field."),
+    reports.StoreWaiting: ("database", ""),
+    reports.SpoolFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
+}
+"""What counts as an error: its category, and what to do when the report does not say so itself."""
+
+LONGEST = 500
+"""Characters of a sentence that are kept."""
+
+
+@define
+class _Counted:
+    total: int = 0
+    last: float = 0.0
+    recent: Window = field(factory=lambda: Window(slots=61))
+
+
+@define
+class Problems:
+    """The last hundred, and counts of all. Times in seconds of a clock that never goes back; `moment` makes UTC."""
+
+    _last: deque[tuple[float, str, str, str]] = field(factory=lambda: deque(maxlen=KEPT))
+    _counted: dict[str, _Counted] = field(factory=dict)
+
+    def add(self, report: Report, now: float) -> None:
+        """Fold one report in."""
+        known = CATEGORIES.get(type(report))
+        if known is None:
+            return
+        category, remedy = known
+        if isinstance(report, reports.StoreWaiting):
+            remedy = report.remedy
+        self._last.append((now, category, redacted(report.text())[:LONGEST], remedy))
+        counted = self._counted.setdefault(category, _Counted())
+        counted.total += 1
+        counted.last = now
+        counted.recent.add(1, now)
+
+    def last(self, moment: Callable[[float], datetime]) -> tuple[Problem, ...]:
+        """The last hundred, the newest first."""
+        return tuple(Problem(moment(at), *rest) for at, *rest in reversed(self._last))
+
+    def categories(self, moment: Callable[[float], datetime], now: float) -> Mapping[str, Category]:
+        """Counts by category; the rate is of the last five minutes."""
+        return {
+            name: Category(each.total, each.recent.total(RECENT, now) * 60 / RECENT, moment(each.last))
+            for name, each in self._counted.items()
+        }

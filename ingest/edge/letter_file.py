@@ -1,0 +1,123 @@
+"""Dead letters in the state file: blocking functions on one connection, each one transaction.
+
+A letter is a line that its store named and refused, or the JSON of a change that broke a pure function; with it stand
+the words that refused it. Only lines can be sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from ingest.core.store import Batch
+from ingest.edge.spool_file import Key, insert
+from ingest.edge.sqlite import Connection, transaction, translated
+
+_COLUMNS: Final = "id, home, store, at_ns, line, reason"
+
+# Of every letter its place and what it and the newer ones take, counted from the newest.
+_EXCESS: Final = """
+SELECT id FROM (
+    SELECT id, row_number() OVER newer AS place,
+        sum(length(CAST(line AS BLOB)) + length(CAST(reason AS BLOB))) OVER newer AS size
+    FROM dead_letter WINDOW newer AS (ORDER BY id DESC)
+) WHERE place > 1 AND (place > ? OR size > ?)
+"""
+
+
+@frozen
+class Bound:
+    """How many letters, and how many bytes of them, are kept at most; the newest is kept whatever its size."""
+
+    letters: int = 10_000
+    size: int = 16 * 1024 * 1024
+
+
+@frozen
+class Letter:
+    """One dead letter. `at_ns` is when it was refused; `id` is 0 until it is in the file."""
+
+    id: int
+    home: str
+    store: str
+    at_ns: int
+    line: str
+    reason: str
+
+    @property
+    def is_line(self) -> bool:
+        """It is line protocol, not the JSON of a change."""
+        return not self.line.startswith("{")
+
+    @property
+    def size(self) -> int:
+        """About its bytes."""
+        return len(self.line) + len(self.reason)
+
+
+@frozen
+class Letters:
+    """Every home's and store's letters. Every method may raise what `translated` says."""
+
+    connection: Connection
+    path: Path
+    bound: Bound = Bound()
+
+    def add(self, letters: Iterable[Letter]) -> int:
+        """Write letters, one a line: the same line again brings its latest reason. Returns how many old ones went."""
+        rows = [(each.home, each.store, each.at_ns, _sayable(each.line), _sayable(each.reason)) for each in letters]
+        with translated(self.path), transaction(self.connection):
+            self.connection.executemany(
+                "INSERT INTO dead_letter (home, store, at_ns, line, reason) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET at_ns = excluded.at_ns, reason = excluded.reason",
+                rows,
+            )
+            excess = self.connection.execute(_EXCESS, (self.bound.letters, self.bound.size)).fetchall()
+            self.connection.executemany("DELETE FROM dead_letter WHERE id = ?", excess)
+        return len(excess)
+
+    def listed(self, store: str | None = None) -> Iterator[Letter]:
+        """The letters of one store or of all, the oldest first."""
+        with translated(self.path):
+            for row in self.connection.execute(
+                f"SELECT {_COLUMNS} FROM dead_letter WHERE ?1 IS NULL OR store = ?1 ORDER BY id",  # noqa: S608  constants
+                (store,),
+            ):
+                yield Letter(*row)
+
+    def find(self, letter_id: int) -> Letter | None:
+        """One letter."""
+        with translated(self.path):
+            row = self.connection.execute(
+                f"SELECT {_COLUMNS} FROM dead_letter WHERE id = ?",  # noqa: S608  constants
+                (letter_id,),
+            ).fetchone()
+        return Letter(*row) if row else None
+
+    def put_back(
+        self, key: Key, letters: Sequence[Letter], make: Callable[[Sequence[Letter]], Batch[bytes]], now_ns: int
+    ) -> None:
+        """Into the spool as one new batch, and out of here, or neither."""
+        with translated(self.path), transaction(self.connection):
+            insert(self.connection, key, make(letters), now_ns)
+            self._delete(each.id for each in letters)
+
+    def _delete(self, ids: Iterable[int]) -> None:
+        self.connection.executemany("DELETE FROM dead_letter WHERE id = ?", [(each,) for each in ids])
+
+
+def retryable(letters: Iterable[Letter], stores: Collection[str]) -> dict[Key, list[Letter]]:
+    """The letters that a spool can take, by whose they are."""
+    found: dict[Key, list[Letter]] = {}
+    for letter in letters:
+        if letter.is_line and letter.store in stores:
+            found.setdefault(Key(letter.home, letter.store), []).append(letter)
+    return found
+
+
+def _sayable(text: str) -> str:
+    """A lone surrogate, which UTF-8 cannot say, becomes `?`."""
+    return text.encode("utf-8", "replace").decode()
