@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import random
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import trio
-from attrs import define, evolve
+from attrs import evolve
 
 from ingest.actors.copier import Copied, Copier
+from ingest.cli.database import opened_database
 from ingest.cli.exits import explained
 from ingest.cli.moments import shown, window
 from ingest.cli.options import configured, loaded
-from ingest.cli.service import opened
+from ingest.cli.progress import Tell, telling
 from ingest.cli.stored import db_option, since_option
 from ingest.config.settings import Settings
 from ingest.core.store import Keep
@@ -30,10 +27,6 @@ from ingest.runtime.lane import ThreadLane
 from ingest.runtime.supervise import one_error
 
 FOR_EVER_NS = 1 << 62
-LINE_EVERY = 5.0
-"""Seconds between two lines of progress where there is no terminal."""
-
-Tell = Callable[[Copied], None]
 
 
 @click.command()
@@ -68,12 +61,12 @@ def copy(
 async def _copy(settings: Settings, path: Path, start_ns: int, again: bool) -> None:
     with open_store(path) as reader:
         usage = reader.usage()
-        async with opened(settings, lambda _: None) as destination:
+        async with opened_database(settings) as destination:
             key = f"{destination.where} {settings.influxdb.org} {settings.influxdb.bucket}"
             with open_progress(path, key) as progress:
                 after = _beginning(progress.read(), start_ns, again)
                 pages = Points(reader.connection).pages(after, FOR_EVER_NS)
-                with _telling(usage.changes if usage else 0) as tell:
+                with telling("copying", usage.changes if usage else 0, "about {} changes") as tell:
                     copied = await _copier(destination, tell).run(pages, progress.reached)
     _sum_up(copied, destination)
 
@@ -90,7 +83,7 @@ def _copier(destination: Destination, tell: Tell) -> Copier:
     def waiting(verdict: Keep, delay: float) -> None:
         click.echo(f"waiting {delay:.0f} s: {verdict.reason}", err=True)
 
-    return Copier(destination.store, ThreadLane(), tell, waiting, random.random)
+    return Copier(destination.store, ThreadLane(), lambda copied: tell(copied.points), waiting, random.random)
 
 
 def _sum_up(copied: Copied, destination: Destination) -> None:
@@ -100,29 +93,3 @@ def _sum_up(copied: Copied, destination: Destination) -> None:
     parts += [f"{copied.declined:,} that its schema does not write"] if copied.declined else []
     parts += [f"{copied.refused:,} refused"] if copied.refused else []
     click.echo(", ".join(parts))
-
-
-@contextmanager
-def _telling(total: int) -> Iterator[Tell]:
-    """A bar on a terminal, a line now and then otherwise."""
-    if not sys.stderr.isatty():
-        yield _Lines(total).tell
-        return
-    from rich.console import Console  # noqa: PLC0415  only where it is used
-    from rich.progress import Progress  # noqa: PLC0415
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("copying", total=total)
-        yield lambda copied: bar.update(task, completed=copied.points)
-
-
-@define
-class _Lines:
-    total: int
-    last: float = 0.0
-
-    def tell(self, copied: Copied) -> None:
-        now = time.monotonic()
-        if now - self.last >= LINE_EVERY:
-            self.last = now
-            click.echo(f"{copied.points:,} of about {self.total:,} changes", err=True)

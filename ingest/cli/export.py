@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
 from ingest.cli.exits import explained
 from ingest.cli.moments import window
+from ingest.cli.output import written
 from ingest.cli.stored import reading, store_path
 from ingest.core.point import Point
 from ingest.core.records import COLUMNS, json_line, record
 from ingest.edge.embedded_export import Points
 from ingest.edge.embedded_read import open_store
-from ingest.errors import Refused
 
 Format = Callable[[Iterable[Point]], bytes]
 
@@ -66,7 +63,7 @@ def export(
 ) -> None:
     """Write stored changes as line protocol (lp), CSV or JSON lines (jsonl), in order of time. The file may be in use."""
     start_ns, end_ns = window(since, until)
-    with explained(), open_store(store_path(db, config_path, assignments)) as reader, _opened(output) as out:
+    with explained(), open_store(store_path(db, config_path, assignments)) as reader, written(output) as out:
         head, form = FORMATS[kind]()
         out.write(head)
         count = 0
@@ -75,22 +72,3 @@ def export(
             count += len(points)
         out.flush()
     click.echo(f"{count:,} changes" + (f" in {output}" if output else ""), err=True)
-
-
-@contextmanager
-def _opened(output: Path | None) -> Iterator[BinaryIO]:
-    """The place to write to. A file gets its name when it is whole. Raises Refused when it cannot be written."""
-    if output is None:
-        yield sys.stdout.buffer
-        return
-    partial = output.with_name(output.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(output)
-    except OSError as error:
-        raise Refused(
-            f"the output cannot be written: {error.strerror}", where=str(output), remedy="Choose another file with -o"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -12,24 +12,23 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import trio
+from attrs import evolve
 
 from ingest.actors.batcher import Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
+from ingest.cli.database import opened_database
 from ingest.config import home_assistant
 from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
-from ingest.core.homeiq import homeiq, joined
+from ingest.core.homeiq import joined
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
-from ingest.core.secret import Secret
-from ingest.core.store import Store, since
 from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
 from ingest.edge.dead_letters import DeadLetters
@@ -47,10 +46,6 @@ from ingest.pipeline import Destination, Pipeline, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
 from ingest.runtime.signals import on_stop
-
-if TYPE_CHECKING:
-    from ingest.edge.influx import Influx
-    from ingest.edge.influx_client import Address
 
 
 def make_plan(settings: Settings, destination: Destination) -> Plan:
@@ -142,25 +137,21 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
 
 @asynccontextmanager
 async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
-    codec, retention = homeiq(numeric_only=settings.influxdb.numeric_only), settings.influxdb.retention
-    if retention is not None:
-        kept_ns = int(retention * 1e9)
-        codec = since(codec, lambda: time.time_ns() - kept_ns)
     async with AsyncExitStack() as stack:
-        influx = await stack.enter_async_context(opened_influx(settings))
-        store, where = Store("influxdb", codec, influx.deliver), influx.where
+        database = await stack.enter_async_context(opened_database(settings))
+        name = database.store.name
         try:
             state = await stack.enter_async_context(_state(settings, emit))
-            spool = await _disk_spool(settings, state, store.name, emit)
+            spool = await _disk_spool(settings, state, name, emit)
         except (Transient, Refused) as problem:
             if isinstance(problem, Held):
                 raise
             emit(reports.Notice(f"nothing can be spooled on disk, only in memory: {problem}"))
-            yield Destination(store, where)
+            yield database
             return
-        letters = dead_letters(settings, state, store.name, emit)
+        letters = dead_letters(settings, state, name, emit)
         flush = partial(last_flush, spool, state.lane.give_up)
-        yield Destination(store, where, spool=spool, give_up=state.lane.give_up, flush=flush, letters=letters)
+        yield evolve(database, spool=spool, give_up=state.lane.give_up, flush=flush, letters=letters)
 
 
 def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:
@@ -182,33 +173,6 @@ def dead_letters(settings: Settings, state: State, store: str, emit: Emit) -> De
     """Where the state file keeps what a store refuses."""
     letters = Letters(state.connection, state.path)
     return DeadLetters(letters, Key(settings.home, store), state.lane, time.time_ns, emit)
-
-
-@asynccontextmanager
-async def opened_influx(settings: Settings) -> AsyncGenerator[Influx]:
-    """The configured database. Nothing is sent before something is asked of it. Raises `Refused` without an address."""
-    from ingest.edge.influx import open_influx  # noqa: PLC0415  only where it is used
-
-    async with open_influx(_address(settings), ThreadLane(abandon=True), time.time_ns) as influx:
-        yield influx
-
-
-def _address(settings: Settings) -> Address:
-    from ingest.edge.influx_client import Address  # noqa: PLC0415  only where it is used
-
-    given = settings.influxdb
-    if given.url is None:
-        raise Refused("no database is configured", remedy='Set influxdb.url, or store.kind = "embedded".')
-    return Address(
-        url=given.url,
-        token=given.token or Secret(""),
-        org=given.org,
-        bucket=given.bucket,
-        ssl_verify=given.ssl_verify,
-        ca_file=given.ca_file,
-        create_bucket=given.create_bucket,
-        retention=given.retention,
-    )
 
 
 def _stdout() -> Destination:

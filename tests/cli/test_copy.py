@@ -12,6 +12,7 @@ from click.testing import Result
 
 from ingest.actors.copier import Copied
 from ingest.cli import copy as command
+from ingest.cli import progress
 from ingest.cli.copy import copy
 from ingest.cli.export import export
 from ingest.core.homeiq import homeiq
@@ -83,7 +84,7 @@ def exported(path: Path, *more: str) -> list[bytes]:
 
 
 def test_the_database_gets_what_export_writes(database: Database, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "LINE_EVERY", 0.0)
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)
     result = copied(database, path)
     assert (result.exit_code, result.stdout) == (0, f"28 changes copied to {database.url}\n")
     assert "20 of about 28 changes" in result.stderr
@@ -132,8 +133,8 @@ class Terminal(io.StringIO):
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    with command._telling(10) as tell:
-        tell(Copied(points=10))
+    with progress.telling("copying", 10, "about {} changes") as tell:
+        tell(10)
     assert "copying" in terminal.getvalue()
     assert "100%" in terminal.getvalue()
 

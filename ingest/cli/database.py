@@ -1,0 +1,61 @@
+"""The configured database, opened by itself: for the service, and for commands that bring something into it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ingest.config.settings import Settings
+from ingest.core.homeiq import homeiq
+from ingest.core.secret import Secret
+from ingest.core.store import Store, since
+from ingest.errors import Refused
+from ingest.pipeline import Destination
+from ingest.runtime.lane import ThreadLane
+
+if TYPE_CHECKING:
+    from ingest.edge.influx import Influx
+    from ingest.edge.influx_client import Address
+
+DATABASE = "influxdb"
+"""The name that keys what the state file holds for the configured database."""
+
+
+@asynccontextmanager
+async def opened_database(settings: Settings) -> AsyncGenerator[Destination]:
+    """The configured database alone: nothing is spooled on disk. Raises `Refused` without an address."""
+    codec, retention = homeiq(numeric_only=settings.influxdb.numeric_only), settings.influxdb.retention
+    if retention is not None:
+        kept_ns = int(retention * 1e9)
+        codec = since(codec, lambda: time.time_ns() - kept_ns)
+    async with opened_influx(settings) as influx:
+        yield Destination(Store(DATABASE, codec, influx.deliver), influx.where)
+
+
+@asynccontextmanager
+async def opened_influx(settings: Settings) -> AsyncGenerator[Influx]:
+    """The configured database. Nothing is sent before something is asked of it. Raises `Refused` without an address."""
+    from ingest.edge.influx import open_influx  # noqa: PLC0415  only where it is used
+
+    async with open_influx(_address(settings), ThreadLane(abandon=True), time.time_ns) as influx:
+        yield influx
+
+
+def _address(settings: Settings) -> Address:
+    from ingest.edge.influx_client import Address  # noqa: PLC0415  only where it is used
+
+    given = settings.influxdb
+    if given.url is None:
+        raise Refused("no database is configured", remedy='Set influxdb.url, or store.kind = "embedded".')
+    return Address(
+        url=given.url,
+        token=given.token or Secret(""),
+        org=given.org,
+        bucket=given.bucket,
+        ssl_verify=given.ssl_verify,
+        ca_file=given.ca_file,
+        create_bucket=given.create_bucket,
+        retention=given.retention,
+    )
