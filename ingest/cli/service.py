@@ -46,6 +46,7 @@ from ingest.pipeline import Destination, Pipeline, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
 from ingest.runtime.signals import on_stop
+from ingest.runtime.supervise import one_error
 
 
 def make_plan(settings: Settings, destination: Destination) -> Plan:
@@ -201,7 +202,25 @@ async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Even
             listener(report)
 
     async with opened(settings, emit) as destination:
-        await run_pipeline(settings, destination, listeners, stop)
+        if settings.api.enabled:
+            await _run_with_api(settings, destination, listeners, stop)
+        else:
+            await run_pipeline(settings, destination, listeners, stop)
+
+
+async def _run_with_api(
+    settings: Settings, destination: Destination, listeners: tuple[Emit, ...], stop: trio.Event
+) -> None:
+    from ingest.web.site import Site  # noqa: PLC0415  only where it is used
+
+    plan = make_plan(settings, destination)
+    site = Site(settings.api, plan, time.time_ns)
+    pipeline = Pipeline(plan, (*listeners, site.hear), random.random)
+    with one_error():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.serve, pipeline, name="api")
+            await pipeline.run(stop)
+            nursery.cancel_scope.cancel()
 
 
 async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...]) -> None:

@@ -36,6 +36,7 @@ class DataApi:
 class Api:
     """The HTTP and WebSocket API and the status page."""
 
+    enabled: bool = option(True, kinds.boolean(), "Serve it; without it `homeiq-ingest status` has nobody to ask.")
     host: str = option(
         "127.0.0.1",
         kinds.text("a host name or address", r"[A-Za-z0-9._:%-]{1,253}"),

@@ -27,9 +27,9 @@ _TYPES = {Source.LIVE: "state_changed"}
 
 @define
 class HealthFold:
-    """Reports in, `Health` out. `store` is the store's name; candidates are in the order of the configuration."""
+    """Reports in, `Health` out. `name` is the store's; candidates are in the order of the configuration."""
 
-    store: str
+    name: str
     candidates: tuple[str, ...]
     _candidates: dict[str, CandidateFold] = field(init=False)
     _store: StoreFold = field(factory=StoreFold)
@@ -134,7 +134,7 @@ class HealthFold:
     def _database(self, gauges: Gauges, now: float, moment: Callable[[float], datetime]) -> health.Database:
         store = self._store
         return health.Database(
-            self.store, self._started.store, store.reachable, gauges.waiting, maybe(moment, store.failing_since),
+            self.name, self._started.store, store.reachable, gauges.waiting, maybe(moment, store.failing_since),
             store.reason, store.remedy, store.breaker(now), store.failures, maybe(moment, store.last_stored),
             store.last_seconds,
         )  # fmt: skip

@@ -30,6 +30,8 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.Evicted: ("evicted", "Mend the database, or give the spool more room."),
     reports.Rejected: ("rejected", "Look at the reason: mostly two kinds of value in one field."),
     reports.StoreWaiting: ("database", ""),
+    reports.LettersFailing: ("dead letters", "Free some space, or mend the disk or the permissions of the state file."),
+    reports.LettersDropped: ("dead letters", "Look at them in time, and give them more room."),
     reports.SpoolFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
 }
 """What counts as an error: its category, and what to do when the report does not say so itself."""

@@ -398,6 +398,17 @@ class Started(Report):
 
 
 @frozen
+class Listening(Report):
+    """The API can be asked."""
+
+    where: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"status on {self.where}/health"
+
+
+@frozen
 class Stopping(Report):
     """Asked to stop: no more changes are taken, what is under way is stored."""
 

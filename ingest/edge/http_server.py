@@ -1,0 +1,187 @@
+"""An HTTP server for an ASGI application, in the caller's nursery: the one module that knows `hypercorn`.
+
+hypercorn's own worker shields what it sends: with one client that does not read, a cancellation took 11.5 s. So its
+protocol runs here per connection over a stream of our own, whose `send_all` has its own deadline and whose end comes at
+once when the connection is cancelled: the socket is reset, which wakes whoever waits for it.
+
+Nothing here can end the service: an error of one connection is told, and the others go on.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import trio
+from attrs import define, field, frozen
+
+from ingest.errors import Refused
+from ingest.runtime.supervise import one_error
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config
+    from hypercorn.trio.worker_context import WorkerContext
+    from hypercorn.typing import AppWrapper
+
+Application: TypeAlias = Callable[..., Awaitable[None]]
+"""An ASGI application."""
+
+Complain: TypeAlias = Callable[[str], None]
+
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""SO_LINGER: what was not sent is forgotten."""
+
+
+@frozen
+class Limits:
+    """Seconds for one send and for a connection without a request; connections at the same time."""
+
+    send: float = 5.0
+    idle: float = 15.0
+    connections: int = 64
+
+
+async def listen(host: str, port: int) -> Sequence[trio.SocketListener]:
+    """Open the listening sockets; port 0 takes a free one. Raises `Refused` when that cannot be done."""
+    try:
+        return await trio.open_tcp_listeners(port, host=host)
+    except (OSError, UnicodeError) as error:
+        raise Refused(
+            f"cannot listen: {getattr(error, 'strerror', None) or error}",
+            where=f"{host} port {port}",
+            remedy="Stop what listens there, or set api.port or api.host.",
+        ) from error
+
+
+def url_of(listener: trio.SocketListener) -> str:
+    """Where a listener can be reached."""
+    host, port, *_ = listener.socket.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(
+    application: Application,
+    listeners: Sequence[trio.SocketListener],
+    complain: Complain,
+    limits: Limits = Limits(),
+) -> None:
+    """Serve until cancelled, then close everything at once. `complain` is told of errors, a sentence each."""
+    from hypercorn.app_wrappers import ASGIWrapper  # noqa: PLC0415  only where it is used
+    from hypercorn.trio.worker_context import WorkerContext  # noqa: PLC0415
+
+    wrapped = ASGIWrapper(application)
+    server = _Server(wrapped, _config(limits, complain), WorkerContext(None), complain, limits)
+    await trio.serve_listeners(server.connection, list(listeners))
+
+
+def _config(limits: Limits, complain: Complain) -> Config:
+    from hypercorn.config import Config  # noqa: PLC0415  only where it is used
+
+    config = Config()
+    config.keep_alive_timeout = limits.idle
+    config.include_server_header = False
+    # hypercorn makes one of `config`; its types know only its own class.
+    config.logger_class = partial(_Log, complain)  # type: ignore[assignment]
+    return config
+
+
+@define(eq=False)
+class _Log:
+    """hypercorn's log: its errors are told, the rest is nobody's business."""
+
+    complain: Complain
+    config: Any
+
+    async def access(self, *_: object) -> None:
+        pass
+
+    debug = info = access
+
+    async def exception(self, message: str, *_: object, **__: object) -> None:
+        self.complain(f"{message}: {sys.exc_info()[1]!r}")
+
+    async def error(self, message: str, *_: object, **__: object) -> None:
+        self.complain(message)
+
+    warning = critical = error
+
+
+@define(eq=False)
+class _Server:
+    """What the connections share."""
+
+    application: AppWrapper
+    config: Config
+    context: WorkerContext
+    complain: Complain
+    limits: Limits
+    open: int = 0
+
+    async def connection(self, raw: trio.SocketStream) -> None:
+        stream = _Stream(raw, self.limits.send)
+        if self.open >= self.limits.connections:
+            stream.reset()
+            return
+        self.open += 1
+        try:
+            with one_error():
+                await self._converse(stream)
+        except Exception as error:  # noqa: BLE001  one connection's error is not the service's
+            self.complain(f"a connection to the API failed: {error!r}")
+        finally:
+            self.open -= 1
+
+    async def _converse(self, stream: _Stream) -> None:
+        from hypercorn.trio.tcp_server import TCPServer  # noqa: PLC0415  only where it is used
+        from hypercorn.typing import ConnectionState  # noqa: PLC0415
+
+        state = ConnectionState({})
+        # Typed for TLS; it only uses what a Stream has, and `socket`.
+        server = TCPServer(self.application, self.config, self.context, state, stream)  # type: ignore[arg-type]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.reset_at_end)
+            await server.run()
+            nursery.cancel_scope.cancel()
+
+
+@define(eq=False)
+class _Stream(trio.abc.Stream):
+    """A connection whose other end must read in time."""
+
+    raw: trio.SocketStream
+    deadline: float
+    socket: trio.socket.SocketType = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.socket = self.raw.socket
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        with trio.move_on_after(self.deadline) as scope:
+            await self.raw.send_all(data)
+        if scope.cancelled_caught:
+            self.reset()
+            raise trio.BrokenResourceError("the other end does not read")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.raw.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return bytes(await self.raw.receive_some(max_bytes))
+
+    async def aclose(self) -> None:
+        await self.raw.aclose()
+
+    def reset(self) -> None:
+        if self.socket.fileno() != -1:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            self.socket.close()
+
+    async def reset_at_end(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.reset()

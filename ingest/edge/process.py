@@ -1,0 +1,49 @@
+"""What this process uses: memory and processor."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import define, field, frozen
+
+INTERVAL = 1.0
+"""Seconds below which a new look at the processor says nothing."""
+
+
+@frozen
+class Usage:
+    """Memory that is resident, in MiB; the processor in percent of one core since the last look."""
+
+    memory_mb: float
+    cpu_percent: float
+
+
+@define
+class Process:
+    """This process, looked at from time to time."""
+
+    _looked: float = field(factory=time.monotonic)
+    _used: float = 0.0
+    _percent: float = 0.0
+
+    def usage(self) -> Usage:
+        """What it uses now; looks that follow within a second repeat the last figure of the processor."""
+        now, used = time.monotonic(), time.process_time()
+        if now - self._looked >= INTERVAL:
+            self._percent = 100 * (used - self._used) / (now - self._looked)
+            self._looked, self._used = now, used
+        return Usage(round(_resident() / 2**20, 1), round(self._percent, 1))
+
+
+def _resident() -> int:
+    """Bytes in memory; where the system does not say, the most there ever were."""
+    with suppress(OSError, ValueError, IndexError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,61 @@
+"""The HTTP API: what it answers, over values that are read when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from ingest.config.service import Api
+from ingest.core.health import Health
+from ingest.edge.process import Usage
+from ingest.web.contract import as_contract, identity, readiness
+from ingest.web.guard import Guard
+from ingest.web.metrics import CONTENT_TYPE
+
+
+@frozen
+class Sources:
+    """Where the answers come from."""
+
+    health: Callable[[], Health]
+    usage: Callable[[], Usage]
+    metrics: Callable[[], bytes]
+
+    async def root(self, _: Request) -> Response:
+        """Who is this, and how is it."""
+        return JSONResponse(identity(self.health()))
+
+    async def healthy(self, _: Request) -> Response:
+        """Everything; 200 whatever the status is, so that it can be read."""
+        return JSONResponse(as_contract(self.health(), self.usage()))
+
+    async def ready(self, _: Request) -> Response:
+        """503 until it is connected, subscribed, and the store takes points."""
+        health = self.health()
+        return JSONResponse(readiness(health), 200 if health.ready else 503)
+
+    async def numbers(self, _: Request) -> Response:
+        """For Prometheus."""
+        return Response(self.metrics(), media_type=CONTENT_TYPE)
+
+
+def application(sources: Sources, api: Api) -> ASGIApp:
+    """The ASGI application, guarded as configured."""
+    routes = [
+        Route("/", sources.root),
+        Route("/health", sources.healthy),
+        Route("/health/detailed", sources.healthy),
+        Route("/ready", sources.ready),
+        Route("/metrics", sources.numbers),
+    ]
+    guarded: ASGIApp = Guard(Starlette(routes=routes), api.token, api.trusted_networks)
+    if api.cors_origins:
+        guarded = CORSMiddleware(guarded, allow_origins=api.cors_origins, allow_headers=["Authorization"])
+    return guarded

@@ -1,0 +1,87 @@
+"""The API beside a pipeline: it hears every report, and serves what they add up to.
+
+Nothing here can stop the pipeline: a port that is taken is said once and tried again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import trio
+from attrs import define, field
+
+from ingest.config.service import Api
+from ingest.core import reports
+from ingest.core.health import Gauges, Health
+from ingest.core.health_fold import HealthFold, utc
+from ingest.core.reports import Report
+from ingest.edge import http_server
+from ingest.edge.process import Process
+from ingest.errors import Refused
+from ingest.pipeline import Pipeline, Plan
+from ingest.web.app import Sources, application
+from ingest.web.gauges import gauges
+from ingest.web.metrics import Metrics
+
+RETRY = 30.0
+"""Seconds between two attempts to take the port."""
+
+QUIET = 60.0
+"""Seconds between two complaints about the API: whoever sends nonsense must not fill the log."""
+
+
+@define(eq=False)
+class Site:
+    """Health and metrics of one pipeline. `hear` is one of its listeners; `now_ns` is the wall clock."""
+
+    api: Api
+    plan: Plan
+    now_ns: Callable[[], int]
+    pipeline: Pipeline | None = None
+    fold: HealthFold = field(init=False)
+    process: Process = field(factory=Process)
+    metrics: Metrics = field(init=False)
+    _complained: float = -math.inf
+
+    def __attrs_post_init__(self) -> None:
+        names = tuple(candidate.name for candidate in self.plan.candidates)
+        self.fold = HealthFold(self.plan.destination.store.name, names)
+        self.metrics = Metrics(self.health, self.process.usage, self._rules)
+
+    def hear(self, report: Report) -> None:
+        """Fold one report in."""
+        self.fold.add(report, trio.current_time())
+        self.metrics.hear(report)
+
+    def health(self) -> Health:
+        """How things are now."""
+        read = Gauges() if self.pipeline is None else gauges(self.pipeline)
+        return self.fold.look(read, trio.current_time(), utc(self.now_ns()))
+
+    async def serve(self, pipeline: Pipeline) -> None:
+        """Serve until cancelled."""
+        self.pipeline = pipeline
+        app = application(Sources(self.health, self.process.usage, self.metrics.page), self.api)
+        listeners = await self._listeners(pipeline.emit)
+        pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
+        await http_server.serve(app, listeners, self._complain)
+
+    async def _listeners(self, emit: reports.Emit) -> list[trio.SocketListener]:
+        told = False
+        while True:
+            try:
+                return list(await http_server.listen(self.api.host, self.api.port))
+            except Refused as problem:
+                if not told:
+                    emit(reports.Notice(f"there is no API and no status page, everything else goes on: {problem}"))
+                told = True
+                await trio.sleep(RETRY)
+
+    def _complain(self, sentence: str) -> None:
+        if self.pipeline is not None and trio.current_time() - self._complained >= QUIET:
+            self._complained = trio.current_time()
+            self.pipeline.emit(reports.Notice(sentence))
+
+    def _rules(self) -> dict[str, int]:
+        return {} if self.pipeline is None else dict(self.pipeline.tally.by_rule)
