@@ -19,7 +19,6 @@ from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.reports import Report
 from ingest.errors import IngestError, Refused, Transient
-from ingest.pipeline import Destination
 from ingest.runtime.supervise import one_error
 
 ATTEMPTS = 8
@@ -85,12 +84,15 @@ def replay(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
 async def _replay(settings: Settings) -> None:
     watch = _Watch()
     async with opened(settings, watch.hear) as destination:
-        if destination.spool is None:
+        spool, letters = destination.spool, destination.letters
+        if spool is None or letters is None:
             raise Refused("the state file cannot be used", where=str(settings.spool.path), remedy="See above.")
-        total = destination.spool.held.events
-        with telling("delivering", total, "{} points") as watch.tell:
-            await _deliver(destination, watch)
-        left = destination.spool.held.events
+        writer = Writer(destination.store, spool, watch.hear, random.random, bury=letters.bury)
+        spool.close()
+        with telling("delivering", spool.held.events, "{} points") as watch.tell, watch.scope:
+            await writer.run()
+        await letters.end()
+        left = spool.held.events
     click.echo(
         f"{watch.stored:,} points stored in {destination.where}, {watch.refused:,} refused, {left:,} still wait."
     )
@@ -98,14 +100,3 @@ async def _replay(settings: Settings) -> None:
         click.echo("What was refused: homeiq-ingest dead-letters list", err=True)
     if watch.problem is not None:
         raise watch.problem
-
-
-async def _deliver(destination: Destination, watch: _Watch) -> None:
-    spool, letters = destination.spool, destination.letters
-    if spool is None or letters is None:
-        return
-    spool.close()
-    writer = Writer(destination.store, spool, watch.hear, random.random, bury=letters.bury)
-    with watch.scope:
-        await writer.run()
-    await letters.end()
