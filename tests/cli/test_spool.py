@@ -176,9 +176,10 @@ def test_recover_reads_around_the_damage(tmp_path: Path) -> None:
     sent = [lines(300, 300 * number) for number in range(30)]
     whole = spooled(tmp_path / "whole.db", *sent)
     with opened(whole) as connection:
+        connection.execute("DELETE FROM batch WHERE id % 3 = 0")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     bytes_of = whole.read_bytes()
-    everything = {line for batch in sent for line in batch}
+    everything = set(waiting_lines(whole))
     best = 0
     for number in range(1, len(bytes_of) // PAGE):
         damaged, path = tmp_path / f"{number}.db", tmp_path / f"new-{number}.db"
@@ -191,7 +192,7 @@ def test_recover_reads_around_the_damage(tmp_path: Path) -> None:
         best = max(best, len(found))
         if len(found) < len(everything):
             assert "cannot be read" in result.stderr
-    assert best >= 28 * 300
+    assert best >= 18 * 300
 
 
 def test_recover_leaves_out_a_payload_that_is_not_whole(tmp_path: Path) -> None:
