@@ -16,6 +16,12 @@ FAILED = 1
 REFUSED = 2
 """A person must act: a wrong option, a wrong configuration, a refused token."""
 
+DEGRADED = 1
+"""`status`: nothing is lost, but something waits or is unusual."""
+
+UNHEALTHY = 2
+"""`status`: changes are missed or were lost, a person must act, or there is no service."""
+
 GAVE_UP = 75
 """Home Assistant stayed away for longer than home_assistant.max_retries allows."""
 

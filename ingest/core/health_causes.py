@@ -42,7 +42,7 @@ def _database(facts: Facts) -> Iterator[Cause]:
         since = f"{database.failing_since:%Y-%m-%d %H:%M:%S} UTC"
         sentence = f"{database.name} takes no points since {since}, {points(database.waiting)}: {database.reason}"
         yield Cause(Status.UNHEALTHY if database.remedy else Status.DEGRADED, sentence, database.remedy)
-    elif database.waiting and facts.pending_seconds >= SLOW:
+    elif facts.pending_seconds >= SLOW:
         silent = f"{database.name} has not answered for {facts.pending_seconds:.0f} s"
         remedy = f"Look whether {database.where} is overloaded or hangs."
         yield Cause(Status.DEGRADED, f"{silent}, {points(database.waiting)}", remedy)

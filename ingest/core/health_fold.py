@@ -14,7 +14,7 @@ from attrs import define, field
 
 from ingest.core import health, reports
 from ingest.core.health import Gauges, Health
-from ingest.core.health_causes import Facts, causes
+from ingest.core.health_causes import SLOW, Facts, causes
 from ingest.core.health_parts import CandidateFold, StoreFold, maybe
 from ingest.core.health_problems import Problems
 from ingest.core.rates import RECENT, Window, unusual
@@ -27,10 +27,14 @@ _TYPES = {Source.LIVE: "state_changed"}
 
 @define
 class HealthFold:
-    """Reports in, `Health` out. `name` is the store's; candidates are in the order of the configuration."""
+    """Reports in, `Health` out. `name` is the store's; candidates are in the order of the configuration.
+
+    `carried` are the points that the spool held before the start.
+    """
 
     name: str
     candidates: tuple[str, ...]
+    carried: int = 0
     _candidates: dict[str, CandidateFold] = field(init=False)
     _store: StoreFold = field(factory=StoreFold)
     _problems: Problems = field(factory=Problems)
@@ -47,6 +51,7 @@ class HealthFold:
     def __attrs_post_init__(self) -> None:
         self._candidates = {name: CandidateFold(name) for name in self.candidates}
         self._current = self.candidates[0]
+        self._store.owed = self.carried
 
     def add(self, report: Report, now: float) -> None:
         """Fold one report in."""
@@ -66,7 +71,7 @@ class HealthFold:
                 self._losses.add(count, now)
             case reports.Evicted(count=count):
                 self._losses.add(count, now)
-                self._store.owed -= count
+                self._store.gone(count)
             case _:
                 self._add_state(report, now)
 
@@ -90,6 +95,7 @@ class HealthFold:
                 self._spool_failing = ""
             case reports.Started():
                 self._started, self._started_at, self._running = report, now, True
+                self._store.silent_since = now
             case reports.Stopping() | reports.Stopped():
                 self._running = False
             case _:
@@ -111,7 +117,7 @@ class HealthFold:
         subscription = self._subscription(now, moment)
         database = self._database(gauges, now, moment)
         spool = self._spool(gauges)
-        pending = now - self._store.silent_since
+        pending = self._store.silent(now)
         lost = self._losses.total(RECENT, now)
         facts = Facts(wall, connection, subscription, database, spool, gauges.queues, pending, lost)
         started = self._started
@@ -132,11 +138,12 @@ class HealthFold:
         return health.Subscription(bool(since), dict(self._by_type), last, self._rate.per_minute(now), odd)
 
     def _database(self, gauges: Gauges, now: float, moment: Callable[[float], datetime]) -> health.Database:
-        store = self._store
+        store, silent = self._store, self._store.silent(now)
+        hangs = silent >= SLOW and store.failing_since is None
         return health.Database(
-            self.name, self._started.store, store.reachable, gauges.waiting, maybe(moment, store.failing_since),
-            store.reason, store.remedy, store.breaker(now), store.failures, maybe(moment, store.last_stored),
-            store.last_seconds,
+            self.name, self._started.store, False if hangs else store.reachable, gauges.waiting,
+            maybe(moment, store.failing_since), f"no answer for {silent:.0f} s" if hangs else store.reason,
+            store.remedy, store.breaker(now), store.failures, maybe(moment, store.last_stored), store.last_seconds,
         )  # fmt: skip
 
     def _spool(self, gauges: Gauges) -> health.Spool:

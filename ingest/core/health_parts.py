@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import datetime
 
@@ -70,11 +69,11 @@ class CandidateFold:
 
 @define
 class StoreFold:
-    """What is known of the store. `silent_since`: from when on it owes an answer for what was spooled."""
+    """What is known of the store. It owes an answer for `owed` points in the spool, since `silent_since`."""
 
     reachable: bool | None = None
     owed: int = 0
-    silent_since: float = math.inf
+    silent_since: float = 0.0
     failing_since: float | None = None
     failures: int = 0
     reason: str = ""
@@ -88,12 +87,20 @@ class StoreFold:
         """So many points went into the spool."""
         if self.owed <= 0:
             self.silent_since = now
-        self.owed = max(self.owed, 0) + count
+        self.owed += count
 
     def answered(self, count: int, now: float) -> None:
         """The store answered for so many points."""
-        self.owed -= count
+        self.gone(count)
         self.silent_since = now
+
+    def gone(self, count: int) -> None:
+        """So many points are in the spool no longer."""
+        self.owed = max(self.owed - count, 0)
+
+    def silent(self, now: float) -> float:
+        """Seconds for which it has owed an answer; 0 when it owes none."""
+        return now - self.silent_since if self.owed else 0.0
 
     def stored(self, report: reports.Stored, now: float) -> None:
         """The store has a batch."""

@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from ingest.core.lineprotocol import TEXT_LIMIT, decimal, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
-from ingest.core.store import Codec
+from ingest.core.store import Batch, Codec
 
 MEASUREMENT = "home_assistant_events"
 
@@ -181,6 +181,17 @@ def numbers(point: Point) -> bytes | None:
 def seal(lines: Sequence[bytes]) -> bytes:
     """The payload as it is sent: the lines, compressed; the same lines make the same bytes at any time."""
     return gzip.compress(b"\n".join([*lines, b""]), 1, mtime=0)
+
+
+def resealed(lines: Sequence[bytes]) -> Batch[bytes]:
+    """Lines that were taken out of a payload, as a batch of their own. Raises `ValueError` when one has no time."""
+    times = [int(line.rpartition(b" ")[2]) for line in lines]
+    return Batch(seal(lines), len(lines), sum(map(len, lines)), min(times), max(times))
+
+
+def unsealed(payload: bytes) -> tuple[bytes, ...]:
+    """The lines of a payload."""
+    return tuple(gzip.decompress(payload).removesuffix(b"\n").split(b"\n"))
 
 
 def joined(payloads: Sequence[bytes]) -> bytes:

@@ -6,15 +6,14 @@ found is remembered with the batch, and the next attempt goes on from there.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from attrs import define, field
 
-from ingest.core.homeiq import seal
+from ingest.core.homeiq import seal, unsealed
 from ingest.core.influx_answer import Answer, Outcome, classify
-from ingest.core.influx_delivery import Delivery, Lines
+from ingest.core.influx_delivery import Delivery
 from ingest.core.store import Batch, Delivered, Keep, Verdict
 from ingest.errors import Refused, Transient
 
@@ -58,7 +57,7 @@ class Deliverer:
             if isinstance(outcome, Delivered | Keep):
                 return outcome
             search = self._begin(batch.payload)
-            search.delivery.refuse(_lines(batch.payload), outcome, answer)
+            search.delivery.refuse(unsealed(batch.payload), outcome, answer)
             if not search.delivery.pending:
                 return self._end(batch.payload, search)
         return await self._search(batch.payload, search)
@@ -102,7 +101,3 @@ class Deliverer:
         outcome = classify(answer, datetime.fromtimestamp(self.now_ns() / 1e9, UTC))
         self._taken += isinstance(outcome, Delivered)
         return answer, outcome
-
-
-def _lines(payload: bytes) -> Lines:
-    return tuple(gzip.decompress(payload).removesuffix(b"\n").split(b"\n"))

@@ -6,13 +6,13 @@ the words that refused it. Only lines can be sent again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
-from ingest.core.store import Batch
+from ingest.core.homeiq import resealed
 from ingest.edge.spool_file import Key, insert
 from ingest.edge.sqlite import Connection, transaction, translated
 
@@ -49,8 +49,14 @@ class Letter:
 
     @property
     def is_line(self) -> bool:
-        """It is line protocol, not the JSON of a change."""
-        return not self.line.startswith("{")
+        """It is line protocol, which ends in its time, not the JSON of a change."""
+        time = self.line.rpartition(" ")[2].removeprefix("-")
+        return not self.line.startswith("{") and time.isascii() and time.isdecimal()
+
+    @property
+    def summary(self) -> str:
+        """The reason in one line; of a traceback the last."""
+        return self.reason.strip().rpartition("\n")[2]
 
     @property
     def size(self) -> int:
@@ -97,25 +103,12 @@ class Letters:
             ).fetchone()
         return Letter(*row) if row else None
 
-    def put_back(
-        self, key: Key, letters: Sequence[Letter], make: Callable[[Sequence[Letter]], Batch[bytes]], now_ns: int
-    ) -> None:
-        """Into the spool as one new batch, and out of here, or neither."""
+    def put_back(self, key: Key, letters: Sequence[Letter], now_ns: int) -> None:
+        """Into the spool as one new batch, and out of here; or neither. All must be lines."""
+        batch = resealed([each.line.encode() for each in letters])
         with translated(self.path), transaction(self.connection):
-            insert(self.connection, key, make(letters), now_ns)
-            self._delete(each.id for each in letters)
-
-    def _delete(self, ids: Iterable[int]) -> None:
-        self.connection.executemany("DELETE FROM dead_letter WHERE id = ?", [(each,) for each in ids])
-
-
-def retryable(letters: Iterable[Letter], stores: Collection[str]) -> dict[Key, list[Letter]]:
-    """The letters that a spool can take, by whose they are."""
-    found: dict[Key, list[Letter]] = {}
-    for letter in letters:
-        if letter.is_line and letter.store in stores:
-            found.setdefault(Key(letter.home, letter.store), []).append(letter)
-    return found
+            insert(self.connection, key, batch, now_ns)
+            self.connection.executemany("DELETE FROM dead_letter WHERE id = ?", [(each.id,) for each in letters])
 
 
 def _sayable(text: str) -> str:

@@ -79,6 +79,12 @@ def insert(connection: Connection, key: Key, batch: Batch[bytes], put_ns: int) -
     )
 
 
+def clear(connection: Connection) -> None:
+    """Remove every batch, of every home and store."""
+    with transaction(connection):
+        connection.execute("DELETE FROM batch")
+
+
 @frozen
 class Table:
     """One key's rows. Every method may raise what `translated` says."""

@@ -46,7 +46,8 @@ class Site:
 
     def __attrs_post_init__(self) -> None:
         names = tuple(candidate.name for candidate in self.plan.candidates)
-        self.fold = HealthFold(self.plan.destination.store.name, names)
+        spool = self.plan.destination.spool
+        self.fold = HealthFold(self.plan.destination.store.name, names, spool.held.events if spool else 0)
         self.metrics = Metrics(self.health, self.process.usage, self._rules)
 
     def hear(self, report: Report) -> None:

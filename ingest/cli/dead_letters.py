@@ -1,0 +1,130 @@
+"""`homeiq-ingest dead-letters`: what a store refused or no schema could write, and what to do about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import click
+import msgspec
+
+from ingest.cli.database import DATABASE
+from ingest.cli.exits import explained
+from ingest.cli.held import held, state_path
+from ingest.cli.moments import iso, shown
+from ingest.cli.options import configured
+from ingest.cli.output import written
+from ingest.core.plot import table
+from ingest.edge.letter_file import Letter, Letters
+from ingest.edge.spool_file import Key
+from ingest.edge.state_read import state_read
+from ingest.errors import Refused
+
+BATCH = 5_000
+"""Lines that go back into the spool together at most."""
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """See what a store refused, with its own words, and try it again."""
+
+
+@dead_letters.command("list")
+@click.option("--store", help="Only those of this store, or of the stage `filter`.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a letter.")
+@configured
+def list_(*, store: str | None, as_json: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """List the dead letters, the oldest first. The service may run."""
+    with explained(), state_read(path := state_path(config_path, assignments)) as connection:
+        letters = list(Letters(connection, path).listed(store))
+        if as_json:
+            click.echo(b"".join(map(_json, letters)), nl=False)
+        elif not letters:
+            click.echo("There are no dead letters.")
+        else:
+            rows = [
+                (str(each.id), shown(each.at_ns), each.store, each.summary[:60], each.line[:60]) for each in letters
+            ]
+            click.echo("\n".join(table(("id", "refused", "store", "reason", "line"), rows, right=(0,))))
+
+
+@dead_letters.command()
+@click.argument("letter_id", metavar="ID", type=int)
+@configured
+def show(*, letter_id: int, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """Show one dead letter whole. The service may run."""
+    with explained(), state_read(path := state_path(config_path, assignments)) as connection:
+        (letter,) = _named(Letters(connection, path), [letter_id])
+        click.echo(
+            f"{letter.home}, {letter.store}, {shown(letter.at_ns, 'seconds')}\n\n{letter.reason}\n\n{letter.line}"
+        )
+
+
+@dead_letters.command()
+@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every line that can be sent again.")
+@configured
+def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """Put refused lines back into the spool, once what they were refused for is mended. The service must not run."""
+    if everything == bool(ids):
+        raise click.UsageError("Name the letters, or say --all.")
+    with explained(), held(path := state_path(config_path, assignments)) as connection:
+        letters = Letters(connection, path)
+        chosen = list(letters.listed()) if everything else _named(letters, ids)
+        moved = 0
+        for key, part in _batches(chosen):
+            letters.put_back(key, part, time.time_ns())
+            moved += len(part)
+    click.echo(f"{moved} points are back in the spool; they go out when the service runs, or with `spool replay`.")
+    if moved < len(chosen):
+        click.echo(f"{len(chosen) - moved} letters stay: they are not lines that a database could take.", err=True)
+
+
+@dead_letters.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@configured
+def export(*, file: Path, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """Write all dead letters to FILE as JSON lines; `-` is standard output. The service may run."""
+    with explained(), state_read(path := state_path(config_path, assignments)) as connection:
+        count = 0
+        with written(None if str(file) == "-" else file) as out:
+            for letter in Letters(connection, path).listed():
+                out.write(_json(letter))
+                count += 1
+            out.flush()
+    click.echo(f"{count} dead letters in {file}", err=True)
+
+
+def _named(letters: Letters, ids: Sequence[int]) -> list[Letter]:
+    found = {each: letters.find(each) for each in ids}
+    missing = [str(each) for each, letter in found.items() if letter is None]
+    if missing:
+        remedy = "`homeiq-ingest dead-letters list` shows which there are."
+        raise Refused(f"there is no dead letter {', '.join(missing)}", remedy=remedy)
+    return [letter for letter in found.values() if letter is not None]
+
+
+def _batches(letters: Iterable[Letter]) -> Iterator[tuple[Key, list[Letter]]]:
+    """What the spool can take, in batches; it spools for the database only."""
+    by_key: dict[Key, list[Letter]] = {}
+    for letter in letters:
+        if letter.is_line and letter.store == DATABASE:
+            by_key.setdefault(Key(letter.home, letter.store), []).append(letter)
+    for key, lines in by_key.items():
+        rest = iter(lines)
+        while part := list(islice(rest, BATCH)):
+            yield key, part
+
+
+def _json(letter: Letter) -> bytes:
+    fields = {
+        "id": letter.id,
+        "home": letter.home,
+        "store": letter.store,
+        "refused": iso(letter.at_ns),
+        "reason": letter.reason,
+        "line": letter.line,
+    }
+    return msgspec.json.encode(fields) + b"\n"

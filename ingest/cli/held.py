@@ -1,0 +1,48 @@
+"""The state file as commands use it: read beside the service, or changed while no service holds it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import click
+
+from ingest.cli.options import loaded
+from ingest.edge.sqlite import Connection
+from ingest.edge.state import Held, locked
+from ingest.edge.state_file import open_state
+from ingest.edge.state_read import Absent
+from ingest.errors import Refused
+
+
+def state_path(config_path: Path | None, assignments: tuple[str, ...]) -> Path:
+    """The configured state file. Raises `Problems`."""
+    return loaded(config_path, assignments).settings.spool.path
+
+
+@contextmanager
+def stopped_service() -> Iterator[None]:
+    """Say what to do when a service holds the file. Raises `Refused` for `Held`."""
+    try:
+        yield
+    except Held as error:
+        remedy = "Stop the service, run this again, then start the service."
+        raise Refused("a running service holds the state file", where=error.where, remedy=remedy) from error
+
+
+@contextmanager
+def held(path: Path, *, new: bool = False) -> Iterator[Connection]:
+    """A writing connection, and the lock. A missing file is made only when it may be `new`.
+
+    Raises `Absent`, or `Refused` when a service holds it, or `Transient` or `Refused` when it cannot be used.
+    """
+    if not new and not path.exists():
+        raise Absent("there is no state file", where=str(path), remedy="Nothing waits and nothing was refused.")
+    with stopped_service(), locked(path):
+        connection, aside = open_state(path, time.time_ns)
+        if aside is not None:
+            click.echo(f"the state file could not be used and is kept as {aside.kept_as}: {aside.reason}", err=True)
+        with closing(connection):
+            yield connection

@@ -1,0 +1,154 @@
+"""`homeiq-ingest spool`: what waits for the database, on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from ingest.cli.exits import explained
+from ingest.cli.held import held, state_path
+from ingest.cli.moments import iso, shown
+from ingest.cli.options import configured, loaded
+from ingest.cli.spool_recover import recover
+from ingest.cli.spool_replay import replay
+from ingest.core.homeiq import unsealed
+from ingest.core.plot import table
+from ingest.edge.aside import kept_aside
+from ingest.edge.spool_file import clear
+from ingest.edge.sqlite import translated
+from ingest.edge.state import room
+from ingest.edge.state_read import Absent, Waiting, batches, payload, state_read, waiting
+from ingest.errors import Refused
+
+MIB = 2**20
+
+
+@click.group()
+def spool() -> None:
+    """See, send or remove what waits for the database."""
+
+
+@spool.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, times in UTC.")
+@configured
+def status(*, as_json: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """Say what waits, since when, and for how long there is room. The service may run."""
+    with explained():
+        settings = loaded(config_path, assignments).settings.spool
+        path = settings.path
+        try:
+            with state_read(path) as connection, translated(path):
+                found = waiting(connection)
+        except Absent:
+            found = []
+        limit = room(path, settings.size) if path.exists() else settings.size
+        aside = kept_aside(path)
+    if as_json:
+        click.echo(msgspec.json.encode(_as_json(path, found, limit, aside)))
+    else:
+        _tell(path, found, limit, aside)
+
+
+def _tell(path: Path, found: list[Waiting], limit: int, aside: Iterable[Path]) -> None:
+    rows = [
+        (
+            each.key.home,
+            each.key.store,
+            f"{each.points:,}",
+            f"{each.size / MIB:,.1f}",
+            shown(each.oldest_ns),
+            shown(each.newest_ns),
+            _days(room_left(each, limit)),
+        )
+        for each in found
+    ]
+    head = ("home", "store", "points", "MiB", "oldest", "newest", "room left")
+    click.echo("\n".join(table(head, rows, right=(2, 3))) if rows else "Nothing waits.")
+    click.echo(f"\nThe spool may take {limit / MIB:,.0f} MiB in {path}.")
+    for each in aside:
+        click.echo(f"Set aside: {each} ({each.stat().st_size / MIB:,.1f} MiB); homeiq-ingest spool recover {each}")
+
+
+def room_left(found: Waiting, limit: int) -> float | None:
+    """Days until the spool is full, at the rate at which what waits came in; None when that is not known."""
+    return max(0, limit - found.size) / found.rate / 86_400 if found.rate else None
+
+
+def _days(days: float | None) -> str:
+    return "not known yet" if days is None else f"{days:,.1f} days"
+
+
+def _as_json(path: Path, found: list[Waiting], limit: int, aside: Iterable[Path]) -> Mapping[str, Any]:
+    return {
+        "path": str(path),
+        "limit_bytes": limit,
+        "waiting": [
+            {
+                "home": each.key.home,
+                "store": each.key.store,
+                "batches": each.batches,
+                "points": each.points,
+                "bytes": each.size,
+                "oldest": iso(each.oldest_ns),
+                "newest": iso(each.newest_ns),
+                "days_left": room_left(each, limit),
+            }
+            for each in found
+        ],
+        "set_aside": [str(each) for each in aside],
+    }
+
+
+@spool.command("list")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most.")
+@configured
+def list_(*, limit: int, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """List the batches that wait, the oldest first. The service may run."""
+    with explained(), state_read(path := state_path(config_path, assignments)) as connection, translated(path):
+        rows = [
+            (str(row.id), key.home, key.store, shown(row.put_ns, "seconds"), f"{row.count:,}", f"{row.size:,}")
+            for key, row in batches(connection, limit)
+        ]
+    head = ("id", "home", "store", "since", "points", "bytes")
+    click.echo("\n".join(table(head, rows, right=(0, 4, 5))) if rows else "Nothing waits.")
+
+
+@spool.command()
+@click.argument("batch_id", metavar="ID", type=int)
+@click.option("-n", "--lines", type=click.IntRange(min=1), default=10, show_default=True, help="How many at most.")
+@configured
+def show(*, batch_id: int, lines: int, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """Print the lines of a batch as they will be sent. The service may run."""
+    with explained(), state_read(path := state_path(config_path, assignments)) as connection, translated(path):
+        sealed = payload(connection, batch_id)
+        if sealed is None:
+            remedy = "It may be delivered by now; `homeiq-ingest spool list` shows what waits."
+            raise Refused(f"there is no batch {batch_id}", remedy=remedy)
+    found = unsealed(sealed)
+    for line in islice(found, lines):
+        click.echo(line)
+    if len(found) > lines:
+        click.echo(f"and {len(found) - lines:,} more", err=True)
+
+
+@spool.command()
+@click.option("--yes", is_flag=True, help="Do it; the points are gone for good.")
+@configured
+def purge(*, yes: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """Remove everything that waits. The service must not run."""
+    with explained(), held(path := state_path(config_path, assignments)) as connection, translated(path):
+        points = sum(each.points for each in waiting(connection))
+        if not yes:
+            remedy = "Say --yes if they are to be gone for good."
+            raise Refused(f"{points:,} points wait and have not been stored", where=str(path), remedy=remedy)
+        clear(connection)
+    click.echo(f"{points:,} points removed.")
+
+
+spool.add_command(replay)
+spool.add_command(recover)

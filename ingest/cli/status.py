@@ -1,0 +1,107 @@
+"""`homeiq-ingest status`: one screen from a running service, and an exit code for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import ProxyHandler, build_opener
+
+import click
+
+from ingest.cli.exits import DEGRADED, UNHEALTHY, explained
+from ingest.cli.options import configured, loaded
+from ingest.config.service import Api
+from ingest.errors import Transient
+
+_PATIENCE: Final = 5.0
+_LARGEST: Final = 2**20
+_CODES: Final = {"healthy": 0, "degraded": DEGRADED}
+_COLOURS: Final = {"healthy": "green", "degraded": "yellow"}
+_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is bound, not what is opened
+
+
+@click.command()
+@configured
+@click.option("--json", "as_json", is_flag=True, help="Print what the service answers, as JSON.")
+@click.option("--url", metavar="URL", help="Where the service's API is (else as configured).")
+def status(config_path: Path | None, assignments: tuple[str, ...], *, as_json: bool, url: str | None) -> None:
+    """Say how the running service is, and what to do about it.
+
+    Exit code 0: healthy; 1: degraded, something waits; 2: unhealthy, or there is no service.
+    """
+    with explained():
+        where = url or _configured_url(loaded(config_path, assignments).settings.api)
+        try:
+            answer = _ask(where)
+        except Transient as error:
+            click.echo(f"homeiq-ingest: {error}", err=True)
+            sys.exit(UNHEALTHY)
+    click.echo(json.dumps(answer, indent=2) if as_json else "\n".join(_screen(answer)))
+    sys.exit(_CODES.get(answer["status"], UNHEALTHY))
+
+
+def _configured_url(api: Api) -> str:
+    host = _ANYWHERE.get(api.host, api.host)
+    return f"http://[{host}]:{api.port}" if ":" in host else f"http://{host}:{api.port}"
+
+
+def _ask(url: str) -> dict[str, Any]:
+    """The answer of `GET /health`. Raises `Transient` when there is none."""
+    where = f"{url.rstrip('/')}/health"
+    if not url.startswith(("http://", "https://")):
+        raise Transient("the address must begin with http:// or https://", where=url)
+    try:
+        with build_opener(ProxyHandler({})).open(where, timeout=_PATIENCE) as reply:
+            answer = json.loads(reply.read(_LARGEST))
+    except (OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        remedy = "Start it with `homeiq-ingest run`; api.enabled, api.host and api.port say where it answers."
+        raise Transient(f"no service answers: {reason}", where=where, remedy=remedy) from error
+    if not isinstance(answer, dict) or answer.get("service") != "homeiq-ingest":
+        raise Transient("something else answers there", where=where, remedy="Look at api.port, or give --url.")
+    return answer
+
+
+def _screen(health: dict[str, Any]) -> Iterator[str]:
+    colour = _COLOURS.get(health["status"], "red")
+    uptime = health["uptime"].partition(".")[0]
+    yield f"{click.style(health['status'], fg=colour, bold=True)}: {health['reason']}"
+    yield from (f"  what to do: {remedy}" for remedy in health["remedies"])
+    yield ""
+    yield f"service         {health['version']}, up {uptime}, {health['performance']['memory_mb']} MiB"
+    yield from _home(health)
+    yield from _store(health)
+    yield f"totals          {_totals(health['totals'])}"
+    yield from _errors(health["errors"])
+
+
+def _home(health: dict[str, Any]) -> Iterator[str]:
+    subscription = health["subscription"]
+    for each in health["connection"]["candidates"]:
+        problem = f", {each['problem']}" if each["problem"] else ""
+        yield f"home assistant  {each['name']}: {each['state']}{problem}"
+    rate = f"{subscription['event_rate_per_minute']} events a minute"
+    yield f"events          {subscription['total_events_received']}, {rate}, last {subscription['last_event'] or 'never'}"
+
+
+def _store(health: dict[str, Any]) -> Iterator[str]:
+    database, spool = health["database"], health["spool"]
+    known = {True: "takes points", False: "takes no points", None: "not asked yet"}[database["reachable"]]
+    yield f"database        {database['name']} ({database['where']}): {known}"
+    since = f", oldest {spool['oldest']}" if spool["oldest"] else ""
+    yield f"waiting         {database['waiting_points']} points; spool {spool['points']} points, {spool['bytes']} bytes{since}"
+
+
+def _totals(totals: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in totals.items() if count) or "nothing yet"
+
+
+def _errors(errors: dict[str, Any]) -> Iterator[str]:
+    for name, each in errors["categories"].items():
+        yield f"errors          {name}: {each['total']}, last {each['last']}"
+    for each in errors["recent"][:3]:
+        yield f"  {each['error']}"

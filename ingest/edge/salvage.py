@@ -1,0 +1,127 @@
+"""Reading a state file that was set aside: what is readable in it, row by row.
+
+Damage makes SQLite fail wherever it meets it, in the middle of a scan. So the ids come first, from every way that leads
+to them: the table from its beginning, the table from its end, each index; between what both ends reached, ids are tried.
+Then each row is asked for by itself, and one that fails costs no other.
+
+A payload counts only when it decompresses whole (it has a checksum) into as many lines as it should be: nothing is made
+up, and nothing goes into the spool that would choke it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from attrs import define, frozen
+
+from ingest.core.store import Batch
+from ingest.edge.letter_file import Letter
+from ingest.edge.spool_file import Key
+from ingest.edge.sqlite import Connection, Damaged, open_reader, ours
+
+GUESSES: Final = 100_000
+"""Ids tried at most where no way leads to them."""
+
+_BATCH: Final = ("home", "store", "put_ns", "oldest_ns", "newest_ns", "count", "size", "payload")
+_LETTER: Final = ("id", "home", "store", "at_ns", "line", "reason")
+_TYPES: Final = {"home": str, "store": str, "line": str, "reason": str, "payload": bytes}
+
+Values: TypeAlias = tuple[Any, ...]
+
+
+@frozen
+class Found:
+    """A batch that is whole, whose it was, and when it was put."""
+
+    key: Key
+    put_ns: int
+    batch: Batch[bytes]
+
+
+@define
+class Salvage:
+    """A file being read. `unreadable` counts rows that are there and cannot be read, or are not whole."""
+
+    connection: Connection
+    path: Path
+    unreadable: int = 0
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    def batches(self) -> Iterator[Found]:
+        """Every batch that is whole, the oldest first."""
+        for home, store, put_ns, oldest_ns, newest_ns, count, size, payload in self._rows("batch", _BATCH):
+            if _whole(payload, count):
+                yield Found(Key(home, store), put_ns, Batch(payload, count, size, oldest_ns, newest_ns))
+            else:
+                self.unreadable += 1
+
+    def letters(self) -> Iterator[Letter]:
+        """Every dead letter."""
+        for values in self._rows("dead_letter", _LETTER):
+            yield Letter(*values)
+
+    def _rows(self, table: str, columns: Collection[str]) -> Iterator[Values]:
+        if not set(columns) <= self._known(table):
+            return
+        query = f"SELECT {', '.join(columns)} FROM {table} WHERE id = ?"  # noqa: S608  constants
+        ids, certain = self._ids(table)
+        for each in ids:
+            try:
+                with ours(self.path):
+                    row = self.connection.execute(query, (each,)).fetchone()
+            except Damaged:
+                self.unreadable += each in certain
+                continue
+            if row is None or not _typed(row, columns):
+                self.unreadable += each in certain
+                continue
+            yield row
+
+    def _ids(self, table: str) -> tuple[list[int], set[int]]:
+        """The ids to ask for, in order; and those of them that are known to be there."""
+        rising = self._scan(f"SELECT id FROM {table} NOT INDEXED ORDER BY id")  # noqa: S608  constants
+        falling = self._scan(f"SELECT id FROM {table} NOT INDEXED ORDER BY id DESC")  # noqa: S608  constants
+        certain = {*rising, *falling, *self._indexed(table)}
+        low, high = max(rising, default=0), min(falling, default=max(certain, default=0))
+        guesses = range(low + 1, min(high, low + GUESSES))
+        return sorted(certain | set(guesses)), certain
+
+    def _indexed(self, table: str) -> Iterator[int]:
+        names = self._scan(f"SELECT name FROM pragma_index_list('{table}')")  # noqa: S608  constants
+        for name in names:
+            yield from self._scan(f'SELECT id FROM {table} INDEXED BY "{name}"')  # noqa: S608  names of the file's own
+
+    def _scan(self, query: str) -> list[Any]:
+        """One column, as far as it can be read."""
+        found: list[Any] = []
+        with suppress(Damaged), ours(self.path):
+            found.extend(value for (value,) in self.connection.execute(query))
+        return found
+
+    def _known(self, table: str) -> set[str]:
+        return set(self._scan(f"SELECT name FROM pragma_table_info('{table}')"))  # noqa: S608  constants
+
+
+def open_salvage(path: Path) -> Salvage:
+    """The file, read-only. Raises `Transient`, `Refused` or `Damaged` when nothing at all can be read in it."""
+    return Salvage(open_reader(path), path)
+
+
+def _typed(row: Values, columns: Collection[str]) -> bool:
+    return all(isinstance(value, _TYPES.get(name, int)) for value, name in zip(row, columns, strict=True))
+
+
+def _whole(payload: bytes, count: int) -> bool:
+    try:
+        lines = gzip.decompress(payload)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return lines.endswith(b"\n") and lines.count(b"\n") == count

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+from ingest.edge.state import locked
+from tests.cli.waiting import TOKEN, buried, letters, lines, run, spooled, waiting_lines
+from tests.edge.answering import Peer, Reply, Request, answering
+
+CONFLICT = "field type conflict: input field is type string, already exists as type float"
+A, B = (line.decode() for line in lines(2))
+CHANGE = ('{"entity_id":"sensor.a"}', "Traceback (most recent call last):\n  …\nZeroDivisionError: division by zero")
+
+
+@define
+class Strict:
+    """A database that refuses some lines by name and stores the rest."""
+
+    refused: set[bytes] = field(factory=set)
+    stored: list[bytes] = field(factory=list)
+
+    def answer(self, request: Request) -> Reply:
+        if request.path != "/api/v2/write":
+            return Reply(404)
+        found = gzip.decompress(request.body).splitlines()
+        bad = [line for line in found if line in self.refused]
+        if bad:
+            words = "\n".join(f"unable to parse '{line.decode()}': {CONFLICT}" for line in bad)
+            return Reply.json(400, {"code": "invalid", "message": words})
+        self.stored += found
+        return Reply(204)
+
+
+@pytest.fixture
+def database() -> Strict:
+    return Strict()
+
+
+@pytest.fixture
+def peer(database: Strict) -> Iterator[Peer]:
+    with answering(database.answer) as peer:
+        yield peer
+
+
+def test_what_a_database_refuses_is_listed_and_stored_at_retry(tmp_path: Path, database: Strict, peer: Peer) -> None:
+    sent = lines(500)
+    database.refused = {sent[7], sent[123], sent[400]}
+    path = spooled(tmp_path / "state.db", sent[:250], sent[250:])
+    first = run(path, "spool", "replay", url=peer.url)
+    assert first.exit_code == 0, first.output
+    assert first.stdout == f"497 points stored in {peer.url}, 3 refused, 0 still wait.\n"
+    assert sorted(letters(path)) == sorted((line.decode(), CONFLICT) for line in database.refused)
+    assert sorted(database.stored) == sorted(set(sent) - database.refused)
+    assert TOKEN not in first.output
+
+    database.refused = set()
+    again = run(path, "dead-letters", "retry", "--all")
+    assert again.stdout.startswith("3 points are back in the spool")
+    assert letters(path) == []
+    assert run(path, "spool", "replay", url=peer.url).stdout.startswith("3 points stored")
+    assert sorted(database.stored) == sorted(sent)
+
+
+def test_list_shows_what_was_refused_and_why(tmp_path: Path) -> None:
+    path = buried(tmp_path / "state.db", (A, CONFLICT))
+    buried(path, CHANGE, store="filter")
+    listed = run(path, "dead-letters", "list").stdout.splitlines()
+    assert listed[0].split() == ["id", "refused", "store", "reason", "line"]
+    assert " 1  2026-01-01 12:00+00:00  influxdb  field type conflict" in listed[1]
+    assert "ZeroDivisionError: division by zero" in listed[2]
+    assert len(run(path, "dead-letters", "list", "--store", "filter").stdout.splitlines()) == 2
+    one, _ = map(json.loads, run(path, "dead-letters", "list", "--json").stdout.splitlines())
+    assert one == {
+        "id": 1,
+        "home": "home",
+        "store": "influxdb",
+        "refused": "2026-01-01T12:00:00.000000Z",
+        "reason": CONFLICT,
+        "line": A,
+    }
+
+
+def test_list_says_when_there_are_none(tmp_path: Path) -> None:
+    assert run(spooled(tmp_path / "state.db"), "dead-letters", "list").stdout == "There are no dead letters.\n"
+
+
+def test_without_a_state_file_it_says_where_it_looked(tmp_path: Path) -> None:
+    for command in (("list",), ("retry", "--all"), ("show", "1")):
+        result = run(tmp_path / "none.db", "dead-letters", *command)
+        assert result.exit_code == 2
+        assert "none.db" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_show_shows_all_of_one_beside_a_running_service(tmp_path: Path) -> None:
+    path = buried(tmp_path / "state.db", CHANGE, store="filter")
+    with locked(path):
+        shown = run(path, "dead-letters", "show", 1).stdout
+    assert shown == f"home, filter, 2026-01-01 12:00:00+00:00\n\n{CHANGE[1]}\n\n{CHANGE[0]}\n"
+    missing = run(path, "dead-letters", "show", 9)
+    assert (missing.exit_code, missing.stdout) == (2, "")
+    assert "there is no dead letter 9" in missing.stderr
+
+
+def test_retry_takes_what_is_named_and_leaves_what_is_no_line(tmp_path: Path) -> None:
+    path = buried(tmp_path / "state.db", (A, CONFLICT), (B, CONFLICT))
+    buried(path, CHANGE, store="influxdb")
+    buried(path, (B, "removed long ago"), store="embedded")
+    assert run(path, "dead-letters", "retry", 2).stdout.startswith("1 points are back")
+    assert waiting_lines(path) == [B.encode()]
+    everything = run(path, "dead-letters", "retry", "--all")
+    assert everything.stdout.startswith("1 points are back")
+    assert "2 letters stay" in everything.stderr
+    assert waiting_lines(path) == [B.encode(), A.encode()]
+    assert [line for line, _ in letters(path)] == [CHANGE[0], B]
+
+
+@pytest.mark.parametrize("arguments", [(), ("1", "--all")])
+def test_retry_wants_to_know_which(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    path = buried(tmp_path / "state.db", (A, CONFLICT))
+    result = run(path, "dead-letters", "retry", *arguments)
+    assert result.exit_code == 2
+    assert "--all" in result.stderr
+    assert len(letters(path)) == 1
+
+
+def test_nothing_is_retried_while_a_service_holds_the_file(tmp_path: Path) -> None:
+    path = buried(tmp_path / "state.db", (A, CONFLICT))
+    with locked(path):
+        result = run(path, "dead-letters", "retry", "--all")
+    assert result.exit_code == 2
+    assert "a running service holds the state file" in result.stderr
+    assert "Stop the service" in result.stderr
+    assert len(letters(path)) == 1
+
+
+def test_export_writes_every_letter_with_its_reason(tmp_path: Path) -> None:
+    path = buried(tmp_path / "state.db", (A, CONFLICT), (B, "outside of the retention"))
+    target = tmp_path / "letters.jsonl"
+    assert run(path, "dead-letters", "export", target).stderr == f"2 dead letters in {target}\n"
+    found = [json.loads(line) for line in target.read_text("utf-8").splitlines()]
+    assert [(each["line"], each["reason"]) for each in found] == letters(path)
+    assert run(path, "dead-letters", "export", "-").stdout == target.read_text("utf-8")

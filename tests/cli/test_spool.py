@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ingest.cli import progress
+from ingest.cli.spool_replay import ATTEMPTS
+from ingest.edge.spool_file import Key
+from ingest.edge.sqlite import transaction
+from ingest.edge.state import locked
+from tests.cli.stores import S
+from tests.cli.waiting import buried, letters, lines, opened, run, spooled, waiting_lines
+from tests.edge.answering import Reply, answering
+
+PAGE = 4096
+OTHER = Key("cottage", "influxdb")
+
+
+def test_status_says_what_waits_by_home_and_store(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(1000), lines(1000, 1000), every=100 * S)
+    spooled(path, lines(2), key=OTHER)
+    told = run(path, "spool", "status").stdout.splitlines()
+    assert told[0].split() == ["home", "store", "points", "MiB", "oldest", "newest", "room", "left"]
+    assert told[1].startswith(
+        "cottage  influxdb       2  0.0  2026-01-01 12:00+00:00  2026-01-01 12:00+00:00  not known"
+    )
+    assert told[2].startswith("home     influxdb   2,000  0.1  2026-01-01 12:00+00:00  2026-01-01 12:33+00:00  ")
+    assert told[2].endswith(" days")
+    assert str(path) in told[4]
+
+
+def test_the_room_left_is_the_limit_at_the_rate_of_what_waits(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(1000), lines(1000, 1000), every=100 * S)
+    state = json.loads(run(path, "spool", "status", "--json", "--set", "spool.size=2MiB").stdout)
+    (home,) = state["waiting"]
+    size = sum(map(len, lines(2000)))
+    assert (home["points"], home["bytes"], home["batches"]) == (2000, size, 2)
+    assert state["limit_bytes"] <= 2 * 2**20
+    assert home["days_left"] == pytest.approx((state["limit_bytes"] - size) / (size / 100) / 86_400)
+
+
+def test_status_without_a_file_says_that_nothing_waits(tmp_path: Path) -> None:
+    result = run(tmp_path / "state.db", "spool", "status")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Nothing waits.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_status_names_what_was_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(b"no database at all" * 1000)
+    spooled(path)
+    (aside,) = tmp_path.glob("state.db.damaged-*")
+    assert f"homeiq-ingest spool recover {aside}" in run(path, "spool", "status").stdout
+    assert json.loads(run(path, "spool", "status", "--json").stdout)["set_aside"] == [str(aside)]
+
+
+def test_list_and_show_look_beside_a_running_service(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(3), lines(20, 3))
+    with locked(path):
+        listed = run(path, "spool", "list").stdout.splitlines()
+        assert [line.split()[0] for line in listed] == ["id", "1", "2"]
+        assert len(run(path, "spool", "list", "-n", 1).stdout.splitlines()) == 2
+        shown = run(path, "spool", "show", 2, "-n", 5)
+    assert shown.stdout_bytes.splitlines() == lines(5, 3)
+    assert shown.stderr == "and 15 more\n"
+    assert run(path, "spool", "show", 1).stderr == ""
+    missing = run(path, "spool", "show", 99)
+    assert (missing.exit_code, "there is no batch 99" in missing.stderr) == (2, True)
+    assert run(spooled(tmp_path / "empty.db"), "spool", "list").stdout == "Nothing waits.\n"
+
+
+def test_a_file_of_another_version_is_not_read(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(3))
+    with opened(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    result = run(path, "spool", "list")
+    assert result.exit_code == 2
+    assert "version 99" in result.stderr
+
+
+def test_purge_removes_everything_when_it_is_meant(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(3), lines(4, 3))
+    unsure = run(path, "spool", "purge")
+    assert unsure.exit_code == 2
+    assert "7 points wait" in unsure.stderr
+    with locked(path):
+        assert "a running service" in run(path, "spool", "purge", "--yes").stderr
+    assert len(waiting_lines(path)) == 7
+    assert run(path, "spool", "purge", "--yes").stdout == "7 points removed.\n"
+    assert waiting_lines(path) == []
+
+
+def test_a_damaged_file_is_set_aside_and_named_before_anything_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(b"no database at all" * 1000)
+    result = run(path, "spool", "purge", "--yes")
+    (aside,) = tmp_path.glob("state.db.damaged-*")
+    assert str(aside) in result.stderr
+    assert result.stdout == "0 points removed.\n"
+
+
+def test_replay_stores_what_waits_and_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)
+    path = spooled(tmp_path / "state.db", lines(4000), lines(4000, 4000))
+    with answering(lambda _: Reply(204)) as peer:
+        result = run(path, "spool", "replay", url=peer.url)
+    assert result.exit_code == 0
+    assert result.stdout == f"8,000 points stored in {peer.url}, 0 refused, 0 still wait.\n"
+    assert "4,000 of 8,000 points" in result.stderr
+    assert waiting_lines(path) == []
+
+
+def test_replay_ends_when_a_person_must_act_and_everything_still_waits(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(10))
+    with answering(lambda _: Reply(401)) as peer:
+        result = run(path, "spool", "replay", url=peer.url)
+    assert result.exit_code == 2
+    assert "0 points stored" in result.stdout
+    assert "10 still wait" in result.stdout
+    assert "influxdb.token" in result.stderr
+    assert waiting_lines(path) == lines(10)
+
+
+def test_replay_gives_up_after_some_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.actors.writer.CAP", 0.001)
+    path = spooled(tmp_path / "state.db", lines(10))
+    with answering(lambda _: Reply(503)) as peer:
+        result = run(path, "spool", "replay", url=peer.url)
+        assert len([each for each in peer.requests if each.path.endswith("write")]) == ATTEMPTS
+    assert result.exit_code == 1
+    assert "run this again later" in result.stderr
+    assert waiting_lines(path) == lines(10)
+
+
+def test_replay_needs_a_database_a_file_and_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    assert "influxdb.url" in run(path, "spool", "replay").stderr
+    assert run(path, "spool", "replay", url="http://localhost:9").stdout == "Nothing waits.\n"
+    with locked(spooled(path, lines(1))):
+        assert "Stop the service" in run(path, "spool", "replay", url="http://localhost:9").stderr
+
+
+def test_replay_says_when_the_state_file_cannot_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.mkdir()
+    result = run(path, "spool", "replay", url="http://localhost:9")
+    assert result.exit_code == 2
+    assert "cannot be opened" in result.stderr
+    assert "the state file cannot be used" in result.stderr
+
+
+def test_recover_brings_back_batches_and_letters_once(tmp_path: Path) -> None:
+    old = spooled(tmp_path / "old.db", lines(10), lines(10, 10))
+    buried(old, ("m v=1 5", "conflict"))
+    path = spooled(tmp_path / "state.db", lines(5, 100), every=7)
+    first = run(path, "spool", "recover", old)
+    assert first.exit_code == 0, first.output
+    assert first.stdout.startswith("20 points in 2 batches and 1 dead letters came back.\n")
+    assert "2 batches were there already" in run(path, "spool", "recover", old).stdout
+    assert waiting_lines(path) == lines(5, 100) + lines(20)
+    assert letters(path) == [("m v=1 5", "conflict")]
+    assert waiting_lines(old) == lines(20)
+
+
+def test_recover_makes_a_new_state_file_when_there_is_none(tmp_path: Path) -> None:
+    old = spooled(tmp_path / "old.db", lines(10))
+    assert run(tmp_path / "state.db", "spool", "recover", old).stdout.startswith("10 points")
+    assert waiting_lines(tmp_path / "state.db") == lines(10)
+
+
+def test_recover_reads_around_the_damage(tmp_path: Path) -> None:
+    """Every page but the first is destroyed in turn: what comes back was there, and most of it does."""
+    sent = [lines(300, 300 * number) for number in range(30)]
+    whole = spooled(tmp_path / "whole.db", *sent)
+    with opened(whole) as connection:
+        connection.execute("DELETE FROM batch WHERE id % 3 = 0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    bytes_of = whole.read_bytes()
+    everything = set(waiting_lines(whole))
+    best = 0
+    for number in range(1, len(bytes_of) // PAGE):
+        damaged, path = tmp_path / f"{number}.db", tmp_path / f"new-{number}.db"
+        damaged.write_bytes(bytes_of[: number * PAGE] + b"\xa5" * PAGE + bytes_of[(number + 1) * PAGE :])
+        result = run(path, "spool", "recover", damaged)
+        assert result.exit_code == 0, result.output
+        found = waiting_lines(path)
+        assert set(found) <= everything
+        assert len(set(found)) == len(found)
+        best = max(best, len(found))
+        if len(found) < len(everything):
+            assert "cannot be read" in result.stderr
+    assert best >= 18 * 300
+
+
+def test_recover_leaves_out_a_payload_that_is_not_whole(tmp_path: Path) -> None:
+    old = spooled(tmp_path / "old.db", lines(10), lines(10, 10), lines(10, 20))
+    with opened(old) as connection, transaction(connection):
+        connection.execute("UPDATE batch SET payload = substr(payload, 1, 20) WHERE id = 1")
+        connection.execute("UPDATE batch SET count = 11 WHERE id = 2")
+    result = run(tmp_path / "state.db", "spool", "recover", old)
+    assert result.stdout.startswith("10 points in 1 batches")
+    assert "2 rows cannot be read" in result.stderr
+    assert waiting_lines(tmp_path / "state.db") == lines(10, 20)
+
+
+def test_recover_reads_a_file_of_a_later_version_as_far_as_it_is_known(tmp_path: Path) -> None:
+    old = spooled(tmp_path / "old.db", lines(10))
+    with opened(old) as connection:
+        connection.execute("ALTER TABLE batch ADD COLUMN urgency INTEGER")
+        connection.execute("DROP TABLE dead_letter")
+        connection.execute("PRAGMA user_version = 99")
+    assert run(tmp_path / "state.db", "spool", "recover", old).stdout.startswith("10 points in 1 batches and 0 dead")
+
+
+def test_recover_says_when_nothing_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    junk = tmp_path / "junk"
+    junk.write_bytes(b"no database at all" * 1000)
+    result = run(path, "spool", "recover", junk)
+    assert result.exit_code == 2
+    assert "damaged" in result.stderr
+    assert not path.exists()
+    assert "that is the state file itself" in run(spooled(path), "spool", "recover", path).stderr
