@@ -66,7 +66,8 @@ def _row(parameter: click.Parameter) -> str:
         name = (parameter.name or "").upper()
         return f"| `{name}` | {_kind(parameter)} | | {'' if parameter.required else 'may be left out'} |"
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
-    default = f"`{parameter.default}`" if parameter.show_default else ""
+    said = parameter.show_default
+    default = said if isinstance(said, str) else f"`{parameter.default}`" if said else ""
     required = "must be given" if parameter.required else default
     return f"| {names} | {_kind(parameter)} | {required} | {parameter.help or ''} |"
 

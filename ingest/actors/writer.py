@@ -41,7 +41,8 @@ class _Kept(Exception):  # noqa: N818  leaves the claim's block, and with it kee
 class Writer(Generic[Payload]):
     """One store's writer. `chance` draws from [0, 1). After `breaker_threshold` failures its breaker is open.
 
-    `bury` keeps what the store refused, before the batch leaves the spool.
+    `bury` keeps what the store refused, before the batch leaves the spool. A `patient` writer tries on after the spool
+    was closed, though what waits is on disk.
     """
 
     store: Store[Any, Payload]
@@ -49,6 +50,7 @@ class Writer(Generic[Payload]):
     emit: Emit
     chance: Callable[[], float]
     breaker_threshold: int = 5
+    patient: bool = False
     bury: Callable[[Sequence[Rejection]], Awaitable[None]] = _forget
     _failures: int = 0
     _failing_since: float = field(default=0.0)
@@ -60,7 +62,7 @@ class Writer(Generic[Payload]):
                 await self._deliver_one()
             except _Kept as kept:
                 await self._wait(kept.verdict)
-                if self.spool.closed.is_set() and not self.spool.volatile.events:
+                if self.spool.closed.is_set() and not self.spool.volatile.events and not self.patient:
                     return  # what waits is on disk: the next start delivers it
             except trio.EndOfChannel:
                 return
@@ -97,7 +99,7 @@ class Writer(Generic[Payload]):
 
     async def _pause(self, delay: float) -> None:
         """Wait; no longer than until a stop, when what waits is on disk and safe there."""
-        if self.spool.volatile.events:
+        if self.spool.volatile.events or self.patient:
             await trio.sleep(delay)
         else:
             with trio.move_on_after(delay):

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from ingest.cli.options import loaded
+from ingest.edge.lock import Held, locked
 from ingest.edge.sqlite import Connection
-from ingest.edge.state import Held, locked
 from ingest.edge.state_file import open_state
 from ingest.edge.state_read import Absent
 from ingest.errors import Refused
@@ -40,7 +40,7 @@ def held(path: Path, *, new: bool = False) -> Iterator[Connection]:
     """
     if not new and not path.exists():
         raise Absent("there is no state file", where=str(path), remedy="Nothing waits and nothing was refused.")
-    with stopped_service(), locked(path):
+    with stopped_service(), locked(path, remedy=""):
         connection, aside = open_state(path, time.time_ns)
         if aside is not None:
             click.echo(f"the state file could not be used and is kept as {aside.kept_as}: {aside.reason}", err=True)

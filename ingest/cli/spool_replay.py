@@ -87,7 +87,7 @@ async def _replay(settings: Settings) -> None:
         spool, letters = destination.spool, destination.letters
         if spool is None or letters is None:
             raise Refused("the state file cannot be used", where=str(settings.spool.path), remedy="See above.")
-        writer = Writer(destination.store, spool, watch.hear, random.random, bury=letters.bury)
+        writer = Writer(destination.store, spool, watch.hear, random.random, patient=True, bury=letters.bury)
         spool.close()
         with telling("delivering", spool.held.events, "{} points") as watch.tell, watch.scope:
             await writer.run()

@@ -27,6 +27,7 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.UnexpectedMessage: ("message", "Report it, if it goes on."),
     reports.Shed: ("overflow", "Raise intake.events and intake.bytes, or give the service a faster machine."),
     reports.DeadLetter: ("bug", "Report it, with the traceback of the log."),
+    reports.Lost: ("lost", "Mend the database before the next stop."),
     reports.Evicted: ("evicted", "Mend the database, or give the spool more room."),
     reports.Rejected: ("rejected", "Look at the reason: mostly two kinds of value in one field."),
     reports.StoreWaiting: ("database", ""),

@@ -11,7 +11,7 @@ from ingest.core import reports
 from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.store import Batch, Codec, Delivered, Keep, Rejection, Store, Verdict
-from ingest.runtime.link import Weight
+from ingest.runtime.link import EMPTY, Weight
 from ingest.runtime.spool import MemorySpool
 
 CODEC: Codec[Point, bytes] = Codec(lambda point: point, lambda _: 1, lambda _: b"")
@@ -153,3 +153,26 @@ async def test_what_is_refused_is_buried_before_the_batch_leaves_the_spool(autoj
     store = Store("db", CODEC, Database(Delivered((rejection,))).deliver)
     await Writer(store, spool, lambda _: None, lambda: 0.5, bury=bury).run()
     assert (buried, len(spool.batches)) == ([((rejection,), 1)], 0)
+
+
+class Lasting(MemorySpool[Batch[bytes]]):
+    """A spool whose batches outlive the process."""
+
+    @property
+    def volatile(self) -> Weight:
+        return EMPTY
+
+
+@pytest.mark.parametrize(("patient", "asked"), [(False, 1), (True, 3)])
+async def test_at_a_stop_what_is_on_disk_is_left_there(autojump_clock: MockClock, *, patient: bool, asked: int) -> None:
+    spool = Lasting(10**6, lambda each: Weight(each.count, each.size))
+    await spool.put(batch(1))
+    database = Database(Keep("down", retry_after=100.0), Keep("down", retry_after=100.0))
+    emitted: list[Report] = []
+    writer = Writer(Store("db", CODEC, database.deliver), spool, emitted.append, lambda: 0.5, patient=patient)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(writer.run)
+        await trio.sleep(10)
+        spool.close()
+    assert len(database.asked) == asked
+    assert spool.held.events == (0 if patient else 10)

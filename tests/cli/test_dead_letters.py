@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from ingest.edge.state import locked
+from ingest.edge.lock import locked
 from tests.cli.waiting import TOKEN, buried, letters, lines, run, spooled, waiting_lines
 from tests.edge.answering import Peer, Reply, Request, answering
 
@@ -99,7 +99,7 @@ def test_without_a_state_file_it_says_where_it_looked(tmp_path: Path) -> None:
 
 def test_show_shows_all_of_one_beside_a_running_service(tmp_path: Path) -> None:
     path = buried(tmp_path / "state.db", CHANGE, store="filter")
-    with locked(path):
+    with locked(path, remedy=""):
         shown = run(path, "dead-letters", "show", 1).stdout
     assert shown == f"home, filter, 2026-01-01 12:00:00+00:00\n\n{CHANGE[1]}\n\n{CHANGE[0]}\n"
     missing = run(path, "dead-letters", "show", 9)
@@ -131,7 +131,7 @@ def test_retry_wants_to_know_which(tmp_path: Path, arguments: tuple[str, ...]) -
 
 def test_nothing_is_retried_while_a_service_holds_the_file(tmp_path: Path) -> None:
     path = buried(tmp_path / "state.db", (A, CONFLICT))
-    with locked(path):
+    with locked(path, remedy=""):
         result = run(path, "dead-letters", "retry", "--all")
     assert result.exit_code == 2
     assert "a running service holds the state file" in result.stderr

@@ -7,9 +7,9 @@ import pytest
 
 from ingest.cli import progress
 from ingest.cli.spool_replay import ATTEMPTS
+from ingest.edge.lock import locked
 from ingest.edge.spool_file import Key
 from ingest.edge.sqlite import transaction
-from ingest.edge.state import locked
 from tests.cli.stores import S
 from tests.cli.waiting import buried, letters, lines, opened, run, spooled, waiting_lines
 from tests.edge.answering import Reply, answering
@@ -59,7 +59,7 @@ def test_status_names_what_was_set_aside(tmp_path: Path) -> None:
 
 def test_list_and_show_look_beside_a_running_service(tmp_path: Path) -> None:
     path = spooled(tmp_path / "state.db", lines(3), lines(20, 3))
-    with locked(path):
+    with locked(path, remedy=""):
         listed = run(path, "spool", "list").stdout.splitlines()
         assert [line.split()[0] for line in listed] == ["id", "1", "2"]
         assert len(run(path, "spool", "list", "-n", 1).stdout.splitlines()) == 2
@@ -86,7 +86,7 @@ def test_purge_removes_everything_when_it_is_meant(tmp_path: Path) -> None:
     unsure = run(path, "spool", "purge")
     assert unsure.exit_code == 2
     assert "7 points wait" in unsure.stderr
-    with locked(path):
+    with locked(path, remedy=""):
         assert "a running service" in run(path, "spool", "purge", "--yes").stderr
     assert len(waiting_lines(path)) == 7
     assert run(path, "spool", "purge", "--yes").stdout == "7 points removed.\n"
@@ -139,7 +139,7 @@ def test_replay_needs_a_database_a_file_and_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     assert "influxdb.url" in run(path, "spool", "replay").stderr
     assert run(path, "spool", "replay", url="http://localhost:9").stdout == "Nothing waits.\n"
-    with locked(spooled(path, lines(1))):
+    with locked(spooled(path, lines(1)), remedy=""):
         assert "Stop the service" in run(path, "spool", "replay", url="http://localhost:9").stderr
 
 
