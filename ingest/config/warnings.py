@@ -11,7 +11,6 @@ from attrs import evolve
 from ingest.config.given import Given
 from ingest.config.rules import is_loopback
 from ingest.config.secrets import TWINS
-from ingest.config.service import Api
 from ingest.config.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -57,8 +56,6 @@ def _idle(settings: Settings) -> Iterator[str]:
         yield "device_history"
     if settings.data_api.url is not None:
         yield "data_api.url"
-    if settings.api != Api():
-        yield "The section api"
 
 
 def _certificates(settings: Settings) -> Iterator[tuple[str, Path | None, bool]]:

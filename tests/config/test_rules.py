@@ -78,7 +78,7 @@ def test_what_is_loopback(host: str, loopback: bool) -> None:
 
 
 def test_what_works_but_is_probably_not_meant() -> None:
-    first, second, _ = load(None, {"CORS_ORIGINS": "*", "INFLUXDB_URL": "http://db"}, {}).warnings
+    first, second = load(None, {"CORS_ORIGINS": "*", "INFLUXDB_URL": "http://db"}, {}).warnings
     assert first.startswith("api.cors_origins holds *")
     assert second.startswith("influxdb.token is missing")
     assert load(None, {"INFLUXDB_URL": "http://db"}, {"influxdb.numeric_only": True}).warnings == ()
@@ -89,7 +89,6 @@ def test_what_works_but_is_probably_not_meant() -> None:
     [
         ({"STORE_DEVICE_HISTORY_IN_INFLUXDB": "true"}, "device_history"),
         ({"DATA_API_URL": "http://data-api:8006"}, "data_api.url"),
-        ({"WEBSOCKET_INGESTION_PORT": "9001"}, "The section api"),
     ],
 )
 def test_what_comes_with_a_later_release_is_not_taken_in_silence(environ: dict[str, str], named: str) -> None:

@@ -52,7 +52,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert path.parent.stat().st_mode & 0o077 == 0
     assert [each.name for each in path.parent.iterdir()] == ["config.toml"]
     loaded = load(path, {}, {}, for_running=True)
-    assert loaded.warnings == ("The section api is set, but this version does nothing with it yet.",)
+    assert loaded.warnings == ()
     assert loaded.settings.home_assistant.token == Secret(TOKEN)
     assert loaded.settings.home == "zuhause"
     assert loaded.settings.embedded.retention == 30 * 86400
