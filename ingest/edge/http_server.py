@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper
 
+LAST_WORDS = 0.5
+"""Seconds to answer a client that has asked and said that it will ask no more."""
+
 Application: TypeAlias = Callable[..., Awaitable[None]]
 """An ASGI application."""
 
@@ -143,7 +146,7 @@ class _Server:
         # Typed for TLS; it only uses what a Stream has, and `socket`.
         server = TCPServer(self.application, self.config, self.context, state, stream)  # type: ignore[arg-type]
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(stream.reset_at_end)
+            nursery.start_soon(stream.end, nursery.cancel_scope)
             await server.run()
             nursery.cancel_scope.cancel()
 
@@ -155,6 +158,7 @@ class _Stream(trio.abc.Stream):
     raw: trio.SocketStream
     deadline: float
     socket: trio.socket.SocketType = field(init=False)
+    gone: trio.Event = field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
         self.socket = self.raw.socket
@@ -170,9 +174,16 @@ class _Stream(trio.abc.Stream):
         await self.raw.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        return bytes(await self.raw.receive_some(max_bytes))
+        data = b""
+        try:
+            data = bytes(await self.raw.receive_some(max_bytes))
+        finally:
+            if not data:
+                self.gone.set()
+        return data
 
     async def aclose(self) -> None:
+        self.gone.set()
         await self.raw.aclose()
 
     def reset(self) -> None:
@@ -180,8 +191,11 @@ class _Stream(trio.abc.Stream):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.socket.close()
 
-    async def reset_at_end(self) -> None:
+    async def end(self, conversation: trio.CancelScope) -> None:
+        """End the conversation soon after the other end has; hypercorn would wait for its idle time first."""
         try:
-            await trio.sleep_forever()
+            await self.gone.wait()
+            await trio.sleep(LAST_WORDS)
+            conversation.cancel()
         finally:
             self.reset()

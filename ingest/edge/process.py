@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,18 +26,22 @@ class Usage:
 
 @define
 class Process:
-    """This process, looked at from time to time."""
+    """This process, looked at from time to time. The clocks are of time that passed and of time that was used."""
 
-    _looked: float = field(factory=time.monotonic)
-    _used: float = 0.0
+    passed: Callable[[], float] = time.monotonic
+    used: Callable[[], float] = time.process_time
+    _before: tuple[float, float] = field(init=False)
     _percent: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self._before = self.passed(), self.used()
 
     def usage(self) -> Usage:
         """What it uses now; looks that follow within a second repeat the last figure of the processor."""
-        now, used = time.monotonic(), time.process_time()
-        if now - self._looked >= INTERVAL:
-            self._percent = 100 * (used - self._used) / (now - self._looked)
-            self._looked, self._used = now, used
+        now, used = self.passed(), self.used()
+        if now - self._before[0] >= INTERVAL:
+            self._percent = 100 * (used - self._before[1]) / (now - self._before[0])
+            self._before = now, used
         return Usage(round(_resident() / 2**20, 1), round(self._percent, 1))
 
 

@@ -1,0 +1,118 @@
+"""`homeiq-ingest status` against a real HTTP server."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ingest.cli.exits import DEGRADED, REFUSED, UNHEALTHY
+from ingest.cli.main import main
+from ingest.cli.status import _configured_url
+from ingest.config.service import Api
+from ingest.core import reports
+from ingest.core.reports import Report
+from ingest.edge.process import Usage
+from ingest.web.contract import as_contract
+from tests.core.test_health import AWAY, DOWN, LOST, UP, WAITING, after
+from tests.core.test_health import REFUSED as TOKEN_REFUSED
+from tests.edge.answering import Reply, answering
+
+
+def answer(*told: Report) -> dict[str, Any]:
+    return as_contract(after(*told, gauges=WAITING), Usage(50, 1))
+
+
+def status(body: object, *options: str, code: int = 200) -> Result:
+    with answering(lambda request: Reply.json(code, body) if request.path == "/health" else Reply(404)) as peer:
+        return CliRunner().invoke(main, ["status", "--url", peer.url, *options])
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "word"),
+    [
+        (UP, 0, "healthy: every change"),
+        ([*UP, DOWN], DEGRADED, "degraded: db takes no points"),
+        ([*UP, *AWAY], UNHEALTHY, "unhealthy: no connection"),
+        ([*UP, LOST], UNHEALTHY, "unhealthy: 7 changes"),
+        ([], UNHEALTHY, "unhealthy: "),
+    ],
+)
+def test_the_exit_code_is_the_status(told: list[Report], code: int, word: str) -> None:
+    result = status(answer(*told))
+    assert result.exit_code == code, result.output
+    assert result.output.startswith(word)
+
+
+def test_the_screen_says_what_waits_why_and_what_to_do() -> None:
+    screen = status(answer(*UP, TOKEN_REFUSED)).output
+    assert "what to do: Give influxdb.token_file a token." in screen
+    assert "112 points wait" in screen
+    assert "waiting         112 points; spool 100 points" in screen
+    assert "database        db (http://db:8086): takes no points" in screen
+    assert "home assistant  primary: live" in screen
+    assert "errors          database: 1" in screen
+    assert len(screen.splitlines()) < 24
+
+
+def test_json_is_what_the_service_answers() -> None:
+    body = answer(*UP)
+    assert json.loads(status(body, "--json").output) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "says"),
+    [("hello", 200, "something else"), ({"service": "other"}, 200, "something else"), ({}, 500, "no service answers")],
+)
+def test_something_else_is_not_the_service(body: object, code: int, says: str) -> None:
+    result = status(body, code=code)
+    assert result.exit_code == UNHEALTHY
+    assert says in result.output
+
+
+def test_no_service_is_said_with_how_to_start_it(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "config.toml").write_text(f"[api]\nport = {port}\n")
+    result = CliRunner().invoke(main, ["status", "--config", str(tmp_path / "config.toml")])
+    assert result.exit_code == UNHEALTHY
+    assert f"127.0.0.1:{port}/health" in result.output
+    assert "homeiq-ingest run" in result.output
+
+
+def test_an_address_must_be_one() -> None:
+    result = CliRunner().invoke(main, ["status", "--url", "file:///etc/passwd"])
+    assert result.exit_code == UNHEALTHY
+    assert "must begin with http" in result.output
+
+
+def test_a_wrong_configuration_is_refused() -> None:
+    result = CliRunner().invoke(main, ["status", "--set", "api.prt=1"])
+    assert result.exit_code == REFUSED
+    assert "api.port" in result.output
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8001"),
+        ("0.0.0.0", "http://127.0.0.1:8001"),
+        ("::", "http://[::1]:8001"),
+        ("ingest.local", "http://ingest.local:8001"),
+    ],
+)
+def test_the_configured_address_can_be_opened(host: str, url: str) -> None:
+    assert _configured_url(Api(host=host)) == url
+
+
+def test_a_candidates_problem_and_the_oldest_point_are_shown() -> None:
+    body = answer(*UP, *AWAY, reports.UnexpectedMessage("odd"))
+    body["spool"]["oldest"] = "2026-11-22T06:00:00+00:00"
+    screen = status(body).output
+    assert "primary: waiting, connection refused" in screen
+    assert "oldest 2026-11-22" in screen

@@ -1,0 +1,229 @@
+"""The API's answers: the keys and types that HomeIQ's callers know, and who may ask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from ipaddress import ip_network
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ingest.config.service import Api
+from ingest.core import reports
+from ingest.core.health import Gauges, Health, Queue
+from ingest.core.reports import Report
+from ingest.core.secret import Secret
+from ingest.edge.process import Usage
+from ingest.web.app import Sources, application
+from ingest.web.metrics import Metrics
+from tests.core.test_health import AWAY, DOWN, UP, after
+
+BOOKS = {"received": 13, "stored": 10, "filtered": 3, "shed": 0, "spooled": 2, "in_flight": 1}
+GAUGES = Gauges((Queue("intake", 1, 20, 3, 40, 50, 60),), 1, 2, 3, 400, 1, 10**9, BOOKS)
+NUMBER = (int, float)
+TEXT = (str,)
+MAYBE = (str, type(None))
+CONTRACT: Mapping[str, Any] = {
+    "status": TEXT,
+    "reason": TEXT,
+    "service": TEXT,
+    "version": TEXT,
+    "timestamp": TEXT,
+    "uptime": TEXT,
+    "uptime_seconds": NUMBER,
+    "connection": {
+        "is_running": (bool,),
+        "connection_attempts": (int,),
+        "successful_connections": (int,),
+        "failed_connections": (int,),
+        "last_successful": MAYBE,
+        "current_state": TEXT,
+    },
+    "subscription": {
+        "is_subscribed": (bool,),
+        "total_events_received": (int,),
+        "event_rate_per_minute": NUMBER,
+        "last_event": MAYBE,
+        "events_by_type": (dict,),
+    },
+    "circuit_breaker": {"state": TEXT, "failure_count": (int,), "last_failure": MAYBE},
+    "performance": {"memory_mb": NUMBER, "cpu_percent": NUMBER},
+    "database": (dict,),
+    "spool": (dict,),
+    "gaps": (dict,),
+}
+UNKNOWN: list[Report] = []
+
+
+def sources(health: Health) -> Sources:
+    usage = Usage(50.5, 1.5)
+    metrics = Metrics(lambda: health, lambda: usage, lambda: {"sensor.*": 3})
+    for report in UP:
+        metrics.hear(report)
+    return Sources(lambda: health, lambda: usage, metrics.page)
+
+
+async def ask(
+    path: str,
+    *told: Report,
+    api: Api = Api(),  # noqa: B008  frozen
+    client: str = "127.0.0.1",
+    **headers: str,
+) -> httpx.Response:
+    app = application(sources(after(*told, gauges=GAUGES)), api)
+    transport = httpx.ASGITransport(app, client=(client, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as session:
+        return await session.get(path, headers=headers)
+
+
+def follows(answer: Any, shape: Any) -> bool:
+    if isinstance(shape, Mapping):
+        return all(follows(answer[key], inner) for key, inner in shape.items())
+    return isinstance(answer, shape) and (bool in shape or not isinstance(answer, bool))
+
+
+@pytest.mark.parametrize("told", [UNKNOWN, UP, [*UP, DOWN, *AWAY]])
+@pytest.mark.parametrize("path", ["/health", "/health/detailed"])
+async def test_health_has_the_contracts_keys_and_types_whatever_happened(path: str, told: list[Report]) -> None:
+    answer = await ask(path, *told)
+    assert answer.status_code == 200
+    assert follows(answer.json(), CONTRACT)
+
+
+async def test_health_says_what_is_so() -> None:
+    health = (await ask("/health", *UP)).json()
+    assert (health["status"], health["service"], health["version"]) == ("healthy", "homeiq-ingest", "1.2.3")
+    assert (health["uptime"], health["uptime_seconds"]) == ("0:00:09", 9)
+    assert health["timestamp"] == "2026-11-22T07:00:00+00:00"
+    assert health["subscription"]["events_by_type"] == {"state_changed": 3, "snapshot": 10}
+    assert health["database"]["waiting_points"] == 6
+    assert health["database"]["last_delivery_seconds"] == 0.2
+    assert health["spool"] == {
+        "points": 3,
+        "bytes": 400,
+        "batches": 1,
+        "oldest": "1970-01-01T00:00:01+00:00",
+        "failing": "",
+    }
+    assert health["totals"] == BOOKS
+    assert health["queues"][0]["peak_events"] == 3
+    assert health["performance"] == {"memory_mb": 50.5, "cpu_percent": 1.5}
+
+
+async def test_health_tells_the_errors_and_what_to_do() -> None:
+    health = (await ask("/health", *UP, DOWN)).json()
+    assert health["errors"]["categories"]["database"]["total"] == 1
+    assert "503 Service Unavailable" in health["errors"]["recent"][0]["error"]
+    assert health["database"]["circuit_breaker"] == {"state": "open", "failure_count": 1}
+
+
+async def test_the_root_says_who_this_is() -> None:
+    assert (await ask("/", *UP)).json() == {"service": "homeiq-ingest", "version": "1.2.3", "status": "healthy"}
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "missing"),
+    [
+        (UNKNOWN, 503, "connected"),
+        (UP[:-3], 503, "database"),
+        (UP, 200, ""),
+        ([*UP, DOWN], 503, "database"),
+        ([*UP, *AWAY], 503, "subscribed"),
+    ],
+)
+async def test_ready_is_503_until_everything_is_there(told: list[Report], status: int, missing: str) -> None:
+    answer = await ask("/ready", *told)
+    assert answer.status_code == status
+    assert answer.json()["ready"] is (status == 200)
+    assert not missing or answer.json()[missing] is False
+    assert answer.json()["reason"]
+
+
+async def figures(*told: Report) -> dict[tuple[str, str], float]:
+    answer = await ask("/metrics", *told)
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = text_string_to_metric_families(answer.text)
+    return {
+        (sample.name.removeprefix("homeiq_ingest_"), ",".join(sample.labels.values())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+async def test_every_term_of_the_books_is_a_metric() -> None:
+    found = await figures(*UP)
+    for term, count in BOOKS.items():
+        name = "states_held" if term in {"spooled", "in_flight"} else "states_total"
+        assert found[name, term] == count
+    assert found["filtered_total", "sensor.*"] == 3
+
+
+async def test_links_the_spool_latencies_and_the_status_are_metrics() -> None:
+    found = await figures(*UP)
+    assert found["queue_peak_changes", "intake"] == 3
+    assert found["queue_capacity_bytes", "intake"] == 60
+    assert found["spool_points", ""] == 3
+    assert found["spool_oldest_age_seconds", ""] > 10**9
+    assert found["waiting_points", ""] == 6
+    assert found["delivery_seconds_sum", ""] == 0.2
+    assert found["delivery_seconds_bucket", "0.25"] == 1
+    assert found["batch_points_sum", ""] == 13
+    assert found["last_event_age_seconds", ""] == 2
+    assert [found["status", each] for each in ("healthy", "degraded", "unhealthy")] == [1, 0, 0]
+
+
+async def test_metrics_before_anything_happened_promise_nothing() -> None:
+    found = await figures()
+    assert found["subscribed", ""] == found["store_reachable", ""] == 0
+    assert ("last_event_age_seconds", "") not in found
+
+
+async def test_errors_are_counted_by_kind() -> None:
+    found = await figures(*UP, DOWN, reports.UnexpectedMessage("odd"))
+    assert (found["errors_total", "database"], found["errors_total", "message"]) == (1, 1)
+
+
+TOKEN = Api(token=Secret("let-me-in"))
+NETWORK = Api(trusted_networks=(ip_network("192.168.1.0/24"),))
+
+
+@pytest.mark.parametrize(
+    ("api", "client", "authorization", "status"),
+    [
+        (Api(), "127.0.0.1", "", 200),
+        (TOKEN, "127.0.0.1", "", 401),
+        (TOKEN, "127.0.0.1", "Bearer let-me-in", 200),
+        (TOKEN, "127.0.0.1", "bearer let-me-in", 200),
+        (TOKEN, "127.0.0.1", "Bearer wrong", 401),
+        (TOKEN, "127.0.0.1", "Basic let-me-in", 401),
+        (NETWORK, "192.168.1.7", "", 200),
+        (NETWORK, "::ffff:192.168.1.7", "", 200),
+        (NETWORK, "192.168.2.7", "", 401),
+        (NETWORK, "fe80::1%eth0", "Bearer let-me-in", 401),
+    ],
+)
+async def test_who_may_ask(api: Api, client: str, authorization: str, status: int) -> None:
+    headers = {"authorization": authorization} if authorization else {}
+    for path in ("/", "/health/detailed", "/metrics"):
+        answer = await ask(path, *UP, api=api, client=client, **headers)
+        assert answer.status_code == status
+        assert (answer.headers.get("www-authenticate") == "Bearer") is (status == 401)
+    for path in ("/health", "/ready"):
+        assert (await ask(path, *UP, api=api, client=client)).status_code == 200
+
+
+async def test_an_unknown_way_and_an_unknown_path_are_answered() -> None:
+    assert (await ask("/nothing")).status_code == 404
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application(sources(after()), Api()))) as session:
+        assert (await session.post("http://here/health", content=json.dumps({}))).status_code == 405
+
+
+@pytest.mark.parametrize(("origins", "allowed"), [((), None), (("http://panel",), "http://panel")])
+async def test_only_pages_of_configured_origins_may_read(origins: tuple[str, ...], allowed: str | None) -> None:
+    answer = await ask("/health", *UP, api=Api(cors_origins=origins), origin="http://panel")
+    assert answer.headers.get("access-control-allow-origin") == allowed
+    other = await ask("/health", *UP, api=Api(cors_origins=origins), origin="http://other")
+    assert "access-control-allow-origin" not in other.headers

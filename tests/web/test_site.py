@@ -1,0 +1,133 @@
+"""The API beside a pipeline, on a real port."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import trio
+
+from ingest.config.service import Api
+from ingest.core import reports
+from ingest.core.reports import Report
+from ingest.pipeline import Pipeline
+from ingest.simulator.home import Home
+from ingest.simulator.serve import Peer
+from ingest.simulator.server import Server
+from ingest.web.site import Site
+from tests.integration.house import MORNING, TOKEN, Memory, candidate, plan_of, server_of
+
+CALM: dict[str, Any] = {"trust_env": False}
+
+
+def listening(emitted: list[Report]) -> str:
+    return next((each.where for each in emitted if isinstance(each, reports.Listening)), "")
+
+
+@asynccontextmanager
+async def beside(api: Api) -> AsyncGenerator[tuple[Pipeline, list[Report], Memory, Server]]:
+    """A pipeline that runs with its site, on the real clock."""
+    emitted: list[Report] = []
+    memory, server = Memory(), server_of(Home(1, 5, MORNING), TOKEN)
+    async with trio.open_nursery() as nursery:
+        peer, stop = Peer(server, nursery), trio.Event()
+
+        async def dial(_: object) -> trio.abc.Stream:
+            return await peer.connect()
+
+        plan = plan_of(memory, [candidate("primary")])
+        site = Site(api, plan, time.time_ns)
+        pipeline = Pipeline(plan, (emitted.append, site.hear), lambda: 0.5, dial)
+        nursery.start_soon(server.run)
+        nursery.start_soon(site.serve, pipeline)
+        nursery.start_soon(pipeline.run, stop)
+        with trio.fail_after(20):
+            yield pipeline, emitted, memory, server
+        stop.set()
+        nursery.cancel_scope.cancel()
+
+
+async def until(met: Any) -> None:
+    while not met():  # noqa: ASYNC110  a condition over everything has no event
+        await trio.sleep(0.02)
+
+
+async def test_a_running_pipeline_can_be_asked() -> None:
+    async with beside(Api(port=0)) as (pipeline, emitted, memory, _):
+        await until(lambda: listening(emitted) and memory.points)
+        async with httpx.AsyncClient(base_url=listening(emitted), **CALM) as client:
+            health = (await client.get("/health")).json()
+            assert health["subscription"]["is_subscribed"]
+            assert health["totals"].keys() == pipeline.books().keys()
+            assert health["performance"]["memory_mb"] > 5
+            assert (await client.get("/ready")).status_code == 200
+            page = (await client.get("/metrics")).text
+    assert 'homeiq_ingest_states_total{term="stored"}' in page
+    assert [each for each in emitted if isinstance(each, reports.Notice)] == []
+
+
+async def test_clients_that_do_not_read_slow_nothing() -> None:
+    async with beside(Api(port=0)) as (_, emitted, memory, server):
+        await until(lambda: listening(emitted) and memory.points)
+        port = int(listening(emitted).rpartition(":")[2])
+        idle = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(20)]
+        for stream in idle:
+            with trio.move_on_after(0.02):
+                await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n" * 2000)
+        before = len(memory.points)
+        await server.burst(50, entities=5, batch=50)
+        with trio.fail_after(3):
+            await until(lambda: len(memory.points) >= before + 50)
+        async with httpx.AsyncClient(base_url=listening(emitted), **CALM) as client:
+            assert (await client.get("/health")).status_code == 200
+        began = time.monotonic()
+    assert time.monotonic() - began < 1.3
+    for stream in idle:
+        await stream.aclose()
+
+
+async def test_a_taken_port_is_said_once_and_everything_else_goes_on() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        async with beside(Api(port=taken.getsockname()[1])) as (_, emitted, memory, _):
+            await until(lambda: memory.points and any(isinstance(each, reports.Notice) for each in emitted))
+    [notice] = [each.sentence for each in emitted if isinstance(each, reports.Notice)]
+    assert "everything else goes on" in notice
+    assert "api.port" in notice
+
+
+async def test_a_port_that_becomes_free_is_taken(autojump_clock: object) -> None:
+    """Under a virtual clock: only the waiting is of interest."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        emitted: list[Report] = []
+        plan = plan_of(Memory(), [candidate("primary")])
+        port = taken.getsockname()[1]
+        site = Site(Api(port=port), plan, time.time_ns)
+        pipeline = Pipeline(plan, (emitted.append,), lambda: 0.5)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.serve, pipeline)
+            await trio.sleep(100)
+            taken.close()
+            await until(lambda: listening(emitted))
+            nursery.cancel_scope.cancel()
+    assert len([each for each in emitted if isinstance(each, reports.Notice)]) == 1
+    assert str(port) in listening(emitted)
+
+
+async def test_complaints_of_the_api_do_not_fill_the_log(autojump_clock: object) -> None:
+    emitted: list[Report] = []
+    plan = plan_of(Memory(), [candidate("primary")])
+    site = Site(Api(), plan, time.time_ns)
+    site._complain("nobody hears it")
+    site.pipeline = Pipeline(plan, (emitted.append,), lambda: 0.5)
+    for _ in range(121):
+        site._complain("nonsense")
+        await trio.sleep(1)
+    assert emitted == [reports.Notice("nonsense")] * 3
