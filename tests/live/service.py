@@ -54,7 +54,7 @@ class Service:
 
 def configuration(home: HomeAssistant, database: Database | None, bucket: str) -> str:
     lines = ["[home_assistant]", f"url = '{home.admin.url}'", "token_file = 'ha-token'", "max_retry_delay = '5s'"]
-    lines += ["[embedded]", "path = 'home.db'"]
+    lines += ["[embedded]", "path = 'home.db'", "[spool]", "path = 'state.db'", "[api]", "enabled = false"]
     if database:
         lines += ["[influxdb]", f"url = '{database.url}'", "token_file = 'db-token'"]
         lines += [f"org = '{database.org}'", f"bucket = '{bucket}'"]
