@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 import click
@@ -58,6 +59,8 @@ def _ask(url: str) -> dict[str, Any]:
         with build_opener(ProxyHandler({})).open(where, timeout=_PATIENCE) as reply:
             answer = json.loads(reply.read(_LARGEST))
     except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it holds the connection
         reason = getattr(error, "reason", None) or error
         remedy = "Start it with `homeiq-ingest run`; api.enabled, api.host and api.port say where it answers."
         raise Transient(f"no service answers: {reason}", where=where, remedy=remedy) from error
