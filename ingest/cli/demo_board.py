@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from ingest.core import reports
 from ingest.core.point import Point
 from ingest.core.reports import Report
+from ingest.core.state import Source
 from ingest.core.tally import Tally
 
 LATEST = 8
@@ -51,7 +52,8 @@ class Board:
 
     An outage is one that the service reported; it is survived once points are stored again after it. `trouble` is why
     points wait now, `waited` how many had when the store took them again, `left` what a stop lost in memory. `clock` is
-    in seconds, `tell` is where news go.
+    in seconds, `tell` is where news go. `again` counts states that the second life reads and stores though the first
+    had: it does not remember them, the file holds them once.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -63,6 +65,8 @@ class Board:
     survived: int = 0
     balanced: bool = True
     left: int = 0
+    again: int = 0
+    _newest: dict[str, int] = field(factory=dict)
     _outages: set[str] = field(factory=set)
     _down_since: float | None = None
     _ending: bool = False
@@ -124,16 +128,26 @@ class Board:
     def see(self, point: Point) -> None:
         """Look at a point on its way into the store."""
         self.latest.append(Glimpse.of(point))
+        known = self._newest.get(point.facts.registry_id)
+        if point.origin is Source.SNAPSHOT and known is not None and point.time_ns <= known:
+            self.again += 1
+        else:
+            self._newest[point.facts.registry_id] = point.time_ns
 
     @property
     def received(self) -> int:
         """Changes that came in to be stored: not what a rule leaves out, nor a snapshot's states stored already."""
-        return self.tally.received - self.tally.repeated - self.tally.filtered
+        return self.tally.received - self.tally.repeated - self.tally.filtered - self.again
+
+    @property
+    def stored(self) -> int:
+        """Changes in the store, each counted once."""
+        return self.tally.stored - self.again
 
     @property
     def lost(self) -> int:
         """What was received and is not stored. While the service runs some of it is only under way."""
-        return self.received - self.tally.stored
+        return self.received - self.stored
 
     @property
     def waiting(self) -> int:
@@ -150,11 +164,11 @@ class Board:
     @property
     def agrees(self) -> bool:
         """True when every change received is stored, and the service's own books say so."""
-        return self.lost == 0 and self.balanced and self.tally.stored > 0
+        return self.lost == 0 and self.balanced and self.stored > 0
 
     def verdict(self) -> str:
         """The last line, and where what is lost was lost."""
-        known = f"received {self.received:,} · stored {self.tally.stored:,}"
+        known = f"received {self.received:,} · stored {self.stored:,}"
         line = f"{known} · lost {self.lost:,} · outages survived {self.survived}"
         where = ", ".join(f"{count:,} {how}" for how, count in self._where())
         balance = "" if self.balanced else "\nTHE SERVICE'S BOOKS DO NOT BALANCE: this is a bug."

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 from click.testing import CliRunner, Result
@@ -104,8 +105,7 @@ def test_a_locked_store_and_a_restart_are_seen_and_survived(tmp_path: Path) -> N
         "outages survived 2",
     )
     assert sorted(steps, key=said.index) == list(steps)
-    # What is in the file was counted by nobody of ours; the second life stored each entity's present state once more.
-    assert stored - 8 <= rows_in(tmp_path / "homeiq-ingest" / "demo.db") <= stored
+    assert rows_in(tmp_path / "homeiq-ingest" / "demo.db") == stored  # counted by nobody of ours
     commands = (" query ", " init")
     assert all(len(each) <= WIDTH for each in said.splitlines() if not any(name in each for name in commands))
 
@@ -117,9 +117,10 @@ def test_what_is_really_lost_is_counted_and_fails_the_demo(tmp_path: Path, monke
     assert result.exit_code == 1, result.output
     received, stored, lost, survived = figures(result.output)
     assert lost == received - stored > 0
-    assert survived == 2
+    assert survived >= 1
     assert f"Of what is lost: {lost} dropped by a full queue." in result.output
-    assert stored - 8 <= rows_in(tmp_path / "homeiq-ingest" / "demo.db") <= stored
+    # A state that was lost may have been read again after the restart.
+    assert stored <= rows_in(tmp_path / "homeiq-ingest" / "demo.db") <= stored + 8
 
 
 def test_the_demo_begins_with_an_empty_file_each_time(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_the_demo_begins_with_an_empty_file_each_time(tmp_path: Path) -> None:
 def test_on_a_terminal_it_is_drawn_and_news_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board = Board()
     tell = board.tell
-    play(board, Scene(tmp_path / "demo.db", 4.0, 8, 1, rich=True, acts=Acts(0.5, 1.5, 2.5, 0.2)))
+    play(board, Scene(tmp_path / "demo.db", 5.0, 8, 1, rich=True, acts=Acts(1.0, 2.0, 3.2, 0.2)))
     assert board.agrees
     assert board.survived == 2
     assert board.tell is tell
@@ -344,6 +345,20 @@ def test_what_is_stored_already_or_left_out_by_a_rule_is_not_lost() -> None:
     board, _ = told(*heard, reports.Stored("embedded", 4, 0.1))
     assert board.agrees
     assert board.verdict() == "received 4 · stored 4 · lost 0 · outages survived 0"
+
+
+def test_a_state_that_is_read_again_after_the_restart_counts_once() -> None:
+    first = Point("sensor.a", 5, "on", Facts("a"), Attributes("{}"))
+    board, _ = told()
+    for heard, point in (
+        (Source.LIVE, first),
+        (Source.SNAPSHOT, attrs.evolve(first, origin=Source.SNAPSHOT)),
+        (Source.SNAPSHOT, attrs.evolve(first, time_ns=6, origin=Source.SNAPSHOT)),
+    ):
+        board.add(reports.Received(1, heard))
+        board.see(point)
+        board.add(reports.Stored("embedded", 1, 0.1))
+    assert (board.received, board.stored, board.lost) == (2, 2, 0)
 
 
 def test_more_stored_than_received_is_no_success() -> None:
