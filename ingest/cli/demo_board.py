@@ -53,7 +53,8 @@ class Board:
     An outage is one that the service reported; it is survived once points are stored again after it. `trouble` is why
     points wait now, `waited` how many had when the store took them again, `left` what a stop lost in memory. `clock` is
     in seconds, `tell` is where news go. `again` counts states that the second life reads and stores though the first
-    had: it does not remember them, the file holds them once.
+    had: it does not remember them, the file holds them once. They are known before they are stored again, so `stored`
+    goes back for a moment; `shown` does not.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -66,6 +67,7 @@ class Board:
     balanced: bool = True
     left: int = 0
     again: int = 0
+    shown: int = 0
     _newest: dict[str, int] = field(factory=dict)
     _outages: set[str] = field(factory=set)
     _down_since: float | None = None
@@ -82,6 +84,7 @@ class Board:
             case reports.Stored(count=count) if count:
                 self.survived += len(self._outages)
                 self._outages.clear()
+                self.shown = max(self.shown, self.stored)
             case _:
                 self._live(report)
 

@@ -52,7 +52,8 @@ async def _recovery(board: Board, settled: Callable[[], Awaitable[None]]) -> Non
     with trio.move_on_after(PATIENCE):
         await settled()
         took = trio.current_time() - since
-        board.news(f"All {board.waited:,} points that waited are stored, {took:.1f} s later.")
+        stored = f"All {board.waited:,} points that waited are stored, {took:.1f} s later."
+        board.news(stored if board.waited else "Nothing had to wait for it.")
 
 
 @asynccontextmanager

@@ -78,7 +78,7 @@ def clipped(text: str, width: int) -> str:
 
 
 def _headline(board: Board) -> str:
-    return f"received {board.received:>7,} · stored {board.stored:>7,}"
+    return f"received {board.received:>7,} · stored {board.shown:>7,}"
 
 
 def _apart(condition: str) -> str:

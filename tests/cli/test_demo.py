@@ -235,7 +235,7 @@ async def test_the_lock_is_waited_for_and_let_go(tmp_path: Path) -> None:
 
 
 async def test_the_service_is_stopped_at_its_time_and_not_while_points_wait(autojump_clock: MockClock) -> None:
-    board, news = told()
+    board, news = told(reports.Received(3, Source.LIVE), waiting(), reports.StoreRecovered("embedded", 5.0))
     times: list[float] = []
 
     @asynccontextmanager
@@ -255,7 +255,15 @@ async def test_the_service_is_stopped_at_its_time_and_not_while_points_wait(auto
         assert [round(at - begun) for at in times[-2:]] == [6, 11]
         # As planned; later when the store is not ready; and at last in any case.
         assert round(trio.current_time() - begun) == {1.0: 15, 9.0: 20, 99.0: 26}[recovery]
-        assert any("waited are stored" in said for said in news) == (recovery < 99)
+        assert any("All 3 points that waited are stored" in said for said in news) == (recovery < 99)
+
+
+async def test_a_lock_that_nobody_met_is_no_outage(tmp_path: Path, autojump_clock: MockClock) -> None:
+    board, news = told()
+    obstacle = partial(locked_file, tmp_path / "demo.db", InlineLane())
+    await until_the_stop(Acts(6, 5, 15, 2), trio.current_time(), board, obstacle, trio.lowlevel.checkpoint)
+    assert "→ Nothing had to wait for it." in news
+    assert board.survived == 0
 
 
 async def test_a_file_that_cannot_be_locked_is_no_outage(
@@ -357,7 +365,9 @@ def test_a_state_that_is_read_again_after_the_restart_counts_once() -> None:
     ):
         board.add(reports.Received(1, heard))
         board.see(point)
+        assert board.shown >= board.stored
         board.add(reports.Stored("embedded", 1, 0.1))
+        assert board.shown == board.stored
     assert (board.received, board.stored, board.lost) == (2, 2, 0)
 
 
