@@ -100,7 +100,9 @@ def _fresh_file() -> Iterator[Path]:
 def prologue(entities: int, acts: Acts | None) -> None:
     """Say what will be seen."""
     click.echo(f"A simulated home of {entities:,} entities plays its last day, then goes on live.")
-    if acts is not None:
+    if acts is None:
+        click.echo(f"Too short for the two outages: they come from --seconds {SHORTEST:.0f} on.")
+    else:
         click.echo(f"Two outages come: its store is locked for {acts.locked:.2g} s, then the service is restarted.")
     click.echo("Ctrl-C ends it.\n")
 
