@@ -80,7 +80,8 @@ def classify(answer: Answer, now: datetime) -> Outcome:
             dropped = _dropped.search(answer.text)
             return Split(said, int(dropped[1]) if dropped else None)
         case status if status in {408, 429} or status >= 500:
-            return Keep(f"the database answers {status}: {said}", wait(answer.headers.get("retry-after"), now))
+            asked = wait(answer.headers.get("retry-after"), _sent(answer, now))
+            return Keep(f"the database answers {status}: {said}", asked)
         case status:
             return Keep(f"the database answers {status}: {said}", remedy=_remedy(status, said))
 
@@ -108,11 +109,21 @@ def wait(retry_after: str | None, now: datetime) -> float | None:
 def _seconds(text: str, now: datetime) -> float | None:
     if text.isdecimal():
         return float(text)
+    moment = _moment(text)
+    return None if moment is None else (moment - now).total_seconds()
+
+
+def _sent(answer: Answer, now: datetime) -> datetime:
+    """When the answer was sent, by the clock that its dates are of: a machine of ours may be a day off."""
+    return _moment(answer.headers.get("date", "")) or now
+
+
+def _moment(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 def words(answer: Answer) -> str:
