@@ -18,7 +18,6 @@ from attrs import define, field
 from ingest.core import reports
 from ingest.core.reports import Report
 
-
 CAME: Final = ("carried", "received", "made")
 """The terms on the left side."""
 
