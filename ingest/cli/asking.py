@@ -34,7 +34,7 @@ def ask(
 
 @define(eq=False)
 class _Shown:
-    """Progress as it comes: figures from when the total is known, sentences at once."""
+    """Progress as it comes: sentences at once, figures when it is not done at once and the total is known."""
 
     doing: str
     of: str
@@ -44,7 +44,7 @@ class _Shown:
     def tell(self, progress: Progress) -> None:
         if progress.said:
             click.echo(progress.said, err=True)
-        if self.tell_done is None and progress.total:
+        if self.tell_done is None and progress.done < progress.total:
             self.tell_done = self.stack.enter_context(telling(self.doing, progress.total, self.of))
         if self.tell_done is not None:
             self.tell_done(progress.done)
