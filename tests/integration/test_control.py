@@ -111,9 +111,8 @@ class World:
     def old(self) -> Path:
         return self.folder / "old.db"
 
-    async def listen(self, commands: Commands, complain: Complain) -> None:
+    async def listen(self, commands: Commands, _: Complain) -> None:
         self.server = Server(commands, self.bugs.append)
-        assert complain
         await trio.sleep_forever()
 
     def encode(self, codec: Codec[bytes, bytes], point: Point) -> bytes | None:
@@ -309,7 +308,7 @@ class Tale:
             world.connection.execute("PRAGMA query_only = 0")
         world.database.down = self.data.draw(st.booleans(), "down at the end")
 
-    async def order(self, world: World, command: str, arguments: attrs.AttrsInstance, patience: float) -> None:
+    async def order(self, world: World, command: str, arguments: Any, patience: float) -> None:
         if command == "recover":
             arguments = control.Recover(str(world.old))
         with suppress(IngestError):
