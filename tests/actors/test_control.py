@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
-from attrs import define
+from attrs import define, field
 from trio.testing import MockClock
 
 from ingest.actors.control import RECOVERED, RETRIED, Control
@@ -18,7 +19,7 @@ from ingest.core.homeiq import joined, resealed
 from ingest.core.reports import Report
 from ingest.edge.control import Commands, Complain
 from ingest.edge.dead_letters import DeadLetters
-from ingest.edge.disk_spool import DiskSpool, Limits
+from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.spool_file import Key, Table
 from ingest.edge.state_file import open_state
@@ -71,7 +72,8 @@ async def opened(path: Path, limit: int = 10**6) -> AsyncGenerator[Opened]:
     await made.run(it.hurry, emitted.append)
     try:
         yield it
-        assert spool.held == (await spool.load()).plus(spool.volatile)
+        held = spool.held
+        assert held == (await spool.load()).plus(spool.volatile)
     finally:
         connection.close()
 
@@ -91,6 +93,71 @@ async def test_purge_leaves_what_is_being_delivered_and_goes_in_parts(
     assert [each.total for each in it.said] == [1_200] * 3
     assert told[0].oldest_ns < told[0].newest_ns < told[1].oldest_ns
     assert waiting_lines(path) == []
+
+
+async def test_purge_does_not_count_again_what_was_delivered_and_cannot_be_deleted(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    path = spooled(tmp_path / "state.db", lines(1), lines(2, 1))
+    async with opened(path) as it:
+        connection = it.spool.table.connection
+        async with it.spool.claim() as batch:
+            connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA query_only = OFF")
+        assert await it.control.purge(control.Purge(), it.said.append) == control.Purged(3 - batch.count)
+        assert it.spool.held.events == 0
+        await trio.sleep(RETRY)
+        await it.spool.put(resealed(lines(1, 7)))
+    assert waiting_lines(path) == lines(1, 7)
+
+
+ORDERS: dict[str, control.Purge | control.Retry | control.Recover] = {
+    "purge": control.Purge(),
+    "retry-letters": control.Retry(everything=True),
+    "recover": control.Recover("old.db"),
+}
+
+
+@define(eq=False)
+class Cut(trio.abc.Instrument):
+    """Cancels a scope before the step with that number; counts the steps."""
+
+    at: int
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    steps: int = 0
+
+    def before_task_step(self, _task: trio.lowlevel.Task) -> None:
+        self.steps += 1
+        if self.steps == self.at:
+            self.scope.cancel()
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_command_that_is_cut_off_before_any_step_has_counted_what_it_did(tmp_path: Path, name: str) -> None:
+    old = buried(spooled(tmp_path / "old.db", *(lines(1, 1_000 + each) for each in range(250))), ("m v=1 5", "no"))
+    ORDERS["recover"] = control.Recover(str(old))
+
+    def play(at: int) -> Cut:
+        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+            path = buried(spooled(Path(folder) / "state.db", lines(3), lines(4, 3)), (lines(1, 9)[0].decode(), "no"))
+            cut = Cut(at)
+            trio.run(_cut_off, path, name, cut, clock=MockClock(autojump_threshold=0), instruments=[cut])
+            return cut
+
+    steps = play(0).steps
+    assert steps > 10
+    for at in range(1, steps + 1):
+        play(at)
+
+
+async def _cut_off(path: Path, name: str, cut: Cut) -> None:
+    async with opened(path) as it:
+        before = it.spool.held.events
+        with cut.scope:
+            await it.control.commands[name].handler(ORDERS[name], it.said.append)
+        made = sum(each.count for each in it.emitted if isinstance(each, reports.Made))
+        purged = sum(each.count for each in it.emitted if isinstance(each, reports.Purged))
+        assert it.spool.held.events == before + made - purged
 
 
 async def test_purge_leaves_what_comes_meanwhile_and_takes_what_is_in_memory(

@@ -144,7 +144,9 @@ async def test_a_client_that_vanishes_has_given_up(autojump_clock: MockClock, se
         if sent:
             await stream.send_all(sent)
         await wait_all_tasks_blocked()
+        began = trio.current_time()
         await stream.aclose()
+    assert trio.current_time() == began
     assert (worker.done, worker.cut_off) == (0, sent.endswith(b"\n"))
 
 

@@ -57,13 +57,14 @@ class Database:
     """Takes lines, refuses some by name, or is away."""
 
     down: bool = False
+    wish: float | None = None
     picky: bool = False
     lines: Counter[bytes] = field(factory=Counter)
 
     async def deliver(self, batch: Batch[bytes]) -> Verdict:
         await trio.sleep(0.2)
         if self.down:
-            return Keep("it is away")
+            return Keep("it is away", self.wish)
         found = unsealed(batch.payload)
         bad = [each for each in found if self.picky and each[-10] % 3 == 0]
         self.lines.update(found)
@@ -246,8 +247,8 @@ async def recover(world: World) -> None:
 
 
 async def replay(world: World) -> None:
-    """A writer that waits for a minute after many failures does not, then."""
-    world.database.down = True
+    """A writer that was asked to wait for an hour does not, then."""
+    world.database.down, world.database.wish = True, 3600.0
     await trio.sleep(600)
     world.database.down = False
     waits, began = world.spool.held.events, trio.current_time()
