@@ -174,7 +174,10 @@ class Pipeline:
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
                 outlets = [self.link.sender(plan.link_overflow)]
                 tail.start_soon(self.filter.run, self.intake.receiver(), outlets, name="filter")
-                gave_up = await self._head(stop, writer.hurry)
+                commands = trio.CancelScope()
+                tail.start_soon(self._obey, writer.hurry, commands, name="control")
+                gave_up = await self._head(stop)
+                commands.cancel()
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
                 nursery.start_soon(self._give_up, name="give up")
@@ -185,8 +188,14 @@ class Pipeline:
         if gave_up:
             raise gave_up
 
-    async def _head(self, stop: trio.Event, hurry: Callable[[], None]) -> GaveUp | None:
-        """Take changes and commands in until asked to stop. Closing both ends of the intake ends the stages below."""
+    async def _obey(self, hurry: Callable[[], None], scope: trio.CancelScope) -> None:
+        """Take commands. One that waits for a dead disk has as long to end as the tail."""
+        if self.plan.destination.control is not None:
+            with scope:
+                await self.plan.destination.control.run(hurry, self.emit)
+
+    async def _head(self, stop: trio.Event) -> GaveUp | None:
+        """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""
         plan = self.plan
         live = self.intake.sender(plan.intake_overflow)
         snapshot = self.intake.sender(Overflow.BLOCK, share=SNAPSHOT_SHARE)
@@ -201,8 +210,6 @@ class Pipeline:
             with live, snapshot, one_error():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_cancel_when, stop, nursery.cancel_scope, name="stop")
-                    if plan.destination.control is not None:
-                        nursery.start_soon(plan.destination.control.run, hurry, self.emit, name="control")
                     await self.connector.run()
         except GaveUp as error:
             return error

@@ -7,12 +7,13 @@ the spool or among the dead letters, unless somebody had it removed; and nothing
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 import trio
@@ -29,7 +30,7 @@ from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.store import Batch, Codec, Delivered, Keep, Rejection, Store, Verdict
 from ingest.core.tally import balanced
-from ingest.edge.control import Commands, Complain, Server
+from ingest.edge.control import Command, Commands, Complain, Say, Server
 from ingest.edge.control_client import converse
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool, Limits
@@ -38,9 +39,9 @@ from ingest.edge.spool_file import Key, Table
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.edge.websocket import Target
-from ingest.errors import IngestError
+from ingest.errors import IngestError, Transient
 from ingest.pipeline import Destination, Pipeline
-from ingest.runtime.lane import InlineLane
+from ingest.runtime.lane import InlineLane, ThreadLane
 from ingest.runtime.link import Weight
 from ingest.runtime.supervise import one_error
 from ingest.simulator.home import Home
@@ -256,6 +257,37 @@ async def replay(world: World) -> None:
     assert trio.current_time() - began < 30
     assert done["stored"] >= waits
     assert (done["problem"], done["where"]) == (None, "http://db")
+
+
+async def test_a_stop_waits_for_no_command_on_a_dead_disk(tmp_path: Path) -> None:
+    world, lane, released, stop = World(tmp_path, Balance()), ThreadLane(), threading.Event(), trio.Event()
+
+    async def work(_: control.Purge, _say: Say) -> bool:
+        return await lane(released.wait)
+
+    async def dead(_commands: Commands, complain: Complain) -> None:
+        ours, theirs = memory_stream_pair()
+        await ours.send_all(line(Request("dead")))
+        await Server({"dead": Command(control.Purge, work)}, complain).connection(theirs)
+
+    async def nobody(_: Target) -> NoReturn:
+        raise Transient("nobody is there")
+
+    with trio.fail_after(10):
+        made = await world.destination()
+        assert made.control is not None
+        made.control.listen = dead
+        plan = evolve(plan_of(Memory(), [candidate("primary")], stop_within=0.3), destination=made)
+        plan = evolve(plan, destination=evolve(made, give_up=lane.give_up))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Pipeline(plan, (world.emitted.append,), lambda: 0.5, nobody).run, stop)
+            await trio.sleep(0.2)
+            began = trio.current_time()
+            stop.set()
+        assert trio.current_time() - began < 2
+    assert not [each for each in world.emitted if isinstance(each, reports.Notice)]
+    released.set()
+    world.connection.close()
 
 
 def test_purge_removes_what_waits_and_only_that() -> None:
