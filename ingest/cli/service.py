@@ -5,6 +5,7 @@ The one place beside the configuration itself that reads settings; actors take s
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -19,6 +20,7 @@ from attrs import evolve
 from ingest.actors.batcher import Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
+from ingest.actors.control import Control
 from ingest.cli.database import opened_database
 from ingest.config import home_assistant
 from ingest.config.secrets import read_secret
@@ -31,6 +33,7 @@ from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
+from ingest.edge.control_socket import ControlSocket
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.disk_spool import Limits as SpoolLimits
@@ -151,8 +154,10 @@ async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
             yield database
             return
         letters = dead_letters(settings, state, name, emit)
+        socket = ControlSocket(state.path, state.lock, os.environ)
+        control = Control(spool, letters, database.where, ThreadLane(abandon=True), socket.serve)
         flush = partial(last_flush, spool, state.lane.give_up)
-        yield evolve(database, spool=spool, give_up=state.lane.give_up, flush=flush, letters=letters)
+        yield evolve(database, spool=spool, give_up=state.lane.give_up, flush=flush, letters=letters, control=control)
 
 
 def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:

@@ -27,7 +27,7 @@ from attrs import define, field, frozen
 from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
-from ingest.edge.spool_file import Row, Table, fitting, gathered
+from ingest.edge.spool_file import Change, Row, Table, fitting, gathered
 from ingest.errors import IngestError
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import EMPTY, Weight
@@ -42,9 +42,6 @@ _FAILURES = (IngestError, trio.BrokenResourceError)
 
 _Work: TypeAlias = Literal["read", "write"]
 """Each fails by itself: what is on a full disk can be read and delivered."""
-
-_Found: TypeAlias = tuple[list[Row], bytes]
-"""Rows and their one payload; no rows: nothing, or the memory's turn."""
 
 
 @frozen
@@ -114,6 +111,14 @@ class DiskSpool:
         evicted, self._evicted = self._evicted, []
         return evicted
 
+    async def change(self, work: Callable[[set[int], set[int]], Change]) -> Change:
+        """Let somebody add and remove rows, in the lane; `work` is told which ids are claimed and which delivered."""
+        async with self._turn:
+            done = await self.lane(work, set(self._claimed), set(self._delivered))
+            self._count(done.added, done.gone)
+        self._changed.unpark_all()
+        return done
+
     async def flush(self) -> Sequence[Batch[bytes]]:
         """A last attempt to bring what memory holds to disk; return what was evicted for it."""
         self._retry_at = dict.fromkeys(self._retry_at, -math.inf)
@@ -171,7 +176,7 @@ class DiskSpool:
         self._worked("write")
         return True
 
-    async def _next(self) -> _Found:
+    async def _next(self) -> tuple[list[Row], bytes]:
         """Rows of the file and their payload; no rows when it is the memory's turn."""
         while True:
             await trio.lowlevel.checkpoint()
@@ -187,7 +192,7 @@ class DiskSpool:
             with trio.move_on_at(self._retry_at.get("read", math.inf) if self.on_disk.events else math.inf):
                 await self._changed.park()
 
-    async def _pick(self) -> _Found:
+    async def _pick(self) -> tuple[list[Row], bytes]:
         async with self._turn:
             if not self.on_disk.events or self._must_wait("read"):
                 return [], b""
@@ -200,7 +205,7 @@ class DiskSpool:
         self._worked("read")
         return rows, payload
 
-    def _read(self, taken: set[int]) -> _Found:
+    def _read(self, taken: set[int]) -> tuple[list[Row], bytes]:
         """In the lane: the newest batch while it is fresh and it is its turn, else as many of the oldest as fit."""
         newest = self.table.newest(taken) if self._newest_next else ()
         fresh = [row for row in newest if self.now_ns() - row.put_ns < FRESH * 1e9]

@@ -47,6 +47,15 @@ class Row:
         return Batch(payload, self.count, self.size, self.oldest_ns, self.newest_ns)
 
 
+@frozen
+class Change:
+    """What a change of a key's rows came to: what it added, which rows are gone, how many points it left to do."""
+
+    added: Weight = EMPTY
+    gone: Sequence[Row] = ()
+    left: int = 0
+
+
 def fitting(rows: Iterable[Row], limit: Weight) -> list[Row]:
     """The first of the rows, as many as fit into `limit`, one at least."""
     found: list[Row] = []
