@@ -129,7 +129,7 @@ class Pipeline:
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""
         self.tally.add(report)
-        if isinstance(report, reports.Evicted):
+        if isinstance(report, reports.Evicted | reports.Unreadable):
             self.filter.forget(report.oldest_ns, report.newest_ns)
         for listener in self.listeners:
             listener(report)

@@ -26,7 +26,7 @@ from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
-from ingest.core.homeiq import joined
+from ingest.core.homeiq import joined, whole
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.token import token_problem
@@ -157,7 +157,7 @@ async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
 
 def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:
     def report(aside: SetAside) -> None:
-        emit(reports.Notice(f"the state file could not be used and is kept as {aside.kept_as}: {aside.reason}"))
+        emit(reports.Notice(aside.text()))
 
     return opened_state(settings.spool.path, time.time_ns, report)
 
@@ -165,7 +165,7 @@ def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]
 async def _disk_spool(settings: Settings, state: State, store: str, emit: Emit) -> DiskSpool:
     table = Table(state.connection, state.path, Key(settings.home, store))
     limits = SpoolLimits(room(state.path, settings.spool.size), settings.spool.memory)
-    spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit)
+    spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit, whole)
     await spool.load()
     return spool
 

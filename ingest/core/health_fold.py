@@ -69,7 +69,7 @@ class HealthFold:
                 self._store.answered(len(rejections), now)
             case reports.Shed(count=count):
                 self._losses.add(count, now)
-            case reports.Evicted(count=count):
+            case reports.Evicted(count=count) | reports.Unreadable(count=count):
                 self._losses.add(count, now)
                 self._store.gone(count)
             case _:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Literal, TypeAlias
 
 import trio
 from attrs import define, field, frozen
@@ -27,24 +26,19 @@ from attrs import define, field, frozen
 from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
-from ingest.edge.spool_file import Row, Table, fitting, gathered
+from ingest.edge.spool_file import Row, Table, gathered
+from ingest.edge.spool_reader import NOTHING, Reader, Reading
+from ingest.edge.spool_trouble import RETRY, Trouble
 from ingest.errors import IngestError
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import EMPTY, Weight
-from ingest.runtime.spool import FRESH, MemorySpool
+from ingest.runtime.spool import MemorySpool
+
+__all__ = ("RETRY", "DiskSpool", "Limits")
 
 FULL_BATCH = Weight(5000, 4 * 1024 * 1024)
 
-RETRY = 5.0
-"""Seconds between two attempts to use a file that failed."""
-
 _FAILURES = (IngestError, trio.BrokenResourceError)
-
-_Work: TypeAlias = Literal["read", "write"]
-"""Each fails by itself: what is on a full disk can be read and delivered."""
-
-_Found: TypeAlias = tuple[list[Row], bytes]
-"""Rows and their one payload; no rows: nothing, or the memory's turn."""
 
 
 @frozen
@@ -66,19 +60,23 @@ class DiskSpool:
     join: Callable[[Sequence[bytes]], bytes]
     now_ns: Callable[[], int]
     emit: Emit
+    whole: Callable[[bytes, int], bool] = lambda _payload, _count: True
     on_disk: Weight = EMPTY
     memory: MemorySpool[Batch[bytes]] = field(init=False)
     _claimed: set[int] = field(factory=set)
     _delivered: set[int] = field(factory=set)
     _evicted: list[Batch[bytes]] = field(factory=list)
     closed: trio.Event = field(factory=trio.Event)
-    _newest_next: bool = True
+    _reader: Reader = field(init=False)
+    _marked: bool = False
     _memory_next: bool = True
-    _retry_at: dict[_Work, float] = field(factory=dict)
+    _trouble: Trouble = field(init=False)
     _turn: trio.Lock = field(factory=trio.Lock)
     _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
     def __attrs_post_init__(self) -> None:
+        self._trouble = Trouble(self.table.key.store, self.emit)
+        self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
 
     @property
@@ -94,7 +92,7 @@ class DiskSpool:
     @property
     def failing(self) -> bool:
         """True while the file does not do what it is there for."""
-        return bool(self._retry_at)
+        return bool(self._trouble)
 
     async def load(self) -> Weight:
         """Look at what the file holds from before; returns it. Raises `Transient` or `Refused`."""
@@ -116,7 +114,7 @@ class DiskSpool:
 
     async def flush(self) -> Sequence[Batch[bytes]]:
         """A last attempt to bring what memory holds to disk; return what was evicted for it."""
-        self._retry_at = dict.fromkeys(self._retry_at, -math.inf)
+        self._trouble.retry_now()
         await self._move_in()
         evicted, self._evicted = self._evicted, []
         return evicted
@@ -133,10 +131,11 @@ class DiskSpool:
 
         Raises `trio.EndOfChannel` when the spool is closed and empty (nothing is claimed).
         """
-        rows, payload = await self._next()
+        found = await self._next()
+        rows = found.rows
         try:
             if rows:
-                yield gathered(rows, payload)
+                yield gathered(rows, found.payload)
                 await self._remove(rows)
             else:
                 with self.memory.claim_nowait() as batch:
@@ -156,58 +155,75 @@ class DiskSpool:
     async def _write(self, batch: Batch[bytes]) -> bool:
         """Put a batch into the file; False when the file does not take it."""
         async with self._turn:
-            if self._must_wait("write"):
+            if self._trouble.must_wait("write"):
                 return False
             excess = self.on_disk.size + batch.size - self.limits.disk
             gone = set(self._delivered)
             try:
                 rows = await self.lane(self.table.put, batch, self.now_ns(), excess, self._claimed | gone, gone)
             except _FAILURES as error:
-                self._failed("write", error)
+                self._trouble.failed("write", error)
                 return False
             self._delivered -= gone
             self._count(Weight(batch.count, batch.size), rows)
             self._evicted += [row.batch() for row in rows]
-        self._worked("write")
+        self._trouble.worked("write")
         return True
 
-    async def _next(self) -> _Found:
+    async def _next(self) -> Reading:
         """Rows of the file and their payload; no rows when it is the memory's turn."""
         while True:
             await trio.lowlevel.checkpoint()
             self._memory_next = not self._memory_next
             if self.memory.waiting and (self._memory_next or self.failing):
-                return [], b""
+                return NOTHING
             found = await self._pick()
-            if found[0] or self.memory.waiting:
+            if found.rows or self.memory.waiting:
                 return found
             if self.closed.is_set() and not self._claimed and not self.memory.held.events:
                 raise trio.EndOfChannel
             # From the last look at the file to here there is no checkpoint: what is put now finds us parked.
-            with trio.move_on_at(self._retry_at.get("read", math.inf) if self.on_disk.events else math.inf):
+            with trio.move_on_at(self._trouble.retry_at("read") if self.on_disk.events else math.inf):
                 await self._changed.park()
 
-    async def _pick(self) -> _Found:
+    async def _pick(self) -> Reading:
         async with self._turn:
-            if not self.on_disk.events or self._must_wait("read"):
-                return [], b""
-            try:
-                rows, payload = await self.lane(self._read, self._claimed | self._delivered)
-            except _FAILURES as error:
-                self._failed("read", error)
-                return [], b""
-            self._claimed.update(row.id for row in rows)
-        self._worked("read")
-        return rows, payload
+            found, again = NOTHING, True
+            while again:
+                if not self.on_disk.events or self._trouble.must_wait("read"):
+                    return NOTHING
+                try:
+                    found = await self.lane(self._reader.read, self._claimed | self._delivered)
+                except _FAILURES as error:
+                    self._trouble.failed("read", error)
+                    return NOTHING
+                self._claimed.update(row.id for row in found.rows)
+                self._account(found)
+                again = bool(found.hidden) and not found.rows
+        self._trouble.worked("read")
+        await self._mark()
+        return found
 
-    def _read(self, taken: set[int]) -> _Found:
-        """In the lane: the newest batch while it is fresh and it is its turn, else as many of the oldest as fit."""
-        newest = self.table.newest(taken) if self._newest_next else ()
-        fresh = [row for row in newest if self.now_ns() - row.put_ns < FRESH * 1e9]
-        rows = fresh or fitting(self.table.oldest(taken), self.limits.gather)
-        self._newest_next = not self._newest_next if rows else self._newest_next
-        payloads = self.table.payloads(rows)
-        return rows, payloads[0] if len(payloads) == 1 else self.join(payloads)
+    def _account(self, found: Reading) -> None:
+        """Count what cannot be read: each row once, and what no way leads to when nothing else is left."""
+        if found.hidden:
+            self._count(EMPTY, found.hidden)
+            lost = gathered(found.hidden, b"")
+        elif not found.rows and not self._claimed:
+            # Its times are gone with it: it may be of any time until now.
+            lost = Batch(b"", *self.on_disk, 0, self.now_ns())
+            self.on_disk = EMPTY
+        else:
+            return
+        reason = self.table.scars.reason or "the rows are gone"
+        self.emit(reports.Unreadable(self.table.key.store, lost.count, lost.oldest_ns, lost.newest_ns, reason))
+
+    async def _mark(self) -> None:
+        """Let the file say that it is damaged, as soon as it can be written."""
+        if self.table.scars.reason and not self._marked and not self._trouble.must_wait("write"):
+            with suppress(*_FAILURES):
+                await self.lane(self.table.mark)
+                self._marked = True
 
     async def _remove(self, rows: Sequence[Row]) -> None:
         """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""
@@ -219,7 +235,7 @@ class DiskSpool:
                 await self.lane(self.table.remove, gone)
             except _FAILURES as error:
                 self._delivered |= ids
-                self._failed("write", error)
+                self._trouble.failed("write", error)
             else:
                 self._delivered -= gone
 
@@ -227,18 +243,6 @@ class DiskSpool:
         self.on_disk = self.on_disk.plus(added)
         for row in gone:
             self.on_disk = self.on_disk.minus(row.weight)
-
-    def _must_wait(self, work: _Work) -> bool:
-        return trio.current_time() < self._retry_at.get(work, -math.inf)
-
-    def _failed(self, work: _Work, error: Exception) -> None:
-        if not self.failing:
-            self.emit(reports.SpoolFailing(self.table.key.store, str(error)))
-        self._retry_at[work] = trio.current_time() + RETRY
-
-    def _worked(self, work: _Work) -> None:
-        if self._retry_at.pop(work, None) is not None and not self.failing:
-            self.emit(reports.SpoolRecovered(self.table.key.store))
 
 
 class _NotTaken(Exception):  # noqa: N818  leaves the claim's block, and with it keeps the batch in memory

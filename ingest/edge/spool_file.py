@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from ingest.core.store import Batch
-from ingest.edge.sqlite import Connection, transaction, translated
+from ingest.edge.sqlite import Connection, Damaged, transaction, translated
 from ingest.runtime.link import EMPTY, Weight
 
 ROWS = 500
 """Rows that `fitting` takes at most."""
 
 _COLUMNS = "id, put_ns, oldest_ns, newest_ns, count, size"
+
+_LISTED = f"SELECT {_COLUMNS} FROM batch WHERE home = ? AND store = ? ORDER BY id"  # noqa: S608  constants
+_ONE = f"SELECT {_COLUMNS} FROM batch NOT INDEXED WHERE home = ? AND store = ? AND id = ?"  # noqa: S608  constants
+
+GUESSES = 1_000_000
+"""Ids tried at most where damage hides the way to the oldest."""
+
+
+DAMAGED = "damaged"
+"""The name in `meta` under which a file says that it is."""
 
 
 @frozen
@@ -85,13 +97,25 @@ def clear(connection: Connection) -> None:
         connection.execute("DELETE FROM batch")
 
 
+@define
+class Scars:
+    """The damage that was met: what SQLite said of it, and the rows that are never listed again."""
+
+    reason: str = ""
+    hidden: set[int] = field(factory=set)
+
+
 @frozen
 class Table:
-    """One key's rows. Every method may raise what `translated` says."""
+    """One key's rows. Every method may raise what `translated` says.
+
+    Damage is gone around, row by row, and kept in `scars`: what lies behind it can be listed, read and deleted.
+    """
 
     connection: Connection
     path: Path
     key: Key
+    scars: Scars = field(init=False, factory=Scars, eq=False)
 
     def held(self) -> Weight:
         """What is kept."""
@@ -130,22 +154,65 @@ class Table:
         return self._rows("ASC", taken)
 
     def payloads(self, rows: Iterable[Row]) -> list[bytes]:
-        """What the rows hold, in their order."""
+        """What the rows hold, in their order. Raises `Damaged` when one of them cannot be read."""
         with translated(self.path):
-            found = (
-                self.connection.execute("SELECT payload FROM batch WHERE id = ?", (row.id,)).fetchone() for row in rows
-            )
-            return [bytes(payload) for (payload,) in found]
+            return [self._payload(row.id) for row in rows]
+
+    def hide(self, rows: Iterable[Row], reason: str) -> None:
+        """Never list these again: they cannot be read. They stay in the file, for `spool recover`."""
+        self.scars.reason = reason
+        self.scars.hidden.update(row.id for row in rows)
+
+    def mark(self) -> None:
+        """Write into the file that it is damaged: the next start begins a new one."""
+        with translated(self.path), transaction(self.connection):
+            self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (DAMAGED, self.scars.reason))
+
+    def _payload(self, row_id: int) -> bytes:
+        row = self.connection.execute("SELECT payload FROM batch WHERE id = ?", (row_id,)).fetchone()
+        if row is None or not isinstance(row[0], bytes):
+            raise Damaged(f"batch {row_id} is listed and not there", where=str(self.path))
+        return row[0]
 
     def _rows(self, order: str, taken: Container[int]) -> Iterator[Row]:
         # Sorted out here, not in SQL: a whole backlog may be taken, and a statement's parameters are limited.
-        with translated(self.path):
-            for values in self.connection.execute(
-                f"SELECT {_COLUMNS} FROM batch WHERE home = ? AND store = ? ORDER BY id {order}",  # noqa: S608  ours
-                (self.key.home, self.key.store),
-            ):
-                if values[0] not in taken:
-                    yield Row(*values)
+        last: int | None = None
+        try:
+            with translated(self.path):
+                for values in self.connection.execute(f"{_LISTED} {order}", (self.key.home, self.key.store)):
+                    last = values[0]
+                    if last not in taken and last not in self.scars.hidden and _sound(values):
+                        yield Row(*values)
+        except Damaged as error:
+            self.scars.reason = error.what
+            yield from self._around(order, last, taken)
+
+    def _around(self, order: str, last: int | None, taken: Container[int]) -> Iterator[Row]:
+        """The rows beyond `last`, each asked for by itself."""
+        low, high = self._reach()
+        if order == "ASC":
+            ids = range(low if last is None else last + 1, high + 1)
+        else:
+            ids = range(high if last is None else last - 1, low - 1, -1)
+        for each in ids:
+            values = None
+            with suppress(Damaged), translated(self.path):
+                values = self.connection.execute(_ONE, (self.key.home, self.key.store, each)).fetchone()
+            if values and each not in taken and each not in self.scars.hidden and _sound(values):
+                yield Row(*values)
+
+    def _reach(self) -> tuple[int, int]:
+        """The least and the greatest id, as far as any way still leads to them."""
+        high = self._number("SELECT seq FROM sqlite_sequence WHERE name = 'batch'") or 0
+        ways = ("SELECT min(id) FROM batch NOT INDEXED", "SELECT min(id) FROM batch INDEXED BY batch_of")
+        lows = [low for low in map(self._number, ways) if low is not None]
+        return min(lows, default=max(1, high - GUESSES)), high
+
+    def _number(self, query: str) -> int | None:
+        with suppress(Damaged), translated(self.path):
+            row = self.connection.execute(query).fetchone()
+            return row[0] if row and isinstance(row[0], int) else None
+        return None
 
     def _oldest_of(self, excess: int, kept: Container[int]) -> list[Row]:
         evicted: list[Row] = []
@@ -157,4 +224,21 @@ class Table:
         return evicted
 
     def _delete(self, ids: Iterable[int]) -> None:
-        self.connection.executemany("DELETE FROM batch WHERE id = ?", [(each,) for each in ids])
+        """Rows that damage keeps from being deleted are hidden instead."""
+        wanted = [(each,) for each in ids]
+        delete = "DELETE FROM batch WHERE id = ?"
+        try:
+            with translated(self.path):
+                self.connection.executemany(delete, wanted)
+        except Damaged as error:
+            self.scars.reason = error.what
+            for each in wanted:
+                try:
+                    with translated(self.path):
+                        self.connection.execute(delete, each)
+                except Damaged:
+                    self.scars.hidden.add(each[0])
+
+
+def _sound(values: tuple[Any, ...]) -> bool:
+    return all(isinstance(value, int) for value in values)

@@ -3,11 +3,12 @@
     batch         the spool: payloads as they will be sent, keyed by home and store
     dead_letter   what a store refused or no schema could write, with the words that refused it
     total         counts that survive restarts
-    meta          when the file was begun
+    meta          when the file was begun, and whether it is damaged
 
 One writing process, one lane, `synchronous=FULL`: a commit that returned survives a power cut. An older file is
 migrated in one transaction. A damaged or newer one is set aside under another name, at most `KEPT_ASIDE` of them, and
-a new one begun: the service never refuses to start because of it, and `spool recover` reads what is readable.
+a new one begun: the service never refuses to start because of it, and `spool recover` reads what is readable. Where
+damage was met only while running, the file says so itself, and the next start brings what is readable into a new one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from types import MappingProxyType
 from typing import Final
 
 from ingest.edge.aside import SetAside, set_aside, thin_out
+from ingest.edge.renew import finish_renewal, renew
+from ingest.edge.spool_file import DAMAGED
 from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction
 from ingest.errors import Refused
 
@@ -81,12 +84,27 @@ def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAs
 
     Raises `Transient` or `Refused` when no file can be used or made there.
     """
+    finish_renewal(path)
     try:
-        return _opened(path), None
+        connection = _opened(path)
     except (Damaged, Newer) as error:
         aside = set_aside(path, error, now_ns())
         thin_out(path, KEPT_ASIDE)
-    return _opened(path), aside
+        return _opened(path), aside
+    reason = _mark(connection)
+    if reason is None:
+        return connection, None
+    connection.close()
+    renewed = renew(path, reason, now_ns(), _opened)
+    if renewed is not None:
+        thin_out(path, KEPT_ASIDE)
+    return _opened(path), renewed
+
+
+def _mark(connection: Connection) -> str | None:
+    """Why the last run found that the file is damaged."""
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (DAMAGED,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _opened(path: Path) -> Connection:
