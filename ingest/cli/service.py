@@ -34,6 +34,7 @@ from ingest.edge.aside import SetAside
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.disk_spool import Limits as SpoolLimits
+from ingest.edge.free_space import floor_at
 from ingest.edge.last_flush import last_flush
 from ingest.edge.letter_file import Letters
 from ingest.edge.lock import Held
@@ -165,7 +166,8 @@ def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]
 async def _disk_spool(settings: Settings, state: State, store: str, emit: Emit) -> DiskSpool:
     table = Table(state.connection, state.path, Key(settings.home, store))
     limits = SpoolLimits(room(state.path, settings.spool.size), settings.spool.memory)
-    spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit, whole)
+    floor = floor_at(state.path, settings.spool.min_free)
+    spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit, whole, floor)
     await spool.load()
     return spool
 

@@ -6,9 +6,8 @@
 Small batches wait in the file as they were put; a claim of the oldest takes as many of them as make one full batch,
 because what was one second of a quiet home is not worth a request of its own when a day of it waits.
 
-The disk is somebody's, too: full, read-only, failing, slow, gone. None of that is an error of the pipeline: what
-cannot be put on disk is kept in memory, what was delivered and cannot be deleted is remembered, never claimed again,
-and deleted with the next write that succeeds. It is counted once.
+The disk may be full, read-only, failing, slow, gone. None of that is an error of the pipeline: what cannot be put on
+disk is kept in memory, what was delivered and cannot be deleted is remembered and deleted with the next write.
 
 `_turn` is held from a decision (what to evict, what to claim) until what follows from it is done: between the two, a
 put could evict what a claim is reading, and two claims could take the same.
@@ -26,6 +25,7 @@ from attrs import define, field, frozen
 from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
+from ingest.edge.free_space import NO_FLOOR, Floor
 from ingest.edge.spool_file import Row, Table, gathered
 from ingest.edge.spool_reader import NOTHING, Reader, Reading
 from ingest.edge.spool_trouble import RETRY, Trouble
@@ -61,6 +61,7 @@ class DiskSpool:
     now_ns: Callable[[], int]
     emit: Emit
     whole: Callable[[bytes, int], bool] = lambda _payload, _count: True
+    floor: Floor = NO_FLOOR
     on_disk: Weight = EMPTY
     memory: MemorySpool[Batch[bytes]] = field(init=False)
     _claimed: set[int] = field(factory=set)
@@ -160,7 +161,8 @@ class DiskSpool:
             excess = self.on_disk.size + batch.size - self.limits.disk
             gone = set(self._delivered)
             try:
-                rows = await self.lane(self.table.put, batch, self.now_ns(), excess, self._claimed | gone, gone)
+                wanted = (batch, self.now_ns(), excess, self._claimed | gone, gone)
+                rows = await self.lane(self.floor.put, self.table, wanted)
             except _FAILURES as error:
                 self._trouble.failed("write", error)
                 return False
@@ -207,14 +209,13 @@ class DiskSpool:
     def _account(self, found: Reading) -> None:
         """Count what cannot be read: each row once, and what no way leads to when nothing else is left."""
         if found.hidden:
-            self._count(EMPTY, found.hidden)
             lost = gathered(found.hidden, b"")
         elif not found.rows and not self._claimed:
             # Its times are gone with it: it may be of any time until now.
             lost = Batch(b"", *self.on_disk, 0, self.now_ns())
-            self.on_disk = EMPTY
         else:
             return
+        self.on_disk = self.on_disk.minus(Weight(lost.count, lost.size))
         reason = self.table.scars.reason or "the rows are gone"
         self.emit(reports.Unreadable(self.table.key.store, lost.count, lost.oldest_ns, lost.newest_ns, reason))
 

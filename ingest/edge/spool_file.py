@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,14 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ingest.core.store import Batch
-from ingest.edge.sqlite import Connection, Damaged, transaction, translated
+from ingest.edge.spool_around import COLUMNS, around
+from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
 from ingest.runtime.link import EMPTY, Weight
 
 ROWS = 500
 """Rows that `fitting` takes at most."""
 
-_COLUMNS = "id, put_ns, oldest_ns, newest_ns, count, size"
-
-_LISTED = f"SELECT {_COLUMNS} FROM batch WHERE home = ? AND store = ? ORDER BY id"  # noqa: S608  constants
-_ONE = f"SELECT {_COLUMNS} FROM batch NOT INDEXED WHERE home = ? AND store = ? AND id = ?"  # noqa: S608  constants
-
-GUESSES = 1_000_000
-"""Ids tried at most where damage hides the way to the oldest."""
+_LISTED = f"SELECT {COLUMNS} FROM batch WHERE home = ? AND store = ? ORDER BY id"  # noqa: S608  constants
 
 
 DAMAGED = "damaged"
@@ -97,6 +91,13 @@ def clear(connection: Connection) -> None:
         connection.execute("DELETE FROM batch")
 
 
+CHAIN = 4
+"""Bytes of a page that lead to the next, of a payload that takes several."""
+
+SPLITS = 5
+"""Pages that a row may take beside its payload's: its own, and those that split because of it."""
+
+
 @define
 class Scars:
     """The damage that was met: what SQLite said of it, and the rows that are never listed again."""
@@ -139,6 +140,32 @@ class Table:
             self._delete(row.id for row in evicted)
             insert(self.connection, self.key, batch, put_ns)
         return evicted
+
+    def put_within(
+        self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]
+    ) -> list[Row] | None:
+        """As `put`, but the file does not grow: the oldest go until the batch fits into free pages.
+
+        None when there are not so many that may go; then nothing has changed.
+        """
+        try:
+            with translated(self.path), transaction(self.connection):
+                self._delete(gone)
+                evicted = self._oldest_of(excess, kept) if excess > 0 else []
+                self._delete(row.id for row in evicted)
+                others = self.oldest({*kept, *(row.id for row in evicted)})
+                while not self._fits(batch):
+                    evicted.append(next(others))
+                    self._delete([evicted[-1].id])
+                insert(self.connection, self.key, batch, put_ns)
+        except StopIteration:
+            return None
+        return evicted
+
+    def _fits(self, batch: Batch[bytes]) -> bool:
+        page = pragma(self.connection, "page_size")
+        needed = len(batch.payload) // (page - CHAIN) + SPLITS
+        return bool(pragma(self.connection, "freelist_count") >= needed)
 
     def remove(self, ids: Collection[int]) -> None:
         """Delete delivered batches."""
@@ -185,34 +212,9 @@ class Table:
                         yield Row(*values)
         except Damaged as error:
             self.scars.reason = error.what
-            yield from self._around(order, last, taken)
-
-    def _around(self, order: str, last: int | None, taken: Container[int]) -> Iterator[Row]:
-        """The rows beyond `last`, each asked for by itself."""
-        low, high = self._reach()
-        if order == "ASC":
-            ids = range(low if last is None else last + 1, high + 1)
-        else:
-            ids = range(high if last is None else last - 1, low - 1, -1)
-        for each in ids:
-            values = None
-            with suppress(Damaged), translated(self.path):
-                values = self.connection.execute(_ONE, (self.key.home, self.key.store, each)).fetchone()
-            if values and each not in taken and each not in self.scars.hidden and _sound(values):
-                yield Row(*values)
-
-    def _reach(self) -> tuple[int, int]:
-        """The least and the greatest id, as far as any way still leads to them."""
-        high = self._number("SELECT seq FROM sqlite_sequence WHERE name = 'batch'") or 0
-        ways = ("SELECT min(id) FROM batch NOT INDEXED", "SELECT min(id) FROM batch INDEXED BY batch_of")
-        lows = [low for low in map(self._number, ways) if low is not None]
-        return min(lows, default=max(1, high - GUESSES)), high
-
-    def _number(self, query: str) -> int | None:
-        with suppress(Damaged), translated(self.path):
-            row = self.connection.execute(query).fetchone()
-            return row[0] if row and isinstance(row[0], int) else None
-        return None
+            for values in around(self.connection, self.path, (self.key.home, self.key.store), order, last):
+                if values[0] not in taken and values[0] not in self.scars.hidden and _sound(values):
+                    yield Row(*values)
 
     def _oldest_of(self, excess: int, kept: Container[int]) -> list[Row]:
         evicted: list[Row] = []
