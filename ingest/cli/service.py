@@ -38,6 +38,7 @@ from ingest.edge.free_space import floor_at
 from ingest.edge.last_flush import last_flush
 from ingest.edge.letter_file import Letters
 from ingest.edge.lock import Held
+from ingest.edge.shrink import shrink
 from ingest.edge.spool_file import Key, Table
 from ingest.edge.state import State, opened_state, room
 from ingest.edge.tls import tls_context
@@ -153,7 +154,8 @@ async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
             return
         letters = dead_letters(settings, state, name, emit)
         flush = partial(last_flush, spool, state.lane.give_up)
-        yield evolve(database, spool=spool, give_up=state.lane.give_up, flush=flush, letters=letters)
+        upkeep = partial(shrink, state, lambda: not spool.table.scars.reason)
+        yield evolve(database, upkeep=upkeep, spool=spool, give_up=state.lane.give_up, flush=flush, letters=letters)
 
 
 def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:
