@@ -35,6 +35,7 @@ from ingest.core.state import Frame
 from ingest.core.store import Batch, Store
 from ingest.core.tally import Tally, balanced
 from ingest.edge.dead_letters import DeadLetters
+from ingest.edge.lasting import Lasting
 from ingest.edge.websocket import Dial, dial
 from ingest.errors import IngestError
 from ingest.runtime.link import Link, Overflow, Weight
@@ -60,7 +61,8 @@ LINK = Weight(10_000, 16 * 1024 * 1024)
 class Destination:
     """An open store, where it is in words, what it wants done from time to time, and what keeps its batches and letters.
 
-    Without a `spool` batches wait in memory, without `letters` a dead letter is only reported.
+    Without a `spool` batches wait in memory, without `letters` a dead letter is only reported, without `lasting` totals
+    are those of one run.
     `give_up` is called when the stop deadline has passed: it leaves blocking work behind. `flush` is called at the very
     end: it brings what only memory holds to where it lasts.
     """
@@ -72,6 +74,7 @@ class Destination:
     give_up: Callable[[], None] | None = None
     flush: Callable[[Emit], Awaitable[None]] | None = None
     letters: DeadLetters | None = None
+    lasting: Lasting | None = None
 
 
 @frozen
@@ -119,6 +122,8 @@ class Pipeline:
         plan, store = self.plan, self.plan.destination.store
         if plan.destination.letters is not None:
             self.listeners = (plan.destination.letters.hear, *self.listeners)
+        if plan.destination.lasting is not None:
+            self.listeners = (plan.destination.lasting.hear, *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
@@ -154,11 +159,13 @@ class Pipeline:
             books = self.books()
             if lost := self.spool.volatile.events + books["in_flight"]:
                 self.emit(reports.Lost(self.plan.destination.store.name, lost))
+            if (lasting := self.plan.destination.lasting) is not None:
+                await lasting.end(self.books)
             self.emit(reports.Stopped(books, balanced(books)))
 
     async def _run(self, stop: trio.Event) -> None:
         plan = self.plan
-        letters = plan.destination.letters
+        letters, lasting = plan.destination.letters, plan.destination.lasting
         writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
         if letters is not None:
             writer.bury = letters.bury
@@ -167,6 +174,8 @@ class Pipeline:
             nursery.start_soon(self._keep_books, name="books")
             if letters is not None:
                 nursery.start_soon(letters.run, name="dead letters")
+            if lasting is not None:
+                nursery.start_soon(lasting.run, self.books, name="lasting totals")
             async with trio.open_nursery() as tail:
                 tail.start_soon(writer.run, name="writer")
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
@@ -176,6 +185,8 @@ class Pipeline:
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
                 nursery.start_soon(self._give_up, name="give up")
+                if lasting is not None:
+                    nursery.start_soon(lasting.write, self.books, name="totals at the stop")
             if letters is not None:
                 with trio.move_on_at(tail.cancel_scope.deadline):
                     await letters.end()

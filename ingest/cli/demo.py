@@ -113,10 +113,15 @@ def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> Non
 def _fresh_file() -> Iterator[Path]:
     """The file of the last demo, emptied: in the user's cache, where nobody else can have put anything."""
     path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homeiq-ingest" / "demo.db"
-    with locked(path, remedy="Another demo is running: end it first."):
-        for old in (path, path.with_name("demo.db-wal"), path.with_name("demo.db-shm")):
+    with locked(path.with_name("demo"), remedy="Another demo is running: end it first."):
+        for old in (each for name in (path, state_of(path)) for each in path.parent.glob(f"{name.name}*")):
             old.unlink(missing_ok=True)
         yield path
+
+
+def state_of(path: Path) -> Path:
+    """The demo's own state file."""
+    return path.with_name("demo-state.db")
 
 
 def epilogue(board: Board, path: Path) -> None:

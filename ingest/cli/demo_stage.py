@@ -14,7 +14,7 @@ import click
 import trio
 from attrs import evolve
 
-from ingest.cli.demo import Board, Glimpse, Scene
+from ingest.cli.demo import Board, Glimpse, Scene, state_of
 from ingest.cli.service import opened, run_pipeline
 from ingest.config.settings import Settings
 from ingest.core.point import Point
@@ -72,6 +72,7 @@ def _settings(url: str, token: str, path: Path) -> Settings:
         home="demo",
         home_assistant=evolve(defaults.home_assistant, url=websocket_url(url), token=Secret(token)),
         embedded=evolve(defaults.embedded, path=path),
+        spool=evolve(defaults.spool, path=state_of(path)),
         batch=evolve(defaults.batch, timeout=LOOK),
     )
 

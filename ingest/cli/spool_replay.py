@@ -92,6 +92,8 @@ async def _replay(settings: Settings) -> None:
         with telling("delivering", spool.held.events, "{} points") as watch.tell, watch.scope:
             await writer.run()
         await letters.end()
+        if destination.lasting is not None:
+            await destination.lasting.write(lambda: {"stored": watch.stored, "rejected": watch.refused})
         left = spool.held.events
     click.echo(
         f"{watch.stored:,} points stored in {destination.where}, {watch.refused:,} refused, {left:,} still wait."

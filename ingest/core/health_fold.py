@@ -124,7 +124,7 @@ class HealthFold:
         return Health(
             wall, 0.0 if self._started_at is None else now - self._started_at, started.version, started.home,
             connection, subscription, database, spool, gauges.queues, gauges.books, self._problems.last(moment),
-            self._problems.categories(moment, now), causes(facts),
+            self._problems.categories(moment, now), causes(facts), gauges.lifetime,
         )  # fmt: skip
 
     def _connection(self, now: float, moment: Callable[[float], datetime]) -> health.Connection:
@@ -149,7 +149,10 @@ class HealthFold:
     def _spool(self, gauges: Gauges) -> health.Spool:
         oldest = gauges.spool_oldest_ns
         since = None if oldest is None else utc(oldest)
-        return health.Spool(gauges.spool_points, gauges.spool_size, gauges.spool_batches, since, self._spool_failing)
+        return health.Spool(
+            gauges.spool_points, gauges.spool_size, gauges.spool_batches, since, self._spool_failing,
+            gauges.spool_limit, gauges.spool_rate,
+        )  # fmt: skip
 
 
 def utc(nanoseconds: int) -> datetime:

@@ -20,34 +20,24 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
 from ingest.edge.free_space import NO_FLOOR, Floor
 from ingest.edge.spool_file import Row, Table, gathered
-from ingest.edge.spool_reader import NOTHING, Reader, Reading
+from ingest.edge.spool_kept import Kept
+from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
 from ingest.edge.spool_trouble import RETRY, Trouble
 from ingest.errors import IngestError
 from ingest.runtime.lane import Lane
-from ingest.runtime.link import EMPTY, Weight
+from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
 
 __all__ = ("RETRY", "DiskSpool", "Limits")
 
-FULL_BATCH = Weight(5000, 4 * 1024 * 1024)
-
 _FAILURES = (IngestError, trio.BrokenResourceError)
-
-
-@frozen
-class Limits:
-    """Bytes in the file, bytes in memory while the file fails; and how much one claim may gather."""
-
-    disk: int
-    memory: int
-    gather: Weight = FULL_BATCH
 
 
 @define(eq=False)
@@ -62,7 +52,7 @@ class DiskSpool:
     emit: Emit
     whole: Callable[[bytes, int], bool] = lambda _payload, _count: True
     floor: Floor = NO_FLOOR
-    on_disk: Weight = EMPTY
+    kept: Kept = field(factory=Kept)
     memory: MemorySpool[Batch[bytes]] = field(init=False)
     _claimed: set[int] = field(factory=set)
     _delivered: set[int] = field(factory=set)
@@ -81,6 +71,11 @@ class DiskSpool:
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
 
     @property
+    def on_disk(self) -> Weight:
+        """What of it is in the file."""
+        return self.kept.weight
+
+    @property
     def held(self) -> Weight:
         """What waits, on disk and in memory, claimed batches included."""
         return self.on_disk.plus(self.memory.held)
@@ -97,7 +92,7 @@ class DiskSpool:
 
     async def load(self) -> Weight:
         """Look at what the file holds from before; returns it. Raises `Transient` or `Refused`."""
-        self.on_disk = await self.lane(self.table.held)
+        self.kept = await self.lane(Kept.of, self.table)
         return self.on_disk
 
     async def put(self, batch: Batch[bytes]) -> Sequence[Batch[bytes]]:
@@ -167,7 +162,8 @@ class DiskSpool:
                 self._trouble.failed("write", error)
                 return False
             self._delivered -= gone
-            self._count(Weight(batch.count, batch.size), rows)
+            self.kept.add(batch)
+            self.kept.remove(rows)
             self._evicted += [row.batch() for row in rows]
         self._trouble.worked("write")
         return True
@@ -210,12 +206,14 @@ class DiskSpool:
         """Count what cannot be read: each row once, and what no way leads to when nothing else is left."""
         if found.hidden:
             lost = gathered(found.hidden, b"")
+            self.kept.remove(found.hidden)
         elif not found.rows and not self._claimed:
             # Its times are gone with it: it may be of any time until now.
             lost = Batch(b"", *self.on_disk, 0, self.now_ns())
+            self.kept = Kept()
         else:
+            self.kept.oldest_ns = found.oldest_ns or self.kept.oldest_ns
             return
-        self.on_disk = self.on_disk.minus(Weight(lost.count, lost.size))
         reason = self.table.scars.reason or "the rows are gone"
         self.emit(reports.Unreadable(self.table.key.store, lost.count, lost.oldest_ns, lost.newest_ns, reason))
 
@@ -228,7 +226,7 @@ class DiskSpool:
 
     async def _remove(self, rows: Sequence[Row]) -> None:
         """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""
-        self._count(EMPTY, rows)
+        self.kept.remove(rows)
         ids = {row.id for row in rows}
         gone = ids | self._delivered
         with trio.CancelScope(shield=True):
@@ -239,11 +237,6 @@ class DiskSpool:
                 self._trouble.failed("write", error)
             else:
                 self._delivered -= gone
-
-    def _count(self, added: Weight, gone: Sequence[Row]) -> None:
-        self.on_disk = self.on_disk.plus(added)
-        for row in gone:
-            self.on_disk = self.on_disk.minus(row.weight)
 
 
 class _NotTaken(Exception):  # noqa: N818  leaves the claim's block, and with it keeps the batch in memory

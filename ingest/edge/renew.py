@@ -19,6 +19,7 @@ from ingest.edge.bring import bring
 from ingest.edge.letter_file import Letters
 from ingest.edge.salvage import open_salvage
 from ingest.edge.sqlite import Connection, Damaged
+from ingest.edge.totals_file import carry_over
 from ingest.errors import IngestError
 
 
@@ -29,6 +30,7 @@ def renew(path: Path, reason: str, now_ns: int, opened: Callable[[Path], Connect
     try:
         with closing(open_salvage(path)) as salvage, closing(opened(new)) as connection:
             brought = bring(salvage, Letters(connection, new))
+            carry_over(path, connection, new)
         _whole_without_log(new)
         aside = set_aside(path, Damaged(reason, where=str(path)), now_ns)
         new.rename(path)

@@ -18,13 +18,29 @@ from ingest.runtime.spool import FRESH
 NOT_WHOLE = "a payload is not whole"
 
 
+FULL_BATCH = Weight(5000, 4 * 1024 * 1024)
+
+
+@frozen
+class Limits:
+    """Bytes in the file, bytes in memory while the file fails; and how much one claim may gather."""
+
+    disk: int
+    memory: int
+    gather: Weight = FULL_BATCH
+
+
 @frozen
 class Reading:
-    """Rows and their one payload; and the rows that were hidden on the way to them."""
+    """Rows and their one payload; and the rows that were hidden on the way to them.
+
+    `oldest_ns` is that of the first row, when it was looked at.
+    """
 
     rows: Sequence[Row]
     payload: bytes
     hidden: Sequence[Row] = ()
+    oldest_ns: int | None = None
 
 
 NOTHING = Reading((), b"")
@@ -51,7 +67,8 @@ class Reader:
         hidden = [row for row in rows if row.id not in found]
         payloads = list(found.values())
         payload = payloads[0] if len(payloads) == 1 else self.join(payloads)
-        return Reading([row for row in rows if row.id in found], payload, hidden)
+        first = rows[0].oldest_ns if rows and not fresh else None
+        return Reading([row for row in rows if row.id in found], payload, hidden, first)
 
     def _payloads(self, rows: Sequence[Row]) -> dict[int, bytes]:
         """The payloads that can be sent, by row; the rows of the others are hidden."""

@@ -3,7 +3,8 @@
     batch         the spool: payloads as they will be sent, keyed by home and store
     dead_letter   what a store refused or no schema could write, with the words that refused it
     total         counts that survive restarts
-    meta          when the file was begun, and whether it is damaged
+    account       since when they are counted, and how fast the spool fills
+    meta          whether the file is damaged
 
 One writing process, one lane, `synchronous=FULL`: a commit that returned survives a power cut. An older file is
 migrated in one transaction. A damaged or newer one is set aside under another name, at most `KEPT_ASIDE` of them, and
@@ -22,6 +23,7 @@ from ingest.edge.aside import SetAside, set_aside, thin_out
 from ingest.edge.renew import finish_renewal, renew
 from ingest.edge.spool_file import DAMAGED
 from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction
+from ingest.edge.totals_file import carry_over
 from ingest.errors import Refused
 
 KEPT_ASIDE: Final = 3
@@ -61,7 +63,25 @@ CREATE TABLE total (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2})
+_VERSION_3: Final = """
+DROP TABLE total;
+CREATE TABLE total (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (home, store, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE account (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    since_ns INTEGER NOT NULL,
+    bytes_per_second REAL,
+    PRIMARY KEY (home, store)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3})
 """What makes a file of a version out of one of the version before; an empty file is version 0."""
 
 VERSION: Final = max(MIGRATIONS)
@@ -71,6 +91,7 @@ _LOOK: Final = (
     "SELECT count(*) FROM batch INDEXED BY batch_of",
     "SELECT sum(length(line)) FROM dead_letter",
     "SELECT sum(value) FROM total",
+    "SELECT count(*) FROM account",
     "SELECT count(*) FROM meta",
 )
 
@@ -90,7 +111,9 @@ def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAs
     except (Damaged, Newer) as error:
         aside = set_aside(path, error, now_ns())
         thin_out(path, KEPT_ASIDE)
-        return _opened(path), aside
+        connection = _opened(path)
+        carry_over(aside.kept_as, connection, path)
+        return connection, aside
     reason = _mark(connection)
     if reason is None:
         return connection, None

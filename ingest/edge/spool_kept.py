@@ -1,0 +1,42 @@
+"""What the spool has on disk, counted beside it: so that nobody has to ask the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import define
+
+from ingest.core.store import Batch
+from ingest.edge.spool_file import Row, Table
+from ingest.edge.sqlite import translated
+from ingest.runtime.link import EMPTY, Weight
+
+
+@define
+class Kept:
+    """Rows in the file that are not delivered. `oldest_ns` is that of the first, as of the last look at it."""
+
+    weight: Weight = EMPTY
+    batches: int = 0
+    oldest_ns: int | None = None
+
+    @classmethod
+    def of(cls, table: Table) -> Kept:
+        """What the file holds. Blocking; raises what `translated` says."""
+        with translated(table.path):
+            query = "SELECT count(*) FROM batch WHERE home = ? AND store = ?"
+            (batches,) = table.connection.execute(query, (table.key.home, table.key.store)).fetchone()
+        first = next(table.oldest(()), None)
+        return cls(table.held(), batches, None if first is None else first.oldest_ns)
+
+    def add(self, batch: Batch[bytes]) -> None:
+        """One more."""
+        self.oldest_ns = self.oldest_ns if self.batches else batch.oldest_ns
+        self.weight, self.batches = self.weight.plus(Weight(batch.count, batch.size)), self.batches + 1
+
+    def remove(self, rows: Sequence[Row]) -> None:
+        """These are gone."""
+        for row in rows:
+            self.weight = self.weight.minus(row.weight)
+        self.batches -= len(rows)
+        self.oldest_ns = self.oldest_ns if self.batches else None
