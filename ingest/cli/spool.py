@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import click
 import msgspec
 
+from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
 from ingest.cli.held import held, state_path
 from ingest.cli.moments import iso, shown
@@ -80,8 +81,12 @@ def _tell(path: Path, found: list[Waiting], rates: Rates, limit: int, aside: Ite
 
 
 def rates_of(connection: Connection) -> Rates:
-    """How fast bytes go into the spool, by home and store, as the service last wrote it down."""
-    return {key: rate for key, account in accounts(connection).items() if (rate := account.bytes_per_second)}
+    """How fast bytes go into the spool, by home, as the service last wrote it down; it spools for the database only."""
+    return {
+        key: rate
+        for key, account in accounts(connection).items()
+        if key.store == DATABASE and (rate := account.bytes_per_second)
+    }
 
 
 def room_left(found: Waiting, rates: Rates, limit: int) -> float | None:
