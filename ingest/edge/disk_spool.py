@@ -160,6 +160,8 @@ class DiskSpool:
                 rows = await self.lane(self.floor.put, self.table, wanted)
             except _FAILURES as error:
                 self._trouble.failed("write", error)
+                self.table.notice(error)
+                await self._mark()
                 return False
             self._delivered -= gone
             self.kept.add(batch)
@@ -199,7 +201,8 @@ class DiskSpool:
                 self._account(found)
                 again = bool(found.hidden) and not found.rows
         self._trouble.worked("read")
-        await self._mark()
+        if not self._trouble.must_wait("write"):
+            await self._mark()
         return found
 
     def _account(self, found: Reading) -> None:
@@ -219,7 +222,7 @@ class DiskSpool:
 
     async def _mark(self) -> None:
         """Let the file say that it is damaged, as soon as it can be written."""
-        if self.table.scars.reason and not self._marked and not self._trouble.must_wait("write"):
+        if self.table.scars.reason and not self._marked:
             with suppress(*_FAILURES):
                 await self.lane(self.table.mark)
                 self._marked = True

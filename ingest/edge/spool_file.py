@@ -91,13 +91,6 @@ def clear(connection: Connection) -> None:
         connection.execute("DELETE FROM batch")
 
 
-CHAIN = 4
-"""Bytes of a page that lead to the next, of a payload that takes several."""
-
-SPLITS = 5
-"""Pages that a row may take beside its payload's: its own, and those that split because of it."""
-
-
 @define
 class Scars:
     """The damage that was met: what SQLite said of it, and the rows that are never listed again."""
@@ -163,8 +156,8 @@ class Table:
         return evicted
 
     def _fits(self, batch: Batch[bytes]) -> bool:
-        page = pragma(self.connection, "page_size")
-        needed = len(batch.payload) // (page - CHAIN) + SPLITS
+        # Of a page of a long payload four bytes lead to the next; five pages are for the row and what splits for it.
+        needed = len(batch.payload) // (pragma(self.connection, "page_size") - 4) + 5
         return bool(pragma(self.connection, "freelist_count") >= needed)
 
     def remove(self, ids: Collection[int]) -> None:
@@ -189,6 +182,11 @@ class Table:
         """Never list these again: they cannot be read. They stay in the file, for `spool recover`."""
         self.scars.reason = reason
         self.scars.hidden.update(row.id for row in rows)
+
+    def notice(self, error: Exception) -> None:
+        """Damage was met; other errors leave no scar."""
+        if isinstance(error, Damaged):
+            self.scars.reason = error.what
 
     def mark(self) -> None:
         """Write into the file that it is damaged: the next start begins a new one."""

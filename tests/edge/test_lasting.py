@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 from attrs import define, field, frozen
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.core import reports
 from ingest.core.lifetime import Lifetime, grown
@@ -180,3 +181,23 @@ async def test_what_a_disk_says_is_ours(tmp_path: Path, autojump_clock: MockCloc
         it.count(received=1)
         await it.lasting.write(lambda: it.books)
         assert it.lasting.failing
+
+
+@pytest.mark.slow
+async def test_a_disk_that_hangs_is_left_behind_at_the_end(tmp_path: Path) -> None:
+    async with opened(tmp_path / "state.db") as it:
+        lane, go_on = ThreadLane(), threading.Event()
+        it.lasting.lane, it.lasting.give_up = lane, lane.give_up
+        it.count(received=1)
+        async with trio.open_nursery() as nursery:
+
+            async def hang() -> None:
+                with pytest.raises(trio.BrokenResourceError):
+                    await lane(go_on.wait, 10)
+
+            nursery.start_soon(hang)
+            await wait_all_tasks_blocked()
+            with trio.fail_after(5):
+                await it.lasting.end(lambda: it.books)
+        assert it.lasting.failing
+    go_on.set()

@@ -13,7 +13,7 @@ from attrs import define
 from trio.testing import MockClock
 
 from ingest.core import reports
-from ingest.core.homeiq import joined, unsealed, whole
+from ingest.core.homeiq import joined, resealed, unsealed, whole
 from ingest.core.reports import Report
 from ingest.core.store import Batch
 from ingest.edge import renew
@@ -247,3 +247,45 @@ async def test_rows_that_cannot_be_deleted_do_not_stop_a_put(tmp_path: Path, aut
         assert it.spool.memory.held == EMPTY
         assert await it.claims() == [1, 1, 2, 3, 4, 5, 6, 7]
         assert it.unreadable == []
+
+
+async def test_damage_that_a_put_meets_is_marked_too(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = tmp_path / "state.db"
+    payloads = written(path, 60)
+    async with opened(path) as it:
+        it.spool.table.connection.execute("PRAGMA cache_size = 0")
+        overwrite(path, leaves(path)[-1])
+        await it.spool.put(Batch(payloads[0], LINES, 10, 0, 0))
+        assert it.spool.memory.held.events == LINES
+        assert [type(report).__name__ for report in it.told] == ["SpoolFailing"]
+        assert it.mark()
+
+
+def spoil(path: Path, chance: random.Random) -> None:
+    """Anywhere but in the first pages, without which it is no database."""
+    pages = path.stat().st_size // PAGE
+    with path.open("r+b") as file:
+        for _ in range(chance.choice([1, 1, 2, 5])):
+            within = chance.choice([0, 0, chance.randrange(PAGE)])
+            file.seek(chance.randrange(2, pages) * PAGE + within)
+            file.write(chance.randbytes(min(chance.choice([1, 4, 20, PAGE]), PAGE - within)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_is_damaged_every_point_is_delivered_or_counted_and_none_is_made_up(
+    tmp_path: Path, autojump_clock: MockClock, seed: int
+) -> None:
+    path, chance = tmp_path / "state.db", random.Random(seed)
+    written(path, 20)
+    async with opened(path) as it:
+        it.spool.table.connection.execute("PRAGMA cache_size = 0")
+        spoil(path, chance)
+        it.spool._reader.gather = chance.choice([EACH.gather, Weight(3 * LINES, 10**9)])
+        await it.spool.put(resealed(batch_of(20)))
+        found = await it.claims()
+        assert len(set(found)) == len(found)
+        assert len(found) * LINES + sum(each.count for each in it.unreadable) == 21 * LINES
+        assert it.spool.held == EMPTY
+    async with opened(path) as it:
+        await it.claims()
+        assert it.spool.held == EMPTY
