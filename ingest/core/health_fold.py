@@ -40,6 +40,7 @@ class HealthFold:
     _problems: Problems = field(factory=Problems)
     _rate: Window = field(factory=Window)
     _losses: Window = field(factory=lambda: Window(slots=61))
+    _unreadable: Window = field(factory=lambda: Window(slots=61))
     _by_type: Counter[str] = field(factory=Counter)
     _last_event: float | None = None
     _current: str = ""
@@ -69,8 +70,11 @@ class HealthFold:
                 self._store.answered(len(rejections), now)
             case reports.Shed(count=count):
                 self._losses.add(count, now)
-            case reports.Evicted(count=count) | reports.Unreadable(count=count):
+            case reports.Evicted(count=count):
                 self._losses.add(count, now)
+                self._store.gone(count)
+            case reports.Unreadable(count=count):
+                self._unreadable.add(count, now)
                 self._store.gone(count)
             case _:
                 self._add_state(report, now)
@@ -118,8 +122,8 @@ class HealthFold:
         database = self._database(gauges, now, moment)
         spool = self._spool(gauges)
         pending = self._store.silent(now)
-        lost = self._losses.total(RECENT, now)
-        facts = Facts(wall, connection, subscription, database, spool, gauges.queues, pending, lost)
+        lost, damaged = self._losses.total(RECENT, now), self._unreadable.total(RECENT, now)
+        facts = Facts(wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged)
         started = self._started
         return Health(
             wall, 0.0 if self._started_at is None else now - self._started_at, started.version, started.home,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 from attrs import field, frozen
@@ -20,7 +19,8 @@ class Lifetime:
 
     def plus(self, more: Mapping[str, int]) -> Lifetime:
         """With what was counted since."""
-        return Lifetime(self.since_ns, dict(Counter(self.totals) + Counter(more)))
+        names = dict.fromkeys([*more, *self.totals])
+        return Lifetime(self.since_ns, {name: self.totals.get(name, 0) + more.get(name, 0) for name in names})
 
 
 def grown(books: Mapping[str, int], lost: int = 0) -> dict[str, int]:

@@ -98,12 +98,12 @@ async def test_they_go_on_after_a_restart_since_the_same_moment(tmp_path: Path, 
     for runs in range(1, 4):
         async with opened(path) as it:
             it.count(received=10)
-            assert it.lasting.now(it.books) == Lifetime(START, {"received": 10 * runs})
+            assert it.lasting.now(it.books) == Lifetime(START, {"received": 10 * runs, "lost": 0})
             await it.lasting.end(lambda: it.books)
             await it.lasting.end(lambda: it.books)
         await trio.sleep(100)
     async with opened(path) as it:
-        assert it.lasting.now({}) == Lifetime(START, {"received": 30})
+        assert it.lasting.now({}) == Lifetime(START, {"lost": 0, "received": 30})
 
 
 async def test_a_disk_that_fails_is_said_once_and_nothing_is_counted_twice(
@@ -172,7 +172,7 @@ async def test_a_file_that_is_set_aside_hands_its_totals_on(tmp_path: Path, auto
         it.lasting.totals.connection.execute("DROP INDEX batch_of")
     await trio.sleep(100)
     async with opened(path) as it:
-        assert it.lasting.now({}) == Lifetime(START, {"received": 10})
+        assert it.lasting.now({}) == Lifetime(START, {"lost": 0, "received": 10})
 
 
 async def test_what_a_disk_says_is_ours(tmp_path: Path, autojump_clock: MockClock) -> None:
