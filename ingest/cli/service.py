@@ -35,7 +35,7 @@ from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import Held, locked
 from ingest.edge.shrink import shrink
 from ingest.edge.tls import tls_context
-from ingest.edge.websocket import Dial, Target, dial
+from ingest.edge.websocket import Target
 from ingest.errors import Refused, Transient
 from ingest.pipeline import Destination, Pipeline, Plan
 from ingest.runtime.lane import ThreadLane
@@ -166,20 +166,11 @@ def _stdout() -> Destination:
     return Destination(stdout_store(), "standard output")
 
 
-async def run_pipeline(
-    settings: Settings, destination: Destination, listeners: tuple[Emit, ...], stop: trio.Event, dialer: Dial = dial
-) -> Pipeline:
-    """Run until `stop` is set; return the pipeline, whose books are closed.
-
-    Raises `Refused` (`GaveUp` among them), or what is a bug.
-    """
-    pipeline = Pipeline(make_plan(settings, destination), listeners, random.random, dialer)
-    await pipeline.run(stop)
-    return pipeline
-
-
 async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Event) -> None:
-    """Open the configured store and run the pipeline until `stop` is set. Raises as `run_pipeline`, and `Transient`."""
+    """Open the configured store and run the pipeline until `stop` is set.
+
+    Raises as `opened`, and `Refused` (`GaveUp` among them), or what is a bug.
+    """
     relay = Relay(listeners)
     async with opened(settings, relay) as destination:
         plan = make_plan(settings, destination)
