@@ -36,6 +36,7 @@ from ingest.core.state import Frame
 from ingest.core.store import Batch, Store
 from ingest.core.tally import Tally, balanced
 from ingest.edge.dead_letters import DeadLetters
+from ingest.edge.lasting import Lasting
 from ingest.edge.websocket import Dial, dial
 from ingest.errors import IngestError
 from ingest.runtime.link import Link, Overflow, Weight
@@ -61,7 +62,8 @@ LINK = Weight(10_000, 16 * 1024 * 1024)
 class Destination:
     """An open store, where it is in words, what it wants done from time to time, and what keeps its batches and letters.
 
-    Without a `spool` batches wait in memory, without `letters` a dead letter is only reported.
+    Without a `spool` batches wait in memory, without `letters` a dead letter is only reported, without `lasting` totals
+    are those of one run.
     `give_up` is called when the stop deadline has passed: it leaves blocking work behind. `flush` is called at the very
     end: it brings what only memory holds to where it lasts. `control` takes commands of a person, until the stop.
     """
@@ -74,6 +76,7 @@ class Destination:
     flush: Callable[[Emit], Awaitable[None]] | None = None
     letters: DeadLetters | None = None
     control: Control | None = None
+    lasting: Lasting | None = None
 
 
 @frozen
@@ -119,8 +122,8 @@ class Pipeline:
 
     def __attrs_post_init__(self) -> None:
         plan, store = self.plan, self.plan.destination.store
-        hearing = (each.hear for each in (plan.destination.letters, plan.destination.control) if each is not None)
-        self.listeners = (*hearing, *self.listeners)
+        beside = (plan.destination.lasting, plan.destination.letters, plan.destination.control)
+        self.listeners = (*(each.hear for each in beside if each is not None), *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
@@ -131,7 +134,7 @@ class Pipeline:
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""
         self.tally.add(report)
-        if isinstance(report, reports.Evicted | reports.Purged):
+        if isinstance(report, reports.Evicted | reports.Purged | reports.Unreadable):
             self.filter.forget(report.oldest_ns, report.newest_ns)
         for listener in self.listeners:
             listener(report)
@@ -156,11 +159,13 @@ class Pipeline:
             books = self.books()
             if lost := self.spool.volatile.events + books["in_flight"]:
                 self.emit(reports.Lost(self.plan.destination.store.name, lost))
+            if (lasting := self.plan.destination.lasting) is not None:
+                await lasting.end(self.books)
             self.emit(reports.Stopped(books, balanced(books)))
 
     async def _run(self, stop: trio.Event) -> None:
         plan = self.plan
-        letters = plan.destination.letters
+        letters, lasting = plan.destination.letters, plan.destination.lasting
         writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
         if letters is not None:
             writer.bury = letters.bury
@@ -169,6 +174,8 @@ class Pipeline:
             nursery.start_soon(self._keep_books, name="books")
             if letters is not None:
                 nursery.start_soon(letters.run, name="dead letters")
+            if lasting is not None:
+                nursery.start_soon(lasting.run, self.books, name="lasting totals")
             async with trio.open_nursery() as tail:
                 tail.start_soon(writer.run, name="writer")
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
@@ -181,6 +188,8 @@ class Pipeline:
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
                 nursery.start_soon(self._give_up, name="give up")
+                if lasting is not None:
+                    nursery.start_soon(lasting.write, self.books, name="totals at the stop")
             if letters is not None:
                 with trio.move_on_at(tail.cancel_scope.deadline):
                     await letters.end()

@@ -142,7 +142,7 @@ class Control:
     async def _put_back(self, whose: Key, part: Sequence[Letter]) -> None:
         def work(_claimed: set[int], _delivered: set[int]) -> Change:
             batch = self.letters.letters.put_back(whose, part, self.spool.now_ns())
-            return Change(Weight(batch.count, batch.size)) if whose == self.spool.table.key else Change()
+            return Change(Weight(batch.count, batch.size), 1) if whose == self.spool.table.key else Change()
 
         self._made(await self.spool.change(work), RETRIED)
 
@@ -182,7 +182,7 @@ class Control:
     def _add(self, part: Sequence[Found], known: Known, brought: Brought, *_: set[int]) -> Change:
         table = self.spool.table
         with translated(table.path):
-            return Change(add(part, known, table.connection, brought, table.key))
+            return add(part, known, table.connection, brought, table.key)
 
     def _check_room(self, part: Sequence[Found]) -> None:
         """What is brought back must not push out what waits. Raises `Refused`."""

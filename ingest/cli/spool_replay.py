@@ -74,6 +74,8 @@ async def _replay(settings: Settings) -> control.Replayed:
         with telling("delivering", spool.held.events, "{} points") as tell, scope:
             await writer.run()
         await letters.end()
+        if destination.lasting is not None:
+            await destination.lasting.write(lambda: {"stored": watch.stored, "rejected": watch.refused})
         left = spool.held.events
     problem = None if watch.problem is None else control.failure(watch.problem)
     return control.Replayed(destination.where, watch.stored, watch.refused, left, problem)

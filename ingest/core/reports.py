@@ -296,6 +296,22 @@ class Made(Report):
 
 
 @frozen
+class Unreadable(Report):
+    """Batches of the state file cannot be read, or are not whole: they are out of the spool, and stay in the file."""
+
+    LEVEL: ClassVar[Level] = "error"
+    store: str
+    count: int
+    oldest_ns: int
+    newest_ns: int
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.count} points in the spool for {self.store} cannot be read and are left out: {self.reason}"
+
+
+@frozen
 class Stored(Report):
     """A batch is in the store; `seconds` is how long the delivery took."""
 

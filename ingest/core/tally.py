@@ -66,7 +66,7 @@ class Tally:
         match report:
             case reports.Shed(count=count):
                 self.shed += count
-            case reports.Evicted(count=count) | reports.Purged(count=count):
+            case reports.Evicted(count=count) | reports.Purged(count=count) | reports.Unreadable(count=count):
                 self.evicted += count
             case reports.Rejected(rejections=rejections):
                 self.rejected += len(rejections)

@@ -12,10 +12,10 @@ from attrs import define
 
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.salvage import Found, Salvage, open_salvage
-from ingest.edge.spool_file import Key, insert
+from ingest.edge.spool_file import Change, Key, insert
 from ingest.edge.sqlite import Connection, transaction, translated
 from ingest.errors import Refused
-from ingest.runtime.link import EMPTY, Weight
+from ingest.runtime.link import Weight
 
 TOGETHER: Final = 200
 """Batches or letters in one transaction at most."""
@@ -85,9 +85,9 @@ def known_in(connection: Connection) -> Known:
 
 def add(
     part: Sequence[Found], known: Known, connection: Connection, brought: Brought, key: Key | None = None
-) -> Weight:
+) -> Change:
     """Add what is not known, in one transaction; returns what of it is the `key`'s."""
-    added = EMPTY
+    added = Change()
     with transaction(connection):
         for each in part:
             if _signs(each) in known:
@@ -97,7 +97,9 @@ def add(
             insert(connection, each.key, each.batch, each.put_ns)
             brought.batches += 1
             brought.points += each.batch.count
-            added = added.plus(Weight(each.batch.count, each.batch.size)) if each.key == key else added
+            if each.key == key:
+                weight = added.added.plus(Weight(each.batch.count, each.batch.size))
+                added = Change(weight, added.batches + 1)
     return added
 
 

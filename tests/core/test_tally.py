@@ -19,6 +19,7 @@ events: st.SearchStrategy[tuple[Report, str, int]] = st.one_of(
     counts.map(lambda n: (reports.Shed("intake", n, 0, 1, ("a.b",)), "shed", n)),
     counts.map(lambda n: (reports.Evicted("s", n, 0, 1), "evicted", n)),
     counts.map(lambda n: (reports.Purged("s", n, 0, 1), "evicted", n)),
+    counts.map(lambda n: (reports.Unreadable("s", n, 0, 1, "damaged"), "evicted", n)),
     rejections.map(lambda them: (reports.Rejected("s", them), "rejected", len(them))),
     st.just((reports.DeadLetter("s", "a.b", "{}", "Traceback"), "rejected", 1)),
 )

@@ -33,7 +33,8 @@ _send = Deliverer._send
 
 @asynccontextmanager
 async def _acknowledge_before_delivery(self: DiskSpool) -> AsyncGenerator[Batch[bytes]]:
-    rows, payload = await self._next()
+    found = await self._next()
+    rows, payload = found.rows, found.payload
     try:
         if rows:
             await self._remove(rows)
@@ -48,7 +49,8 @@ async def _acknowledge_before_delivery(self: DiskSpool) -> AsyncGenerator[Batch[
 
 @asynccontextmanager
 async def _drop_the_batch_in_hand_at_cancel(self: DiskSpool) -> AsyncGenerator[Batch[bytes]]:
-    rows, payload = await self._next()
+    found = await self._next()
+    rows, payload = found.rows, found.payload
     try:
         if rows:
             yield gathered(rows, payload)
