@@ -25,6 +25,7 @@ from ingest.actors.connector import Candidate, Connector, GaveUp, Persistence
 from ingest.actors.control import Control
 from ingest.actors.filter import Filter
 from ingest.actors.session import Sessions
+from ingest.actors.upkeep import keep_books, keep_up
 from ingest.actors.writer import Writer
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
@@ -46,13 +47,6 @@ from ingest.runtime.watch import Watch
 
 SNAPSHOT_SHARE = 0.25
 """How much of the intake a snapshot may fill: the rest is for live changes."""
-
-FIRST_UPKEEP = 60.0
-"""Seconds before the store is tidied: a service that is restarted every hour has to tidy, too."""
-
-FIRST_BOOKS = 60.0
-BOOKS = 3600.0
-"""Seconds between two sentences about the books."""
 
 INTAKE = Weight(20_000, 32 * 1024 * 1024)
 LINK = Weight(10_000, 16 * 1024 * 1024)
@@ -152,7 +146,11 @@ class Pipeline:
         self.emit(reports.Started(__version__, self.plan.home, self.plan.destination.where))
         try:
             with one_error():
-                await self._run(stop)
+                async with trio.open_nursery() as nursery:
+                    asked = trio.Event()
+                    nursery.start_soon(self._give_up, asked, name="give up")
+                    await self._run(stop, asked)
+                    nursery.cancel_scope.cancel()
         finally:
             if self.plan.destination.flush is not None:
                 await self.plan.destination.flush(self.emit)
@@ -163,15 +161,15 @@ class Pipeline:
                 await lasting.end(self.books)
             self.emit(reports.Stopped(books, balanced(books)))
 
-    async def _run(self, stop: trio.Event) -> None:
+    async def _run(self, stop: trio.Event, asked: trio.Event) -> None:
         plan = self.plan
         letters, lasting = plan.destination.letters, plan.destination.lasting
         writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
         if letters is not None:
             writer.bury = letters.bury
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_up, name="upkeep")
-            nursery.start_soon(self._keep_books, name="books")
+            nursery.start_soon(keep_up, plan.destination.upkeep, plan.upkeep_every, self._complain, name="upkeep")
+            nursery.start_soon(keep_books, lambda: self.emit(reports.Progress(self.books())), name="books")
             if letters is not None:
                 nursery.start_soon(letters.run, name="dead letters")
             if lasting is not None:
@@ -187,7 +185,7 @@ class Pipeline:
                 commands.cancel()
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
-                nursery.start_soon(self._give_up, name="give up")
+                asked.set()
                 if lasting is not None:
                     nursery.start_soon(lasting.write, self.books, name="totals at the stop")
             if letters is not None:
@@ -196,6 +194,9 @@ class Pipeline:
             nursery.cancel_scope.cancel()
         if gave_up:
             raise gave_up
+
+    def _complain(self, problem: IngestError) -> None:
+        self.emit(reports.Notice(f"{self.plan.destination.where} could not be tidied: {problem}"))
 
     async def _obey(self, hurry: Callable[[], None], scope: trio.CancelScope) -> None:
         """Take commands. One that waits for a dead disk has as long to end as the tail."""
@@ -224,27 +225,12 @@ class Pipeline:
             return error
         return None
 
-    async def _keep_books(self) -> None:
-        """Say where everything is: after a minute, then every hour."""
-        await trio.sleep(FIRST_BOOKS)
-        while True:
-            self.emit(reports.Progress(self.books()))
-            await trio.sleep(BOOKS)
-
-    async def _give_up(self) -> None:
+    async def _give_up(self, asked: trio.Event) -> None:
+        """Free whoever hangs in a dead disk, some time after the stop."""
+        await asked.wait()
         await trio.sleep(self.plan.stop_within)
         if self.plan.destination.give_up is not None:
             self.plan.destination.give_up()
-
-    async def _keep_up(self) -> None:
-        upkeep, every = self.plan.destination.upkeep, self.plan.upkeep_every
-        await trio.sleep(min(every, FIRST_UPKEEP))
-        while upkeep is not None:
-            try:
-                await upkeep()
-            except IngestError as problem:
-                self.emit(reports.Notice(f"{self.plan.destination.where} could not be tidied: {problem}"))
-            await trio.sleep(every)
 
 
 async def _cancel_when(stop: trio.Event, scope: trio.CancelScope) -> None:

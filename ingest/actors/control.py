@@ -28,8 +28,8 @@ from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.letter_file import Letter
 from ingest.edge.letter_retry import named, returning
 from ingest.edge.salvage import Found, Salvage
-from ingest.edge.spool_file import Change, Key
 from ingest.edge.spool_purge import newest_id, purge_others, purge_part, waiting
+from ingest.edge.spool_rows import Change, Key
 from ingest.edge.sqlite import translated
 from ingest.errors import Refused
 from ingest.runtime.lane import Lane

@@ -17,7 +17,8 @@ from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.free_space import floor_at
 from ingest.edge.lasting import Lasting
 from ingest.edge.letter_file import Letters
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.state import State, opened_state, room
 from ingest.edge.totals_file import Totals
 from ingest.pipeline import Destination

@@ -22,7 +22,8 @@ from ingest.core import control
 from ingest.core.homeiq import unsealed
 from ingest.core.plot import table
 from ingest.edge.aside import kept_aside
-from ingest.edge.spool_file import Key, clear
+from ingest.edge.spool_file import clear
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, translated
 from ingest.edge.state import room
 from ingest.edge.state_read import Absent, Waiting, batches, payload, state_read, waiting

@@ -12,7 +12,8 @@ from attrs import define
 
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.salvage import Found, Salvage, open_salvage
-from ingest.edge.spool_file import Change, Key, insert
+from ingest.edge.spool_file import insert
+from ingest.edge.spool_rows import Change, Key
 from ingest.edge.sqlite import Connection, transaction, translated
 from ingest.errors import Refused
 from ingest.runtime.link import Weight

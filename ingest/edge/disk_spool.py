@@ -26,9 +26,10 @@ from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
 from ingest.edge.free_space import NO_FLOOR, Floor
-from ingest.edge.spool_file import Change, Row, Table, gathered
+from ingest.edge.spool_file import Table
 from ingest.edge.spool_kept import Kept
 from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
+from ingest.edge.spool_rows import Change, Row, gathered
 from ingest.edge.spool_trouble import RETRY, Trouble
 from ingest.errors import IngestError
 from ingest.runtime.lane import Lane

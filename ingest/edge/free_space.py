@@ -16,7 +16,8 @@ from typing import TypeAlias
 from attrs import frozen
 
 from ingest.core.store import Batch
-from ingest.edge.spool_file import Row, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Row
 from ingest.errors import Refused
 
 SHARE_OF_DISK = 20

@@ -14,7 +14,8 @@ from attrs import frozen
 
 from ingest.core.homeiq import resealed
 from ingest.core.store import Batch
-from ingest.edge.spool_file import Key, insert
+from ingest.edge.spool_file import insert
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, transaction, translated
 
 _COLUMNS: Final = "id, home, store, at_ns, line, reason"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from ingest.edge.letter_file import Letter, Letters
-from ingest.edge.spool_file import Key
+from ingest.edge.spool_rows import Key
 from ingest.errors import Refused
 
 BATCH = 5_000

@@ -20,7 +20,7 @@ from attrs import define, frozen
 from ingest.core.homeiq import whole
 from ingest.core.store import Batch
 from ingest.edge.letter_file import Letter
-from ingest.edge.spool_file import Key
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, Damaged, open_reader, ours
 
 GUESSES: Final = 100_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,80 +11,15 @@ from attrs import define, field, frozen
 
 from ingest.core.store import Batch
 from ingest.edge.spool_around import COLUMNS, around
+from ingest.edge.spool_rows import Key, Row
 from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
 from ingest.runtime.link import EMPTY, Weight
-
-ROWS = 500
-"""Rows that `fitting` takes at most."""
 
 _LISTED = f"SELECT {COLUMNS} FROM batch WHERE home = ? AND store = ? ORDER BY id"  # noqa: S608  constants
 
 
 DAMAGED = "damaged"
 """The name in `meta` under which a file says that it is."""
-
-
-@frozen
-class Key:
-    """Whose batches: one home's for one store."""
-
-    home: str
-    store: str
-
-
-@frozen
-class Row:
-    """A batch in the file, without its payload. Times in nanoseconds, `size` in bytes."""
-
-    id: int
-    put_ns: int
-    oldest_ns: int
-    newest_ns: int
-    count: int
-    size: int
-
-    @property
-    def weight(self) -> Weight:
-        """What it adds to the spool."""
-        return Weight(self.count, self.size)
-
-    def batch(self, payload: bytes = b"") -> Batch[bytes]:
-        """The batch, with its payload or without."""
-        return Batch(payload, self.count, self.size, self.oldest_ns, self.newest_ns)
-
-
-@frozen
-class Change:
-    """What a change of a key's rows came to: what it added, which rows are gone, how many points it left to do."""
-
-    added: Weight = EMPTY
-    batches: int = 0
-    """How many it added."""
-    gone: Sequence[Row] = ()
-    left: int = 0
-
-
-def fitting(rows: Iterable[Row], limit: Weight) -> list[Row]:
-    """The first of the rows, as many as fit into `limit`, one at least."""
-    found: list[Row] = []
-    weight = EMPTY
-    for row in islice(rows, ROWS):
-        weight = weight.plus(row.weight)
-        if found and (weight.events > limit.events or weight.size > limit.size):
-            break
-        found.append(row)
-    return found
-
-
-def gathered(rows: Sequence[Row], payload: bytes) -> Batch[bytes]:
-    """Rows as one batch."""
-    return Batch(
-        payload,
-        sum(row.count for row in rows),
-        sum(row.size for row in rows),
-        min(row.oldest_ns for row in rows),
-        max(row.newest_ns for row in rows),
-    )
 
 
 def insert(connection: Connection, key: Key, batch: Batch[bytes], put_ns: int) -> None:

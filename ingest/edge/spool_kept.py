@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from attrs import define
 
 from ingest.core.store import Batch
-from ingest.edge.spool_file import Change, Row, Table, gathered
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Change, Row, gathered
 from ingest.edge.sqlite import translated
 from ingest.runtime.link import EMPTY, Weight
 

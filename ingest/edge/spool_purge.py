@@ -6,7 +6,8 @@ from collections.abc import Set as AbstractSet
 from itertools import takewhile
 from typing import Final
 
-from ingest.edge.spool_file import Change, Key, Table, fitting
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Change, Key, fitting
 from ingest.edge.sqlite import Connection, transaction, translated
 from ingest.runtime.link import Weight
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, frozen
 
-from ingest.edge.spool_file import Row, Table, fitting
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Row, fitting
 from ingest.edge.sqlite import Damaged
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import FRESH

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from ingest.edge.spool_file import Key
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, open_reader, ours, transaction, translated
 from ingest.errors import IngestError
 

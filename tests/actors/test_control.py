@@ -21,7 +21,8 @@ from ingest.edge.control import Commands, Complain
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
 from ingest.edge.letter_file import Letter, Letters
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
 from ingest.errors import Refused, Transient
 from ingest.runtime.lane import InlineLane

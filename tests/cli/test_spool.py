@@ -8,7 +8,7 @@ import pytest
 from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
 from ingest.edge.lock import locked
-from ingest.edge.spool_file import Key
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
 from ingest.edge.totals_file import Totals
 from tests.cli.stores import S

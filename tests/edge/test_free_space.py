@@ -17,7 +17,8 @@ from ingest.core.reports import Report
 from ingest.core.store import Batch
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
 from ingest.edge.free_space import Floor, floor_at, free_bytes
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import pragma
 from ingest.edge.state_file import open_state
 from ingest.runtime.lane import InlineLane

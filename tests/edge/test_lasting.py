@@ -16,7 +16,7 @@ from ingest.core import reports
 from ingest.core.lifetime import Lifetime, grown
 from ingest.core.reports import Report
 from ingest.edge.lasting import EVERY, Lasting
-from ingest.edge.spool_file import Key
+from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
 from ingest.edge.totals_file import Account, Totals, accounts
 from ingest.errors import Refused

@@ -14,7 +14,8 @@ from attrs import evolve
 
 from ingest.core.store import Batch
 from ingest.edge.shrink import SPARE, give_back, shrink
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import pragma
 from ingest.edge.state import State, opened_state
 from ingest.errors import Transient

@@ -19,7 +19,8 @@ from ingest.core.store import Batch
 from ingest.edge import renew
 from ingest.edge.aside import SetAside, kept_aside
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
-from ingest.edge.spool_file import DAMAGED, Key, Table
+from ingest.edge.spool_file import DAMAGED, Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
 from ingest.errors import Refused
 from ingest.runtime.lane import InlineLane

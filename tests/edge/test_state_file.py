@@ -16,7 +16,8 @@ from ingest.core.store import Batch
 from ingest.edge.aside import SetAside
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.lock import Held, locked
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import pragma
 from ingest.edge.state import LEAST, State, opened_state, room
 from ingest.edge.state_file import KEPT_ASIDE, VERSION, open_state

@@ -35,7 +35,8 @@ from ingest.edge.control_client import converse
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.letter_file import Letters
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.edge.websocket import Target

@@ -21,7 +21,8 @@ from ingest.core.secret import Secret
 from ingest.core.urls import websocket_url
 from ingest.edge.aside import kept_aside
 from ingest.edge.lock import Held, locked
-from ingest.edge.spool_file import DAMAGED, Key
+from ingest.edge.spool_file import DAMAGED
+from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import VERSION
 from ingest.edge.state_read import state_read
 from ingest.edge.totals_file import accounts

@@ -14,7 +14,8 @@ from ingest.core.health import Gauges
 from ingest.core.store import Batch
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.lasting import Lasting
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
 from ingest.edge.totals_file import Totals
 from ingest.pipeline import Pipeline

@@ -36,7 +36,7 @@ from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.disk_spool import Limits as SpoolLimits
 from ingest.edge.influx_deliver import Deliverer
 from ingest.edge.last_flush import last_flush
-from ingest.edge.spool_file import Key as SpoolKey
+from ingest.edge.spool_rows import Key as SpoolKey
 from ingest.edge.sqlite import Connection
 from ingest.edge.websocket import Dial, Target
 from ingest.errors import Transient

@@ -21,7 +21,7 @@ from ingest.core.influx_answer import Answer, Split
 from ingest.core.store import Batch, Delivered, Keep, Rejection
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.influx_deliver import Deliverer
-from ingest.edge.spool_file import gathered
+from ingest.edge.spool_rows import gathered
 from ingest.errors import Transient
 from ingest.runtime.spool import MemorySpool
 
