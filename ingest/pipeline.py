@@ -22,6 +22,7 @@ from ingest import __version__
 from ingest.actors.batcher import Batcher, Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Connector, GaveUp, Persistence
+from ingest.actors.control import Control
 from ingest.actors.filter import Filter
 from ingest.actors.session import Sessions
 from ingest.actors.writer import Writer
@@ -61,10 +62,9 @@ LINK = Weight(10_000, 16 * 1024 * 1024)
 class Destination:
     """An open store, where it is in words, what it wants done from time to time, and what keeps its batches and letters.
 
-    Without a `spool` batches wait in memory, without `letters` a dead letter is only reported, without `lasting` totals
-    are those of one run.
+    Without `spool` batches wait in memory, without `letters` a dead letter is only told, without `lasting` totals end.
     `give_up` is called when the stop deadline has passed: it leaves blocking work behind. `flush` is called at the very
-    end: it brings what only memory holds to where it lasts.
+    end: it brings what only memory holds to where it lasts. `control` takes commands of a person, until the stop.
     """
 
     store: Store[Any, Any]
@@ -75,6 +75,7 @@ class Destination:
     flush: Callable[[Emit], Awaitable[None]] | None = None
     letters: DeadLetters | None = None
     lasting: Lasting | None = None
+    control: Control | None = None
 
 
 @frozen
@@ -120,10 +121,9 @@ class Pipeline:
 
     def __attrs_post_init__(self) -> None:
         plan, store = self.plan, self.plan.destination.store
-        if plan.destination.letters is not None:
-            self.listeners = (plan.destination.letters.hear, *self.listeners)
-        if plan.destination.lasting is not None:
-            self.listeners = (plan.destination.lasting.hear, *self.listeners)
+        made = plan.destination
+        hearing = (each.hear for each in (made.letters, made.lasting, made.control) if each is not None)
+        self.listeners = (*hearing, *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
@@ -134,7 +134,7 @@ class Pipeline:
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""
         self.tally.add(report)
-        if isinstance(report, reports.Evicted | reports.Unreadable):
+        if isinstance(report, reports.Evicted | reports.Unreadable | reports.Purged):
             self.filter.forget(report.oldest_ns, report.newest_ns)
         for listener in self.listeners:
             listener(report)
@@ -175,24 +175,31 @@ class Pipeline:
             if letters is not None:
                 nursery.start_soon(letters.run, name="dead letters")
             if lasting is not None:
-                nursery.start_soon(lasting.run, self.books, name="lasting totals")
+                nursery.start_soon(lasting.run, self.books, stop, name="lasting totals")
             async with trio.open_nursery() as tail:
                 tail.start_soon(writer.run, name="writer")
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
                 outlets = [self.link.sender(plan.link_overflow)]
                 tail.start_soon(self.filter.run, self.intake.receiver(), outlets, name="filter")
+                commands = trio.CancelScope()
+                tail.start_soon(self._obey, writer.hurry, commands, name="control")
                 gave_up = await self._head(stop)
+                commands.cancel()
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
                 nursery.start_soon(self._give_up, name="give up")
-                if lasting is not None:
-                    nursery.start_soon(lasting.write, self.books, name="totals at the stop")
             if letters is not None:
                 with trio.move_on_at(tail.cancel_scope.deadline):
                     await letters.end()
             nursery.cancel_scope.cancel()
         if gave_up:
             raise gave_up
+
+    async def _obey(self, hurry: Callable[[], None], scope: trio.CancelScope) -> None:
+        """Take commands. One that waits for a dead disk has as long to end as the tail."""
+        if self.plan.destination.control is not None:
+            with scope:
+                await self.plan.destination.control.run(hurry, self.emit)
 
     async def _head(self, stop: trio.Event) -> GaveUp | None:
         """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""

@@ -5,6 +5,7 @@ The one place beside the configuration itself that reads settings; actors take s
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -19,6 +20,7 @@ from attrs import evolve
 from ingest.actors.batcher import Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
+from ingest.actors.control import Control
 from ingest.cli.database import opened_database
 from ingest.cli.remembering import Relay, disk_spool, opened_file, remembering
 from ingest.config import home_assistant
@@ -31,9 +33,12 @@ from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
+from ingest.edge.control_socket import ControlSocket
+from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import Held, locked
 from ingest.edge.shrink import shrink
+from ingest.edge.state import State
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Target
 from ingest.errors import Refused, Transient
@@ -157,7 +162,14 @@ async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
             return
         flush = partial(last_flush, spool, state.lane.give_up)
         upkeep = partial(shrink, state, lambda: not spool.table.scars.reason)
-        yield evolve(destination, upkeep=upkeep, spool=spool, flush=flush)
+        yield evolve(destination, upkeep=upkeep, spool=spool, flush=flush, control=_control(spool, destination, state))
+
+
+def _control(spool: DiskSpool, destination: Destination, state: State) -> Control | None:
+    socket = ControlSocket(state.path, state.lock, os.environ)
+    if destination.letters is None:
+        return None
+    return Control(spool, destination.letters, destination.where, ThreadLane(abandon=True), socket.serve)
 
 
 def _stdout() -> Destination:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import click
 import msgspec
 
+from ingest.cli.asking import ask
 from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
-from ingest.cli.held import held, state_path
+from ingest.cli.held import Runs, held, state_path
 from ingest.cli.moments import iso, shown
 from ingest.cli.options import configured, loaded
 from ingest.cli.spool_recover import recover
 from ingest.cli.spool_replay import replay
+from ingest.core import control
 from ingest.core.homeiq import unsealed
 from ingest.core.plot import table
 from ingest.edge.aside import kept_aside
@@ -167,14 +169,32 @@ def show(*, batch_id: int, lines: int, config_path: Path | None, assignments: tu
 @click.option("--yes", is_flag=True, help="Do it; the points are gone for good.")
 @configured
 def purge(*, yes: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Remove everything that waits. The service must not run."""
-    with explained(), held(path := state_path(config_path, assignments)) as connection, translated(path):
-        points = sum(each.points for each in waiting(connection))
-        if not yes:
-            remedy = "Say --yes if they are to be gone for good."
-            raise Refused(f"{points:,} points wait and have not been stored", where=str(path), remedy=remedy)
-        clear(connection)
+    """Remove everything that waits. When the service runs, not what it is delivering right now."""
+    with explained():
+        path = state_path(config_path, assignments)
+        try:
+            points = _purge(path, sure=yes)
+        except Runs as service:
+            if not yes:
+                with state_read(path) as reading, translated(path):
+                    _sure(reading, path)
+            points = ask(service, "purge", control.Purge(), control.Purged, doing="removing").points
     click.echo(f"{points:,} points removed.")
+
+
+def _purge(path: Path, *, sure: bool) -> int:
+    with held(path) as connection, translated(path):
+        points = sum(each.points for each in waiting(connection))
+        if not sure:
+            _sure(connection, path)
+        clear(connection)
+    return points
+
+
+def _sure(connection: Connection, path: Path) -> NoReturn:
+    points = sum(each.points for each in waiting(connection))
+    remedy = "Say --yes if they are to be gone for good."
+    raise Refused(f"{points:,} points wait and have not been stored", where=str(path), remedy=remedy)
 
 
 spool.add_command(replay)

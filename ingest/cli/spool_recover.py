@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from ingest.cli.asking import ask
 from ingest.cli.exits import explained
-from ingest.cli.held import held, state_path
+from ingest.cli.held import Runs, held, state_path
 from ingest.cli.options import configured
-from ingest.edge.bring import Brought, bring
+from ingest.core import control
+from ingest.edge.bring import bring, open_regular
 from ingest.edge.letter_file import Letters
-from ingest.edge.salvage import open_salvage
-from ingest.errors import Refused
 
 
 @click.command()
@@ -22,23 +22,29 @@ from ingest.errors import Refused
 def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Bring what is readable in a state file that was set aside, damaged ones included, into the present one.
 
-    FILE stays as it is. What is there already is not brought a second time. The service must not run.
+    FILE stays as it is. What is there already is not brought a second time. The service may run, and must be able to
+    read FILE then.
     """
     with explained():
         path = state_path(config_path, assignments)
-        if path.exists() and file.samefile(path):
-            raise Refused("that is the state file itself", where=str(path), remedy="Name one that was set aside.")
-        with closing(open_salvage(file)) as salvage, held(path, new=True) as connection:
-            brought = bring(salvage, Letters(connection, path))
-    _tell(brought, salvage.unreadable, file)
+        try:
+            done, then = _recover(file, path), "They go out when the service runs, or with `spool replay`"
+        except Runs as service:
+            asked = control.Recover(str(file.absolute()))
+            done, then = ask(service, "recover", asked, control.Recovered, doing="recovering"), "The service sends them"
+    _tell(done, f"{then}; then {file} may be deleted.")
 
 
-def _tell(brought: Brought, unreadable: int, file: Path) -> None:
-    click.echo(
-        f"{brought.points:,} points in {brought.batches:,} batches and {brought.letters:,} dead letters came back."
-    )
-    if brought.known:
-        click.echo(f"{brought.known:,} batches were there already.")
-    if unreadable:
-        click.echo(f"{unreadable:,} rows cannot be read.", err=True)
-    click.echo(f"They go out when the service runs, or with `spool replay`; then {file} may be deleted.")
+def _recover(file: Path, path: Path) -> control.Recovered:
+    with closing(open_regular(file, path)) as salvage, held(path, new=True) as connection:
+        brought = bring(salvage, Letters(connection, path))
+    return control.Recovered(brought.batches, brought.points, brought.known, brought.letters, salvage.unreadable)
+
+
+def _tell(done: control.Recovered, then: str) -> None:
+    click.echo(f"{done.points:,} points in {done.batches:,} batches and {done.letters:,} dead letters came back.")
+    if done.known:
+        click.echo(f"{done.known:,} batches were there already.")
+    if done.unreadable:
+        click.echo(f"{done.unreadable:,} rows cannot be read.", err=True)
+    click.echo(then)

@@ -60,7 +60,7 @@ class HealthFold:
         match report:
             case reports.Received(count=count, source=source):
                 self._received(count, source, now)
-            case reports.Batched(count=count):
+            case reports.Batched(count=count) | reports.Made(count=count):
                 self._store.batched(count, now)
             case reports.Stored():
                 self._store.stored(report, now)
@@ -75,6 +75,8 @@ class HealthFold:
                 self._store.gone(count)
             case reports.Unreadable(count=count):
                 self._unreadable.add(count, now)
+                self._store.gone(count)
+            case reports.Purged(count=count):
                 self._store.gone(count)
             case _:
                 self._add_state(report, now)

@@ -26,18 +26,15 @@ from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
 from ingest.edge.free_space import NO_FLOOR, Floor
-from ingest.edge.spool_file import Row, Table, gathered
+from ingest.edge.spool_file import Change, Row, Table, gathered
 from ingest.edge.spool_kept import Kept
 from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
-from ingest.edge.spool_trouble import RETRY, Trouble
-from ingest.errors import IngestError
+from ingest.edge.spool_trouble import FAILURES, RETRY, Trouble
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
 
 __all__ = ("RETRY", "DiskSpool", "Limits")
-
-_FAILURES = (IngestError, trio.BrokenResourceError)
 
 
 @define(eq=False)
@@ -108,6 +105,14 @@ class DiskSpool:
         evicted, self._evicted = self._evicted, []
         return evicted
 
+    async def change(self, work: Callable[[set[int], set[int]], Change]) -> Change:
+        """Let somebody add and remove rows, in the lane; `work` is told which ids are claimed and which delivered."""
+        async with self._turn:
+            done = await self.lane(work, set(self._claimed), set(self._delivered))
+            self.kept.change(done)
+        self._changed.unpark_all()
+        return done
+
     async def flush(self) -> Sequence[Batch[bytes]]:
         """A last attempt to bring what memory holds to disk; return what was evicted for it."""
         self._trouble.retry_now()
@@ -157,7 +162,7 @@ class DiskSpool:
             try:
                 wanted = (batch, self.now_ns(), excess, self._claimed | gone, gone)
                 rows = await self.lane(self.floor.put, self.table, wanted)
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._trouble.failed("write", error)
                 self.table.notice(error)
                 await self._mark()
@@ -193,7 +198,7 @@ class DiskSpool:
                     return NOTHING
                 try:
                     found = await self.lane(self._reader.read, self._claimed | self._delivered)
-                except _FAILURES as error:
+                except FAILURES as error:
                     self._trouble.failed("read", error)
                     return NOTHING
                 self._claimed.update(row.id for row in found.rows)
@@ -222,7 +227,7 @@ class DiskSpool:
     async def _mark(self) -> None:
         """Let the file say that it is damaged, as soon as it can be written."""
         if self.table.scars.reason and not self._marked:
-            with suppress(*_FAILURES):
+            with suppress(*FAILURES):
                 await self.lane(self.table.mark)
                 self._marked = True
 
@@ -234,7 +239,7 @@ class DiskSpool:
         with trio.CancelScope(shield=True):
             try:
                 await self.lane(self.table.remove, gone)
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._delivered |= ids
                 self._trouble.failed("write", error)
             else:

@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from ingest.core.store import Batch
-from ingest.edge.spool_around import COLUMNS, around
+from ingest.edge.spool_around import COLUMNS, Scars, around
 from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
 from ingest.runtime.link import EMPTY, Weight
 
@@ -53,6 +53,16 @@ class Row:
         return Batch(payload, self.count, self.size, self.oldest_ns, self.newest_ns)
 
 
+@frozen
+class Change:
+    """What a change of a key's rows came to: what it added (in so many batches), which rows are gone, how many points it left."""
+
+    added: Weight = EMPTY
+    gone: Sequence[Row] = ()
+    left: int = 0
+    batches: int = 0
+
+
 def fitting(rows: Iterable[Row], limit: Weight) -> list[Row]:
     """The first of the rows, as many as fit into `limit`, one at least."""
     found: list[Row] = []
@@ -89,14 +99,6 @@ def clear(connection: Connection) -> None:
     """Remove every batch, of every home and store."""
     with transaction(connection):
         connection.execute("DELETE FROM batch")
-
-
-@define
-class Scars:
-    """The damage that was met: what SQLite said of it, and the rows that are never listed again."""
-
-    reason: str = ""
-    hidden: set[int] = field(factory=set)
 
 
 @frozen

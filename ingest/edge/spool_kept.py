@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attrs import define
 
 from ingest.core.store import Batch
-from ingest.edge.spool_file import Row, Table
+from ingest.edge.spool_file import Change, Row, Table
 from ingest.edge.sqlite import translated
 from ingest.runtime.link import EMPTY, Weight
 
@@ -35,9 +35,14 @@ class Kept:
         self.oldest_ns = self.oldest_ns if self.batches else batch.oldest_ns
         self.weight, self.batches = self.weight.plus(Weight(batch.count, batch.size)), self.batches + 1
 
+    def change(self, done: Change) -> None:
+        """Somebody added and removed rows."""
+        self.weight, self.batches = self.weight.plus(done.added), self.batches + done.batches
+        self.remove(done.gone)
+
     def remove(self, rows: Sequence[Row]) -> None:
         """These are gone."""
         for row in rows:
             self.weight = self.weight.minus(row.weight)
-        self.batches -= len(rows)
+        self.batches = self.batches - len(rows) if self.weight.events else 0
         self.oldest_ns = self.oldest_ns if self.batches else None

@@ -82,7 +82,9 @@ def _of_states(health: Health, rules: Mapping[str, int]) -> Iterator[Metric]:
     terms = [((term,), count) for term, count in health.totals.items()]
     grown = [each for each in terms if each[0][0] not in HELD]
     held = [each for each in terms if each[0][0] in HELD]
-    yield _counter("states", "States by where they went: carried + received = all the others and held.", grown, "term")
+    yield _counter(
+        "states", "States by where they went: carried + received + made = all the others and held.", grown, "term"
+    )
     yield _gauge("states_held", "States that are on their way.", held, "term")
     if health.lifetime is not None:
         lasting = [((term,), count) for term, count in health.lifetime.totals.items()]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
-from ingest.cli.spool_replay import ATTEMPTS
 from ingest.edge.lock import locked
 from ingest.edge.spool_file import Key
 from ingest.edge.sqlite import transaction

@@ -179,6 +179,16 @@ def test_what_was_refused_or_evicted_is_not_waited_for(first: Report) -> None:
     assert "not answered" not in after(*told, gauges=WAITING, later=9).reason
 
 
+def test_what_a_person_purged_is_no_loss_and_not_waited_for() -> None:
+    health = after(*UP[:-1], reports.Purged("db", 13, 0, 1), later=30)
+    assert (health.status, dict(health.categories)) == (Status.HEALTHY, {})
+
+
+def test_what_comes_back_into_the_spool_is_waited_for() -> None:
+    health = after(*UP, reports.Made("db", 5, "recovered"), gauges=WAITING, later=10)
+    assert "not answered" in health.reason
+
+
 def test_losses_are_unhealthy_for_five_minutes() -> None:
     health = after(*UP, LOST, reports.Evicted("db", 5, 0, 1))
     assert health.status is Status.UNHEALTHY

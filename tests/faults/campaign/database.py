@@ -8,6 +8,7 @@ happens to the service meanwhile falls before, between or after the two.
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -54,6 +55,9 @@ ANSWERS: dict[str, Answer | None] = {
 WAYS = refusing.WAYS
 """How products refuse lines."""
 
+NOTHING_STORED = {"2", "2 quoting one", "2.0", "nameless"}
+"""The ways in which a request with a refused line stores nothing; in the others the rest is stored."""
+
 _entity = re.compile(rb",entity_id=([^, ]+)")
 _state = re.compile(rb'[ ,]state_value="((?:[^"\\]|\\.)*)"')
 
@@ -70,6 +74,25 @@ def state_of(line: bytes) -> str:
     found = _state.search(line)
     assert found is not None, line
     return re.sub(r"\\(.)", r"\1", found[1].decode())
+
+
+def refusal(way: str, lines: list[bytes], bad: list[bytes]) -> Answer:
+    """What a product says of a request with lines that it refuses."""
+    listing = [
+        {"original_line": line.decode()[:20], "line_number": number, "error_message": "no fields"}
+        for number, line in enumerate(lines, start=1)
+        if line in bad
+    ]
+    answers = {
+        "2": refusing.error(400, "\n".join(map(refusing.quoted, bad))),
+        "2 quoting one": refusing.error(400, refusing.quoted(bad[0])),
+        "2 conflict": refusing.error(422, refusing.CONFLICT.format(len(bad))),
+        "2 conflict in several shards": refusing.error(422, refusing.CONFLICT.format(1)),  # the count of the first
+        "2.0": refusing.error(500, refusing.CONFLICT.format(1)),
+        "3": Answer(400, json.dumps({"error": "partial write of line protocol", "data": listing})),
+        "nameless": refusing.error(400, "cannot parse the request"),
+    }
+    return answers[way]
 
 
 def is_about_the_endpoint(answer: Answer) -> bool:
@@ -112,7 +135,7 @@ class Database:
                 pass
             case _:
                 return self._said(mood)
-        answer = await self._take(payload)
+        answer = self._take(payload)
         await trio.sleep(LATENCY)
         if mood == "answer lost":
             raise Transient("connection reset by peer", where="memory")
@@ -133,18 +156,19 @@ class Database:
             return Answer(answer.status, answer.text, dates)
         return answer
 
-    async def _take(self, payload: bytes) -> Answer:
+    def _take(self, payload: bytes) -> Answer:
         lines = gzip.decompress(payload).removesuffix(b"\n").split(b"\n")
-        bad = {line for line in lines if self._refuses(line)}
-        product = refusing.Database(refused=bad, way=self.way or "2", limit=self.limit)
-        answer = await product.post(payload)
         if len(lines) > self.limit:
             self.met["answer 413"] += 1
-        elif bad:
-            self.met["lines refused"] += len(bad)
-            self.condemned |= bad
-        self._store(product.stored)
-        return answer
+            return refusing.error(413, "unable to read data: points batch is too large")
+        bad = [line for line in lines if self._refuses(line)]
+        if not bad or (self.way or "2") not in NOTHING_STORED:
+            self._store(line for line in lines if line not in bad)
+        if not bad:
+            return Answer(204)
+        self.met["lines refused"] += len(bad)
+        self.condemned.update(bad)
+        return refusal(self.way or "2", lines, bad)
 
     def _refuses(self, line: bytes) -> bool:
         # By the time and not by chance: the same line is always treated alike.

@@ -36,8 +36,8 @@ from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.disk_spool import Limits as SpoolLimits
 from ingest.edge.influx_deliver import Deliverer
 from ingest.edge.last_flush import last_flush
-from ingest.edge.sqlite import Connection
 from ingest.edge.spool_file import Key as SpoolKey
+from ingest.edge.sqlite import Connection
 from ingest.edge.websocket import Dial, Target
 from ingest.errors import Transient
 from ingest.pipeline import Destination, Pipeline, Plan
@@ -53,6 +53,8 @@ LARGEST = 250_000
 """Bytes of a frame that the service takes."""
 
 STORE = "influxdb"
+
+Loss = reports.Shed | reports.Evicted
 
 
 @define(eq=False)
@@ -83,7 +85,7 @@ class Life:
     spool: DiskSpool = field(init=False)
     letters: DeadLetters = field(init=False)
     deliverer: Deliverer = field(init=False)
-    reports: list[Report] = field(factory=list)
+    told: list[Report] = field(factory=list)
     seen: set[Key] = field(factory=set)
     superseded: set[Key] = field(factory=set)
     made: set[Key] = field(factory=set)
@@ -115,7 +117,7 @@ class Life:
 
     def of(self, kind: type[Any]) -> list[Any]:
         """Its reports of that kind."""
-        return [report for report in self.reports if isinstance(report, kind)]
+        return [report for report in self.told if isinstance(report, kind)]
 
     async def run(self) -> None:
         """From the start to the end."""
@@ -212,8 +214,8 @@ class Life:
     def _hear(self, report: Report) -> None:
         if self.dead:
             return
-        self.reports.append(report)
-        if isinstance(report, reports.Shed | reports.Evicted):
+        self.told.append(report)
+        if isinstance(report, Loss):
             self.lost_at = trio.current_time()
 
     def _remember_what_goes(self) -> None:
@@ -233,6 +235,6 @@ class Life:
         for (payload,) in self.connection.execute("SELECT payload FROM batch"):
             yield from map(key_of, unsealed(payload))
 
-    def lost_reports(self) -> list[reports.Shed | reports.Evicted]:
+    def losses(self) -> list[Loss]:
         """What it says that it lost."""
-        return [each for each in self.reports if isinstance(each, reports.Shed | reports.Evicted)]
+        return [each for each in self.told if isinstance(each, Loss)]

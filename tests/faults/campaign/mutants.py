@@ -3,36 +3,32 @@
 A mutant replaces one function of the product by one that is wrong, for the length of a block.
 """
 
-# ruff: noqa: SLF001  bugs live inside
-
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
 from typing import Any
 
 import trio
-from attrs import evolve
 
-from ingest.actors.batcher import Batcher
 from ingest.actors.filter import Filter
 from ingest.actors.writer import Writer
-from ingest.core import health_causes, reports
+from ingest.core import health_causes
 from ingest.core.health import Cause
-from ingest.core.influx_answer import Answer
-from ingest.core.store import Batch, Delivered, Keep, Rejection, Verdict
+from ingest.core.homeiq import unsealed
+from ingest.core.influx_answer import Answer, Split
+from ingest.core.store import Batch, Delivered, Keep, Rejection
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.influx_deliver import Deliverer
 from ingest.edge.spool_file import gathered
 from ingest.errors import Transient
-from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
 
 _deliver_one = Writer._deliver_one
 _write = DiskSpool._write
-_bury = Writer._delivered
-_deliver = Deliverer.deliver
+_delivered = Writer._delivered
+_send = Deliverer._send
 
 
 @asynccontextmanager
@@ -82,11 +78,11 @@ def _say_nothing_of_the_database(_: object) -> Iterator[Cause]:
     return iter(())
 
 
-async def _take_a_lost_answer_for_a_yes(self: Deliverer, batch: Batch[bytes]) -> Verdict:
+async def _take_a_lost_answer_for_a_yes(self: Deliverer, payload: bytes) -> tuple[Answer, Delivered | Split]:
     try:
-        return await self._deliver(batch)
+        return await _send(self, payload)
     except Transient:
-        return Delivered()
+        return Answer(204), Delivered()
 
 
 async def _take_a_full_disk_for_a_written_one(self: DiskSpool, batch: Batch[bytes]) -> bool:
@@ -95,12 +91,10 @@ async def _take_a_full_disk_for_a_written_one(self: DiskSpool, batch: Batch[byte
 
 
 def _refuse_the_whole_batch(self: Writer[Any], batch: Batch[bytes], verdict: Delivered, seconds: float) -> None:
-    from ingest.core.homeiq import unsealed
-
     if verdict.rejected:
         lines = unsealed(batch.payload)
         verdict = Delivered(tuple(Rejection(line.decode(), verdict.rejected[0].reason) for line in lines))
-    _bury(self, batch, verdict, seconds)
+    _delivered(self, batch, verdict, seconds)
 
 
 async def _forget_the_letters(self: Writer[Any]) -> None:
@@ -125,15 +119,6 @@ def _keep_everything_in_memory(self: MemorySpool[Any]) -> tuple[Any, ...]:
     return ()
 
 
-async def _lose_what_a_cancelled_claim_held(self: Batcher[Any, Any]) -> None:
-    items, times = self._items, self._times
-    self._items, self._times, self._weight, self._deadline = [], [], 0, float("inf")
-    if items:
-        payload = self.codec.seal(items)
-        await self.spool.put(Batch(payload, len(items), len(payload), min(times), max(times)))
-        self.emit(reports.Batched(self.store, len(items), len(payload)))
-
-
 Mutant = tuple[object, str, object]
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
@@ -142,7 +127,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         "a dropped in-hand batch at cancel": (DiskSpool, "claim", _drop_the_batch_in_hand_at_cancel),
         "a retry that duplicates": (Writer, "_deliver_one", _put_again_what_is_to_be_retried),
         "a health that says healthy": (health_causes, "_database", _say_nothing_of_the_database),
-        "a lost answer taken for a yes": (Deliverer, "deliver", _take_a_lost_answer_for_a_yes),
+        "a lost answer taken for a yes": (Deliverer, "_send", _take_a_lost_answer_for_a_yes),
         "a write that failed taken for done": (DiskSpool, "_write", _take_a_full_disk_for_a_written_one),
         "a whole batch refused for one line": (Writer, "_delivered", _refuse_the_whole_batch),
         "dead letters that are not written": (Writer, "_deliver_one", _forget_the_letters),

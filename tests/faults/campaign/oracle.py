@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -27,7 +27,7 @@ from tests.actors.states import check_states
 from tests.faults.campaign.database import Key, key_of, state_of
 
 if TYPE_CHECKING:
-    from tests.faults.campaign.life import Life
+    from tests.faults.campaign.life import Life, Loss
     from tests.faults.campaign.world import World
 
 FRAME = 1_100
@@ -92,7 +92,7 @@ def _unstored(world: World, life: Life) -> int:
     missing = (life.made | life.carried) - world.database.keys
     if world.database.condemned:
         missing -= set(map(key_of, world.database.condemned))
-    dropped = sum(report.count for report in life.of(reports.Evicted))
+    dropped: int = sum(report.count for report in life.of(reports.Evicted))
     return len(missing) - dropped
 
 
@@ -107,7 +107,7 @@ def check_life(world: World, life: Life) -> None:
             assert each.line.encode() in world.database.condemned, f"rejected, and never refused: {each}"
     if life.dead:
         return
-    check_states(life.reports)
+    check_states(life.told)
     [stopped] = life.of(reports.Stopped)
     assert stopped.balanced, stopped.books
     said = sum(report.count for report in life.of(reports.Lost))
@@ -178,13 +178,13 @@ def _check_nothing_is_missing(world: World) -> None:
     excused |= _letters(world) | world.damaged
     excused |= {key_of(line) for life in lives for line in life.letters_gone}
     missing = came - world.database.keys - excused
-    said = [report for life in lives for report in life.lost_reports()]
+    said = [report for life in lives for report in life.losses()]
     unsaid = {key for key in missing if not any(_tells(report, key) for report in said)}
     assert not unsaid, f"lost without a word: {sorted(unsaid)[:5]} and {len(unsaid)} in all"
     assert len(missing) <= sum(report.count for report in said)
 
 
-def _tells(report: reports.Shed | reports.Evicted, key: Key) -> bool:
+def _tells(report: Loss, key: Key) -> bool:
     entity_id, time = key
     if isinstance(report, reports.Shed) and entity_id not in report.entities:
         return False
@@ -207,9 +207,9 @@ def _lines(world: World) -> Iterator[bytes]:
 def on_disk(path: Path) -> set[Key]:
     """The changes in the spool's rows."""
     payloads = _column(path, "SELECT payload FROM batch")
-    return {key_of(line) for payload in payloads for line in unsealed(bytes(payload))}
+    return {key_of(line) for payload in payloads for line in unsealed(payload)}
 
 
-def _column(path: Path, query: str) -> Iterable[str]:
+def _column(path: Path, query: str) -> Iterable[Any]:
     with closing(sqlite3.connect(path)) as connection:
         return [value for (value,) in connection.execute(query)]

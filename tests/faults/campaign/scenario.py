@@ -5,7 +5,7 @@ Times are virtual seconds since the beginning. Faults of Home Assistant and its 
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from attrs import frozen
 from hypothesis import strategies as st
@@ -19,6 +19,10 @@ LAST = 60
 
 HUGE = 300_000
 """Bytes of a frame that is larger than the service takes."""
+
+
+Sickness = Literal["full", "read-only", "failing", "slow"]
+SICKNESSES: tuple[Sickness, ...] = get_args(Sickness)
 
 
 @frozen
@@ -50,7 +54,7 @@ class Narrow:
 class Sick:
     """The disk with the state file is like this for a while."""
 
-    how: Literal["full", "read-only", "failing", "slow"]
+    how: Sickness
     seconds: float
 
 
@@ -158,9 +162,7 @@ AT_THE_DATABASE: st.SearchStrategy[What] = st.one_of(
     st.builds(Picky, st.sampled_from(WAYS), st.integers(1, 20), _seconds(120)),
     st.builds(Narrow, st.integers(1, 50), _seconds(60)),
 )
-AT_THE_DISK: st.SearchStrategy[What] = st.builds(
-    Sick, st.sampled_from(["full", "read-only", "failing", "slow"]), _seconds(60)
-)
+AT_THE_DISK: st.SearchStrategy[What] = st.builds(Sick, st.sampled_from(SICKNESSES), _seconds(60))
 AT_THE_PROCESS: st.SearchStrategy[What] = st.one_of(
     st.builds(Terminate, _seconds(20)),
     st.builds(Crash, st.integers(0, 400), _seconds(20)),

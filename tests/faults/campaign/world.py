@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -26,6 +26,7 @@ from trio.testing import MockClock
 from ingest.core import reports
 from ingest.core.session import SessionState
 from ingest.edge.aside import SetAside
+from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.edge.websocket import Target
 from ingest.simulator import faults as f
@@ -148,19 +149,22 @@ class World:
                 self.aside.append(aside)
                 self.met["file set aside"] += 1
             with closing(connection):
-                self.disk.connection, self.disk.refused = connection, False
-                self.disk.become(self.disk.how)
-                chance = Random(f"{self.scenario.seed}:{len(self.lives)}")
-                life = Life(
-                    self.scenario.room, self.path, connection, self.disk, self.database, self._dial, self.now_ns, chance
-                )
-                self.disk.dead = lambda: life.dead
-                self.lives.append(life)
-                await life.run()
-                self.disk.connection = None
-                oracle.check_life(self, life)
+                await self._one_life(connection)
             self._break_file()
-            await trio.sleep(0 if self.over else self.down)
+            await trio.sleep(self.down)
+
+    async def _one_life(self, connection: Connection) -> None:
+        disk, chance = self.disk, Random(f"{self.scenario.seed}:{len(self.lives)}")
+        disk.connection, disk.refused = connection, False
+        disk.become(disk.how)
+        life = Life(
+            self.scenario.room, self.path, connection, disk, self.database, self._dial, self.now_ns, chance
+        )  # fmt: skip
+        disk.dead = lambda: life.dead
+        self.lives.append(life)
+        await life.run()
+        disk.connection = None
+        oracle.check_life(self, life)
 
     def now_ns(self) -> int:
         """The service's wall clock."""
@@ -203,27 +207,36 @@ class World:
         await trio.sleep_until(act.at)
         self.met[type(act.what).__name__] += 1
         match act.what:
-            case Outage(answer, seconds):
-                self.database.mood = answer
-                await trio.sleep(seconds)
-                self.database.recover()
-            case Picky(way, every, seconds):
-                self.database.way, self.database.every = way, every
-                await trio.sleep(seconds)
-                self.database.recover()
-            case Narrow(lines, seconds):
-                self.database.limit = lines
-                await trio.sleep(seconds)
-                self.database.recover()
+            case Outage() | Picky() | Narrow():
+                await self._at_the_database(act.what)
             case Sick(how, seconds):
                 self.met[f"disk {how}"] += 1
                 self.disk.become(how)
                 await trio.sleep(seconds)
                 self.disk.become("well")
-            case Jump(seconds):
-                self.skew += seconds
+            case Terminate() | Crash() | Damage() | Jump():
+                self._at_the_process(act.what)
             case Busy(count, batch):
                 await self.server.burst(count, 6, batch)
+            case fault:
+                async with self._turns[_turn(fault)]:
+                    await happen(self.server, fault)
+
+    async def _at_the_database(self, what: Outage | Picky | Narrow) -> None:
+        match what:
+            case Outage(answer):
+                self.database.mood = answer
+            case Picky(way, every):
+                self.database.way, self.database.every = way, every
+            case Narrow(lines):
+                self.database.limit = lines
+        await trio.sleep(what.seconds)
+        self.database.recover()
+
+    def _at_the_process(self, what: Terminate | Crash | Damage | Jump) -> None:
+        match what:
+            case Jump(seconds):
+                self.skew += seconds
             case Terminate(down):
                 self.down = down
                 if self.life is not None:
@@ -232,11 +245,8 @@ class World:
                 self.down = down
                 self.steps.at, self.steps.then = self.steps.count + steps + 1, self._kill
             case Damage(_, down):
-                self.down, self._damage = down, act.what
+                self.down, self._damage = down, what
                 self._kill()
-            case fault:
-                async with self._turns[_turn(fault)]:
-                    await happen(self.server, fault)
 
     async def _work(self) -> None:
         """A home that has something to say all the time."""
@@ -251,8 +261,7 @@ class World:
         self.disk.become("well")
         refused = any(isinstance(act.what, f.RefuseAuth) for act in self.scenario.acts)
         with trio.move_on_after(REFUSED if refused else RECOVERY) as back:
-            while not self._is_live():
-                await trio.sleep(1)
+            await _until(self._is_live)
             await self.server.burst(PULSE, PULSE)
             await trio.sleep(0.5)
             self.pulse = {
@@ -260,8 +269,7 @@ class World:
                 for state in map(self.home.states.get, (f"sensor.burst_{number:04}" for number in range(PULSE)))
                 if state is not None
             }
-            while not self.pulse <= self.database.keys or self._waits():
-                await trio.sleep(1)
+            await _until(lambda: self.pulse <= self.database.keys and not self._waits())
             await self._reconnect()
         assert not back.cancelled_caught, oracle.stuck(self)
         self.settled_ns = self.home.present() * 1000
@@ -274,8 +282,7 @@ class World:
         assert life is not None
         snapshots = len(life.of(reports.Snapshot))
         await happen(self.server, f.Drop())
-        while len(life.of(reports.Snapshot)) == snapshots or self._waits():
-            await trio.sleep(1)
+        await _until(lambda: len(life.of(reports.Snapshot)) > snapshots and not self._waits())
 
     def _is_live(self) -> bool:
         life = self.life
@@ -294,6 +301,11 @@ class World:
             if life is not None and life.built:
                 life.was_sick |= self.disk.how != "well"
                 oracle.check_now(self, life)
+
+
+async def _until(met: Callable[[], bool]) -> None:
+    while not met():  # noqa: ASYNC110  a condition over everything has no event
+        await trio.sleep(1)
 
 
 def _turn(fault: Fault) -> str:
