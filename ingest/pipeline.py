@@ -173,7 +173,7 @@ class Pipeline:
             if letters is not None:
                 nursery.start_soon(letters.run, name="dead letters")
             if lasting is not None:
-                nursery.start_soon(lasting.run, self.books, name="lasting totals")
+                nursery.start_soon(lasting.run, self.books, asked, name="lasting totals")
             async with trio.open_nursery() as tail:
                 tail.start_soon(writer.run, name="writer")
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
@@ -186,8 +186,6 @@ class Pipeline:
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
                 asked.set()
-                if lasting is not None:
-                    nursery.start_soon(lasting.write, self.books, name="totals at the stop")
             if letters is not None:
                 with trio.move_on_at(tail.cancel_scope.deadline):
                     await letters.end()

@@ -136,10 +136,10 @@ class DiskSpool:
 
         Raises `trio.EndOfChannel` when the spool is closed and empty (nothing is claimed).
         """
-        rows = (found := await self._next()).rows
+        rows, payload = await self._next()
         try:
             if rows:
-                yield gathered(rows, found.payload)
+                yield gathered(rows, payload)
                 await self._remove(rows)
             else:
                 with self.memory.claim_nowait() as batch:
@@ -178,16 +178,16 @@ class DiskSpool:
         self._trouble.worked("write")
         return True
 
-    async def _next(self) -> Reading:
+    async def _next(self) -> tuple[Sequence[Row], bytes]:
         """Rows of the file and their payload; no rows when it is the memory's turn."""
         while True:
             await trio.lowlevel.checkpoint()
             self._memory_next = not self._memory_next
             if self.memory.waiting and (self._memory_next or self.failing):
-                return NOTHING
+                return (), b""
             found = await self._pick()
             if found.rows or self.memory.waiting:
-                return found
+                return found.rows, found.payload
             if self.closed.is_set() and not self._claimed and not self.memory.held.events:
                 raise trio.EndOfChannel
             # From the last look at the file to here there is no checkpoint: what is put now finds us parked.

@@ -76,10 +76,11 @@ class Lasting:
         seconds = min(HOUR, now - self._began)
         return self._bytes.total(HOUR, now) / seconds if seconds >= EVERY else self.account.bytes_per_second
 
-    async def run(self, books: Books) -> None:
-        """Write them now and then; for ever."""
-        while True:
-            await trio.sleep(EVERY)
+    async def run(self, books: Books, stop: trio.Event) -> None:
+        """Write them now and then, and when the stop begins: its end may find a disk that hangs."""
+        while not stop.is_set():
+            with trio.move_on_after(EVERY):
+                await stop.wait()
             await self.write(books)
 
     async def end(self, books: Books) -> None:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from attrs import define, field
+
 from ingest.edge.sqlite import Connection, Damaged, translated
 
 COLUMNS: Final = "id, put_ns, oldest_ns, newest_ns, count, size"
@@ -15,6 +17,14 @@ GUESSES: Final = 1_000_000
 """Ids tried at most where damage hides the way to the oldest."""
 
 _ONE: Final = f"SELECT {COLUMNS} FROM batch NOT INDEXED WHERE home = ? AND store = ? AND id = ?"  # noqa: S608  constants
+
+
+@define
+class Scars:
+    """The damage that was met: what SQLite said of it, and the rows that are never listed again."""
+
+    reason: str = ""
+    hidden: set[int] = field(factory=set)
 
 
 def around(

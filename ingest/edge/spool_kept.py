@@ -24,11 +24,12 @@ class Kept:
     @classmethod
     def of(cls, table: Table) -> Kept:
         """What the file holds. Blocking; raises what `translated` says."""
+        ours = "FROM batch WHERE home = ? AND store = ?"
+        key = (table.key.home, table.key.store)
         with translated(table.path):
-            query = "SELECT count(*) FROM batch WHERE home = ? AND store = ?"
-            (batches,) = table.connection.execute(query, (table.key.home, table.key.store)).fetchone()
-        first = next(table.oldest(()), None)
-        return cls(table.held(), batches, None if first is None else first.oldest_ns)
+            (batches,) = table.connection.execute(f"SELECT count(*) {ours}", key).fetchone()
+            first = table.connection.execute(f"SELECT oldest_ns {ours} ORDER BY id LIMIT 1", key).fetchone()
+        return cls(table.held(), batches, None if first is None else first[0])
 
     def add(self, batch: Batch[bytes]) -> None:
         """One more."""
@@ -39,7 +40,7 @@ class Kept:
         """These are gone."""
         for row in rows:
             self.weight = self.weight.minus(row.weight)
-        self.batches -= len(rows)
+        self.batches = self.batches - len(rows) if self.weight.events else 0
         self.oldest_ns = self.oldest_ns if self.batches else None
 
     def change(self, done: Change) -> None:

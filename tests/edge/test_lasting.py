@@ -78,7 +78,8 @@ def test_what_is_held_and_what_was_carried_is_no_growth() -> None:
 
 async def test_they_are_written_every_minute_and_at_the_stop(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with opened(tmp_path / "state.db") as it, trio.open_nursery() as nursery:
-        nursery.start_soon(it.lasting.run, lambda: it.books)
+        stop = trio.Event()
+        nursery.start_soon(it.lasting.run, lambda: it.books, stop)
         it.count(received=10, stored=8, spooled=2)
         await trio.sleep(EVERY + 1)
         assert it.on_disk() == {"received": 10, "stored": 8}
@@ -87,10 +88,12 @@ async def test_they_are_written_every_minute_and_at_the_stop(tmp_path: Path, aut
         await trio.sleep(EVERY)
         assert it.on_disk()["received"] == 15
         it.count(received=1)
+        stop.set()
+        await trio.sleep(1)
+        assert it.on_disk()["received"] == 16
         it.lasting.hear(reports.Lost("influxdb", 3))
         await it.lasting.end(lambda: it.books)
         assert it.on_disk() == {"received": 16, "stored": 8, "lost": 3}
-        nursery.cancel_scope.cancel()
 
 
 async def test_they_go_on_after_a_restart_since_the_same_moment(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -33,8 +33,7 @@ _send = Deliverer._send
 
 @asynccontextmanager
 async def _acknowledge_before_delivery(self: DiskSpool) -> AsyncGenerator[Batch[bytes]]:
-    found = await self._next()
-    rows, payload = found.rows, found.payload
+    rows, payload = await self._next()
     try:
         if rows:
             await self._remove(rows)
@@ -49,8 +48,7 @@ async def _acknowledge_before_delivery(self: DiskSpool) -> AsyncGenerator[Batch[
 
 @asynccontextmanager
 async def _drop_the_batch_in_hand_at_cancel(self: DiskSpool) -> AsyncGenerator[Batch[bytes]]:
-    found = await self._next()
-    rows, payload = found.rows, found.payload
+    rows, payload = await self._next()
     try:
         if rows:
             yield gathered(rows, payload)

@@ -205,9 +205,10 @@ def _lines(world: World) -> Iterator[bytes]:
 
 
 def on_disk(path: Path) -> set[Key]:
-    """The changes in the spool's rows."""
+    """The changes in the spool's rows and in the dead letters."""
     payloads = _column(path, "SELECT payload FROM batch")
-    return {key_of(line) for payload in payloads for line in unsealed(payload)}
+    waiting = {key_of(line) for payload in payloads for line in unsealed(payload)}
+    return waiting | {key_of(line.encode()) for line in _column(path, "SELECT line FROM dead_letter")}
 
 
 def _column(path: Path, query: str) -> Iterable[Any]:
