@@ -72,10 +72,12 @@ class Service:
 
 @define
 class Place:
-    """A folder with a configuration in it. `inside` runs the service in surroundings of its own."""
+    """A folder with a configuration in it. `inside` runs the service in surroundings of its own; `changes` are
+    settings that differ, such as `log.level=info`."""
 
     folder: Path
     inside: Sequence[str] = ()
+    changes: Sequence[str] = ()
     starts: int = 0
 
     @property
@@ -87,7 +89,9 @@ class Place:
         """Started here, and gone with the block."""
         self.starts += 1
         log = self.folder / f"log-{self.starts}"
-        command = [*self.inside, sys.executable, "-m", "ingest", "run", "--config", str(self.folder / "config.toml")]
+        changes = [f"--set={each}" for each in self.changes]
+        program = [sys.executable, "-m", "ingest", "run", "--config", str(self.folder / "config.toml")]
+        command = [*self.inside, *program, *changes]
         with log.open("wb") as file:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, env={**os.environ})
         try:
@@ -98,8 +102,10 @@ class Place:
             process.wait(10)
 
 
-def place(folder: Path, home: str, sink: str, inside: Sequence[str] = ()) -> Place:
-    made = Place(folder, inside)
+def place(
+    folder: Path, home: str, sink: str, inside: Sequence[str] = (), changes: Sequence[str] = ("api.enabled=false",)
+) -> Place:
+    made = Place(folder, inside, changes)
     made.state.parent.mkdir()
     for name, text in {
         "token": TOKEN,
