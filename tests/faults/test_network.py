@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,7 @@ from attrs import frozen
 
 from tests.faults.proxy import WEATHERS, Proxy, Weather, proxy
 from tests.faults.service import Service, place
-from tests.faults.sink import Sink, sinking, wait_for
+from tests.faults.sink import Sink, key_of, sinking, wait_for
 from tests.faults.test_kill import NOTHING_LOST, check_doubles, lost
 from tests.support.homes import Running, running_home
 
@@ -41,8 +40,6 @@ QUICK = (
 )
 PATIENCE = 90.0
 """Seconds within which everything has recovered: backoffs are drawn, and a half-open write waits for its timeout."""
-
-_entity = re.compile(rb",entity_id=([^, ]+)")
 
 
 @frozen
@@ -83,12 +80,6 @@ class Scene:
             return bool(wanted) and wanted <= self.stored()
 
         wait_for(arrived, PATIENCE)
-
-
-def key_of(line: bytes) -> tuple[str, int]:
-    found = _entity.search(line)
-    assert found, line
-    return found[1].decode(), int(line.rpartition(b" ")[2])
 
 
 @contextmanager
