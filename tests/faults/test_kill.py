@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -33,11 +34,29 @@ MARGIN = 2.0
 NOTHING_LOST = dict.fromkeys(("shed", "evicted", "rejected", "malformed", "spooled", "in_flight"), 0)
 
 
+LOAD = 300
+"""Changes a second."""
+
+
 @pytest.fixture(scope="module")
 def home() -> Iterator[Running]:
     """A home with something to say all the time."""
-    with running_home(300, timedelta(minutes=10), speed=30) as running:
+    with running_home(300, timedelta(minutes=10)) as running:
+        ended = threading.Event()
+        thread = threading.Thread(target=talk, args=(running, ended))
+        thread.start()
         yield running
+        ended.set()
+        thread.join(10)
+
+
+def talk(home: Running, ended: threading.Event) -> None:
+    """Change something all the time, in turns of one to twenty changes."""
+    chance = random.Random(SEED)
+    while not ended.is_set():
+        number = chance.randint(1, 20)
+        home.change([f"sensor.talk_{chance.randrange(100)}" for _ in range(number)], f"{chance.random()}")
+        ended.wait(number / LOAD)
 
 
 def lost(books: dict[str, int]) -> dict[str, int]:
