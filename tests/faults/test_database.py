@@ -150,7 +150,7 @@ def numbers(read: Reader) -> dict[tuple[str, int], float]:
     return {(row.tags["entity_id"], row.time // 1_000_000): row.fields["value"] for row in rows}
 
 
-def test_victoria_metrics_killed_and_stopped_has_every_number_once(
+def test_victoria_metrics_that_dies_and_hangs_has_every_number_once(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     url = f"http://127.0.0.1:{(port := free_port())}"
@@ -172,7 +172,7 @@ def test_victoria_metrics_killed_and_stopped_has_every_number_once(
     record_property("acknowledged by VictoriaMetrics and lost at its kills", len(gone))
 
 
-def test_the_influxdb_engine_killed_and_stopped_has_every_number_once(
+def test_the_influxdb_engine_that_dies_and_hangs_has_every_number_once(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     url = f"http://127.0.0.1:{(port := free_port())}"

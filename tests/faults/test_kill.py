@@ -1,6 +1,6 @@
 """For real: processes that are killed, servers that hang.
 
-`ROUNDS` is how often the service is killed: `ROUNDS=500 nox -s faults -- -k killed`; another `SEED`, other moments.
+`ROUNDS` is how often the service is killed: `ROUNDS=500 nox -s faults -- -k being_killed`; another `SEED`, other moments.
 """
 
 from __future__ import annotations
