@@ -116,8 +116,18 @@ def place(
     return made
 
 
+def held(state: Path) -> int:
+    """How many points are in the spool of a service that runs: a copy of its files could be torn."""
+    with closing(sqlite3.connect(f"{state.as_uri()}?mode=ro", uri=True)) as connection:
+        (count,) = connection.execute("SELECT coalesce(sum(count), 0) FROM batch").fetchone()
+    return int(count)
+
+
 def waiting(state: Path) -> list[bytes]:
-    """Every line in the spool's rows, of a copy: nothing is touched. Also looks whether the file is sound."""
+    """Every line in the spool's rows, of a copy: nothing is touched. Also looks whether the file is sound.
+
+    For a service that has ended.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for suffix in ("", "-wal"):
             if (part := state.with_name(state.name + suffix)).exists():

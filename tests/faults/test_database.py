@@ -20,11 +20,11 @@ import httpx
 import pytest
 from attrs import define, field
 
-from tests.faults.service import Place, Service, place, waiting
+from tests.faults.service import Place, Service, held, place
 from tests.faults.test_kill import NOTHING_LOST, lost
 from tests.live.lab import end, free_port, launch
 from tests.live.lab import wait_for as wait_until
-from tests.live.readback import Reader, influxql, victoria
+from tests.live.readback import Reader, Row, influxql, victoria
 from tests.live.servers import TOKEN, answers, influxdb_command, victoria_command
 from tests.live.v2envelope import envelope
 from tests.support.homes import Running, running_home
@@ -32,7 +32,7 @@ from tests.support.homes import Running, running_home
 pytestmark = [pytest.mark.slow, pytest.mark.live]
 
 KILLS = int(os.environ.get("KILLS", "1"))
-ENTITIES = 40
+SUBJECTS = [f"sensor.number_{number:02}" for number in range(40)]
 PER_SECOND = 100
 MEASUREMENT = "home_assistant_events"
 BUCKET = "home"
@@ -70,6 +70,7 @@ class Engine:
 class Scene:
     home: Running
     engine: Engine
+    read: Reader
     where: Place
     service: Service
     told: dict[tuple[str, int], float] = field(factory=dict)
@@ -79,7 +80,7 @@ class Scene:
         stop = time.monotonic() + seconds
         while time.monotonic() < stop:
             number = float(len(self.told))
-            keys = self.home.change([f"sensor.number_{len(self.told) % ENTITIES:02}"], f"{number:g}")
+            keys = self.home.change([SUBJECTS[len(self.told) % len(SUBJECTS)]], f"{number:g}")
             self.told |= {(key, ns // 1_000_000): number for key, ns in keys}
             time.sleep(1 / PER_SECOND)
 
@@ -108,19 +109,18 @@ class Scene:
         return unsaved
 
     def settle(self) -> None:
-        """Wait until the database has acknowledged everything."""
-        said = sum(report["count"] for report in self.service.reports("Batched"))
+        """Wait until the database has everything: the last change, and nothing of what was batched before it waits."""
+        last = {(key, ns // 1_000_000) for key, ns in self.home.change(["sensor.number_last"], f"{len(self.told)}")}
 
         def stored() -> bool:
-            # The last change is batched within the batch's age; what is batched is stored, or waits in the spool.
-            batched = sum(report["count"] for report in self.service.reports("Batched"))
-            return batched > said and not waiting(self.where.state) and batched == self._stored()
+            rows = self.read(BUCKET, MEASUREMENT)
+            return last <= {keyed(row) for row in rows} and not held(self.where.state)
 
-        self.load(0.2)
         wait_until(stored, "everything is stored", 90)
 
-    def _stored(self) -> int:
-        return sum(report["count"] for report in self.service.reports("Stored"))
+
+def keyed(row: Row) -> tuple[str, int]:
+    return row.tags["entity_id"], row.time // 1_000_000
 
 
 def now_ms() -> int:
@@ -128,7 +128,7 @@ def now_ms() -> int:
 
 
 @contextmanager
-def scene(folder: Path, engine: Engine, url: str, *changes: str) -> Iterator[Scene]:
+def scene(folder: Path, engine: Engine, url: str, read: Reader, *changes: str) -> Iterator[Scene]:
     with ExitStack() as stack:
         stack.callback(engine.close)
         engine.start()
@@ -139,15 +139,15 @@ def scene(folder: Path, engine: Engine, url: str, *changes: str) -> Iterator[Sce
         where.changes = [*where.changes, f"influxdb.token_file={folder / 'database-token'}", "influxdb.org=homeiq"]
         service = stack.enter_context(where.service())
         service.wait("Connected")
-        yield Scene(home, engine, where, service)
+        yield Scene(home, engine, read, where, service)
 
 
 def numbers(read: Reader) -> dict[tuple[str, int], float]:
     """What the database holds of ours, each once."""
-    rows = [row for row in read(BUCKET, MEASUREMENT) if row.tags["entity_id"].startswith("sensor.number_")]
-    found = Counter((row.tags["entity_id"], row.time // 1_000_000) for row in rows)
+    rows = [row for row in read(BUCKET, MEASUREMENT) if row.tags["entity_id"] in SUBJECTS]
+    found = Counter(map(keyed, rows))
     assert [key for key, times in found.items() if times > 1] == []
-    return {(row.tags["entity_id"], row.time // 1_000_000): row.fields["value"] for row in rows}
+    return {keyed(row): row.fields["value"] for row in rows}
 
 
 def test_victoria_metrics_that_dies_and_hangs_has_every_number_once(
@@ -159,10 +159,10 @@ def test_victoria_metrics_that_dies_and_hangs_has_every_number_once(
     def save() -> None:
         httpx.get(f"{url}/snapshot/create", trust_env=False).raise_for_status()
 
-    with scene(tmp_path, engine, url, "influxdb.numeric_only=true") as made:
+    with scene(tmp_path, engine, url, victoria(url), "influxdb.numeric_only=true") as made:
         unsaved = made.torment(save)
         books = made.service.stop()
-        found = numbers(victoria(url))
+        found = numbers(made.read)
     assert lost(books) == NOTHING_LOST
     assert found.items() <= made.told.items()
     # VictoriaMetrics acknowledges what is in its memory, and a kill takes that away: nobody knows to send it again.
@@ -177,10 +177,10 @@ def test_the_influxdb_engine_that_dies_and_hangs_has_every_number_once(
 ) -> None:
     url = f"http://127.0.0.1:{(port := free_port())}"
     engine = Engine(influxdb_command(tmp_path, port), tmp_path / "influxdb.log", f"{url}/ping")
-    with envelope(url, TOKEN) as front, scene(tmp_path, engine, front) as made:
+    with envelope(url, TOKEN) as front, scene(tmp_path, engine, front, influxql(url)) as made:
         made.torment(lambda: None)
         books = made.service.stop()
-        found = numbers(influxql(url))
+        found = numbers(made.read)
     assert lost(books) == NOTHING_LOST
     assert found == made.told
     record_property("told", len(made.told))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from tests.faults.service import Place, Service, place, waiting
+from tests.faults.service import Place, Service, place
 from tests.faults.sink import Sink, key_of, sinking, wait_for
 from tests.faults.test_kill import NOTHING_LOST, check_doubles, lost
 from tests.support.homes import Running, running_home
@@ -66,6 +66,11 @@ class Scene:
         """The disk as the service sees it."""
         return Path(f"/proc/{self.service.process.pid}/root{self.where.state.parent}")
 
+    def waiting(self) -> int:
+        """Points that were batched and not stored."""
+        batched, stored = (self.service.reports(kind) for kind in ("Batched", "Stored"))
+        return int(sum(each["count"] for each in batched) - sum(each["count"] for each in stored))
+
     def load(self, seconds: float) -> None:
         """The home goes on for so long, and the service with it."""
         end = time.monotonic() + seconds
@@ -87,7 +92,7 @@ class Scene:
         self.sink.become("take")
         self.told |= self.home.change(["sensor.last"], "1")
         wait_for(lambda: any(b"sensor.last" in line for line in [*self.sink.lines]), 60)
-        wait_for(lambda: not waiting(self.disk / "state.db"), 60)
+        wait_for(lambda: not self.waiting(), 60)
 
 
 @contextmanager
@@ -129,8 +134,10 @@ def check(made: Scene, books: dict[str, int]) -> None:
 
 
 @needs_small_disk
-def test_a_full_disk_is_survived_and_nothing_is_lost(tmp_path: Path, home: Running) -> None:
-    with sinking("503") as sink, scene(tmp_path, small(tmp_path), home, sink) as made:
+def test_a_full_disk_is_survived_and_nothing_is_lost(
+    tmp_path: Path, home: Running, record_property: Callable[[str, object], None]
+) -> None:
+    with sinking("hang") as sink, scene(tmp_path, small(tmp_path), home, sink) as made:
         made.load(1)
         filler = made.disk / "filler"
         fill(filler)
@@ -146,14 +153,17 @@ def test_a_full_disk_is_survived_and_nothing_is_lost(tmp_path: Path, home: Runni
             made.until_told("SpoolRecovered")
             check_told(made.service, "no space")
         made.load(1)
-        assert waiting(made.disk / "state.db")
+        assert made.waiting()
         made.delivered()
-        check(made, made.service.stop())
+        books = made.service.stop()
+        check(made, books)
+        record_property("told", len(made.told))
+        record_property("books", books)
 
 
 @needs_ext4
 def test_a_file_that_may_not_be_written_is_survived_and_comes_back(tmp_path: Path, home: Running) -> None:
-    with sinking("503") as sink, scene(tmp_path, image(tmp_path), home, sink) as made:
+    with sinking("hang") as sink, scene(tmp_path, image(tmp_path), home, sink) as made:
         made.load(1)
         files = [made.disk / name for name in ("state.db", "state.db-wal")]
         subprocess.run(["chattr", "+i", *files], check=True)
@@ -170,7 +180,7 @@ def test_a_file_that_may_not_be_written_is_survived_and_comes_back(tmp_path: Pat
 def test_a_file_system_gone_read_only_is_survived_and_the_next_start_has_what_was_on_it(
     tmp_path: Path, home: Running
 ) -> None:
-    with sinking("503") as sink:
+    with sinking("hang") as sink:
         with scene(tmp_path, image(tmp_path), home, sink) as made:
             made.load(1)
             go_read_only(made.disk)

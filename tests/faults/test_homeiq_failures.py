@@ -37,7 +37,7 @@ from ingest.core.rates import USUAL, Window
 from ingest.core.state import Source
 from ingest.simulator import faults
 from ingest.simulator.script import happen
-from tests.faults.service import Place, Service, place, waiting
+from tests.faults.service import Place, Service, held, place, waiting
 from tests.faults.sink import Mode, Sink, key_of, sinking, wait_for
 from tests.faults.test_kill import NOTHING_LOST, lost
 from tests.integration.house import Running, living
@@ -96,7 +96,7 @@ def settled(service: Service, state: Path) -> None:
 
     def is_settled() -> bool:
         totals = health_of(service)["totals"]
-        return not totals["in_flight"] and bool(totals["spooled"] == len(waiting(state)) > 0)
+        return not totals["in_flight"] and bool(totals["spooled"] == held(state) > 0)
 
     wait_for(is_settled)
 
@@ -112,7 +112,7 @@ def test_200_events_while_influxdb_does_not_take_them_are_counted_and_then_store
             told = burst(quiet, service, EVENTS)
             settled(service, where.state)
             wait_for(lambda: WHY[mode] in health_of(service)["reason"])
-            check_says(Told.by(service), len(waiting(where.state)), mode)
+            check_says(Told.by(service), held(where.state), mode)
             books = service.stop() if mode == "401" else recovers(service, sink)
         if mode == "401":  # a person gives it another token, and starts it again
             sink.become("take")

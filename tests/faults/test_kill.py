@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.service import Place, place, waiting
+from tests.faults.service import Place, held, place, waiting
 from tests.faults.sink import Mode, Sink, sinking, wait_for
 from tests.support.homes import Running, running_home
 
@@ -114,9 +114,9 @@ def test_an_outage_loses_nothing(tmp_path: Path, home: Running, mode: Mode) -> N
         with where.service() as service:
             service.wait("Batched")
             time.sleep(1.5)
-            assert waiting(where.state)
+            assert held(where.state)
             sink.become("take")
-            wait_for(lambda: service.reports("Stored") and not waiting(where.state))
+            wait_for(lambda: service.reports("Stored") and not held(where.state))
             books = service.stop()
         assert lost(books) == NOTHING_LOST
         assert sink.lines.total() == books["stored"]
