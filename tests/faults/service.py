@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from attrs import define
 
 from tests.faults.sink import wait_for
@@ -57,6 +58,12 @@ class Service:
         assert found, self.log.read_text("utf-8")[-2000:]
         return found[0]
 
+    def health(self) -> dict[str, Any]:
+        """What it says of itself; for a service with an API."""
+        url = self.wait("Listening")["where"]
+        answer: dict[str, Any] = httpx.get(f"{url}/health", trust_env=False).raise_for_status().json()
+        return answer
+
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
@@ -77,7 +84,7 @@ class Place:
 
     folder: Path
     inside: Sequence[str] = ()
-    changes: Sequence[str] = ()
+    changes: Sequence[str] = ("api.enabled=false",)
     starts: int = 0
 
     @property
@@ -102,10 +109,8 @@ class Place:
             process.wait(10)
 
 
-def place(
-    folder: Path, home: str, sink: str, inside: Sequence[str] = (), changes: Sequence[str] = ("api.enabled=false",)
-) -> Place:
-    made = Place(folder, inside, changes)
+def place(folder: Path, home: str, sink: str, inside: Sequence[str] = ()) -> Place:
+    made = Place(folder, inside)
     made.state.parent.mkdir()
     for name, text in {
         "token": TOKEN,

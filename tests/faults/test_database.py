@@ -133,10 +133,15 @@ def scene(folder: Path, engine: Engine, url: str, read: Reader, *changes: str) -
         stack.callback(engine.close)
         engine.start()
         home = stack.enter_context(running_home(20, timedelta(0)))
-        where = place(folder, home.url, url, changes=["api.enabled=false", *changes])
+        where = place(folder, home.url, url)
         (folder / "database-token").touch(mode=0o600)
         (folder / "database-token").write_text(TOKEN, "utf-8")
-        where.changes = [*where.changes, f"influxdb.token_file={folder / 'database-token'}", "influxdb.org=homeiq"]
+        where.changes = [
+            *where.changes,
+            *changes,
+            f"influxdb.token_file={folder / 'database-token'}",
+            "influxdb.org=homeiq",
+        ]
         service = stack.enter_context(where.service())
         service.wait("Connected")
         yield Scene(home, engine, read, where, service)

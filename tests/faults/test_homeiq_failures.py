@@ -21,7 +21,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import trio
 from attrs import frozen
@@ -58,12 +57,6 @@ def quiet() -> Iterator[homes.Running]:
         yield running
 
 
-def health_of(service: Service) -> dict[str, Any]:
-    url = service.wait("Listening")["where"]
-    answer: dict[str, Any] = httpx.get(f"{url}/health", trust_env=False).raise_for_status().json()
-    return answer
-
-
 @frozen
 class Told:
     """What the service says: over HTTP, and on the screen of `homeiq-ingest status` with its exit code."""
@@ -76,11 +69,13 @@ class Told:
     def by(cls, service: Service) -> Told:
         command = [sys.executable, "-m", "ingest", "status", "--url", service.wait("Listening")["where"]]
         asked = subprocess.run(command, capture_output=True, text=True, check=False)
-        return cls(health_of(service), asked.stdout, asked.returncode)
+        return cls(service.health(), asked.stdout, asked.returncode)
 
 
 def place_of(folder: Path, quiet: homes.Running, sink: Sink, *changes: str) -> Place:
-    return place(folder, quiet.url, sink.url, changes=["api.port=0", *changes])
+    where = place(folder, quiet.url, sink.url)
+    where.changes = ["api.port=0", *changes]
+    return where
 
 
 def burst(quiet: homes.Running, service: Service, count: int) -> set[tuple[str, int]]:
@@ -95,7 +90,7 @@ def settled(service: Service, state: Path) -> None:
     """Wait until everything that came in is in the state file."""
 
     def is_settled() -> bool:
-        totals = health_of(service)["totals"]
+        totals = service.health()["totals"]
         return not totals["in_flight"] and bool(totals["spooled"] == held(state) > 0)
 
     wait_for(is_settled)
@@ -111,7 +106,7 @@ def test_200_events_while_influxdb_does_not_take_them_are_counted_and_then_store
         with where.service() as service:
             told = burst(quiet, service, EVENTS)
             settled(service, where.state)
-            wait_for(lambda: WHY[mode] in health_of(service)["reason"])
+            wait_for(lambda: WHY[mode] in service.health()["reason"])
             check_says(Told.by(service), held(where.state), mode)
             books = service.stop() if mode == "401" else recovers(service, sink)
         if mode == "401":  # a person gives it another token, and starts it again
@@ -141,7 +136,7 @@ def recovers(service: Service, sink: Sink) -> dict[str, int]:
     """Wait until it is healthy, with nothing waiting; the books at its stop."""
     sink.become("take")
     service.wait("Stored", 60)
-    wait_for(lambda: health_of(service)["status"] == "healthy", 60)
+    wait_for(lambda: service.health()["status"] == "healthy", 60)
     told = Told.by(service)
     assert told.code == 0
     assert told.health["database"]["waiting_points"] == 0

@@ -1,4 +1,4 @@
-"""For real: processes that are killed, servers that hang.
+"""For real: processes that are killed, servers that hang, disks that fill up.
 
 `ROUNDS` is how often the service is killed: `ROUNDS=500 nox -s faults -- -k being_killed`; another `SEED`, other moments.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import threading
 import time
 from collections import defaultdict
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.service import Place, held, place, waiting
+from tests.faults.service import Place, Service, held, place, waiting
 from tests.faults.sink import Mode, Sink, sinking, wait_for
 from tests.support.homes import Running, running_home
 
@@ -145,3 +146,58 @@ def test_a_stop_waits_for_no_database_and_the_next_start_stores_the_rest(
         assert lost(again) == NOTHING_LOST
         assert sink.lines.total() == again["stored"]
         check_doubles(sink)
+
+
+SMALL_DISK = """mount -t tmpfs -o size=24m none "$0" && exec "$@" """
+
+
+def can_mount() -> bool:
+    """In a mount namespace of its own, which ends with its process."""
+    try:
+        tried = subprocess.run(
+            ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
+        )
+    except FileNotFoundError:
+        return False
+    return tried.returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small disk of its own needs the right to mount")
+def test_a_full_disk_is_survived_and_nothing_is_lost(tmp_path: Path, home: Running) -> None:
+    with sinking("503") as sink:
+        folder = tmp_path / "state"
+        where = place(tmp_path, home.url, sink.url, ["unshare", "-m", "sh", "-c", SMALL_DISK, str(folder)])
+        with where.service() as service:
+            service.wait("Batched")
+            seen = Path(f"/proc/{service.process.pid}/root{folder}")
+            fill(seen / "filler")
+            service.wait("SpoolFailing")
+            time.sleep(1)
+            assert service.process.poll() is None
+            (seen / "filler").unlink()
+            service.wait("SpoolRecovered")
+            assert waiting(seen / "state.db")
+            sink.become("take")
+            wait_for(lambda: service.reports("Stored") and not waiting(seen / "state.db"))
+            books = service.stop()
+        assert lost(books) == NOTHING_LOST
+        assert sink.lines.total() == books["stored"]
+        check_doubles(sink)
+        check_told(service)
+
+
+def check_told(service: Service) -> None:
+    """The failure was said once, in words that name it."""
+    failures = service.reports("SpoolFailing")
+    assert len(failures) == len(service.reports("SpoolRecovered")) == 1
+    assert "no space" in failures[0]["reason"]
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        for size in (2**20, 2**12):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue

@@ -89,7 +89,9 @@ def scene(folder: Path) -> Iterator[Scene]:
         home = stack.enter_context(running_home(200, timedelta(minutes=5), speed=30, remember=True))
         sink = stack.enter_context(sinking())
         to_home, to_sink = stack.enter_context(proxy(home.port)), stack.enter_context(proxy(sink.port))
-        service = stack.enter_context(place(folder, to_home.url, to_sink.url, changes=QUICK).service())
+        where = place(folder, to_home.url, to_sink.url)
+        where.changes = QUICK
+        service = stack.enter_context(where.service())
         service.wait("Connected")
         made = Scene(home, sink, to_home, to_sink, service)
         yield made
