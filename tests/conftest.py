@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The size of the fault campaign (`tests/faults`)."""
+    parser.addoption("--examples", default="250", help="scenarios that the fault campaign plays")
+    parser.addoption("--campaign-seed", default="0", help="another number, other scenarios")

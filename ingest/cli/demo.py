@@ -6,83 +6,59 @@ import math
 import os
 import shlex
 import sys
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from attrs import define, field, frozen
+from attrs import frozen
 
+from ingest.cli.demo_board import Board
 from ingest.cli.exits import explained
 from ingest.cli.own_name import own_command
-from ingest.core.point import Point
-from ingest.core.reports import Report, Snapshot
-from ingest.core.tally import Tally
 from ingest.edge.lock import locked
-
-LATEST = 8
-"""Changes shown at once."""
 
 FAVOURITE = "sensor.living_room_temperature"
 """Every simulated home has it, and its curve over a day is one that a person recognises."""
 
+SHORTEST = 8.0
+"""Seconds of a demo in which both outages have room."""
+
+LOGS = ("", "-wal", "-shm")
+
 
 @frozen
-class Glimpse:
-    """One stored change, as it is shown."""
+class Acts:
+    """The outages, in seconds from the start: when the store's file is locked, when the service stops, for how long."""
 
-    moment: datetime
-    entity_id: str
-    state: str
-    unit: str
+    lock: float
+    locked: float
+    stop: float
+    stopped: float
 
     @classmethod
-    def of(cls, point: Point) -> Glimpse:
-        """The part of a point that fits on a line."""
-        moment = datetime.fromtimestamp(point.time_ns // 1_000_000_000, UTC)
-        return cls(moment, point.entity_id, point.state[:24], point.attributes.unit or "")
+    def within(cls, seconds: float) -> Acts | None:
+        """Early enough to be seen while the past day is played, and all of it before the end."""
+        if seconds < SHORTEST:
+            return None
+        return cls(min(6.0, seconds / 3), min(5.0, seconds / 4), min(15.0, seconds * 2 / 3), min(2.0, seconds / 10))
 
 
 @frozen
 class Scene:
-    """What is played: into which file, for how many seconds, with how large a home, shown how."""
+    """What is played: into which file, for how many seconds, with how large a home, shown how, with what outages."""
 
     path: Path
     seconds: float
     entities: int
     seed: int
     rich: bool
-
-
-@define
-class Board:
-    """What the demo knows: the books, and the latest changes."""
-
-    tally: Tally = field(factory=Tally)
-    latest: deque[Glimpse] = field(factory=lambda: deque(maxlen=LATEST))
-    entities: int = 0
-
-    def add(self, report: Report) -> None:
-        """Listen to the service."""
-        self.tally.add(report)
-        if isinstance(report, Snapshot):
-            self.entities = report.entities
-
-    def see(self, point: Point) -> None:
-        """Look at a point on its way into the store."""
-        self.latest.append(Glimpse.of(point))
+    acts: Acts | None = None
 
     @property
-    def received(self) -> int:
-        """Changes that came in; the states of a snapshot that were stored already are not changes."""
-        return self.tally.received - self.tally.repeated
-
-    @property
-    def agrees(self) -> bool:
-        """True when every change received is stored."""
-        return self.received == self.tally.stored > 0
+    def state(self) -> Path:
+        """The service's state file."""
+        return self.path.with_name("demo-state.db")
 
 
 @click.command()
@@ -91,20 +67,21 @@ class Board:
 @click.option("--seed", type=int, default=1, show_default=True, help="Another number is another home.")
 @click.option("--plain", is_flag=True, help="Lines instead of a live display.")
 def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> None:
-    """Watch a simulated home being stored.
+    """Watch a simulated home being stored, through two outages.
 
     A simulated Home Assistant plays its last 24 hours and goes on in real time; the service stores it in an SQLite
-    file that you can look at afterwards.
+    file that you can look at afterwards. On the way something else locks that file for five seconds, so that nothing
+    can be written, and the service is stopped and started again; less than eight `--seconds` leave no room for that.
     """
-    click.echo(
-        f"A simulated home of {entities:,} entities plays its last day, then goes on in real time. Ctrl-C ends it."
-    )
+    length = math.inf if seconds is None else seconds
+    acts = Acts.within(length)
+    prologue(entities, acts)
     from ingest.cli.demo_stage import play  # noqa: PLC0415  something is on the screen before the imports
 
     rich = not plain and sys.stdout.isatty()
     board = Board()
     with explained(), _fresh_file() as path:
-        play(board, Scene(path, math.inf if seconds is None else seconds, entities, seed, rich))
+        play(board, Scene(path, length, entities, seed, rich, acts))
         epilogue(board, path)
     sys.exit(0 if board.agrees else 1)
 
@@ -114,15 +91,25 @@ def _fresh_file() -> Iterator[Path]:
     """The file of the last demo, emptied: in the user's cache, where nobody else can have put anything."""
     path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homeiq-ingest" / "demo.db"
     with locked(path, remedy="Another demo is running: end it first."):
-        for old in (path, path.with_name("demo.db-wal"), path.with_name("demo.db-shm")):
-            old.unlink(missing_ok=True)
+        for name in ("demo.db", "demo-state.db"):
+            for log in LOGS:
+                path.with_name(name + log).unlink(missing_ok=True)
         yield path
+
+
+def prologue(entities: int, acts: Acts | None) -> None:
+    """Say what will be seen."""
+    click.echo(f"A simulated home of {entities:,} entities plays its last day, then goes on live.")
+    if acts is None:
+        click.echo(f"Too short for the two outages: they come from --seconds {SHORTEST:.0f} on.")
+    else:
+        click.echo(f"Two outages come: its store is locked for {acts.locked:.2g} s, then the service is restarted.")
+    click.echo("Ctrl-C ends it.\n")
 
 
 def epilogue(board: Board, path: Path) -> None:
     """Say what came in and what is stored, and what to do next."""
-    verdict = "every one is stored" if board.agrees else "THEY DO NOT AGREE"
-    click.echo(f"\nreceived {board.received:,} changes · stored {board.tally.stored:,} · {verdict}\n")
+    click.echo(f"\n{board.verdict()}\n")
     command = own_command()
     click.echo("Look at what is stored:")
     click.echo(f"  {command} query {FAVOURITE} --since 1d --db {shlex.quote(str(path))}")

@@ -4,12 +4,13 @@
 |-----------------------|--------------------------------------------------------------------|
 | 204                   | every line is stored                                               |
 | 413                   | too large: halve                                                   |
-| 400, 422, 500         | about lines, when it speaks of them: find them                     |
+| 400, 422              | about lines, when it speaks of them: find them                     |
+| 500                   | the same, when it speaks of a type conflict or counts lines        |
 | 401, 403, 404, others | about the endpoint: keep everything, a person must act             |
 | 408, 429, 5xx         | not now: keep everything, wait as long as the server asks          |
 
 InfluxDB 2 stores nothing of a batch with a malformed line (400) and the rest of one with a conflict (422, naming the
-first); InfluxDB 3 answers 400 for both and lists the lines; 2.0 answered 500 to a conflict. A 400 that does not speak
+first); InfluxDB 3 answers 400 for both and lists the lines; 2.0 answered 500 where 2.1 answers 422. A 400 that does not speak
 of lines comes from something in between (a proxy, a TLS port spoken to in plain HTTP) and condemns none.
 Source: InfluxDB's API reference and issues; answers of InfluxDB 1.6, VictoriaMetrics and proxies.
 """
@@ -17,7 +18,7 @@ Source: InfluxDB's API reference and issues; answers of InfluxDB 1.6, VictoriaMe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
@@ -25,6 +26,7 @@ from typing import Any, TypeAlias
 import msgspec
 from attrs import Factory, frozen
 
+from ingest.core.line_types import line_types
 from ingest.core.store import Delivered, Keep
 
 LONGEST_WAIT = 3600.0
@@ -44,6 +46,8 @@ CHECK_TYPES = (
     "Use an empty bucket."
 )
 
+CHECK_LIMIT = "Even one point is too large for it: raise the limit of the database, or of the proxy before it."
+
 
 @frozen
 class Answer:
@@ -56,13 +60,14 @@ class Answer:
 
 @frozen
 class Split:
-    """Some lines are refused: find them.
+    """Some lines are refused: find them. `remedy` is for when all are.
 
     `dropped` is how many the answer counts, at least: InfluxDB counts those of the shard that complained first.
     """
 
     reason: str
     dropped: int | None = None
+    remedy: str = CHECK_TYPES
 
 
 Outcome: TypeAlias = Delivered | Keep | Split
@@ -75,19 +80,20 @@ def classify(answer: Answer, now: datetime) -> Outcome:
         case 204:
             return Delivered()
         case 413:
-            return Split(f"the request is too large: {said}")
+            return Split(f"the request is too large: {said}", remedy=CHECK_LIMIT)
         case (400 | 422 | 500) as status if _is_about_lines(answer, status):
             dropped = _dropped.search(answer.text)
             return Split(said, int(dropped[1]) if dropped else None)
         case status if status in {408, 429} or status >= 500:
-            return Keep(f"the database answers {status}: {said}", wait(answer.headers.get("retry-after"), now))
+            asked = wait(answer.headers.get("retry-after"), _sent(answer, now))
+            return Keep(f"the database answers {status}: {said}", asked)
         case status:
             return Keep(f"the database answers {status}: {said}", remedy=_remedy(status, said))
 
 
 def _is_about_lines(answer: Answer, status: int) -> bool:
     if status == 500:
-        return "type conflict" in answer.text
+        return "type conflict" in answer.text or _dropped.search(answer.text) is not None
     return not is_page(answer) and _about_lines.search(answer.text) is not None
 
 
@@ -108,23 +114,38 @@ def wait(retry_after: str | None, now: datetime) -> float | None:
 def _seconds(text: str, now: datetime) -> float | None:
     if text.isdecimal():
         return float(text)
+    moment = _moment(text)
+    return None if moment is None else (moment - now).total_seconds()
+
+
+def _sent(answer: Answer, now: datetime) -> datetime:
+    """When the answer was sent, by the clock that its dates are of: a machine of ours may be a day off."""
+    return _moment(answer.headers.get("date", "")) or now
+
+
+def _moment(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 def words(answer: Answer) -> str:
     """What the server said, in one short line."""
-    body = _body(answer)
-    said = body.get("message") or body.get("error") or answer.text
-    if body.get("data"):
-        said = f"{said}: {'; '.join(str(each.get('error_message')) for each in _listed(body)[:3])}"
+    said = message(answer)
+    if listed := _listed(_body(answer)):
+        said = f"{said}: {'; '.join(str(each.get('error_message')) for each in listed[:3])}"
     elif is_page(answer):
         said = "a page for a browser"
-    short = " ".join(str(said).split())
+    short = " ".join(said.split())
     return short if len(short) <= 300 else short[:299] + "…"
+
+
+def message(answer: Answer) -> str:
+    """What the server said, whole, without the list of lines that may follow."""
+    body = _body(answer)
+    return str(body.get("message") or body.get("error") or answer.text)
 
 
 def is_page(answer: Answer) -> bool:
@@ -143,8 +164,10 @@ def _body(answer: Answer) -> Mapping[str, Any]:
 
 
 def _listed(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """InfluxDB 3 lists the lines; when it stores nothing of a request, it tells of the first only."""
     data = body.get("data")
-    return [each for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+    found = [data] if isinstance(data, dict) else data
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def named(answer: Answer, lines: Sequence[bytes]) -> dict[int, str]:
@@ -152,21 +175,26 @@ def named(answer: Answer, lines: Sequence[bytes]) -> dict[int, str]:
 
     InfluxDB 2 quotes them (`unable to parse 'LINE': reason`), InfluxDB 3 numbers them from 1 and quotes their beginning.
     """
-    body = _body(answer)
-    return _numbered(_listed(body), lines) | _quoted(
-        str(body.get("message") or body.get("error") or answer.text), lines
-    )
+    return _numbered(_listed(_body(answer)), lines) | _quoted(message(answer), lines)
 
 
 def _numbered(listed: Sequence[Mapping[str, Any]], lines: Sequence[bytes]) -> dict[int, str]:
+    """Numbers count up to the first line that is malformed: an open quote in it may have swallowed others."""
     found = {}
+    for number, quoted, words in sorted(_entries(listed)):
+        if not 0 < number <= len(lines) or not lines[number - 1].startswith(quoted[:16].encode()):
+            continue
+        found[number - 1] = words
+        if line_types(lines[number - 1]) is None:
+            break
+    return found
+
+
+def _entries(listed: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str, str]]:
     for each in listed:
         number, quoted = each.get("line_number"), each.get("original_line")
-        if not isinstance(number, int) or not isinstance(quoted, str) or not 0 < number <= len(lines):
-            continue
-        if lines[number - 1].startswith(quoted[:16].encode()):
-            found[number - 1] = str(each.get("error_message"))
-    return found
+        if isinstance(number, int) and isinstance(quoted, str):
+            yield number, quoted, str(each.get("error_message"))
 
 
 def _quoted(text: str, lines: Sequence[bytes]) -> dict[int, str]:
@@ -177,7 +205,13 @@ def _quoted(text: str, lines: Sequence[bytes]) -> dict[int, str]:
     found = {}
     for piece in pieces:
         quoted, _, reason = piece.rpartition("': ")
-        place = places.get(quoted.encode())
+        place = places.get(quoted.encode(), _swallower(quoted, places))
         if place is not None:
             found[place] = reason.strip()
     return found
+
+
+def _swallower(quoted: str, places: Mapping[bytes, int]) -> int | None:
+    """The malformed line whose open quote made one of it and those behind it."""
+    line = quoted.partition("\n")[0].encode()
+    return places.get(line) if line_types(line) is None else None

@@ -1,63 +1,127 @@
 """Finding the lines that a database refuses, and losing none.
 
-    whole ──refused──▶ what the answer names is out, the rest is sent again; nothing named: two halves, each in turn
+    part ──refused──▶ what the answer names is out, the rest is sent again
+                      nothing named: what holds a known type conflict apart from the rest; else two halves, each in turn
 
 A line is rejected when an answer names it, or when it is refused alone (or with others of which the answer counts every
-one) while the database takes others. When it takes none of them, the fault is the endpoint's, not the lines': all are
-kept. A batch of a quiet home may be a single line, so the evidence may be another batch: `elsewhere` says that one was
-taken since this one was first refused.
+one), and only by an attempt in which the database takes others. An attempt in which it takes none proves nothing: the
+fault is the endpoint's, perhaps, and what was found in it is void.
 
+The first half goes all the way down before the second: so a search soon meets a line that is taken, if there is one.
 What was sent twice is stored once: a point is its series and its time.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-
 from attrs import Factory, define
 
-from ingest.core.influx_answer import CHECK_TYPES, Answer, Split, named
+from ingest.core.influx_answer import Answer, Split, message, named
+from ingest.core.learnt_types import Conflict, LearntTypes, Lines, Part, holds, parts_of
 from ingest.core.store import Delivered, Keep, Rejection
 
 HOPELESS = 32
-"""Refusals without a name or number and without a single line taken, after which it is not the lines."""
+"""Refusals without a single line taken, after which it is probably not the lines."""
 
-Lines = tuple[bytes, ...]
+PATIENCE = 8
+"""Refusals after which what remains is halved though lines were named: some servers name one a time."""
 
 
 @define
 class Delivery:
-    """One refused batch: what is still to be sent, what was taken, what was rejected."""
+    """One refused batch: what is still to be sent, the next at the end; what was rejected; what this attempt proved.
 
-    pending: deque[Lines] = Factory(deque)
-    taken: int = 0
+    `turn` says where to begin when there is no better place: not where an attempt in vain began.
+    """
+
+    learnt: LearntTypes
+    pending: list[Part] = Factory(list)
     rejected: list[Rejection] = Factory(list)
-    nameless: int = 0
-    reason: str = ""
+    turn: int = 0
+    proven: bool = False
+    refusals: int = 0
+    first: Split | None = None
+    _before: tuple[list[Part], list[Rejection]] = Factory(lambda: ([], []))
 
-    def take(self, part: Sequence[bytes]) -> None:
-        """The database stored this part."""
-        self.taken += len(part)
+    def add(self, parts: list[Part]) -> None:
+        """These parts are to be sent next, in their order."""
+        self.pending += reversed(parts)
 
-    def refuse(self, part: Sequence[bytes], split: Split, answer: Answer) -> None:
-        """The database refused lines of this part: reject those that are known, send the rest in smaller parts."""
-        self.reason = self.reason or split.reason
-        out = named(answer, part)
-        self.nameless += not out and split.dropped is None
-        if not out and (split.dropped or 1) >= len(part):
-            out = dict.fromkeys(range(len(part)), split.reason)
-        self.rejected += [Rejection(part[place].decode("utf-8", "replace"), reason) for place, reason in out.items()]
-        rest = tuple(line for place, line in enumerate(part) if place not in out)
-        half = len(rest) if out else (len(rest) + 1) // 2
-        self.pending.extend(each for each in (rest[:half], rest[half:]) if each)
+    def resume(self) -> None:
+        """A new attempt: it has to prove anew that the database takes lines."""
+        self._before = ([*self.pending], [*self.rejected])
+        self.proven, self.refusals = False, 0
 
-    def is_over(self, *, elsewhere: bool) -> bool:
-        """Nothing is left to send, or no use in it."""
-        return not self.pending or (self.nameless >= HOPELESS and not self.taken and not elsewhere)
+    def pause(self) -> bool:
+        """The attempt is over without a verdict, and void if it proved nothing; true when there is something to go on with."""
+        if not self.proven:
+            self.pending, self.rejected = self._before
+        return bool(self.pending or self.rejected)
 
-    def verdict(self, *, elsewhere: bool) -> Delivered | Keep:
-        """What came of it, when it is over."""
-        if not self.pending and (self.taken or elsewhere):
-            return Delivered(tuple(self.rejected))
-        return Keep(f"the database takes no line of this batch: {self.reason}", remedy=CHECK_TYPES)
+    def hear(self, outcome: Delivered | Split, answer: Answer) -> None:
+        """What the database said to the next part."""
+        part = self.pending.pop()
+        if isinstance(outcome, Split):
+            self.first = self.first or outcome
+            self._refuse(part, outcome, answer)
+            self.refusals += 1
+            return
+        self.proven = True
+        if part.suspected:
+            self.learnt.forget(part.lines)
+
+    @property
+    def doubtful(self) -> bool:
+        """So many refusals make sense only if the database takes other lines, and that is not proven."""
+        return not self.proven and self.refusals >= HOPELESS
+
+    def hopeless(self) -> Keep:
+        """The verdict when the database takes nothing else either; the search begins anew."""
+        self._before = ([], [])
+        said = self.first or Split("")
+        return Keep(f"the database takes no line of this batch: {said.reason}", remedy=said.remedy)
+
+    @property
+    def progress(self) -> Keep:
+        """The verdict when the search is to go on later."""
+        reason = self.first.reason if self.first else ""
+        return Keep(f"looking for the lines that the database refuses, {len(self.rejected)} found: {reason}")
+
+    def _refuse(self, part: Part, split: Split, answer: Answer) -> None:
+        """Reject the lines of the part that are known by now, divide the rest."""
+        lines = part.lines
+        names = out = named(answer, lines)
+        for place, words in names.items():
+            self.learnt.learn(words, lines[place : place + 1])
+        conflict = self.learnt.learn(message(answer), lines)
+        if not names and (split.dropped or 1) >= len(lines):
+            out = dict.fromkeys(_blamed(lines, conflict), split.reason)
+        self.rejected += [Rejection(lines[place].decode("utf-8", "replace"), why) for place, why in out.items()]
+        rest = tuple(line for place, line in enumerate(lines) if place not in out)
+        self.add(self._divided(rest, conflict, whole=bool(out) and self.refusals < PATIENCE))
+
+    def _divided(self, rest: Lines, conflict: Conflict | None, *, whole: bool) -> list[Part]:
+        """By what was ever learnt, else by the conflict that was just named, else as a whole or in halves."""
+        parts = self.learnt.split(rest)
+        if len(parts) != 1:
+            return parts
+        suspected = parts[0].suspected
+        by_name = parts_of(rest, (conflict,)) if conflict else []
+        if len(by_name) > 1:
+            return [Part(each.lines, suspected) for each in by_name]
+        if whole:
+            return parts
+        turned, self.turn = _turned(rest, self.turn), 0
+        half = (len(rest) + 1) // 2
+        return [Part(each, suspected) for each in (turned[:half], turned[half:]) if each]
+
+
+def _blamed(lines: Lines, conflict: Conflict | None) -> list[int]:
+    """Of lines that are all refused, those that the words are about: the others have words of their own."""
+    held = [place for place, line in enumerate(lines) if conflict and holds(line, (conflict,))]
+    return held or list(range(len(lines)))
+
+
+def _turned(lines: Lines, turn: int) -> Lines:
+    """The same lines from another one on; in the end from each (the golden ratio leaves none out)."""
+    start = int(turn * 0.618034 * len(lines)) % len(lines)
+    return lines[start:] + lines[:start]

@@ -1,7 +1,11 @@
 """A batch's way into a database that speaks InfluxDB's write API, until there is a verdict.
 
-Almost always one request. When lines are refused, as many as it takes to find them, in portions of `BUDGET`: what was
-found is remembered with the batch, and the next attempt goes on from there.
+Almost always one request; one more while a type conflict is known that some of its lines run into. When lines are
+refused, as many as it takes to find them, in portions of `BUDGET`: what was found is remembered with the batch, and
+the next attempt goes on from there.
+
+No line is rejected unless the database takes others in the same attempt. Where the batch holds none that it takes, a
+line that it took before is asked again: a home may be so quiet that a batch is a single line.
 """
 
 from __future__ import annotations
@@ -12,22 +16,23 @@ from datetime import UTC, datetime
 from attrs import define, field
 
 from ingest.core.homeiq import seal, unsealed
-from ingest.core.influx_answer import Answer, Outcome, classify
+from ingest.core.influx_answer import Answer, Split, classify
 from ingest.core.influx_delivery import Delivery
+from ingest.core.learnt_types import LearntTypes, Part
 from ingest.core.store import Batch, Delivered, Keep, Verdict
 from ingest.errors import Refused, Transient
 
 BUDGET = 200
 """Requests that one attempt may spend on finding refused lines."""
 
-REMEMBERED = 16
-"""Refused batches whose search is remembered."""
+REMEMBERED = 4
+"""Batches whose search is remembered; each holds its lines."""
 
 
-@define
-class _Search:
-    since: int
-    delivery: Delivery
+class _Kept(Exception):  # noqa: N818  leaves the attempt, and with it keeps the batch
+    def __init__(self, verdict: Keep) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
 
 
 @define(eq=False)
@@ -36,68 +41,83 @@ class Deliverer:
 
     post: Callable[[bytes], Awaitable[Answer]]
     now_ns: Callable[[], int]
-    _taken: int = 0
-    _searches: dict[bytes, _Search] = field(factory=dict)
+    budget: int = BUDGET
+    _learnt: LearntTypes = field(factory=LearntTypes)
+    _searches: dict[bytes, Delivery] = field(factory=dict)
+    _taken: bytes = b""
+    _in_vain: int = 0
 
     async def deliver(self, batch: Batch[bytes]) -> Verdict:
         """Bring a batch into the database. Never raises for what a server or a network may do."""
         try:
-            return await self._deliver(batch)
+            return await self._deliver(batch.payload)
+        except _Kept as kept:
+            return kept.verdict
         except Transient as error:
             return Keep(error.what, error.retry_after)
         except Refused as error:
             return Keep(error.what, remedy=error.remedy)
 
-    async def _deliver(self, batch: Batch[bytes]) -> Verdict:
-        search = self._searches.get(batch.payload)
-        if search is None or not search.delivery.pending:
-            answer, outcome = await self._send(batch.payload)
-            if isinstance(outcome, Delivered):
-                self._searches.pop(batch.payload, None)
-            if isinstance(outcome, Delivered | Keep):
-                return outcome
-            search = self._begin(batch.payload)
-            search.delivery.refuse(unsealed(batch.payload), outcome, answer)
-            if not search.delivery.pending:
-                return self._end(batch.payload, search)
-        return await self._search(batch.payload, search)
-
-    def _begin(self, payload: bytes) -> _Search:
-        """A new search; of one that ended without a verdict on the lines, its beginning is remembered."""
-        known = self._searches.pop(payload, None)
-        if len(self._searches) >= REMEMBERED:
-            del self._searches[next(iter(self._searches))]
-        search = self._searches[payload] = _Search(self._taken if known is None else known.since, Delivery())
-        return search
-
-    async def _search(self, payload: bytes, search: _Search) -> Verdict:
-        delivery = search.delivery
-        for _ in range(BUDGET):
-            part = delivery.pending[0]
-            answer, outcome = await self._send(seal(part))
-            if isinstance(outcome, Keep):
-                return outcome
-            delivery.pending.popleft()
-            if isinstance(outcome, Delivered):
-                delivery.take(part)
-            else:
-                delivery.refuse(part, outcome, answer)
-            if delivery.is_over(elsewhere=self._taken > search.since):
-                return self._end(payload, search)
-        return Keep(
-            f"looking for the lines that the database refuses, {len(delivery.rejected)} found: {delivery.reason}"
-        )
-
-    def _end(self, payload: bytes, search: _Search) -> Verdict:
-        verdict = search.delivery.verdict(elsewhere=self._taken > search.since)
-        if isinstance(verdict, Delivered):
-            del self._searches[payload]
+    async def _deliver(self, payload: bytes) -> Verdict:
+        search = self._searches.pop(payload, None)
+        if search is not None:
+            search.resume()
+            return await self._attempt(payload, search)
+        parts = self._learnt.split(unsealed(payload)) if self._learnt.known else []
+        search = Delivery(self._learnt, turn=self._in_vain)
+        if any(part.suspected for part in parts):
+            search.add(parts)
         else:
-            search.delivery.pending.clear()
+            answer, outcome = await self._send(payload)
+            if isinstance(outcome, Delivered):
+                return outcome
+            search.add([Part(unsealed(payload))])
+            search.hear(outcome, answer)
+        return await self._attempt(payload, search)
+
+    async def _attempt(self, payload: bytes, search: Delivery) -> Verdict:
+        """Search, and remember how far it came when that was not the end."""
+        verdict: Verdict | None = None
+        try:
+            verdict = await self._search(search)
+        finally:
+            if not isinstance(verdict, Delivered):
+                self._pause(payload, search)
         return verdict
 
-    async def _send(self, payload: bytes) -> tuple[Answer, Outcome]:
+    def _pause(self, payload: bytes, search: Delivery) -> None:
+        if not search.pause():
+            self._in_vain += 1
+            return
+        if len(self._searches) >= REMEMBERED:
+            del self._searches[next(iter(self._searches))]
+        self._searches[payload] = search
+
+    async def _search(self, search: Delivery) -> Verdict:
+        spent = 0
+        while search.pending and spent < self.budget:
+            if search.doubtful and not await self._takes_others(search):
+                return search.hopeless()
+            answer, outcome = await self._send(seal(search.pending[-1].lines))
+            search.hear(outcome, answer)
+            spent += 1
+        proven = await self._takes_others(search)
+        if search.pending:
+            return search.progress
+        return Delivered(tuple(search.rejected)) if proven else search.hopeless()
+
+    async def _takes_others(self, search: Delivery) -> bool:
+        """Ask again for a line that was taken before, unless this attempt has had one that was."""
+        if not search.proven and self._taken:
+            _, outcome = await self._send(seal(unsealed(self._taken)[-1:]))
+            search.proven = isinstance(outcome, Delivered)
+        return search.proven
+
+    async def _send(self, payload: bytes) -> tuple[Answer, Delivered | Split]:
         answer = await self.post(payload)
         outcome = classify(answer, datetime.fromtimestamp(self.now_ns() / 1e9, UTC))
-        self._taken += isinstance(outcome, Delivered)
+        if isinstance(outcome, Keep):
+            raise _Kept(outcome)
+        if isinstance(outcome, Delivered):
+            self._taken = payload
         return answer, outcome

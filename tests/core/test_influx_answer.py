@@ -50,8 +50,12 @@ def test_the_count_is_found_in_a_long_answer_too() -> None:
     assert split.dropped == 5
 
 
-def test_influxdb_2_0_said_conflicts_with_500() -> None:
-    assert outcome(500, said("internal error", CONFLICT.format(1))) == Split(CONFLICT.format(1), 1)
+@pytest.mark.parametrize(
+    "text",
+    [CONFLICT.format(1), "unexpected error writing points to database: points beyond retention policy dropped=1"],
+)
+def test_influxdb_2_0_said_with_500_what_is_about_lines(text: str) -> None:
+    assert outcome(500, said("internal error", text)) == Split(text, 1)
 
 
 @pytest.mark.parametrize(
@@ -154,17 +158,43 @@ def test_influxdb_2_quotes_the_lines_it_cannot_read() -> None:
     assert named(Answer(400, said("invalid", message)), LINES) == {1: "missing fields", 3: "invalid field"}
 
 
+def test_a_line_that_swallows_others_is_named_by_its_beginning() -> None:
+    lines = (b"m v=1 1", b'm v="open', b'm v="3" 3', b"m v=4 4")
+    message = """unable to parse 'm v="open\nm v="3" 3': invalid boolean\nunable to parse 'm v=1 1\nx': no such line"""
+    assert named(Answer(400, said("invalid", message)), lines) == {1: "invalid boolean"}
+
+
+def of_influxdb_3(*data: object) -> Answer:
+    return Answer(400, json.dumps({"error": "partial write of line protocol occurred", "data": data}))
+
+
+def entry(number: int, line: str | None, words: str) -> dict[str, object]:
+    return {"original_line": line, "line_number": number, "error_message": words}
+
+
 def test_influxdb_3_numbers_them() -> None:
-    data = [
-        {"original_line": "it's", "line_number": 2, "error_message": "no fields"},
-        {"original_line": "m,a=b v=", "line_number": 3, "error_message": "conflict"},
-        {"original_line": "another", "line_number": 1, "error_message": "not what we sent"},
-        {"original_line": "x", "line_number": 9, "error_message": "no such line"},
-        {"original_line": None, "line_number": 4, "error_message": "no line"},
+    answer = of_influxdb_3(
+        entry(3, "m,a=b v=", "conflict"),
+        entry(2, "it's", "no fields"),
+        entry(1, "another", "not what we sent"),
+        entry(9, "x", "no such line"),
+        entry(4, None, "no line"),
         "nonsense",
-    ]
-    text = json.dumps({"error": "partial write of line protocol occurred", "data": data})
-    assert named(Answer(400, text), LINES) == {1: "no fields", 2: "conflict"}
+    )
+    lines = (LINES[0], b"it's v=1 1", LINES[2], LINES[3])
+    assert named(answer, lines) == {1: "no fields", 2: "conflict"}
+
+
+def test_influxdb_3_tells_of_the_first_line_when_it_stores_nothing_of_a_request() -> None:
+    answer = Answer(400, json.dumps({"error": "line protocol parsing error", "data": entry(2, "it's", "no fields")}))
+    assert named(answer, LINES) == {1: "no fields"}
+    assert words(answer) == "line protocol parsing error: no fields"
+
+
+def test_numbers_are_not_trusted_behind_a_line_that_may_have_swallowed_others() -> None:
+    lines = (b"m v=1 1", b'm v="open 2', b"m v=3 3", b'm v="4" 4', b"m v=5 5")
+    answer = of_influxdb_3(entry(3, "m v=3 3", "that was the fourth"), entry(2, 'm v="open 2', "trailing content"))
+    assert named(answer, lines) == {1: "trailing content"}
 
 
 def test_an_answer_may_name_nothing() -> None:

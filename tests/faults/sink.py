@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 import socket
 import threading
 import time
@@ -14,8 +13,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal, TypeAlias
 
 from attrs import define, field
-
-_entity = re.compile(rb",entity_id=([^, ]+)")
 
 Mode: TypeAlias = Literal["take", "503", "401", "hang", "trickle", "away"]
 
@@ -124,13 +121,6 @@ def sinking(mode: Mode = "take", kind: Callable[[int], Sink] = Sink) -> Iterator
     finally:
         sink.released.set()
         sink.close()
-
-
-def key_of(line: bytes) -> tuple[str, int]:
-    """A line's entity and time."""
-    found = _entity.search(line)
-    assert found, line
-    return found[1].decode(), int(line.rpartition(b" ")[2])
 
 
 def wait_for(met: Callable[[], object], seconds: float = 20.0) -> None:

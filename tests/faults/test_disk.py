@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
+from tests.faults.campaign.database import key_of
 from tests.faults.service import Place, Service, place
-from tests.faults.sink import Sink, key_of, sinking, wait_for
+from tests.faults.sink import Sink, sinking, wait_for
 from tests.faults.test_kill import NOTHING_LOST, SMALL_DISK, can_mount, check_doubles, check_told, fill, lost
 from tests.support.homes import Running, running_home
 

@@ -36,8 +36,9 @@ from ingest.core.rates import USUAL, Window
 from ingest.core.state import Source
 from ingest.simulator import faults
 from ingest.simulator.script import happen
+from tests.faults.campaign.database import key_of
 from tests.faults.service import Place, Service, held, place, waiting
-from tests.faults.sink import Mode, Sink, key_of, sinking, wait_for
+from tests.faults.sink import Mode, Sink, sinking, wait_for
 from tests.faults.test_kill import NOTHING_LOST, lost
 from tests.integration.house import Running, living
 from tests.integration.test_health import watched

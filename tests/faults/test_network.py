@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
+from tests.faults.campaign.database import key_of
 from tests.faults.proxy import WEATHERS, Proxy, Weather, proxy
 from tests.faults.service import Service, place
-from tests.faults.sink import Sink, key_of, sinking, wait_for
+from tests.faults.sink import Sink, sinking, wait_for
 from tests.faults.test_kill import NOTHING_LOST, check_doubles, lost
 from tests.support.homes import Running, running_home
 

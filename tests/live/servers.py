@@ -21,6 +21,7 @@ from tests.live.readback import Reader, influxql, victoria
 from tests.live.v2envelope import envelope
 
 TOKEN = "live-test-token"
+MAX_BODY = 25_000_000  # the engine's default
 PACKAGES = ("victoria-metrics", "influxdb")
 INFLUX_CONFIG = """\
 reporting-disabled = true
@@ -34,6 +35,7 @@ bind-address = "127.0.0.1:{rpc}"
 [http]
   bind-address = "127.0.0.1:{http}"
   log-enabled = false
+  max-body-size = {max_body}
 [monitor]
   store-enabled = false
 [subscriber]
@@ -125,26 +127,26 @@ def victoria_metrics(folder: Path) -> Iterator[Database]:
         yield Database("victoria-metrics", url, victoria(url), strings=False, nanoseconds=False)
 
 
-def influxdb_command(folder: Path, port: int) -> list[str | Path]:
+def influxdb_command(folder: Path, port: int, max_body: int = MAX_BODY) -> list[str | Path]:
     """How a bare InfluxDB 1.x with its data in `folder` is started."""
     config = folder / "influxdb.conf"
-    config.write_text(INFLUX_CONFIG.format(rpc=free_port(), http=port, data=folder), "utf-8")
+    config.write_text(INFLUX_CONFIG.format(rpc=free_port(), http=port, data=folder, max_body=max_body), "utf-8")
     return [programs() / "influxd", "run", "-config", config]
 
 
 @contextmanager
-def influxdb_engine(folder: Path) -> Iterator[str]:
+def influxdb_engine(folder: Path, max_body: int) -> Iterator[str]:
     """The URL of a bare InfluxDB 1.x with its data in `folder`, as long as the block lasts."""
     url = f"http://127.0.0.1:{(port := free_port())}"
-    command = influxdb_command(folder, port)
+    command = influxdb_command(folder, port, max_body)
     with _served(command, folder / "influxdb.log", lambda: answers(f"{url}/ping")):
         yield url
 
 
 @contextmanager
-def influxdb(folder: Path) -> Iterator[Database]:
-    """The real 1.x engine behind a v2 envelope of ours."""
-    with influxdb_engine(folder) as engine, envelope(engine, TOKEN) as url:
+def influxdb(folder: Path, max_body: int = MAX_BODY) -> Iterator[Database]:
+    """The real 1.x engine behind a v2 envelope of ours. It refuses requests of more than `max_body` bytes."""
+    with influxdb_engine(folder, max_body) as engine, envelope(engine, TOKEN) as url:
         yield Database("influxdb-1.x-engine", url, influxql(engine))
 
 

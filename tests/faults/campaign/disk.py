@@ -1,0 +1,93 @@
+"""The disk with the state file: real SQLite on a real file, and what a disk may do to it.
+
+A full disk and a read-only one are SQLite's own doing (`max_page_count`, `query_only`), so the errors are the real
+ones; a failing one is said to be. A dead process writes nothing any more.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from attrs import define, field, frozen
+
+from ingest.core.store import Batch
+from ingest.edge.letter_file import Letter, Letters
+from ingest.edge.spool_file import Row, Table
+from ingest.edge.sqlite import Connection, pragma, translated
+from ingest.errors import Transient
+from ingest.runtime.lane import InlineLane
+
+SLOW = 0.2
+"""Seconds that each piece of work takes on a slow disk."""
+
+PAGES = 1_000_000
+"""Pages that a file may have on a disk with room."""
+
+
+@define(eq=False)
+class Disk:
+    """What the disk is like now. `refused`: the last write was not taken."""
+
+    how: Literal["well", "full", "read-only", "failing", "slow"] = "well"
+    lane: InlineLane = field(factory=InlineLane)
+    connection: Connection | None = None
+    dead: Callable[[], bool] = lambda: False
+    refused: bool = False
+
+    def become(self, how: Literal["well", "full", "read-only", "failing", "slow"]) -> None:
+        """From now on it is like this."""
+        self.how = how
+        self.lane.delay = SLOW if how == "slow" else 0.0
+        if self.connection is not None:
+            limit = pragma(self.connection, "page_count") if how == "full" else PAGES
+            self.connection.execute(f"PRAGMA max_page_count = {limit}")
+            self.connection.execute(f"PRAGMA query_only = {'ON' if how == 'read-only' else 'OFF'}")
+
+    def work(self, path: Path, *, writing: bool) -> None:
+        """Raise what this disk says to a piece of work."""
+        if self.dead():
+            raise Transient("the process is dead", where=str(path))
+        if self.how == "failing":
+            self.refused |= writing
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE if writing else sqlite3.SQLITE_IOERR_READ
+            with translated(path):
+                raise error
+
+
+@frozen
+class CampaignTable(Table):
+    """The spool's rows, on this disk."""
+
+    disk: Disk = field(factory=Disk)
+
+    def put(
+        self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]
+    ) -> list[Row]:
+        self.disk.work(self.path, writing=True)
+        self.disk.refused = True
+        rows = super().put(batch, put_ns, excess, kept, gone)
+        self.disk.refused = False
+        return rows
+
+    def remove(self, ids: Collection[int]) -> None:
+        self.disk.work(self.path, writing=True)
+        super().remove(ids)
+
+    def oldest(self, taken: Container[int]) -> Iterator[Row]:
+        self.disk.work(self.path, writing=False)
+        return super().oldest(taken)
+
+
+@frozen
+class CampaignLetters(Letters):
+    """The dead letters, on this disk."""
+
+    disk: Disk = field(factory=Disk)
+
+    def add(self, letters: Iterable[Letter]) -> int:
+        self.disk.work(self.path, writing=True)
+        return super().add(letters)

@@ -1,0 +1,150 @@
+"""Bugs planted into the product, each of a kind that services like this one have had: the campaign must find every one.
+
+A mutant replaces one function of the product by one that is wrong, for the length of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from types import MappingProxyType
+from typing import Any
+
+import trio
+
+from ingest.actors.filter import Filter
+from ingest.actors.writer import Writer
+from ingest.core import health_causes
+from ingest.core.health import Cause
+from ingest.core.homeiq import unsealed
+from ingest.core.influx_answer import Answer, Split
+from ingest.core.store import Batch, Delivered, Keep, Rejection
+from ingest.edge.disk_spool import DiskSpool
+from ingest.edge.influx_deliver import Deliverer
+from ingest.edge.spool_file import gathered
+from ingest.errors import Transient
+from ingest.runtime.spool import MemorySpool
+
+_deliver_one = Writer._deliver_one
+_write = DiskSpool._write
+_delivered = Writer._delivered
+_send = Deliverer._send
+
+
+@asynccontextmanager
+async def _acknowledge_before_delivery(self: DiskSpool) -> AsyncGenerator[Batch[bytes]]:
+    rows, payload = await self._next()
+    try:
+        if rows:
+            await self._remove(rows)
+            yield gathered(rows, payload)
+        else:
+            with self.memory.claim_nowait() as batch:
+                yield batch
+    finally:
+        self._claimed.difference_update(row.id for row in rows)
+        self._changed.unpark_all()
+
+
+@asynccontextmanager
+async def _drop_the_batch_in_hand_at_cancel(self: DiskSpool) -> AsyncGenerator[Batch[bytes]]:
+    rows, payload = await self._next()
+    try:
+        if rows:
+            yield gathered(rows, payload)
+            await self._remove(rows)
+        else:
+            with self.memory.claim_nowait() as batch:
+                yield batch
+    except trio.Cancelled:
+        await self._remove(rows)
+        raise
+    finally:
+        self._claimed.difference_update(row.id for row in rows)
+        self._changed.unpark_all()
+
+
+async def _put_again_what_is_to_be_retried(self: Writer[Any]) -> None:
+    async with self.spool.claim() as batch:
+        verdict = await self.store.deliver(batch)
+        if isinstance(verdict, Keep):
+            await self.spool.put(batch)
+            await trio.sleep(1)
+        else:
+            self._delivered(batch, verdict, 0.0)
+
+
+def _say_nothing_of_the_database(_: object) -> Iterator[Cause]:
+    return iter(())
+
+
+async def _take_a_lost_answer_for_a_yes(self: Deliverer, payload: bytes) -> tuple[Answer, Delivered | Split]:
+    try:
+        return await _send(self, payload)
+    except Transient:
+        return Answer(204), Delivered()
+
+
+async def _take_a_full_disk_for_a_written_one(self: DiskSpool, batch: Batch[bytes]) -> bool:
+    await _write(self, batch)
+    return True
+
+
+def _refuse_the_whole_batch(self: Writer[Any], batch: Batch[bytes], verdict: Delivered, seconds: float) -> None:
+    if verdict.rejected:
+        lines = unsealed(batch.payload)
+        verdict = Delivered(tuple(Rejection(line.decode(), verdict.rejected[0].reason) for line in lines))
+    _delivered(self, batch, verdict, seconds)
+
+
+async def _forget_the_letters(self: Writer[Any]) -> None:
+    async def nowhere(_: Sequence[Rejection]) -> None:
+        pass
+
+    self.bury = nowhere
+    await _deliver_one(self)
+
+
+def _evict_without_a_word(self: MemorySpool[Any]) -> tuple[Any, ...]:
+    while self.held.size > self.limit and len(self._entries) > 1:
+        self.held = self.held.minus(self.weigh(self._entries.pop(0).batch))
+    return ()
+
+
+def _forget_no_checkpoint(self: Filter, oldest_ns: int, newest_ns: int) -> None:
+    pass
+
+
+def _keep_everything_in_memory(self: MemorySpool[Any]) -> tuple[Any, ...]:
+    return ()
+
+
+Mutant = tuple[object, str, object]
+
+MUTANTS: Mapping[str, Mutant] = MappingProxyType(
+    {
+        "an ack before delivery": (DiskSpool, "claim", _acknowledge_before_delivery),
+        "a dropped in-hand batch at cancel": (DiskSpool, "claim", _drop_the_batch_in_hand_at_cancel),
+        "a retry that duplicates": (Writer, "_deliver_one", _put_again_what_is_to_be_retried),
+        "a health that says healthy": (health_causes, "_database", _say_nothing_of_the_database),
+        "a lost answer taken for a yes": (Deliverer, "_send", _take_a_lost_answer_for_a_yes),
+        "a write that failed taken for done": (DiskSpool, "_write", _take_a_full_disk_for_a_written_one),
+        "a whole batch refused for one line": (Writer, "_delivered", _refuse_the_whole_batch),
+        "dead letters that are not written": (Writer, "_deliver_one", _forget_the_letters),
+        "an eviction that nobody hears of": (MemorySpool, "_evict", _evict_without_a_word),
+        "a memory without a bound": (MemorySpool, "_evict", _keep_everything_in_memory),
+        "evicted states believed to be stored": (Filter, "forget", _forget_no_checkpoint),
+    }
+)
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """The product with that bug, while the block runs."""
+    where, attribute, wrong = MUTANTS[name]
+    right = getattr(where, attribute)
+    setattr(where, attribute, wrong)
+    try:
+        yield
+    finally:
+        setattr(where, attribute, right)

@@ -1,0 +1,215 @@
+"""What must hold, judged from outside: what the home did, what the database holds, what the file holds.
+
+now     the books balance, memory is bounded, and health says what is so
+life    an end in order, in time, that names what it could not keep
+end     everything that came in is stored, or it is a dead letter that was really refused, or it was in memory when
+        the process was killed, or the service said that it dropped as much, then, of that time
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ingest.core import reports
+from ingest.core.health import Health, Status
+from ingest.core.health_causes import SLOW
+from ingest.core.homeiq import unsealed
+from ingest.core.rates import RECENT
+from ingest.core.tally import balanced
+from ingest.edge.influx_deliver import REMEMBERED
+from tests.actors.states import check_states
+from tests.faults.campaign.database import Key, key_of, state_of
+
+if TYPE_CHECKING:
+    from tests.faults.campaign.life import Life, Loss
+    from tests.faults.campaign.world import World
+
+FRAME = 1_100
+"""Changes of the largest frame: a link may hold one more than it has room for."""
+
+STOP = 5.0
+SICK_STOP = 10.0
+"""Seconds within which a service is out; on a disk that is sick it is granted its last attempts."""
+
+NOTICED = 65.0
+"""Seconds after which nobody may still believe in a connection that is gone."""
+
+
+# ---- at every look ---------------------------------------------------------------------------------------------------
+
+
+def check_now(world: World, life: Life) -> None:
+    """What must hold at any moment of a life."""
+    books = life.pipeline.books()
+    assert balanced(books), books
+    _check_bounds(life)
+    _check_health(world, life, life.health)
+
+
+def _check_bounds(life: Life) -> None:
+    room, spool = life.room, life.spool
+    for link in (life.pipeline.intake, life.pipeline.link):
+        assert link.held.events <= room.link + FRAME, link
+    largest = max((report.size for report in life.of(reports.Batched)), default=0)
+    # What is claimed is never evicted, and a batch that is larger than the room is kept alone.
+    assert spool.memory.held.size <= room.memory + 2 * largest, spool.memory.held
+    assert spool.on_disk.size <= 2 * room.disk + 2 * largest, spool.on_disk
+    assert len(life.deliverer._searches) <= REMEMBERED
+
+
+def _check_health(world: World, life: Life, health: Health) -> None:
+    now, database = trio.current_time(), world.database
+    waiting = _unstored(world, life)
+    assert health.database.waiting >= waiting, f"{health.database.waiting} are said to wait, {waiting} do"
+    if life.refused:
+        _check_unwell(health, "the database does not take what waits", ready=False)
+    if life.asked_since is not None and now - life.asked_since > SLOW + 1:
+        _check_unwell(health, "the database does not answer", ready=False)
+    if world.unheard_since is not None and now - max(world.unheard_since, life.born) > NOTICED:
+        _check_unwell(health, "Home Assistant is not heard", ready=False)
+        assert not health.subscription.subscribed
+    if life.lost_at is not None and now - life.lost_at < RECENT - 10:
+        assert health.status is Status.UNHEALTHY, f"changes were lost: {health.reason}"
+    if life.disk.refused:
+        _check_unwell(health, "the disk takes nothing", ready=None)
+        assert health.spool.failing
+    assert not (database.mood == "" and life.refused and health.ready)
+
+
+def _check_unwell(health: Health, why: str, *, ready: bool | None) -> None:
+    assert health.status is not Status.HEALTHY, f"{why}, and health says {health.status.value}"
+    assert ready is None or health.ready is ready, f"{why}, and it says that it is ready"
+
+
+def _unstored(world: World, life: Life) -> int:
+    """Points that were made or carried and are nowhere for good, at least."""
+    missing = (life.made | life.carried) - world.database.keys
+    if world.database.condemned:
+        missing -= set(map(key_of, world.database.condemned))
+    dropped: int = sum(report.count for report in life.of(reports.Evicted))
+    return len(missing) - dropped
+
+
+# ---- after every life ------------------------------------------------------------------------------------------------
+
+
+def check_life(world: World, life: Life) -> None:
+    """What must hold when a life is over."""
+    assert not life.of(reports.DeadLetter), life.of(reports.DeadLetter)[0].traceback
+    for report in life.of(reports.Rejected):
+        for each in report.rejections:
+            assert each.line.encode() in world.database.condemned, f"rejected, and never refused: {each}"
+    if life.dead:
+        return
+    check_states(life.told)
+    [stopped] = life.of(reports.Stopped)
+    assert stopped.balanced, stopped.books
+    said = sum(report.count for report in life.of(reports.Lost))
+    assert said >= len(life.gone), f"{said} are said to be lost, {len(life.gone)} are"
+    assert life.stopped_after is not None
+    assert life.stopped_after <= (SICK_STOP if life.was_sick else STOP) + 0.1, life.stopped_after
+
+
+# ---- when all is well ------------------------------------------------------------------------------------------------
+
+
+def stuck(world: World) -> str:
+    """Why the service did not come back, as far as it can be seen."""
+    life = world.life
+    if life is None:
+        return "the service is not up"
+    return f"not back in time: {life.health.reason}; {life.pipeline.books()}; not stored: {world.pulse - world.database.keys}"
+
+
+def check_calm(world: World) -> None:
+    """Long after the last fault there is nothing to complain about."""
+    life = world.life
+    assert life is not None
+    health = life.health
+    others = [cause for cause in health.causes if cause.reason != health.subscription.unusual]
+    assert not others, others
+    assert health.ready
+    present = {(key, state.updated * 1000) for key, state in world.home.states.items()}
+    excused = {key for life in world.lives for key in life.superseded} | _letters(world)
+    lost = {key for key in present - world.database.keys - excused if key[1] < world.settled_ns}
+    assert not lost, f"it is so in the home, the snapshot said it, and the database does not know it: {sorted(lost)}"
+
+
+# ---- at the end ------------------------------------------------------------------------------------------------------
+
+
+def check_end(world: World) -> None:
+    """What must hold when everything is over."""
+    _check_nothing_is_invented(world)
+    _check_nothing_is_there_twice(world)
+    _check_nothing_is_missing(world)
+
+
+def _check_nothing_is_invented(world: World) -> None:
+    truth = {
+        (change.entity_id, (change.new.updated if change.new else change.fired) * 1000): change.new
+        for change in world.home.truth()
+    }
+    for line in _lines(world):
+        key = key_of(line)
+        assert key in truth, f"never happened: {line!r}"
+        state = truth[key]
+        assert state_of(line) == (state.state if state else "removed"), line
+
+
+def _check_nothing_is_there_twice(world: World) -> None:
+    """What came live is one line, whatever was sent again; a snapshot may tell the same change a second time."""
+    live: dict[Key, bytes] = {}
+    for line in _lines(world):
+        if b",origin=" not in line:
+            assert live.setdefault(key_of(line), line) == line, f"one change, two lines: {line!r}"
+
+
+def _check_nothing_is_missing(world: World) -> None:
+    lives = [life for life in world.lives if life.built]
+    came = {key for life in lives for key in life.seen}
+    excused = {key for life in lives for key in life.gone | life.superseded}
+    excused |= _letters(world) | world.damaged
+    excused |= {key_of(line) for life in lives for line in life.letters_gone}
+    missing = came - world.database.keys - excused
+    said = [report for life in lives for report in life.losses()]
+    unsaid = {key for key in missing if not any(_tells(report, key) for report in said)}
+    assert not unsaid, f"lost without a word: {sorted(unsaid)[:5]} and {len(unsaid)} in all"
+    assert len(missing) <= sum(report.count for report in said)
+
+
+def _tells(report: Loss, key: Key) -> bool:
+    entity_id, time = key
+    if isinstance(report, reports.Shed) and entity_id not in report.entities:
+        return False
+    return report.oldest_ns <= time <= report.newest_ns
+
+
+def _letters(world: World) -> set[Key]:
+    """Dead letters of lines that were really refused."""
+    lines = _column(world.path, "SELECT line FROM dead_letter")
+    found = [line.encode() for line in lines]
+    assert set(found) <= world.database.condemned
+    return set(map(key_of, found))
+
+
+def _lines(world: World) -> Iterator[bytes]:
+    for lines in world.database.points.values():
+        yield from lines
+
+
+def on_disk(path: Path) -> set[Key]:
+    """The changes in the spool's rows."""
+    payloads = _column(path, "SELECT payload FROM batch")
+    return {key_of(line) for payload in payloads for line in unsealed(payload)}
+
+
+def _column(path: Path, query: str) -> Iterable[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [value for (value,) in connection.execute(query)]
