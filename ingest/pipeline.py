@@ -22,8 +22,10 @@ from ingest import __version__
 from ingest.actors.batcher import Batcher, Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Connector, GaveUp, Persistence
+from ingest.actors.control import Control
 from ingest.actors.filter import Filter
 from ingest.actors.session import Sessions
+from ingest.actors.upkeep import keep_books, keep_up
 from ingest.actors.writer import Writer
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
@@ -35,6 +37,7 @@ from ingest.core.state import Frame
 from ingest.core.store import Batch, Store
 from ingest.core.tally import Tally, balanced
 from ingest.edge.dead_letters import DeadLetters
+from ingest.edge.lasting import Lasting
 from ingest.edge.websocket import Dial, dial
 from ingest.errors import IngestError
 from ingest.runtime.link import Link, Overflow, Weight
@@ -45,13 +48,6 @@ from ingest.runtime.watch import Watch
 SNAPSHOT_SHARE = 0.25
 """How much of the intake a snapshot may fill: the rest is for live changes."""
 
-FIRST_UPKEEP = 60.0
-"""Seconds before the store is tidied: a service that is restarted every hour has to tidy, too."""
-
-FIRST_BOOKS = 60.0
-BOOKS = 3600.0
-"""Seconds between two sentences about the books."""
-
 INTAKE = Weight(20_000, 32 * 1024 * 1024)
 LINK = Weight(10_000, 16 * 1024 * 1024)
 
@@ -60,9 +56,10 @@ LINK = Weight(10_000, 16 * 1024 * 1024)
 class Destination:
     """An open store, where it is in words, what it wants done from time to time, and what keeps its batches and letters.
 
-    Without a `spool` batches wait in memory, without `letters` a dead letter is only reported.
+    Without a `spool` batches wait in memory, without `letters` a dead letter is only reported, without `lasting` totals
+    are those of one run.
     `give_up` is called when the stop deadline has passed: it leaves blocking work behind. `flush` is called at the very
-    end: it brings what only memory holds to where it lasts.
+    end: it brings what only memory holds to where it lasts. `control` takes commands of a person, until the stop.
     """
 
     store: Store[Any, Any]
@@ -72,6 +69,8 @@ class Destination:
     give_up: Callable[[], None] | None = None
     flush: Callable[[Emit], Awaitable[None]] | None = None
     letters: DeadLetters | None = None
+    control: Control | None = None
+    lasting: Lasting | None = None
 
 
 @frozen
@@ -117,8 +116,8 @@ class Pipeline:
 
     def __attrs_post_init__(self) -> None:
         plan, store = self.plan, self.plan.destination.store
-        if plan.destination.letters is not None:
-            self.listeners = (plan.destination.letters.hear, *self.listeners)
+        beside = (plan.destination.lasting, plan.destination.letters, plan.destination.control)
+        self.listeners = (*(each.hear for each in beside if each is not None), *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
@@ -129,7 +128,7 @@ class Pipeline:
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""
         self.tally.add(report)
-        if isinstance(report, reports.Evicted):
+        if isinstance(report, reports.Evicted | reports.Purged | reports.Unreadable):
             self.filter.forget(report.oldest_ns, report.newest_ns)
         for listener in self.listeners:
             listener(report)
@@ -147,41 +146,63 @@ class Pipeline:
         self.emit(reports.Started(__version__, self.plan.home, self.plan.destination.where))
         try:
             with one_error():
-                await self._run(stop)
+                async with trio.open_nursery() as nursery:
+                    asked = trio.Event()
+                    nursery.start_soon(self._give_up, asked, name="give up")
+                    await self._run(stop, asked)
+                    nursery.cancel_scope.cancel()
         finally:
             if self.plan.destination.flush is not None:
                 await self.plan.destination.flush(self.emit)
             books = self.books()
             if lost := self.spool.volatile.events + books["in_flight"]:
                 self.emit(reports.Lost(self.plan.destination.store.name, lost))
+            if (lasting := self.plan.destination.lasting) is not None:
+                await lasting.end(self.books)
             self.emit(reports.Stopped(books, balanced(books)))
 
-    async def _run(self, stop: trio.Event) -> None:
+    async def _run(self, stop: trio.Event, asked: trio.Event) -> None:
         plan = self.plan
-        letters = plan.destination.letters
+        letters, lasting = plan.destination.letters, plan.destination.lasting
         writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
         if letters is not None:
             writer.bury = letters.bury
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_up, name="upkeep")
-            nursery.start_soon(self._keep_books, name="books")
+            nursery.start_soon(keep_up, plan.destination.upkeep, plan.upkeep_every, self._complain, name="upkeep")
+            nursery.start_soon(keep_books, lambda: self.emit(reports.Progress(self.books())), name="books")
             if letters is not None:
                 nursery.start_soon(letters.run, name="dead letters")
+            if lasting is not None:
+                nursery.start_soon(lasting.run, self.books, name="lasting totals")
             async with trio.open_nursery() as tail:
                 tail.start_soon(writer.run, name="writer")
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
                 outlets = [self.link.sender(plan.link_overflow)]
                 tail.start_soon(self.filter.run, self.intake.receiver(), outlets, name="filter")
+                commands = trio.CancelScope()
+                tail.start_soon(self._obey, writer.hurry, commands, name="control")
                 gave_up = await self._head(stop)
+                commands.cancel()
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
-                nursery.start_soon(self._give_up, name="give up")
+                asked.set()
+                if lasting is not None:
+                    nursery.start_soon(lasting.write, self.books, name="totals at the stop")
             if letters is not None:
                 with trio.move_on_at(tail.cancel_scope.deadline):
                     await letters.end()
             nursery.cancel_scope.cancel()
         if gave_up:
             raise gave_up
+
+    def _complain(self, problem: IngestError) -> None:
+        self.emit(reports.Notice(f"{self.plan.destination.where} could not be tidied: {problem}"))
+
+    async def _obey(self, hurry: Callable[[], None], scope: trio.CancelScope) -> None:
+        """Take commands. One that waits for a dead disk has as long to end as the tail."""
+        if self.plan.destination.control is not None:
+            with scope:
+                await self.plan.destination.control.run(hurry, self.emit)
 
     async def _head(self, stop: trio.Event) -> GaveUp | None:
         """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""
@@ -204,27 +225,12 @@ class Pipeline:
             return error
         return None
 
-    async def _keep_books(self) -> None:
-        """Say where everything is: after a minute, then every hour."""
-        await trio.sleep(FIRST_BOOKS)
-        while True:
-            self.emit(reports.Progress(self.books()))
-            await trio.sleep(BOOKS)
-
-    async def _give_up(self) -> None:
+    async def _give_up(self, asked: trio.Event) -> None:
+        """Free whoever hangs in a dead disk, some time after the stop."""
+        await asked.wait()
         await trio.sleep(self.plan.stop_within)
         if self.plan.destination.give_up is not None:
             self.plan.destination.give_up()
-
-    async def _keep_up(self) -> None:
-        upkeep, every = self.plan.destination.upkeep, self.plan.upkeep_every
-        await trio.sleep(min(every, FIRST_UPKEEP))
-        while upkeep is not None:
-            try:
-                await upkeep()
-            except IngestError as problem:
-                self.emit(reports.Notice(f"{self.plan.destination.where} could not be tidied: {problem}"))
-            await trio.sleep(every)
 
 
 async def _cancel_when(stop: trio.Event, scope: trio.CancelScope) -> None:

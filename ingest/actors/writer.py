@@ -54,6 +54,8 @@ class Writer(Generic[Payload]):
     bury: Callable[[Sequence[Rejection]], Awaitable[None]] = _forget
     _failures: int = 0
     _failing_since: float = field(default=0.0)
+    _eased: int = 0
+    _pausing: trio.CancelScope = field(factory=trio.CancelScope)
 
     async def run(self) -> None:
         """Deliver until the spool is closed and empty."""
@@ -66,6 +68,11 @@ class Writer(Generic[Payload]):
                     return  # what waits is on disk: the next start delivers it
             except trio.EndOfChannel:
                 return
+
+    def hurry(self) -> None:
+        """Try again now, whatever the server asked for; the backoff begins anew."""
+        self._eased = self._failures
+        self._pausing.cancel()
 
     async def _deliver_one(self) -> None:
         async with self.spool.claim() as batch:
@@ -81,7 +88,7 @@ class Writer(Generic[Payload]):
     def _delivered(self, batch: Batch[Payload], verdict: Delivered, seconds: float) -> None:
         if self._failures:
             self.emit(reports.StoreRecovered(self.store.name, trio.current_time() - self._failing_since))
-            self._failures = 0
+            self._failures = self._eased = 0
         if verdict.rejected:
             self.emit(reports.Rejected(self.store.name, verdict.rejected))
         self.emit(reports.Stored(self.store.name, batch.count - len(verdict.rejected), seconds))
@@ -98,12 +105,11 @@ class Writer(Generic[Payload]):
         await self._pause(delay)
 
     async def _pause(self, delay: float) -> None:
-        """Wait; no longer than until a stop, when what waits is on disk and safe there."""
-        if self.spool.volatile.events or self.patient:
-            await trio.sleep(delay)
-        else:
-            with trio.move_on_after(delay):
-                await self.spool.closed.wait()
+        """Wait until `hurry`; no longer than until a stop, when what waits is on disk and safe there."""
+        with trio.move_on_after(delay) as self._pausing:
+            if self.spool.volatile.events or self.patient:
+                await trio.sleep_forever()
+            await self.spool.closed.wait()
 
     def _delay(self, verdict: Keep) -> float:
-        return REFUSED_DELAY if verdict.remedy else backoff(self._failures, CAP, self.chance)
+        return REFUSED_DELAY if verdict.remedy else backoff(self._failures - self._eased, CAP, self.chance)

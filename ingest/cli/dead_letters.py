@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import click
 import msgspec
 
+from ingest.cli.asking import ask
 from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
-from ingest.cli.held import held, state_path
+from ingest.cli.held import Runs, held, state_path
 from ingest.cli.moments import iso, shown
 from ingest.cli.options import configured
 from ingest.cli.output import written
+from ingest.core import control
 from ingest.core.plot import table
 from ingest.edge.letter_file import Letter, Letters
-from ingest.edge.spool_file import Key
+from ingest.edge.letter_retry import named, returning
 from ingest.edge.state_read import state_read
-from ingest.errors import Refused
-
-BATCH = 5_000
-"""Lines that go back into the spool together at most."""
 
 
 @click.group("dead-letters")
@@ -56,7 +52,7 @@ def list_(*, store: str | None, as_json: bool, config_path: Path | None, assignm
 def show(*, letter_id: int, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Show one dead letter whole. The service may run."""
     with explained(), state_read(path := state_path(config_path, assignments)) as connection:
-        (letter,) = _named(Letters(connection, path), [letter_id])
+        (letter,) = named(Letters(connection, path), [letter_id])
         click.echo(
             f"{letter.home}, {letter.store}, {shown(letter.at_ns, 'seconds')}\n\n{letter.reason}\n\n{letter.line}"
         )
@@ -67,19 +63,31 @@ def show(*, letter_id: int, config_path: Path | None, assignments: tuple[str, ..
 @click.option("--all", "everything", is_flag=True, help="Every line that can be sent again.")
 @configured
 def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Put refused lines back into the spool, once what they were refused for is mended. The service must not run."""
+    """Put refused lines back into the spool, once what they were refused for is mended. The service may run."""
     if everything == bool(ids):
         raise click.UsageError("Name the letters, or say --all.")
-    with explained(), held(path := state_path(config_path, assignments)) as connection:
+    asked = control.Retry(ids, everything)
+    with explained():
+        path = state_path(config_path, assignments)
+        try:
+            done, then = _retry(path, asked), "they go out when the service runs, or with `spool replay`"
+        except Runs as service:
+            done = ask(service, "retry-letters", asked, control.Retried, doing="putting back", of="{} letters")
+            then = "the service sends them"
+    click.echo(f"{done.moved} points are back in the spool; {then}.")
+    if done.stay:
+        click.echo(f"{done.stay} letters stay: they are not lines that a database could take.", err=True)
+
+
+def _retry(path: Path, asked: control.Retry) -> control.Retried:
+    with held(path) as connection:
         letters = Letters(connection, path)
-        chosen = list(letters.listed()) if everything else _named(letters, ids)
+        chosen = list(letters.listed()) if asked.everything else named(letters, asked.ids)
         moved = 0
-        for key, part in _batches(chosen):
+        for key, part in returning(chosen, DATABASE):
             letters.put_back(key, part, time.time_ns())
             moved += len(part)
-    click.echo(f"{moved} points are back in the spool; they go out when the service runs, or with `spool replay`.")
-    if moved < len(chosen):
-        click.echo(f"{len(chosen) - moved} letters stay: they are not lines that a database could take.", err=True)
+    return control.Retried(moved, len(chosen) - moved)
 
 
 @dead_letters.command()
@@ -95,27 +103,6 @@ def export(*, file: Path, config_path: Path | None, assignments: tuple[str, ...]
                 count += 1
             out.flush()
     click.echo(f"{count} dead letters in {file}", err=True)
-
-
-def _named(letters: Letters, ids: Sequence[int]) -> list[Letter]:
-    found = {each: letters.find(each) for each in ids}
-    missing = [str(each) for each, letter in found.items() if letter is None]
-    if missing:
-        remedy = "`homeiq-ingest dead-letters list` shows which there are."
-        raise Refused(f"there is no dead letter {', '.join(missing)}", remedy=remedy)
-    return [letter for letter in found.values() if letter is not None]
-
-
-def _batches(letters: Iterable[Letter]) -> Iterator[tuple[Key, list[Letter]]]:
-    """What the spool can take, in batches; it spools for the database only."""
-    by_key: dict[Key, list[Letter]] = {}
-    for letter in letters:
-        if letter.is_line and letter.store == DATABASE:
-            by_key.setdefault(Key(letter.home, letter.store), []).append(letter)
-    for key, lines in by_key.items():
-        rest = iter(lines)
-        while part := list(islice(rest, BATCH)):
-            yield key, part
 
 
 def _json(letter: Letter) -> bytes:

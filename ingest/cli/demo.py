@@ -90,7 +90,7 @@ def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> Non
 def _fresh_file() -> Iterator[Path]:
     """The file of the last demo, emptied: in the user's cache, where nobody else can have put anything."""
     path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homeiq-ingest" / "demo.db"
-    with locked(path, remedy="Another demo is running: end it first."):
+    with locked(path.with_name("demo"), remedy="Another demo is running: end it first."):
         for name in ("demo.db", "demo-state.db"):
             for log in LOGS:
                 path.with_name(name + log).unlink(missing_ok=True)

@@ -1,4 +1,7 @@
-"""The state file as commands use it: read beside the service, or changed while no service holds it."""
+"""The state file as commands use it: read beside the service, or changed while no service holds it.
+
+A command that finds it held by a running service has that service do the work: `Runs` says where to ask.
+"""
 
 from __future__ import annotations
 
@@ -22,27 +25,35 @@ def state_path(config_path: Path | None, assignments: tuple[str, ...]) -> Path:
     return loaded(config_path, assignments).settings.spool.path
 
 
+class Runs(Refused):
+    """A service holds the file. `socket` is where it takes commands; None where it does not, or not yet."""
+
+    socket: Path | None = None
+
+
 @contextmanager
 def stopped_service() -> Iterator[None]:
-    """Say what to do when a service holds the file. Raises `Refused` for `Held`."""
+    """Say what to do when a service holds the file. Raises `Runs` for `Held`."""
     try:
         yield
     except Held as error:
         remedy = "Stop the service, run this again, then start the service."
-        raise Refused("a running service holds the state file", where=error.where, remedy=remedy) from error
+        runs = Runs("a running service holds the state file", where=error.where, remedy=remedy)
+        runs.socket = Path(error.word) if error.word else None
+        raise runs from error
 
 
 @contextmanager
 def held(path: Path, *, new: bool = False) -> Iterator[Connection]:
     """A writing connection, and the lock. A missing file is made only when it may be `new`.
 
-    Raises `Absent`, or `Refused` when a service holds it, or `Transient` or `Refused` when it cannot be used.
+    Raises `Absent`, or `Runs` when a service holds it, or `Transient` or `Refused` when it cannot be used.
     """
     if not new and not path.exists():
         raise Absent("there is no state file", where=str(path), remedy="Nothing waits and nothing was refused.")
     with stopped_service(), locked(path, remedy=""):
         connection, aside = open_state(path, time.time_ns)
         if aside is not None:
-            click.echo(f"the state file could not be used and is kept as {aside.kept_as}: {aside.reason}", err=True)
+            click.echo(aside.text(), err=True)
         with closing(connection):
             yield connection

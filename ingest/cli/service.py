@@ -5,10 +5,11 @@ The one place beside the configuration itself that reads settings; actors take s
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -19,28 +20,25 @@ from attrs import evolve
 from ingest.actors.batcher import Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
+from ingest.actors.control import Control
 from ingest.cli.database import opened_database
+from ingest.cli.remembering import Relay, disk_spool, opened_file, remembering
 from ingest.config import home_assistant
 from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
-from ingest.core.homeiq import joined
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
-from ingest.edge.dead_letters import DeadLetters
-from ingest.edge.disk_spool import DiskSpool
-from ingest.edge.disk_spool import Limits as SpoolLimits
+from ingest.edge.control_socket import ControlSocket
 from ingest.edge.last_flush import last_flush
-from ingest.edge.letter_file import Letters
-from ingest.edge.lock import Held
-from ingest.edge.spool_file import Key, Table
-from ingest.edge.state import State, opened_state, room
+from ingest.edge.lock import Held, locked
+from ingest.edge.shrink import shrink
 from ingest.edge.tls import tls_context
-from ingest.edge.websocket import Dial, Target, dial
+from ingest.edge.websocket import Target
 from ingest.errors import Refused, Transient
 from ingest.pipeline import Destination, Pipeline, Plan
 from ingest.runtime.lane import ThreadLane
@@ -130,50 +128,42 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
     def set_aside(damage: SetAside) -> None:
         emit(reports.Notice(f"{damage.path} is damaged ({damage.reason}): kept as {damage.kept_as}, a new one begun"))
 
-    retention = settings.embedded.retention
-    chosen = EmbeddedSettings(settings.embedded.path, None if retention is None else timedelta(seconds=retention))
-    async with open_embedded(chosen, ThreadLane(), time.time_ns, set_aside) as embedded:
-        yield Destination(embedded.store, str(settings.embedded.path), embedded.maintain)
+    path, retention = settings.embedded.path, settings.embedded.retention
+    chosen = EmbeddedSettings(path, None if retention is None else timedelta(seconds=retention))
+    async with AsyncExitStack() as stack:
+        stack.enter_context(
+            locked(path, remedy="Stop the other service, or give this one an embedded.path of its own.")
+        )
+        embedded = await stack.enter_async_context(open_embedded(chosen, ThreadLane(), time.time_ns, set_aside))
+        destination = Destination(embedded.store, str(path), embedded.maintain)
+        try:
+            state = await stack.enter_async_context(opened_file(settings, emit))
+            destination = await remembering(settings, destination, state, emit)
+        except (Transient, Refused) as problem:
+            emit(reports.Notice(f"dead letters are only logged, and totals end with the service: {problem}"))
+        yield destination
 
 
 @asynccontextmanager
 async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened_database(settings))
-        name = database.store.name
         try:
-            state = await stack.enter_async_context(_state(settings, emit))
-            spool = await _disk_spool(settings, state, name, emit)
+            state = await stack.enter_async_context(opened_file(settings, emit))
+            spool = await disk_spool(settings, state, database.store.name, emit)
+            destination = await remembering(settings, database, state, emit)
         except (Transient, Refused) as problem:
             if isinstance(problem, Held):
                 raise
             emit(reports.Notice(f"nothing can be spooled on disk, only in memory: {problem}"))
             yield database
             return
-        letters = dead_letters(settings, state, name, emit)
+        assert destination.letters is not None  # noqa: S101  `remembering` gave them
+        socket = ControlSocket(state.path, state.lock, os.environ)
+        control = Control(spool, destination.letters, database.where, ThreadLane(abandon=True), socket.serve)
         flush = partial(last_flush, spool, state.lane.give_up)
-        yield evolve(database, spool=spool, give_up=state.lane.give_up, flush=flush, letters=letters)
-
-
-def _state(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:
-    def report(aside: SetAside) -> None:
-        emit(reports.Notice(f"the state file could not be used and is kept as {aside.kept_as}: {aside.reason}"))
-
-    return opened_state(settings.spool.path, time.time_ns, report)
-
-
-async def _disk_spool(settings: Settings, state: State, store: str, emit: Emit) -> DiskSpool:
-    table = Table(state.connection, state.path, Key(settings.home, store))
-    limits = SpoolLimits(room(state.path, settings.spool.size), settings.spool.memory)
-    spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit)
-    await spool.load()
-    return spool
-
-
-def dead_letters(settings: Settings, state: State, store: str, emit: Emit) -> DeadLetters:
-    """Where the state file keeps what a store refuses."""
-    letters = Letters(state.connection, state.path)
-    return DeadLetters(letters, Key(settings.home, store), state.lane, time.time_ns, emit)
+        upkeep = partial(shrink, state, lambda: not spool.table.scars.reason)
+        yield evolve(destination, upkeep=upkeep, spool=spool, flush=flush, control=control)
 
 
 def _stdout() -> Destination:
@@ -182,40 +172,28 @@ def _stdout() -> Destination:
     return Destination(stdout_store(), "standard output")
 
 
-async def run_pipeline(
-    settings: Settings, destination: Destination, listeners: tuple[Emit, ...], stop: trio.Event, dialer: Dial = dial
-) -> Pipeline:
-    """Run until `stop` is set; return the pipeline, whose books are closed.
-
-    Raises `Refused` (`GaveUp` among them), or what is a bug.
-    """
-    pipeline = Pipeline(make_plan(settings, destination), listeners, random.random, dialer)
-    await pipeline.run(stop)
-    return pipeline
-
-
 async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Event) -> None:
-    """Open the configured store and run the pipeline until `stop` is set. Raises as `run_pipeline`, and `Transient`."""
+    """Open the configured store and run the pipeline until `stop` is set.
 
-    def emit(report: reports.Report) -> None:
-        for listener in listeners:
-            listener(report)
-
-    async with opened(settings, emit) as destination:
+    Raises as `opened`, and `Refused` (`GaveUp` among them), or what is a bug.
+    """
+    relay = Relay(listeners)
+    async with opened(settings, relay) as destination:
+        plan = make_plan(settings, destination)
         if settings.api.enabled:
-            await _run_with_api(settings, destination, listeners, stop)
+            await _run_with_api(settings, plan, relay, stop)
         else:
-            await run_pipeline(settings, destination, listeners, stop)
+            pipeline = Pipeline(plan, listeners, random.random)
+            relay.to = (pipeline.emit,)
+            await pipeline.run(stop)
 
 
-async def _run_with_api(
-    settings: Settings, destination: Destination, listeners: tuple[Emit, ...], stop: trio.Event
-) -> None:
+async def _run_with_api(settings: Settings, plan: Plan, relay: Relay, stop: trio.Event) -> None:
     from ingest.web.site import Site  # noqa: PLC0415  only where it is used
 
-    plan = make_plan(settings, destination)
     site = Site(settings.api, plan, time.time_ns)
-    pipeline = Pipeline(plan, (*listeners, site.hear), random.random)
+    pipeline = Pipeline(plan, (*relay.to, site.hear), random.random)
+    relay.to = (pipeline.emit,)
     with one_error():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(site.serve, pipeline, name="api")

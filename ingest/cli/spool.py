@@ -5,27 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeAlias
 
 import click
 import msgspec
 
+from ingest.cli.asking import ask
+from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
-from ingest.cli.held import held, state_path
+from ingest.cli.held import Runs, held, state_path
 from ingest.cli.moments import iso, shown
 from ingest.cli.options import configured, loaded
 from ingest.cli.spool_recover import recover
 from ingest.cli.spool_replay import replay
+from ingest.core import control
 from ingest.core.homeiq import unsealed
 from ingest.core.plot import table
 from ingest.edge.aside import kept_aside
 from ingest.edge.spool_file import clear
-from ingest.edge.sqlite import translated
+from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import Connection, translated
 from ingest.edge.state import room
 from ingest.edge.state_read import Absent, Waiting, batches, payload, state_read, waiting
+from ingest.edge.totals_file import accounts
 from ingest.errors import Refused
 
 MIB = 2**20
+
+Rates: TypeAlias = Mapping[Key, float]
 
 
 @click.group()
@@ -43,18 +50,18 @@ def status(*, as_json: bool, config_path: Path | None, assignments: tuple[str, .
         path = settings.path
         try:
             with state_read(path) as connection, translated(path):
-                found = waiting(connection)
+                found, rates = waiting(connection), rates_of(connection)
         except Absent:
-            found = []
+            found, rates = [], {}
         limit = room(path, settings.size) if path.exists() else settings.size
         aside = kept_aside(path)
     if as_json:
-        click.echo(msgspec.json.encode(_as_json(path, found, limit, aside)))
+        click.echo(msgspec.json.encode(_as_json(path, found, rates, limit, aside)))
     else:
-        _tell(path, found, limit, aside)
+        _tell(path, found, rates, limit, aside)
 
 
-def _tell(path: Path, found: list[Waiting], limit: int, aside: Iterable[Path]) -> None:
+def _tell(path: Path, found: list[Waiting], rates: Rates, limit: int, aside: Iterable[Path]) -> None:
     rows = [
         (
             each.key.home,
@@ -63,27 +70,46 @@ def _tell(path: Path, found: list[Waiting], limit: int, aside: Iterable[Path]) -
             f"{each.size / MIB:,.1f}",
             shown(each.oldest_ns),
             shown(each.newest_ns),
-            _days(room_left(each, limit)),
+            _days(room_left(each, rates, limit)),
         )
         for each in found
     ]
     head = ("home", "store", "points", "MiB", "oldest", "newest", "room left")
     click.echo("\n".join(table(head, rows, right=(2, 3))) if rows else "Nothing waits.")
     click.echo(f"\nThe spool may take {limit / MIB:,.0f} MiB in {path}.")
+    for key, rate in rates.items():
+        click.echo(f"That is {_days(_lasts(limit, rate))} at the present rate of {key.home} ({key.store}).")
     for each in aside:
         click.echo(f"Set aside: {each} ({each.stat().st_size / MIB:,.1f} MiB); homeiq-ingest spool recover {each}")
 
 
-def room_left(found: Waiting, limit: int) -> float | None:
-    """Days until the spool is full, at the rate at which what waits came in; None when that is not known."""
-    return max(0, limit - found.size) / found.rate / 86_400 if found.rate else None
+def rates_of(connection: Connection) -> Rates:
+    """How fast bytes go into the spool, by home, as the service last wrote it down; it spools for the database only."""
+    return {
+        key: rate
+        for key, account in accounts(connection).items()
+        if key.store == DATABASE and (rate := account.bytes_per_second)
+    }
+
+
+def room_left(found: Waiting, rates: Rates, limit: int) -> float | None:
+    """Days until the spool is full; None when that is not known.
+
+    At the present rate, or at the one at which what waits came in.
+    """
+    rate = rates.get(found.key, found.rate)
+    return _lasts(max(0, limit - found.size), rate) if rate else None
+
+
+def _lasts(size: int, rate: float) -> float:
+    return size / rate / 86_400
 
 
 def _days(days: float | None) -> str:
     return "not known yet" if days is None else f"{days:,.1f} days"
 
 
-def _as_json(path: Path, found: list[Waiting], limit: int, aside: Iterable[Path]) -> Mapping[str, Any]:
+def _as_json(path: Path, found: list[Waiting], rates: Rates, limit: int, aside: Iterable[Path]) -> Mapping[str, Any]:
     return {
         "path": str(path),
         "limit_bytes": limit,
@@ -96,9 +122,13 @@ def _as_json(path: Path, found: list[Waiting], limit: int, aside: Iterable[Path]
                 "bytes": each.size,
                 "oldest": iso(each.oldest_ns),
                 "newest": iso(each.newest_ns),
-                "days_left": room_left(each, limit),
+                "days_left": room_left(each, rates, limit),
             }
             for each in found
+        ],
+        "rates": [
+            {"home": key.home, "store": key.store, "bytes_per_second": rate, "days": _lasts(limit, rate)}
+            for key, rate in rates.items()
         ],
         "set_aside": [str(each) for each in aside],
     }
@@ -140,14 +170,32 @@ def show(*, batch_id: int, lines: int, config_path: Path | None, assignments: tu
 @click.option("--yes", is_flag=True, help="Do it; the points are gone for good.")
 @configured
 def purge(*, yes: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Remove everything that waits. The service must not run."""
-    with explained(), held(path := state_path(config_path, assignments)) as connection, translated(path):
-        points = sum(each.points for each in waiting(connection))
-        if not yes:
-            remedy = "Say --yes if they are to be gone for good."
-            raise Refused(f"{points:,} points wait and have not been stored", where=str(path), remedy=remedy)
-        clear(connection)
+    """Remove everything that waits. When the service runs, not what it is delivering right now."""
+    with explained():
+        path = state_path(config_path, assignments)
+        try:
+            points = _purge(path, sure=yes)
+        except Runs as service:
+            if not yes:
+                with state_read(path) as reading, translated(path):
+                    _sure(reading, path)
+            points = ask(service, "purge", control.Purge(), control.Purged, doing="removing").points
     click.echo(f"{points:,} points removed.")
+
+
+def _purge(path: Path, *, sure: bool) -> int:
+    with held(path) as connection, translated(path):
+        points = sum(each.points for each in waiting(connection))
+        if not sure:
+            _sure(connection, path)
+        clear(connection)
+    return points
+
+
+def _sure(connection: Connection, path: Path) -> NoReturn:
+    points = sum(each.points for each in waiting(connection))
+    remedy = "Say --yes if they are to be gone for good."
+    raise Refused(f"{points:,} points wait and have not been stored", where=str(path), remedy=remedy)
 
 
 spool.add_command(replay)

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
 
 import click
-from attrs import define
 
+from ingest.cli.asking import ask
 from ingest.cli.exits import explained
-from ingest.cli.held import held, state_path
+from ingest.cli.held import Runs, held, state_path
 from ingest.cli.options import configured
+from ingest.core import control
+from ingest.edge.bring import bring, open_regular
 from ingest.edge.letter_file import Letters
-from ingest.edge.salvage import Found, open_salvage
-from ingest.edge.spool_file import insert
-from ingest.edge.sqlite import Connection, transaction, translated
-from ingest.errors import Refused
-
-TOGETHER = 200
-"""Batches in one transaction."""
-
-Known: TypeAlias = set[tuple[str, str, int, int, int, int]]
-
-
-@define
-class Brought:
-    """What came back, and what was there already."""
-
-    batches: int = 0
-    points: int = 0
-    known: int = 0
-    letters: int = 0
 
 
 @click.command()
@@ -42,49 +22,29 @@ class Brought:
 def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Bring what is readable in a state file that was set aside, damaged ones included, into the present one.
 
-    FILE stays as it is. What is there already is not brought a second time. The service must not run.
+    FILE stays as it is. What is there already is not brought a second time. The service may run, and must be able to
+    read FILE then.
     """
     with explained():
         path = state_path(config_path, assignments)
-        if path.exists() and file.samefile(path):
-            raise Refused("that is the state file itself", where=str(path), remedy="Name one that was set aside.")
-        with closing(open_salvage(file)) as salvage, held(path, new=True) as connection, translated(path):
-            brought = Brought()
-            _bring(salvage.batches(), connection, brought)
-            letters = list(salvage.letters())
-            Letters(connection, path).add(letters)
-            brought.letters = len(letters)
-    _tell(brought, salvage.unreadable, file)
+        try:
+            done, then = _recover(file, path), "They go out when the service runs, or with `spool replay`"
+        except Runs as service:
+            asked = control.Recover(str(file.absolute()))
+            done, then = ask(service, "recover", asked, control.Recovered, doing="recovering"), "The service sends them"
+    _tell(done, f"{then}; then {file} may be deleted.")
 
 
-def _bring(found: Iterator[Found], connection: Connection, brought: Brought) -> None:
-    known: Known = set(
-        connection.execute("SELECT home, store, put_ns, oldest_ns, newest_ns, count FROM batch").fetchall()
-    )
-    while part := list(islice(found, TOGETHER)):
-        with transaction(connection):
-            _add(part, known, connection, brought)
+def _recover(file: Path, path: Path) -> control.Recovered:
+    with closing(open_regular(file, path)) as salvage, held(path, new=True) as connection:
+        brought = bring(salvage, Letters(connection, path))
+    return control.Recovered(brought.batches, brought.points, brought.known, brought.letters, salvage.unreadable)
 
 
-def _add(found: Iterable[Found], known: Known, connection: Connection, brought: Brought) -> None:
-    for each in found:
-        batch = each.batch
-        signs = (each.key.home, each.key.store, each.put_ns, batch.oldest_ns, batch.newest_ns, batch.count)
-        if signs in known:
-            brought.known += 1
-            continue
-        known.add(signs)
-        insert(connection, each.key, batch, each.put_ns)
-        brought.batches += 1
-        brought.points += batch.count
-
-
-def _tell(brought: Brought, unreadable: int, file: Path) -> None:
-    click.echo(
-        f"{brought.points:,} points in {brought.batches:,} batches and {brought.letters:,} dead letters came back."
-    )
-    if brought.known:
-        click.echo(f"{brought.known:,} batches were there already.")
-    if unreadable:
-        click.echo(f"{unreadable:,} rows cannot be read.", err=True)
-    click.echo(f"They go out when the service runs, or with `spool replay`; then {file} may be deleted.")
+def _tell(done: control.Recovered, then: str) -> None:
+    click.echo(f"{done.points:,} points in {done.batches:,} batches and {done.letters:,} dead letters came back.")
+    if done.known:
+        click.echo(f"{done.known:,} batches were there already.")
+    if done.unreadable:
+        click.echo(f"{done.unreadable:,} rows cannot be read.", err=True)
+    click.echo(then)

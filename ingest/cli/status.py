@@ -79,6 +79,8 @@ def _screen(health: dict[str, Any]) -> Iterator[str]:
     yield from _home(health)
     yield from _store(health)
     yield f"totals          {_totals(health['totals'])}"
+    if lifetime := dict(health.get("lifetime") or {}):
+        yield f"lifetime        since {lifetime.pop('since')}: {_totals(lifetime)}"
     yield from _errors(health["errors"])
 
 
@@ -97,6 +99,15 @@ def _store(health: dict[str, Any]) -> Iterator[str]:
     yield f"database        {database['name']} ({database['where']}): {known}"
     since = f", oldest {spool['oldest']}" if spool["oldest"] else ""
     yield f"waiting         {database['waiting_points']} points; spool {spool['points']} points, {spool['bytes']} bytes{since}"
+
+    if spool["limit_bytes"]:
+        yield f"room            {spool['limit_bytes'] / 2**20:,.0f} MiB in the spool: {_days(spool)}"
+
+
+def _days(spool: dict[str, Any]) -> str:
+    if spool["days"] is None:
+        return "how long they last is not known yet"
+    return f"they last {spool['days']:,.1f} days at the present rate, {spool['days_left']:,.1f} are left"
 
 
 def _totals(totals: dict[str, int]) -> str:

@@ -62,6 +62,11 @@ class Spool:
     size: int = option(
         2048 * _MIB, kinds.size(_MIB, 2**50), "Bytes kept on disk at most, but never more than a tenth of what is free."
     )
+    min_free: int = option(
+        64 * _MIB,
+        kinds.size(0, 2**50),
+        "Bytes of the disk that stay free, but at most a twentieth of it: with less, the state file does not grow.",
+    )
     memory: int = option(
         16 * _MIB, kinds.size(_MIB, 2**40), "Bytes kept in memory at most, while the disk fails or nothing is spooled."
     )

@@ -16,6 +16,8 @@ from enum import Enum
 
 from attrs import field, frozen
 
+from ingest.core.lifetime import Lifetime
+
 
 class Status(Enum):
     """The verdict, the worst last."""
@@ -115,13 +117,28 @@ class Database:
 
 @frozen
 class Spool:
-    """What is kept for the store. Sizes in bytes; None: not known. `failing`: why it is in memory only."""
+    """What is kept for the store. Sizes in bytes; None: not known. `failing`: why it is in memory only.
+
+    It holds `limit` at most; `rate` is in bytes a second, of the last hour.
+    """
 
     points: int
     size: int
     batches: int | None = None
     oldest: datetime | None = None
     failing: str = ""
+    limit: int | None = None
+    rate: float | None = None
+
+    @property
+    def days(self) -> float | None:
+        """How many days the whole of it lasts at the present rate; None when that is not known."""
+        return self.limit / self.rate / 86_400 if self.limit and self.rate else None
+
+    @property
+    def days_left(self) -> float | None:
+        """How many days the rest of it does."""
+        return max(0, self.limit - self.size) / self.rate / 86_400 if self.limit and self.rate else None
 
 
 @frozen
@@ -157,6 +174,9 @@ class Gauges:
     spool_batches: int | None = None
     spool_oldest_ns: int | None = None
     books: Mapping[str, int] = field(factory=dict)
+    spool_limit: int | None = None
+    spool_rate: float | None = None
+    lifetime: Lifetime | None = None
 
     @property
     def waiting(self) -> int:
@@ -200,6 +220,7 @@ class Health:
     problems: tuple[Problem, ...]
     categories: Mapping[str, Category]
     causes: tuple[Cause, ...] = ()
+    lifetime: Lifetime | None = None
 
     @property
     def status(self) -> Status:

@@ -12,12 +12,17 @@ from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status
 SLOW = 10.0
 """Seconds after which a delivery that has no answer yet is worth a word."""
 
+DAMAGED = (
+    "Look for disk errors with dmesg. The next start begins a new state file and keeps this one for `spool recover`."
+)
+
 
 @frozen
 class Facts:
     """What the rules look at. `pending_seconds`: how long the store has been silent while points wait for it.
 
-    `lost` are the points and changes that were dropped in the last five minutes.
+    `lost` are the points and changes that were dropped in the last five minutes, `unreadable` the points in the spool
+    that turned out to be damaged.
     """
 
     at: datetime
@@ -28,6 +33,7 @@ class Facts:
     queues: tuple[Queue, ...]
     pending_seconds: float
     lost: int
+    unreadable: int = 0
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
@@ -66,6 +72,9 @@ def _lost(facts: Facts) -> Iterator[Cause]:
     if facts.lost:
         remedy = "Mend what holds the points up, or give the spool and the queues more room."
         yield Cause(Status.UNHEALTHY, f"{facts.lost} changes were dropped in the last 5 minutes", remedy)
+    if facts.unreadable:
+        sentence = f"{facts.unreadable} points in the spool could not be read in the last 5 minutes"
+        yield Cause(Status.UNHEALTHY, sentence, DAMAGED)
 
 
 def _spool(facts: Facts) -> Iterator[Cause]:

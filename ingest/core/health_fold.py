@@ -40,6 +40,7 @@ class HealthFold:
     _problems: Problems = field(factory=Problems)
     _rate: Window = field(factory=Window)
     _losses: Window = field(factory=lambda: Window(slots=61))
+    _unreadable: Window = field(factory=lambda: Window(slots=61))
     _by_type: Counter[str] = field(factory=Counter)
     _last_event: float | None = None
     _current: str = ""
@@ -59,7 +60,7 @@ class HealthFold:
         match report:
             case reports.Received(count=count, source=source):
                 self._received(count, source, now)
-            case reports.Batched(count=count):
+            case reports.Batched(count=count) | reports.Made(count=count):
                 self._store.batched(count, now)
             case reports.Stored():
                 self._store.stored(report, now)
@@ -71,6 +72,11 @@ class HealthFold:
                 self._losses.add(count, now)
             case reports.Evicted(count=count):
                 self._losses.add(count, now)
+                self._store.gone(count)
+            case reports.Purged(count=count):
+                self._store.gone(count)
+            case reports.Unreadable(count=count):
+                self._unreadable.add(count, now)
                 self._store.gone(count)
             case _:
                 self._add_state(report, now)
@@ -118,13 +124,13 @@ class HealthFold:
         database = self._database(gauges, now, moment)
         spool = self._spool(gauges)
         pending = self._store.silent(now)
-        lost = self._losses.total(RECENT, now)
-        facts = Facts(wall, connection, subscription, database, spool, gauges.queues, pending, lost)
+        lost, damaged = self._losses.total(RECENT, now), self._unreadable.total(RECENT, now)
+        facts = Facts(wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged)
         started = self._started
         return Health(
             wall, 0.0 if self._started_at is None else now - self._started_at, started.version, started.home,
             connection, subscription, database, spool, gauges.queues, gauges.books, self._problems.last(moment),
-            self._problems.categories(moment, now), causes(facts),
+            self._problems.categories(moment, now), causes(facts), gauges.lifetime,
         )  # fmt: skip
 
     def _connection(self, now: float, moment: Callable[[float], datetime]) -> health.Connection:
@@ -149,7 +155,10 @@ class HealthFold:
     def _spool(self, gauges: Gauges) -> health.Spool:
         oldest = gauges.spool_oldest_ns
         since = None if oldest is None else utc(oldest)
-        return health.Spool(gauges.spool_points, gauges.spool_size, gauges.spool_batches, since, self._spool_failing)
+        return health.Spool(
+            gauges.spool_points, gauges.spool_size, gauges.spool_batches, since, self._spool_failing,
+            gauges.spool_limit, gauges.spool_rate,
+        )  # fmt: skip
 
 
 def utc(nanoseconds: int) -> datetime:

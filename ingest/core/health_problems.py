@@ -10,6 +10,7 @@ from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.health import Category, Problem
+from ingest.core.health_causes import DAMAGED
 from ingest.core.rates import RECENT, Window
 from ingest.core.redact import redacted
 from ingest.core.reports import Report
@@ -29,6 +30,7 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.DeadLetter: ("bug", "Report it, with the traceback of the log."),
     reports.Lost: ("lost", "Mend the database before the next stop."),
     reports.Evicted: ("evicted", "Mend the database, or give the spool more room."),
+    reports.Unreadable: ("evicted", DAMAGED),
     reports.Rejected: ("rejected", "Look at the reason: mostly two kinds of value in one field."),
     reports.StoreWaiting: ("database", ""),
     reports.LettersFailing: ("dead letters", "Free some space, or mend the disk or the permissions of the state file."),

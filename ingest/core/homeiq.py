@@ -12,6 +12,7 @@ Source: HomeIQ's websocket-ingestion, `influxdb_schema.py`.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Sequence
 
 import msgspec
@@ -192,6 +193,15 @@ def resealed(lines: Sequence[bytes]) -> Batch[bytes]:
 def unsealed(payload: bytes) -> tuple[bytes, ...]:
     """The lines of a payload."""
     return tuple(gzip.decompress(payload).removesuffix(b"\n").split(b"\n"))
+
+
+def whole(payload: bytes, count: int) -> bool:
+    """True when a payload decompresses (it has a checksum) into so many lines."""
+    try:
+        lines = gzip.decompress(payload)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return lines.endswith(b"\n") and lines.count(b"\n") == count
 
 
 def joined(payloads: Sequence[bytes]) -> bytes:

@@ -269,6 +269,49 @@ class Evicted(Report):
 
 
 @frozen
+class Purged(Report):
+    """A person had these points removed before they were stored. They are counted among the evicted."""
+
+    store: str
+    count: int
+    oldest_ns: int
+    newest_ns: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.count} points that waited for {self.store} were removed, as somebody asked for"
+
+
+@frozen
+class Made(Report):
+    """States came into the spool otherwise than by being received; `how` says from where."""
+
+    store: str
+    count: int
+    how: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.count} points are in the spool for {self.store} again: {self.how}"
+
+
+@frozen
+class Unreadable(Report):
+    """Batches of the state file cannot be read, or are not whole: they are out of the spool, and stay in the file."""
+
+    LEVEL: ClassVar[Level] = "error"
+    store: str
+    count: int
+    oldest_ns: int
+    newest_ns: int
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.count} points in the spool for {self.store} cannot be read and are left out: {self.reason}"
+
+
+@frozen
 class Stored(Report):
     """A batch is in the store; `seconds` is how long the delivery took."""
 

@@ -1,19 +1,25 @@
 """The books: every state that came in is in exactly one place. A pure fold over reports.
 
-    carried + received = stored + repeated + filtered + rejected + malformed + shed + evicted + spooled + in flight
+    carried + received + made
+        = stored + repeated + filtered + rejected + malformed + shed + evicted + spooled + in flight
 
-`carried` is what the spool held at the start. (`made` joins on the left with heartbeats.) `spooled` and `in_flight` are
-counted where they are, never derived, so that the equation can fail.
+`carried` is what the spool held at the start; `made` what came into it otherwise than by being received: dead letters
+sent again, batches recovered. What a person purged is counted under `evicted`. `spooled` and `in_flight` are counted
+where they are, never derived, so that the equation can fail.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.reports import Report
+
+CAME: Final = ("carried", "received", "made")
+"""The terms on the left side."""
 
 
 @define
@@ -25,6 +31,7 @@ class Tally:
 
     carried: int = 0
     received: int = 0
+    made: int = 0
     stored: int = 0
     repeated: int = 0
     filtered: int = 0
@@ -50,6 +57,8 @@ class Tally:
                 self.passed += count
             case reports.Repeated(count=count):
                 self.repeated += count
+            case reports.Made(count=count):
+                self.made += count
             case _:
                 self._add_loss(report)
 
@@ -57,7 +66,7 @@ class Tally:
         match report:
             case reports.Shed(count=count):
                 self.shed += count
-            case reports.Evicted(count=count):
+            case reports.Evicted(count=count) | reports.Purged(count=count) | reports.Unreadable(count=count):
                 self.evicted += count
             case reports.Rejected(rejections=rejections):
                 self.rejected += len(rejections)
@@ -76,6 +85,7 @@ class Tally:
         return {
             "carried": self.carried,
             "received": self.received,
+            "made": self.made,
             "stored": self.stored,
             "repeated": self.repeated,
             "filtered": self.filtered,
@@ -90,5 +100,4 @@ class Tally:
 
 def balanced(books: dict[str, int]) -> bool:
     """True when the equation holds."""
-    came = books["carried"] + books["received"]
-    return came == sum(count for term, count in books.items() if term not in {"carried", "received"})
+    return sum(books[term] for term in CAME) == sum(count for term, count in books.items() if term not in CAME)

@@ -16,11 +16,23 @@ PARTS = ("-wal", "-shm", "")
 
 @frozen
 class SetAside:
-    """The file at `path` could not be used; it is kept as `kept_as`."""
+    """The file at `path` could not be used; it is kept as `kept_as`.
+
+    So many `points` of it were brought into the new one, and so many rows of it cannot be read.
+    """
 
     path: Path
     kept_as: Path
     reason: str
+    points: int = 0
+    unreadable: int = 0
+
+    def text(self) -> str:
+        """What happened, as a person reads it."""
+        sentence = f"the state file could not be used and is kept as {self.kept_as}: {self.reason}"
+        if not self.points and not self.unreadable:
+            return sentence
+        return f"{sentence}; {self.points} points of it were brought over, {self.unreadable} rows cannot be read"
 
 
 def set_aside(path: Path, error: IngestError, now_ns: int) -> SetAside:

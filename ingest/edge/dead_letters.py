@@ -19,7 +19,7 @@ from ingest.core import reports
 from ingest.core.reports import Emit, Report
 from ingest.core.store import Rejection
 from ingest.edge.letter_file import Bound, Letter, Letters
-from ingest.edge.spool_file import Key
+from ingest.edge.spool_rows import Key
 from ingest.errors import IngestError
 from ingest.runtime.lane import Lane
 

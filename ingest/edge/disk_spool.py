@@ -6,9 +6,8 @@
 Small batches wait in the file as they were put; a claim of the oldest takes as many of them as make one full batch,
 because what was one second of a quiet home is not worth a request of its own when a day of it waits.
 
-The disk is somebody's, too: full, read-only, failing, slow, gone. None of that is an error of the pipeline: what
-cannot be put on disk is kept in memory, what was delivered and cannot be deleted is remembered, never claimed again,
-and deleted with the next write that succeeds. It is counted once.
+The disk may be full, read-only, failing, slow, gone. None of that is an error of the pipeline: what cannot be put on
+disk is kept in memory, what was delivered and cannot be deleted is remembered and deleted with the next write.
 
 `_turn` is held from a decision (what to evict, what to claim) until what follows from it is done: between the two, a
 put could evict what a claim is reading, and two claims could take the same.
@@ -19,41 +18,27 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Literal, TypeAlias
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
-from ingest.edge.spool_file import Row, Table, fitting, gathered
+from ingest.edge.free_space import NO_FLOOR, Floor
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_kept import Kept
+from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
+from ingest.edge.spool_rows import Change, Row, gathered
+from ingest.edge.spool_trouble import RETRY, Trouble
 from ingest.errors import IngestError
 from ingest.runtime.lane import Lane
-from ingest.runtime.link import EMPTY, Weight
-from ingest.runtime.spool import FRESH, MemorySpool
+from ingest.runtime.link import Weight
+from ingest.runtime.spool import MemorySpool
 
-FULL_BATCH = Weight(5000, 4 * 1024 * 1024)
-
-RETRY = 5.0
-"""Seconds between two attempts to use a file that failed."""
+__all__ = ("RETRY", "DiskSpool", "Limits")
 
 _FAILURES = (IngestError, trio.BrokenResourceError)
-
-_Work: TypeAlias = Literal["read", "write"]
-"""Each fails by itself: what is on a full disk can be read and delivered."""
-
-_Found: TypeAlias = tuple[list[Row], bytes]
-"""Rows and their one payload; no rows: nothing, or the memory's turn."""
-
-
-@frozen
-class Limits:
-    """Bytes in the file, bytes in memory while the file fails; and how much one claim may gather."""
-
-    disk: int
-    memory: int
-    gather: Weight = FULL_BATCH
 
 
 @define(eq=False)
@@ -66,20 +51,30 @@ class DiskSpool:
     join: Callable[[Sequence[bytes]], bytes]
     now_ns: Callable[[], int]
     emit: Emit
-    on_disk: Weight = EMPTY
+    whole: Callable[[bytes, int], bool] = lambda _payload, _count: True
+    floor: Floor = NO_FLOOR
+    kept: Kept = field(factory=Kept)
     memory: MemorySpool[Batch[bytes]] = field(init=False)
     _claimed: set[int] = field(factory=set)
     _delivered: set[int] = field(factory=set)
     _evicted: list[Batch[bytes]] = field(factory=list)
     closed: trio.Event = field(factory=trio.Event)
-    _newest_next: bool = True
+    _reader: Reader = field(init=False)
+    _marked: bool = False
     _memory_next: bool = True
-    _retry_at: dict[_Work, float] = field(factory=dict)
+    _trouble: Trouble = field(init=False)
     _turn: trio.Lock = field(factory=trio.Lock)
     _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
     def __attrs_post_init__(self) -> None:
+        self._trouble = Trouble(self.table.key.store, self.emit)
+        self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
+
+    @property
+    def on_disk(self) -> Weight:
+        """What of it is in the file."""
+        return self.kept.weight
 
     @property
     def held(self) -> Weight:
@@ -94,11 +89,11 @@ class DiskSpool:
     @property
     def failing(self) -> bool:
         """True while the file does not do what it is there for."""
-        return bool(self._retry_at)
+        return bool(self._trouble)
 
     async def load(self) -> Weight:
         """Look at what the file holds from before; returns it. Raises `Transient` or `Refused`."""
-        self.on_disk = await self.lane(self.table.held)
+        self.kept = await self.lane(Kept.of, self.table)
         return self.on_disk
 
     async def put(self, batch: Batch[bytes]) -> Sequence[Batch[bytes]]:
@@ -114,9 +109,17 @@ class DiskSpool:
         evicted, self._evicted = self._evicted, []
         return evicted
 
+    async def change(self, work: Callable[[set[int], set[int]], Change]) -> Change:
+        """Let somebody add and remove rows, in the lane; `work` is told which ids are claimed and which delivered."""
+        async with self._turn:
+            done = await self.lane(work, set(self._claimed), set(self._delivered))
+            self.kept.change(done)
+        self._changed.unpark_all()
+        return done
+
     async def flush(self) -> Sequence[Batch[bytes]]:
         """A last attempt to bring what memory holds to disk; return what was evicted for it."""
-        self._retry_at = dict.fromkeys(self._retry_at, -math.inf)
+        self._trouble.retry_now()
         await self._move_in()
         evicted, self._evicted = self._evicted, []
         return evicted
@@ -133,10 +136,10 @@ class DiskSpool:
 
         Raises `trio.EndOfChannel` when the spool is closed and empty (nothing is claimed).
         """
-        rows, payload = await self._next()
+        rows = (found := await self._next()).rows
         try:
             if rows:
-                yield gathered(rows, payload)
+                yield gathered(rows, found.payload)
                 await self._remove(rows)
             else:
                 with self.memory.claim_nowait() as batch:
@@ -156,62 +159,82 @@ class DiskSpool:
     async def _write(self, batch: Batch[bytes]) -> bool:
         """Put a batch into the file; False when the file does not take it."""
         async with self._turn:
-            if self._must_wait("write"):
+            if self._trouble.must_wait("write"):
                 return False
             excess = self.on_disk.size + batch.size - self.limits.disk
             gone = set(self._delivered)
             try:
-                rows = await self.lane(self.table.put, batch, self.now_ns(), excess, self._claimed | gone, gone)
+                wanted = (batch, self.now_ns(), excess, self._claimed | gone, gone)
+                rows = await self.lane(self.floor.put, self.table, wanted)
             except _FAILURES as error:
-                self._failed("write", error)
+                self._trouble.failed("write", error)
+                self.table.notice(error)
+                await self._mark()
                 return False
             self._delivered -= gone
-            self._count(Weight(batch.count, batch.size), rows)
+            self.kept.add(batch)
+            self.kept.remove(rows)
             self._evicted += [row.batch() for row in rows]
-        self._worked("write")
+        self._trouble.worked("write")
         return True
 
-    async def _next(self) -> _Found:
+    async def _next(self) -> Reading:
         """Rows of the file and their payload; no rows when it is the memory's turn."""
         while True:
             await trio.lowlevel.checkpoint()
             self._memory_next = not self._memory_next
             if self.memory.waiting and (self._memory_next or self.failing):
-                return [], b""
+                return NOTHING
             found = await self._pick()
-            if found[0] or self.memory.waiting:
+            if found.rows or self.memory.waiting:
                 return found
             if self.closed.is_set() and not self._claimed and not self.memory.held.events:
                 raise trio.EndOfChannel
             # From the last look at the file to here there is no checkpoint: what is put now finds us parked.
-            with trio.move_on_at(self._retry_at.get("read", math.inf) if self.on_disk.events else math.inf):
+            with trio.move_on_at(self._trouble.retry_at("read") if self.on_disk.events else math.inf):
                 await self._changed.park()
 
-    async def _pick(self) -> _Found:
+    async def _pick(self) -> Reading:
         async with self._turn:
-            if not self.on_disk.events or self._must_wait("read"):
-                return [], b""
-            try:
-                rows, payload = await self.lane(self._read, self._claimed | self._delivered)
-            except _FAILURES as error:
-                self._failed("read", error)
-                return [], b""
-            self._claimed.update(row.id for row in rows)
-        self._worked("read")
-        return rows, payload
+            found, again = NOTHING, True
+            while again:
+                if not self.on_disk.events or self._trouble.must_wait("read"):
+                    return NOTHING
+                try:
+                    found = await self.lane(self._reader.read, self._claimed | self._delivered)
+                except _FAILURES as error:
+                    self._trouble.failed("read", error)
+                    return NOTHING
+                self._claimed.update(row.id for row in found.rows)
+                self._account(found)
+                again = bool(found.hidden) and not found.rows
+        self._trouble.worked("read")
+        if not self._trouble.must_wait("write"):
+            await self._mark()
+        return found
 
-    def _read(self, taken: set[int]) -> _Found:
-        """In the lane: the newest batch while it is fresh and it is its turn, else as many of the oldest as fit."""
-        newest = self.table.newest(taken) if self._newest_next else ()
-        fresh = [row for row in newest if self.now_ns() - row.put_ns < FRESH * 1e9]
-        rows = fresh or fitting(self.table.oldest(taken), self.limits.gather)
-        self._newest_next = not self._newest_next if rows else self._newest_next
-        payloads = self.table.payloads(rows)
-        return rows, payloads[0] if len(payloads) == 1 else self.join(payloads)
+    def _account(self, found: Reading) -> None:
+        """Count what cannot be read: each row once, and what no way leads to when nothing else is left."""
+        if found.hidden:
+            lost = self.kept.hide(found.hidden)
+        elif not found.rows and not self._claimed:
+            lost = self.kept.vanish(self.now_ns())
+        else:
+            self.kept.oldest_ns = found.oldest_ns or self.kept.oldest_ns
+            return
+        reason = self.table.scars.reason or "the rows are gone"
+        self.emit(reports.Unreadable(self.table.key.store, lost.count, lost.oldest_ns, lost.newest_ns, reason))
+
+    async def _mark(self) -> None:
+        """Let the file say that it is damaged, as soon as it can be written."""
+        if self.table.scars.reason and not self._marked:
+            with suppress(*_FAILURES):
+                await self.lane(self.table.mark)
+                self._marked = True
 
     async def _remove(self, rows: Sequence[Row]) -> None:
         """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""
-        self._count(EMPTY, rows)
+        self.kept.remove(rows)
         ids = {row.id for row in rows}
         gone = ids | self._delivered
         with trio.CancelScope(shield=True):
@@ -219,26 +242,9 @@ class DiskSpool:
                 await self.lane(self.table.remove, gone)
             except _FAILURES as error:
                 self._delivered |= ids
-                self._failed("write", error)
+                self._trouble.failed("write", error)
             else:
                 self._delivered -= gone
-
-    def _count(self, added: Weight, gone: Sequence[Row]) -> None:
-        self.on_disk = self.on_disk.plus(added)
-        for row in gone:
-            self.on_disk = self.on_disk.minus(row.weight)
-
-    def _must_wait(self, work: _Work) -> bool:
-        return trio.current_time() < self._retry_at.get(work, -math.inf)
-
-    def _failed(self, work: _Work, error: Exception) -> None:
-        if not self.failing:
-            self.emit(reports.SpoolFailing(self.table.key.store, str(error)))
-        self._retry_at[work] = trio.current_time() + RETRY
-
-    def _worked(self, work: _Work) -> None:
-        if self._retry_at.pop(work, None) is not None and not self.failing:
-            self.emit(reports.SpoolRecovered(self.table.key.store))
 
 
 class _NotTaken(Exception):  # noqa: N818  leaves the claim's block, and with it keeps the batch in memory

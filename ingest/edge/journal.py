@@ -34,8 +34,8 @@ NAMES = 20
 class Calm:
     """Decides which reports are worth a line. `clock` is in seconds.
 
-    Of what cannot be read, one a kind. Of losses, which come by the hundred a second when they come, the first at once
-    and then one every `PAUSE` seconds; the books count them all.
+    Of what cannot be read, one a kind. Of losses and of what a person moves, which come by the hundred a second when
+    they come, the first at once and then one every `PAUSE` seconds; the books count them all.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -48,7 +48,13 @@ class Calm:
         match report:
             case reports.MalformedMessage(kind=kind) | reports.UnexpectedMessage(kind=kind):
                 return self._is_new((type(report), kind))
-            case reports.Shed(link=name) | reports.Evicted(store=name) | reports.DeadLetter(store=name):
+            case (
+                reports.Shed(link=name)
+                | reports.Evicted(store=name)
+                | reports.DeadLetter(store=name)
+                | reports.Purged(store=name)
+                | reports.Made(store=name)
+            ):
                 return self._is_due((type(report), name))
             case _:
                 return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 import trio
 
@@ -19,15 +20,21 @@ async def last_flush(spool: DiskSpool, give_up: Callable[[], None], emit: Emit) 
 
     `give_up` frees us from a disk that hangs.
     """
-    store = spool.table.key.store
     if spool.memory.held.events:
-        async with trio.open_nursery() as nursery:
-            nursery.cancel_scope.shield = True
-            nursery.start_soon(_after, PATIENCE, give_up, name="give up")
+        async with freed_after(PATIENCE, give_up):
             lost = await spool.flush()
-            nursery.cancel_scope.cancel()
         if lost:
-            emit(evicted(store, lost))
+            emit(evicted(spool.table.key.store, lost))
+
+
+@asynccontextmanager
+async def freed_after(seconds: float, give_up: Callable[[], None]) -> AsyncGenerator[None]:
+    """A block that is not cancelled; after so many seconds `give_up` is called."""
+    async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.shield = True
+        nursery.start_soon(_after, seconds, give_up, name="give up")
+        yield
+        nursery.cancel_scope.cancel()
 
 
 async def _after(seconds: float, act: Callable[[], None]) -> None:

@@ -13,7 +13,9 @@ from typing import Final
 from attrs import frozen
 
 from ingest.core.homeiq import resealed
-from ingest.edge.spool_file import Key, insert
+from ingest.core.store import Batch
+from ingest.edge.spool_file import insert
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, transaction, translated
 
 _COLUMNS: Final = "id, home, store, at_ns, line, reason"
@@ -103,12 +105,13 @@ class Letters:
             ).fetchone()
         return Letter(*row) if row else None
 
-    def put_back(self, key: Key, letters: Sequence[Letter], now_ns: int) -> None:
-        """Into the spool as one new batch, and out of here; or neither. All must be lines."""
+    def put_back(self, key: Key, letters: Sequence[Letter], now_ns: int) -> Batch[bytes]:
+        """Into the spool as one new batch, which is returned, and out of here; or neither. All must be lines."""
         batch = resealed([each.line.encode() for each in letters])
         with translated(self.path), transaction(self.connection):
             insert(self.connection, key, batch, now_ns)
             self.connection.executemany("DELETE FROM dead_letter WHERE id = ?", [(each.id,) for each in letters])
+        return batch
 
 
 def _sayable(text: str) -> str:

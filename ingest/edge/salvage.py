@@ -10,8 +10,6 @@ up, and nothing goes into the spool that would choke it.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,9 +17,10 @@ from typing import Any, Final, TypeAlias
 
 from attrs import define, frozen
 
+from ingest.core.homeiq import whole
 from ingest.core.store import Batch
 from ingest.edge.letter_file import Letter
-from ingest.edge.spool_file import Key
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, Damaged, open_reader, ours
 
 GUESSES: Final = 100_000
@@ -58,7 +57,7 @@ class Salvage:
     def batches(self) -> Iterator[Found]:
         """Every batch that is whole, the oldest first."""
         for home, store, put_ns, oldest_ns, newest_ns, count, size, payload in self._rows("batch", _BATCH):
-            if _whole(payload, count):
+            if whole(payload, count):
                 yield Found(Key(home, store), put_ns, Batch(payload, count, size, oldest_ns, newest_ns))
             else:
                 self.unreadable += 1
@@ -117,11 +116,3 @@ def open_salvage(path: Path) -> Salvage:
 
 def _typed(row: Values, columns: Collection[str]) -> bool:
     return all(isinstance(value, _TYPES.get(name, int)) for value, name in zip(row, columns, strict=True))
-
-
-def _whole(payload: bytes, count: int) -> bool:
-    try:
-        lines = gzip.decompress(payload)
-    except (OSError, EOFError, zlib.error):
-        return False
-    return lines.endswith(b"\n") and lines.count(b"\n") == count

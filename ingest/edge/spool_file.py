@@ -2,72 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from ingest.core.store import Batch
-from ingest.edge.sqlite import Connection, transaction, translated
+from ingest.edge.spool_around import COLUMNS, around
+from ingest.edge.spool_rows import Key, Row
+from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
 from ingest.runtime.link import EMPTY, Weight
 
-ROWS = 500
-"""Rows that `fitting` takes at most."""
-
-_COLUMNS = "id, put_ns, oldest_ns, newest_ns, count, size"
+_LISTED = f"SELECT {COLUMNS} FROM batch WHERE home = ? AND store = ? ORDER BY id"  # noqa: S608  constants
 
 
-@frozen
-class Key:
-    """Whose batches: one home's for one store."""
-
-    home: str
-    store: str
-
-
-@frozen
-class Row:
-    """A batch in the file, without its payload. Times in nanoseconds, `size` in bytes."""
-
-    id: int
-    put_ns: int
-    oldest_ns: int
-    newest_ns: int
-    count: int
-    size: int
-
-    @property
-    def weight(self) -> Weight:
-        """What it adds to the spool."""
-        return Weight(self.count, self.size)
-
-    def batch(self, payload: bytes = b"") -> Batch[bytes]:
-        """The batch, with its payload or without."""
-        return Batch(payload, self.count, self.size, self.oldest_ns, self.newest_ns)
-
-
-def fitting(rows: Iterable[Row], limit: Weight) -> list[Row]:
-    """The first of the rows, as many as fit into `limit`, one at least."""
-    found: list[Row] = []
-    weight = EMPTY
-    for row in islice(rows, ROWS):
-        weight = weight.plus(row.weight)
-        if found and (weight.events > limit.events or weight.size > limit.size):
-            break
-        found.append(row)
-    return found
-
-
-def gathered(rows: Sequence[Row], payload: bytes) -> Batch[bytes]:
-    """Rows as one batch."""
-    return Batch(
-        payload,
-        sum(row.count for row in rows),
-        sum(row.size for row in rows),
-        min(row.oldest_ns for row in rows),
-        max(row.newest_ns for row in rows),
-    )
+DAMAGED = "damaged"
+"""The name in `meta` under which a file says that it is."""
 
 
 def insert(connection: Connection, key: Key, batch: Batch[bytes], put_ns: int) -> None:
@@ -85,13 +37,25 @@ def clear(connection: Connection) -> None:
         connection.execute("DELETE FROM batch")
 
 
+@define
+class Scars:
+    """The damage that was met: what SQLite said of it, and the rows that are never listed again."""
+
+    reason: str = ""
+    hidden: set[int] = field(factory=set)
+
+
 @frozen
 class Table:
-    """One key's rows. Every method may raise what `translated` says."""
+    """One key's rows. Every method may raise what `translated` says.
+
+    Damage is gone around, row by row, and kept in `scars`: what lies behind it can be listed, read and deleted.
+    """
 
     connection: Connection
     path: Path
     key: Key
+    scars: Scars = field(init=False, factory=Scars, eq=False)
 
     def held(self) -> Weight:
         """What is kept."""
@@ -116,6 +80,32 @@ class Table:
             insert(self.connection, self.key, batch, put_ns)
         return evicted
 
+    def put_within(
+        self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]
+    ) -> list[Row] | None:
+        """As `put`, but the file does not grow: the oldest go until the batch fits into free pages.
+
+        None when there are not so many that may go; then nothing has changed.
+        """
+        try:
+            with translated(self.path), transaction(self.connection):
+                self._delete(gone)
+                evicted = self._oldest_of(excess, kept) if excess > 0 else []
+                self._delete(row.id for row in evicted)
+                others = self.oldest({*kept, *(row.id for row in evicted)})
+                while not self._fits(batch):
+                    evicted.append(next(others))
+                    self._delete([evicted[-1].id])
+                insert(self.connection, self.key, batch, put_ns)
+        except StopIteration:
+            return None
+        return evicted
+
+    def _fits(self, batch: Batch[bytes]) -> bool:
+        # Of a page of a long payload four bytes lead to the next; five pages are for the row and what splits for it.
+        needed = len(batch.payload) // (pragma(self.connection, "page_size") - 4) + 5
+        return bool(pragma(self.connection, "freelist_count") >= needed)
+
     def remove(self, ids: Collection[int]) -> None:
         """Delete delivered batches."""
         with translated(self.path), transaction(self.connection):
@@ -130,21 +120,44 @@ class Table:
         return self._rows("ASC", taken)
 
     def payloads(self, rows: Iterable[Row]) -> list[bytes]:
-        """What the rows hold, in their order."""
+        """What the rows hold, in their order. Raises `Damaged` when one of them cannot be read."""
         with translated(self.path):
-            found = (
-                self.connection.execute("SELECT payload FROM batch WHERE id = ?", (row.id,)).fetchone() for row in rows
-            )
-            return [bytes(payload) for (payload,) in found]
+            return [self._payload(row.id) for row in rows]
+
+    def hide(self, rows: Iterable[Row], reason: str) -> None:
+        """Never list these again: they cannot be read. They stay in the file, for `spool recover`."""
+        self.scars.reason = reason
+        self.scars.hidden.update(row.id for row in rows)
+
+    def notice(self, error: Exception) -> None:
+        """Damage was met; other errors leave no scar."""
+        if isinstance(error, Damaged):
+            self.scars.reason = error.what
+
+    def mark(self) -> None:
+        """Write into the file that it is damaged: the next start begins a new one."""
+        with translated(self.path), transaction(self.connection):
+            self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (DAMAGED, self.scars.reason))
+
+    def _payload(self, row_id: int) -> bytes:
+        row = self.connection.execute("SELECT payload FROM batch WHERE id = ?", (row_id,)).fetchone()
+        if row is None or not isinstance(row[0], bytes):
+            raise Damaged(f"batch {row_id} is listed and not there", where=str(self.path))
+        return row[0]
 
     def _rows(self, order: str, taken: Container[int]) -> Iterator[Row]:
         # Sorted out here, not in SQL: a whole backlog may be taken, and a statement's parameters are limited.
-        with translated(self.path):
-            for values in self.connection.execute(
-                f"SELECT {_COLUMNS} FROM batch WHERE home = ? AND store = ? ORDER BY id {order}",  # noqa: S608  ours
-                (self.key.home, self.key.store),
-            ):
-                if values[0] not in taken:
+        last: int | None = None
+        try:
+            with translated(self.path):
+                for values in self.connection.execute(f"{_LISTED} {order}", (self.key.home, self.key.store)):
+                    last = values[0]
+                    if last not in taken and last not in self.scars.hidden and _sound(values):
+                        yield Row(*values)
+        except Damaged as error:
+            self.scars.reason = error.what
+            for values in around(self.connection, self.path, (self.key.home, self.key.store), order, last):
+                if values[0] not in taken and values[0] not in self.scars.hidden and _sound(values):
                     yield Row(*values)
 
     def _oldest_of(self, excess: int, kept: Container[int]) -> list[Row]:
@@ -157,4 +170,21 @@ class Table:
         return evicted
 
     def _delete(self, ids: Iterable[int]) -> None:
-        self.connection.executemany("DELETE FROM batch WHERE id = ?", [(each,) for each in ids])
+        """Rows that damage keeps from being deleted are hidden instead."""
+        wanted = [(each,) for each in ids]
+        delete = "DELETE FROM batch WHERE id = ?"
+        try:
+            with translated(self.path):
+                self.connection.executemany(delete, wanted)
+        except Damaged as error:
+            self.scars.reason = error.what
+            for each in wanted:
+                try:
+                    with translated(self.path):
+                        self.connection.execute(delete, each)
+                except Damaged:
+                    self.scars.hidden.add(each[0])
+
+
+def _sound(values: tuple[Any, ...]) -> bool:
+    return all(isinstance(value, int) for value in values)

@@ -11,7 +11,7 @@ import trio
 from attrs import frozen
 
 from ingest.edge.aside import SetAside
-from ingest.edge.lock import locked
+from ingest.edge.lock import Lock, locked
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.runtime.lane import ThreadLane
@@ -30,11 +30,12 @@ LEAST = 1024 * 1024
 
 @frozen
 class State:
-    """An open state file. Everything on `connection` runs in `lane`."""
+    """An open state file. Everything on `connection` runs in `lane`; `lock` is held."""
 
     path: Path
     connection: Connection
     lane: ThreadLane
+    lock: Lock
 
 
 @asynccontextmanager
@@ -46,12 +47,12 @@ async def opened_state(
     Raises `Refused` when another service holds it; `Transient` or `Refused` when no file can be used or made there.
     """
     lane = ThreadLane()
-    with locked(path, remedy=ALONE):
+    with locked(path, remedy=ALONE) as lock:
         connection, aside = await lane(open_state, path, now_ns)
         if aside is not None:
             report(aside)
         try:
-            yield State(path, connection, lane)
+            yield State(path, connection, lane, lock)
         finally:
             with trio.move_on_after(CLOSING, shield=True):
                 await trio.to_thread.run_sync(connection.close, abandon_on_cancel=True)

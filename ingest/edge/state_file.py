@@ -3,11 +3,13 @@
     batch         the spool: payloads as they will be sent, keyed by home and store
     dead_letter   what a store refused or no schema could write, with the words that refused it
     total         counts that survive restarts
-    meta          when the file was begun
+    account       since when they are counted, and how fast the spool fills
+    meta          whether the file is damaged
 
 One writing process, one lane, `synchronous=FULL`: a commit that returned survives a power cut. An older file is
 migrated in one transaction. A damaged or newer one is set aside under another name, at most `KEPT_ASIDE` of them, and
-a new one begun: the service never refuses to start because of it, and `spool recover` reads what is readable.
+a new one begun: the service never refuses to start because of it, and `spool recover` reads what is readable. Where
+damage was met only while running, the file says so itself, and the next start brings what is readable into a new one.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from types import MappingProxyType
 from typing import Final
 
 from ingest.edge.aside import SetAside, set_aside, thin_out
+from ingest.edge.renew import finish_renewal, renew
+from ingest.edge.spool_file import DAMAGED
 from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction
+from ingest.edge.totals_file import carry_over
 from ingest.errors import Refused
 
 KEPT_ASIDE: Final = 3
@@ -58,7 +63,25 @@ CREATE TABLE total (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2})
+_VERSION_3: Final = """
+DROP TABLE total;
+CREATE TABLE total (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (home, store, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE account (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    since_ns INTEGER NOT NULL,
+    bytes_per_second REAL,
+    PRIMARY KEY (home, store)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3})
 """What makes a file of a version out of one of the version before; an empty file is version 0."""
 
 VERSION: Final = max(MIGRATIONS)
@@ -68,6 +91,7 @@ _LOOK: Final = (
     "SELECT count(*) FROM batch INDEXED BY batch_of",
     "SELECT sum(length(line)) FROM dead_letter",
     "SELECT sum(value) FROM total",
+    "SELECT count(*) FROM account",
     "SELECT count(*) FROM meta",
 )
 
@@ -81,12 +105,29 @@ def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAs
 
     Raises `Transient` or `Refused` when no file can be used or made there.
     """
+    finish_renewal(path)
     try:
-        return _opened(path), None
+        connection = _opened(path)
     except (Damaged, Newer) as error:
         aside = set_aside(path, error, now_ns())
         thin_out(path, KEPT_ASIDE)
-    return _opened(path), aside
+        connection = _opened(path)
+        carry_over(aside.kept_as, connection, path)
+        return connection, aside
+    reason = _mark(connection)
+    if reason is None:
+        return connection, None
+    connection.close()
+    renewed = renew(path, reason, now_ns(), _opened)
+    if renewed is not None:
+        thin_out(path, KEPT_ASIDE)
+    return _opened(path), renewed
+
+
+def _mark(connection: Connection) -> str | None:
+    """Why the last run found that the file is damaged."""
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (DAMAGED,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _opened(path: Path) -> Connection:

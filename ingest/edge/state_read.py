@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ingest.edge.spool_file import Key, Row
+from ingest.edge.spool_rows import Key, Row
 from ingest.edge.sqlite import Connection, open_reader, pragma, translated
 from ingest.edge.state_file import VERSION
 from ingest.errors import Refused

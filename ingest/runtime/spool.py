@@ -97,6 +97,14 @@ class MemorySpool(Generic[T]):
         self._changed.unpark_all()
         return self._evict()
 
+    def purge(self) -> tuple[T, ...]:
+        """Remove what is not claimed; return it."""
+        gone, self._entries = tuple(entry.batch for entry in self._entries), []
+        for batch in gone:
+            self.held = self.held.minus(self.weigh(batch))
+        self._changed.unpark_all()
+        return gone
+
     def close(self) -> None:
         """Nothing more will be put: `claim` ends when the spool is empty."""
         self.closed.set()

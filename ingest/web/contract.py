@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ingest.core.health import CandidateHealth, Category, Database, Health, Problem, Queue, Spool
+from ingest.core.health_fold import utc
+from ingest.core.lifetime import Lifetime
 from ingest.edge.process import Usage
 
 SERVICE = "homeiq-ingest"
@@ -65,6 +67,7 @@ def as_contract(health: Health, usage: Usage) -> dict[str, Any]:
         "gaps": {"dropped_changes": health.totals.get("shed", 0) + health.totals.get("evicted", 0)},
         "queues": [_queue(each) for each in health.queues],
         "totals": dict(health.totals),
+        "lifetime": _lifetime(health.lifetime),
         "errors": _errors(health.problems, health.categories),
     }
 
@@ -105,7 +108,15 @@ def _spool(spool: Spool) -> dict[str, Any]:
         "batches": spool.batches,
         "oldest": _iso(spool.oldest),
         "failing": spool.failing,
+        "limit_bytes": spool.limit,
+        "bytes_per_second": spool.rate,
+        "days": spool.days,
+        "days_left": spool.days_left,
     }
+
+
+def _lifetime(lifetime: Lifetime | None) -> dict[str, Any] | None:
+    return None if lifetime is None else {"since": _iso(utc(lifetime.since_ns)), **lifetime.totals}
 
 
 def _queue(queue: Queue) -> dict[str, Any]:

@@ -5,25 +5,53 @@ from __future__ import annotations
 from typing import Any
 
 from ingest.core.health import Gauges, Queue
+from ingest.core.store import Batch
+from ingest.edge.disk_spool import DiskSpool
 from ingest.pipeline import Pipeline
 from ingest.runtime.link import Link
-from ingest.runtime.spool import MemorySpool
+from ingest.runtime.spool import MemorySpool, Spool
 
 
 def gauges(pipeline: Pipeline) -> Gauges:
-    """The links, the open batch, the spool and the books."""
-    spool = pipeline.spool
-    batches = spool.batches if isinstance(spool, MemorySpool) else None
+    """The links, the open batch, the spool, the books, and what was counted before."""
+    spool, lasting, books = pipeline.spool, pipeline.plan.destination.lasting, pipeline.books()
+    batches, oldest_ns = _waiting(spool)
     return Gauges(
         queues=(_queue(pipeline.intake), _queue(pipeline.link)),
         open=pipeline.batcher.open,
         waiting_points=pipeline.link.held.events,
         spool_points=spool.held.events,
         spool_size=spool.held.size,
-        spool_batches=None if batches is None else len(batches),
-        spool_oldest_ns=min((batch.oldest_ns for batch in batches), default=None) if batches else None,
-        books=pipeline.books(),
+        spool_batches=batches,
+        spool_oldest_ns=oldest_ns,
+        books=books,
+        spool_limit=_limit(spool),
+        spool_rate=None if lasting is None else lasting.bytes_per_second,
+        lifetime=None if lasting is None else lasting.now(books),
     )
+
+
+def _waiting(spool: Spool[Batch[Any]]) -> tuple[int | None, int | None]:
+    """How many batches, and the oldest point's time."""
+    match spool:
+        case MemorySpool():
+            return len(spool.batches), min((batch.oldest_ns for batch in spool.batches), default=None)
+        case DiskSpool():
+            memory, oldest_ns = _waiting(spool.memory)
+            known = [each for each in (spool.kept.oldest_ns, oldest_ns) if each is not None]
+            return spool.kept.batches + (memory or 0), min(known, default=None)
+        case _:
+            return None, None
+
+
+def _limit(spool: Spool[Batch[Any]]) -> int | None:
+    match spool:
+        case MemorySpool():
+            return spool.limit
+        case DiskSpool():
+            return spool.limits.disk
+        case _:
+            return None
 
 
 def _queue(link: Link[Any]) -> Queue:

@@ -82,8 +82,13 @@ def _of_states(health: Health, rules: Mapping[str, int]) -> Iterator[Metric]:
     terms = [((term,), count) for term, count in health.totals.items()]
     grown = [each for each in terms if each[0][0] not in HELD]
     held = [each for each in terms if each[0][0] in HELD]
-    yield _counter("states", "States by where they went: carried + received = all the others and held.", grown, "term")
+    yield _counter(
+        "states", "States by where they went: carried + received + made = all the others and held.", grown, "term"
+    )
     yield _gauge("states_held", "States that are on their way.", held, "term")
+    if health.lifetime is not None:
+        lasting = [((term,), count) for term, count in health.lifetime.totals.items()]
+        yield _counter("lifetime_states", "States by where they went, restarts included.", lasting, "term")
     left_out = [((rule,), count) for rule, count in rules.items()]
     yield _counter("filtered", "States that a rule left out.", left_out, "rule")
     errors = [((name,), each.total) for name, each in health.categories.items()]
@@ -110,6 +115,10 @@ def _of_store(health: Health) -> Iterator[Metric]:
     yield _gauge("waiting_points", "Points that the store does not have yet.", [((), database.waiting)])
     yield _gauge("spool_points", "Points in the spool.", [((), spool.points)])
     yield _gauge("spool_bytes", "Bytes in the spool.", [((), spool.size)])
+    if spool.limit is not None:
+        yield _gauge("spool_limit_bytes", "Bytes that the spool holds at most.", [((), spool.limit)])
+    if spool.rate is not None:
+        yield _gauge("spool_bytes_per_second", "Bytes that go into the spool.", [((), spool.rate)])
     yield _gauge("spool_failing", "1 while the spool is in memory only.", [((), bool(spool.failing))])
     if spool.oldest is not None:
         age = (health.at - spool.oldest).total_seconds()

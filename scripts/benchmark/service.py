@@ -84,7 +84,7 @@ def service(port: int, folder: Path, settings: Mapping[str, object]) -> list[str
     """The command that runs the service with its defaults and these settings, towards a home on this port."""
     config = folder / "config.toml"
     config.touch(mode=0o600)
-    assigned = {"home_assistant.url": f"http://127.0.0.1:{port}", **settings}
+    assigned = {"home_assistant.url": f"http://127.0.0.1:{port}", "spool.path": folder / "state.db", **settings}
     sets = [part for name, value in assigned.items() for part in ("--set", f"{name}={value}")]
     return [sys.executable, "-m", "ingest", "run", "--config", str(config), *sets]
 

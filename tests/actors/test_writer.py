@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import pytest
 import trio
@@ -161,6 +162,22 @@ class Lasting(MemorySpool[Batch[bytes]]):
     @property
     def volatile(self) -> Weight:
         return EMPTY
+
+
+async def test_a_person_may_hurry_it_and_the_pauses_grow_anew(autojump_clock: MockClock) -> None:
+    database = Database(*[Keep("down", retry_after=3600.0)] + [Keep("down")] * 3)
+    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: Weight(each.count, each.size))
+    writer = Writer(Store("db", CODEC, database.deliver), spool, lambda _: None, lambda: 1.0, 1)
+    writer.hurry()
+    await spool.put(batch(1))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(writer.run)
+        await trio.sleep(5)
+        writer.hurry()
+        await trio.sleep(100)
+        spool.close()
+    times = [at for _, at in database.asked]
+    assert [later - before for before, later in pairwise(times)] == [5, 2, 3, 5]
 
 
 @pytest.mark.parametrize(("patient", "asked"), [(False, 1), (True, 3)])

@@ -30,7 +30,11 @@ def configuration(folder: Path, url: str, *more: str) -> Path:
     (folder / "token").write_text(TOKEN)
     path = folder / "config.toml"
     lines = [f'[home_assistant]\nurl = "{url}"\ntoken_file = "token"', *more]
-    path.write_text("\n".join([*lines, "[embedded]", 'path = "home.db"', "[log]", 'format = "json"']))
+    path.write_text(
+        "\n".join(
+            [*lines, "[embedded]", 'path = "home.db"', "[spool]", 'path = "state.db"', "[log]", 'format = "json"']
+        )
+    )
     return path
 
 

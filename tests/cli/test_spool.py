@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
-from ingest.cli.spool_replay import ATTEMPTS
 from ingest.edge.lock import locked
-from ingest.edge.spool_file import Key
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
+from ingest.edge.totals_file import Totals
 from tests.cli.stores import S
-from tests.cli.waiting import buried, letters, lines, opened, run, spooled, waiting_lines
+from tests.cli.waiting import KEY, buried, letters, lines, opened, run, spooled, waiting_lines
 from tests.edge.answering import Reply, answering
 
 PAGE = 4096
@@ -39,6 +40,24 @@ def test_the_room_left_is_the_limit_at_the_rate_of_what_waits(tmp_path: Path) ->
     assert (home["points"], home["bytes"], home["batches"]) == (2000, size, 2)
     assert state["limit_bytes"] <= 2 * 2**20
     assert home["days_left"] == pytest.approx((state["limit_bytes"] - size) / (size / 100) / 86_400)
+
+
+def test_the_present_rate_says_how_long_the_room_lasts_also_when_nothing_waits(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db")
+    with opened(path) as connection:
+        totals = Totals(connection, path, KEY)
+        totals.opened(0)
+        totals.add({}, 10.0)
+    told = run(path, "spool", "status", "--set", "spool.size=2MiB").stdout
+    assert told.startswith("Nothing waits.")
+    assert "That is 2.4 days at the present rate of home (influxdb)." in told
+    spooled(path, lines(1000), lines(1000, 1000), every=100 * S)
+    state = json.loads(run(path, "spool", "status", "--json", "--set", "spool.size=2MiB").stdout)
+    assert state["rates"] == [
+        {"home": "home", "store": "influxdb", "bytes_per_second": 10.0, "days": state["limit_bytes"] / 864_000}
+    ]
+    (home,) = state["waiting"]
+    assert home["days_left"] == pytest.approx((state["limit_bytes"] - home["bytes"]) / 864_000)
 
 
 def test_status_without_a_file_says_that_nothing_waits(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from click.testing import CliRunner, Result
 
 from ingest.cli.exits import DEGRADED, REFUSED, UNHEALTHY
@@ -15,6 +16,7 @@ from ingest.cli.main import main
 from ingest.cli.status import _configured_url
 from ingest.config.service import Api
 from ingest.core import reports
+from ingest.core.lifetime import Lifetime
 from ingest.core.reports import Report
 from ingest.edge.process import Usage
 from ingest.web.contract import as_contract
@@ -116,3 +118,12 @@ def test_a_candidates_problem_and_the_oldest_point_are_shown() -> None:
     screen = status(body).output
     assert "primary: waiting, connection refused" in screen
     assert "oldest 2026-11-22" in screen
+
+
+def test_the_room_at_the_present_rate_and_what_restarts_outlived_are_shown() -> None:
+    gauges = evolve(WAITING, spool_limit=2**30, spool_rate=1000.0, lifetime=Lifetime(0, {"received": 70, "lost": 0}))
+    screen = status(as_contract(after(*UP, gauges=gauges), Usage(50, 1))).output
+    assert "room            1,024 MiB in the spool: they last 12.4 days at the present rate, 12.4 are left" in screen
+    assert "lifetime        since 1970-01-01T00:00:00+00:00: 70 received" in screen
+    unknown = evolve(gauges, spool_rate=None)
+    assert "not known yet" in status(as_contract(after(*UP, gauges=unknown), Usage(50, 1))).output

@@ -11,7 +11,8 @@ from click.testing import Result
 from ingest.cli.main import main
 from ingest.core.homeiq import resealed, unsealed
 from ingest.edge.letter_file import Letter, Letters
-from ingest.edge.spool_file import Key, insert
+from ingest.edge.spool_file import insert
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, transaction
 from ingest.edge.state_file import open_state
 from tests.cli.stores import NOON, S

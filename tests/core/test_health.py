@@ -167,11 +167,26 @@ def test_a_home_that_was_quiet_is_not_a_store_that_hangs() -> None:
 
 
 @pytest.mark.parametrize(
-    "first", [reports.Rejected("db", (Rejection("a", "b"),) * 13), reports.Evicted("db", 13, 0, 1)]
+    "first",
+    [
+        reports.Rejected("db", (Rejection("a", "b"),) * 13),
+        reports.Evicted("db", 13, 0, 1),
+        reports.Unreadable("db", 13, 0, 1, "x"),
+    ],
 )
 def test_what_was_refused_or_evicted_is_not_waited_for(first: Report) -> None:
     told = [*UP[:-1], first, *[reports.Received(1, Source.LIVE)] * 20, reports.Batched("db", 1, 1)]
     assert "not answered" not in after(*told, gauges=WAITING, later=9).reason
+
+
+def test_what_a_person_purged_is_no_loss_and_not_waited_for() -> None:
+    health = after(*UP[:-1], reports.Purged("db", 13, 0, 1), later=30)
+    assert (health.status, dict(health.categories)) == (Status.HEALTHY, {})
+
+
+def test_what_comes_back_into_the_spool_is_waited_for() -> None:
+    health = after(*UP, reports.Made("db", 5, "recovered"), gauges=WAITING, later=10)
+    assert "not answered" in health.reason
 
 
 def test_losses_are_unhealthy_for_five_minutes() -> None:
@@ -179,6 +194,16 @@ def test_losses_are_unhealthy_for_five_minutes() -> None:
     assert health.status is Status.UNHEALTHY
     assert "12 changes were dropped" in health.reason
     assert "dropped" not in after(*UP, LOST, later=310).reason
+
+
+def test_damage_in_the_spool_is_unhealthy_and_says_what_to_do() -> None:
+    damage = reports.Unreadable("db", 13, 0, 1, "the database file is damaged")
+    health = after(*UP[:-1], damage)
+    assert health.status is Status.UNHEALTHY
+    assert health.reason == "13 points in the spool could not be read in the last 5 minutes"
+    assert "spool recover" in health.remedies[0]
+    assert health.problems[0].category == "evicted"
+    assert "could not be read" not in after(*UP[:-1], damage, later=310).reason
 
 
 def test_a_spool_in_memory_is_degraded_until_it_is_on_disk_again() -> None:

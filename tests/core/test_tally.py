@@ -18,6 +18,8 @@ events: st.SearchStrategy[tuple[Report, str, int]] = st.one_of(
     counts.map(lambda n: (reports.Repeated(n), "repeated", n)),
     counts.map(lambda n: (reports.Shed("intake", n, 0, 1, ("a.b",)), "shed", n)),
     counts.map(lambda n: (reports.Evicted("s", n, 0, 1), "evicted", n)),
+    counts.map(lambda n: (reports.Purged("s", n, 0, 1), "evicted", n)),
+    counts.map(lambda n: (reports.Unreadable("s", n, 0, 1, "damaged"), "evicted", n)),
     rejections.map(lambda them: (reports.Rejected("s", them), "rejected", len(them))),
     st.just((reports.DeadLetter("s", "a.b", "{}", "Traceback"), "rejected", 1)),
 )
@@ -39,11 +41,12 @@ def test_every_state_is_in_exactly_one_place(
 ) -> None:
     tally = Tally()
     total = sum(count for _, _, count in fates) + spooled + in_flight
-    tally.carried = total // 3
-    for report in [reports.Received(total - tally.carried, Source.LIVE), *others, *(report for report, _, _ in fates)]:
+    came = {"carried": total // 3, "made": total // 4, "received": total - total // 3 - total // 4}
+    tally.carried = came["carried"]
+    sources = [reports.Received(came["received"], Source.LIVE), reports.Made("s", came["made"], "recovered")]
+    for report in [*sources, *others, *(report for report, _, _ in fates)]:
         tally.add(report)
     books = tally.books(spooled=spooled, in_flight=in_flight)
-    came = {"carried": total // 3, "received": total - total // 3}
     assert books == {**came, "spooled": spooled, "in_flight": in_flight} | {
         term: sum(count for _, name, count in fates if name == term)
         for term in ("stored", "repeated", "filtered", "rejected", "malformed", "shed", "evicted")

@@ -15,7 +15,7 @@ from ingest.core.reports import Report
 from ingest.core.store import Rejection
 from ingest.edge.dead_letters import RETRY, DeadLetters
 from ingest.edge.letter_file import Bound, Letter, Letters
-from ingest.edge.spool_file import Key
+from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
 from ingest.errors import Refused
 

@@ -10,7 +10,8 @@ import trio
 from ingest.core.reports import Report
 from ingest.core.store import Batch
 from ingest.edge.disk_spool import DiskSpool, Limits
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
 from ingest.runtime.lane import InlineLane
 from ingest.runtime.link import Weight

@@ -21,7 +21,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from ingest.core.reports import Report
 from ingest.core.store import Batch
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
-from ingest.edge.spool_file import Key, Row, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key, Row
 from ingest.edge.sqlite import pragma, translated
 from ingest.edge.state_file import open_state
 from ingest.runtime.lane import InlineLane, ThreadLane

@@ -16,7 +16,8 @@ from ingest.core.store import Batch
 from ingest.edge.aside import SetAside
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.lock import Held, locked
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import pragma
 from ingest.edge.state import LEAST, State, opened_state, room
 from ingest.edge.state_file import KEPT_ASIDE, VERSION, open_state
@@ -44,15 +45,40 @@ PRAGMA user_version = 1;
 """A state file as version 1 made it: this text is never changed."""
 
 
+VERSION_2 = (
+    VERSION_1
+    + """
+CREATE TABLE dead_letter (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    line TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    UNIQUE (home, store, line)
+) STRICT;
+CREATE TABLE total (
+    home TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (home, name)
+) STRICT, WITHOUT ROWID;
+INSERT INTO dead_letter (home, store, at_ns, line, reason) VALUES ('home', 'influxdb', 1, 'm v=1 1', 'conflict');
+PRAGMA user_version = 2;
+"""
+)
+"""As version 2 made it, with a dead letter: this text is never changed either."""
+
+
 def now_ns() -> int:
     return 1_700_000_000_000_000_000
 
 
-def old_file(path: Path, batches: int) -> None:
+def old_file(path: Path, batches: int, script: str = VERSION_1) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(VERSION_1)
+        connection.executescript(script)
         rows = [("home", "influxdb", number, number, number, 2, 10, b"%d;" % number) for number in range(batches)]
         connection.executemany(
             "INSERT INTO batch (home, store, put_ns, oldest_ns, newest_ns, count, size, payload)"
@@ -84,8 +110,9 @@ async def opened(path: Path) -> AsyncGenerator[tuple[State, list[SetAside]]]:
 # ---- versions ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_file_of_version_1_with_a_full_spool_is_upgraded_and_delivered(tmp_path: Path) -> None:
-    old_file(tmp_path / "state.db", 500)
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2])
+async def test_an_older_file_with_a_full_spool_is_upgraded_and_delivered(tmp_path: Path, script: str) -> None:
+    old_file(tmp_path / "state.db", 500, script)
     async with opened(tmp_path / "state.db") as (state, told):
         assert told == []
         assert pragma(state.connection, "user_version") == VERSION
@@ -102,8 +129,16 @@ async def test_a_file_of_version_1_with_a_full_spool_is_upgraded_and_delivered(t
         assert payloads == b"".join(b"%d;" % number for number in range(500))
 
 
-def test_an_upgraded_file_is_as_a_new_one(tmp_path: Path) -> None:
-    old_file(tmp_path / "old.db", 3)
+def test_dead_letters_of_version_2_stay(tmp_path: Path) -> None:
+    old_file(tmp_path / "state.db", 1, VERSION_2)
+    connection, _ = open_state(tmp_path / "state.db", now_ns)
+    with closing(connection):
+        assert connection.execute("SELECT line, reason FROM dead_letter").fetchall() == [("m v=1 1", "conflict")]
+
+
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2])
+def test_an_upgraded_file_is_as_a_new_one(tmp_path: Path, script: str) -> None:
+    old_file(tmp_path / "old.db", 3, script)
     found = []
     for name in ("old.db", "new.db"):
         connection, _ = open_state(tmp_path / name, now_ns)

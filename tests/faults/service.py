@@ -33,6 +33,7 @@ org = "home"
 bucket = "home"
 [spool]
 path = "{state}"
+min_free = "{min_free}"
 [batch]
 timeout = "100ms"
 [log]
@@ -109,12 +110,12 @@ class Place:
             process.wait(10)
 
 
-def place(folder: Path, home: str, sink: str, inside: Sequence[str] = ()) -> Place:
+def place(folder: Path, home: str, sink: str, inside: Sequence[str] = (), min_free: str = "64MiB") -> Place:
     made = Place(folder, inside)
     made.state.parent.mkdir()
     for name, text in {
         "token": TOKEN,
-        "config.toml": CONFIG.format(home=home, sink=sink, state=made.state),
+        "config.toml": CONFIG.format(home=home, sink=sink, state=made.state, min_free=min_free),
     }.items():
         (folder / name).touch(mode=0o600)
         (folder / name).write_text(text, "utf-8")

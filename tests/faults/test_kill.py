@@ -164,9 +164,11 @@ def can_mount() -> bool:
 
 @pytest.mark.skipif(not can_mount(), reason="a small disk of its own needs the right to mount")
 def test_a_full_disk_is_survived_and_nothing_is_lost(tmp_path: Path, home: Running) -> None:
+    """Without a floor: SQLite itself meets the end of the disk."""
     with sinking("503") as sink:
         folder = tmp_path / "state"
-        where = place(tmp_path, home.url, sink.url, ["unshare", "-m", "sh", "-c", SMALL_DISK, str(folder)])
+        inside = ["unshare", "-m", "sh", "-c", SMALL_DISK, str(folder)]
+        where = place(tmp_path, home.url, sink.url, inside, "0")
         with where.service() as service:
             service.wait("Batched")
             seen = Path(f"/proc/{service.process.pid}/root{folder}")
@@ -184,6 +186,30 @@ def test_a_full_disk_is_survived_and_nothing_is_lost(tmp_path: Path, home: Runni
         assert sink.lines.total() == books["stored"]
         check_doubles(sink)
         check_told(service)
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small disk of its own needs the right to mount")
+def test_below_the_floor_the_file_does_not_grow_and_what_gives_way_is_counted(tmp_path: Path, home: Running) -> None:
+    """The floor is a twentieth of this disk, 1.2 MiB."""
+    with sinking("503") as sink:
+        folder = tmp_path / "state"
+        inside = ["unshare", "-m", "sh", "-c", SMALL_DISK, str(folder)]
+        where = place(tmp_path, home.url, sink.url, inside)
+        with where.service() as service:
+            service.wait("Batched")
+            seen = Path(f"/proc/{service.process.pid}/root{folder}")
+            fill(seen / "filler")
+            os.truncate(seen / "filler", (seen / "filler").stat().st_size - 2**20)
+            before = (seen / "state.db").stat().st_size
+            batches = len(service.reports("Batched"))
+            wait_for(lambda: len(service.reports("Batched")) > batches + 10)
+            assert (seen / "state.db").stat().st_size <= max(before, 2**16)
+            (seen / "filler").unlink()
+            sink.become("take")
+            wait_for(lambda: service.reports("Stored") and not waiting(seen / "state.db"))
+            books = service.stop()
+        assert sink.lines.total() == books["stored"]
+        assert books["received"] == sum(books[name] for name in ("stored", "repeated", "filtered", "evicted"))
 
 
 def check_told(service: Service) -> None:

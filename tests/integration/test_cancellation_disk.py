@@ -21,7 +21,8 @@ from trio.testing import MockClock
 from ingest.core.point import Point
 from ingest.core.store import Batch, Codec, Store, Verdict
 from ingest.edge.disk_spool import DiskSpool, Limits
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.pipeline import Destination, Plan

@@ -13,7 +13,7 @@ from ingest.core import reports
 from ingest.core.reports import Report
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.letter_file import Letters
-from ingest.edge.spool_file import Key
+from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
 from ingest.edge.websocket import Target
 from ingest.errors import Transient

@@ -39,7 +39,7 @@ def test_a_home_of_41000_entities_is_stored_within_400_megabytes(tmp_path: Path)
     config = tmp_path / "config.toml"
     config.write_text(
         f'[home_assistant]\nurl = "http://127.0.0.1:{port}"\ntoken_file = "token"\n[embedded]\npath = "home.db"\n'
-        '[log]\nformat = "json"\n'
+        '[spool]\npath = "state.db"\n[log]\nformat = "json"\n'
     )
     product = [sys.executable, "-m", "ingest"]
     size = ["--entities", str(ENTITIES), "--replay", "0"]

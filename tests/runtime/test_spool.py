@@ -27,6 +27,17 @@ class TestMemorySpool(SpoolContract):
         return numbers(spool.batches)
 
 
+async def test_a_purge_takes_what_is_not_claimed(autojump_clock: MockClock) -> None:
+    spool = memory(1000)
+    await put(spool, 1, 2, 3)
+    async with spool.claim() as claimed:
+        assert numbers(spool.purge()) == [1, 2]
+        assert numbers(spool.batches) == [int(claimed.payload)] == [3]
+        assert spool.held == Weight(1, 10)
+        assert spool.purge() == ()
+    assert spool.held == Weight(0, 0)
+
+
 async def test_its_size_counts_every_byte_and_every_batch(autojump_clock: MockClock) -> None:
     spool = memory(35)
     await put(spool, 1, 2, 3)

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ingest.config.service import Api
 from ingest.core import reports
 from ingest.core.health import Gauges, Health, Queue
+from ingest.core.lifetime import Lifetime
 from ingest.core.reports import Report
 from ingest.core.secret import Secret
 from ingest.edge.process import Usage
@@ -22,7 +23,8 @@ from ingest.web.metrics import Metrics
 from tests.core.test_health import AWAY, DOWN, UP, after
 
 BOOKS = {"received": 13, "stored": 10, "filtered": 3, "shed": 0, "spooled": 2, "in_flight": 1}
-GAUGES = Gauges((Queue("intake", 1, 20, 3, 40, 50, 60),), 1, 2, 3, 400, 1, 10**9, BOOKS)
+LIFETIME = Lifetime(2 * 10**9, {"received": 99, "stored": 90})
+GAUGES = Gauges((Queue("intake", 1, 20, 3, 40, 50, 60),), 1, 2, 3, 400, 1, 10**9, BOOKS, 86_400_400, 10.0, LIFETIME)
 NUMBER = (int, float)
 TEXT = (str,)
 MAYBE = (str, type(None))
@@ -107,7 +109,12 @@ async def test_health_says_what_is_so() -> None:
         "batches": 1,
         "oldest": "1970-01-01T00:00:01+00:00",
         "failing": "",
+        "limit_bytes": 86_400_400,
+        "bytes_per_second": 10.0,
+        "days": pytest.approx(100.0, rel=1e-4),
+        "days_left": 100.0,
     }
+    assert health["lifetime"] == {"since": "1970-01-01T00:00:02+00:00", "received": 99, "stored": 90}
     assert health["totals"] == BOOKS
     assert health["queues"][0]["peak_events"] == 3
     assert health["performance"] == {"memory_mb": 50.5, "cpu_percent": 1.5}
@@ -159,6 +166,7 @@ async def test_every_term_of_the_books_is_a_metric() -> None:
         name = "states_held" if term in {"spooled", "in_flight"} else "states_total"
         assert found[name, term] == count
     assert found["filtered_total", "sensor.*"] == 3
+    assert found["lifetime_states_total", "received"] == 99
 
 
 async def test_links_the_spool_latencies_and_the_status_are_metrics() -> None:
@@ -166,6 +174,7 @@ async def test_links_the_spool_latencies_and_the_status_are_metrics() -> None:
     assert found["queue_peak_changes", "intake"] == 3
     assert found["queue_capacity_bytes", "intake"] == 60
     assert found["spool_points", ""] == 3
+    assert (found["spool_limit_bytes", ""], found["spool_bytes_per_second", ""]) == (86_400_400, 10)
     assert found["spool_oldest_age_seconds", ""] > 10**9
     assert found["waiting_points", ""] == 6
     assert found["delivery_seconds_sum", ""] == 0.2

@@ -15,7 +15,8 @@ from attrs import define, field, frozen
 
 from ingest.core.store import Batch
 from ingest.edge.letter_file import Letter, Letters
-from ingest.edge.spool_file import Row, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Row
 from ingest.edge.sqlite import Connection, pragma, translated
 from ingest.errors import Transient
 from ingest.runtime.lane import InlineLane

@@ -24,7 +24,7 @@ from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
 from ingest.core.filter_settings import FilterSettings
 from ingest.core.health import Health
-from ingest.core.homeiq import homeiq, joined, unsealed
+from ingest.core.homeiq import homeiq, joined, unsealed, whole
 from ingest.core.influx_answer import Answer
 from ingest.core.point import Point
 from ingest.core.reports import Report
@@ -36,7 +36,7 @@ from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.disk_spool import Limits as SpoolLimits
 from ingest.edge.influx_deliver import Deliverer
 from ingest.edge.last_flush import last_flush
-from ingest.edge.spool_file import Key as SpoolKey
+from ingest.edge.spool_rows import Key as SpoolKey
 from ingest.edge.sqlite import Connection
 from ingest.edge.websocket import Dial, Target
 from ingest.errors import Transient
@@ -150,7 +150,7 @@ class Life:
         key, path = SpoolKey("home", STORE), self.path
         table = CampaignTable(self.connection, path, key, self.disk)
         limits = SpoolLimits(self.room.disk, self.room.memory)
-        self.spool = DiskSpool(table, self.disk.lane, limits, joined, self.now_ns, self._emit)
+        self.spool = DiskSpool(table, self.disk.lane, limits, joined, self.now_ns, self._emit, whole)
         await self.spool.load()
         self.carried = set(self._on_disk())
         letters = CampaignLetters(self.connection, path, disk=self.disk)

@@ -21,7 +21,7 @@ from ingest.core.influx_answer import Answer, Split
 from ingest.core.store import Batch, Delivered, Keep, Rejection
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.influx_deliver import Deliverer
-from ingest.edge.spool_file import gathered
+from ingest.edge.spool_rows import gathered
 from ingest.errors import Transient
 from ingest.runtime.spool import MemorySpool
 
@@ -33,7 +33,8 @@ _send = Deliverer._send
 
 @asynccontextmanager
 async def _acknowledge_before_delivery(self: DiskSpool) -> AsyncGenerator[Batch[bytes]]:
-    rows, payload = await self._next()
+    found = await self._next()
+    rows, payload = found.rows, found.payload
     try:
         if rows:
             await self._remove(rows)
@@ -48,7 +49,8 @@ async def _acknowledge_before_delivery(self: DiskSpool) -> AsyncGenerator[Batch[
 
 @asynccontextmanager
 async def _drop_the_batch_in_hand_at_cancel(self: DiskSpool) -> AsyncGenerator[Batch[bytes]]:
-    rows, payload = await self._next()
+    found = await self._next()
+    rows, payload = found.rows, found.payload
     try:
         if rows:
             yield gathered(rows, payload)

@@ -166,7 +166,7 @@ AT_THE_DISK: st.SearchStrategy[What] = st.builds(Sick, st.sampled_from(SICKNESSE
 AT_THE_PROCESS: st.SearchStrategy[What] = st.one_of(
     st.builds(Terminate, _seconds(20)),
     st.builds(Crash, st.integers(0, 400), _seconds(20)),
-    # DAMAGE
+    st.builds(Damage, st.floats(0, 1, exclude_max=True, width=16), _seconds(5)),
     st.builds(Jump, st.sampled_from([-86_400.0, -30.0, 0.5, 45.0, 3_600.0, 400_000.0])),
 )
 WORK: st.SearchStrategy[What] = st.builds(Busy, st.integers(1, 600), st.sampled_from([1, 20, 50, 200]))

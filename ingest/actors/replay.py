@@ -1,0 +1,53 @@
+"""What a writer's reports say about the delivery of what waits, and when somebody should be told to look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+from attrs import define, field
+
+from ingest.core import reports
+from ingest.core.reports import Report
+from ingest.errors import IngestError, Refused, Transient
+
+ATTEMPTS = 8
+"""Failed attempts in a row after which somebody should look."""
+
+
+@define(eq=False)
+class Replaying:
+    """A fold over reports. `say` is told sentences; `news` is set by the next report that matters, and replaced."""
+
+    say: Callable[[str], None]
+    stored: int = 0
+    refused: int = 0
+    failures: int = 0
+    problem: IngestError | None = None
+    news: trio.Event = field(factory=trio.Event)
+
+    def hear(self, report: Report) -> None:
+        """Fold one report in."""
+        match report:
+            case reports.Stored(count=count):
+                self.failures = 0
+                self.stored += count
+            case reports.Rejected(rejections=rejections):
+                self.refused += len(rejections)
+            case reports.StoreWaiting():
+                self._waits(report)
+            case reports.Notice() | reports.SpoolFailing() | reports.LettersFailing() | reports.LettersDropped():
+                self.say(report.text())
+            case _:
+                return
+        self.news.set()
+        self.news = trio.Event()
+
+    def _waits(self, report: reports.StoreWaiting) -> None:
+        self.failures += 1
+        if report.remedy:
+            self.problem = Refused(report.reason, remedy=report.remedy)
+        elif self.failures >= ATTEMPTS:
+            self.problem = Transient(report.reason, remedy="What is not stored waits; run this again later.")
+        else:
+            self.say(report.text())

@@ -1,0 +1,37 @@
+"""What is done from time to time beside the stream: the store is tidied, and the books are said."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from ingest.errors import IngestError
+
+FIRST_UPKEEP = 60.0
+"""Seconds before the store is tidied: a service that is restarted every hour has to tidy, too."""
+
+FIRST_BOOKS = 60.0
+BOOKS = 3600.0
+"""Seconds between two sentences about the books."""
+
+
+async def keep_up(
+    upkeep: Callable[[], Awaitable[None]] | None, every: float, complain: Callable[[IngestError], None]
+) -> None:
+    """Do the upkeep every so many seconds, soon for the first time. What fails is complained of, and tried again."""
+    await trio.sleep(min(every, FIRST_UPKEEP))
+    while upkeep is not None:
+        try:
+            await upkeep()
+        except IngestError as problem:
+            complain(problem)
+        await trio.sleep(every)
+
+
+async def keep_books(say: Callable[[], None]) -> None:
+    """Say where everything is: after a minute, then every hour."""
+    await trio.sleep(FIRST_BOOKS)
+    while True:
+        say()
+        await trio.sleep(BOOKS)

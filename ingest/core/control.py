@@ -1,0 +1,188 @@
+"""What a command and a running service say to each other: one JSON object a line, one request a connection.
+
+    command ── {"version": 1, "command": "purge", "arguments": {}} ──────────────────▶ service
+            ◀── {"progress": {"done": 500, "total": 8000, "said": ""}} ── any number ──
+            ◀── {"done": {…}}  or  {"error": {"what", "where", "remedy", "passing"}} ──
+
+The connection stays open until the answer is there: a command whose end is closed is given up. Unknown keys are
+ignored, so that either side may be the newer one; what a version means is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+from attrs import frozen
+
+from ingest.errors import IngestError, Refused, Transient
+
+VERSION: Final = 1
+
+LONGEST: Final = 1024 * 1024
+"""Bytes of a line at most."""
+
+T = TypeVar("T")
+
+_OTHER = "Restart the service after an upgrade, so that it and the command are of the same version."
+
+
+@frozen
+class Request:
+    """What is asked for; `arguments` are those of the command."""
+
+    command: str
+    arguments: Mapping[str, Any] = {}
+    version: int = VERSION
+
+
+@frozen
+class Progress:
+    """How far it is; `said` is a sentence for a person. A `total` of 0 is not known."""
+
+    done: int = 0
+    total: int = 0
+    said: str = ""
+
+
+@frozen
+class Failure:
+    """An error as it travels; a `passing` one may be tried again."""
+
+    what: str
+    where: str = ""
+    remedy: str = ""
+    passing: bool = False
+
+    def error(self) -> IngestError:
+        """As it was."""
+        family = Transient if self.passing else Refused
+        return family(self.what, where=self.where, remedy=self.remedy)
+
+
+@frozen
+class Answer:
+    """One line of the service: exactly one of the three."""
+
+    progress: Progress | None = None
+    done: Mapping[str, Any] | None = None
+    error: Failure | None = None
+
+
+# ---- the commands and their results --------------------------------------------------------------------------------
+
+
+@frozen
+class Purge:
+    """Remove everything that waits and is not being delivered right now."""
+
+
+@frozen
+class Purged:
+    """So many points are gone."""
+
+    points: int
+
+
+@frozen
+class Replay:
+    """Deliver what waits, now."""
+
+
+@frozen
+class Replayed:
+    """What was delivered since; `problem` is why it ended before everything was."""
+
+    where: str
+    stored: int
+    refused: int
+    left: int
+    problem: Failure | None = None
+
+
+@frozen
+class Retry:
+    """Put dead letters back into the spool: those with these ids, or everything."""
+
+    ids: tuple[int, ...] = ()
+    everything: bool = False
+
+
+@frozen
+class Retried:
+    """So many points are back; so many letters stay, because they are no lines that the store could take."""
+
+    moved: int
+    stay: int
+
+
+@frozen
+class Recover:
+    """Bring in what is readable in a state file that was set aside; `file` is an absolute path."""
+
+    file: str
+
+
+@frozen
+class Recovered:
+    """What came back, what was there already, and what cannot be read."""
+
+    batches: int
+    points: int
+    known: int
+    letters: int
+    unreadable: int
+
+
+# ---- the wire --------------------------------------------------------------------------------------------------------
+
+
+def failure(error: IngestError) -> Failure:
+    """An error as it travels."""
+    return Failure(error.what, error.where, error.remedy, isinstance(error, Transient))
+
+
+def line(message: object) -> bytes:
+    """A message as a line."""
+    return msgspec.json.encode(message) + b"\n"
+
+
+def answer(kind: str, message: object) -> bytes:
+    """A line of the service; `kind` is a field of `Answer`."""
+    return line({kind: message})
+
+
+def read_request(text: bytes) -> Request:
+    """A line as a request. Raises `Refused`."""
+    request = _read(text, Request)
+    if request.version != VERSION:
+        what = f"the command speaks version {request.version}, this service {VERSION}"
+        raise Refused(what, remedy=_OTHER)
+    return request
+
+
+def read_answer(text: bytes) -> Answer:
+    """A line as an answer. Raises `Refused`."""
+    return _read(text, Answer)
+
+
+def read_as(values: Mapping[str, Any], kind: type[T]) -> T:
+    """Arguments or a result as what they are. Raises `Refused`."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise Refused(f"{kind.__name__} cannot be understood: {error}", remedy=_OTHER) from error
+
+
+def unknown(command: str, known: Mapping[str, object]) -> Refused:
+    """Nobody knows that command."""
+    names = ", ".join(sorted(known))
+    return Refused(f"this service knows no command {command!r}", where=f"it knows {names}", remedy=_OTHER)
+
+
+def _read(text: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(f"a line cannot be understood: {error}", remedy=_OTHER) from error

@@ -1,0 +1,120 @@
+"""From a state file that is damaged or was set aside into another: what is readable, once."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeAlias, TypeVar
+
+from attrs import define
+
+from ingest.edge.letter_file import Letter, Letters
+from ingest.edge.salvage import Found, Salvage, open_salvage
+from ingest.edge.spool_file import insert
+from ingest.edge.spool_rows import Change, Key
+from ingest.edge.sqlite import Connection, transaction, translated
+from ingest.errors import Refused
+from ingest.runtime.link import Weight
+
+TOGETHER: Final = 200
+"""Batches or letters in one transaction at most."""
+
+AT_ONCE: Final = 4 * 1024 * 1024
+"""Bytes in one transaction, give or take one batch."""
+
+Known: TypeAlias = set[tuple[str, str, int, int, int, int]]
+"""What tells batches apart: whose, when they were put, of what times and how many."""
+
+T = TypeVar("T", Found, Letter)
+
+
+@define
+class Brought:
+    """What came back, and what was there already."""
+
+    batches: int = 0
+    points: int = 0
+    known: int = 0
+    letters: int = 0
+
+
+def bring(salvage: Salvage, letters: Letters) -> Brought:
+    """Bring batches and dead letters into the file of `letters`. Raises what `translated` says."""
+    brought = Brought()
+    with translated(letters.path):
+        known = known_in(letters.connection)
+        found = salvage.batches()
+        while part := batches_of(found):
+            add(part, known, letters.connection, brought)
+        rest = salvage.letters()
+        while those := letters_of(rest):
+            letters.add(those)
+            brought.letters += len(those)
+    return brought
+
+
+def open_regular(path: Path, present: Path) -> Salvage:
+    """A file to bring back from: a regular one, and not the `present` state file. Raises as `open_salvage`."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        remedy = "Name a file that the service's user may read."
+        raise Refused(f"the file cannot be read: {error.strerror}", where=str(path), remedy=remedy) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise Refused("that is no regular file", where=str(path), remedy="Name a state file that was set aside.")
+    if present.exists() and path.samefile(present):
+        raise Refused("that is the state file itself", where=str(path), remedy="Name one that was set aside.")
+    return open_salvage(path)
+
+
+def batches_of(found: Iterator[Found]) -> list[Found]:
+    """The next batches that go together; none at the end."""
+    return _part(found, lambda each: len(each.batch.payload))
+
+
+def letters_of(found: Iterator[Letter]) -> list[Letter]:
+    """The next letters that go together; none at the end."""
+    return _part(found, lambda each: each.size)
+
+
+def known_in(connection: Connection) -> Known:
+    """What waits already."""
+    return set(connection.execute("SELECT home, store, put_ns, oldest_ns, newest_ns, count FROM batch").fetchall())
+
+
+def add(
+    part: Sequence[Found], known: Known, connection: Connection, brought: Brought, key: Key | None = None
+) -> Change:
+    """Add what is not known, in one transaction; returns what of it is the `key`'s."""
+    added = Change()
+    with transaction(connection):
+        for each in part:
+            if _signs(each) in known:
+                brought.known += 1
+                continue
+            known.add(_signs(each))
+            insert(connection, each.key, each.batch, each.put_ns)
+            brought.batches += 1
+            brought.points += each.batch.count
+            if each.key == key:
+                weight = added.added.plus(Weight(each.batch.count, each.batch.size))
+                added = Change(weight, added.batches + 1)
+    return added
+
+
+def _part(found: Iterator[T], size: Callable[[T], int]) -> list[T]:
+    part: list[T] = []
+    taken = 0
+    for each in islice(found, TOGETHER):
+        part.append(each)
+        taken += size(each)
+        if taken >= AT_ONCE:
+            break
+    return part
+
+
+def _signs(found: Found) -> tuple[str, str, int, int, int, int]:
+    batch = found.batch
+    return found.key.home, found.key.store, found.put_ns, batch.oldest_ns, batch.newest_ns, batch.count

@@ -1,0 +1,107 @@
+"""Totals on their way to disk: every minute, and at the stop, what was counted since the last time.
+
+A kill costs the counting of a minute at most, never what is counted. A file that cannot be written is said once; the
+counting goes on, and is written when it can be again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import trio
+from attrs import define, field
+
+from ingest.core import reports
+from ingest.core.lifetime import Lifetime, grown
+from ingest.core.rates import Window
+from ingest.core.reports import Emit, Report
+from ingest.edge.last_flush import freed_after
+from ingest.edge.totals_file import Account, Totals
+from ingest.errors import IngestError
+from ingest.runtime.lane import Lane
+
+EVERY = 60.0
+"""Seconds between two times."""
+
+AT_THE_STOP = 1.0
+"""Seconds that a disk has for the last time."""
+
+HOUR = 3600.0
+
+Books: TypeAlias = Callable[[], Mapping[str, int]]
+
+
+@define(eq=False)
+class Lasting:
+    """One home's totals for one store. `now_ns` is the wall clock; `give_up` frees us from a disk that hangs."""
+
+    totals: Totals
+    lane: Lane
+    now_ns: Callable[[], int]
+    emit: Emit
+    give_up: Callable[[], None]
+    account: Account = field(default=Account(0))
+    lost: int = 0
+    failing: bool = False
+    _written: Counter[str] = field(factory=Counter)
+    _bytes: Window = field(factory=lambda: Window(width=60.0, slots=61))
+    _began: float = 0.0
+    _turn: trio.Lock = field(factory=trio.Lock)
+
+    async def load(self) -> None:
+        """Look at what was counted before. Raises `Transient` or `Refused`."""
+        self.account = await self.lane(self.totals.opened, self.now_ns())
+        self._began = trio.current_time()
+
+    def hear(self, report: Report) -> None:
+        """Fold one report in."""
+        match report:
+            case reports.Batched(size=size):
+                self._bytes.add(size, trio.current_time())
+            case reports.Lost(count=count):
+                self.lost += count
+            case _:
+                pass
+
+    def now(self, books: Mapping[str, int]) -> Lifetime:
+        """The totals at this moment."""
+        return Lifetime(self.account.since_ns, self.account.totals).plus(grown(books, self.lost))
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        """How fast bytes go into the spool: of the last hour or since the start; of a run before in the first minute."""
+        now = trio.current_time()
+        seconds = min(HOUR, now - self._began)
+        return self._bytes.total(HOUR, now) / seconds if seconds >= EVERY else self.account.bytes_per_second
+
+    async def run(self, books: Books) -> None:
+        """Write them now and then; for ever."""
+        while True:
+            await trio.sleep(EVERY)
+            await self.write(books)
+
+    async def end(self, books: Books) -> None:
+        """The last time; not cancelled."""
+        async with freed_after(AT_THE_STOP, self.give_up):
+            await self.write(books)
+
+    async def write(self, books: Books) -> None:
+        """Write what was counted since the last time."""
+        async with self._turn:
+            counted = Counter(grown(books(), self.lost))
+            more = counted - self._written
+            if not more:
+                return
+            try:
+                await self.lane(self.totals.add, more, self.bytes_per_second)
+            except (IngestError, trio.BrokenResourceError) as error:
+                self._failed(error)
+            else:
+                self.failing, self._written = False, counted
+
+    def _failed(self, error: Exception) -> None:
+        if not self.failing:
+            self.emit(reports.Notice(f"the lasting totals cannot be written, they are counted on: {error}"))
+        self.failing = True

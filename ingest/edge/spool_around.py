@@ -1,0 +1,49 @@
+"""Around damage in the spool's rows: each that a scan does not reach is asked for by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from ingest.edge.sqlite import Connection, Damaged, translated
+
+COLUMNS: Final = "id, put_ns, oldest_ns, newest_ns, count, size"
+
+GUESSES: Final = 1_000_000
+"""Ids tried at most where damage hides the way to the oldest."""
+
+_ONE: Final = f"SELECT {COLUMNS} FROM batch NOT INDEXED WHERE home = ? AND store = ? AND id = ?"  # noqa: S608  constants
+
+
+def around(
+    connection: Connection, path: Path, key: tuple[str, str], order: str, last: int | None
+) -> Iterator[tuple[Any, ...]]:
+    """The columns of the key's rows beyond `last`, in that order."""
+    low, high = _reach(connection, path)
+    if order == "ASC":
+        ids = range(low if last is None else last + 1, high + 1)
+    else:
+        ids = range(high if last is None else last - 1, low - 1, -1)
+    for each in ids:
+        values = None
+        with suppress(Damaged), translated(path):
+            values = connection.execute(_ONE, (*key, each)).fetchone()
+        if values is not None:
+            yield values
+
+
+def _reach(connection: Connection, path: Path) -> tuple[int, int]:
+    """The least and the greatest id, as far as any way still leads to them."""
+    high = _number(connection, path, "SELECT seq FROM sqlite_sequence WHERE name = 'batch'") or 0
+    ways = ("SELECT min(id) FROM batch NOT INDEXED", "SELECT min(id) FROM batch INDEXED BY batch_of")
+    lows = [low for low in (_number(connection, path, way) for way in ways) if low is not None]
+    return min(lows, default=max(1, high - GUESSES)), high
+
+
+def _number(connection: Connection, path: Path, query: str) -> int | None:
+    with suppress(Damaged), translated(path):
+        row = connection.execute(query).fetchone()
+        return row[0] if row and isinstance(row[0], int) else None
+    return None

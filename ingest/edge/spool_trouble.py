@@ -1,0 +1,53 @@
+"""When to try again a file that failed, and what is said of it: once when it begins, once when it is over."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeAlias
+
+import trio
+from attrs import define, field
+
+from ingest.core import reports
+from ingest.core.reports import Emit
+
+RETRY = 5.0
+"""Seconds between two attempts to use a file that failed."""
+
+Work: TypeAlias = Literal["read", "write"]
+"""Each fails by itself: what is on a full disk can be read and delivered."""
+
+
+@define
+class Trouble:
+    """What does not work at the moment. It is over when the last of it works again."""
+
+    store: str
+    emit: Emit
+    _retry_at: dict[Work, float] = field(factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self._retry_at)
+
+    def retry_at(self, work: Work) -> float:
+        """When this may be tried again; infinity when it works."""
+        return self._retry_at.get(work, math.inf)
+
+    def must_wait(self, work: Work) -> bool:
+        """It failed a moment ago."""
+        return trio.current_time() < self._retry_at.get(work, -math.inf)
+
+    def retry_now(self) -> None:
+        """Wait for nothing any more."""
+        self._retry_at = dict.fromkeys(self._retry_at, -math.inf)
+
+    def failed(self, work: Work, error: Exception) -> None:
+        """It did not work."""
+        if not self:
+            self.emit(reports.SpoolFailing(self.store, str(error)))
+        self._retry_at[work] = trio.current_time() + RETRY
+
+    def worked(self, work: Work) -> None:
+        """It did."""
+        if self._retry_at.pop(work, None) is not None and not self:
+            self.emit(reports.SpoolRecovered(self.store))

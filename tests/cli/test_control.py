@@ -1,0 +1,156 @@
+"""The commands while a service holds the state file: they have it do the work. The service is in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import define, field
+
+from ingest.actors.control import Control
+from ingest.actors.writer import Writer
+from ingest.cli import progress
+from ingest.core.homeiq import homeiq, joined, unsealed
+from ingest.core.reports import Report
+from ingest.core.store import Batch, Delivered, Keep, Store, Verdict
+from ingest.edge.control_socket import ControlSocket
+from ingest.edge.dead_letters import DeadLetters
+from ingest.edge.disk_spool import DiskSpool, Limits
+from ingest.edge.letter_file import Letters
+from ingest.edge.lock import locked
+from ingest.edge.spool_file import Table
+from ingest.edge.state import opened_state
+from ingest.runtime.lane import ThreadLane
+from ingest.runtime.link import Weight
+from tests.cli.waiting import KEY, buried, letters, lines, run, spooled, waiting_lines
+
+AWAY = Keep("it is away", 3600.0)
+
+
+@define(eq=False)
+class Service:
+    """A writer over a state file, and its control socket."""
+
+    path: Path
+    verdict: Verdict = AWAY
+    stored: list[bytes] = field(factory=list)
+    ready: threading.Event = field(factory=threading.Event)
+    token: trio.lowlevel.TrioToken | None = None
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    control: Control | None = None
+
+    async def deliver(self, batch: Batch[bytes]) -> Verdict:
+        if self.verdict == Delivered():
+            self.stored += unsealed(batch.payload)
+        return self.verdict
+
+    def hear(self, report: Report) -> None:
+        assert self.control is not None
+        self.control.hear(report)
+
+    async def main(self) -> None:
+        async with opened_state(self.path, time.time_ns, lambda _: None) as state:
+            table, limits = Table(state.connection, state.path, KEY), Limits(10**7, 10**7, Weight(10, 10**6))
+            spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, self.hear)
+            await spool.load()
+            dead = DeadLetters(Letters(state.connection, state.path), KEY, state.lane, time.time_ns, self.hear)
+            socket = ControlSocket(state.path, state.lock, {})
+            self.control = Control(spool, dead, "http://db", ThreadLane(abandon=True), socket.serve)
+            writer = Writer(Store("influxdb", homeiq(), self.deliver), spool, self.hear, lambda: 0.999)
+            self.token = trio.lowlevel.current_trio_token()
+            with self.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self.control.run, writer.hurry, self.hear)
+                    nursery.start_soon(writer.run)
+                    while not list(self.path.parent.glob("*.sock")):  # noqa: ASYNC110  a file has no event
+                        await trio.sleep(0.01)
+                    await trio.sleep(0.05)
+                    self.ready.set()
+
+
+@contextmanager
+def serving(path: Path) -> Iterator[Service]:
+    service = Service(path)
+    thread = threading.Thread(target=trio.run, args=(service.main,))
+    thread.start()
+    try:
+        assert service.ready.wait(10)
+        yield service
+    finally:
+        assert service.token is not None
+        service.token.run_sync_soon(service.scope.cancel)
+        thread.join(10)
+
+
+def test_purge(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(3), lines(4, 3))
+    with serving(path):
+        unsure = run(path, "spool", "purge")
+        assert (unsure.exit_code, unsure.stdout) == (2, "")
+        assert "7 points wait" in unsure.stderr
+        assert run(path, "spool", "purge", "--yes").stdout == "7 points removed.\n"
+    assert waiting_lines(path) == []
+
+
+def test_retry(tmp_path: Path) -> None:
+    (line,) = lines(1)
+    path = buried(tmp_path / "state.db", (line.decode(), "no"), ('{"a":1}', "a bug"))
+    with serving(path):
+        result = run(path, "dead-letters", "retry", "--all")
+        assert result.stdout == "1 points are back in the spool; the service sends them.\n"
+        assert "1 letters stay" in result.stderr
+        missing = run(path, "dead-letters", "retry", 7)
+        assert (missing.exit_code, "there is no dead letter 7" in missing.stderr) == (2, True)
+    assert waiting_lines(path) == [line]
+    assert letters(path) == [('{"a":1}', "a bug")]
+
+
+def test_recover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = spooled(tmp_path / "old.db", lines(3), lines(4, 3))
+    path = spooled(tmp_path / "state.db")
+    monkeypatch.chdir(tmp_path)
+    with serving(path):
+        told = run(path, "spool", "recover", "old.db").stdout.splitlines()
+        assert told == [
+            "7 points in 2 batches and 0 dead letters came back.",
+            "The service sends them; then old.db may be deleted.",
+        ]
+        assert "2 batches were there already" in run(path, "spool", "recover", old).stdout
+        assert "the state file itself" in run(path, "spool", "recover", path).stderr
+    assert waiting_lines(path) == lines(7)
+
+
+def test_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)
+    path = spooled(tmp_path / "state.db", *(lines(10, 10 * each) for each in range(30)))
+    with serving(path) as service:
+        service.verdict = Keep("it wants a token", remedy="Give it one.")
+        refused = run(path, "spool", "replay", url="http://localhost:9")
+        assert refused.exit_code == 2
+        assert "it wants a token. Give it one." in refused.stderr
+        assert "0 points stored in http://db, 0 refused, 300 still wait.\n" in refused.stdout
+        service.verdict = Delivered()
+        result = run(path, "spool", "replay", url="http://localhost:9")
+        assert result.exit_code == 0, result.output
+        assert result.stdout == "300 points stored in http://db, 0 refused, 0 still wait.\n"
+        assert "of 300 points" in result.stderr
+        assert sorted(service.stored) == sorted(lines(300))
+    assert waiting_lines(path) == []
+
+
+def test_a_service_that_takes_no_commands_must_be_stopped(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(1))
+    old = spooled(tmp_path / "old.db", lines(1))
+    with locked(path, remedy="") as lock:
+        for word in ("", str(tmp_path / "gone.sock")):
+            lock.leave(word)
+            for command in (("spool", "purge", "--yes"), ("spool", "recover", old), ("spool", "replay")):
+                result = run(path, *command, url="http://localhost:9")
+                assert result.exit_code == 2
+                assert "a running service holds the state file" in result.stderr
+    assert waiting_lines(path) == lines(1)

@@ -1,0 +1,292 @@
+"""Damage that is met while the service runs costs what it hit, once; the next start brings the rest into a new file."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import define
+from trio.testing import MockClock
+
+from ingest.core import reports
+from ingest.core.homeiq import joined, resealed, unsealed, whole
+from ingest.core.reports import Report
+from ingest.core.store import Batch
+from ingest.edge import renew
+from ingest.edge.aside import SetAside, kept_aside
+from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
+from ingest.edge.spool_file import DAMAGED, Table
+from ingest.edge.spool_rows import Key
+from ingest.edge.state_file import open_state
+from ingest.errors import Refused
+from ingest.runtime.lane import InlineLane
+from ingest.runtime.link import EMPTY, Weight
+from tests.cli.waiting import buried, spooled
+from tests.cli.waiting import opened as opened_file
+from tests.runtime.spools import Stay, fail
+
+PAGE = 4096
+LINES = 1000
+EACH = Limits(10**9, 10**6, Weight(LINES, 10**9))
+"""A claim takes one batch."""
+
+
+def batch_of(number: int) -> list[bytes]:
+    """Lines that compress badly: the payload takes several pages."""
+    chance = random.Random(number)
+    return [b"m,n=%d v=%d %d" % (number, chance.randrange(10**18), number) for _ in range(LINES)]
+
+
+def written(path: Path, count: int = 8) -> list[bytes]:
+    spooled(path, *(batch_of(number) for number in range(count)))
+    with opened_file(path) as connection:
+        return [payload for (payload,) in connection.execute("SELECT payload FROM batch ORDER BY id")]
+
+
+def overwrite(path: Path, place: int, size: int = PAGE) -> None:
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(b"\xa5" * size)
+
+
+def page_of(path: Path, content: bytes) -> int:
+    place = path.read_bytes().index(content)
+    return place - place % PAGE
+
+
+def break_the_chain(path: Path, payload: bytes) -> None:
+    """SQLite cannot read it."""
+    overwrite(path, page_of(path, payload[PAGE : PAGE + 100]), 4)
+
+
+def break_the_content(path: Path, payload: bytes) -> None:
+    """SQLite reads it, and it is not what it was."""
+    overwrite(path, page_of(path, payload[-100:]) + 8, 50)
+
+
+@define
+class Opened:
+    spool: DiskSpool
+    told: list[Report]
+
+    async def claims(self) -> list[int]:
+        """The batches that are handed out, by number, until nothing is left."""
+        found = []
+        with trio.move_on_after(10 * RETRY):
+            while True:
+                async with self.spool.claim() as claimed:
+                    found += sorted({int(line.split()[0].partition(b"=")[2]) for line in unsealed(claimed.payload)})
+        return found
+
+    @property
+    def unreadable(self) -> list[reports.Unreadable]:
+        return [report for report in self.told if isinstance(report, reports.Unreadable)]
+
+    def mark(self) -> list[tuple[str]]:
+        connection = self.spool.table.connection
+        return connection.execute("SELECT value FROM meta WHERE name = ?", (DAMAGED,)).fetchall()
+
+
+def now_ns() -> int:
+    return 2 * 10**18
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncGenerator[Opened]:
+    told: list[Report] = []
+    connection, _ = open_state(path, now_ns)
+    with closing(connection):
+        table = Table(connection, path, Key("home", "influxdb"))
+        spool = DiskSpool(table, InlineLane(), EACH, joined, now_ns, told.append, whole)
+        await spool.load()
+        yield Opened(spool, told)
+
+
+@pytest.mark.parametrize("spoil", [break_the_chain, break_the_content])
+async def test_what_cannot_be_read_is_counted_once_and_the_rest_delivered(
+    tmp_path: Path, autojump_clock: MockClock, spoil: object
+) -> None:
+    path = tmp_path / "state.db"
+    payloads = written(path)
+    assert callable(spoil)
+    for number in (0, 1, 5):
+        spoil(path, payloads[number])
+    async with opened(path) as it:
+        assert it.spool.held.events == 8 * LINES
+        assert await it.claims() == [2, 3, 4, 6, 7]
+        assert [(each.count, each.oldest_ns, each.newest_ns) for each in it.unreadable] == [
+            (LINES, number, number) for number in (0, 1, 5)
+        ]
+        assert it.spool.held == EMPTY
+        assert it.mark()
+        assert not it.spool.failing
+        await it.spool.put(Batch(payloads[3], LINES, 10, 3, 3))
+        assert await it.claims() == [3]
+        assert len(it.unreadable) == 3
+
+
+async def test_within_one_claim_only_the_broken_ones_are_left_out(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = tmp_path / "state.db"
+    payloads = written(path)
+    break_the_chain(path, payloads[2])
+    break_the_content(path, payloads[4])
+    async with opened(path) as it:
+        it.spool._reader.gather = Weight(10**6, 10**9)
+        async with it.spool.claim() as claimed:
+            assert claimed.count == len(unsealed(claimed.payload)) == 6 * LINES
+        assert [each.count for each in it.unreadable] == [2 * LINES]
+        assert it.spool.held == EMPTY
+
+
+def leaves(path: Path) -> list[int]:
+    """The places of the pages in which the rows of `batch` begin."""
+    content = path.read_bytes()
+    return [
+        at for at in range(0, len(content), PAGE) if content[at] == 0x0D and content.count(b"influxdb", at, at + PAGE)
+    ]
+
+
+async def test_rows_that_nothing_leads_to_are_counted_when_the_others_are_delivered(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Damaged while it is open: `_look_through` has seen the file whole."""
+    path = tmp_path / "state.db"
+    written(path, 60)
+    async with opened(path) as it:
+        it.spool.table.connection.execute("PRAGMA cache_size = 0")
+        overwrite(path, leaves(path)[1])
+        found = await it.claims()
+        assert 0 < len(found) < 60
+        (lost,) = it.unreadable
+        assert lost.count == (60 - len(found)) * LINES
+        assert set(found) < set(range(60))
+        assert it.spool.held == EMPTY
+
+
+async def test_a_damaged_file_that_cannot_be_marked_is_used_all_the_same(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    path = tmp_path / "state.db"
+    break_the_chain(path, written(path)[0])
+    for _ in range(2):
+        async with opened(path) as it:
+            it.spool.table.connection.execute("PRAGMA query_only = ON")
+            with suppress(Stay):
+                async with it.spool.claim() as claimed:
+                    assert claimed.oldest_ns == 1
+                    fail()
+            assert ([each.oldest_ns for each in it.unreadable], it.mark()) == ([0], [])
+    assert kept_aside(path) == []
+
+
+def aside_of(path: Path) -> tuple[int, SetAside | None]:
+    connection, aside = open_state(path, now_ns)
+    with closing(connection):
+        (count,) = connection.execute("SELECT count(*) FROM batch").fetchone()
+        assert connection.execute("SELECT * FROM meta WHERE name = ?", (DAMAGED,)).fetchall() == []
+    return count, aside
+
+
+def marked(path: Path, spoilt: Iterable[int] = ()) -> None:
+    payloads = written(path)
+    buried(path, ("m v=1 1", "conflict"))
+    for number in spoilt:
+        break_the_chain(path, payloads[number])
+    with opened_file(path) as connection:
+        connection.execute("INSERT INTO meta VALUES (?, 'malformed')", (DAMAGED,))
+
+
+def test_the_next_start_brings_what_is_readable_into_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    marked(path, [0, 3])
+    count, aside = aside_of(path)
+    assert aside is not None
+    assert (count, aside.points, aside.unreadable, aside.reason) == (6, 6 * LINES, 2, "malformed")
+    assert kept_aside(path) == [aside.kept_as]
+    assert "6000 points of it were brought over, 2 rows cannot be read" in aside.text()
+    with opened_file(path) as connection:
+        assert connection.execute("SELECT count(*) FROM dead_letter").fetchone() == (1,)
+    assert aside_of(path) == (6, None)
+
+
+def test_a_start_that_was_cut_off_before_the_new_file_had_its_name_is_finished(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    written(path, 3)
+    path.rename(path.with_name("state.db.new"))
+    assert aside_of(path) == (3, None)
+
+
+def test_where_no_second_file_can_be_made_the_damaged_one_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    marked(path)
+
+    def full(*_: object) -> None:
+        raise Refused("no space")
+
+    monkeypatch.setattr(renew, "bring", full)
+    connection, aside = open_state(path, now_ns)
+    with closing(connection):
+        assert connection.execute("SELECT count(*) FROM batch").fetchone() == (8,)
+    assert aside is None
+    assert sorted(each.name for each in tmp_path.iterdir() if "-" not in each.name) == ["state.db"]
+
+
+async def test_rows_that_cannot_be_deleted_do_not_stop_a_put(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = tmp_path / "state.db"
+    payloads = written(path)
+    break_the_chain(path, payloads[0])
+    async with opened(path) as it:
+        it.spool.limits = Limits(it.spool.on_disk.size, 0)
+        evicted = await it.spool.put(Batch(payloads[1], LINES, 10, 1, 1))
+        assert [each.oldest_ns for each in evicted] == [0]
+        assert it.spool.memory.held == EMPTY
+        assert await it.claims() == [1, 1, 2, 3, 4, 5, 6, 7]
+        assert it.unreadable == []
+
+
+async def test_damage_that_a_put_meets_is_marked_too(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = tmp_path / "state.db"
+    payloads = written(path, 60)
+    async with opened(path) as it:
+        it.spool.table.connection.execute("PRAGMA cache_size = 0")
+        overwrite(path, leaves(path)[-1])
+        await it.spool.put(Batch(payloads[0], LINES, 10, 0, 0))
+        assert it.spool.memory.held.events == LINES
+        assert [type(report).__name__ for report in it.told] == ["SpoolFailing"]
+        assert it.mark()
+
+
+def spoil(path: Path, chance: random.Random) -> None:
+    """Anywhere but in the first pages, without which it is no database."""
+    pages = path.stat().st_size // PAGE
+    with path.open("r+b") as file:
+        for _ in range(chance.choice([1, 1, 2, 5])):
+            within = chance.choice([0, 0, chance.randrange(PAGE)])
+            file.seek(chance.randrange(2, pages) * PAGE + within)
+            file.write(chance.randbytes(min(chance.choice([1, 4, 20, PAGE]), PAGE - within)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_is_damaged_every_point_is_delivered_or_counted_and_none_is_made_up(
+    tmp_path: Path, autojump_clock: MockClock, seed: int
+) -> None:
+    path, chance = tmp_path / "state.db", random.Random(seed)
+    written(path, 20)
+    async with opened(path) as it:
+        it.spool.table.connection.execute("PRAGMA cache_size = 0")
+        spoil(path, chance)
+        it.spool._reader.gather = chance.choice([EACH.gather, Weight(3 * LINES, 10**9)])
+        await it.spool.put(resealed(batch_of(20)))
+        found = await it.claims()
+        assert len(set(found)) == len(found)
+        assert len(found) * LINES + sum(each.count for each in it.unreadable) == 21 * LINES
+        assert it.spool.held == EMPTY
+    async with opened(path) as it:
+        await it.claims()
+        assert it.spool.held == EMPTY

@@ -1,0 +1,202 @@
+"""The whole service on every kind of state file that it may find: old, damaged, from the future, somebody else's."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from attrs import define, evolve
+
+from ingest.cli.service import serve
+from ingest.config.settings import Settings
+from ingest.core import reports
+from ingest.core.homeiq import resealed, unsealed
+from ingest.core.reports import Report
+from ingest.core.secret import Secret
+from ingest.core.urls import websocket_url
+from ingest.edge.aside import kept_aside
+from ingest.edge.lock import Held, locked
+from ingest.edge.spool_file import DAMAGED
+from ingest.edge.spool_rows import Key
+from ingest.edge.state_file import VERSION
+from ingest.edge.state_read import state_read
+from ingest.edge.totals_file import accounts
+from tests.cli.waiting import lines, spooled
+from tests.edge.test_spool_damage import batch_of, break_the_chain
+from tests.edge.test_state_file import VERSION_2
+from tests.faults.sink import Sink, sinking
+from tests.support.homes import TOKEN, Running, running_home
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Running]:
+    with running_home() as running:
+        yield running
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with sinking() as running:
+        yield running
+
+
+def configured(folder: Path, home: Running, sink: Sink | None = None) -> Settings:
+    """With a sink it is the database, else the embedded store is used."""
+    plain = Settings()
+    ours = evolve(plain.home_assistant, url=websocket_url(home.url), token=Secret(TOKEN))
+    influxdb = evolve(plain.influxdb, url=sink.url, token=Secret("token")) if sink else plain.influxdb
+    return evolve(
+        plain,
+        home_assistant=ours,
+        influxdb=evolve(influxdb, create_bucket=False),
+        embedded=evolve(plain.embedded, path=folder / "home.db"),
+        spool=evolve(plain.spool, path=folder / "state.db"),
+        batch=evolve(plain.batch, timeout=0.05),
+        api=evolve(plain.api, enabled=False),
+    )
+
+
+@define
+class Service:
+    told: list[Report]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [report for report in self.told if isinstance(report, kind)]
+
+    @property
+    def notices(self) -> str:
+        return "\n".join(report.sentence for report in self.of(reports.Notice))
+
+    async def until(self, met: Callable[[], object]) -> None:
+        with trio.fail_after(20):
+            while not met():  # noqa: ASYNC110  a condition over everything has no event
+                await trio.sleep(0.02)
+
+    async def stored(self) -> None:
+        """Wait until it stores what the home says."""
+        await self.until(lambda: self.of(reports.Snapshot) and self.of(reports.Stored))
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncGenerator[Service]:
+    """The service while the block runs; its books must balance."""
+    service, stop = Service([]), trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve, settings, (service.told.append,), stop)
+        yield service
+        stop.set()
+    (stopped,) = service.of(reports.Stopped)
+    assert stopped.balanced, stopped.books
+
+
+async def test_a_file_of_the_previous_version_with_a_full_spool_is_upgraded_and_delivered(
+    tmp_path: Path, home: Running, sink: Sink
+) -> None:
+    waiting = [lines(50, 50 * number) for number in range(20)]
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        connection.executescript("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;" + VERSION_2)
+        for batch in map(resealed, waiting):
+            connection.execute(
+                "INSERT INTO batch (home, store, put_ns, oldest_ns, newest_ns, count, size, payload)"
+                " VALUES ('home', 'influxdb', 0, 0, 0, ?, ?, ?)",
+                (batch.count, batch.size, batch.payload),
+            )
+        connection.commit()
+    async with running(configured(tmp_path, home, sink)) as service:
+        await service.until(lambda: sink.holds({line for batch in waiting for line in batch}))
+        await service.stored()
+    assert kept_aside(tmp_path / "state.db") == []
+    assert service.of(reports.Stopped)[0].books["carried"] == 1000
+    assert max(sink.lines[line] for batch in waiting for line in batch) == 1
+
+
+def cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def from_the_future(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+
+
+@pytest.mark.parametrize("spoil", [cut, from_the_future])
+async def test_what_cannot_be_used_is_set_aside_and_the_service_stores(
+    tmp_path: Path, home: Running, sink: Sink, spoil: Callable[[Path], None]
+) -> None:
+    path = spooled(tmp_path / "state.db", *(batch_of(number) for number in range(8)))
+    spoil(path)
+    async with running(configured(tmp_path, home, sink)) as service:
+        await service.stored()
+    (aside,) = kept_aside(path)
+    assert str(aside) in service.notices
+    assert service.of(reports.Stopped)[0].books["stored"] > 0
+
+
+async def test_damage_met_while_running_costs_itself_and_the_next_start_has_a_sound_file(
+    tmp_path: Path, home: Running, sink: Sink
+) -> None:
+    sink.become("503")
+    batches = [batch_of(number) for number in range(6)]
+    path = spooled(tmp_path / "state.db", *batches)
+    with closing(sqlite3.connect(path)) as connection:
+        payloads = [payload for (payload,) in connection.execute("SELECT payload FROM batch ORDER BY id")]
+    break_the_chain(path, payloads[0])
+    async with running(configured(tmp_path, home, sink)) as service:
+        await service.until(lambda: service.of(reports.Unreadable))
+    assert service.of(reports.Stopped)[0].books["evicted"] == len(batches[0])
+    with state_read(path) as connection:
+        assert connection.execute("SELECT count(*) FROM meta WHERE name = ?", (DAMAGED,)).fetchone() == (1,)
+    sink.become("take")
+    async with running(configured(tmp_path, home, sink)) as service:
+        await service.until(lambda: sink.holds({line for batch in batches[1:] for line in batch}))
+        await service.stored()
+    assert service.of(reports.Unreadable) == []
+    assert "points of it were brought over, 1 rows cannot be read" in service.notices
+    assert service.of(reports.Stopped)[0].books["carried"] >= 5000
+    assert service.of(reports.Stopped)[0].books["evicted"] == 0
+    assert not sink.holds({batches[0][0]})
+    assert unsealed(payloads[0]) == tuple(batches[0])
+    async with running(configured(tmp_path, home, sink)) as service:
+        await service.stored()
+    assert service.notices == ""
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+async def test_totals_outlive_the_service(tmp_path: Path, home: Running, sink: Sink, *, embedded: bool) -> None:
+    received = stored = 0
+    for _ in range(2):
+        async with running(configured(tmp_path, home, None if embedded else sink)) as service:
+            await service.stored()
+        books = service.of(reports.Stopped)[0].books
+        received, stored = received + books["received"], stored + books["stored"]
+    with state_read(tmp_path / "state.db") as connection:
+        (account,) = accounts(connection).items()
+    assert account[0] == Key("home", "embedded" if embedded else "influxdb")
+    assert (account[1].totals["received"], account[1].totals["stored"]) == (received, stored)
+
+
+async def test_the_embedded_store_does_without_a_state_file(tmp_path: Path, home: Running) -> None:
+    (tmp_path / "state.db").mkdir()
+    async with running(configured(tmp_path, home)) as service:
+        await service.stored()
+    assert "dead letters are only logged" in service.notices
+
+
+async def test_two_services_with_different_stores_do_not_collide(tmp_path: Path, home: Running, sink: Sink) -> None:
+    async with running(configured(tmp_path, home, sink)) as first, running(configured(tmp_path, home)) as second:
+        await first.stored()
+        await second.stored()
+    assert first.notices == ""
+    assert "another process uses this file" in second.notices
+    assert "spool.path" in second.notices
+
+
+async def test_a_second_service_on_the_same_embedded_store_is_refused(tmp_path: Path, home: Running) -> None:
+    with locked(tmp_path / "home.db", remedy=""), pytest.raises(Held, match=r"embedded\.path"):
+        await serve(configured(tmp_path, home), (), trio.Event())
