@@ -39,7 +39,8 @@ from ingest.core.tally import balanced
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.influx import Address, Influx
 from ingest.edge.influx_client import Client
-from ingest.edge.spool_file import Key, Table
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
 from ingest.edge.websocket import Target
 from ingest.errors import Transient
