@@ -56,13 +56,13 @@ async def serve(
     """Serve a home on a port, 0 for any free one, until cancelled; reports the port when it listens."""
     server = Server(home, token=token, now=now, speed=speed, pace=pace)
     async with trio.open_nursery() as nursery:
-        port = await nursery.start(_listen, server, host, port)
+        port = await nursery.start(listen, server, host, port)
         nursery.start_soon(server.run)
         nursery.start_soon(perform, server, script)
         task_status.started(port)
 
 
-async def _listen(
+async def listen(
     server: Server, host: str, port: int, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Listen whenever the server accepts; while it does not, nobody listens and the kernel refuses."""

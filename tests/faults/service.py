@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from attrs import define
 
 from tests.faults.sink import wait_for
@@ -58,6 +59,12 @@ class Service:
         assert found, self.log.read_text("utf-8")[-2000:]
         return found[0]
 
+    def health(self) -> dict[str, Any]:
+        """What it says of itself; for a service with an API."""
+        url = self.wait("Listening")["where"]
+        answer: dict[str, Any] = httpx.get(f"{url}/health", trust_env=False).raise_for_status().json()
+        return answer
+
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
@@ -73,10 +80,12 @@ class Service:
 
 @define
 class Place:
-    """A folder with a configuration in it. `inside` runs the service in surroundings of its own."""
+    """A folder with a configuration in it. `inside` runs the service in surroundings of its own; `changes` are
+    settings that differ, such as `log.level=info`."""
 
     folder: Path
     inside: Sequence[str] = ()
+    changes: Sequence[str] = ("api.enabled=false",)
     starts: int = 0
 
     @property
@@ -88,7 +97,9 @@ class Place:
         """Started here, and gone with the block."""
         self.starts += 1
         log = self.folder / f"log-{self.starts}"
-        command = [*self.inside, sys.executable, "-m", "ingest", "run", "--config", str(self.folder / "config.toml")]
+        changes = [f"--set={each}" for each in self.changes]
+        program = [sys.executable, "-m", "ingest", "run", "--config", str(self.folder / "config.toml")]
+        command = [*self.inside, *program, *changes]
         with log.open("wb") as file:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, env={**os.environ})
         try:
@@ -111,8 +122,18 @@ def place(folder: Path, home: str, sink: str, inside: Sequence[str] = (), min_fr
     return made
 
 
+def held(state: Path) -> int:
+    """How many points are in the spool of a service that runs: a copy of its files could be torn."""
+    with closing(sqlite3.connect(f"{state.as_uri()}?mode=ro", uri=True)) as connection:
+        (count,) = connection.execute("SELECT coalesce(sum(count), 0) FROM batch").fetchone()
+    return int(count)
+
+
 def waiting(state: Path) -> list[bytes]:
-    """Every line in the spool's rows, of a copy: nothing is touched. Also looks whether the file is sound."""
+    """Every line in the spool's rows, of a copy: nothing is touched. Also looks whether the file is sound.
+
+    For a service that has ended.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for suffix in ("", "-wal"):
             if (part := state.with_name(state.name + suffix)).exists():

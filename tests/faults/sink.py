@@ -110,11 +110,11 @@ class Sink:
 
 
 @contextmanager
-def sinking(mode: Mode = "take") -> Iterator[Sink]:
+def sinking(mode: Mode = "take", kind: Callable[[int], Sink] = Sink) -> Iterator[Sink]:
     """A sink on a port of its own, which stays its own while it is away."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        sink = Sink(free.getsockname()[1])
+        sink = kind(free.getsockname()[1])
     sink.become(mode)
     try:
         yield sink

@@ -1,6 +1,6 @@
 """For real: processes that are killed, servers that hang, disks that fill up.
 
-`ROUNDS` is how often the service is killed: `ROUNDS=500 nox -s faults -- -k killed`; another `SEED`, other moments.
+`ROUNDS` is how often the service is killed: `ROUNDS=500 nox -s faults -- -k being_killed`; another `SEED`, other moments.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.service import Place, Service, place, waiting
+from tests.faults.service import Place, Service, held, place, waiting
 from tests.faults.sink import Mode, Sink, sinking, wait_for
 from tests.support.homes import Running, running_home
 
@@ -34,11 +35,29 @@ MARGIN = 2.0
 NOTHING_LOST = dict.fromkeys(("shed", "evicted", "rejected", "malformed", "spooled", "in_flight"), 0)
 
 
+LOAD = 300
+"""Changes a second."""
+
+
 @pytest.fixture(scope="module")
 def home() -> Iterator[Running]:
     """A home with something to say all the time."""
-    with running_home(300, timedelta(minutes=10), speed=30) as running:
+    with running_home(300, timedelta(minutes=10)) as running:
+        ended = threading.Event()
+        thread = threading.Thread(target=talk, args=(running, ended))
+        thread.start()
         yield running
+        ended.set()
+        thread.join(10)
+
+
+def talk(home: Running, ended: threading.Event) -> None:
+    """Change something all the time, in turns of one to twenty changes."""
+    chance = random.Random(SEED)
+    while not ended.is_set():
+        number = chance.randint(1, 20)
+        home.change([f"sensor.talk_{chance.randrange(100)}" for _ in range(number)], f"{chance.random()}")
+        ended.wait(number / LOAD)
 
 
 def lost(books: dict[str, int]) -> dict[str, int]:
@@ -96,9 +115,9 @@ def test_an_outage_loses_nothing(tmp_path: Path, home: Running, mode: Mode) -> N
         with where.service() as service:
             service.wait("Batched")
             time.sleep(1.5)
-            assert waiting(where.state)
+            assert held(where.state)
             sink.become("take")
-            wait_for(lambda: service.reports("Stored") and not waiting(where.state))
+            wait_for(lambda: service.reports("Stored") and not held(where.state))
             books = service.stop()
         assert lost(books) == NOTHING_LOST
         assert sink.lines.total() == books["stored"]

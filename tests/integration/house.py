@@ -146,10 +146,11 @@ async def living(
     candidates: Sequence[Candidate] = (),
     others: dict[str, Server] | None = None,
     slow_spool: bool = False,
+    entities: int = 40,
     **plan: Any,
 ) -> AsyncGenerator[Running]:
     memory = memory or Memory()
-    home = Home(1, 40, MORNING, remember=True)
+    home = Home(1, entities, MORNING, remember=True)
     servers = {"primary": server_of(home), **(others or {})}
     emitted: list[Report] = []
     async with trio.open_nursery() as nursery:

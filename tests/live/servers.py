@@ -98,18 +98,16 @@ def _served(command: Sequence[str | Path], log: Path, ready: Callable[[], bool])
         end(process)
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         return httpx.get(url, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 
 
-@contextmanager
-def victoria_metrics(folder: Path) -> Iterator[Database]:
-    """A VictoriaMetrics with its data in `folder`, as long as the block lasts."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command: list[str | Path] = [
+def victoria_command(folder: Path, port: int) -> list[str | Path]:
+    """How a VictoriaMetrics with its data in `folder` is started."""
+    return [
         programs() / "victoria-metrics",
         f"-httpListenAddr=127.0.0.1:{port}",
         f"-storageDataPath={folder / 'data'}",
@@ -118,18 +116,30 @@ def victoria_metrics(folder: Path) -> Iterator[Database]:
         "-dedup.minScrapeInterval=1ms",  # else a line sent twice is two points
         "-memory.allowedBytes=256MB",
     ]
-    with _served(command, folder / "victoria-metrics.log", lambda: _answers(f"{url}/health")):
+
+
+@contextmanager
+def victoria_metrics(folder: Path) -> Iterator[Database]:
+    """A VictoriaMetrics with its data in `folder`, as long as the block lasts."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = victoria_command(folder, port)
+    with _served(command, folder / "victoria-metrics.log", lambda: answers(f"{url}/health")):
         yield Database("victoria-metrics", url, victoria(url), strings=False, nanoseconds=False)
+
+
+def influxdb_command(folder: Path, port: int, max_body: int = MAX_BODY) -> list[str | Path]:
+    """How a bare InfluxDB 1.x with its data in `folder` is started."""
+    config = folder / "influxdb.conf"
+    config.write_text(INFLUX_CONFIG.format(rpc=free_port(), http=port, data=folder, max_body=max_body), "utf-8")
+    return [programs() / "influxd", "run", "-config", config]
 
 
 @contextmanager
 def influxdb_engine(folder: Path, max_body: int) -> Iterator[str]:
     """The URL of a bare InfluxDB 1.x with its data in `folder`, as long as the block lasts."""
     url = f"http://127.0.0.1:{(port := free_port())}"
-    config = folder / "influxdb.conf"
-    config.write_text(INFLUX_CONFIG.format(rpc=free_port(), http=port, data=folder, max_body=max_body), "utf-8")
-    command: list[str | Path] = [programs() / "influxd", "run", "-config", config]
-    with _served(command, folder / "influxdb.log", lambda: _answers(f"{url}/ping")):
+    command = influxdb_command(folder, port, max_body)
+    with _served(command, folder / "influxdb.log", lambda: answers(f"{url}/ping")):
         yield url
 
 

@@ -136,8 +136,14 @@ class Handler(BaseHTTPRequestHandler):
         else:
             plain = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
             query = dict(parse_qsl(url.query, keep_blank_values=True))
-            answer = self.server.route(self.command, url.path, query, plain)
+            answer = self._routed(url.path, query, plain)
         self._send(answer)
+
+    def _routed(self, path: str, query: dict[str, str], body: bytes) -> Answer:
+        try:
+            return self.server.route(self.command, path, query, body)
+        except httpx.HTTPError as error:
+            return Answer.error(503, "unavailable", f"the engine does not answer: {error}")
 
     def _send(self, answer: Answer) -> None:
         content = b"" if answer.body is None else json.dumps(answer.body).encode()
