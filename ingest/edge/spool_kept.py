@@ -24,11 +24,12 @@ class Kept:
     @classmethod
     def of(cls, table: Table) -> Kept:
         """What the file holds. Blocking; raises what `translated` says."""
+        ours = "FROM batch WHERE home = ? AND store = ?"
+        key = (table.key.home, table.key.store)
         with translated(table.path):
-            query = "SELECT count(*) FROM batch WHERE home = ? AND store = ?"
-            (batches,) = table.connection.execute(query, (table.key.home, table.key.store)).fetchone()
-        first = next(table.oldest(()), None)
-        return cls(table.held(), batches, None if first is None else first.oldest_ns)
+            (batches,) = table.connection.execute(f"SELECT count(*) {ours}", key).fetchone()
+            first = table.connection.execute(f"SELECT oldest_ns {ours} ORDER BY id LIMIT 1", key).fetchone()
+        return cls(table.held(), batches, None if first is None else first[0])
 
     def add(self, batch: Batch[bytes]) -> None:
         """One more."""
