@@ -10,9 +10,13 @@ from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.reports import Emit
+from ingest.errors import IngestError
 
 RETRY = 5.0
 """Seconds between two attempts to use a file that failed."""
+
+FAILURES = (IngestError, trio.BrokenResourceError)
+"""What a file or its lane may raise."""
 
 Work: TypeAlias = Literal["read", "write"]
 """Each fails by itself: what is on a full disk can be read and delivered."""
