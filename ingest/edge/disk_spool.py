@@ -30,15 +30,12 @@ from ingest.edge.spool_file import Table
 from ingest.edge.spool_kept import Kept
 from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
 from ingest.edge.spool_rows import Change, Row, gathered
-from ingest.edge.spool_trouble import RETRY, Trouble
-from ingest.errors import IngestError
+from ingest.edge.spool_trouble import FAILURES, RETRY, Trouble
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
 
 __all__ = ("RETRY", "DiskSpool", "Limits")
-
-_FAILURES = (IngestError, trio.BrokenResourceError)
 
 
 @define(eq=False)
@@ -166,7 +163,7 @@ class DiskSpool:
             try:
                 wanted = (batch, self.now_ns(), excess, self._claimed | gone, gone)
                 rows = await self.lane(self.floor.put, self.table, wanted)
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._trouble.failed("write", error)
                 self.table.notice(error)
                 await self._mark()
@@ -202,7 +199,7 @@ class DiskSpool:
                     return NOTHING
                 try:
                     found = await self.lane(self._reader.read, self._claimed | self._delivered)
-                except _FAILURES as error:
+                except FAILURES as error:
                     self._trouble.failed("read", error)
                     return NOTHING
                 self._claimed.update(row.id for row in found.rows)
@@ -228,7 +225,7 @@ class DiskSpool:
     async def _mark(self) -> None:
         """Let the file say that it is damaged, as soon as it can be written."""
         if self.table.scars.reason and not self._marked:
-            with suppress(*_FAILURES):
+            with suppress(*FAILURES):
                 await self.lane(self.table.mark)
                 self._marked = True
 
@@ -240,7 +237,7 @@ class DiskSpool:
         with trio.CancelScope(shield=True):
             try:
                 await self.lane(self.table.remove, gone)
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._delivered |= ids
                 self._trouble.failed("write", error)
             else:
