@@ -43,6 +43,7 @@ class DeadLetters:
     bound: Bound = IN_MEMORY
     failing: bool = False
     _waiting: deque[Letter] = field(factory=deque)
+    _writing: Sequence[Letter] = ()
     _size: int = 0
     _turn: trio.Lock = field(factory=trio.Lock)
     _came: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
@@ -50,7 +51,7 @@ class DeadLetters:
     @property
     def waiting(self) -> int:
         """Letters that are not on disk yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._writing)
 
     async def bury(self, rejections: Sequence[Rejection]) -> None:
         """Write what the store refused. When this returns it is on disk, or waits for it, or its loss is told."""
@@ -77,6 +78,7 @@ class DeadLetters:
             if not self._waiting:
                 return
             taken, self._waiting, self._size = self._waiting, deque(), 0
+            self._writing = taken
             try:
                 dropped = await self.lane(self.letters.add, taken)
             except _FAILURES as error:
@@ -89,6 +91,8 @@ class DeadLetters:
                 self._worked()
                 if dropped:
                     self.emit(reports.LettersDropped(dropped, "there is room for so many on disk"))
+            finally:
+                self._writing = ()
 
     async def end(self) -> None:
         """Try once more; what is left then, or when this is cancelled, is gone with the process, and said to be."""

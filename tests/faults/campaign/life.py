@@ -229,7 +229,7 @@ class Life:
         self.gone |= {key_of(line) for line in pipeline.batcher._items}
         memory = (line for batch in self.spool.memory.batches for line in unsealed(batch.payload))
         self.gone |= {key_of(line) for line in memory}
-        self.letters_gone = {letter.line.encode() for letter in self.letters._waiting}
+        self.letters_gone = {letter.line.encode() for letter in (*self.letters._waiting, *self.letters._writing)}
 
     def _on_disk(self) -> Iterator[Key]:
         for (payload,) in self.connection.execute("SELECT payload FROM batch"):
