@@ -119,7 +119,7 @@ class Database:
 class Spool:
     """What is kept for the store. Sizes in bytes; None: not known. `failing`: why it is in memory only.
 
-    It holds `limit` at most; `rate` is in bytes a second, of the last hour.
+    `letters_failing`: why dead letters are. It holds `limit` at most; `rate` is in bytes a second, of the last hour.
     """
 
     points: int
@@ -129,6 +129,7 @@ class Spool:
     failing: str = ""
     limit: int | None = None
     rate: float | None = None
+    letters_failing: str = ""
 
     @property
     def days(self) -> float | None:

@@ -16,6 +16,9 @@ DAMAGED = (
     "Look for disk errors with dmesg. The next start begins a new state file and keeps this one for `spool recover`."
 )
 
+MEND = "Free some space, or mend the disk or the permissions of the state file."
+RESTART = "Restart the service when little waits: it begins a new state file, and keeps what is readable of this one."
+
 
 @frozen
 class Facts:
@@ -78,9 +81,11 @@ def _lost(facts: Facts) -> Iterator[Cause]:
 
 
 def _spool(facts: Facts) -> Iterator[Cause]:
-    if facts.spool.failing:
-        remedy = "Free some space, or mend the disk or the permissions of the state file."
-        yield Cause(Status.DEGRADED, f"the spool is in memory only: {facts.spool.failing}", remedy)
+    kept = {"the spool is": facts.spool.failing, "dead letters are": facts.spool.letters_failing}
+    for what, why in kept.items():
+        if why:
+            remedy = RESTART if "damaged" in why else MEND
+            yield Cause(Status.DEGRADED, f"{what} in memory only: {why}", remedy)
 
 
 def _queues(facts: Facts) -> Iterator[Cause]:

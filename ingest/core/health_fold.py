@@ -45,6 +45,7 @@ class HealthFold:
     _last_event: float | None = None
     _current: str = ""
     _spool_failing: str = ""
+    _letters_failing: str = ""
     _started: reports.Started = field(factory=lambda: reports.Started("", "", ""))
     _started_at: float | None = None
     _running: bool = False
@@ -95,15 +96,24 @@ class HealthFold:
             case reports.CandidateRefused(candidate=name, reason=reason, retry_in=wait):
                 known = self._candidates[name]
                 known.failed(reason, now + wait, known.in_row + 1, is_open=True, needs_person=True)
-            case reports.SpoolFailing(reason=reason):
-                self._spool_failing = reason
-            case reports.SpoolRecovered():
-                self._spool_failing = ""
             case reports.Started():
                 self._started, self._started_at, self._running = report, now, True
                 self._store.silent_since = now
             case reports.Stopping() | reports.Stopped():
                 self._running = False
+            case _:
+                self._add_file(report)
+
+    def _add_file(self, report: Report) -> None:
+        match report:
+            case reports.SpoolFailing(reason=reason):
+                self._spool_failing = reason
+            case reports.SpoolRecovered():
+                self._spool_failing = ""
+            case reports.LettersFailing(reason=reason):
+                self._letters_failing = reason
+            case reports.LettersRecovered():
+                self._letters_failing = ""
             case _:
                 pass
 
@@ -157,7 +167,7 @@ class HealthFold:
         since = None if oldest is None else utc(oldest)
         return health.Spool(
             gauges.spool_points, gauges.spool_size, gauges.spool_batches, since, self._spool_failing,
-            gauges.spool_limit, gauges.spool_rate,
+            gauges.spool_limit, gauges.spool_rate, self._letters_failing,
         )  # fmt: skip
 
 

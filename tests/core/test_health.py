@@ -7,6 +7,7 @@ import pytest
 
 from ingest.core import reports
 from ingest.core.health import Gauges, Health, Queue, Status
+from ingest.core.health_causes import RESTART
 from ingest.core.health_fold import HealthFold, utc
 from ingest.core.health_problems import CATEGORIES, KEPT
 from ingest.core.reports import Report
@@ -211,6 +212,18 @@ def test_a_spool_in_memory_is_degraded_until_it_is_on_disk_again() -> None:
     health = after(*UP, failing)
     assert (health.status, health.spool.failing) == (Status.DEGRADED, "no space left on device")
     assert after(*UP, failing, reports.SpoolRecovered("db")).status is Status.HEALTHY
+
+
+def test_dead_letters_in_memory_are_a_cause_until_they_are_on_disk_again() -> None:
+    failing = reports.LettersFailing("no space left on device", 3)
+    health = after(*UP, failing)
+    assert (health.status, health.spool.letters_failing) == (Status.DEGRADED, "no space left on device")
+    assert after(*UP, failing, reports.LettersRecovered()).spool.letters_failing == ""
+
+
+def test_a_damaged_state_file_says_that_a_restart_mends_it() -> None:
+    health = after(*UP, reports.SpoolFailing("db", "the database file is damaged: malformed"))
+    assert RESTART in health.remedies
 
 
 @pytest.mark.parametrize(("events", "size", "full"), [(10, 0, True), (9, 99, False), (0, 100, True)])

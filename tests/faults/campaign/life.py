@@ -6,7 +6,7 @@ and, when it ends, what was only in memory then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -45,6 +45,7 @@ from ingest.runtime.link import Link, Weight
 from ingest.web.site import Site
 from tests.faults.campaign.database import Database, Key, is_about_the_endpoint, key_of
 from tests.faults.campaign.disk import CampaignLetters, CampaignTable, Disk
+from tests.faults.campaign.oracle import on_disk
 from tests.faults.campaign.scenario import Room
 
 TOKEN = "the-right-token"
@@ -152,7 +153,7 @@ class Life:
         limits = SpoolLimits(self.room.disk, self.room.memory)
         self.spool = DiskSpool(table, self.disk.lane, limits, joined, self.now_ns, self._emit, whole)
         await self.spool.load()
-        self.carried = set(self._on_disk())
+        self.carried = on_disk(self.path)
         letters = CampaignLetters(self.connection, path, disk=self.disk)
         self.letters = DeadLetters(letters, key, self.disk.lane, self.now_ns, self._emit)
         self.deliverer = Deliverer(self._post, self.now_ns)
@@ -230,10 +231,6 @@ class Life:
         memory = (line for batch in self.spool.memory.batches for line in unsealed(batch.payload))
         self.gone |= {key_of(line) for line in memory}
         self.letters_gone = {letter.line.encode() for letter in (*self.letters._waiting, *self.letters._writing)}
-
-    def _on_disk(self) -> Iterator[Key]:
-        for (payload,) in self.connection.execute("SELECT payload FROM batch"):
-            yield from map(key_of, unsealed(payload))
 
     def losses(self) -> list[Loss]:
         """What it says that it lost."""

@@ -186,7 +186,7 @@ class World:
     def _break_file(self) -> None:
         """What a failing disk does to a file while nobody looks."""
         damage, self._damage = self._damage, None
-        if damage is None or not self.path.exists():
+        if damage is None or self.over or not self.path.exists():
             return
         self.damaged |= oracle.on_disk(self.path)
         self.met["bytes overwritten"] += 1
@@ -246,6 +246,8 @@ class World:
                 self.steps.at, self.steps.then = self.steps.count + steps + 1, self._kill
             case Damage(_, down):
                 self.down, self._damage = down, what
+                if self.life is None:
+                    self._break_file()  # it is down already
                 self._kill()
 
     async def _work(self) -> None:
