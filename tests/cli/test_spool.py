@@ -167,8 +167,7 @@ def test_replay_says_when_the_state_file_cannot_be_used(tmp_path: Path) -> None:
     path.mkdir()
     result = run(path, "spool", "replay", url="http://localhost:9")
     assert result.exit_code == 2
-    assert "cannot be opened" in result.stderr
-    assert "the state file cannot be used" in result.stderr
+    assert result.stderr.rstrip().splitlines()[-1].count("the database file cannot be opened") == 1
 
 
 def test_recover_brings_back_batches_and_letters_once(tmp_path: Path) -> None:
