@@ -55,7 +55,9 @@ def open_locked(path: Path, now_ns: Callable[[], int]) -> Opened:
             connection, aside = open_state(path, now_ns)
         except OSError as error:
             remedy = "Look for disk errors with dmesg, and at the permissions of its folder."
-            raise Refused(f"the state file cannot be reached: {error.strerror}", where=str(path), remedy=remedy) from error
+            raise Refused(
+                f"the state file cannot be reached: {error.strerror}", where=str(path), remedy=remedy
+            ) from error
         return Opened(connection, lock, aside, taken.pop_all().close)
 
 
