@@ -125,8 +125,8 @@ def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
     with closing(open_writer(path)) as connection:
         connection.execute("CREATE TABLE something (a)")
     content = path.read_bytes()
-    assert content.count(b"something (a)") == 1
-    path.write_bytes(content.replace(b"something (a)", b"\xa5" * 13))
+    assert content.count(b"something") >= 3
+    path.write_bytes(content.replace(b"something (a)", b"\xa5" * 13).replace(b"something", b"\xa5" * 9))
     for opened in (open_writer, open_reader):
         with pytest.raises(Damaged, match="its schema cannot be read"):
             opened(path)
