@@ -23,6 +23,9 @@ from ingest.core.line_types import line_types
 REMEMBERED = 256
 """Conflicts that are remembered; the one that was met longest ago is forgotten first."""
 
+LONGEST = 4096
+"""Characters of an answer that are searched for a conflict: those that name one do it at their beginning."""
+
 Lines = tuple[bytes, ...]
 
 _conflicts = (
@@ -53,7 +56,7 @@ class Part:
 def conflict_in(text: str) -> Conflict | None:
     """The type conflict that a database's words name, the first of several."""
     for pattern in _conflicts:
-        if match := pattern.search(text):
+        if match := pattern.search(text, 0, LONGEST):
             name, measurement, kind = match.groups()
             return Conflict(measurement.encode(), name.encode(), _names.get(kind, kind))
     return None
