@@ -21,9 +21,9 @@ from ingest.core import reports
 from ingest.core.health import Health, Status
 from ingest.core.health_causes import RESTART, SLOW
 from ingest.core.homeiq import unsealed
+from ingest.core.influx_searches import REMEMBERED
 from ingest.core.rates import RECENT
 from ingest.core.tally import balanced
-from ingest.edge.influx_deliver import REMEMBERED
 from tests.actors.states import check_states
 from tests.faults.campaign.database import Key, key_of, state_of
 
