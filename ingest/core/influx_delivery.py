@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from attrs import Factory, define
 
 from ingest.core.influx_answer import Answer, Split, message, named
-from ingest.core.learnt_types import Conflict, LearntTypes, Lines, Part, holds, parts_of
+from ingest.core.learnt_types import Conflict, Conflicts, LearntTypes, Lines, Part, parts_of
 from ingest.core.store import Delivered, Keep, Rejection
 
 HOPELESS = 32
@@ -117,7 +117,8 @@ class Delivery:
 
 def _blamed(lines: Lines, conflict: Conflict | None) -> list[int]:
     """Of lines that are all refused, those that the words are about: the others have words of their own."""
-    held = [place for place, line in enumerate(lines) if conflict and holds(line, (conflict,))]
+    about = Conflicts.of((conflict,) if conflict else ())
+    held = [place for place, line in enumerate(lines) if about.of_line(line)]
     return held or list(range(len(lines)))
 
 
