@@ -36,6 +36,9 @@ class Replaying:
                 self.refused += len(rejections)
             case reports.StoreWaiting():
                 self._waits(report)
+            case reports.StoreSearching():
+                self.failures = 0
+                self.say(report.text())
             case reports.Notice() | reports.SpoolFailing() | reports.LettersFailing() | reports.LettersDropped():
                 self.say(report.text())
             case _:

@@ -101,6 +101,8 @@ class HealthFold:
                 self._store.silent_since = now
             case reports.Stopping() | reports.Stopped():
                 self._running = False
+            case reports.StoreSearching():
+                self._store.takes(now)
             case _:
                 self._add_file(report)
 

@@ -12,6 +12,7 @@
 InfluxDB 2 stores nothing of a batch with a malformed line (400) and the rest of one with a conflict (422, naming the
 first); InfluxDB 3 answers 400 for both and lists the lines; 2.0 answered 500 where 2.1 answers 422. A 400 that does not speak
 of lines comes from something in between (a proxy, a TLS port spoken to in plain HTTP) and condemns none.
+Whatever a server says, however odd, is one of these: it may be anybody who answers, and no answer ends the process.
 Source: InfluxDB's API reference and issues; answers of InfluxDB 1.6, VictoriaMetrics and proxies.
 """
 
@@ -36,7 +37,7 @@ _about_lines = re.compile(
     r"\b(?:pars(?:e|ing)|partial write|type conflict|retention|unmarshal|key size|lines?|fields?|tags?|points?|timestamps?)\b",
     re.IGNORECASE,
 )
-_dropped = re.compile(r"dropped=(\d+)")
+_dropped = re.compile(r"dropped=(\d{1,9})")
 
 CHECK_TOKEN = "Check influxdb.token: it must be a token of this database that may write to the bucket."  # noqa: S105  advice, no secret
 CHECK_BUCKET = "Create the bucket, or check influxdb.org and influxdb.bucket."
@@ -126,7 +127,7 @@ def _sent(answer: Answer, now: datetime) -> datetime:
 def _moment(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # of a number that no date holds
         return None
     return moment.replace(tzinfo=moment.tzinfo or UTC)
 
@@ -158,7 +159,7 @@ def is_page(answer: Answer) -> bool:
 def _body(answer: Answer) -> Mapping[str, Any]:
     try:
         body = msgspec.json.decode(answer.text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # nested a thousand deep
         return {}
     return body if isinstance(body, dict) else {}
 

@@ -354,6 +354,19 @@ class StoreWaiting(Report):
 
 
 @frozen
+class StoreSearching(Report):
+    """The store takes points, and refuses some of a batch: they are being looked for, and nothing is at a standstill."""
+
+    store: str
+    reason: str
+    waiting: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.store} refuses some points ({self.waiting} wait): {self.reason}"
+
+
+@frozen
 class StoreRecovered(Report):
     """The store takes points again."""
 

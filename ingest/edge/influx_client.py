@@ -8,8 +8,9 @@ Every foreign error leaves as `Transient` or `Refused`, and no text leaves with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ from ingest.errors import Refused, Transient
 
 SOCKET_TIMEOUT = 30.0
 """Seconds that one read from or write to the socket may take."""
+
+LONGEST = 16 * 1024 * 1024
+"""Bytes of an answer that are read. InfluxDB 2 quotes every line that it cannot read: of a full batch, 4 MiB and more."""
 
 TRUST = "Give the authority's certificate as influxdb.ca_file, or check that the address is the right one."
 
@@ -133,7 +137,28 @@ def _api(address: Address) -> Any:
         ssl_context=tls_context(verify=address.ssl_verify, ca_file=address.ca_file),
         verify_ssl=address.ssl_verify,
     )
+    pools = client.api_client.rest_client.pool_manager
+    pools.request = _bounded(pools.request)
     return client.api_client
+
+
+def _bounded(request: Callable[..., Any]) -> Callable[..., Any]:
+    """The pools' request, for answers that have no end: what is longer is cut off, and its connection closed."""
+    from urllib3 import HTTPResponse  # noqa: PLC0415  comes with influxdb-client
+
+    def bounded(method: str, url: str, **given: Any) -> Any:
+        answer = request(method, url, **{**given, "preload_content": False})
+        body = bytearray()
+        for piece in answer.stream():
+            body += piece
+            if len(body) > LONGEST:
+                answer.close()
+                break
+        whole = body if len(body) <= LONGEST else body[:LONGEST].decode("utf-8", "ignore").encode()
+        facts = {"headers": answer.headers, "status": answer.status, "reason": answer.reason}
+        return HTTPResponse(BytesIO(whole), **facts, decode_content=False, enforce_content_length=False)
+
+    return bounded
 
 
 def _answered(api: Any, method: str, path: str, **request: Any) -> Answer:
@@ -189,6 +214,6 @@ def _org_id(found: Answer, name: str) -> str:
     """The organisation's id in the answer; empty, which no server takes for one, when it is not there."""
     try:
         orgs = _orgs.decode(found.text).orgs
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return ""
     return next((org.id for org in orgs if org.name == name), "")

@@ -222,6 +222,22 @@ async def test_replay_ends_when_somebody_should_look(
     assert done.problem.passing == passing
 
 
+async def test_replay_goes_on_while_refused_lines_are_looked_for(tmp_path: Path, autojump_clock: MockClock) -> None:
+    searching = reports.StoreSearching("influxdb", "looking for refused lines, 3 found", 2)
+    async with opened(spooled(tmp_path / "state.db", lines(2))) as it, trio.open_nursery() as nursery:
+
+        async def hear() -> None:
+            for each in [WAITING, searching] * ATTEMPTS:
+                await trio.sleep(3)
+                it.control.hear(each)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(hear)
+        await it.control.replay(control.Replay(), it.said.append)
+    assert nursery.cancel_scope.cancelled_caught
+    assert searching.text() in {each.said for each in it.said}
+
+
 async def test_retry_moves_lines_and_leaves_the_rest(tmp_path: Path, autojump_clock: MockClock) -> None:
     path = spooled(tmp_path / "state.db", lines(1))
     a, b, c = (each.decode() for each in lines(3, 10))

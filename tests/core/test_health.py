@@ -151,6 +151,13 @@ def test_a_store_that_recovers_is_well_again() -> None:
     assert (health.database.failing_since, health.database.failures, health.database.reason) == (None, 0, "")
 
 
+def test_a_store_whose_refused_lines_are_looked_for_takes_points() -> None:
+    searching = reports.StoreSearching("db", "looking for refused lines, 3 found", 100)
+    health = after(*UP, DOWN, searching, gauges=WAITING, later=9)
+    assert (health.status, health.database.reachable, health.database.breaker) == (Status.HEALTHY, True, "closed")
+    assert (health.database.failing_since, health.database.reason) == (None, "")
+
+
 def test_a_store_that_does_not_answer_is_named_after_ten_seconds() -> None:
     hanging = [*UP, reports.Batched("db", 100, 1)]
     assert after(*hanging, gauges=WAITING, later=9).status is Status.HEALTHY
