@@ -12,7 +12,7 @@ it has. The tail has a deadline; what it could not deliver by then stays in the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import trio
@@ -75,7 +75,10 @@ class Destination:
 
 @frozen
 class Plan:
-    """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds."""
+    """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds.
+
+    `files` are the paths of what it keeps, by kind: `state` and `store`.
+    """
 
     home: str
     candidates: tuple[Candidate, ...]
@@ -95,6 +98,7 @@ class Plan:
     store_breaker: int = 5
     stop_within: float = 5.0
     upkeep_every: float = 3600.0
+    files: Mapping[str, str] = field(factory=dict)
 
 
 @define(eq=False)

@@ -23,6 +23,10 @@ DATABASE = "influxdb"
 """The name that keys what the state file holds for the configured database."""
 
 
+DATABASE_SECTIONS = frozenset({"home", "influxdb"})
+"""What must be right in a configuration for bringing something into it."""
+
+
 @asynccontextmanager
 async def opened_database(settings: Settings) -> AsyncGenerator[Destination]:
     """The configured database alone: nothing is spooled on disk. Raises `Refused` without an address."""

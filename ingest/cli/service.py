@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -67,7 +67,14 @@ def make_plan(settings: Settings, destination: Destination) -> Plan:
         registry_wait=home.registry_wait,
         refresh_interval=settings.discovery.refresh_interval,
         store_breaker=settings.influxdb.breaker_threshold,
+        files=_files(settings),
     )
+
+
+def _files(settings: Settings) -> Mapping[str, str]:
+    used = {"influxdb": ("state",), "embedded": ("state", "store"), "stdout": ()}[settings.store_kind]
+    paths = {"state": settings.spool.path, "store": settings.embedded.path}
+    return {kind: str(paths[kind].absolute()) for kind in used}
 
 
 def deadlines(settings: Settings) -> Deadlines:

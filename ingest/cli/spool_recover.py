@@ -9,8 +9,9 @@ import click
 
 from ingest.cli.asking import ask
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held, state_path
+from ingest.cli.held import Runs, held
 from ingest.cli.options import configured
+from ingest.cli.own_file import own_state
 from ingest.core import control
 from ingest.edge.bring import bring, open_regular
 from ingest.edge.letter_file import Letters
@@ -26,7 +27,7 @@ def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...
     read FILE then.
     """
     with explained():
-        path = state_path(config_path, assignments)
+        path = own_state(config_path, assignments).path
         try:
             done, then = _recover(file, path), "They go out when the service runs, or with `spool replay`"
         except Runs as service:

@@ -5,24 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
 
 import click
 
 from ingest.cli.exits import DEGRADED, UNHEALTHY, explained
 from ingest.cli.options import configured, loaded
-from ingest.config.service import Api
+from ingest.cli.service_api import ask_health, configured_url
 from ingest.errors import Transient
 
-_PATIENCE: Final = 5.0
-_LARGEST: Final = 2**20
 _CODES: Final = {"healthy": 0, "degraded": DEGRADED}
 _COLOURS: Final = {"healthy": "green", "degraded": "yellow"}
-_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is bound, not what is opened
 
 
 @click.command()
@@ -35,38 +29,14 @@ def status(config_path: Path | None, assignments: tuple[str, ...], *, as_json: b
     Exit code 0: healthy; 1: degraded, something waits; 2: unhealthy, or there is no service.
     """
     with explained():
-        where = url or _configured_url(loaded(config_path, assignments).settings.api)
+        where = url or configured_url(loaded(config_path, assignments, sections={"api"}).settings.api)
         try:
-            answer = _ask(where)
+            answer = ask_health(where)
         except Transient as error:
             click.echo(f"homeiq-ingest: {error}", err=True)
             sys.exit(UNHEALTHY)
     click.echo(json.dumps(answer, indent=2) if as_json else "\n".join(_screen(answer)))
     sys.exit(_CODES.get(answer["status"], UNHEALTHY))
-
-
-def _configured_url(api: Api) -> str:
-    host = _ANYWHERE.get(api.host, api.host)
-    return f"http://[{host}]:{api.port}" if ":" in host else f"http://{host}:{api.port}"
-
-
-def _ask(url: str) -> dict[str, Any]:
-    """The answer of `GET /health`. Raises `Transient` when there is none."""
-    where = f"{url.rstrip('/')}/health"
-    if not url.startswith(("http://", "https://")):
-        raise Transient("the address must begin with http:// or https://", where=url)
-    try:
-        with build_opener(ProxyHandler({})).open(where, timeout=_PATIENCE) as reply:
-            answer = json.loads(reply.read(_LARGEST))
-    except (OSError, HTTPException, ValueError) as error:
-        if isinstance(error, HTTPError):
-            error.close()  # it holds the connection
-        reason = getattr(error, "reason", None) or error
-        remedy = "Start it with `homeiq-ingest run`; api.enabled, api.host and api.port say where it answers."
-        raise Transient(f"no service answers: {reason}", where=where, remedy=remedy) from error
-    if not isinstance(answer, dict) or answer.get("service") != "homeiq-ingest":
-        raise Transient("something else answers there", where=where, remedy="Look at api.port, or give --url.")
-    return answer
 
 
 def _screen(health: dict[str, Any]) -> Iterator[str]:

@@ -162,6 +162,18 @@ def _prepared(connection: Connection, synchronous: Synchronous) -> Connection:
     return connection
 
 
+def is_there(path: Path) -> bool:
+    """True when the file exists. Raises Refused when this user may not even look."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        remedy = "Run this as the user that the service runs as, or as root."
+        raise Refused(f"the file cannot be looked at: {error.strerror}", where=str(path), remedy=remedy) from error
+    return True
+
+
 def open_reader(path: Path) -> Connection:
     """A read-only connection, beside a running writer or without one.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ingest.edge.spool_rows import Key, Row
-from ingest.edge.sqlite import Connection, open_reader, pragma, translated
+from ingest.edge.sqlite import Connection, is_there, open_reader, pragma, translated
 from ingest.edge.state_file import VERSION
 from ingest.errors import Refused
 
@@ -39,7 +39,7 @@ class Waiting:
 @contextmanager
 def state_read(path: Path) -> Iterator[Connection]:
     """A reading connection. Raises `Absent`, or `Transient` or `Refused` when the file cannot be read or is not ours."""
-    if not path.exists():
+    if not is_there(path):
         remedy = "The service makes it when a database is configured; spool.path says where."
         raise Absent("there is no state file", where=str(path), remedy=remedy)
     connection = open_reader(path)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from ingest.cli.exits import DEGRADED, REFUSED, UNHEALTHY
 from ingest.cli.main import main
-from ingest.cli.status import _configured_url
+from ingest.cli.service_api import configured_url
 from ingest.config.service import Api
 from ingest.core import reports
 from ingest.core.lifetime import Lifetime
@@ -109,7 +109,7 @@ def test_a_wrong_configuration_is_refused() -> None:
     ],
 )
 def test_the_configured_address_can_be_opened(host: str, url: str) -> None:
-    assert _configured_url(Api(host=host)) == url
+    assert configured_url(Api(host=host)) == url
 
 
 def test_a_candidates_problem_and_the_oldest_point_are_shown() -> None:

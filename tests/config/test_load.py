@@ -211,7 +211,9 @@ def test_a_configuration_of_the_machine_has_its_state_there(environ: dict[str, s
 
 
 def test_what_a_command_does_not_use_does_not_keep_it_from_its_work(tmp_path: Path) -> None:
-    bad = '[home_assistant]\ntoken_file = "none"\nping_interval = 59\n[batch]\nsize = "no"\n[store]\nkind = "influxdb"\n'
+    bad = (
+        '[home_assistant]\ntoken_file = "none"\nping_interval = 59\n[batch]\nsize = "no"\n[store]\nkind = "influxdb"\n'
+    )
     file = toml(tmp_path, bad)
     assert len(problems(file)) == 4
     assert load(file, {}, {}, sections={"spool", "api"}).settings.spool.size == 2 * 2**30
