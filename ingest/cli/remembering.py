@@ -59,6 +59,7 @@ async def remembering(settings: Settings, destination: Destination, state: State
     """The destination with dead letters and totals in it. Raises `Transient` or `Refused`."""
     key = Key(settings.home, destination.store.name)
     letters = DeadLetters(Letters(state.connection, state.path), key, state.lane, time.time_ns, emit)
+    await letters.look()
     totals = Totals(state.connection, state.path, key)
     lasting = Lasting(totals, state.lane, time.time_ns, emit, state.lane.give_up)
     await lasting.load()

@@ -70,6 +70,8 @@ def _store(health: dict[str, Any]) -> Iterator[str]:
     since = f", oldest {spool['oldest']}" if spool["oldest"] else ""
     yield f"waiting         {database['waiting_points']} points; spool {spool['points']} points, {spool['bytes']} bytes{since}"
 
+    if spool.get("dead_letters"):
+        yield f"dead letters    {spool['dead_letters']}, see: homeiq-ingest dead-letters list"
     if spool["limit_bytes"]:
         yield f"room            {spool['limit_bytes'] / 2**20:,.0f} MiB in the spool: {_days(spool)}"
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
 from ingest.core.session import SessionState
 from ingest.core.state import Source
 from ingest.core.store import Rejection
+from ingest.core.words import counted, entity_of, some
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+LETTERS: Final = "homeiq-ingest dead-letters list"
+"""What shows everything that was refused."""
 
 
 @frozen
@@ -232,7 +236,7 @@ class DeadLetter(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"a change of {self.entity_id} could not be turned into a point and was set aside: {self.reason}"
+        return f"a change of {self.entity_id} could not be turned into a point and was set aside (see: {LETTERS}): {self.reason}"
 
     @property
     def reason(self) -> str:
@@ -331,7 +335,9 @@ class Rejected(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.store} refused {len(self.rejections)} points: {self.rejections[0].reason}"
+        whose = some(entity_of(each.line) for each in self.rejections)
+        what = counted(len(self.rejections), "point") + (f" of {whose}" if whose else "")
+        return f"{self.store} refused {what} (see: {LETTERS}): {self.rejections[0].reason}"
 
 
 @frozen

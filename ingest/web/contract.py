@@ -108,6 +108,7 @@ def _spool(spool: Spool) -> dict[str, Any]:
         "batches": spool.batches,
         "oldest": _iso(spool.oldest),
         "failing": spool.failing,
+        "dead_letters": spool.letters,
         "dead_letters_failing": spool.letters_failing,
         "limit_bytes": spool.limit,
         "bytes_per_second": spool.rate,

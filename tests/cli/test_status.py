@@ -61,6 +61,12 @@ def test_the_screen_says_what_waits_why_and_what_to_do() -> None:
     assert len(screen.splitlines()) < 24
 
 
+def test_dead_letters_are_counted_where_there_are_some() -> None:
+    some = as_contract(after(*UP, gauges=evolve(WAITING, letters=17)), Usage(50, 1))
+    assert "dead letters    17, see: homeiq-ingest dead-letters list" in status(some).output
+    assert "dead letters" not in status(answer(*UP)).output
+
+
 def test_json_is_what_the_service_answers() -> None:
     body = answer(*UP)
     assert json.loads(status(body, "--json").output) == body

@@ -74,10 +74,15 @@ def test_books_that_do_not_balance_are_said_aloud() -> None:
     assert reports.Stopped({"received": 2, "in_flight": 2}, balanced=True).text() == "stopped: 2 received, 2 in flight"
 
 
+def test_a_refusal_names_the_entities_and_what_shows_them_all() -> None:
+    refused = reports.Rejected("influxdb", (Rejection("m,entity_id=a.b v=1 1", "type conflict"),) * 2)
+    assert refused.text() == "influxdb refused 2 points of a.b (see: homeiq-ingest dead-letters list): type conflict"
+
+
 def test_a_dead_letters_reason_is_the_last_line() -> None:
     letter = reports.DeadLetter("filter", "a.b", "{}", "Traceback\n  File\nValueError: no\n")
     assert letter.reason == "ValueError: no"
-    assert letter.text().endswith("set aside: ValueError: no")
+    assert letter.text().endswith("set aside (see: homeiq-ingest dead-letters list): ValueError: no")
 
 
 def test_a_snapshot_that_is_not_complete_says_so() -> None:
