@@ -159,11 +159,12 @@ class Pipeline:
             if self.plan.destination.flush is not None:
                 await self.plan.destination.flush(self.emit)
             books = self.books()
-            if lost := self.spool.volatile.events + books["in_flight"]:
+            volatile = self.spool.volatile.events
+            if lost := volatile + books["in_flight"]:
                 self.emit(reports.Lost(self.plan.destination.store.name, lost))
             if (lasting := self.plan.destination.lasting) is not None:
                 await lasting.end(self.books)
-            self.emit(reports.Stopped(books, balanced(books)))
+            self.emit(reports.Stopped(books, balanced(books), volatile))
 
     async def _run(self, stop: trio.Event, asked: trio.Event) -> None:
         plan = self.plan

@@ -142,6 +142,12 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
             locked(path, remedy="Stop the other service, or give this one an embedded.path of its own.")
         )
         embedded = await stack.enter_async_context(open_embedded(chosen, ThreadLane(), time.time_ns, set_aside))
+        if embedded.problem is not None:
+            emit(
+                reports.Notice(
+                    f"{embedded.problem}. Until then changes are kept in memory, and it is tried every minute"
+                )
+            )
         destination = Destination(embedded.store, str(path), embedded.maintain)
         try:
             state = await stack.enter_async_context(opened_file(settings, emit))

@@ -483,14 +483,17 @@ class Lost(Report):
 
 @frozen
 class Stopped(Report):
-    """The last word: the books of this run."""
+    """The last word: the books of this run. `volatile`: how many of the spooled only memory held, which ends here."""
 
     books: Mapping[str, int]
     balanced: bool
+    volatile: int = 0
 
     def text(self) -> str:
         """The sentence a person reads."""
-        figures = _figures(self.books)
+        only = f", of which {self.volatile} were only in memory and are lost" if self.volatile else ""
+        lost = {"spooled": only, "in_flight": " and lost"}
+        figures = _figures(self.books, lost)
         return f"stopped: {figures or 'nothing received'}" + ("" if self.balanced else " (THE BOOKS DO NOT BALANCE)")
 
 
@@ -517,5 +520,6 @@ class Notice(Report):
         return self.sentence
 
 
-def _figures(books: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in books.items() if count)
+def _figures(books: Mapping[str, int], more: Mapping[str, str] | None = None) -> str:
+    said = more or {}
+    return ", ".join(f"{count} {name.replace('_', ' ')}{said.get(name, '')}" for name, count in books.items() if count)

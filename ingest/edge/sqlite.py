@@ -38,6 +38,14 @@ class Damaged(Refused):
     """The file is not a database, or not a sound one: it can be set aside, never deleted."""
 
 
+class DiskFails(Refused):
+    """The disk is full or fails: it may be over in a while, so the file is worth another attempt."""
+
+
+def _disk(what: str, remedy: str) -> Callable[[str, str], IngestError]:
+    return lambda said, where: DiskFails(f"{what}: {said}", where=where, remedy=remedy)
+
+
 def _refused(what: str, remedy: str) -> Callable[[str, str], IngestError]:
     return lambda said, where: Refused(f"{what}: {said}", where=where, remedy=remedy)
 
@@ -59,8 +67,8 @@ _FAMILIES: Mapping[int, Callable[[str, str], IngestError]] = {
     sqlite3.SQLITE_LOCKED: _locked,
     sqlite3.SQLITE_CORRUPT: _damaged,
     sqlite3.SQLITE_NOTADB: _damaged,
-    sqlite3.SQLITE_FULL: _refused("no space for the database file", "Free some space, or shorten the retention"),
-    sqlite3.SQLITE_IOERR: _refused("the disk failed", "Look for disk errors with dmesg, and for free space with df"),
+    sqlite3.SQLITE_FULL: _disk("no space for the database file", "Free some space"),
+    sqlite3.SQLITE_IOERR: _disk("the disk failed", "Look for disk errors with dmesg, and for free space with df"),
     sqlite3.SQLITE_READONLY: _refused(
         "the database file cannot be written", "Make the file and its folder writable for the service's user"
     ),
@@ -119,6 +127,7 @@ def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
     Raises Transient, Refused or Damaged.
     """
     _check_name(path)
+    new = not path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -128,7 +137,19 @@ def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
             remedy="Choose another place, or give the service's user the right to write there",
         ) from error
     with translated(path):
-        return _prepared(sqlite3.connect(path, isolation_level=None, check_same_thread=False), synchronous)
+        try:
+            return _prepared(sqlite3.connect(path, isolation_level=None, check_same_thread=False), synchronous)
+        except sqlite3.Error:
+            if new:
+                _remove_empty(path)
+            raise
+
+
+def _remove_empty(path: Path) -> None:
+    """What a full disk left of a new file would look like a store that holds nothing."""
+    with suppress(OSError):
+        if not path.stat().st_size:
+            path.unlink()
 
 
 def _check_name(path: Path) -> None:
