@@ -33,6 +33,10 @@ from ingest.errors import Refused
 
 MIB = 2**20
 
+NO_SPOOL = """Nothing waits.
+
+No database is configured (influxdb.url): each batch goes straight into the embedded store, without a spool."""
+
 Rates: TypeAlias = Mapping[Key, float]
 
 
@@ -49,6 +53,7 @@ def status(*, as_json: bool, config_path: Path | None, assignments: tuple[str, .
     with explained():
         configuration = loaded(config_path, assignments, sections=SECTIONS)
         own, size = state_of(configuration), configuration.settings.spool.size
+        spools = configuration.settings.store_kind == "influxdb"
         path = own.path
         try:
             with looking(own) as connection:
@@ -61,8 +66,11 @@ def status(*, as_json: bool, config_path: Path | None, assignments: tuple[str, .
         aside = kept_aside(path)
     if as_json:
         click.echo(msgspec.json.encode(_as_json(path, found, rates, limit, aside)))
-    else:
+    elif found or rates or spools:
         _tell(path, found, rates, limit, aside)
+    else:
+        click.echo(NO_SPOOL)
+        _tell_aside(aside)
 
 
 def _tell(path: Path, found: list[Waiting], rates: Rates, limit: int, aside: Iterable[Path]) -> None:
@@ -83,6 +91,10 @@ def _tell(path: Path, found: list[Waiting], rates: Rates, limit: int, aside: Ite
     click.echo(f"\nThe spool may take {limit / MIB:,.0f} MiB in {path}.")
     for key, rate in rates.items():
         click.echo(f"That is {_days(_lasts(limit, rate))} at the present rate of {key.home} ({key.store}).")
+    _tell_aside(aside)
+
+
+def _tell_aside(aside: Iterable[Path]) -> None:
     for each in aside:
         click.echo(f"Set aside: {each} ({each.stat().st_size / MIB:,.1f} MiB); homeiq-ingest spool recover {each}")
 

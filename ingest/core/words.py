@@ -16,6 +16,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def cut(text: str, most: int) -> str:
+    """At most so many characters; `…` says that there is more."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def waits(count: int) -> str:
     """`1 point waits`, `7 points wait`."""
     return f"{counted(count, 'point')} {'waits' if count == 1 else 'wait'}"

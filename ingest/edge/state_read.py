@@ -40,7 +40,7 @@ class Waiting:
 def state_read(path: Path) -> Iterator[Connection]:
     """A reading connection. Raises `Absent`, or `Transient` or `Refused` when the file cannot be read or is not ours."""
     if not is_there(path):
-        remedy = "The service makes it when a database is configured; spool.path says where."
+        remedy = "The service makes it when it runs; spool.path says where."
         raise Absent("there is no state file", where=str(path), remedy=remedy)
     connection = open_reader(path)
     try:

@@ -64,7 +64,10 @@ def test_status_without_a_file_says_that_nothing_waits(tmp_path: Path) -> None:
     result = run(tmp_path / "state.db", "spool", "status")
     assert result.exit_code == 0
     assert result.stdout.startswith("Nothing waits.\n")
+    assert "without a spool" in result.stdout
     assert list(tmp_path.iterdir()) == []
+    database = run(tmp_path / "state.db", "spool", "status", url="http://localhost:9").stdout
+    assert "The spool may take" in database
 
 
 def test_status_names_what_was_set_aside(tmp_path: Path) -> None:
