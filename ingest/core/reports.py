@@ -15,7 +15,7 @@ from attrs import frozen
 from ingest.core.session import SessionState
 from ingest.core.state import Source
 from ingest.core.store import Rejection
-from ingest.core.words import counted, entity_of, some
+from ingest.core.words import counted, entity_of, some, waits
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -269,7 +269,7 @@ class Evicted(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"the spool for {self.store} is full: {self.count} points were dropped, the oldest first"
+        return f"the spool for {self.store} is full: {_were(self.count, 'point')} dropped, the oldest first"
 
 
 @frozen
@@ -283,7 +283,7 @@ class Purged(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.count} points that waited for {self.store} were removed, as somebody asked for"
+        return f"{_were(self.count, 'point')} removed that waited for {self.store}, as somebody asked for"
 
 
 @frozen
@@ -296,7 +296,7 @@ class Made(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.count} points are in the spool for {self.store} again: {self.how}"
+        return f"{_are(self.count, 'point')} in the spool for {self.store} again: {self.how}"
 
 
 @frozen
@@ -355,8 +355,8 @@ class StoreWaiting(Report):
     def text(self) -> str:
         """The sentence a person reads."""
         todo = f". {self.remedy}" if self.remedy else ""
-        waits = f"{self.waiting} points wait, trying again within {math.ceil(self.retry_in)} s"
-        return f"{self.store} does not take points ({waits}): {self.reason}{todo}"
+        again = f"{waits(self.waiting)}, trying again within {math.ceil(self.retry_in)} s"
+        return f"{self.store} does not take points ({again}): {self.reason}{todo}"
 
 
 @frozen
@@ -405,7 +405,7 @@ class LettersFailing(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.waiting} dead letters cannot be written and wait in memory: {self.reason}"
+        return f"{counted(self.waiting, 'dead letter')} cannot be written, only memory holds what is not on disk: {self.reason}"
 
 
 @frozen
@@ -427,7 +427,7 @@ class LettersDropped(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.count} dead letters were dropped, the oldest first: {self.reason}"
+        return f"{_were(self.count, 'dead letter')} dropped, the oldest first: {self.reason}"
 
 
 # ---- the process -------------------------------------------------------------------------------------------------
@@ -518,6 +518,14 @@ class Notice(Report):
     def text(self) -> str:
         """The sentence a person reads."""
         return self.sentence
+
+
+def _are(count: int, noun: str) -> str:
+    return f"{counted(count, noun)} {'is' if count == 1 else 'are'}"
+
+
+def _were(count: int, noun: str) -> str:
+    return f"{counted(count, noun)} {'was' if count == 1 else 'were'}"
 
 
 def _figures(books: Mapping[str, int], more: Mapping[str, str] | None = None) -> str:

@@ -154,6 +154,7 @@ def test_replay_gives_up_after_some_failures(tmp_path: Path, monkeypatch: pytest
         assert len([each for each in peer.requests if each.path.endswith("write")]) == ATTEMPTS
     assert result.exit_code == 1
     assert "run this again later" in result.stderr
+    assert result.stderr.count("Ctrl-C is safe") == 1
     assert waiting_lines(path) == lines(10)
 
 
