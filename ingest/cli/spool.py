@@ -90,7 +90,7 @@ def _tell(path: Path, found: list[Waiting], rates: Rates, limit: int, aside: Ite
     click.echo("\n".join(table(head, rows, right=(2, 3))) if rows else "Nothing waits.")
     click.echo(f"\nThe spool may take {limit / MIB:,.0f} MiB in {path}.")
     for key, rate in rates.items():
-        click.echo(f"That is {_days(_lasts(limit, rate))} at the present rate of {key.home} ({key.store}).")
+        click.echo(f"That is {_days(_lasts(limit, rate))} at the last known rate of {key.home} ({key.store}).")
     _tell_aside(aside)
 
 

@@ -15,6 +15,7 @@ from ingest.cli.options import configured, loaded
 from ingest.cli.service_api import ask_health, configured_url
 from ingest.errors import Transient
 
+HOUR: Final = 3600.0
 _CODES: Final = {"healthy": 0, "degraded": DEGRADED}
 _COLOURS: Final = {"healthy": "green", "degraded": "yellow"}
 
@@ -79,7 +80,15 @@ def _store(health: dict[str, Any]) -> Iterator[str]:
 def _days(spool: dict[str, Any]) -> str:
     if spool["days"] is None:
         return "how long they last is not known yet"
-    return f"they last {spool['days']:,.1f} days at the present rate, {spool['days_left']:,.1f} are left"
+    return f"they last {spool['days']:,.1f} days at {_rate(spool)}, {spool['days_left']:,.1f} are left"
+
+
+def _rate(spool: dict[str, Any]) -> str:
+    """A start brings every state of the home at once: until there is an hour, that is said."""
+    seconds = spool.get("rate_seconds")
+    if seconds is None:
+        return "the rate of the last run"
+    return "the present rate" if seconds >= HOUR else f"the rate since the start, {seconds / 60:.0f} min ago"
 
 
 def _totals(totals: dict[str, int]) -> str:

@@ -17,6 +17,7 @@ from enum import Enum
 from attrs import field, frozen
 
 from ingest.core.lifetime import Lifetime
+from ingest.core.problem import Category, Problem
 from ingest.core.words import all_is_well
 
 
@@ -120,7 +121,8 @@ class Database:
 class Spool:
     """What is kept for the store. Sizes in bytes; None: not known. `failing`: why it is in memory only.
 
-    `letters_failing`: why dead letters are; `letters`: how many there are. It holds `limit` at most; `rate` is in bytes a second, of the last hour.
+    `letters_failing`: why dead letters are; `letters`: how many there are. It holds `limit` at most; `rate` is in bytes a second, `measured`
+    over so many seconds, an hour at most; in the first of them it is the burst of a start.
     """
 
     points: int
@@ -132,6 +134,7 @@ class Spool:
     rate: float | None = None
     letters_failing: str = ""
     letters: int | None = None
+    measured: float | None = None
 
     @property
     def days(self) -> float | None:
@@ -181,30 +184,12 @@ class Gauges:
     spool_rate: float | None = None
     lifetime: Lifetime | None = None
     letters: int | None = None
+    spool_measured: float | None = None
 
     @property
     def waiting(self) -> int:
         """Every point that the store does not have yet."""
         return self.waiting_points + self.open + self.spool_points
-
-
-@frozen
-class Problem:
-    """One error as a person reads it."""
-
-    at: datetime
-    category: str
-    text: str
-    remedy: str = ""
-
-
-@frozen
-class Category:
-    """Errors of one kind: since the start, in the last five minutes a minute, and the last one."""
-
-    total: int
-    per_minute: float
-    last: datetime
 
 
 @frozen

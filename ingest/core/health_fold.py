@@ -174,7 +174,7 @@ class HealthFold:
         since = None if oldest is None else utc(oldest)
         return health.Spool(
             gauges.spool_points, gauges.spool_size, gauges.spool_batches, since, self._spool_failing,
-            gauges.spool_limit, gauges.spool_rate, self._letters_failing, gauges.letters,
+            gauges.spool_limit, gauges.spool_rate, self._letters_failing, gauges.letters, gauges.spool_measured,
         )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from attrs import define, field
 
 from ingest.core import reports
-from ingest.core.health import Category, Problem
 from ingest.core.health_causes import DAMAGED
+from ingest.core.problem import Category, Problem
 from ingest.core.rates import RECENT, Window
 from ingest.core.redact import redacted
 from ingest.core.reports import LETTERS, Report

@@ -28,6 +28,7 @@ def gauges(pipeline: Pipeline) -> Gauges:
         spool_limit=_limit(spool),
         spool_rate=None if lasting is None else lasting.bytes_per_second,
         letters=None if letters is None else letters.kept,
+        spool_measured=None if lasting is None else lasting.measured,
         lifetime=None if lasting is None else lasting.now(books),
     )
 

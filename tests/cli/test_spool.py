@@ -50,7 +50,7 @@ def test_the_present_rate_says_how_long_the_room_lasts_also_when_nothing_waits(t
         totals.add({}, 10.0)
     told = run(path, "spool", "status", "--set", "spool.size=2MiB").stdout
     assert told.startswith("Nothing waits.")
-    assert "That is 2.4 days at the present rate of home (influxdb)." in told
+    assert "That is 2.4 days at the last known rate of home (influxdb)." in told
     spooled(path, lines(1000), lines(1000, 1000), every=100 * S)
     state = json.loads(run(path, "spool", "status", "--json", "--set", "spool.size=2MiB").stdout)
     assert state["rates"] == [
