@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 
 from attrs import define, evolve
 
@@ -17,10 +17,12 @@ from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.free_space import floor_at
 from ingest.edge.lasting import Lasting
 from ingest.edge.letter_file import Letters
+from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.state import State, opened_state, room
 from ingest.edge.totals_file import Totals
+from ingest.errors import IngestError
 from ingest.pipeline import Destination
 
 
@@ -49,6 +51,10 @@ async def disk_spool(settings: Settings, state: State, store: str, emit: Emit) -
     """The store's spool in it. Raises `Transient` or `Refused`."""
     table = Table(state.connection, state.path, Key(settings.home, store))
     limits = Limits(room(state.path, settings.spool.size), settings.spool.memory)
+    if small := warning(limits.disk, settings.spool.size):
+        emit(reports.Notice(small))
+    with suppress(IngestError):  # a full disk is met, and said, when there is something to spool
+        await state.lane(write_bound, state.connection, state.path, limits.disk)
     floor = floor_at(state.path, settings.spool.min_free)
     spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit, whole, floor)
     await spool.load()

@@ -23,6 +23,7 @@ from ingest.core import control
 from ingest.core.homeiq import unsealed
 from ingest.core.plot import table
 from ingest.edge.aside import kept_aside
+from ingest.edge.spool_bound import read_bound
 from ingest.edge.spool_file import clear
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, is_there, translated
@@ -58,7 +59,7 @@ def status(*, as_json: bool, config_path: Path | None, assignments: tuple[str, .
         try:
             with looking(own) as connection:
                 found, rates = waiting(connection), rates_of(connection)
-            limit = room(path, size)
+                limit = read_bound(connection) or room(path, size)
         except Absent:
             found, rates, limit = [], {}, size
         if not found:

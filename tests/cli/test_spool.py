@@ -8,6 +8,7 @@ import pytest
 from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
 from ingest.edge.lock import locked
+from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
 from ingest.edge.totals_file import Totals
@@ -58,6 +59,19 @@ def test_the_present_rate_says_how_long_the_room_lasts_also_when_nothing_waits(t
     ]
     (home,) = state["waiting"]
     assert home["days_left"] == pytest.approx((state["limit_bytes"] - home["bytes"]) / 864_000)
+
+
+def test_the_bound_is_the_one_that_the_service_reckoned_with(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db")
+    with opened(path) as connection:
+        write_bound(connection, path, 7 * 2**20)
+        write_bound(connection, path, 5 * 2**20)
+    assert json.loads(run(path, "spool", "status", "--json").stdout)["limit_bytes"] == 5 * 2**20
+
+
+@pytest.mark.parametrize(("size", "wanted", "said"), [(9, 2048, True), (64, 2048, False), (9, 9, False), (8, 9, True)])
+def test_a_bound_that_is_far_too_small_is_said(size: int, wanted: int, *, said: bool) -> None:
+    assert bool(warning(size * 2**20, wanted * 2**20)) is said
 
 
 def test_status_without_a_file_says_that_nothing_waits(tmp_path: Path) -> None:
