@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ def _screen(health: dict[str, Any]) -> Iterator[str]:
     yield from _store(health)
     yield f"totals          {_totals(health['totals'])}"
     if lifetime := dict(health.get("lifetime") or {}):
-        yield f"lifetime        since {lifetime.pop('since')}: {_totals(lifetime)}"
+        yield f"lifetime        since {_at(lifetime.pop('since'))}: {_totals(lifetime)}"
     yield from _errors(health["errors"])
 
 
@@ -60,21 +61,27 @@ def _home(health: dict[str, Any]) -> Iterator[str]:
     for each in health["connection"]["candidates"]:
         problem = f", {each['problem']}" if each["problem"] else ""
         yield f"home assistant  {each['name']}: {each['state']}{problem}"
-    rate = f"{subscription['event_rate_per_minute']} events a minute"
-    yield f"events          {subscription['total_events_received']}, {rate}, last {subscription['last_event'] or 'never'}"
+    rate = f"{subscription['event_rate_per_minute']:,} events a minute"
+    last = _at(subscription["last_event"])
+    yield f"events          {subscription['total_events_received']:,}, {rate}, last {last}"
 
 
 def _store(health: dict[str, Any]) -> Iterator[str]:
     database, spool = health["database"], health["spool"]
     known = {True: "takes points", False: "takes no points", None: "not asked yet"}[database["reachable"]]
     yield f"database        {database['name']} ({database['where']}): {known}"
-    since = f", oldest {spool['oldest']}" if spool["oldest"] else ""
-    yield f"waiting         {database['waiting_points']} points; spool {spool['points']} points, {spool['bytes']} bytes{since}"
-
+    since = f", oldest {_at(spool['oldest'])}" if spool["oldest"] else ""
+    held = f"spool {spool['points']:,} points, {spool['bytes'] / 2**20:,.1f} MiB{since}"
+    yield f"waiting         {database['waiting_points']:,} points; {held}"
     if spool.get("dead_letters"):
-        yield f"dead letters    {spool['dead_letters']}, see: homeiq-ingest dead-letters list"
+        yield f"dead letters    {spool['dead_letters']:,}, see: homeiq-ingest dead-letters list"
     if spool["limit_bytes"]:
         yield f"room            {spool['limit_bytes'] / 2**20:,.0f} MiB in the spool: {_days(spool)}"
+
+
+def _at(moment: str | None) -> str:
+    """Local time with its offset, as the other commands show it."""
+    return datetime.fromisoformat(moment).astimezone().isoformat(" ", "seconds") if moment else "never"
 
 
 def _days(spool: dict[str, Any]) -> str:
@@ -92,11 +99,11 @@ def _rate(spool: dict[str, Any]) -> str:
 
 
 def _totals(totals: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in totals.items() if count) or "nothing yet"
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in totals.items() if count) or "nothing yet"
 
 
 def _errors(errors: dict[str, Any]) -> Iterator[str]:
     for name, each in errors["categories"].items():
-        yield f"errors          {name}: {each['total']}, last {each['last']}"
+        yield f"errors          {name}: {each['total']:,}, last {_at(each['last'])}"
     for each in errors["recent"][:3]:
         yield f"  {each['error']}"

@@ -8,6 +8,7 @@ another program becomes one of our families, and what only a wrong program can c
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -136,6 +137,8 @@ def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
             where=str(path.parent),
             remedy="Choose another place, or give the service's user the right to write there",
         ) from error
+    if new:
+        _make_private(path)
     with translated(path):
         try:
             return _prepared(sqlite3.connect(path, isolation_level=None, check_same_thread=False), synchronous)
@@ -143,6 +146,12 @@ def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
             if new:
                 _remove_empty(path)
             raise
+
+
+def _make_private(path: Path) -> None:
+    """What a home does is its owner's business; SQLite gives its log the same rights. It says itself what is wrong."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _remove_empty(path: Path) -> None:
