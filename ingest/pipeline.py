@@ -19,6 +19,7 @@ import trio
 from attrs import define, field, frozen
 
 from ingest import __version__
+from ingest.actors.backlog import Backlog
 from ingest.actors.batcher import Batcher, Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Connector, GaveUp, Persistence
@@ -125,7 +126,9 @@ class Pipeline:
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
-        self.tally.carried = self.spool.held.events
+        self.tally.carried = carried = self.spool.held.events
+        backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
+        self.listeners = (*self.listeners, backlog.hear)
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
 

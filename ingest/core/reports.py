@@ -258,6 +258,30 @@ class Batched(Report):
 
 
 @frozen
+class BacklogFound(Report):
+    """The spool holds points from before the start."""
+
+    store: str
+    count: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{waits(self.count)} on disk for {self.store} from before the start, beside what comes now"
+
+
+@frozen
+class BacklogGone(Report):
+    """They are out of the spool."""
+
+    store: str
+    count: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.store} has what waited from before the start: {counted(self.count, 'point')}"
+
+
+@frozen
 class Evicted(Report):
     """The spool was full: its oldest batch went."""
 
