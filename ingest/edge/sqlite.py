@@ -237,6 +237,11 @@ def _reading(path: Path, how: str) -> Connection:
     return connection
 
 
+def in_memory() -> Connection:
+    """An empty database that nobody else sees."""
+    return sqlite3.connect(":memory:", isolation_level=None)
+
+
 def pragma(connection: Connection, name: str) -> Any:
     """The value of one pragma, as SQLite types it."""
     return connection.execute(f"PRAGMA {name}").fetchone()[0]

@@ -11,6 +11,7 @@ from attrs import frozen
 from ingest.edge.spool_rows import Key, Row
 from ingest.edge.sqlite import Connection, is_there, open_reader, pragma, translated
 from ingest.edge.state_file import VERSION
+from ingest.edge.state_older import fill_up
 from ingest.errors import Refused
 
 _DAY_NS = 86_400 * 10**9
@@ -46,8 +47,10 @@ def state_read(path: Path) -> Iterator[Connection]:
     try:
         with translated(path):
             found = int(pragma(connection, "user_version"))
-            if found != VERSION:
-                remedy = "The service brings an older one up to date when it starts, and sets a newer one aside."
+            if 0 < found < VERSION:
+                fill_up(connection)
+            elif found != VERSION:
+                remedy = "Use the version that made it; a start of this one sets it aside."
                 what = f"the state file is of version {found}, this program knows {VERSION}"
                 raise Refused(what, where=str(path), remedy=remedy)
             yield connection

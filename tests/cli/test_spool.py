@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
+from ingest.core.homeiq import resealed
 from ingest.edge.lock import locked
 from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_rows import Key
@@ -15,6 +18,7 @@ from ingest.edge.totals_file import Totals
 from tests.cli.stores import S
 from tests.cli.waiting import KEY, buried, letters, lines, opened, run, spooled, waiting_lines
 from tests.edge.answering import Reply, answering
+from tests.edge.test_state_file import VERSION_1, VERSION_2
 
 PAGE = 4096
 OTHER = Key("cottage", "influxdb")
@@ -106,6 +110,23 @@ def test_list_and_show_look_beside_a_running_service(tmp_path: Path) -> None:
     missing = run(path, "spool", "show", 99)
     assert (missing.exit_code, "there is no batch 99" in missing.stderr) == (2, True)
     assert run(spooled(tmp_path / "empty.db"), "spool", "list").stdout == "Nothing waits.\n"
+
+
+@pytest.mark.parametrize(("script", "version"), [(VERSION_1, 1), (VERSION_2, 2)])
+def test_a_file_of_an_older_version_is_read_as_it_is(tmp_path: Path, script: str, version: int) -> None:
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as made:
+        made.executescript(script)
+        payload = resealed(lines(3)).payload
+        made.execute("INSERT INTO batch VALUES (1, 'home', 'influxdb', 1, 1, 2, 3, 99, ?)", (payload,))
+        made.commit()
+    spool, letter = run(path, "spool", "status"), run(path, "dead-letters", "list")
+    assert (spool.exit_code, letter.exit_code) == (0, 0), spool.stderr + letter.stderr
+    assert "home" in run(path, "spool", "list").stdout
+    assert run(path, "spool", "show", 1).stdout_bytes.splitlines() == lines(3)
+    assert ("There are no dead letters" in letter.stdout) == (version == 1)
+    with closing(sqlite3.connect(path)) as left:
+        assert left.execute("PRAGMA user_version").fetchone() == (version,)
 
 
 def test_a_file_of_another_version_is_not_read(tmp_path: Path) -> None:
