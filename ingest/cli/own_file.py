@@ -18,12 +18,17 @@ from ingest.cli.options import loaded
 from ingest.cli.service_api import ask_health, configured_url
 from ingest.config.load import Loaded
 from ingest.config.service import Api
-from ingest.edge.sqlite import Connection, is_there, translated
+from ingest.edge.sqlite import Connection, Damaged, is_there, translated
 from ingest.edge.state_read import state_read
 from ingest.errors import Refused, Transient
 
 PATIENCE: Final = 1.0
 """Seconds that a service has to say which files it uses."""
+
+DAMAGED: Final = (
+    "The service starts all the same: it sets this file aside, brings over what is readable and begins a new one. What that"
+    " leaves behind comes back with `homeiq-ingest spool recover` and the name that the log says."
+)
 
 SECTIONS: Final = frozenset({"spool", "embedded", "api"})
 """What must be right in a configuration for looking into a file."""
@@ -86,5 +91,8 @@ def looking(own: OwnFile) -> Iterator[Connection]:
     """A reading connection. Raises as `state_read`, and `Refused` when a running service has another file."""
     if not is_there(own.path):
         own.look_elsewhere()
-    with state_read(own.path) as connection, translated(own.path):
-        yield connection
+    try:
+        with state_read(own.path) as connection, translated(own.path):
+            yield connection
+    except Damaged as error:
+        raise Damaged(error.what, where=error.where, remedy=DAMAGED) from error

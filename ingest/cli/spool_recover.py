@@ -14,6 +14,7 @@ from ingest.cli.options import configured
 from ingest.cli.own_file import own_state
 from ingest.core import control
 from ingest.edge.bring import bring, open_regular
+from ingest.edge.first_page import readable
 from ingest.edge.letter_file import Letters
 
 
@@ -28,11 +29,13 @@ def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...
     """
     with explained():
         path = own_state(config_path, assignments).path
-        try:
-            done, then = _recover(file, path), "They go out when the service runs, or with `spool replay`"
-        except Runs as service:
-            asked = control.Recover(str(file.absolute()))
-            done, then = ask(service, "recover", asked, control.Recovered, doing="recovering"), "The service sends them"
+        with readable(file) as found:
+            try:
+                done, then = _recover(found, path), "They go out when the service runs, or with `spool replay`"
+            except Runs as service:
+                asked = control.Recover(str(found.absolute()))
+                done = ask(service, "recover", asked, control.Recovered, doing="recovering")
+                then = "The service sends them"
     _tell(done, f"{then}; then {file} may be deleted.")
 
 

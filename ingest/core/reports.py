@@ -126,7 +126,7 @@ class CatalogLoaded(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"read the registries: {self.entities} entities, {self.devices} devices, {self.areas} areas"
+        return f"read the registries: {self.entities} registered entities, {self.devices} devices, {self.areas} areas"
 
 
 @frozen

@@ -210,6 +210,27 @@ def test_replay_says_when_the_state_file_cannot_be_used(tmp_path: Path) -> None:
     assert "the state file cannot be used" in result.stderr
 
 
+def test_recover_finds_what_a_file_without_its_first_page_holds(tmp_path: Path) -> None:
+    old = spooled(tmp_path / "old.db", *[lines(500, first) for first in range(0, 10_000, 500)])
+    buried(old, ("m v=1 5", "conflict"))
+    with old.open("r+b") as file:
+        file.write(bytes(4096))
+    path = spooled(tmp_path / "state.db")
+    result = run(path, "spool", "recover", old)
+    assert result.stdout.startswith("10,000 points in 20 batches and 1 dead letters came back.")
+    assert len(waiting_lines(path)) == 10_000
+    assert old.read_bytes()[:4096] == bytes(4096)
+    assert {each.name for each in tmp_path.iterdir() if each.is_dir()} == set()
+
+
+def test_looking_into_a_damaged_file_says_that_the_service_starts_all_the_same(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(10))
+    path.write_bytes(b"no database at all" * 1000)
+    result = run(path, "spool", "list")
+    assert result.exit_code == 2
+    assert "The service starts all the same" in result.stderr
+
+
 def test_recover_brings_back_batches_and_letters_once(tmp_path: Path) -> None:
     old = spooled(tmp_path / "old.db", lines(10), lines(10, 10))
     buried(old, ("m v=1 5", "conflict"))
