@@ -30,13 +30,15 @@ class Asking:
         """A line that is not shown. Raises `Refused` when nobody can be asked."""
         if not self.interactive:
             raise Refused(f"{flag} is missing", remedy=f"Give {flag}, or run init in a terminal.")
-        return Secret(self._typed(question, default, hide_input=True, show_default=False))
+        return Secret(self._typed(question, default, hide_input=True))
 
-    def _typed(self, question: str, default: str | None, **how: bool) -> str:
+    def _typed(
+        self, question: str, default: str | None, *, hide_input: bool = False, show_default: bool = False
+    ) -> str:
         try:
-            answer: str = click.prompt(question, default=default, **how)
+            answer: str = click.prompt(question, default=default, hide_input=hide_input, show_default=show_default)
         except click.Abort:
-            if not how.get("hide_input"):  # there click has ended the line
+            if not hide_input:  # there click has ended the line
                 click.echo(err=True)
             raise
         return answer.strip()
