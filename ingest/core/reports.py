@@ -293,7 +293,7 @@ class Evicted(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"the spool for {self.store} is full: {_were(self.count, 'point')} dropped, the oldest first"
+        return f"the spool for {self.store} is full: {counted(self.count, 'point')} dropped, the oldest first"
 
 
 @frozen
