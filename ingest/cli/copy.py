@@ -19,10 +19,10 @@ from ingest.cli.progress import Tell, telling
 from ingest.cli.stored import db_option, since_option
 from ingest.config.settings import Settings
 from ingest.core.store import Keep
+from ingest.edge.database_file import is_there
 from ingest.edge.embedded_export import Points, Position
 from ingest.edge.embedded_progress import open_progress
 from ingest.edge.embedded_read import open_store
-from ingest.edge.sqlite import is_there
 from ingest.errors import Refused
 from ingest.pipeline import Destination
 from ingest.runtime.lane import ThreadLane

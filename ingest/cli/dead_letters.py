@@ -19,9 +19,9 @@ from ingest.cli.own_file import OwnFile, looking, own_state
 from ingest.core import control
 from ingest.core.plot import table
 from ingest.core.words import counted, cut, entity_of
+from ingest.edge.database_file import is_there
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.letter_retry import named, returning
-from ingest.edge.sqlite import is_there
 from ingest.errors import Refused
 
 HEAD = ("id", "refused", "store", "entity", "reason", "line")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import click
 
+from ingest.edge.database_file import is_there
 from ingest.edge.lock import Held, locked
-from ingest.edge.sqlite import Connection, is_there
+from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.edge.state_read import Absent
 from ingest.errors import Refused

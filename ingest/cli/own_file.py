@@ -18,7 +18,8 @@ from ingest.cli.options import loaded
 from ingest.cli.service_api import ask_health, configured_url
 from ingest.config.load import Loaded
 from ingest.config.service import Api
-from ingest.edge.sqlite import Connection, Damaged, is_there, translated
+from ingest.edge.database_file import is_there
+from ingest.edge.sqlite import Connection, Damaged, translated
 from ingest.edge.state_read import state_read
 from ingest.errors import Refused, Transient
 

@@ -23,10 +23,11 @@ from ingest.core import control
 from ingest.core.homeiq import unsealed
 from ingest.core.plot import table
 from ingest.edge.aside import kept_aside
+from ingest.edge.database_file import is_there
 from ingest.edge.spool_bound import read_bound
 from ingest.edge.spool_file import clear
 from ingest.edge.spool_rows import Key
-from ingest.edge.sqlite import Connection, is_there, translated
+from ingest.edge.sqlite import Connection, translated
 from ingest.edge.state import room
 from ingest.edge.state_read import Absent, Waiting, batches, payload, waiting
 from ingest.edge.totals_file import accounts

@@ -11,8 +11,8 @@ import click
 
 from ingest.cli.options import configured
 from ingest.cli.own_file import own_store
+from ingest.edge.database_file import is_there
 from ingest.edge.embedded_read import Reader, open_store
-from ingest.edge.sqlite import is_there
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -60,8 +60,11 @@ class DeadLetters:
         return None if self.on_disk is None else self.on_disk + self.waiting
 
     async def look(self) -> None:
-        """Count those on disk. Raises `Transient` or `Refused`."""
-        self.on_disk = await self.lane(self.letters.count)
+        """Count those on disk; how many is not known where the file cannot be read."""
+        try:
+            self.on_disk = await self.lane(self.letters.count)
+        except _FAILURES:
+            self.on_disk = None
 
     async def bury(self, rejections: Sequence[Rejection]) -> None:
         """Write what the store refused. When this returns it is on disk, or waits for it, or its loss is told."""

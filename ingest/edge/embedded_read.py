@@ -19,8 +19,9 @@ import msgspec
 from attrs import frozen
 
 from ingest.core.rollup import Hour, Sample, begins
+from ingest.edge.database_file import is_there
 from ingest.edge.embedded_schema import HOUR_NS, check
-from ingest.edge.sqlite import Connection, is_there, open_reader, translated
+from ingest.edge.sqlite import Connection, open_reader, translated
 from ingest.errors import Refused
 
 PAGE = 5_000

@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from ingest.edge.sqlite import MAGIC, pragma
+from ingest.edge.database_file import MAGIC
+from ingest.edge.sqlite import pragma
 from ingest.edge.state_file import open_state
 from ingest.errors import Refused
 

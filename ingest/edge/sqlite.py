@@ -8,16 +8,16 @@ another program becomes one of our families, and what only a wrong program can c
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
+from ingest.edge.database_file import check_name, has_log, make_private, remove_empty
 from ingest.errors import IngestError, Refused, Transient
 
-Connection: TypeAlias = sqlite3.Connection
+Cursor: TypeAlias = sqlite3.Cursor
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 
 BUSY_MS = 5_000
@@ -31,8 +31,24 @@ WAL_LIMIT = 16 * 1024 * 1024
 
 CACHE_KIB = 4_096
 
-MAGIC = b"SQLite format 3\0"
-SUFFIXES = (".db", ".sqlite", ".sqlite3")
+
+class Connection(Protocol):
+    """What is used of SQLite's connection."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Cursor:
+        """One statement."""
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> Cursor:
+        """One statement for each of these."""
+
+    def executescript(self, sql: str, /) -> Cursor:
+        """Statements, each to its end."""
+
+    def rollback(self) -> None:
+        """Undo what is not committed."""
+
+    def close(self) -> None:
+        """Close the file."""
 
 
 class Damaged(Refused):
@@ -96,6 +112,9 @@ def translated(path: Path) -> Iterator[None]:
         if ours is None:
             raise
         raise ours from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes a broken schema in its complaint, and Python cannot read the quotation.
+        raise _damaged("its schema cannot be read", str(path)) from error
 
 
 @contextmanager
@@ -127,7 +146,7 @@ def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
 
     Raises Transient, Refused or Damaged.
     """
-    _check_name(path)
+    check_name(path)
     new = not path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,37 +157,14 @@ def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
             remedy="Choose another place, or give the service's user the right to write there",
         ) from error
     if new:
-        _make_private(path)
+        make_private(path)
     with translated(path):
         try:
             return _prepared(sqlite3.connect(path, isolation_level=None, check_same_thread=False), synchronous)
         except sqlite3.Error:
             if new:
-                _remove_empty(path)
+                remove_empty(path)
             raise
-
-
-def _make_private(path: Path) -> None:
-    """What a home does is its owner's business; SQLite gives its log the same rights. It says itself what is wrong."""
-    with suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def _remove_empty(path: Path) -> None:
-    """What a full disk left of a new file would look like a store that holds nothing."""
-    with suppress(OSError):
-        if not path.stat().st_size:
-            path.unlink()
-
-
-def _check_name(path: Path) -> None:
-    """A file that is no database, under a name that no database has, is somebody else's, not a damaged one of ours."""
-    if path.suffix in SUFFIXES or not path.is_file() or not path.stat().st_size:
-        return
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            remedy = "Give the path of a file of its own, such as home.db."
-            raise Refused("this file is no database, and not ours", where=str(path), remedy=remedy)
 
 
 def _prepared(connection: Connection, synchronous: Synchronous) -> Connection:
@@ -186,22 +182,10 @@ def _prepared(connection: Connection, synchronous: Synchronous) -> Connection:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         connection.execute(f"PRAGMA busy_timeout = {WRITING_BUSY_MS}")
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         connection.close()
         raise
     return connection
-
-
-def is_there(path: Path) -> bool:
-    """True when the file exists. Raises Refused when this user may not even look."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        remedy = "Run this as the user that the service runs as, or as root."
-        raise Refused(f"the file cannot be looked at: {error.strerror}", where=str(path), remedy=remedy) from error
-    return True
 
 
 def open_reader(path: Path) -> Connection:
@@ -215,14 +199,9 @@ def open_reader(path: Path) -> Connection:
         except sqlite3.OperationalError:
             # Reading a WAL file needs its -shm file, which cannot be made in a folder that we may only read.
             # Without a log beside it, the file is all there is.
-            if not path.is_file() or _has_log(path):
+            if not path.is_file() or has_log(path):
                 raise
             return _reading(path, "mode=ro&immutable=1")
-
-
-def _has_log(path: Path) -> bool:
-    log = path.with_name(path.name + "-wal")
-    return log.is_file() and log.stat().st_size > 0
 
 
 def _reading(path: Path, how: str) -> Connection:
@@ -231,7 +210,7 @@ def _reading(path: Path, how: str) -> Connection:
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         connection.close()
         raise
     return connection

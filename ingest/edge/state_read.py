@@ -8,8 +8,9 @@ from pathlib import Path
 
 from attrs import frozen
 
+from ingest.edge.database_file import is_there
 from ingest.edge.spool_rows import Key, Row
-from ingest.edge.sqlite import Connection, is_there, open_reader, pragma, translated
+from ingest.edge.sqlite import Connection, open_reader, pragma, translated
 from ingest.edge.state_file import VERSION
 from ingest.edge.state_older import fill_up
 from ingest.errors import Refused
