@@ -39,7 +39,16 @@ _about_lines = re.compile(
 )
 _dropped = re.compile(r"dropped=(\d{1,9})")
 
-CHECK_TOKEN = "Check influxdb.token: it must be a token of this database that may write to the bucket."  # noqa: S105  advice, no secret
+TOKEN_SETTING = "influxdb.token"  # noqa: S105  a name, no secret
+
+
+def check_token(setting: str = TOKEN_SETTING) -> str:
+    """What to do about a refused token that comes from that setting."""
+    again = " It is read again at every attempt." if setting != TOKEN_SETTING else ""
+    return f"Check {setting}: it must be a token of this database that may write to the bucket.{again}"
+
+
+CHECK_TOKEN = check_token()
 CHECK_BUCKET = "Create the bucket, or check influxdb.org and influxdb.bucket."
 CHECK_URL = "Check influxdb.url: it must be the address of the database's API, not of a page or a proxy before it."
 CHECK_TYPES = (
@@ -74,8 +83,8 @@ class Split:
 Outcome: TypeAlias = Delivered | Keep | Split
 
 
-def classify(answer: Answer, now: datetime) -> Outcome:
-    """What to do after an answer to a write."""
+def classify(answer: Answer, now: datetime, token: str = TOKEN_SETTING) -> Outcome:
+    """What to do after an answer to a write; `token` is the setting that the token comes from."""
     said = words(answer)
     match answer.status:
         case 204:
@@ -87,9 +96,9 @@ def classify(answer: Answer, now: datetime) -> Outcome:
             return Split(said, int(dropped[1]) if dropped else None)
         case status if status in {408, 429} or status >= 500:
             asked = wait(answer.headers.get("retry-after"), _sent(answer, now))
-            return Keep(f"the database answers {status}: {said}", asked)
+            return Keep(answers(answer), asked)
         case status:
-            return Keep(f"the database answers {status}: {said}", remedy=_remedy(status, said))
+            return Keep(answers(answer), remedy=_remedy(status, said, token))
 
 
 def _is_about_lines(answer: Answer, status: int) -> bool:
@@ -98,9 +107,9 @@ def _is_about_lines(answer: Answer, status: int) -> bool:
     return not is_page(answer) and _about_lines.search(answer.text) is not None
 
 
-def _remedy(status: int, said: str) -> str:
+def _remedy(status: int, said: str, token: str) -> str:
     if status in {401, 403}:
-        return CHECK_TOKEN
+        return check_token(token)
     return CHECK_BUCKET if status == 404 and ("bucket" in said or "org" in said) else CHECK_URL
 
 
@@ -130,6 +139,11 @@ def _moment(text: str) -> datetime | None:
     except (ValueError, OverflowError):  # of a number that no date holds
         return None
     return moment.replace(tzinfo=moment.tzinfo or UTC)
+
+
+def answers(answer: Answer) -> str:
+    """The status, and what the server said if it said anything."""
+    return f"the database answers {answer.status}: {words(answer)}".removesuffix(": ")
 
 
 def words(answer: Answer) -> str:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from attrs import define, field
 
 from ingest.core.homeiq import seal, unsealed
-from ingest.core.influx_answer import Answer, Split, classify
+from ingest.core.influx_answer import TOKEN_SETTING, Answer, Split, classify
 from ingest.core.influx_delivery import Delivery
 from ingest.core.influx_searches import Searches
 from ingest.core.learnt_types import LearntTypes, Lines, Part
@@ -35,11 +35,15 @@ class _Kept(Exception):  # noqa: N818  leaves the attempt, and with it keeps the
 
 @define(eq=False)
 class Deliverer:
-    """Delivers payloads through `post`, which raises `Transient` or `Refused` when there is no answer at all."""
+    """Delivers payloads through `post`, which raises `Transient` or `Refused` when there is no answer at all.
+
+    `token` is the setting that the token comes from.
+    """
 
     post: Callable[[bytes], Awaitable[Answer]]
     now_ns: Callable[[], int]
     budget: int = BUDGET
+    token: str = TOKEN_SETTING
     _learnt: LearntTypes = field(factory=LearntTypes)
     _searches: Searches = field(factory=Searches)
     _taken: bytes = b""
@@ -115,7 +119,7 @@ class Deliverer:
 
     async def _send(self, payload: bytes) -> tuple[Answer, Delivered | Split]:
         answer = await self.post(payload)
-        outcome = classify(answer, datetime.fromtimestamp(self.now_ns() / 1e9, UTC))
+        outcome = classify(answer, datetime.fromtimestamp(self.now_ns() / 1e9, UTC), self.token)
         if isinstance(outcome, Keep):
             raise _Kept(outcome)
         if isinstance(outcome, Delivered):

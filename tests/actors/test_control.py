@@ -12,7 +12,7 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from ingest.actors.control import RECOVERED, RETRIED, Control
-from ingest.actors.replay import ATTEMPTS
+from ingest.actors.replay import ATTEMPTS, SAFE
 from ingest.core import control, reports
 from ingest.core.control import Progress
 from ingest.core.homeiq import joined, resealed
@@ -195,7 +195,7 @@ async def test_replay_hurries_and_tells_how_far_it_is(tmp_path: Path, autojump_c
     assert it.hurried == 1
     assert done == control.Replayed("http://db", 5, 0, 2)
     assert {each.done for each in it.said} == {0, 2} or {each.done for each in it.said} == {0, 3}
-    assert [each.said for each in it.said if each.said] == [WAITING.text()]
+    assert [each.said for each in it.said if each.said] == [f"{WAITING.text()}; {SAFE}"]
 
 
 @pytest.mark.parametrize(

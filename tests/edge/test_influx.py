@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import trustme
 
+from ingest.config.secrets import read_secret
 from ingest.core.influx_answer import CHECK_BUCKET, CHECK_TOKEN, CHECK_URL
 from ingest.core.influx_server import QUESTION
 from ingest.core.secret import MASK, Secret
@@ -67,6 +68,26 @@ async def test_a_batch_is_sent_as_it_is(peer: Peer) -> None:
     assert request.headers["authorization"] == f"Token {TOKEN}"
     assert request.body == batch(LINES).payload
     assert gzip.decompress(request.body).splitlines() == LINES
+
+
+async def test_a_new_token_in_its_file_is_used_at_the_next_request(peer: Peer, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("first-token")
+
+    def answer(request: Request) -> Reply:
+        return Reply(204) if request.headers["authorization"] == "Token second-token" else reply(401, "not first-token")
+
+    peer.script = answer
+    from_file = {"renewed": lambda: read_secret(file), "token_setting": "influxdb.token_file"}
+    async with influx(peer.url, **from_file) as database:
+        kept = await database.deliver(batch(LINES))
+        assert isinstance(kept, Keep)
+        assert kept.reason == f"the database answers 401: not {MASK}"
+        assert kept.remedy.startswith("Check influxdb.token_file: ")
+        file.write_text("second-token\n")
+        assert await database.deliver(batch(LINES)) == Delivered()
+        file.unlink()
+        assert await database.deliver(batch(LINES)) == Delivered()
 
 
 async def test_an_address_may_have_a_path(peer: Peer) -> None:
