@@ -42,6 +42,7 @@ class DeadLetters:
     emit: Emit
     bound: Bound = IN_MEMORY
     failing: bool = False
+    _reason: str = ""
     on_disk: int | None = None
     _waiting: deque[Letter] = field(factory=deque)
     _writing: Sequence[Letter] = ()
@@ -142,11 +143,11 @@ class DeadLetters:
             self.emit(reports.LettersDropped(dropped, "there is room for so many in memory"))
 
     def _failed(self, error: Exception) -> None:
-        if not self.failing:
-            self.failing = True
+        if str(error) != self._reason:  # another reason asks for something else of whoever can mend it
+            self.failing, self._reason = True, str(error)
             self.emit(reports.LettersFailing(str(error), len(self._waiting)))
 
     def _worked(self) -> None:
         if self.failing:
-            self.failing = False
+            self.failing, self._reason = False, ""
             self.emit(reports.LettersRecovered())

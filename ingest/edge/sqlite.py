@@ -98,6 +98,8 @@ _FAMILIES: Mapping[int, Callable[[str, str], IngestError]] = {
 
 def translate(error: sqlite3.Error, path: Path) -> IngestError | None:
     """Our family for an error of SQLite about the file at `path`; None when only a bug explains it."""
+    if "unsupported file format" in str(error):  # its code is that of a wrong statement
+        return _damaged(str(error), str(path))
     family = _FAMILIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     return None if family is None else family(str(error), str(path))
 

@@ -178,3 +178,18 @@ async def test_what_utf_8_cannot_say_is_kept_all_the_same(tmp_path: Path, autoju
     async with yard(tmp_path) as made:
         await made.dead.bury([Rejection("a\ud800 1", "\udfff")])
         assert [(letter.line, letter.reason) for letter in made.on_disk] == [("a? 1", "?")]
+
+
+async def test_another_reason_is_told_too(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with yard(tmp_path) as it:
+        it.disk.full = True
+        for _ in range(2):
+            await it.dead.bury(refused("m v=1 1"))
+        it.disk.full = False
+        it.dead.letters.connection.execute("PRAGMA query_only = ON")
+        await it.dead.bury(refused("m v=2 1"))
+        told = [report.reason for report in it.emitted if isinstance(report, reports.LettersFailing)]
+    assert [reason.partition(":")[0] for reason in told] == [
+        "no space for the database file. Free some space",
+        "the database file cannot be written",
+    ]

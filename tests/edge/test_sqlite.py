@@ -141,3 +141,14 @@ def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
     for opened in (open_writer, open_reader):
         with pytest.raises(Damaged, match="its schema cannot be read"):
             opened(path)
+
+
+def test_a_header_of_another_format_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(open_writer(path)) as connection:
+        connection.execute("CREATE TABLE something (a)")
+    content = bytearray(path.read_bytes())
+    content[44:48] = b"\0\0\0\xa5"  # the schema's format
+    path.write_bytes(content)
+    with pytest.raises(Damaged, match="unsupported file format"):
+        open_writer(path)
