@@ -38,7 +38,7 @@ from ingest.runtime.link import Weight
 LOOK = 1.0
 """Seconds after which a replay looks again: a delivered batch leaves the file after its report."""
 
-CLOSING = 1.0
+CLOSING = 0.25
 """Seconds for closing a file that was read: its disk may hang."""
 
 Listen: TypeAlias = Callable[[Commands, Complain], Awaitable[None]]

@@ -62,4 +62,11 @@ async def remembering(settings: Settings, destination: Destination, state: State
     totals = Totals(state.connection, state.path, key)
     lasting = Lasting(totals, state.lane, time.time_ns, emit, state.lane.give_up)
     await lasting.load()
-    return evolve(destination, letters=letters, lasting=lasting, give_up=state.lane.give_up)
+    before = destination.give_up
+
+    def give_up() -> None:
+        state.lane.give_up()
+        if before is not None:
+            before()
+
+    return evolve(destination, letters=letters, lasting=lasting, give_up=give_up)

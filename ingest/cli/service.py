@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import click
 import trio
 from attrs import evolve
 
@@ -22,6 +23,7 @@ from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
 from ingest.actors.control import Control
 from ingest.cli.database import opened_database
+from ingest.cli.exits import FAILED
 from ingest.cli.remembering import Relay, disk_spool, opened_file, remembering
 from ingest.config import home_assistant
 from ingest.config.secrets import read_secret
@@ -43,8 +45,11 @@ from ingest.errors import Refused, Transient
 from ingest.pipeline import Destination, Pipeline, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
-from ingest.runtime.signals import on_stop
+from ingest.runtime.signals import at_the_latest, on_stop
 from ingest.runtime.supervise import one_error
+
+LATEST = 4.75
+"""Seconds from a signal to the end of the process, even where a file hangs while it is opened or closed."""
 
 
 def make_plan(settings: Settings, destination: Destination) -> Plan:
@@ -134,8 +139,9 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
         stack.enter_context(
             locked(path, remedy="Stop the other service, or give this one an embedded.path of its own.")
         )
-        embedded = await stack.enter_async_context(open_embedded(chosen, ThreadLane(), time.time_ns, set_aside))
-        destination = Destination(embedded.store, str(path), embedded.maintain)
+        lane = ThreadLane()
+        embedded = await stack.enter_async_context(open_embedded(chosen, lane, time.time_ns, set_aside, lane.give_up))
+        destination = Destination(embedded.store, str(path), embedded.maintain, give_up=lane.give_up)
         try:
             state = await stack.enter_async_context(opened_file(settings, emit))
             destination = await remembering(settings, destination, state, emit)
@@ -204,7 +210,17 @@ async def _run_with_api(settings: Settings, plan: Plan, relay: Relay, stop: trio
 async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...]) -> None:
     """`serve` until SIGTERM or SIGINT: the first drains, the second cancels."""
     stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(on_stop, stop.set, nursery.cancel_scope.cancel, name="signals")
-        await serve(settings, listeners, stop)
-        nursery.cancel_scope.cancel()
+    with at_the_latest(LATEST, _too_late, FAILED) as begin:
+
+        def first() -> None:
+            begin()
+            stop.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on_stop, first, nursery.cancel_scope.cancel, name="signals")
+            await serve(settings, listeners, stop)
+            nursery.cancel_scope.cancel()
+
+
+def _too_late() -> None:
+    click.echo("homeiq-ingest: something hangs, the process ends without it; what is on disk is safe", err=True)

@@ -31,7 +31,7 @@ FOLDER: Final = "homeiq-ingest"
 RETRY = 30.0
 """Seconds between two attempts to make the socket."""
 
-TIDYING = 1.0
+TIDYING = 0.25
 """Seconds for taking it away at the end: its disk may hang, and the next start replaces what is left."""
 
 
