@@ -17,6 +17,7 @@ from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.free_space import floor_at
 from ingest.edge.lasting import Lasting
 from ingest.edge.letter_file import Letters
+from ingest.edge.lock import SERVICE, Holder
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.state import State, opened_state, room
@@ -36,13 +37,13 @@ class Relay:
             listener(report)
 
 
-def opened_file(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:
+def opened_file(settings: Settings, emit: Emit, by: Holder = SERVICE) -> AbstractAsyncContextManager[State]:
     """The configured state file. Raises as `opened_state`."""
 
     def report(aside: SetAside) -> None:
         emit(reports.Notice(aside.text()))
 
-    return opened_state(settings.spool.path, time.time_ns, report)
+    return opened_state(settings.spool.path, time.time_ns, report, by)
 
 
 async def disk_spool(settings: Settings, state: State, store: str, emit: Emit) -> DiskSpool:

@@ -37,7 +37,7 @@ from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
 from ingest.edge.control_socket import ControlSocket
 from ingest.edge.last_flush import last_flush
-from ingest.edge.lock import Held, locked
+from ingest.edge.lock import SERVICE, Held, Holder, locked_soon
 from ingest.edge.shrink import shrink
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Target
@@ -113,14 +113,14 @@ def _token(known: str, path: Path | None) -> Callable[[], str]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
+async def opened(settings: Settings, emit: Emit, by: Holder = SERVICE) -> AsyncGenerator[Destination]:
     """The configured store, open while the block runs. Raises `Transient` or `Refused`."""
     match settings.store_kind:
         case "embedded":
             async with _embedded(settings, emit) as destination:
                 yield destination
         case "influxdb":
-            async with _influxdb(settings, emit) as destination:
+            async with _influxdb(settings, emit, by) as destination:
                 yield destination
         case "stdout":
             yield _stdout()
@@ -136,9 +136,8 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
     path, retention = settings.embedded.path, settings.embedded.retention
     chosen = EmbeddedSettings(path, None if retention is None else timedelta(seconds=retention))
     async with AsyncExitStack() as stack:
-        stack.enter_context(
-            locked(path, remedy="Stop the other service, or give this one an embedded.path of its own.")
-        )
+        alone = "Stop the other service, or give this one an embedded.path of its own."
+        await stack.enter_async_context(locked_soon(path, remedy=alone, by=SERVICE))
         lane = ThreadLane()
         embedded = await stack.enter_async_context(open_embedded(chosen, lane, time.time_ns, set_aside, lane.give_up))
         destination = Destination(embedded.store, str(path), embedded.maintain, give_up=lane.give_up)
@@ -151,11 +150,11 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
 
 
 @asynccontextmanager
-async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
+async def _influxdb(settings: Settings, emit: Emit, by: Holder) -> AsyncGenerator[Destination]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened_database(settings))
         try:
-            state = await stack.enter_async_context(opened_file(settings, emit))
+            state = await stack.enter_async_context(opened_file(settings, emit, by))
             spool = await disk_spool(settings, state, database.store.name, emit)
             destination = await remembering(settings, database, state, emit)
         except (Transient, Refused) as problem:

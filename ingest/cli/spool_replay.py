@@ -20,6 +20,7 @@ from ingest.cli.service import opened
 from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.reports import Report
+from ingest.edge.lock import COMMAND
 from ingest.errors import Refused
 from ingest.runtime.supervise import one_error
 
@@ -65,7 +66,7 @@ async def _replay(settings: Settings) -> control.Replayed:
         if watch.problem is not None:
             scope.cancel()
 
-    async with opened(settings, hear) as destination:
+    async with opened(settings, hear, COMMAND) as destination:
         spool, letters = destination.spool, destination.letters
         if spool is None or letters is None:
             raise Refused("the state file cannot be used", where=str(settings.spool.path), remedy="See above.")

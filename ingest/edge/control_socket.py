@@ -79,7 +79,7 @@ class ControlSocket:
     def _tidy(self, path: Path) -> None:
         with suppress(OSError):
             path.unlink()
-            self.lock.leave("")
+            self.lock.forget()
 
 
 def socket_name(state: Path) -> str:

@@ -11,7 +11,7 @@ import trio
 from attrs import frozen
 
 from ingest.edge.aside import SetAside
-from ingest.edge.lock import Lock, locked
+from ingest.edge.lock import SERVICE, Holder, Lock, locked_soon
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.runtime.lane import ThreadLane
@@ -41,14 +41,14 @@ class State:
 
 @asynccontextmanager
 async def opened_state(
-    path: Path, now_ns: Callable[[], int], report: Callable[[SetAside], None]
+    path: Path, now_ns: Callable[[], int], report: Callable[[SetAside], None], by: Holder = SERVICE
 ) -> AsyncGenerator[State]:
     """The file for the time of a block, locked against a second service.
 
-    Raises `Refused` when another service holds it; `Transient` or `Refused` when no file can be used or made there.
+    Raises `Held` when another process holds it; `Transient` or `Refused` when no file can be used or made there.
     """
     lane = ThreadLane()
-    with locked(path, remedy=ALONE) as lock:
+    async with locked_soon(path, remedy=ALONE, by=by) as lock:
         connection, aside = await lane(open_state, path, now_ns)
         if aside is not None:
             report(aside)

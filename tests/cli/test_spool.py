@@ -7,7 +7,7 @@ import pytest
 
 from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
-from ingest.edge.lock import locked
+from ingest.edge.lock import SERVICE, locked
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
 from ingest.edge.totals_file import Totals
@@ -105,7 +105,7 @@ def test_purge_removes_everything_when_it_is_meant(tmp_path: Path) -> None:
     unsure = run(path, "spool", "purge")
     assert unsure.exit_code == 2
     assert "7 points wait" in unsure.stderr
-    with locked(path, remedy=""):
+    with locked(path, remedy="", by=SERVICE):
         assert "a running service" in run(path, "spool", "purge", "--yes").stderr
     assert len(waiting_lines(path)) == 7
     assert run(path, "spool", "purge", "--yes").stdout == "7 points removed.\n"
@@ -158,7 +158,7 @@ def test_replay_needs_a_database_a_file_and_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     assert "influxdb.url" in run(path, "spool", "replay").stderr
     assert run(path, "spool", "replay", url="http://localhost:9").stdout == "Nothing waits.\n"
-    with locked(spooled(path, lines(1)), remedy=""):
+    with locked(spooled(path, lines(1)), remedy="", by=SERVICE):
         assert "Stop the service" in run(path, "spool", "replay", url="http://localhost:9").stderr
 
 

@@ -13,12 +13,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from ingest.cli.exits import FAILED
+from ingest.edge.lock import COMMAND, locked
 from tests.faults.service import Place, Service, held, place, waiting
 from tests.faults.sink import Mode, Sink, sinking, wait_for
 from tests.support.homes import Running, running_home
@@ -202,6 +204,23 @@ def test_a_stop_waits_for_no_disk_while_the_service_starts(tmp_path: Path, home:
         assert service.process.wait(20) == FAILED
         assert time.monotonic() - began < STOP
         assert "something hangs" in service.log.read_text("utf-8")
+
+
+def test_a_start_while_a_command_holds_the_file_waits_and_then_is_one_to_try_again(
+    tmp_path: Path, home: Running
+) -> None:
+    with sinking("take") as sink:
+        where = place(tmp_path, home.url, sink.url)
+        with locked(where.state, remedy="", by=COMMAND), where.service() as service:
+            assert service.process.wait(20) == FAILED
+            assert "another process uses this file" in service.log.read_text("utf-8")
+        with ExitStack() as held:
+            held.enter_context(locked(where.state, remedy="", by=COMMAND))
+            with where.service() as service:
+                time.sleep(1)
+                held.close()
+                service.wait("Stored")
+                service.stop()
 
 
 SMALL_DISK = """mount -t tmpfs -o size=24m none "$0" && exec "$@" """
