@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from ingest.core import reports
 from ingest.simulator import faults as f
 from tests.faults.campaign.mutants import MUTANTS, planted
 from tests.faults.campaign.scenario import (
@@ -86,6 +87,10 @@ def count(met: Counter[str], world: World) -> None:
             met.update({f"states {term}": times for term, times in life.pipeline.books().items()})
 
 
+def leaf(error: BaseException) -> BaseException:
+    return leaf(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_campaign_finds_a_planted_bug(name: str) -> None:
     played = 0
@@ -101,9 +106,10 @@ def test_the_campaign_finds_a_planted_bug(name: str) -> None:
         played += 1
         play(scenario)
 
-    with planted(name), pytest.raises((AssertionError, ExceptionGroup)):
+    with planted(name), pytest.raises((AssertionError, ExceptionGroup)) as found:
         hunt()
     assert played < HUNT
+    assert isinstance(leaf(found.value), AssertionError), "the oracle finds it, not a crash"
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -121,3 +127,5 @@ def test_a_sick_disk_during_an_outage_and_a_stop(sick: Sick) -> None:
     acts = (Act(2.0, Outage("hangs", 60.0)), Act(4.0, sick), Act(20.0, Terminate(3.0)))
     world = play(Scenario(3, acts, Room(memory=1_500, batch=20), 8.0))
     assert len(world.lives) == 2
+    late = world.lives[1].of(reports.Made)
+    assert bool(late) == bool(world.met["file that could not be opened"]) == (sick.how != "slow")
