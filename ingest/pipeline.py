@@ -13,13 +13,14 @@ the books, and for what keeps that rest afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import trio
 from attrs import define, field, frozen
 
 from ingest import __version__
+from ingest.actors.backlog import Backlog
 from ingest.actors.batcher import Batcher, Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Connector, GaveUp, Persistence
@@ -80,7 +81,10 @@ class Destination:
 
 @frozen
 class Plan:
-    """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds."""
+    """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds.
+
+    `files` are the paths of what it keeps, by kind: `state` and `store`.
+    """
 
     home: str
     candidates: tuple[Candidate, ...]
@@ -100,6 +104,7 @@ class Plan:
     store_breaker: int = 5
     stop_within: float = STOP_WITHIN
     upkeep_every: float = 3600.0
+    files: Mapping[str, str] = field(factory=dict)
 
 
 @define(eq=False)
@@ -128,7 +133,9 @@ class Pipeline:
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
-        self.tally.carried = self.spool.held.events
+        self.tally.carried = carried = self.spool.held.events
+        backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
+        self.listeners = (*self.listeners, backlog.hear)
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
 
@@ -162,12 +169,12 @@ class Pipeline:
         plan = self.plan
         if plan.destination.flush is not None:
             await plan.destination.flush(self.emit)
-        books = self.books()
-        if lost := self.spool.volatile.events + books["in_flight"]:
+        books, volatile = self.books(), self.spool.volatile.events
+        if lost := volatile + books["in_flight"]:
             self.emit(reports.Lost(plan.destination.store.name, lost))
         if plan.destination.lasting is not None:
             await plan.destination.lasting.end(self.books)
-        self.emit(reports.Stopped(books, balanced(books)))
+        self.emit(reports.Stopped(books, balanced(books), volatile))
 
     async def _run(self, stop: trio.Event) -> None:
         plan = self.plan

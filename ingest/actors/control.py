@@ -142,6 +142,7 @@ class Control:
                 await self._put_back(whose, part)
                 moved += len(part)
                 say(Progress(moved, len(chosen)))
+            await self.letters.look()
         return control.Retried(moved, len(chosen) - moved)
 
     async def _put_back(self, whose: Key, part: Sequence[Letter]) -> None:
@@ -198,5 +199,6 @@ class Control:
 
     async def _bury(self, letters: Sequence[Letter]) -> None:
         dropped = await self.spool.lane(self.letters.letters.add, letters)
+        await self.letters.look()
         if dropped:
             self.emit(reports.LettersDropped(dropped, "there is room for so many on disk"))

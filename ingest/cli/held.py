@@ -12,17 +12,12 @@ from pathlib import Path
 
 import click
 
-from ingest.cli.options import loaded
+from ingest.edge.database_file import is_there
 from ingest.edge.lock import COMMAND, Held, locked
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.edge.state_read import Absent
 from ingest.errors import Refused, Transient
-
-
-def state_path(config_path: Path | None, assignments: tuple[str, ...]) -> Path:
-    """The configured state file. Raises `Problems`."""
-    return loaded(config_path, assignments).settings.spool.path
 
 
 class Runs(Refused):
@@ -53,7 +48,7 @@ def held(path: Path, *, new: bool = False) -> Iterator[Connection]:
 
     Raises `Absent`, or `Runs` when a service holds it, or `Transient` or `Refused` when it cannot be used now.
     """
-    if not new and not path.exists():
+    if not new and not is_there(path):
         raise Absent("there is no state file", where=str(path), remedy="Nothing waits and nothing was refused.")
     with stopped_service(), locked(path, remedy="", by=COMMAND):
         connection, aside = open_state(path, time.time_ns)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -70,7 +70,14 @@ def make_plan(settings: Settings, destination: Destination) -> Plan:
         registry_wait=home.registry_wait,
         refresh_interval=settings.discovery.refresh_interval,
         store_breaker=settings.influxdb.breaker_threshold,
+        files=_files(settings),
     )
+
+
+def _files(settings: Settings) -> Mapping[str, str]:
+    used = {"influxdb": ("state",), "embedded": ("state", "store"), "stdout": ()}[settings.store_kind]
+    paths = {"state": settings.spool.path, "store": settings.embedded.path}
+    return {kind: str(paths[kind].absolute()) for kind in used}
 
 
 def deadlines(settings: Settings) -> Deadlines:
@@ -138,6 +145,12 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
         await stack.enter_async_context(locked_soon(path, remedy=alone, by=SERVICE))
         lane = ThreadLane()
         embedded = await stack.enter_async_context(open_embedded(chosen, lane, time.time_ns, set_aside, lane.give_up))
+        if embedded.problem is not None:
+            emit(
+                reports.Notice(
+                    f"{embedded.problem}. Until then changes are kept in memory, and it is tried every minute"
+                )
+            )
         destination = Destination(embedded.store, str(path), embedded.maintain, give_up=lane.give_up)
         try:
             state = await stack.enter_async_context(opened_file(settings, emit))

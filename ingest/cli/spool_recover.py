@@ -9,10 +9,12 @@ import click
 
 from ingest.cli.asking import ask
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held, state_path
+from ingest.cli.held import Runs, held
 from ingest.cli.options import configured
+from ingest.cli.own_file import own_state
 from ingest.core import control
 from ingest.edge.bring import bring, open_regular
+from ingest.edge.first_page import readable
 from ingest.edge.letter_file import Letters
 
 
@@ -26,12 +28,14 @@ def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...
     read FILE then.
     """
     with explained():
-        path = state_path(config_path, assignments)
-        try:
-            done, then = _recover(file, path), "They go out when the service runs, or with `spool replay`"
-        except Runs as service:
-            asked = control.Recover(str(file.absolute()))
-            done, then = ask(service, "recover", asked, control.Recovered, doing="recovering"), "The service sends them"
+        path = own_state(config_path, assignments).path
+        with readable(file) as found:
+            try:
+                done, then = _recover(found, path), "They go out when the service runs, or with `spool replay`"
+            except Runs as service:
+                asked = control.Recover(str(found.absolute()))
+                done = ask(service, "recover", asked, control.Recovered, doing="recovering")
+                then = "The service sends them"
     _tell(done, f"{then}; then {file} may be deleted.")
 
 

@@ -7,7 +7,9 @@ from datetime import datetime
 
 from attrs import frozen
 
-from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription, points
+from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription
+from ingest.core.reports import LETTERS
+from ingest.core.words import counted, waits
 
 SLOW = 10.0
 """Seconds after which a delivery that has no answer yet is worth a word."""
@@ -25,7 +27,7 @@ class Facts:
     """What the rules look at. `pending_seconds`: how long the store has been silent while points wait for it.
 
     `lost` are the points and changes that were dropped in the last five minutes, `unreadable` the points in the spool
-    that turned out to be damaged.
+    that turned out to be damaged, `refused` what became a dead letter.
     """
 
     at: datetime
@@ -37,11 +39,20 @@ class Facts:
     pending_seconds: float
     lost: int
     unreadable: int = 0
+    refused: int = 0
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
     """Every cause, the most telling first."""
-    found = (*_database(facts), *_connection(facts), *_lost(facts), *_spool(facts), *_queues(facts), *_rate(facts))
+    found = (
+        *_database(facts),
+        *_connection(facts),
+        *_lost(facts),
+        *_refused(facts),
+        *_spool(facts),
+        *_queues(facts),
+        *_rate(facts),
+    )
     return tuple(found)
 
 
@@ -49,12 +60,12 @@ def _database(facts: Facts) -> Iterator[Cause]:
     database = facts.database
     if database.failing_since is not None:
         since = f"{database.failing_since:%Y-%m-%d %H:%M:%S} UTC"
-        sentence = f"{database.name} takes no points since {since}, {points(database.waiting)}: {database.reason}"
+        sentence = f"{database.name} takes no points since {since}, {waits(database.waiting)}: {database.reason}"
         yield Cause(Status.UNHEALTHY if database.remedy else Status.DEGRADED, sentence, database.remedy)
     elif facts.pending_seconds >= SLOW:
         silent = f"{database.name} has not answered for {facts.pending_seconds:.0f} s"
         remedy = f"Look whether {database.where} is overloaded or hangs."
-        yield Cause(Status.DEGRADED, f"{silent}, {points(database.waiting)}", remedy)
+        yield Cause(Status.DEGRADED, f"{silent}, {waits(database.waiting)}", remedy)
 
 
 def _connection(facts: Facts) -> Iterator[Cause]:
@@ -78,6 +89,12 @@ def _lost(facts: Facts) -> Iterator[Cause]:
     if facts.unreadable:
         sentence = f"{facts.unreadable} points in the spool could not be read in the last 5 minutes"
         yield Cause(Status.UNHEALTHY, sentence, DAMAGED)
+
+
+def _refused(facts: Facts) -> Iterator[Cause]:
+    if facts.refused:
+        sentence = f"{counted(facts.refused, 'point')} refused in the last 5 minutes"
+        yield Cause(Status.DEGRADED, sentence, f"See which, and why: {LETTERS}")
 
 
 def _spool(facts: Facts) -> Iterator[Cause]:

@@ -105,9 +105,14 @@ class StoreFold:
     def stored(self, report: reports.Stored, now: float) -> None:
         """The store has a batch."""
         self.answered(report.count, now)
+        self.takes(now)
+        self.last_stored, self.last_seconds = now, report.seconds
+
+    def takes(self, now: float) -> None:
+        """The store takes points, though it may need more than one attempt for a batch."""
         self.reachable, self.failing_since, self.failures, self.open = True, None, 0, False
         self.reason = self.remedy = ""
-        self.last_stored, self.last_seconds = now, report.seconds
+        self.silent_since = now
 
     def waits(self, report: reports.StoreWaiting, now: float) -> None:
         """The store does not take points now."""

@@ -6,6 +6,7 @@ command that it is one. A service waits some seconds for a command to end.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import AsyncGenerator, Iterator
@@ -20,6 +21,9 @@ from ingest.errors import Refused, Transient
 
 LOOK = 0.1
 """Seconds between two attempts to take a lock that is held."""
+
+PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""What is over when the disk is: a supervisor may start us again."""
 
 WORD = 4096
 """Bytes of a word at most: those of a path."""
@@ -84,12 +88,21 @@ async def locked_soon(path: Path, *, remedy: str, by: Holder) -> AsyncGenerator[
 
 @contextmanager
 def locked(path: Path, *, remedy: str, by: Holder = NOBODY) -> Iterator[Lock]:
-    """Hold the lock of the file at `path`. Raises `Held` when another process does, `Refused` when there can be none."""
+    """Hold the lock of the file at `path`.
+
+    Raises `Held` when another process does, `Refused` or `Transient` when there can be none.
+    """
     lock = path.with_name(f"{path.name}.lock")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        if error.errno in PASSING:
+            what, todo = (
+                f"the disk takes no file: {error.strerror}",
+                "Free some space, and look for disk errors with dmesg.",
+            )
+            raise Transient(what, where=str(path), remedy=todo) from error
         place = "Choose another place, or give this user the right to write there."
         raise Refused(f"the file cannot be made: {error.strerror}", where=str(path), remedy=place) from error
     try:

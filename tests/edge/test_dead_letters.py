@@ -166,8 +166,8 @@ async def test_what_cannot_be_written_at_the_end_is_told(tmp_path: Path, autojum
         await made.dead.end()
         assert made.emitted[-1] == reports.LettersDropped(1, "the service ended before they could be written")
         assert [report.text() for report in made.emitted] == [
-            f"1 dead letters cannot be written and wait in memory: {FULL}",
-            "1 dead letters were dropped, the oldest first: the service ended before they could be written",
+            f"1 dead letter cannot be written, only memory holds what is not on disk: {FULL}",
+            "1 dead letter was dropped, the oldest first: the service ended before they could be written",
         ]
         made.disk.full = False
         await made.dead.end()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import stat
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def test_another_programs_lock_is_a_matter_of_time(tmp_path: Path) -> None:
         pass
     one.close()
     other.close()
+
+
+def test_a_new_file_and_its_log_are_their_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    connection = open_writer(path)
+    connection.execute("CREATE TABLE t (a)")
+    assert {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()} == dict.fromkeys(
+        ("a.db", "a.db-wal", "a.db-shm"), 0o600
+    )
+    connection.close()
 
 
 def test_a_full_disk_says_so(tmp_path: Path) -> None:
