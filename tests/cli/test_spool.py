@@ -9,6 +9,7 @@ import pytest
 
 from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
+from ingest.cli.exits import REFUSED
 from ingest.core.homeiq import resealed
 from ingest.edge.lock import SERVICE, locked
 from ingest.edge.spool_bound import warning, write_bound
@@ -302,3 +303,11 @@ def test_recover_says_when_nothing_can_be_read(tmp_path: Path) -> None:
     assert "damaged" in result.stderr
     assert not path.exists()
     assert "that is the state file itself" in run(spooled(path), "spool", "recover", path).stderr
+
+
+@pytest.mark.parametrize("command", [("spool", "show"), ("dead-letters", "show"), ("dead-letters", "retry")])
+@pytest.mark.parametrize("number", [2**63, 10**30])
+def test_a_number_that_no_file_holds_is_refused(tmp_path: Path, command: tuple[str, str], number: int) -> None:
+    result = run(spooled(tmp_path / "state.db", lines(1)), *command, number)
+    assert result.exit_code == REFUSED
+    assert "is not in the range" in result.stderr
