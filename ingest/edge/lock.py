@@ -69,6 +69,14 @@ class Lock:
         """Leave the first word again. Raises `OSError`."""
         self.leave(self.word)
 
+    def shared(self) -> Lock:
+        """The same lock once more: nobody else can take it before each of them is closed."""
+        return Lock(os.dup(self.descriptor), self.word)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.descriptor)
+
 
 @asynccontextmanager
 async def locked_soon(path: Path, *, remedy: str, by: Holder) -> AsyncGenerator[Lock]:
