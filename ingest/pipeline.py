@@ -7,7 +7,8 @@
            └─────── one session, restarted as a whole ───────┘
 
 Stopping is closing the head: the connector ends, its ends of the intake close, and each stage ends when the one above
-it has. The tail has a deadline; what it could not deliver by then stays in the spool and in the books.
+it has. From there one deadline counts for everything: for the tail, whose undelivered rest stays in the spool and in
+the books, and for what keeps that rest afterwards.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.lasting import Lasting
 from ingest.edge.websocket import Dial, dial
 from ingest.errors import IngestError
+from ingest.runtime.ending import Ending
 from ingest.runtime.link import Link, Overflow, Weight
 from ingest.runtime.spool import MemorySpool, Spool
 from ingest.runtime.supervise import one_error
@@ -52,6 +54,9 @@ SNAPSHOT_SHARE = 0.25
 INTAKE = Weight(20_000, 32 * 1024 * 1024)
 LINK = Weight(10_000, 16 * 1024 * 1024)
 
+STOP_WITHIN = 3.75
+"""Seconds from a stop to the end of a pipeline. Of the 5 s of the process the rest is for closing files, and for it."""
+
 
 @frozen
 class Destination:
@@ -59,7 +64,7 @@ class Destination:
 
     Without a `spool` batches wait in memory, without `letters` a dead letter is only reported, without `lasting` totals
     are those of one run.
-    `give_up` is called when the stop deadline has passed: it leaves blocking work behind. `flush` is called at the very
+    `give_up` is called when the time of the end is over: it leaves blocking work behind. `flush` is called at the very
     end: it brings what only memory holds to where it lasts. `control` takes commands of a person, until the stop.
     """
 
@@ -97,7 +102,7 @@ class Plan:
     registry_wait: float = 10.0
     refresh_interval: float = 1800.0
     store_breaker: int = 5
-    stop_within: float = 5.0
+    stop_within: float = STOP_WITHIN
     upkeep_every: float = 3600.0
     files: Mapping[str, str] = field(factory=dict)
 
@@ -117,10 +122,12 @@ class Pipeline:
     spool: Spool[Batch[Any]] = field(init=False)
     filter: Filter = field(init=False)
     batcher: Batcher[Any, Any] = field(init=False)
+    ending: Ending = field(init=False)
     connector: Connector | None = None
 
     def __attrs_post_init__(self) -> None:
         plan, store = self.plan, self.plan.destination.store
+        self.ending = Ending(plan.stop_within)
         beside = (plan.destination.lasting, plan.destination.letters, plan.destination.control)
         self.listeners = (*(each.hear for each in beside if each is not None), *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
@@ -151,25 +158,25 @@ class Pipeline:
         Raises `GaveUp` when Home Assistant stayed away for longer than the configuration allows.
         """
         self.emit(reports.Started(__version__, self.plan.home, self.plan.destination.where))
-        try:
-            with one_error():
-                async with trio.open_nursery() as nursery:
-                    asked = trio.Event()
-                    nursery.start_soon(self._give_up, asked, name="give up")
-                    await self._run(stop, asked)
-                    nursery.cancel_scope.cancel()
-        finally:
-            if self.plan.destination.flush is not None:
-                await self.plan.destination.flush(self.emit)
-            books = self.books()
-            volatile = self.spool.volatile.events
-            if lost := volatile + books["in_flight"]:
-                self.emit(reports.Lost(self.plan.destination.store.name, lost))
-            if (lasting := self.plan.destination.lasting) is not None:
-                await lasting.end(self.books)
-            self.emit(reports.Stopped(books, balanced(books), volatile))
+        async with self.ending.freed(self._give_up):
+            try:
+                await self._run(stop)
+            finally:
+                await self._keep_the_rest()
 
-    async def _run(self, stop: trio.Event, asked: trio.Event) -> None:
+    async def _keep_the_rest(self) -> None:
+        """What was not delivered goes to where it lasts, and into the books. Not cancelled."""
+        plan = self.plan
+        if plan.destination.flush is not None:
+            await plan.destination.flush(self.emit)
+        books, volatile = self.books(), self.spool.volatile.events
+        if lost := volatile + books["in_flight"]:
+            self.emit(reports.Lost(plan.destination.store.name, lost))
+        if plan.destination.lasting is not None:
+            await plan.destination.lasting.end(self.books)
+        self.emit(reports.Stopped(books, balanced(books), volatile))
+
+    async def _run(self, stop: trio.Event) -> None:
         plan = self.plan
         letters, lasting = plan.destination.letters, plan.destination.lasting
         writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
@@ -181,7 +188,7 @@ class Pipeline:
             if letters is not None:
                 nursery.start_soon(letters.run, name="dead letters")
             if lasting is not None:
-                nursery.start_soon(lasting.run, self.books, asked, name="lasting totals")
+                nursery.start_soon(lasting.run, self.books, self.ending.begun, name="lasting totals")
             async with trio.open_nursery() as tail:
                 tail.start_soon(writer.run, name="writer")
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
@@ -192,10 +199,9 @@ class Pipeline:
                 gave_up = await self._head(stop)
                 commands.cancel()
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
-                tail.cancel_scope.deadline = trio.current_time() + plan.stop_within
-                asked.set()
+                tail.cancel_scope.deadline = self.ending.tail
             if letters is not None:
-                with trio.move_on_at(tail.cancel_scope.deadline):
+                with trio.move_on_at(self.ending.over):
                     await letters.end()
             nursery.cancel_scope.cancel()
         if gave_up:
@@ -225,20 +231,20 @@ class Pipeline:
         try:
             with live, snapshot, one_error():
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_cancel_when, stop, nursery.cancel_scope, name="stop")
+                    nursery.start_soon(self._stop_when, stop, nursery.cancel_scope, name="stop")
                     await self.connector.run()
         except GaveUp as error:
             return error
+        finally:
+            self.ending.begin()
         return None
 
-    async def _give_up(self, asked: trio.Event) -> None:
-        """Free whoever hangs in a dead disk, some time after the stop."""
-        await asked.wait()
-        await trio.sleep(self.plan.stop_within)
+    async def _stop_when(self, stop: trio.Event, head: trio.CancelScope) -> None:
+        await stop.wait()
+        self.ending.begin()
+        head.cancel()
+
+    def _give_up(self) -> None:
+        """Free whoever hangs in a dead disk."""
         if self.plan.destination.give_up is not None:
             self.plan.destination.give_up()
-
-
-async def _cancel_when(stop: trio.Event, scope: trio.CancelScope) -> None:
-    await stop.wait()
-    scope.cancel()

@@ -28,7 +28,7 @@ from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.letter_file import Letter
 from ingest.edge.letter_retry import named, returning
 from ingest.edge.salvage import Found, Salvage
-from ingest.edge.spool_purge import newest_id, purge_others, purge_part, waiting
+from ingest.edge.spool_purge import newest_id, purge_others, purge_part, waits
 from ingest.edge.spool_rows import Change, Key
 from ingest.edge.sqlite import translated
 from ingest.errors import Refused
@@ -36,9 +36,9 @@ from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 
 LOOK = 1.0
-"""Seconds after which a replay looks again: a delivered batch leaves the file after its report."""
+"""Seconds after which a replay looks into the file again: what is delivered meanwhile, it knows from reports."""
 
-CLOSING = 1.0
+CLOSING = 0.25
 """Seconds for closing a file that was read: its disk may hang."""
 
 Listen: TypeAlias = Callable[[Commands, Complain], Awaitable[None]]
@@ -106,26 +106,31 @@ class Control:
 
     async def replay(self, _: control.Replay, say: Say) -> control.Replayed:
         """Deliver now; ends when what waited at first is gone, or when somebody should look."""
-        total = waited = self.spool.held.events
-        watch = Replaying(lambda said: say(Progress(total - waited, total, said)))
+        total = self.spool.held.events
+        watch = Replaying(lambda said: say(Progress(min(watch.done, total), total, said)))
         self._replays.append(watch)
         try:
             newest = await self.spool.lane(newest_id, self.spool.table)
             self.hurry()
-            while (waited := await self._waits(newest)) and watch.problem is None:
-                say(Progress(max(total - waited, 0), total))
-                with trio.move_on_after(LOOK):
-                    await watch.news.wait()
+            while watch.problem is None and await self._waits(newest):
+                await self._follow(watch, total, say)
         finally:
             self._replays.remove(watch)
         problem = None if watch.problem is None else control.failure(watch.problem)
         return control.Replayed(self.where, watch.stored, watch.refused, self.spool.held.events, problem)
 
-    async def _waits(self, newest: int) -> int:
-        """Points that waited at first and still do. What only memory holds is among them as long as it does."""
+    async def _follow(self, watch: Replaying, total: int, say: Say) -> None:
+        """Tell how far it is, without a look into the file: for a while, or until there is a problem."""
+        with trio.move_on_after(LOOK):
+            while watch.problem is None:
+                say(Progress(min(watch.done, total), total))
+                await watch.news.wait()
+
+    async def _waits(self, newest: int) -> bool:
+        """True while something waits that did at first. What only memory holds counts as such as long as it does."""
         table = self.spool.table
-        found = await self.spool.change(lambda _, delivered: Change(left=waiting(table, newest, delivered)))
-        return found.left + self.spool.volatile.events
+        found = await self.spool.change(lambda _, delivered: Change(left=waits(table, newest, delivered)))
+        return bool(found.left or self.spool.volatile.events)
 
     async def retry(self, asked: control.Retry, say: Say) -> control.Retried:
         """Put letters back into the spool: each is in one of the two, whatever happens."""

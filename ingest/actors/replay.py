@@ -29,6 +29,11 @@ class Replaying:
     problem: IngestError | None = None
     news: trio.Event = field(factory=trio.Event)
 
+    @property
+    def done(self) -> int:
+        """Points that no longer wait."""
+        return self.stored + self.refused
+
     def hear(self, report: Report) -> None:
         """Fold one report in."""
         match report:

@@ -13,7 +13,7 @@ from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
 from ingest.cli.held import Runs, held
 from ingest.cli.moments import iso, shown
-from ingest.cli.options import configured
+from ingest.cli.options import ROW_ID, configured
 from ingest.cli.output import written
 from ingest.cli.own_file import OwnFile, looking, own_state
 from ingest.core import control
@@ -59,7 +59,7 @@ def _row(letter: Letter) -> tuple[str, ...]:
 
 
 @dead_letters.command()
-@click.argument("letter_id", metavar="ID", type=int)
+@click.argument("letter_id", metavar="ID", type=ROW_ID)
 @configured
 def show(*, letter_id: int, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Show one dead letter whole. The service may run."""
@@ -71,7 +71,7 @@ def show(*, letter_id: int, config_path: Path | None, assignments: tuple[str, ..
 
 
 @dead_letters.command()
-@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@click.argument("ids", metavar="[ID]...", type=ROW_ID, nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every line that can be sent again.")
 @configured
 def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:

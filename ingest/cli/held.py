@@ -13,11 +13,11 @@ from pathlib import Path
 import click
 
 from ingest.edge.database_file import is_there
-from ingest.edge.lock import Held, locked
+from ingest.edge.lock import COMMAND, Held, locked
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.edge.state_read import Absent
-from ingest.errors import Refused
+from ingest.errors import Refused, Transient
 
 
 class Runs(Refused):
@@ -28,25 +28,29 @@ class Runs(Refused):
 
 @contextmanager
 def stopped_service() -> Iterator[None]:
-    """Say what to do when a service holds the file. Raises `Runs` for `Held`."""
+    """Say what to do when another process holds the file. Raises `Runs` or `Transient` for `Held`."""
     try:
         yield
     except Held as error:
-        remedy = "Stop the service, run this again, then start the service."
-        runs = Runs("a running service holds the state file", where=error.where, remedy=remedy)
-        runs.socket = Path(error.word) if error.word else None
-        raise runs from error
+        if error.by_service:
+            remedy = "Stop the service, run this again, then start the service."
+            runs = Runs("a running service holds the state file", where=error.where, remedy=remedy)
+            runs.socket = Path(error.word) if error.word.startswith("/") else None
+            raise runs from error
+        who = "another command" if error.word == COMMAND.word else "another process"
+        remedy = "Run this again when it has ended."
+        raise Transient(f"{who} holds the state file", where=error.where, remedy=remedy) from error
 
 
 @contextmanager
 def held(path: Path, *, new: bool = False) -> Iterator[Connection]:
     """A writing connection, and the lock. A missing file is made only when it may be `new`.
 
-    Raises `Absent`, or `Runs` when a service holds it, or `Transient` or `Refused` when it cannot be used.
+    Raises `Absent`, or `Runs` when a service holds it, or `Transient` or `Refused` when it cannot be used now.
     """
     if not new and not is_there(path):
         raise Absent("there is no state file", where=str(path), remedy="Nothing waits and nothing was refused.")
-    with stopped_service(), locked(path, remedy=""):
+    with stopped_service(), locked(path, remedy="", by=COMMAND):
         connection, aside = open_state(path, time.time_ns)
         if aside is not None:
             click.echo(aside.text(), err=True)

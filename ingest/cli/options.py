@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ingest.config.load import Loaded, load
+from ingest.core.control import LAST_ID
 from ingest.errors import Refused
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -23,6 +24,10 @@ config_option = click.option(
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Override one setting; may be repeated."
 )
+
+
+ROW_ID = click.IntRange(1, LAST_ID)
+"""The number of something in the state file."""
 
 
 def configured(function: F) -> F:

@@ -20,6 +20,7 @@ from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.free_space import Floor, floor_at
 from ingest.edge.lasting import Lasting
 from ingest.edge.letter_file import Letters
+from ingest.edge.lock import SERVICE, Holder
 from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
@@ -42,13 +43,13 @@ class Relay:
             listener(report)
 
 
-def opened_file(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:
+def opened_file(settings: Settings, emit: Emit, by: Holder = SERVICE) -> AbstractAsyncContextManager[State]:
     """The configured state file, open or opened as soon as it can be. Raises `Held`."""
 
     def report(aside: SetAside) -> None:
         emit(reports.Notice(aside.text()))
 
-    return opened_state(settings.spool.path, time.time_ns, report)
+    return opened_state(settings.spool.path, time.time_ns, report, by=by)
 
 
 async def disk_spool(settings: Settings, state: State, store: str, emit: Emit) -> DiskSpool:
@@ -89,4 +90,11 @@ async def remembering(settings: Settings, destination: Destination, state: State
     totals = Totals(state.connection, state.path, key)
     lasting = Lasting(totals, state.lane, time.time_ns, emit, state.give_up)
     await lasting.load()
-    return evolve(destination, letters=letters, lasting=lasting, give_up=state.give_up)
+    before = destination.give_up
+
+    def give_up() -> None:
+        state.give_up()
+        if before is not None:
+            before()
+
+    return evolve(destination, letters=letters, lasting=lasting, give_up=give_up)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import click
 import trio
 from attrs import evolve
 
@@ -21,6 +22,7 @@ from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
 from ingest.actors.control import Control
 from ingest.cli.database import opened_database
+from ingest.cli.exits import FAILED
 from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering
 from ingest.config import home_assistant
 from ingest.config.secrets import read_secret
@@ -33,7 +35,7 @@ from ingest.core.rules import Rules
 from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
 from ingest.edge.last_flush import last_flush
-from ingest.edge.lock import Held, locked
+from ingest.edge.lock import SERVICE, Held, Holder, locked_soon
 from ingest.edge.shrink import shrink
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Target
@@ -41,8 +43,11 @@ from ingest.errors import Refused
 from ingest.pipeline import Destination, Pipeline, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
-from ingest.runtime.signals import on_stop
+from ingest.runtime.signals import at_the_latest, on_stop
 from ingest.runtime.supervise import one_error
+
+LATEST = 4.75
+"""Seconds from a signal to the end of the process, even where a file hangs while it is opened or closed."""
 
 
 def make_plan(settings: Settings, destination: Destination) -> Plan:
@@ -113,14 +118,14 @@ def _token(known: str, path: Path | None) -> Callable[[], str]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
+async def opened(settings: Settings, emit: Emit, by: Holder = SERVICE) -> AsyncGenerator[Destination]:
     """The configured store, open while the block runs. Raises `Transient` or `Refused`."""
     match settings.store_kind:
         case "embedded":
             async with _embedded(settings, emit) as destination:
                 yield destination
         case "influxdb":
-            async with _influxdb(settings, emit) as destination:
+            async with _influxdb(settings, emit, by) as destination:
                 yield destination
         case "stdout":
             yield _stdout()
@@ -136,17 +141,17 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
     path, retention = settings.embedded.path, settings.embedded.retention
     chosen = EmbeddedSettings(path, None if retention is None else timedelta(seconds=retention))
     async with AsyncExitStack() as stack:
-        stack.enter_context(
-            locked(path, remedy="Stop the other service, or give this one an embedded.path of its own.")
-        )
-        embedded = await stack.enter_async_context(open_embedded(chosen, ThreadLane(), time.time_ns, set_aside))
+        alone = "Stop the other service, or give this one an embedded.path of its own."
+        await stack.enter_async_context(locked_soon(path, remedy=alone, by=SERVICE))
+        lane = ThreadLane()
+        embedded = await stack.enter_async_context(open_embedded(chosen, lane, time.time_ns, set_aside, lane.give_up))
         if embedded.problem is not None:
             emit(
                 reports.Notice(
                     f"{embedded.problem}. Until then changes are kept in memory, and it is tried every minute"
                 )
             )
-        destination = Destination(embedded.store, str(path), embedded.maintain)
+        destination = Destination(embedded.store, str(path), embedded.maintain, give_up=lane.give_up)
         try:
             state = await stack.enter_async_context(opened_file(settings, emit))
             destination = await remembering(settings, destination, state, emit)
@@ -156,10 +161,10 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
 
 
 @asynccontextmanager
-async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
+async def _influxdb(settings: Settings, emit: Emit, by: Holder) -> AsyncGenerator[Destination]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened_database(settings))
-        state = await stack.enter_async_context(opened_file(settings, emit))
+        state = await stack.enter_async_context(opened_file(settings, emit, by))
         spool = await disk_spool(settings, state, database.store.name, emit)
         destination = await remembering(settings, database, state, emit)
         assert destination.letters is not None  # noqa: S101  `remembering` gave them
@@ -208,7 +213,17 @@ async def _run_with_api(settings: Settings, plan: Plan, relay: Relay, stop: trio
 async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...]) -> None:
     """`serve` until SIGTERM or SIGINT: the first drains, the second cancels."""
     stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(on_stop, stop.set, nursery.cancel_scope.cancel, name="signals")
-        await serve(settings, listeners, stop)
-        nursery.cancel_scope.cancel()
+    with at_the_latest(LATEST, _too_late, FAILED) as begin:
+
+        def first() -> None:
+            begin()
+            stop.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on_stop, first, nursery.cancel_scope.cancel, name="signals")
+            await serve(settings, listeners, stop)
+            nursery.cancel_scope.cancel()
+
+
+def _too_late() -> None:
+    click.echo("homeiq-ingest: something hangs, the process ends without it; what is on disk is safe", err=True)

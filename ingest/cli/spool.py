@@ -15,7 +15,7 @@ from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
 from ingest.cli.held import Runs, held
 from ingest.cli.moments import iso, shown
-from ingest.cli.options import configured, loaded
+from ingest.cli.options import ROW_ID, configured, loaded
 from ingest.cli.own_file import SECTIONS, OwnFile, looking, own_state, state_of
 from ingest.cli.spool_recover import recover
 from ingest.cli.spool_replay import replay
@@ -169,7 +169,7 @@ def list_(*, limit: int, config_path: Path | None, assignments: tuple[str, ...])
 
 
 @spool.command()
-@click.argument("batch_id", metavar="ID", type=int)
+@click.argument("batch_id", metavar="ID", type=ROW_ID)
 @click.option("-n", "--lines", type=click.IntRange(min=1), default=10, show_default=True, help="How many at most.")
 @configured
 def show(*, batch_id: int, lines: int, config_path: Path | None, assignments: tuple[str, ...]) -> None:

@@ -24,6 +24,7 @@ from ingest.core import control
 from ingest.core.reports import Report
 from ingest.edge.database_file import is_there
 from ingest.edge.disk_spool import DiskSpool
+from ingest.edge.lock import COMMAND
 from ingest.errors import Refused
 from ingest.runtime.supervise import one_error
 
@@ -73,7 +74,7 @@ async def _replay(settings: Settings) -> control.Replayed:
         if watch.problem is not None:
             scope.cancel()
 
-    async with opened(settings, hear) as destination:
+    async with opened(settings, hear, COMMAND) as destination:
         spool, letters = destination.spool, destination.letters
         assert isinstance(spool, DiskSpool)  # noqa: S101  so it is with this kind of store
         assert letters is not None  # noqa: S101  likewise

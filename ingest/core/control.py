@@ -11,10 +11,11 @@ ignored, so that either side may be the newer one; what a version means is never
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from attrs import frozen
+from msgspec import Meta
 
 from ingest.errors import IngestError, Refused, Transient
 
@@ -22,6 +23,13 @@ VERSION: Final = 1
 
 LONGEST: Final = 1024 * 1024
 """Bytes of a line at most."""
+
+LAST_ID: Final = 2**63 - 1
+"""The greatest id that a file may hold."""
+
+Id: TypeAlias = Annotated[int, Meta(ge=1, le=LAST_ID)]
+Path: TypeAlias = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
+"""What may be the path of a file."""
 
 T = TypeVar("T")
 
@@ -105,7 +113,7 @@ class Replayed:
 class Retry:
     """Put dead letters back into the spool: those with these ids, or everything."""
 
-    ids: tuple[int, ...] = ()
+    ids: tuple[Id, ...] = ()
     everything: bool = False
 
 
@@ -121,7 +129,7 @@ class Retried:
 class Recover:
     """Bring in what is readable in a state file that was set aside; `file` is an absolute path."""
 
-    file: str
+    file: Path
 
 
 @frozen

@@ -12,10 +12,11 @@ import hashlib
 import os
 import socket
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import trio
 from attrs import frozen
@@ -28,11 +29,14 @@ FITS: Final = 100
 
 FOLDER: Final = "homeiq-ingest"
 
+T = TypeVar("T")
+
 RETRY = 30.0
 """Seconds between two attempts to make the socket."""
 
-TIDYING = 1.0
-"""Seconds for taking it away at the end: its disk may hang, and the next start replaces what is left."""
+TIDYING = 0.25
+"""Seconds for taking it away at the end: its disk may hang, and the next start replaces what is left. Short, for a stop
+has no more."""
 
 
 @frozen
@@ -51,7 +55,7 @@ class ControlSocket:
             complain(passed)
         while True:
             try:
-                path, listener = await trio.to_thread.run_sync(self._listen, abandon_on_cancel=True)
+                path, listener = await self._left_behind(self._listen)
             except OSError as error:
                 if not told:
                     complain(f"commands cannot reach this service, everything else goes on: {error}")
@@ -65,23 +69,38 @@ class ControlSocket:
             await trio.serve_listeners(server.connection, [listener])
         finally:
             with trio.move_on_after(TIDYING, shield=True):
-                await trio.to_thread.run_sync(self._tidy, path, abandon_on_cancel=True)
+                await self._left_behind(partial(self._tidy, path))
 
-    def _listen(self) -> tuple[Path, socket.socket]:
+    async def _left_behind(self, work: Callable[[Lock], T]) -> T:
+        """Do it in a thread, which a cancellation leaves behind.
+
+        It shares the lock: while it goes on, the name is ours, and nobody makes a socket that it could take away.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        lock = self.lock.shared()
+
+        def locked_work() -> T:
+            with closing(lock):
+                return work(lock)
+
+        # A limiter of its own: the thread starts at once, and so it is that closes the lock.
+        return await trio.to_thread.run_sync(locked_work, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True)
+
+    def _listen(self, lock: Lock) -> tuple[Path, socket.socket]:
         """Make the socket in the first place that takes it, and say so in the lock."""
         name, problem = socket_name(self.state), OSError()
         for folder in places(self.state, self.environ):
             try:
-                self.lock.leave(str(folder / name))
+                lock.leave(str(folder / name))
                 return folder / name, _bound(folder / name)
             except OSError as error:
                 problem = error
         raise problem
 
-    def _tidy(self, path: Path) -> None:
+    def _tidy(self, path: Path, lock: Lock) -> None:
         with suppress(OSError):
             path.unlink()
-            self.lock.leave("")
+            lock.forget()
 
 
 def socket_name(state: Path) -> str:

@@ -11,7 +11,7 @@ set aside under another name, with its log, and a new one begun: no data is dele
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,11 +25,12 @@ from ingest.edge.aside import SetAside, set_aside
 from ingest.edge.embedded_names import Names
 from ingest.edge.embedded_schema import HOUR_NS, prepare
 from ingest.edge.sqlite import Connection, Damaged, DiskFails, Synchronous, open_writer, transaction, translated
-from ingest.errors import IngestError
+from ingest.errors import IngestError, Transient
+from ingest.runtime.ending import freed_after
 from ingest.runtime.lane import Lane
 
 NAME = "embedded"
-CLOSING = 10.0
+CLOSING = 0.5
 """Seconds within which the file is closed, cancelled or not; an unclosed one loses nothing, its log stays."""
 
 ASIDE_PAUSE_NS = HOUR_NS
@@ -73,7 +74,10 @@ class Embedded:
 
     async def deliver(self, batch: Batch[tuple[Row, ...]]) -> Verdict:
         """One transaction. Never raises for what a disk or another program may answer."""
-        return await self._lane(self._deliver, batch.payload)
+        try:
+            return await self._lane(self._deliver, batch.payload)
+        except trio.BrokenResourceError as error:
+            return Keep(str(error))
 
     async def maintain(self) -> None:
         """Roll up the hours that have passed, remove what is older than the retention, give space back.
@@ -82,8 +86,11 @@ class Embedded:
         again goes on where it stopped.
         """
         steps = self._upkeep()
-        while await self._lane(self._advance, steps):
-            pass
+        try:
+            while await self._lane(self._advance, steps):
+                pass
+        except trio.BrokenResourceError as error:
+            raise Transient(str(error)) from error
 
     def open(self) -> None:
         """Open the file, or make it; a damaged one is set aside.
@@ -210,14 +217,19 @@ def _ignore(_: SetAside) -> None:
     pass
 
 
+def _wait() -> None:
+    pass
+
+
 @asynccontextmanager
 async def open_embedded(
     settings: EmbeddedSettings,
     lane: Lane,
     now_ns: Callable[[], int],
     report: Callable[[SetAside], None] = _ignore,
+    give_up: Callable[[], None] = _wait,
 ) -> AsyncIterator[Embedded]:
-    """The store for the time of a block.
+    """The store for the time of a block. `give_up` frees us from a disk that hangs when it is closed.
 
     Raises Transient or Refused when the file can neither be opened nor made, is not ours, or is of a newer version; not
     when only the disk is full or fails.
@@ -227,5 +239,6 @@ async def open_embedded(
     try:
         yield embedded
     finally:
-        with trio.move_on_after(CLOSING, shield=True):
-            await lane(embedded.close)
+        with suppress(trio.BrokenResourceError):
+            async with freed_after(CLOSING, give_up):
+                await lane(embedded.close)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-
-import trio
+from collections.abc import Callable
 
 from ingest.core.loss import evicted
 from ingest.core.reports import Emit
 from ingest.edge.disk_spool import DiskSpool
+from ingest.runtime.ending import freed_after
 
 PATIENCE = 1.0
-"""Seconds that a disk has for it: it failed a moment ago."""
+"""Seconds that a disk has for it: it failed a moment ago. The end of the run may be nearer."""
 
 
 async def last_flush(spool: DiskSpool, give_up: Callable[[], None], emit: Emit) -> None:
@@ -25,18 +23,3 @@ async def last_flush(spool: DiskSpool, give_up: Callable[[], None], emit: Emit) 
             lost = await spool.flush()
         if lost:
             emit(evicted(spool.table.key.store, lost))
-
-
-@asynccontextmanager
-async def freed_after(seconds: float, give_up: Callable[[], None]) -> AsyncGenerator[None]:
-    """A block that is not cancelled; after so many seconds `give_up` is called."""
-    async with trio.open_nursery() as nursery:
-        nursery.cancel_scope.shield = True
-        nursery.start_soon(_after, seconds, give_up, name="give up")
-        yield
-        nursery.cancel_scope.cancel()
-
-
-async def _after(seconds: float, act: Callable[[], None]) -> None:
-    await trio.sleep(seconds)
-    act()

@@ -17,16 +17,16 @@ from ingest.core import reports
 from ingest.core.lifetime import Lifetime, grown
 from ingest.core.rates import Window
 from ingest.core.reports import Emit, Report
-from ingest.edge.last_flush import freed_after
 from ingest.edge.spool_trouble import FAILURES
 from ingest.edge.totals_file import Account, Totals
+from ingest.runtime.ending import freed_after
 from ingest.runtime.lane import Lane
 
 EVERY = 60.0
 """Seconds between two times."""
 
 AT_THE_STOP = 1.0
-"""Seconds that a disk has for the last time."""
+"""Seconds that a disk has for the last time. The end of the run may be nearer."""
 
 HOUR = 3600.0
 

@@ -19,7 +19,7 @@ import trio
 from attrs import define, field, frozen
 
 from ingest.edge.aside import SetAside
-from ingest.edge.lock import Lock, locked
+from ingest.edge.lock import SERVICE, Holder, Lock, locked
 from ingest.edge.sqlite import Connection, Cursor
 from ingest.edge.state_file import open_state
 from ingest.errors import IngestError, Refused, Transient
@@ -44,13 +44,13 @@ class Opened:
     release: Callable[[], None]
 
 
-def open_locked(path: Path, now_ns: Callable[[], int]) -> Opened:
+def open_locked(path: Path, now_ns: Callable[[], int], by: Holder = SERVICE) -> Opened:
     """Take the lock and open the file. Blocking.
 
-    Raises `Held` when another service has it; `Transient` or `Refused` when no file can be used or made there.
+    Raises `Held` when another process has it; `Transient` or `Refused` when no file can be used or made there.
     """
     with ExitStack() as taken:
-        lock = taken.enter_context(locked(path, remedy=ALONE))
+        lock = taken.enter_context(locked(path, remedy=ALONE, by=by))
         try:
             connection, aside = open_state(path, now_ns)
         except OSError as error:

@@ -1,6 +1,7 @@
 """One process at a time: a lock beside a file, released when the process ends, however it ends.
 
-Who holds it may leave a word in it, for those who find it held.
+Who holds it leaves a word in it, for those who find it held: a service the way to its socket, or that it is one; a
+command that it is one. A service waits some seconds for a command to end.
 """
 
 from __future__ import annotations
@@ -8,13 +9,18 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
+import trio
 from attrs import frozen
 
 from ingest.errors import Refused, Transient
+
+LOOK = 0.1
+"""Seconds between two attempts to take a lock that is held."""
 
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 """What is over when the disk is: a supervisor may start us again."""
@@ -23,27 +29,77 @@ WORD = 4096
 """Bytes of a word at most: those of a path."""
 
 
-class Held(Refused):
-    """Another process holds the lock; `word` is what it left in it."""
+@frozen
+class Holder:
+    """Who takes a lock: its word, and for how many seconds it waits for the lock."""
+
+    word: str
+    patience: float = 0.0
+
+
+SERVICE: Final = Holder("service", patience=3.0)
+COMMAND: Final = Holder("command")
+NOBODY: Final = Holder("")
+
+
+class Held(Transient):
+    """Another process holds the lock, perhaps not for long; `word` is what it left in it."""
 
     word: str = ""
+
+    @property
+    def by_service(self) -> bool:
+        """True when that is a service, which will not end soon."""
+        return self.word == SERVICE.word or self.word.startswith("/")
 
 
 @frozen
 class Lock:
-    """A lock that is held."""
+    """A lock that is held by somebody with that word."""
 
     descriptor: int
+    word: str = ""
 
     def leave(self, word: str) -> None:
         """Leave a word for others instead of the last. Raises `OSError`."""
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, os.fsencode(word), 0)
 
+    def forget(self) -> None:
+        """Leave the first word again. Raises `OSError`."""
+        self.leave(self.word)
+
+    def shared(self) -> Lock:
+        """The same lock once more: nobody else can take it before each of them is closed."""
+        return Lock(os.dup(self.descriptor), self.word)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.descriptor)
+
+
+@asynccontextmanager
+async def locked_soon(path: Path, *, remedy: str, by: Holder) -> AsyncGenerator[Lock]:
+    """As `locked`, after as much waiting as the holder is ready for."""
+    end = trio.current_time() + by.patience
+    with ExitStack() as stack:
+        while True:
+            try:
+                taken = stack.enter_context(locked(path, remedy=remedy, by=by))
+                break
+            except Held as held:
+                if held.by_service or trio.current_time() >= end:
+                    raise
+            await trio.sleep(LOOK)
+        yield taken
+
 
 @contextmanager
-def locked(path: Path, *, remedy: str) -> Iterator[Lock]:
-    """Hold the lock of the file at `path`. Raises `Held` when another process does, `Refused` or `Transient` when there can be none."""
+def locked(path: Path, *, remedy: str, by: Holder = NOBODY) -> Iterator[Lock]:
+    """Hold the lock of the file at `path`.
+
+    Raises `Held` when another process does, `Refused` or `Transient` when there can be none.
+    """
     lock = path.with_name(f"{path.name}.lock")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,7 +115,11 @@ def locked(path: Path, *, remedy: str) -> Iterator[Lock]:
         raise Refused(f"the file cannot be made: {error.strerror}", where=str(path), remedy=place) from error
     try:
         _take(descriptor, path, remedy)
-        yield Lock(descriptor)
+        taken = Lock(descriptor, by.word)
+        # What one left that was killed is not true any more. It may stay where nothing can be written.
+        with suppress(OSError):
+            taken.forget()
+        yield taken
     finally:
         os.close(descriptor)
 
@@ -71,6 +131,3 @@ def _take(descriptor: int, path: Path, remedy: str) -> None:
         held = Held("another process uses this file", where=str(path), remedy=remedy)
         held.word = os.fsdecode(os.pread(descriptor, WORD, 0))
         raise held from error
-    # What one left that was killed is not true any more. It may stay where nothing can be written.
-    with suppress(OSError):
-        os.ftruncate(descriptor, 0)

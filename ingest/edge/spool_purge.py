@@ -24,10 +24,10 @@ def newest_id(table: Table) -> int:
     return max((row.id for row in table.newest(())), default=0)
 
 
-def waiting(table: Table, newest: int, delivered: AbstractSet[int]) -> int:
-    """How many points wait in the batches up to the `newest` that are not delivered."""
-    rows = takewhile(lambda row: row.id <= newest, table.oldest(delivered))
-    return sum(row.count for row in rows)
+def waits(table: Table, newest: int, delivered: AbstractSet[int]) -> bool:
+    """True while one of the batches up to the `newest` is not delivered. One row is looked at, and those delivered."""
+    first = next(table.oldest(delivered), None)
+    return first is not None and first.id <= newest
 
 
 def purge_part(table: Table, newest: int, claimed: AbstractSet[int], delivered: AbstractSet[int]) -> Change:

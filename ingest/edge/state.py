@@ -13,12 +13,13 @@ from attrs import frozen
 
 from ingest.edge.aside import SetAside
 from ingest.edge.late import LateConnection, LateLane, open_locked
-from ingest.edge.lock import Held
+from ingest.edge.lock import LOOK, SERVICE, Held, Holder
 from ingest.errors import Refused, Transient
 from ingest.runtime.lane import ThreadLane
 
-CLOSING = 2.0
-"""Seconds in which the file is closed; an unclosed one loses nothing, its log stays."""
+CLOSING = 0.5
+"""Seconds in which the file is closed; an unclosed one loses nothing, its log stays. No more: they are the last of a
+stop, and who leaves work behind in a dead disk need not ask that disk again."""
 
 SHARE_OF_FREE = 10
 """The spool takes at most one part in so many of the disk's free bytes."""
@@ -39,27 +40,42 @@ class State:
 
 @asynccontextmanager
 async def opened_state(
-    path: Path, now_ns: Callable[[], int], report: Callable[[SetAside], None], thread: ThreadLane | None = None
+    path: Path,
+    now_ns: Callable[[], int],
+    report: Callable[[SetAside], None],
+    thread: ThreadLane | None = None,
+    by: Holder = SERVICE,
 ) -> AsyncGenerator[State]:
     """The file for the time of a block, locked against a second service.
 
     Where no file can be used or made yet, it is opened with the first work that finds it possible.
-    Raises `Held` when another service has it.
+    Raises `Held` when another service has it, or a command for longer than the holder waits.
     """
     thread = thread or ThreadLane()
-    lane = LateLane(thread, partial(open_locked, path, now_ns), report)
+    lane = LateLane(thread, partial(open_locked, path, now_ns, by), report)
     try:
-        try:
-            await lane.open()
-        except Held:
-            raise
-        except (Transient, Refused):
-            pass  # said by whoever needs the file, and tried again by them
+        await _open(lane, by)
         yield State(path, lane.connection, lane, thread.give_up)
     finally:
-        with trio.move_on_after(CLOSING, shield=True):
-            await trio.to_thread.run_sync(lane.connection.close, abandon_on_cancel=True)
+        if not thread.busy:
+            with trio.move_on_after(CLOSING, shield=True):
+                await trio.to_thread.run_sync(lane.connection.close, abandon_on_cancel=True)
         lane.release()
+
+
+async def _open(lane: LateLane, by: Holder) -> None:
+    end = trio.current_time() + by.patience
+    while True:
+        try:
+            await lane.open()
+        except Held as held:
+            if held.by_service or trio.current_time() >= end:
+                raise
+        except (Transient, Refused):
+            return  # said by whoever needs the file, and tried again by them
+        else:
+            return
+        await trio.sleep(LOOK)
 
 
 def room(path: Path, wanted: int) -> int:

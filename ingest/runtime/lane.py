@@ -45,6 +45,11 @@ class ThreadLane:
                 self._running.discard(scope)
         raise trio.BrokenResourceError("this lane has given up")
 
+    @property
+    def busy(self) -> bool:
+        """True while there is work in it, left behind or not."""
+        return self._limiter.borrowed_tokens > 0
+
     def give_up(self) -> None:
         """Leave what is running to its thread and take nothing more: the process is about to end."""
         self._gave_up = True

@@ -15,6 +15,8 @@ from attrs import define, field
 from ingest.actors.control import Control
 from ingest.actors.writer import Writer
 from ingest.cli import progress
+from ingest.cli.exits import FAILED
+from ingest.cli.held import held
 from ingest.core.homeiq import homeiq, joined, unsealed
 from ingest.core.reports import Report
 from ingest.core.store import Batch, Delivered, Keep, Store, Verdict
@@ -22,7 +24,7 @@ from ingest.edge.control_socket import ControlSocket
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.letter_file import Letters
-from ingest.edge.lock import locked
+from ingest.edge.lock import COMMAND, NOBODY, SERVICE, Held, Holder, locked
 from ingest.edge.spool_file import Table
 from ingest.edge.state import opened_state
 from ingest.runtime.lane import ThreadLane
@@ -148,10 +150,29 @@ def test_a_service_that_takes_no_commands_must_be_stopped(tmp_path: Path) -> Non
     path = spooled(tmp_path / "state.db", lines(1))
     old = spooled(tmp_path / "old.db", lines(1))
     with locked(path, remedy="") as lock:
-        for word in ("", str(tmp_path / "gone.sock")):
+        for word in (SERVICE.word, str(tmp_path / "gone.sock")):
             lock.leave(word)
             for command in (("spool", "purge", "--yes"), ("spool", "recover", old), ("spool", "replay")):
                 result = run(path, *command, url="http://localhost:9")
                 assert result.exit_code == 2
                 assert "a running service holds the state file" in result.stderr
     assert waiting_lines(path) == lines(1)
+
+
+@pytest.mark.parametrize(("by", "who"), [(COMMAND, "another command"), (NOBODY, "another process")])
+def test_what_is_no_service_is_not_called_one(tmp_path: Path, by: Holder, who: str) -> None:
+    path = spooled(tmp_path / "state.db", lines(1))
+    old = spooled(tmp_path / "old.db", lines(1))
+    with locked(path, remedy="", by=by):
+        for command in (("spool", "purge", "--yes"), ("spool", "recover", old), ("spool", "replay")):
+            result = run(path, *command, url="http://localhost:9")
+            assert result.exit_code == FAILED
+            assert f"{who} holds the state file" in result.stderr
+            assert "when it has ended" in result.stderr
+
+
+def test_a_command_says_in_the_lock_that_it_is_one(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(1))
+    with held(path), pytest.raises(Held) as caught, locked(path, remedy=""):
+        pass
+    assert caught.value.word == COMMAND.word

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from ingest.edge.lock import locked
+from ingest.edge.lock import SERVICE, locked
 from tests.cli.waiting import TOKEN, buried, letters, lines, run, spooled, waiting_lines
 from tests.edge.answering import Peer, Reply, Request, answering
 
@@ -135,7 +135,7 @@ def test_retry_wants_to_know_which(tmp_path: Path, arguments: tuple[str, ...]) -
 
 def test_nothing_is_retried_while_a_service_holds_the_file(tmp_path: Path) -> None:
     path = buried(tmp_path / "state.db", (A, CONFLICT))
-    with locked(path, remedy=""):
+    with locked(path, remedy="", by=SERVICE):
         result = run(path, "dead-letters", "retry", "--all")
     assert result.exit_code == 2
     assert "a running service holds the state file" in result.stderr

@@ -9,8 +9,9 @@ import pytest
 
 from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
+from ingest.cli.exits import REFUSED
 from ingest.core.homeiq import resealed
-from ingest.edge.lock import locked
+from ingest.edge.lock import SERVICE, locked
 from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
@@ -143,7 +144,7 @@ def test_purge_removes_everything_when_it_is_meant(tmp_path: Path) -> None:
     unsure = run(path, "spool", "purge")
     assert unsure.exit_code == 2
     assert "7 points wait" in unsure.stderr
-    with locked(path, remedy=""):
+    with locked(path, remedy="", by=SERVICE):
         assert "a running service" in run(path, "spool", "purge", "--yes").stderr
     assert len(waiting_lines(path)) == 7
     assert run(path, "spool", "purge", "--yes").stdout == "7 points removed.\n"
@@ -197,7 +198,7 @@ def test_replay_needs_a_database_a_file_and_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     assert "influxdb.url" in run(path, "spool", "replay").stderr
     assert run(path, "spool", "replay", url="http://localhost:9").stdout == "Nothing waits.\n"
-    with locked(spooled(path, lines(1)), remedy=""):
+    with locked(spooled(path, lines(1)), remedy="", by=SERVICE):
         assert "Stop the service" in run(path, "spool", "replay", url="http://localhost:9").stderr
 
 
@@ -302,3 +303,11 @@ def test_recover_says_when_nothing_can_be_read(tmp_path: Path) -> None:
     assert "damaged" in result.stderr
     assert not path.exists()
     assert "that is the state file itself" in run(spooled(path), "spool", "recover", path).stderr
+
+
+@pytest.mark.parametrize("command", [("spool", "show"), ("dead-letters", "show"), ("dead-letters", "retry")])
+@pytest.mark.parametrize("number", [2**63, 10**30])
+def test_a_number_that_no_file_holds_is_refused(tmp_path: Path, command: tuple[str, str], number: int) -> None:
+    result = run(spooled(tmp_path / "state.db", lines(1)), *command, number)
+    assert result.exit_code == REFUSED
+    assert "is not in the range" in result.stderr

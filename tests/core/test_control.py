@@ -64,6 +64,17 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any]) -> None:
         read_as(arguments, control.Recover)
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30, 0, -1])
+def test_a_number_that_no_file_holds_is_no_id(number: int) -> None:
+    with pytest.raises(Refused, match="Retry cannot be understood"):
+        read_as(read_request(line(Request("retry", {"ids": [1, number]}))).arguments, control.Retry)
+
+
+def test_what_no_file_is_called_is_no_path() -> None:
+    with pytest.raises(Refused, match="Recover cannot be understood"):
+        read_as({"file": "/a\0b"}, control.Recover)
+
+
 @given(st.text(), st.integers(), st.text())
 def test_a_line_is_one_line(command: str, number: int, said: str) -> None:
     for text in (line(Request(command, {"n": str(number)})), answer("progress", Progress(1, 2, said))):

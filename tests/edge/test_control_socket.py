@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import threading
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -71,6 +73,10 @@ def word(state: Path) -> str:
     with pytest.raises(Held) as caught, locked(state, remedy=""):
         pass
     return caught.value.word
+
+
+def listens(state: Path) -> bool:
+    return Path(word(state) or ".").is_socket()
 
 
 @asynccontextmanager
@@ -240,6 +246,43 @@ async def test_a_command_says_who_may(tmp_path: Path) -> None:
                 await service.ask()
         else:
             await service.ask()
+
+
+@pytest.mark.slow
+async def test_who_tidies_late_holds_the_name_until_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk that hangs it may come after the end: the next service's socket and files are not its business."""
+    goes_on, tidied, state = threading.Event(), threading.Event(), tmp_path / "state.db"
+    unlink, forget = Path.unlink, Lock.forget
+
+    def late(path: Path, *given: Any, **more: Any) -> None:
+        if path.is_socket():
+            goes_on.wait(10)
+        unlink(path, *given, **more)
+
+    def forgotten(lock: Lock) -> None:
+        forget(lock)
+        tidied.set()
+
+    with locked(state, remedy="") as lock:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ControlSocket(state, lock, {}).serve, {}, print)
+            while not listens(state):  # noqa: ASYNC110  a file has no event
+                await trio.sleep(0.01)
+            monkeypatch.setattr(Path, "unlink", late)
+            monkeypatch.setattr(Lock, "forget", forgotten)
+            nursery.cancel_scope.cancel()
+    monkeypatch.setattr(Lock, "forget", forget)
+    other = tmp_path / "other"
+    other.write_text("its descriptor may be the one that the lock had")
+    with other.open("r+", encoding="utf-8"):
+        with pytest.raises(Held), locked(state, remedy=""):
+            pass
+        goes_on.set()
+        await trio.to_thread.run_sync(tidied.wait, 10)
+        await trio.sleep(0.1)
+    assert other.read_text() == "its descriptor may be the one that the lock had"
+    with locked(state, remedy=""):
+        pass
 
 
 def test_a_word_in_a_lock_is_replaced_whole(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
+from trio.testing import MockClock
 
-from ingest.edge.lock import Held, locked
+from ingest.edge.lock import COMMAND, NOBODY, SERVICE, Held, Holder, locked, locked_soon
 from ingest.errors import Refused
 
 HOLD = "import sys, pathlib, time\nfrom ingest.edge.lock import locked\nwith locked(pathlib.Path(sys.argv[1]), remedy=''):\n    print('held', flush=True)\n    time.sleep(60)"
@@ -30,3 +33,35 @@ def test_a_place_where_nothing_can_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(Refused, match="cannot be made"), locked(tmp_path / "file" / "x.db", remedy=""):
         pass
+
+
+async def hold(path: Path, by: Holder, seconds: float, *, task_status: trio.TaskStatus[None]) -> None:
+    with locked(path, remedy="", by=by):
+        task_status.started()
+        await trio.sleep(seconds)
+
+
+async def test_a_service_waits_for_a_command_to_end(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = tmp_path / "file.db"
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(hold, path, COMMAND, 2.0))
+        async with locked_soon(path, remedy="", by=SERVICE) as lock:
+            assert lock.word == SERVICE.word
+            assert 2 <= trio.current_time() < 2.5
+            with pytest.raises(Held) as caught, locked(path, remedy=""):
+                pass
+            assert caught.value.by_service
+
+
+@pytest.mark.parametrize(("by", "waited"), [(COMMAND, SERVICE.patience), (NOBODY, SERVICE.patience), (SERVICE, 0.0)])
+async def test_it_does_not_wait_for_ever_nor_for_another_service(
+    tmp_path: Path, autojump_clock: MockClock, by: Holder, waited: float
+) -> None:
+    path = tmp_path / "file.db"
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(hold, path, by, 60.0))
+        with pytest.raises(Held, match="End it first"):
+            async with locked_soon(path, remedy="End it first.", by=SERVICE):
+                pass
+        assert trio.current_time() == pytest.approx(waited, abs=0.2)
+        nursery.cancel_scope.cancel()

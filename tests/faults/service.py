@@ -81,11 +81,12 @@ class Service:
 @define
 class Place:
     """A folder with a configuration in it. `inside` runs the service in surroundings of its own; `changes` are
-    settings that differ, such as `log.level=info`."""
+    settings that differ, such as `log.level=info`; `program` is what runs instead of the module `ingest`."""
 
     folder: Path
     inside: Sequence[str] = ()
     changes: Sequence[str] = ("api.enabled=false",)
+    program: Sequence[str] = ("-m", "ingest")
     starts: int = 0
 
     @property
@@ -98,7 +99,7 @@ class Place:
         self.starts += 1
         log = self.folder / f"log-{self.starts}"
         changes = [f"--set={each}" for each in self.changes]
-        program = [sys.executable, "-m", "ingest", "run", "--config", str(self.folder / "config.toml")]
+        program = [sys.executable, *self.program, "run", "--config", str(self.folder / "config.toml")]
         command = [*self.inside, *program, *changes]
         with log.open("wb") as file:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, env={**os.environ})

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from ingest.cli.exits import FAILED
+from ingest.edge.lock import COMMAND, locked
 from tests.faults.service import Place, Service, held, place, waiting
 from tests.faults.sink import Mode, Sink, sinking, wait_for
 from tests.support.homes import Running, running_home
@@ -27,10 +31,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "10"))
 SEED = int(os.environ.get("SEED", "1"))
 
 STOP = 5.0
-"""Seconds within which the service is out, whatever its database does."""
-
-MARGIN = 2.0
-"""Seconds for the interpreter to end, on a busy machine."""
+"""Seconds from a signal to the end of the process, whatever its database and its disk do."""
 
 NOTHING_LOST = dict.fromkeys(("shed", "evicted", "rejected", "malformed", "spooled", "in_flight"), 0)
 
@@ -133,9 +134,7 @@ def test_a_stop_waits_for_no_database_and_the_next_start_stores_the_rest(
         with where.service() as service:
             service.wait("Batched")
             time.sleep(0.5)
-            began = time.monotonic()
-            books = service.stop()
-            assert time.monotonic() - began < STOP + MARGIN
+            books = stopped_in_time(service)
         assert books["spooled"] == len(kept := waiting(where.state)) > 0
         sink.become("take")
         with where.service() as service:
@@ -146,6 +145,82 @@ def test_a_stop_waits_for_no_database_and_the_next_start_stores_the_rest(
         assert lost(again) == NOTHING_LOST
         assert sink.lines.total() == again["stored"]
         check_doubles(sink)
+
+
+def stopped_in_time(service: Service) -> dict[str, int]:
+    began = time.monotonic()
+    books = service.stop()
+    assert time.monotonic() - began < STOP
+    return books
+
+
+def on_a_disk_that_may_hang(where: Place) -> Path:
+    """The file that makes it hang while it exists."""
+    flag = where.folder / "hang"
+    where.program = ("-m", "tests.faults.dead_disk", str(flag))
+    return flag
+
+
+@pytest.mark.parametrize("mode", ["take", "hang", "trickle"])
+def test_a_stop_waits_for_no_disk_and_says_what_it_costs(tmp_path: Path, home: Running, mode: Mode) -> None:
+    with sinking(mode) as sink:
+        where = place(tmp_path, home.url, sink.url)
+        flag = on_a_disk_that_may_hang(where)
+        with where.service() as service:
+            service.wait("Batched")
+            flag.touch()
+            time.sleep(1)
+            books = stopped_in_time(service)
+        assert service.reports("Lost")[0]["count"] >= books["in_flight"] > 0
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_stop_waits_for_no_disk_of_an_embedded_store(tmp_path: Path, home: Running, times: int) -> None:
+    where = place(tmp_path, home.url, "http://127.0.0.1:1")
+    where.changes = ["api.port=0", "store.kind=embedded", f"embedded.path={tmp_path / 'home.db'}"]
+    flag = on_a_disk_that_may_hang(where)
+    with where.service() as service:
+        service.wait("Stored")
+        flag.touch()
+        time.sleep(1)
+        if times == 2:
+            service.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        service.process.wait(20)
+        assert time.monotonic() - began < STOP
+        assert service.reports("Stopped")[0]["balanced"]
+
+
+def test_a_stop_waits_for_no_disk_while_the_service_starts(tmp_path: Path, home: Running) -> None:
+    where = place(tmp_path, home.url, "http://127.0.0.1:1")
+    flag = on_a_disk_that_may_hang(where)
+    flag.touch()
+    with where.service() as service:
+        wait_for(where.state.exists)
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(20) == FAILED
+        assert time.monotonic() - began < STOP
+        assert "something hangs" in service.log.read_text("utf-8")
+
+
+def test_a_start_while_a_command_holds_the_file_waits_and_then_is_one_to_try_again(
+    tmp_path: Path, home: Running
+) -> None:
+    with sinking("take") as sink:
+        where = place(tmp_path, home.url, sink.url)
+        with locked(where.state, remedy="", by=COMMAND), where.service() as service:
+            assert service.process.wait(20) == FAILED
+            assert "another process uses this file" in service.log.read_text("utf-8")
+        with ExitStack() as held:
+            held.enter_context(locked(where.state, remedy="", by=COMMAND))
+            with where.service() as service:
+                time.sleep(1)
+                held.close()
+                service.wait("Stored")
+                service.stop()
 
 
 SMALL_DISK = """mount -t tmpfs -o size=24m none "$0" && exec "$@" """

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from ingest.actors.batcher import Limits
@@ -13,9 +14,9 @@ from ingest.core.enrich import Enricher
 from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.point import Kind, Point
 from ingest.core.state import Change, Source
-from ingest.core.store import Batch, Verdict
+from ingest.core.store import Batch, Keep, Verdict
 from ingest.errors import Transient
-from ingest.pipeline import SNAPSHOT_SHARE
+from ingest.pipeline import SNAPSHOT_SHARE, STOP_WITHIN, Pipeline
 from ingest.runtime.link import Overflow, Weight
 from ingest.runtime.supervise import one_error
 from ingest.simulator import faults
@@ -328,11 +329,64 @@ async def test_stopping_has_a_deadline_and_keeps_what_is_not_stored(autojump_clo
         await running.live()
         await burst(running)
         began = trio.current_time()
-    assert trio.current_time() - began <= 6
+    assert trio.current_time() - began <= 5
     assert running.books["spooled"] == running.books["received"] - running.books["repeated"]
     assert running.reports(reports.Lost) == [reports.Lost("memory", running.books["spooled"])]
     assert f"of which {running.books['spooled']} were only in memory and are lost" in running.emitted[-1].text()
     assert running.books["in_flight"] == 0
+
+
+class Dead(Memory):
+    """Whatever is asked of it hangs, cancelled or not, until it is given up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given_up = trio.Event()
+
+    async def hang(self, _: reports.Emit) -> None:
+        with trio.CancelScope(shield=True):
+            await self.given_up.wait()
+
+    async def deliver(self, batch: Batch[Points]) -> Verdict:
+        await self.hang(lambda _: None)
+        return Keep("given up")
+
+    def held_by(self, pipeline: Pipeline) -> None:
+        """The pipeline flushes to it as well, and knows how to give it up."""
+        destination = evolve(pipeline.plan.destination, give_up=self.given_up.set, flush=self.hang)
+        pipeline.plan = evolve(pipeline.plan, destination=destination)
+
+
+async def test_stopping_has_one_deadline_for_the_tail_and_for_what_comes_after_it(autojump_clock: MockClock) -> None:
+    async with living(memory=Memory(down=True), stop_within=5.0) as running:
+        Dead().held_by(running.pipeline)
+        await running.live()
+        await burst(running)
+        began = trio.current_time()
+    assert trio.current_time() - began == pytest.approx(5)
+
+
+async def test_stopping_leaves_a_dead_disk_behind(autojump_clock: MockClock) -> None:
+    dead = Dead()
+    async with living(memory=dead) as running:
+        dead.held_by(running.pipeline)
+        await running.live()
+        began = trio.current_time()
+    assert trio.current_time() - began == pytest.approx(STOP_WITHIN)
+    assert running.reports(reports.Lost) == [reports.Lost("memory", running.books["spooled"])]
+
+
+async def test_a_pipeline_that_is_cancelled_leaves_a_dead_disk_behind_too(autojump_clock: MockClock) -> None:
+    dead = Dead()
+    with trio.CancelScope() as scope:
+        async with living(memory=dead) as running:
+            dead.held_by(running.pipeline)
+            await running.live()
+            began = trio.current_time()
+            scope.cancel()
+            await trio.sleep_forever()
+    assert trio.current_time() - began == pytest.approx(STOP_WITHIN)
+    assert isinstance(running.emitted[-1], reports.Stopped)
 
 
 async def test_stopping_at_once_is_clean(autojump_clock: MockClock) -> None:

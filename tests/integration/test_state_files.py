@@ -21,7 +21,7 @@ from ingest.core.secret import Secret
 from ingest.core.urls import websocket_url
 from ingest.edge.aside import kept_aside
 from ingest.edge.late import AGAIN
-from ingest.edge.lock import Held, locked
+from ingest.edge.lock import SERVICE, Held, locked
 from ingest.edge.spool_file import DAMAGED
 from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import VERSION
@@ -238,5 +238,5 @@ async def test_two_services_with_different_stores_do_not_collide(tmp_path: Path,
 
 
 async def test_a_second_service_on_the_same_embedded_store_is_refused(tmp_path: Path, home: Running) -> None:
-    with locked(tmp_path / "home.db", remedy=""), pytest.raises(Held, match=r"embedded\.path"):
+    with locked(tmp_path / "home.db", remedy="", by=SERVICE), pytest.raises(Held, match=r"embedded\.path"):
         await serve(configured(tmp_path, home), (), trio.Event())

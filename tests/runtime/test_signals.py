@@ -52,3 +52,29 @@ async def test_each_signal_does_its_own(asked: tuple[signal.Signals, signal.Sign
             assert len(happened) == count
     assert happened == ["first", "second"]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+HANGING = """
+import time
+from ingest.runtime.signals import at_the_latest
+
+with at_the_latest(0.5, lambda: print("it hangs", flush=True), 7) as begin:
+    begin()
+    time.sleep(60)
+"""
+
+IN_TIME = """
+import time
+from ingest.runtime.signals import at_the_latest
+
+with at_the_latest(0.3, lambda: print("it hangs", flush=True), 7) as begin:
+    begin()
+time.sleep(0.6)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("program", "said", "code"), [(HANGING, "it hangs\n", 7), (IN_TIME, "", 0)])
+def test_the_last_resort_is_for_what_hangs(program: str, said: str, code: int) -> None:
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.stdout, done.returncode) == (said, code)
