@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 
 from attrs import define, evolve
 
@@ -12,15 +13,19 @@ from ingest.core import reports
 from ingest.core.homeiq import joined, whole
 from ingest.core.reports import Emit, Report
 from ingest.edge.aside import SetAside
+from ingest.edge.control import Commands, Complain
+from ingest.edge.control_socket import ControlSocket
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool, Limits
-from ingest.edge.free_space import floor_at
+from ingest.edge.free_space import Floor, floor_at
 from ingest.edge.lasting import Lasting
 from ingest.edge.letter_file import Letters
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
+from ingest.edge.spool_trouble import FAILURES
 from ingest.edge.state import State, opened_state, room
 from ingest.edge.totals_file import Totals
+from ingest.errors import Transient
 from ingest.pipeline import Destination
 
 
@@ -37,7 +42,7 @@ class Relay:
 
 
 def opened_file(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[State]:
-    """The configured state file. Raises as `opened_state`."""
+    """The configured state file, open or opened as soon as it can be. Raises `Held`."""
 
     def report(aside: SetAside) -> None:
         emit(reports.Notice(aside.text()))
@@ -46,20 +51,35 @@ def opened_file(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[S
 
 
 async def disk_spool(settings: Settings, state: State, store: str, emit: Emit) -> DiskSpool:
-    """The store's spool in it. Raises `Transient` or `Refused`."""
-    table = Table(state.connection, state.path, Key(settings.home, store))
-    limits = Limits(room(state.path, settings.spool.size), settings.spool.memory)
-    floor = floor_at(state.path, settings.spool.min_free)
-    spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit, whole, floor)
-    await spool.load()
+    """The store's spool in it, which begins in memory where the file cannot be used yet."""
+    chosen = settings.spool
+
+    def measure() -> tuple[Limits, Floor]:
+        """Raises `Transient`."""
+        try:
+            return Limits(room(state.path, chosen.size), chosen.memory), floor_at(state.path, chosen.min_free)
+        except OSError as error:
+            raise Transient(f"the disk cannot be asked: {error.strerror}", where=str(state.path)) from error
+
+    table, limits = Table(state.connection, state.path, Key(settings.home, store)), Limits(chosen.size, chosen.memory)
+    spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit, whole, measure=measure)
+    with suppress(*FAILURES):
+        await spool.load()
     return spool
 
 
+async def listen(state: State, commands: Commands, complain: Complain) -> None:
+    """Take commands once the file is open: only who holds its lock owns the socket's name."""
+    await state.lane.opened.wait()
+    assert state.lane.file is not None  # noqa: S101  it is open
+    await ControlSocket(state.path, state.lane.file.lock, os.environ).serve(commands, complain)
+
+
 async def remembering(settings: Settings, destination: Destination, state: State, emit: Emit) -> Destination:
-    """The destination with dead letters and totals in it. Raises `Transient` or `Refused`."""
+    """The destination with dead letters and totals in it."""
     key = Key(settings.home, destination.store.name)
     letters = DeadLetters(Letters(state.connection, state.path), key, state.lane, time.time_ns, emit)
     totals = Totals(state.connection, state.path, key)
-    lasting = Lasting(totals, state.lane, time.time_ns, emit, state.lane.give_up)
+    lasting = Lasting(totals, state.lane, time.time_ns, emit, state.give_up)
     await lasting.load()
-    return evolve(destination, letters=letters, lasting=lasting, give_up=state.lane.give_up)
+    return evolve(destination, letters=letters, lasting=lasting, give_up=state.give_up)

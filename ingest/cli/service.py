@@ -5,7 +5,6 @@ The one place beside the configuration itself that reads settings; actors take s
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -22,7 +21,7 @@ from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
 from ingest.actors.control import Control
 from ingest.cli.database import opened_database
-from ingest.cli.remembering import Relay, disk_spool, opened_file, remembering
+from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering
 from ingest.config import home_assistant
 from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
@@ -33,13 +32,12 @@ from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
-from ingest.edge.control_socket import ControlSocket
 from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import Held, locked
 from ingest.edge.shrink import shrink
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Target
-from ingest.errors import Refused, Transient
+from ingest.errors import Refused
 from ingest.pipeline import Destination, Pipeline, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
@@ -139,7 +137,7 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
         try:
             state = await stack.enter_async_context(opened_file(settings, emit))
             destination = await remembering(settings, destination, state, emit)
-        except (Transient, Refused) as problem:
+        except Held as problem:
             emit(reports.Notice(f"dead letters are only logged, and totals end with the service: {problem}"))
         yield destination
 
@@ -148,21 +146,14 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
 async def _influxdb(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened_database(settings))
-        try:
-            state = await stack.enter_async_context(opened_file(settings, emit))
-            spool = await disk_spool(settings, state, database.store.name, emit)
-            destination = await remembering(settings, database, state, emit)
-        except (Transient, Refused) as problem:
-            if isinstance(problem, Held):
-                raise
-            emit(reports.Notice(f"nothing can be spooled on disk, only in memory: {problem}"))
-            yield database
-            return
+        state = await stack.enter_async_context(opened_file(settings, emit))
+        spool = await disk_spool(settings, state, database.store.name, emit)
+        destination = await remembering(settings, database, state, emit)
         assert destination.letters is not None  # noqa: S101  `remembering` gave them
-        socket = ControlSocket(state.path, state.lock, os.environ)
-        control = Control(spool, destination.letters, database.where, ThreadLane(abandon=True), socket.serve)
-        flush = partial(last_flush, spool, state.lane.give_up)
-        upkeep = partial(shrink, state, lambda: not spool.table.scars.reason)
+        reading = ThreadLane(abandon=True)
+        control = Control(spool, destination.letters, database.where, reading, partial(listen, state))
+        flush = partial(last_flush, spool, state.give_up)
+        upkeep = partial(shrink, state, lambda: spool.kept.known and not spool.table.scars.reason)
         yield evolve(destination, upkeep=upkeep, spool=spool, flush=flush, control=control)
 
 

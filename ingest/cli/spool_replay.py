@@ -20,6 +20,7 @@ from ingest.cli.service import opened
 from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.reports import Report
+from ingest.edge.disk_spool import DiskSpool
 from ingest.errors import Refused
 from ingest.runtime.supervise import one_error
 
@@ -67,8 +68,9 @@ async def _replay(settings: Settings) -> control.Replayed:
 
     async with opened(settings, hear) as destination:
         spool, letters = destination.spool, destination.letters
-        if spool is None or letters is None:
-            raise Refused("the state file cannot be used", where=str(settings.spool.path), remedy="See above.")
+        assert isinstance(spool, DiskSpool)  # noqa: S101  so it is with this kind of store
+        assert letters is not None  # noqa: S101  likewise
+        await spool.load()
         writer = Writer(destination.store, spool, hear, random.random, patient=True, bury=letters.bury)
         spool.close()
         with telling("delivering", spool.held.events, "{} points") as tell, scope:

@@ -187,7 +187,8 @@ def seal(lines: Sequence[bytes]) -> bytes:
 def resealed(lines: Sequence[bytes]) -> Batch[bytes]:
     """Lines that were taken out of a payload, as a batch of their own. Raises `ValueError` when one has no time."""
     times = [int(line.rpartition(b" ")[2]) for line in lines]
-    return Batch(seal(lines), len(lines), sum(map(len, lines)), min(times), max(times))
+    payload = seal(lines)
+    return Batch(payload, len(lines), len(payload), min(times), max(times))
 
 
 def unsealed(payload: bytes) -> tuple[bytes, ...]:

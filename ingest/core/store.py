@@ -34,7 +34,7 @@ class Codec(Generic[Item, Payload]):
 
 @frozen
 class Batch(Generic[Payload]):
-    """A payload and what must be known of it without opening it. Times in nanoseconds; `size` in bytes."""
+    """A payload and what must be known of it without opening it. Times in nanoseconds; `size` in bytes as it is kept."""
 
     payload: Payload
     count: int

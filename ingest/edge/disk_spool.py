@@ -6,8 +6,9 @@
 Small batches wait in the file as they were put; a claim of the oldest takes as many of them as make one full batch,
 because what was one second of a quiet home is not worth a request of its own when a day of it waits.
 
-The disk may be full, read-only, failing, slow, gone. None of that is an error of the pipeline: what cannot be put on
-disk is kept in memory, what was delivered and cannot be deleted is remembered and deleted with the next write.
+The disk may be full, read-only, failing, slow, gone, at the start, too. None of that is an error of the pipeline: what
+cannot be put on disk is kept in memory, what was delivered and cannot be deleted is remembered and deleted with the next
+write, and what waits in a file that could not be looked at is counted, and delivered, as soon as it can be.
 
 `_turn` is held from a decision (what to evict, what to claim) until what follows from it is done: between the two, a
 put could evict what a claim is reading, and two claims could take the same.
@@ -30,7 +31,7 @@ from ingest.edge.spool_file import Table
 from ingest.edge.spool_kept import Kept
 from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
 from ingest.edge.spool_rows import Change, Row, gathered
-from ingest.edge.spool_trouble import FAILURES, RETRY, Trouble
+from ingest.edge.spool_trouble import FAILURES, RETRY, NotTaken, Trouble
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
@@ -50,6 +51,7 @@ class DiskSpool:
     emit: Emit
     whole: Callable[[bytes, int], bool] = lambda _payload, _count: True
     floor: Floor = NO_FLOOR
+    measure: Callable[[], tuple[Limits, Floor]] | None = None
     kept: Kept = field(factory=Kept)
     memory: MemorySpool[Batch[bytes]] = field(init=False)
     _claimed: set[int] = field(factory=set)
@@ -57,7 +59,6 @@ class DiskSpool:
     _evicted: list[Batch[bytes]] = field(factory=list)
     closed: trio.Event = field(factory=trio.Event)
     _reader: Reader = field(init=False)
-    _marked: bool = False
     _memory_next: bool = True
     _trouble: Trouble = field(init=False)
     _turn: trio.Lock = field(factory=trio.Lock)
@@ -89,9 +90,15 @@ class DiskSpool:
         return bool(self._trouble)
 
     async def load(self) -> Weight:
-        """Look at what the file holds from before; returns it. Raises `Transient` or `Refused`."""
+        """Look at what the file holds from before, and at its disk. Raises `Transient` or `Refused`: any use does it, too."""
+        if self.measure is not None:
+            self.limits, self.floor = await self.lane(self.measure)
         self.kept = await self.lane(Kept.of, self.table)
         return self.on_disk
+
+    async def _load_late(self) -> None:
+        if not self.kept.known:
+            self._trouble.came_late(await self.load())
 
     async def put(self, batch: Batch[bytes]) -> Sequence[Batch[bytes]]:
         """Keep a batch, on disk when that is possible; return what was evicted to make room."""
@@ -109,6 +116,7 @@ class DiskSpool:
     async def change(self, work: Callable[[set[int], set[int]], Change]) -> Change:
         """Let somebody add and remove rows, in the lane; `work` is told which ids are claimed and which delivered."""
         async with self._turn:
+            await self._load_late()
             done = await self.lane(work, set(self._claimed), set(self._delivered))
             self.kept.change(done)
         self._changed.unpark_all()
@@ -147,20 +155,21 @@ class DiskSpool:
 
     async def _move_in(self) -> None:
         """Bring what memory holds to disk, the oldest first, as far as the disk takes it."""
-        with suppress(_NotTaken):
+        with suppress(NotTaken):
             while self.memory.waiting:
                 with self.memory.claim_nowait(oldest=True) as batch:
                     if not await self._write(batch):
-                        raise _NotTaken
+                        raise NotTaken
 
     async def _write(self, batch: Batch[bytes]) -> bool:
         """Put a batch into the file; False when the file does not take it."""
         async with self._turn:
             if self._trouble.must_wait("write"):
                 return False
-            excess = self.on_disk.size + batch.size - self.limits.disk
             gone = set(self._delivered)
             try:
+                await self._load_late()
+                excess = self.on_disk.size + batch.size - self.limits.disk
                 wanted = (batch, self.now_ns(), excess, self._claimed | gone, gone)
                 rows = await self.lane(self.floor.put, self.table, wanted)
             except FAILURES as error:
@@ -188,16 +197,19 @@ class DiskSpool:
             if self.closed.is_set() and not self._claimed and not self.memory.held.events:
                 raise trio.EndOfChannel
             # From the last look at the file to here there is no checkpoint: what is put now finds us parked.
-            with trio.move_on_at(self._trouble.retry_at("read") if self.on_disk.events else math.inf):
+            with trio.move_on_at(self._trouble.retry_at("read") if self.kept.expected else math.inf):
                 await self._changed.park()
 
     async def _pick(self) -> Reading:
         async with self._turn:
             found, again = NOTHING, True
             while again:
-                if not self.on_disk.events or self._trouble.must_wait("read"):
+                if self._trouble.must_wait("read"):
                     return NOTHING
                 try:
+                    await self._load_late()
+                    if not self.on_disk.events:
+                        return NOTHING
                     found = await self.lane(self._reader.read, self._claimed | self._delivered)
                 except FAILURES as error:
                     self._trouble.failed("read", error)
@@ -212,37 +224,26 @@ class DiskSpool:
 
     def _account(self, found: Reading) -> None:
         """Count what cannot be read: each row once, and what no way leads to when nothing else is left."""
-        if found.hidden:
-            lost = self.kept.hide(found.hidden)
-        elif not found.rows and not self._claimed:
-            lost = self.kept.vanish(self.now_ns())
-        else:
-            self.kept.oldest_ns = found.oldest_ns or self.kept.oldest_ns
-            return
-        reason = self.table.scars.reason or "the rows are gone"
-        self.emit(reports.Unreadable(self.table.key.store, lost.count, lost.oldest_ns, lost.newest_ns, reason))
+        lost = self.kept.lost(found, self.now_ns(), last=not self._claimed)
+        if lost is not None:
+            reason = self.table.scars.reason or "the rows are gone"
+            self.emit(reports.Unreadable(self.table.key.store, lost.count, lost.oldest_ns, lost.newest_ns, reason))
 
     async def _mark(self) -> None:
         """Let the file say that it is damaged, as soon as it can be written."""
-        if self.table.scars.reason and not self._marked:
+        if self.table.scars.untold:
             with suppress(*FAILURES):
                 await self.lane(self.table.mark)
-                self._marked = True
 
     async def _remove(self, rows: Sequence[Row]) -> None:
         """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""
         self.kept.remove(rows)
-        ids = {row.id for row in rows}
-        gone = ids | self._delivered
+        self._delivered.update(row.id for row in rows)
+        gone = set(self._delivered)
         with trio.CancelScope(shield=True):
             try:
                 await self.lane(self.table.remove, gone)
             except FAILURES as error:
-                self._delivered |= ids
                 self._trouble.failed("write", error)
             else:
                 self._delivered -= gone
-
-
-class _NotTaken(Exception):  # noqa: N818  leaves the claim's block, and with it keeps the batch in memory
-    pass

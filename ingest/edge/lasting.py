@@ -18,8 +18,8 @@ from ingest.core.lifetime import Lifetime, grown
 from ingest.core.rates import Window
 from ingest.core.reports import Emit, Report
 from ingest.edge.last_flush import freed_after
+from ingest.edge.spool_trouble import FAILURES
 from ingest.edge.totals_file import Account, Totals
-from ingest.errors import IngestError
 from ingest.runtime.lane import Lane
 
 EVERY = 60.0
@@ -45,15 +45,24 @@ class Lasting:
     account: Account = field(default=Account(0))
     lost: int = 0
     failing: bool = False
+    _known: bool = False
     _written: Counter[str] = field(factory=Counter)
     _bytes: Window = field(factory=lambda: Window(width=60.0, slots=61))
     _began: float = 0.0
     _turn: trio.Lock = field(factory=trio.Lock)
 
     async def load(self) -> None:
-        """Look at what was counted before. Raises `Transient` or `Refused`."""
-        self.account = await self.lane(self.totals.opened, self.now_ns())
+        """Look at what was counted before; where the file cannot be used, that is done with the first write."""
         self._began = trio.current_time()
+        self.account = Account(self.now_ns())
+        try:
+            await self._look()
+        except FAILURES as error:
+            self._failed(error)
+
+    async def _look(self) -> None:
+        if not self._known:
+            self.account, self._known = await self.lane(self.totals.opened, self.account.since_ns), True
 
     def hear(self, report: Report) -> None:
         """Fold one report in."""
@@ -96,13 +105,20 @@ class Lasting:
             if not more:
                 return
             try:
+                await self._look()
                 await self.lane(self.totals.add, more, self.bytes_per_second)
-            except (IngestError, trio.BrokenResourceError) as error:
+            except FAILURES as error:
                 self._failed(error)
             else:
-                self.failing, self._written = False, counted
+                self._written = counted
+                self._worked()
 
     def _failed(self, error: Exception) -> None:
         if not self.failing:
             self.emit(reports.Notice(f"the lasting totals cannot be written, they are counted on: {error}"))
         self.failing = True
+
+    def _worked(self) -> None:
+        if self.failing:
+            self.emit(reports.Notice("the lasting totals are written again"))
+        self.failing = False

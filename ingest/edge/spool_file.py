@@ -39,10 +39,19 @@ def clear(connection: Connection) -> None:
 
 @define
 class Scars:
-    """The damage that was met: what SQLite said of it, and the rows that are never listed again."""
+    """The damage that was met: what SQLite said of it, and the rows that are never listed again.
+
+    It is `told` once the file says so itself.
+    """
 
     reason: str = ""
     hidden: set[int] = field(factory=set)
+    told: bool = False
+
+    @property
+    def untold(self) -> bool:
+        """Damage was met, and the file does not say so yet."""
+        return bool(self.reason) and not self.told
 
 
 @frozen
@@ -138,6 +147,7 @@ class Table:
         """Write into the file that it is damaged: the next start begins a new one."""
         with translated(self.path), transaction(self.connection):
             self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (DAMAGED, self.scars.reason))
+        self.scars.told = True
 
     def _payload(self, row_id: int) -> bytes:
         row = self.connection.execute("SELECT payload FROM batch WHERE id = ?", (row_id,)).fetchone()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import trio
 from attrs import define, field
@@ -11,6 +11,7 @@ from attrs import define, field
 from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.errors import IngestError
+from ingest.runtime.link import Weight
 
 RETRY = 5.0
 """Seconds between two attempts to use a file that failed."""
@@ -20,6 +21,13 @@ FAILURES = (IngestError, trio.BrokenResourceError)
 
 Work: TypeAlias = Literal["read", "write"]
 """Each fails by itself: what is on a full disk can be read and delivered."""
+
+
+LATE: Final = "they waited in the state file, which could not be used until now"
+
+
+class NotTaken(Exception):  # noqa: N818  leaves the block of a claim, and with it keeps the batch in memory
+    """The file did not take a batch."""
 
 
 @define
@@ -44,6 +52,12 @@ class Trouble:
     def retry_now(self) -> None:
         """Wait for nothing any more."""
         self._retry_at = dict.fromkeys(self._retry_at, -math.inf)
+
+    def came_late(self, found: Weight) -> None:
+        """What the file holds from before could be looked at only now: the books do not know of it yet."""
+        if found.events:
+            self.emit(reports.Made(self.store, found.events, LATE))
+        self.worked("read")
 
     def failed(self, work: Work, error: Exception) -> None:
         """It did not work."""

@@ -9,14 +9,14 @@ another program becomes one of our families, and what only a wrong program can c
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from ingest.errors import IngestError, Refused, Transient
 
-Connection: TypeAlias = sqlite3.Connection
+Cursor: TypeAlias = sqlite3.Cursor
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 
 BUSY_MS = 5_000
@@ -32,6 +32,25 @@ CACHE_KIB = 4_096
 
 MAGIC = b"SQLite format 3\0"
 SUFFIXES = (".db", ".sqlite", ".sqlite3")
+
+
+class Connection(Protocol):
+    """What is used of SQLite's connection."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Cursor:
+        """One statement."""
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> Cursor:
+        """One statement for each of these."""
+
+    def executescript(self, sql: str, /) -> Cursor:
+        """Statements, each to its end."""
+
+    def rollback(self) -> None:
+        """Undo what is not committed."""
+
+    def close(self) -> None:
+        """Close the file."""
 
 
 class Damaged(Refused):

@@ -1,19 +1,20 @@
-"""The state file, open: its lock, its lane, and what had to be set aside for it."""
+"""The state file for the time of a service: its lane, which holds its lock while it is open."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
 from attrs import frozen
 
 from ingest.edge.aside import SetAside
-from ingest.edge.lock import Lock, locked
-from ingest.edge.sqlite import Connection
-from ingest.edge.state_file import open_state
+from ingest.edge.late import LateConnection, LateLane, open_locked
+from ingest.edge.lock import Held
+from ingest.errors import Refused, Transient
 from ingest.runtime.lane import ThreadLane
 
 CLOSING = 2.0
@@ -22,40 +23,43 @@ CLOSING = 2.0
 SHARE_OF_FREE = 10
 """The spool takes at most one part in so many of the disk's free bytes."""
 
-ALONE = "Stop the other service, or give this one a spool.path of its own."
-
 LEAST = 1024 * 1024
 """Bytes that a spool may always try to take: on a full disk it is the disk that says so, and memory that helps."""
 
 
 @frozen
 class State:
-    """An open state file. Everything on `connection` runs in `lane`; `lock` is held."""
+    """A state file. Everything on `connection` runs in `lane`; `give_up` frees us from a disk that hangs."""
 
     path: Path
-    connection: Connection
-    lane: ThreadLane
-    lock: Lock
+    connection: LateConnection
+    lane: LateLane
+    give_up: Callable[[], None]
 
 
 @asynccontextmanager
 async def opened_state(
-    path: Path, now_ns: Callable[[], int], report: Callable[[SetAside], None]
+    path: Path, now_ns: Callable[[], int], report: Callable[[SetAside], None], thread: ThreadLane | None = None
 ) -> AsyncGenerator[State]:
     """The file for the time of a block, locked against a second service.
 
-    Raises `Refused` when another service holds it; `Transient` or `Refused` when no file can be used or made there.
+    Where no file can be used or made yet, it is opened with the first work that finds it possible.
+    Raises `Held` when another service has it.
     """
-    lane = ThreadLane()
-    with locked(path, remedy=ALONE) as lock:
-        connection, aside = await lane(open_state, path, now_ns)
-        if aside is not None:
-            report(aside)
+    thread = thread or ThreadLane()
+    lane = LateLane(thread, partial(open_locked, path, now_ns), report)
+    try:
         try:
-            yield State(path, connection, lane, lock)
-        finally:
-            with trio.move_on_after(CLOSING, shield=True):
-                await trio.to_thread.run_sync(connection.close, abandon_on_cancel=True)
+            await lane.open()
+        except Held:
+            raise
+        except (Transient, Refused):
+            pass  # said by whoever needs the file, and tried again by them
+        yield State(path, lane.connection, lane, thread.give_up)
+    finally:
+        with trio.move_on_after(CLOSING, shield=True):
+            await trio.to_thread.run_sync(lane.connection.close, abandon_on_cancel=True)
+        lane.release()
 
 
 def room(path: Path, wanted: int) -> int:

@@ -22,7 +22,7 @@ from typing import Final
 from ingest.edge.aside import SetAside, set_aside, thin_out
 from ingest.edge.renew import finish_renewal, renew
 from ingest.edge.spool_file import DAMAGED
-from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction
+from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction, translated
 from ingest.edge.totals_file import carry_over
 from ingest.errors import Refused
 
@@ -114,7 +114,7 @@ def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAs
         connection = _opened(path)
         carry_over(aside.kept_as, connection, path)
         return connection, aside
-    reason = _mark(connection)
+    reason = _mark(connection, path)
     if reason is None:
         return connection, None
     connection.close()
@@ -124,9 +124,10 @@ def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAs
     return _opened(path), renewed
 
 
-def _mark(connection: Connection) -> str | None:
+def _mark(connection: Connection, path: Path) -> str | None:
     """Why the last run found that the file is damaged."""
-    row = connection.execute("SELECT value FROM meta WHERE name = ?", (DAMAGED,)).fetchone()
+    with translated(path):
+        row = connection.execute("SELECT value FROM meta WHERE name = ?", (DAMAGED,)).fetchone()
     return None if row is None else str(row[0])
 
 

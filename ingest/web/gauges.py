@@ -39,7 +39,7 @@ def _waiting(spool: Spool[Batch[Any]]) -> tuple[int | None, int | None]:
         case DiskSpool():
             memory, oldest_ns = _waiting(spool.memory)
             known = [each for each in (spool.kept.oldest_ns, oldest_ns) if each is not None]
-            return spool.kept.batches + (memory or 0), min(known, default=None)
+            return spool.kept.batches + (memory or 0) if spool.kept.known else None, min(known, default=None)
         case _:
             return None, None
 

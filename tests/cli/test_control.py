@@ -59,7 +59,8 @@ class Service:
             spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, self.hear)
             await spool.load()
             dead = DeadLetters(Letters(state.connection, state.path), KEY, state.lane, time.time_ns, self.hear)
-            socket = ControlSocket(state.path, state.lock, {})
+            assert state.lane.file is not None
+            socket = ControlSocket(state.path, state.lane.file.lock, {})
             self.control = Control(spool, dead, "http://db", ThreadLane(abandon=True), socket.serve)
             writer = Writer(Store("influxdb", homeiq(), self.deliver), spool, self.hear, lambda: 0.999)
             self.token = trio.lowlevel.current_trio_token()

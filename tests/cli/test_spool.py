@@ -7,6 +7,7 @@ import pytest
 
 from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
+from ingest.core.homeiq import resealed
 from ingest.edge.lock import locked
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
@@ -27,7 +28,7 @@ def test_status_says_what_waits_by_home_and_store(tmp_path: Path) -> None:
     assert told[1].startswith(
         "cottage  influxdb       2  0.0  2026-01-01 12:00+00:00  2026-01-01 12:00+00:00  not known"
     )
-    assert told[2].startswith("home     influxdb   2,000  0.1  2026-01-01 12:00+00:00  2026-01-01 12:33+00:00  ")
+    assert told[2].startswith("home     influxdb   2,000  0.0  2026-01-01 12:00+00:00  2026-01-01 12:33+00:00  ")
     assert told[2].endswith(" days")
     assert str(path) in told[4]
 
@@ -36,7 +37,7 @@ def test_the_room_left_is_the_limit_at_the_rate_of_what_waits(tmp_path: Path) ->
     path = spooled(tmp_path / "state.db", lines(1000), lines(1000, 1000), every=100 * S)
     state = json.loads(run(path, "spool", "status", "--json", "--set", "spool.size=2MiB").stdout)
     (home,) = state["waiting"]
-    size = sum(map(len, lines(2000)))
+    size = sum(len(resealed(each).payload) for each in (lines(1000), lines(1000, 1000)))
     assert (home["points"], home["bytes"], home["batches"]) == (2000, size, 2)
     assert state["limit_bytes"] <= 2 * 2**20
     assert home["days_left"] == pytest.approx((state["limit_bytes"] - size) / (size / 100) / 86_400)
@@ -167,8 +168,7 @@ def test_replay_says_when_the_state_file_cannot_be_used(tmp_path: Path) -> None:
     path.mkdir()
     result = run(path, "spool", "replay", url="http://localhost:9")
     assert result.exit_code == 2
-    assert "cannot be opened" in result.stderr
-    assert "the state file cannot be used" in result.stderr
+    assert result.stderr.rstrip().splitlines()[-1].count("the database file cannot be opened") == 1
 
 
 def test_recover_brings_back_batches_and_letters_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point as Reference
 
-from ingest.core.homeiq import MEASUREMENT, Encoder, category, fitting, homeiq, tags
+from ingest.core.homeiq import MEASUREMENT, Encoder, category, fitting, homeiq, resealed, tags, unsealed
 from ingest.core.lineprotocol import TEXT_LIMIT
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Context, Source
@@ -236,3 +236,9 @@ def test_numbers_only_for_a_database_without_texts() -> None:
     series = LINE.partition(" ")[0]
     assert encode(POINT) == f"{series} value=21.5,duration_in_state_seconds=5.250001 {POINT.time_ns}".encode()
     assert encode(Point("sensor.a", 1, "x", FACTS, Attributes())) is None
+
+
+def test_lines_that_go_back_weigh_what_is_kept_of_them() -> None:
+    batch = resealed([b"m v=1 7", b"m v=2 5", b"m v=3 6"])
+    assert (batch.count, batch.size, batch.oldest_ns, batch.newest_ns) == (3, len(batch.payload), 5, 7)
+    assert unsealed(batch.payload) == (b"m v=1 7", b"m v=2 5", b"m v=3 6")

@@ -259,6 +259,7 @@ async def test_a_whole_backlog_may_be_delivered_and_not_deletable(tmp_path: Path
     count = 2_000
     async with opened(tmp_path, Limits(10**9, 1000, LARGE)) as it:
         connection = it.spool.table.connection
+        assert isinstance(connection, sqlite3.Connection)
         connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 100)
         connection.executemany(
             "INSERT INTO batch (home, store, put_ns, oldest_ns, newest_ns, count, size, payload)"

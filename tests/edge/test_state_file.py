@@ -22,7 +22,6 @@ from ingest.edge.sqlite import pragma
 from ingest.edge.state import LEAST, State, opened_state, room
 from ingest.edge.state_file import KEPT_ASIDE, VERSION, open_state
 from ingest.errors import Refused
-from ingest.runtime.lane import ThreadLane
 
 KEY = Key("home", "influxdb")
 
@@ -243,8 +242,7 @@ async def test_the_lock_is_held_while_the_file_is_open(tmp_path: Path) -> None:
 
 async def test_a_file_whose_lane_gave_up_is_closed_all_the_same(tmp_path: Path) -> None:
     async with opened(tmp_path / "state.db") as (state, _):
-        assert isinstance(state.lane, ThreadLane)
-        state.lane.give_up()
+        state.give_up()
     with pytest.raises(sqlite3.ProgrammingError):
         state.connection.execute("SELECT 1")
 

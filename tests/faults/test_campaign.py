@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from ingest.core import reports
 from ingest.simulator import faults as f
 from tests.faults.campaign.mutants import MUTANTS, planted
 from tests.faults.campaign.scenario import (
@@ -121,3 +122,5 @@ def test_a_sick_disk_during_an_outage_and_a_stop(sick: Sick) -> None:
     acts = (Act(2.0, Outage("hangs", 60.0)), Act(4.0, sick), Act(20.0, Terminate(3.0)))
     world = play(Scenario(3, acts, Room(memory=1_500, batch=20), 8.0))
     assert len(world.lives) == 2
+    late = world.lives[1].of(reports.Made)
+    assert bool(late) == bool(world.met["file that could not be opened"]) == (sick.how != "slow")

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
+from tests.cli.waiting import lines, spooled
 from tests.faults.campaign.database import key_of
 from tests.faults.service import Place, Service, place
 from tests.faults.sink import Sink, sinking, wait_for
@@ -198,6 +199,54 @@ def test_a_file_system_gone_read_only_is_survived_and_the_next_start_has_what_wa
         assert books["carried"] > 0
         assert lost(books) == NOTHING_LOST
         check_doubles(sink)
+
+
+@needs_small_disk
+def test_a_start_on_a_full_disk_is_mended_while_the_service_runs(tmp_path: Path, home: Running) -> None:
+    full = SMALL_DISK.replace(
+        "&&", """&& cp "$0".before/* "$0" && (cat /dev/zero > "$0"/filler 2>/dev/null || true) &&"""
+    )
+    start_before_it_is_mended(tmp_path, ["unshare", "-m", "sh", "-c", full, str(tmp_path / "state")], home, "filler")
+
+
+@needs_small_disk
+def test_a_start_on_a_read_only_disk_is_mended_while_the_service_runs(tmp_path: Path, home: Running) -> None:
+    read_only = SMALL_DISK.replace("&&", """&& cp "$0".before/* "$0" && mount -o remount,ro "$0" &&""")
+    start_before_it_is_mended(tmp_path, ["unshare", "-m", "sh", "-c", read_only, str(tmp_path / "state")], home, None)
+
+
+def start_before_it_is_mended(folder: Path, inside: Sequence[str], home: Running, filler: str | None) -> None:
+    """A service that finds a disk as bad as it can be, with a file on it in which something waits."""
+    before = folder / "state.before"
+    before.mkdir()
+    waits = [line.replace(b"m,n=", b"m,entity_id=sensor.before_") for line in lines(1000)]
+    spooled(before / "state.db", *(waits[first : first + 50] for first in range(0, 1000, 50)))
+    with sinking("503") as sink, scene(folder, inside, home, sink) as made:
+        made.until_told("SpoolFailing")
+        made.load(2)
+        assert made.service.health()["status"] != "healthy"
+        assert "spool" in str(made.service.health())
+        sink.become("take")
+        wait_for(lambda: made.told <= {key_of(line) for line in [*sink.lines]}, 60)
+        assert made.service.health()["status"] == "degraded"
+        assert not sink.holds(set(waits[:1]))
+        mend(made, filler)
+        made.until_told("SpoolRecovered")
+        wait_for(lambda: sink.holds(set(waits)), 60)
+        made.delivered()
+        wait_for(lambda: made.service.health()["status"] == "healthy", 60)
+        books = made.service.stop()
+    assert len(made.service.reports("SpoolFailing")) == 1
+    assert (books["carried"], books["made"]) == (0, 1000)
+    check(made, books)
+
+
+def mend(made: Scene, filler: str | None) -> None:
+    if filler is not None:
+        (made.disk / filler).unlink()
+        return
+    inside = ["nsenter", "-m", "-t", str(made.service.process.pid)]
+    subprocess.run([*inside, "mount", "-o", "remount,rw", made.where.state.parent], check=True)
 
 
 @contextmanager

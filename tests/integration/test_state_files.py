@@ -20,6 +20,7 @@ from ingest.core.reports import Report
 from ingest.core.secret import Secret
 from ingest.core.urls import websocket_url
 from ingest.edge.aside import kept_aside
+from ingest.edge.late import AGAIN
 from ingest.edge.lock import Held, locked
 from ingest.edge.spool_file import DAMAGED
 from ingest.edge.spool_rows import Key
@@ -181,11 +182,50 @@ async def test_totals_outlive_the_service(tmp_path: Path, home: Running, sink: S
     assert (account[1].totals["received"], account[1].totals["stored"]) == (received, stored)
 
 
-async def test_the_embedded_store_does_without_a_state_file(tmp_path: Path, home: Running) -> None:
-    (tmp_path / "state.db").mkdir()
+async def test_the_embedded_store_begins_without_a_state_file_and_takes_it_when_it_can(
+    tmp_path: Path, home: Running
+) -> None:
+    path = tmp_path / "state.db"
+    path.mkdir()
     async with running(configured(tmp_path, home)) as service:
         await service.stored()
-    assert "dead letters are only logged" in service.notices
+        assert "the lasting totals cannot be written, they are counted on" in service.notices
+        clear(path)
+        await trio.sleep(AGAIN)
+    assert "the lasting totals are written again" in service.notices
+    with state_read(path) as connection:
+        totals = accounts(connection)[Key("home", "embedded")].totals
+    assert totals["stored"] == service.of(reports.Stopped)[0].books["stored"] > 0
+
+
+async def test_what_waits_in_a_file_that_cannot_be_opened_is_delivered_when_it_can(
+    tmp_path: Path, home: Running, sink: Sink
+) -> None:
+    waiting = [lines(50, 50 * number) for number in range(20)]
+    path = spooled(tmp_path / "state.db", *waiting)
+    in_the_way = path.with_name("state.db.lock")
+    in_the_way.mkdir()
+    async with running(configured(tmp_path, home, sink)) as service:
+        await service.stored()
+        assert len(service.of(reports.SpoolFailing)) == 1
+        assert not sink.holds({waiting[0][0]})
+        clear(in_the_way)
+        await service.until(lambda: sink.holds({line for batch in waiting for line in batch}))
+        await service.until(lambda: service.of(reports.SpoolRecovered))
+        await service.until(lambda: takes_commands(path))
+    books = service.of(reports.Stopped)[0].books
+    assert (books["carried"], books["made"], books["evicted"]) == (0, 1000, 0)
+    assert max(sink.lines[line] for batch in waiting for line in batch) == 1
+    with state_read(path) as connection:
+        assert accounts(connection)[Key("home", "influxdb")].totals["stored"] == books["stored"]
+
+
+def clear(folder: Path) -> None:
+    folder.rmdir()
+
+
+def takes_commands(path: Path) -> bool:
+    return Path(path.with_name("state.db.lock").read_text("utf-8")).is_socket()
 
 
 async def test_two_services_with_different_stores_do_not_collide(tmp_path: Path, home: Running, sink: Sink) -> None:

@@ -47,6 +47,17 @@ class Disk:
             self.connection.execute(f"PRAGMA max_page_count = {limit}")
             self.connection.execute(f"PRAGMA query_only = {'ON' if how == 'read-only' else 'OFF'}")
 
+    def open(self, path: Path) -> None:
+        """Raise what this disk says to somebody who wants to open or make the file: SQLite makes files for that."""
+        self.work(path, writing=True)
+        codes = {"full": sqlite3.SQLITE_FULL, "read-only": sqlite3.SQLITE_READONLY_CANTINIT}
+        if code := codes.get(self.how):
+            self.refused = True
+            error = sqlite3.OperationalError("as this disk says it")
+            error.sqlite_errorcode = code
+            with translated(path):
+                raise error
+
     def work(self, path: Path, *, writing: bool) -> None:
         """Raise what this disk says to a piece of work."""
         if self.dead():

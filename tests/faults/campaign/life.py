@@ -7,6 +7,7 @@ and, when it ends, what was only in memory then.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -36,8 +37,9 @@ from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.disk_spool import Limits as SpoolLimits
 from ingest.edge.influx_deliver import Deliverer
 from ingest.edge.last_flush import last_flush
+from ingest.edge.late import LateLane
 from ingest.edge.spool_rows import Key as SpoolKey
-from ingest.edge.sqlite import Connection
+from ingest.edge.spool_trouble import FAILURES
 from ingest.edge.websocket import Dial, Target
 from ingest.errors import Transient
 from ingest.pipeline import Destination, Pipeline, Plan
@@ -75,7 +77,7 @@ class Life:
 
     room: Room
     path: Path
-    connection: Connection
+    file: LateLane
     disk: Disk
     database: Database
     dial: Dial
@@ -149,13 +151,14 @@ class Life:
 
     async def _build(self) -> None:
         key, path = SpoolKey("home", STORE), self.path
-        table = CampaignTable(self.connection, path, key, self.disk)
+        table = CampaignTable(self.file.connection, path, key, self.disk)
         limits = SpoolLimits(self.room.disk, self.room.memory)
-        self.spool = DiskSpool(table, self.disk.lane, limits, joined, self.now_ns, self._emit, whole)
-        await self.spool.load()
-        self.carried = on_disk(self.path)
-        letters = CampaignLetters(self.connection, path, disk=self.disk)
-        self.letters = DeadLetters(letters, key, self.disk.lane, self.now_ns, self._emit)
+        self.spool = DiskSpool(table, self.file, limits, joined, self.now_ns, self._emit, whole)
+        with suppress(*FAILURES):
+            await self.spool.load()
+            self.carried = on_disk(self.path)
+        letters = CampaignLetters(self.file.connection, path, disk=self.disk)
+        self.letters = DeadLetters(letters, key, self.file, self.now_ns, self._emit)
         self.deliverer = Deliverer(self._post, self.now_ns)
         self.pipeline = Pipeline(self._plan(), (self._hear,), self.chance.random, self.dial)
         self.pipeline.intake = Witness("intake", self.pipeline.plan.intake, self.pipeline.intake.weigh, see=self._see)
@@ -218,6 +221,8 @@ class Life:
         self.told.append(report)
         if isinstance(report, Loss):
             self.lost_at = trio.current_time()
+        if isinstance(report, reports.Made):
+            self.carried = set(self._on_disk())
 
     def _remember_what_goes(self) -> None:
         """What is in memory only at this moment."""

@@ -22,7 +22,9 @@ from ingest.core.store import Batch, Delivered, Keep, Rejection
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.influx_deliver import Deliverer
 from ingest.edge.spool_rows import gathered
+from ingest.edge.spool_trouble import Trouble
 from ingest.errors import Transient
+from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
 
 _deliver_one = Writer._deliver_one
@@ -90,6 +92,10 @@ async def _take_a_full_disk_for_a_written_one(self: DiskSpool, batch: Batch[byte
     return True
 
 
+def _forget_what_waited_before(self: Trouble, _found: Weight) -> None:
+    self.worked("read")
+
+
 def _refuse_the_whole_batch(self: Writer[Any], batch: Batch[bytes], verdict: Delivered, seconds: float) -> None:
     if verdict.rejected:
         lines = unsealed(batch.payload)
@@ -129,6 +135,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         "a health that says healthy": (health_causes, "_database", _say_nothing_of_the_database),
         "a lost answer taken for a yes": (Deliverer, "_send", _take_a_lost_answer_for_a_yes),
         "a write that failed taken for done": (DiskSpool, "_write", _take_a_full_disk_for_a_written_one),
+        "a file that opens late, uncounted": (Trouble, "came_late", _forget_what_waited_before),
         "a whole batch refused for one line": (Writer, "_delivered", _refuse_the_whole_batch),
         "dead letters that are not written": (Writer, "_deliver_one", _forget_the_letters),
         "an eviction that nobody hears of": (MemorySpool, "_evict", _evict_without_a_word),

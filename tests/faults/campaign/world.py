@@ -26,9 +26,9 @@ from trio.testing import MockClock
 from ingest.core import reports
 from ingest.core.session import SessionState
 from ingest.edge.aside import SetAside
-from ingest.edge.sqlite import Connection
-from ingest.edge.state_file import open_state
+from ingest.edge.late import LateLane, Opened, open_locked
 from ingest.edge.websocket import Target
+from ingest.errors import IngestError
 from ingest.simulator import faults as f
 from ingest.simulator.faults import Fault
 from ingest.simulator.home import Home
@@ -144,27 +144,36 @@ class World:
 
     async def _live(self) -> None:
         while not self.over:
-            connection, aside = open_state(self.path, self.now_ns)
-            if aside is not None:
-                self.aside.append(aside)
-                self.met["file set aside"] += 1
-            with closing(connection):
-                await self._one_life(connection)
+            file = LateLane(self.disk.lane, self._open, self._set_aside)
+            with closing(file.connection):
+                await self._one_life(file)
+            file.release()
             self._break_file()
             await trio.sleep(self.down)
 
-    async def _one_life(self, connection: Connection) -> None:
+    async def _one_life(self, file: LateLane) -> None:
         disk, chance = self.disk, Random(f"{self.scenario.seed}:{len(self.lives)}")
-        disk.connection, disk.refused = connection, False
-        disk.become(disk.how)
-        life = Life(
-            self.scenario.room, self.path, connection, disk, self.database, self._dial, self.now_ns, chance
-        )  # fmt: skip
+        disk.refused = False
+        life = Life(self.scenario.room, self.path, file, disk, self.database, self._dial, self.now_ns, chance)
         disk.dead = lambda: life.dead
         self.lives.append(life)
         await life.run()
         disk.connection = None
         oracle.check_life(self, life)
+
+    def _open(self) -> Opened:
+        try:
+            self.disk.open(self.path)
+        except IngestError:
+            self.met["file that could not be opened"] += 1
+            raise
+        opened = open_locked(self.path, self.now_ns)
+        self.disk.connection, self.disk.refused = opened.connection, False
+        return opened
+
+    def _set_aside(self, aside: SetAside) -> None:
+        self.aside.append(aside)
+        self.met["file set aside"] += 1
 
     def now_ns(self) -> int:
         """The service's wall clock."""
