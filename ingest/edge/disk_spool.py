@@ -23,7 +23,6 @@ from contextlib import asynccontextmanager, suppress
 import trio
 from attrs import define, field
 
-from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
 from ingest.edge.free_space import NO_FLOOR, Floor
@@ -104,8 +103,8 @@ class DiskSpool:
         """Keep a batch, on disk when that is possible; return what was evicted to make room."""
         await trio.lowlevel.checkpoint()
         try:
-            await self._move_in()
-            if not await self._write(batch):
+            await self._move_in(batch.size)
+            if not await self._write(batch, evict=self.memory.overflows(batch.size)):
                 self._evicted += await self.memory.put(batch)
         finally:
             self._changed.unpark_all()
@@ -125,7 +124,8 @@ class DiskSpool:
     async def flush(self) -> Sequence[Batch[bytes]]:
         """A last attempt to bring what memory holds to disk; return what was evicted for it."""
         self._trouble.retry_now()
-        await self._move_in()
+        self.floor = self.floor.at_the_end()
+        await self._move_in(None)
         evicted, self._evicted = self._evicted, []
         return evicted
 
@@ -153,15 +153,15 @@ class DiskSpool:
             self._claimed.difference_update(row.id for row in rows)
             self._changed.unpark_all()
 
-    async def _move_in(self) -> None:
-        """Bring what memory holds to disk, the oldest first, as far as the disk takes it."""
+    async def _move_in(self, coming: int | None) -> None:
+        """Bring what memory holds to disk, the oldest first; all of it, or what has no room beside so many bytes, by force."""
         with suppress(NotTaken):
             while self.memory.waiting:
                 with self.memory.claim_nowait(oldest=True) as batch:
-                    if not await self._write(batch):
+                    if not await self._write(batch, evict=coming is None or self.memory.overflows(coming)):
                         raise NotTaken
 
-    async def _write(self, batch: Batch[bytes]) -> bool:
+    async def _write(self, batch: Batch[bytes], *, evict: bool) -> bool:
         """Put a batch into the file; False when the file does not take it."""
         async with self._turn:
             if self._trouble.must_wait("write"):
@@ -171,7 +171,7 @@ class DiskSpool:
                 await self._load_late()
                 excess = self.on_disk.size + batch.size - self.limits.disk
                 wanted = (batch, self.now_ns(), excess, self._claimed | gone, gone)
-                rows = await self.lane(self.floor.put, self.table, wanted)
+                rows = await self.lane(self.floor.put, self.table, wanted, evict)
             except FAILURES as error:
                 self._trouble.failed("write", error)
                 self.table.notice(error)
@@ -181,7 +181,8 @@ class DiskSpool:
             self.kept.add(batch)
             self.kept.remove(rows)
             self._evicted += [row.batch() for row in rows]
-        self._trouble.worked("write")
+        if not self.memory.waiting:
+            self._trouble.worked("write")
         return True
 
     async def _next(self) -> tuple[Sequence[Row], bytes]:
@@ -226,8 +227,7 @@ class DiskSpool:
         """Count what cannot be read: each row once, and what no way leads to when nothing else is left."""
         lost = self.kept.lost(found, self.now_ns(), last=not self._claimed)
         if lost is not None:
-            reason = self.table.scars.reason or "the rows are gone"
-            self.emit(reports.Unreadable(self.table.key.store, lost.count, lost.oldest_ns, lost.newest_ns, reason))
+            self._trouble.lost(lost, self.table.scars.reason)
 
     async def _mark(self) -> None:
         """Let the file say that it is damaged, as soon as it can be written."""

@@ -90,30 +90,46 @@ class Table:
         return evicted
 
     def put_within(
-        self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]
+        self,
+        batch: Batch[bytes],
+        put_ns: int,
+        excess: int,
+        kept: Collection[int],
+        gone: Collection[int],
+        *,
+        evict: bool,
     ) -> list[Row] | None:
-        """As `put`, but the file does not grow: the oldest go until the batch fits into free pages.
+        """As `put`, but the file does not grow. To `evict`: the oldest go, as many as it takes.
 
-        None when there are not so many that may go; then nothing has changed.
+        None when the batch does not fit; then nothing has changed.
         """
         try:
             with translated(self.path), transaction(self.connection):
                 self._delete(gone)
                 evicted = self._oldest_of(excess, kept) if excess > 0 else []
                 self._delete(row.id for row in evicted)
-                others = self.oldest({*kept, *(row.id for row in evicted)})
-                while not self._fits(batch):
+                others = self.oldest({*kept, *(row.id for row in evicted)}) if evict else iter(())
+                while not self._fits(batch, put_ns):
                     evicted.append(next(others))
                     self._delete([evicted[-1].id])
-                insert(self.connection, self.key, batch, put_ns)
         except StopIteration:
             return None
         return evicted
 
-    def _fits(self, batch: Batch[bytes]) -> bool:
-        # Of a page of a long payload four bytes lead to the next; five pages are for the row and what splits for it.
-        needed = len(batch.payload) // (pragma(self.connection, "page_size") - 4) + 5
-        return bool(pragma(self.connection, "freelist_count") >= needed)
+    def _fits(self, batch: Batch[bytes], put_ns: int) -> bool:
+        """Insert it; not if the file would grow for that. Which pages split for a row only SQLite knows."""
+        # Of a page of a long payload four bytes lead to the next, and what is left of it stands with its row.
+        needed = len(batch.payload) // (pragma(self.connection, "page_size") - 4) - 1
+        if pragma(self.connection, "freelist_count") < needed:
+            return False
+        pages = pragma(self.connection, "page_count")
+        self.connection.execute("SAVEPOINT fits")
+        insert(self.connection, self.key, batch, put_ns)
+        fits = bool(pragma(self.connection, "page_count") <= pages)
+        if not fits:
+            self.connection.execute("ROLLBACK TO fits")
+        self.connection.execute("RELEASE fits")
+        return fits
 
     def remove(self, ids: Collection[int]) -> None:
         """Delete delivered batches."""

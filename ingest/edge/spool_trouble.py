@@ -10,6 +10,8 @@ from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.reports import Emit
+from ingest.core.store import Batch
+from ingest.edge.free_space import BelowFloor
 from ingest.errors import IngestError
 from ingest.runtime.link import Weight
 
@@ -59,11 +61,17 @@ class Trouble:
             self.emit(reports.Made(self.store, found.events, LATE))
         self.worked("read")
 
+    def lost(self, found: Batch[bytes], reason: str) -> None:
+        """These rows cannot be read."""
+        why = reason or "the rows are gone"
+        self.emit(reports.Unreadable(self.store, found.count, found.oldest_ns, found.newest_ns, why))
+
     def failed(self, work: Work, error: Exception) -> None:
         """It did not work."""
         if not self:
             self.emit(reports.SpoolFailing(self.store, str(error)))
-        self._retry_at[work] = trio.current_time() + RETRY
+        # To ask whether a batch fits into the file costs nothing, and the next one may.
+        self._retry_at[work] = trio.current_time() + (0 if isinstance(error, BelowFloor) else RETRY)
 
     def worked(self, work: Work) -> None:
         """It did."""
