@@ -106,6 +106,9 @@ def translated(path: Path) -> Iterator[None]:
         if ours is None:
             raise
         raise ours from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes a broken schema in its complaint, and Python cannot read the quotation.
+        raise _damaged("its schema cannot be read", str(path)) from error
 
 
 @contextmanager
@@ -175,7 +178,7 @@ def _prepared(connection: Connection, synchronous: Synchronous) -> Connection:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         connection.execute(f"PRAGMA busy_timeout = {WRITING_BUSY_MS}")
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         connection.close()
         raise
     return connection
@@ -208,7 +211,7 @@ def _reading(path: Path, how: str) -> Connection:
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         connection.close()
         raise
     return connection

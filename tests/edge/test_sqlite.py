@@ -118,3 +118,15 @@ def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
         connection.execute("SELECT * FROM nowhere")
     connection.close()
     assert translate(sqlite3.ProgrammingError("closed"), tmp_path) is None
+
+
+def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(open_writer(path)) as connection:
+        connection.execute("CREATE TABLE something (a)")
+    content = path.read_bytes()
+    assert content.count(b"something") >= 3
+    path.write_bytes(content.replace(b"something (a)", b"\xa5" * 13).replace(b"something", b"\xa5" * 9))
+    for opened in (open_writer, open_reader):
+        with pytest.raises(Damaged, match="its schema cannot be read"):
+            opened(path)

@@ -57,7 +57,7 @@ LARGEST = 250_000
 
 STORE = "influxdb"
 
-Loss = reports.Shed | reports.Evicted
+Loss = reports.Shed | reports.Evicted | reports.Unreadable
 
 
 @define(eq=False)
@@ -222,7 +222,7 @@ class Life:
         if isinstance(report, Loss):
             self.lost_at = trio.current_time()
         if isinstance(report, reports.Made):
-            self.carried = set(self._on_disk())
+            self.carried = on_disk(self.path)
 
     def _remember_what_goes(self) -> None:
         """What is in memory only at this moment."""

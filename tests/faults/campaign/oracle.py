@@ -8,12 +8,10 @@ end     everything that came in is stored, or it is a dead letter that was reall
 
 from __future__ import annotations
 
-import sqlite3
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -23,7 +21,10 @@ from ingest.core.health_causes import RESTART, SLOW
 from ingest.core.homeiq import unsealed
 from ingest.core.rates import RECENT
 from ingest.core.tally import balanced
+from ingest.edge.aside import kept_aside
 from ingest.edge.influx_deliver import REMEMBERED
+from ingest.edge.salvage import open_salvage
+from ingest.errors import IngestError
 from tests.actors.states import check_states
 from tests.faults.campaign.database import Key, key_of, state_of
 
@@ -183,6 +184,7 @@ def _check_nothing_is_missing(world: World) -> None:
     came = {key for life in lives for key in life.seen}
     excused = {key for life in lives for key in life.gone | life.superseded}
     excused |= _letters(world) | world.damaged
+    excused |= {key for path in kept_aside(world.path) for key in on_disk(path)}  # `spool recover` brings them back
     excused |= {key_of(line) for life in lives for line in life.letters_gone}
     missing = came - world.database.keys - excused
     said = [report for life in lives for report in life.losses()]
@@ -199,10 +201,12 @@ def _tells(report: Loss, key: Key) -> bool:
 
 
 def _letters(world: World) -> set[Key]:
-    """Dead letters of lines that were really refused."""
-    lines = _column(world.path, "SELECT line FROM dead_letter")
-    found = [line.encode() for line in lines]
-    assert set(found) <= world.database.condemned
+    """Dead letters of lines that were really refused, in the file or in one that was set aside."""
+    found: set[bytes] = set()
+    for path in (world.path, *kept_aside(world.path)):
+        with suppress(IngestError), closing(open_salvage(path)) as salvage:
+            found |= {letter.line.encode() for letter in salvage.letters() if letter.is_line}
+    assert found <= world.database.condemned
     return set(map(key_of, found))
 
 
@@ -212,16 +216,9 @@ def _lines(world: World) -> Iterator[bytes]:
 
 
 def on_disk(path: Path) -> set[Key]:
-    """The changes in the spool's rows and in the dead letters, as far as they can be read."""
+    """The changes in the spool's rows and in the dead letters, as far as they can be read, damaged or not."""
     found: set[Key] = set()
-    with suppress(sqlite3.DatabaseError):
-        found |= {key_of(line.encode()) for line in _column(path, "SELECT line FROM dead_letter")}
-        for payload in _column(path, "SELECT payload FROM batch"):
-            with suppress(EOFError, OSError, zlib.error):
-                found |= set(map(key_of, unsealed(payload)))
+    with suppress(IngestError, FileNotFoundError), closing(open_salvage(path)) as salvage:
+        found |= {key_of(line) for each in salvage.batches() for line in unsealed(each.batch.payload)}
+        found |= {key_of(letter.line.encode()) for letter in salvage.letters() if letter.is_line}
     return found
-
-
-def _column(path: Path, query: str) -> Iterable[Any]:
-    with closing(sqlite3.connect(path)) as connection:
-        return [value for (value,) in connection.execute(query)]

@@ -197,12 +197,14 @@ class World:
         damage, self._damage = self._damage, None
         if damage is None or self.over or not self.path.exists():
             return
-        self.damaged |= oracle.on_disk(self.path)
+        before = oracle.on_disk(self.path)
         self.met["bytes overwritten"] += 1
         with self.path.open("r+b") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(int(size * damage.where))
             file.write(b"\xa5" * 512)
+        # What is readable all the same is not excused.
+        self.damaged |= before - oracle.on_disk(self.path)
 
     # ---- what happens ------------------------------------------------------------------------------------------
 
