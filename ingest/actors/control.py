@@ -164,6 +164,7 @@ class Control:
                 await self._bury(those)
                 brought.letters += len(those)
             unreadable = salvage.unreadable
+        self.emit(reports.StateRecovered(asked.file, brought.points, unreadable))
         return control.Recovered(brought.batches, brought.points, brought.known, brought.letters, unreadable)
 
     @asynccontextmanager

@@ -36,7 +36,13 @@ class Replaying:
                 self.refused += len(rejections)
             case reports.StoreWaiting():
                 self._waits(report)
-            case reports.Notice() | reports.SpoolFailing() | reports.LettersFailing() | reports.LettersDropped():
+            case (
+                reports.Notice()
+                | reports.StateSetAside()
+                | reports.SpoolFailing()
+                | reports.LettersFailing()
+                | reports.LettersDropped()
+            ):
                 self.say(report.text())
             case _:
                 return

@@ -54,6 +54,6 @@ def held(path: Path, *, new: bool = False) -> Iterator[Connection]:
     with stopped_service(), locked(path, remedy=""):
         connection, aside = open_state(path, time.time_ns)
         if aside is not None:
-            click.echo(aside.text(), err=True)
+            click.echo(aside.report().text(), err=True)
         with closing(connection):
             yield connection

@@ -8,6 +8,7 @@ from datetime import datetime
 from attrs import frozen
 
 from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription, points
+from ingest.core.reports import StateSetAside
 
 SLOW = 10.0
 """Seconds after which a delivery that has no answer yet is worth a word."""
@@ -15,6 +16,8 @@ SLOW = 10.0
 DAMAGED = (
     "Look for disk errors with dmesg. The next start begins a new state file and keeps this one for `spool recover`."
 )
+
+DISK = "Look for disk errors with dmesg."
 
 MEND = "Free some space, or mend the disk or the permissions of the state file."
 RESTART = "Restart the service when little waits: it begins a new state file, and keeps what is readable of this one."
@@ -25,7 +28,7 @@ class Facts:
     """What the rules look at. `pending_seconds`: how long the store has been silent while points wait for it.
 
     `lost` are the points and changes that were dropped in the last five minutes, `unreadable` the points in the spool
-    that turned out to be damaged.
+    that turned out to be damaged, `aside` the state files that could not be used.
     """
 
     at: datetime
@@ -37,12 +40,13 @@ class Facts:
     pending_seconds: float
     lost: int
     unreadable: int = 0
+    aside: tuple[StateSetAside, ...] = ()
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
     """Every cause, the most telling first."""
-    found = (*_database(facts), *_connection(facts), *_lost(facts), *_spool(facts), *_queues(facts), *_rate(facts))
-    return tuple(found)
+    rules = (_database, _connection, _lost, _spool, _aside, _queues, _rate)
+    return tuple(cause for rule in rules for cause in rule(facts))
 
 
 def _database(facts: Facts) -> Iterator[Cause]:
@@ -86,6 +90,19 @@ def _spool(facts: Facts) -> Iterator[Cause]:
         if why:
             remedy = RESTART if "damaged" in why else MEND
             yield Cause(Status.DEGRADED, f"{what} in memory only: {why}", remedy)
+
+
+def _aside(facts: Facts) -> Iterator[Cause]:
+    for file in facts.aside:
+        sentence = f"the state file was damaged or of a newer version and is kept as {file.kept_as}"
+        if file.brought is not None:
+            if file.unreadable:
+                yield Cause(Status.DEGRADED, f"{sentence}: {file.unreadable} rows of it cannot be read", DISK)
+        elif file.left is None:
+            yield Cause(Status.DEGRADED, f"{sentence}: nothing in it can be read", DISK)
+        else:
+            remedy = f"homeiq-ingest spool recover {file.kept_as}"
+            yield Cause(Status.DEGRADED, f"{sentence}: at least {points(file.left)} in it", remedy)
 
 
 def _queues(facts: Facts) -> Iterator[Cause]:

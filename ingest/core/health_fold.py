@@ -15,7 +15,7 @@ from attrs import define, field
 from ingest.core import health, reports
 from ingest.core.health import Gauges, Health
 from ingest.core.health_causes import SLOW, Facts, causes
-from ingest.core.health_parts import CandidateFold, StoreFold, maybe
+from ingest.core.health_parts import CandidateFold, FileFold, StoreFold, maybe
 from ingest.core.health_problems import Problems
 from ingest.core.rates import RECENT, Window, unusual
 from ingest.core.reports import Report
@@ -37,6 +37,7 @@ class HealthFold:
     carried: int = 0
     _candidates: dict[str, CandidateFold] = field(init=False)
     _store: StoreFold = field(factory=StoreFold)
+    _file: FileFold = field(factory=FileFold)
     _problems: Problems = field(factory=Problems)
     _rate: Window = field(factory=Window)
     _losses: Window = field(factory=lambda: Window(slots=61))
@@ -115,7 +116,7 @@ class HealthFold:
             case reports.LettersRecovered():
                 self._letters_failing = ""
             case _:
-                pass
+                self._file.add(report)
 
     def _received(self, count: int, source: Source, now: float) -> None:
         self._by_type[_TYPES.get(source, source.value)] += count
@@ -135,7 +136,10 @@ class HealthFold:
         spool = self._spool(gauges)
         pending = self._store.silent(now)
         lost, damaged = self._losses.total(RECENT, now), self._unreadable.total(RECENT, now)
-        facts = Facts(wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged)
+        facts = Facts(
+            wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged,
+            tuple(self._file.aside.values()),
+        )  # fmt: skip
         started = self._started
         return Health(
             wall, 0.0 if self._started_at is None else now - self._started_at, started.version, started.home,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from attrs import define
+from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.health import CandidateHealth
+from ingest.core.reports import Report
 from ingest.core.session import SessionState
 
 SUBSCRIBED = frozenset({SessionState.SNAPSHOT, SessionState.LIVE})
@@ -120,6 +121,23 @@ class StoreFold:
     def breaker(self, now: float) -> str:
         """The circuit breaker as it is now: closed, open or half_open."""
         return ("half_open" if now >= self.retry_at else "open") if self.open else "closed"
+
+
+@define
+class FileFold:
+    """What is known of the state file: what failed in it, and what is not in it because it was set aside."""
+
+    aside: dict[str, reports.StateSetAside] = field(factory=dict)
+
+    def add(self, report: Report) -> None:
+        """Fold one report in."""
+        match report:
+            case reports.StateSetAside(kept_as=kept_as):
+                self.aside[kept_as] = report
+            case reports.StateRecovered(file=file):
+                self.aside.pop(file, None)
+            case _:
+                pass
 
 
 def maybe(moment: Callable[[float], datetime], then: float | None) -> datetime | None:

@@ -37,7 +37,7 @@ def renew(path: Path, reason: str, now_ns: int, opened: Callable[[Path], Connect
     except (IngestError, OSError):
         _remove(new)
         return None
-    return evolve(aside, points=brought.points, unreadable=salvage.unreadable)
+    return evolve(aside, brought=brought.points, unreadable=salvage.unreadable)
 
 
 def finish_renewal(path: Path) -> None:

@@ -19,8 +19,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from attrs import evolve
+
 from ingest.edge.aside import SetAside, set_aside, thin_out
 from ingest.edge.renew import finish_renewal, renew
+from ingest.edge.salvage import left_in
 from ingest.edge.spool_file import DAMAGED
 from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction, translated
 from ingest.edge.totals_file import carry_over
@@ -113,7 +116,7 @@ def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAs
         thin_out(path, KEPT_ASIDE)
         connection = _opened(path)
         carry_over(aside.kept_as, connection, path)
-        return connection, aside
+        return connection, evolve(aside, left=left_in(aside.kept_as))
     reason = _mark(connection, path)
     if reason is None:
         return connection, None

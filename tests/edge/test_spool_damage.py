@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, closing, suppress
@@ -19,6 +20,7 @@ from ingest.core.store import Batch
 from ingest.edge import renew
 from ingest.edge.aside import SetAside, kept_aside
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
+from ingest.edge.salvage import open_salvage
 from ingest.edge.spool_file import DAMAGED, Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
@@ -205,9 +207,9 @@ def test_the_next_start_brings_what_is_readable_into_a_new_file(tmp_path: Path) 
     marked(path, [0, 3])
     count, aside = aside_of(path)
     assert aside is not None
-    assert (count, aside.points, aside.unreadable, aside.reason) == (6, 6 * LINES, 2, "malformed")
+    assert (count, aside.brought, aside.unreadable, aside.reason) == (6, 6 * LINES, 2, "malformed")
     assert kept_aside(path) == [aside.kept_as]
-    assert "6000 points of it were brought over, 2 rows cannot be read" in aside.text()
+    assert "6000 points of it were brought over, 2 rows cannot be read" in aside.report().text()
     with opened_file(path) as connection:
         assert connection.execute("SELECT count(*) FROM dead_letter").fetchone() == (1,)
     assert aside_of(path) == (6, None)
@@ -290,3 +292,14 @@ async def test_whatever_is_damaged_every_point_is_delivered_or_counted_and_none_
     async with opened(path) as it:
         await it.claims()
         assert it.spool.held == EMPTY
+
+
+def test_of_a_file_that_was_cut_off_what_is_left_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    written(path)
+    os.truncate(path, path.stat().st_size // 2)
+    with closing(open_salvage(path)) as salvage:
+        assert 0 < salvage.points() <= 8 * LINES
+        found = [unsealed(each.batch.payload) for each in salvage.batches()]
+    assert found
+    assert all(list(each) == batch_of(number) for number, each in enumerate(found))
