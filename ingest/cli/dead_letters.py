@@ -11,12 +11,14 @@ import msgspec
 from ingest.cli.asking import ask
 from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held, state_path
+from ingest.cli.held import Runs, held, room_in, state_path
 from ingest.cli.moments import iso, shown
-from ingest.cli.options import configured
+from ingest.cli.options import configured, loaded
 from ingest.cli.output import written
+from ingest.config.destination import Spool
 from ingest.core import control
 from ingest.core.plot import table
+from ingest.edge.bring import size_in
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.letter_retry import named, returning
 from ingest.edge.state_read import state_read
@@ -68,9 +70,9 @@ def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, a
         raise click.UsageError("Name the letters, or say --all.")
     asked = control.Retry(ids, everything)
     with explained():
-        path = state_path(config_path, assignments)
+        chosen = loaded(config_path, assignments).settings.spool
         try:
-            done, then = _retry(path, asked), "they go out when the service runs, or with `spool replay`"
+            done, then = _retry(chosen, asked), "they go out when the service runs, or with `spool replay`"
         except Runs as service:
             done = ask(service, "retry-letters", asked, control.Retried, doing="putting back", of="{} letters")
             then = "the service sends them"
@@ -79,12 +81,13 @@ def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, a
         click.echo(f"{done.stay} letters stay: they are not lines that a database could take.", err=True)
 
 
-def _retry(path: Path, asked: control.Retry) -> control.Retried:
-    with held(path) as connection:
-        letters = Letters(connection, path)
+def _retry(spool: Spool, asked: control.Retry) -> control.Retried:
+    with held(spool.path) as connection:
+        letters, room = Letters(connection, spool.path), room_in(spool)
         chosen = list(letters.listed()) if asked.everything else named(letters, asked.ids)
         moved = 0
         for key, part in returning(chosen, DATABASE):
+            room.check(size_in(connection), sum(each.size for each in part))
             letters.put_back(key, part, time.time_ns())
             moved += len(part)
     return control.Retried(moved, len(chosen) - moved)

@@ -13,16 +13,28 @@ from pathlib import Path
 import click
 
 from ingest.cli.options import loaded
+from ingest.config.destination import Spool
+from ingest.edge.bring import Room
+from ingest.edge.free_space import floor_at
 from ingest.edge.lock import Held, locked
 from ingest.edge.sqlite import Connection
+from ingest.edge.state import room
 from ingest.edge.state_file import open_state
 from ingest.edge.state_read import Absent
-from ingest.errors import Refused
+from ingest.errors import Refused, Transient
 
 
 def state_path(config_path: Path | None, assignments: tuple[str, ...]) -> Path:
     """The configured state file. Raises `Problems`."""
     return loaded(config_path, assignments).settings.spool.path
+
+
+def room_in(chosen: Spool) -> Room:
+    """What the state file takes of what is put back. Raises `Transient`."""
+    try:
+        return Room(chosen.path, room(chosen.path, chosen.size), floor_at(chosen.path, chosen.min_free))
+    except OSError as error:
+        raise Transient(f"the disk cannot be asked: {error.strerror}", where=str(chosen.path)) from error
 
 
 class Runs(Refused):

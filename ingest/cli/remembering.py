@@ -55,7 +55,7 @@ def opened_file(settings: Settings, emit: Emit) -> AbstractAsyncContextManager[S
     def report(aside: SetAside) -> None:
         emit(aside.report())
 
-    return opened_state(settings.spool.path, time.time_ns, report)
+    return opened_state(settings.spool.path, time.time_ns, report, min_free=settings.spool.min_free)
 
 
 async def disk_spool(settings: Settings, state: State, store: str, emit: Emit) -> DiskSpool:

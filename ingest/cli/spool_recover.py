@@ -9,8 +9,9 @@ import click
 
 from ingest.cli.asking import ask
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held, state_path
-from ingest.cli.options import configured
+from ingest.cli.held import Runs, held, room_in
+from ingest.cli.options import configured, loaded
+from ingest.config.destination import Spool
 from ingest.core import control
 from ingest.edge.bring import bring, open_regular
 from ingest.edge.letter_file import Letters
@@ -26,18 +27,19 @@ def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...
     read FILE then.
     """
     with explained():
-        path = state_path(config_path, assignments)
+        chosen = loaded(config_path, assignments).settings.spool
         try:
-            done, then = _recover(file, path), "They go out when the service runs, or with `spool replay`"
+            done, then = _recover(file, chosen), "They go out when the service runs, or with `spool replay`"
         except Runs as service:
             asked = control.Recover(str(file.absolute()))
             done, then = ask(service, "recover", asked, control.Recovered, doing="recovering"), "The service sends them"
     _tell(done, f"{then}; then {file} may be deleted.")
 
 
-def _recover(file: Path, path: Path) -> control.Recovered:
+def _recover(file: Path, chosen: Spool) -> control.Recovered:
+    path = chosen.path
     with closing(open_regular(file, path)) as salvage, held(path, new=True) as connection:
-        brought = bring(salvage, Letters(connection, path))
+        brought = bring(salvage, Letters(connection, path), room_in(chosen))
     return control.Recovered(brought.batches, brought.points, brought.known, brought.letters, salvage.unreadable)
 
 

@@ -28,7 +28,8 @@ class Facts:
     """What the rules look at. `pending_seconds`: how long the store has been silent while points wait for it.
 
     `lost` are the points and changes that were dropped in the last five minutes, `unreadable` the points in the spool
-    that turned out to be damaged, `aside` the state files that could not be used.
+    that turned out to be damaged, `aside` the state files that could not be used, `letters` the dead letters
+    that were dropped.
     """
 
     at: datetime
@@ -41,6 +42,7 @@ class Facts:
     lost: int
     unreadable: int = 0
     aside: tuple[StateSetAside, ...] = ()
+    letters: int = 0
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
@@ -79,6 +81,11 @@ def _lost(facts: Facts) -> Iterator[Cause]:
     if facts.lost:
         remedy = "Mend what holds the points up, or give the spool and the queues more room."
         yield Cause(Status.UNHEALTHY, f"{facts.lost} changes were dropped in the last 5 minutes", remedy)
+    if facts.letters:
+        sentence = f"{facts.letters} dead letters were dropped in the last 5 minutes"
+        yield Cause(
+            Status.UNHEALTHY, sentence, "Look at them with `homeiq-ingest dead-letters list`; export and remove some."
+        )
     if facts.unreadable:
         sentence = f"{facts.unreadable} points in the spool could not be read in the last 5 minutes"
         yield Cause(Status.UNHEALTHY, sentence, DAMAGED)

@@ -103,9 +103,9 @@ class HealthFold:
             case reports.Stopping() | reports.Stopped():
                 self._running = False
             case _:
-                self._add_file(report)
+                self._add_file(report, now)
 
-    def _add_file(self, report: Report) -> None:
+    def _add_file(self, report: Report, now: float) -> None:
         match report:
             case reports.SpoolFailing(reason=reason):
                 self._spool_failing = reason
@@ -116,7 +116,7 @@ class HealthFold:
             case reports.LettersRecovered():
                 self._letters_failing = ""
             case _:
-                self._file.add(report)
+                self._file.add(report, now)
 
     def _received(self, count: int, source: Source, now: float) -> None:
         self._by_type[_TYPES.get(source, source.value)] += count
@@ -138,7 +138,7 @@ class HealthFold:
         lost, damaged = self._losses.total(RECENT, now), self._unreadable.total(RECENT, now)
         facts = Facts(
             wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged,
-            tuple(self._file.aside.values()),
+            tuple(self._file.aside.values()), self._file.letters.total(RECENT, now),
         )  # fmt: skip
         started = self._started
         return Health(

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.health import CandidateHealth
+from ingest.core.rates import Window
 from ingest.core.reports import Report
 from ingest.core.session import SessionState
 
@@ -128,14 +129,18 @@ class FileFold:
     """What is known of the state file: what failed in it, and what is not in it because it was set aside."""
 
     aside: dict[str, reports.StateSetAside] = field(factory=dict)
+    letters: Window = field(factory=lambda: Window(slots=61))
+    """The dead letters that were dropped."""
 
-    def add(self, report: Report) -> None:
+    def add(self, report: Report, now: float) -> None:
         """Fold one report in."""
         match report:
             case reports.StateSetAside(kept_as=kept_as):
                 self.aside[kept_as] = report
             case reports.StateRecovered(file=file):
                 self.aside.pop(file, None)
+            case reports.LettersDropped(count=count):
+                self.letters.add(count, now)
             case _:
                 pass
 

@@ -24,6 +24,9 @@ SHARE_OF_DISK = 20
 """The floor is at most one part in so many of a disk: a small one can be used, too."""
 
 
+USUAL = 64 * 2**20
+"""Bytes that stay free where nobody says otherwise."""
+
 Wanted: TypeAlias = tuple[Batch[bytes], int, int, Collection[int], Collection[int]]
 """What `Table.put` is given."""
 
@@ -54,6 +57,15 @@ class Floor:
                 remedy="Free some space on it, or lower spool.min_free.",
             )
         return evicted
+
+    def check(self, path: Path, more: int) -> None:
+        """Blocking. Raises `BelowFloor` when so many bytes more would bring the disk of `path` below it."""
+        if self.least and self.free() - more < self.least:
+            raise BelowFloor(
+                f"the disk would have less than {self.least // 2**20} MiB free",
+                where=str(path),
+                remedy="Free some space on it, or lower spool.min_free, and run this again; nothing is brought twice.",
+            )
 
     def at_the_end(self) -> Floor:
         """As much again lies below it for what would be gone with the process."""

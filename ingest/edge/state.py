@@ -12,6 +12,7 @@ import trio
 from attrs import frozen
 
 from ingest.edge.aside import SetAside
+from ingest.edge.free_space import USUAL
 from ingest.edge.late import LateConnection, LateLane, open_locked
 from ingest.edge.lock import Held
 from ingest.errors import Refused, Transient
@@ -39,7 +40,11 @@ class State:
 
 @asynccontextmanager
 async def opened_state(
-    path: Path, now_ns: Callable[[], int], report: Callable[[SetAside], None], thread: ThreadLane | None = None
+    path: Path,
+    now_ns: Callable[[], int],
+    report: Callable[[SetAside], None],
+    thread: ThreadLane | None = None,
+    min_free: int = USUAL,
 ) -> AsyncGenerator[State]:
     """The file for the time of a block, locked against a second service.
 
@@ -47,7 +52,7 @@ async def opened_state(
     Raises `Held` when another service has it.
     """
     thread = thread or ThreadLane()
-    lane = LateLane(thread, partial(open_locked, path, now_ns), report)
+    lane = LateLane(thread, partial(open_locked, path, now_ns, min_free), report)
     try:
         try:
             await lane.open()

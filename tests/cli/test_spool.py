@@ -8,6 +8,7 @@ import pytest
 from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
 from ingest.core.homeiq import resealed
+from ingest.edge import free_space
 from ingest.edge.lock import locked
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
@@ -182,6 +183,26 @@ def test_recover_brings_back_batches_and_letters_once(tmp_path: Path) -> None:
     assert waiting_lines(path) == lines(5, 100) + lines(20)
     assert letters(path) == [("m v=1 5", "conflict")]
     assert waiting_lines(old) == lines(20)
+
+
+def test_recover_pushes_out_no_letter_and_says_so(tmp_path: Path) -> None:
+    old = buried(spooled(tmp_path / "old.db", lines(10)), *((f"m v=1 {each}", "no") for each in range(10_000)))
+    path = buried(spooled(tmp_path / "state.db"), ("m v=1 99999", "mine"))
+    result = run(path, "spool", "recover", old)
+    assert result.exit_code == 2
+    assert "there is no room for more dead letters" in result.stderr
+    assert ("m v=1 99999", "mine") in letters(path)
+    assert waiting_lines(path) == lines(10)
+
+
+def test_recover_and_retry_leave_the_disk_its_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(free_space, "free_bytes", lambda _: 0)
+    old = spooled(tmp_path / "old.db", lines(10))
+    path = buried(spooled(tmp_path / "state.db"), ("m v=1 5", "no"))
+    for command in (("spool", "recover", old), ("dead-letters", "retry", "--all")):
+        result = run(path, *command)
+        assert (result.exit_code, "MiB free" in result.stderr) == (2, True), result.output
+    assert (waiting_lines(path), letters(path)) == ([], [("m v=1 5", "no")])
 
 
 def test_recover_makes_a_new_state_file_when_there_is_none(tmp_path: Path) -> None:

@@ -249,6 +249,16 @@ def test_dead_letters_in_memory_are_a_cause_until_they_are_on_disk_again() -> No
     assert after(*UP, failing, reports.LettersRecovered()).spool.letters_failing == ""
 
 
+def test_dead_letters_that_were_dropped_are_a_cause() -> None:
+    dropped = reports.LettersDropped(3, "there is room for so many on disk")
+    health = after(*UP, dropped)
+    assert (health.status, health.reason) == (
+        Status.UNHEALTHY,
+        "3 dead letters were dropped in the last 5 minutes",
+    )
+    assert "dead letters" not in after(*UP, dropped, later=310).reason
+
+
 def test_a_damaged_state_file_says_that_a_restart_mends_it() -> None:
     health = after(*UP, reports.SpoolFailing("db", "the database file is damaged: malformed"))
     assert RESTART in health.remedies

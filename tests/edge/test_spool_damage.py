@@ -17,7 +17,7 @@ from ingest.core import reports
 from ingest.core.homeiq import joined, resealed, unsealed, whole
 from ingest.core.reports import Report
 from ingest.core.store import Batch
-from ingest.edge import renew
+from ingest.edge import free_space, renew
 from ingest.edge.aside import SetAside, kept_aside
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
 from ingest.edge.salvage import open_salvage
@@ -292,6 +292,22 @@ async def test_whatever_is_damaged_every_point_is_delivered_or_counted_and_none_
     async with opened(path) as it:
         await it.claims()
         assert it.spool.held == EMPTY
+
+
+def test_where_the_disk_is_nearly_full_the_damaged_file_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    written(path)
+    with opened_file(path) as connection:
+        connection.execute("INSERT INTO meta VALUES (?, 'malformed')", (DAMAGED,))
+    monkeypatch.setattr(free_space, "free_bytes", lambda _: PAGE)
+    connection, aside = open_state(path, now_ns)
+    connection.close()
+    assert aside is None
+    assert not list(tmp_path.glob("*.new*"))
+    monkeypatch.undo()
+    assert aside_of(path)[1] is not None
 
 
 def test_of_a_file_that_was_cut_off_what_is_left_can_be_read(tmp_path: Path) -> None:
