@@ -39,6 +39,7 @@ class Replaying:
             case (
                 reports.Notice()
                 | reports.StateSetAside()
+                | reports.StateDamaged()
                 | reports.SpoolFailing()
                 | reports.LettersFailing()
                 | reports.LettersDropped()

@@ -20,7 +20,10 @@ DAMAGED = (
 DISK = "Look for disk errors with dmesg."
 
 MEND = "Free some space, or mend the disk or the permissions of the state file."
-RESTART = "Restart the service when little waits: it begins a new state file, and keeps what is readable of this one."
+RESTART = (
+    "Restart the service when little waits: where the disk has room for both, it begins a new state file and brings over "
+    "what is readable of this one."
+)
 
 
 @frozen
@@ -29,7 +32,7 @@ class Facts:
 
     `lost` are the points and changes that were dropped in the last five minutes, `unreadable` the points in the spool
     that turned out to be damaged, `aside` the state files that could not be used, `letters` the dead letters
-    that were dropped.
+    that were dropped, `damaged` what damage was met in the state file.
     """
 
     at: datetime
@@ -43,11 +46,12 @@ class Facts:
     unreadable: int = 0
     aside: tuple[StateSetAside, ...] = ()
     letters: int = 0
+    damaged: str = ""
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
     """Every cause, the most telling first."""
-    rules = (_database, _connection, _lost, _spool, _aside, _queues, _rate)
+    rules = (_database, _connection, _lost, _spool, _damaged, _aside, _queues, _rate)
     return tuple(cause for rule in rules for cause in rule(facts))
 
 
@@ -97,6 +101,11 @@ def _spool(facts: Facts) -> Iterator[Cause]:
         if why:
             remedy = RESTART if "damaged" in why else MEND
             yield Cause(Status.DEGRADED, f"{what} in memory only: {why}", remedy)
+
+
+def _damaged(facts: Facts) -> Iterator[Cause]:
+    if facts.damaged:
+        yield Cause(Status.DEGRADED, f"the state file is damaged: {facts.damaged}", RESTART)
 
 
 def _aside(facts: Facts) -> Iterator[Cause]:

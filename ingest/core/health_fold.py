@@ -139,6 +139,7 @@ class HealthFold:
         facts = Facts(
             wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged,
             tuple(self._file.aside.values()), self._file.letters.total(RECENT, now),
+            self._file.damaged,
         )  # fmt: skip
         started = self._started
         return Health(

@@ -129,6 +129,8 @@ class FileFold:
     """What is known of the state file: what failed in it, and what is not in it because it was set aside."""
 
     aside: dict[str, reports.StateSetAside] = field(factory=dict)
+    damaged: str = ""
+    """What damage was met in it."""
     letters: Window = field(factory=lambda: Window(slots=61))
     """The dead letters that were dropped."""
 
@@ -139,6 +141,8 @@ class FileFold:
                 self.aside[kept_as] = report
             case reports.StateRecovered(file=file):
                 self.aside.pop(file, None)
+            case reports.StateDamaged(reason=reason):
+                self.damaged = reason
             case reports.LettersDropped(count=count):
                 self.letters.add(count, now)
             case _:

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.health import Category, Problem
-from ingest.core.health_causes import DAMAGED
+from ingest.core.health_causes import DAMAGED, RESTART
 from ingest.core.rates import RECENT, Window
 from ingest.core.redact import redacted
 from ingest.core.reports import Report
@@ -35,6 +35,7 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.StoreWaiting: ("database", ""),
     reports.LettersFailing: ("dead letters", "Free some space, or mend the disk or the permissions of the state file."),
     reports.LettersDropped: ("dead letters", "Look at them in time, and give them more room."),
+    reports.StateDamaged: ("state file", RESTART),
     reports.StateSetAside: ("state file", "`homeiq-ingest spool recover` brings back what is readable in it."),
     reports.SpoolFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
 }

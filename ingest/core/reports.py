@@ -449,6 +449,19 @@ class StateSetAside(Report):
 
 
 @frozen
+class StateDamaged(Report):
+    """Damage was met in the state file, in this run or an earlier one: what is sound in it is used until the next start."""
+
+    LEVEL: ClassVar[Level] = "error"
+    path: str
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the state file {self.path} is damaged ({self.reason}): the next start begins a new one"
+
+
+@frozen
 class StateRecovered(Report):
     """A person had what is readable in a file brought into the present one."""
 

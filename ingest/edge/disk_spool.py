@@ -28,6 +28,7 @@ from ingest.core.store import Batch
 from ingest.edge.free_space import NO_FLOOR, Floor
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_kept import Kept
+from ingest.edge.spool_mark import Mark
 from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
 from ingest.edge.spool_rows import Change, Row, gathered
 from ingest.edge.spool_trouble import FAILURES, RETRY, NotTaken, Trouble
@@ -60,11 +61,13 @@ class DiskSpool:
     _reader: Reader = field(init=False)
     _memory_next: bool = True
     _trouble: Trouble = field(init=False)
+    _mark: Mark = field(init=False)
     _turn: trio.Lock = field(factory=trio.Lock)
     _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
     def __attrs_post_init__(self) -> None:
         self._trouble = Trouble(self.table.key.store, self.emit)
+        self._mark = Mark(self.table, self.lane, self.emit)
         self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
 
@@ -93,6 +96,7 @@ class DiskSpool:
         if self.measure is not None:
             self.limits, self.floor = await self.lane(self.measure)
         self.kept = await self.lane(Kept.of, self.table)
+        await self._mark()
         return self.on_disk
 
     async def _load_late(self) -> None:
@@ -103,8 +107,10 @@ class DiskSpool:
         """Keep a batch, on disk when that is possible; return what was evicted to make room."""
         await trio.lowlevel.checkpoint()
         try:
-            await self._move_in(batch.size)
-            if not await self._write(batch, evict=self.memory.overflows(batch.size)):
+            size = batch.size
+            if await self._move_in(size) and await self._write(batch, evict=self.memory.overflows(size)):
+                self._trouble.worked("write")
+            else:
                 self._evicted += await self.memory.put(batch)
         finally:
             self._changed.unpark_all()
@@ -125,7 +131,8 @@ class DiskSpool:
         """A last attempt to bring what memory holds to disk; return what was evicted for it."""
         self._trouble.retry_now()
         self.floor = self.floor.at_the_end()
-        await self._move_in(None)
+        if await self._move_in(None):
+            self._trouble.worked("write")
         evicted, self._evicted = self._evicted, []
         return evicted
 
@@ -153,13 +160,15 @@ class DiskSpool:
             self._claimed.difference_update(row.id for row in rows)
             self._changed.unpark_all()
 
-    async def _move_in(self, coming: int | None) -> None:
-        """Bring what memory holds to disk, the oldest first; all of it, or what has no room beside so many bytes, by force."""
+    async def _move_in(self, coming: int | None) -> bool:
+        """Bring memory to disk, the oldest first, by force what has no room beside `coming` bytes; False: some stays."""
         with suppress(NotTaken):
             while self.memory.waiting:
                 with self.memory.claim_nowait(oldest=True) as batch:
                     if not await self._write(batch, evict=coming is None or self.memory.overflows(coming)):
                         raise NotTaken
+            return True
+        return False
 
     async def _write(self, batch: Batch[bytes], *, evict: bool) -> bool:
         """Put a batch into the file; False when the file does not take it."""
@@ -181,8 +190,6 @@ class DiskSpool:
             self.kept.add(batch)
             self.kept.remove(rows)
             self._evicted += [row.batch() for row in rows]
-        if not self.memory.waiting:
-            self._trouble.worked("write")
         return True
 
     async def _next(self) -> tuple[Sequence[Row], bytes]:
@@ -215,12 +222,12 @@ class DiskSpool:
                 except FAILURES as error:
                     self._trouble.failed("read", error)
                     return NOTHING
-                self._claimed.update(row.id for row in found.rows)
                 self._account(found)
+                # Before anything is claimed: this may be cut off.
+                await self._mark()
+                self._claimed.update(row.id for row in found.rows)
                 again = bool(found.hidden) and not found.rows
         self._trouble.worked("read")
-        if not self._trouble.must_wait("write"):
-            await self._mark()
         return found
 
     def _account(self, found: Reading) -> None:
@@ -228,12 +235,6 @@ class DiskSpool:
         lost = self.kept.lost(found, self.now_ns(), last=not self._claimed)
         if lost is not None:
             self._trouble.lost(lost, self.table.scars.reason)
-
-    async def _mark(self) -> None:
-        """Let the file say that it is damaged, as soon as it can be written."""
-        if self.table.scars.untold:
-            with suppress(*FAILURES):
-                await self.lane(self.table.mark)
 
     async def _remove(self, rows: Sequence[Row]) -> None:
         """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""

@@ -159,6 +159,13 @@ class Table:
         if isinstance(error, Damaged):
             self.scars.reason = error.what
 
+    def recall(self) -> None:
+        """Take over what an earlier run wrote down of the damage that it met."""
+        with translated(self.path):
+            row = self.connection.execute("SELECT value FROM meta WHERE name = ?", (DAMAGED,)).fetchone()
+        if row is not None:
+            self.scars.reason, self.scars.told = str(row[0]), True
+
     def mark(self) -> None:
         """Write into the file that it is damaged: the next start begins a new one."""
         with translated(self.path), transaction(self.connection):

@@ -259,6 +259,12 @@ def test_dead_letters_that_were_dropped_are_a_cause() -> None:
     assert "dead letters" not in after(*UP, dropped, later=310).reason
 
 
+def test_a_damaged_state_file_is_a_cause_until_the_next_start() -> None:
+    health = after(*UP, reports.StateDamaged("/var/state.db", "malformed"), later=200)
+    assert (health.status, health.reason) == (Status.DEGRADED, "the state file is damaged: malformed")
+    assert health.remedies == (RESTART,)
+
+
 def test_a_damaged_state_file_says_that_a_restart_mends_it() -> None:
     health = after(*UP, reports.SpoolFailing("db", "the database file is damaged: malformed"))
     assert RESTART in health.remedies

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, closing, suppress
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -260,8 +262,55 @@ async def test_damage_that_a_put_meets_is_marked_too(tmp_path: Path, autojump_cl
         overwrite(path, leaves(path)[-1])
         await it.spool.put(Batch(payloads[0], LINES, 10, 0, 0))
         assert it.spool.memory.held.events == LINES
-        assert [type(report).__name__ for report in it.told] == ["SpoolFailing"]
+        assert [type(report).__name__ for report in it.told] == ["SpoolFailing", "StateDamaged"]
         assert it.mark()
+
+
+async def test_a_claim_that_is_cut_off_while_it_marks_has_claimed_nothing(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    break_the_content(path, written(path, 3)[0])
+    async with opened(path) as it, trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+        slow = InlineLane(1.0)
+
+        async def lane(work: Callable[..., Any], *args: Any) -> Any:
+            if work == it.spool.table.mark:
+                scope.cancel()
+            return await slow(work, *args)
+
+        monkeypatch.setattr(it.spool._mark, "lane", lane)
+
+        async def claims() -> None:
+            with scope:
+                async with it.spool.claim():
+                    raise AssertionError("it was cut off")
+
+        nursery.start_soon(claims)
+        await trio.sleep(10)
+        assert scope.cancelled_caught
+        assert it.spool._claimed == set()
+        monkeypatch.undo()
+        assert await it.claims() == [1, 2]
+
+
+async def test_a_mark_that_cannot_be_written_is_not_tried_at_every_claim(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    break_the_content(path, written(path)[0])
+    async with opened(path) as it:
+        tried: list[float] = []
+
+        async def lane(*_: Any) -> None:
+            tried.append(trio.current_time())
+            raise Refused("read-only")
+
+        monkeypatch.setattr(it.spool._mark, "lane", lane)
+        assert await it.claims() == [*range(1, 8)]
+        assert 1 <= len(tried) <= 10
+        assert all(later - one >= RETRY for one, later in pairwise(tried))
 
 
 def spoil(path: Path, chance: random.Random) -> None:
@@ -294,7 +343,7 @@ async def test_whatever_is_damaged_every_point_is_delivered_or_counted_and_none_
         assert it.spool.held == EMPTY
 
 
-def test_where_the_disk_is_nearly_full_the_damaged_file_goes_on(
+async def test_where_the_disk_is_nearly_full_the_damaged_file_goes_on_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "state.db"
@@ -302,10 +351,10 @@ def test_where_the_disk_is_nearly_full_the_damaged_file_goes_on(
     with opened_file(path) as connection:
         connection.execute("INSERT INTO meta VALUES (?, 'malformed')", (DAMAGED,))
     monkeypatch.setattr(free_space, "free_bytes", lambda _: PAGE)
-    connection, aside = open_state(path, now_ns)
-    connection.close()
-    assert aside is None
-    assert not list(tmp_path.glob("*.new*"))
+    async with opened(path) as it:
+        assert it.told == [reports.StateDamaged(str(path), "malformed")]
+        assert not it.spool.failing
+    assert kept_aside(path) == []
     monkeypatch.undo()
     assert aside_of(path)[1] is not None
 
