@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from ingest.core.store import Batch
-from ingest.edge.spool_around import COLUMNS, around
+from ingest.edge.spool_around import COLUMNS, Scars, around
 from ingest.edge.spool_rows import Key, Row
 from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
 from ingest.runtime.link import EMPTY, Weight
@@ -35,23 +35,6 @@ def clear(connection: Connection) -> None:
     """Remove every batch, of every home and store."""
     with transaction(connection):
         connection.execute("DELETE FROM batch")
-
-
-@define
-class Scars:
-    """The damage that was met: what SQLite said of it, and the rows that are never listed again.
-
-    It is `told` once the file says so itself.
-    """
-
-    reason: str = ""
-    hidden: set[int] = field(factory=set)
-    told: bool = False
-
-    @property
-    def untold(self) -> bool:
-        """Damage was met, and the file does not say so yet."""
-        return bool(self.reason) and not self.told
 
 
 @frozen
@@ -189,7 +172,7 @@ class Table:
                         yield Row(*values)
         except Damaged as error:
             self.scars.reason = error.what
-            for values in around(self.connection, self.path, (self.key.home, self.key.store), order, last):
+            for values in around(self.connection, self.path, self.key, order, last=last, scars=self.scars):
                 if values[0] not in taken and values[0] not in self.scars.hidden and _sound(values):
                     yield Row(*values)
 

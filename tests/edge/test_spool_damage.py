@@ -22,9 +22,11 @@ from ingest.core.store import Batch
 from ingest.edge import free_space, renew
 from ingest.edge.aside import SetAside, kept_aside
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
+from ingest.edge.late import LateConnection
 from ingest.edge.salvage import open_salvage
 from ingest.edge.spool_file import DAMAGED, Table
 from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import Damaged
 from ingest.edge.state_file import open_state
 from ingest.errors import Refused
 from ingest.runtime.lane import InlineLane
@@ -169,6 +171,41 @@ async def test_rows_that_nothing_leads_to_are_counted_when_the_others_are_delive
         assert lost.count == (60 - len(found)) * LINES
         assert set(found) < set(range(60))
         assert it.spool.held == EMPTY
+
+
+@define
+class Pathless(LateConnection):
+    """Nothing leads to the least id, nor through the whole table; what is asked for by its id is there."""
+
+    asked: int = 0
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        self.asked += 1
+        if "min(id)" in sql or "ORDER BY id" in sql:
+            raise Damaged("malformed")
+        return super().execute(sql, parameters)
+
+
+def test_how_far_down_nothing_is_left_is_asked_for_once(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with opened_file(path) as inner:
+        inner.execute("INSERT INTO sqlite_sequence VALUES ('batch', 400)")
+        connection = Pathless(inner)
+        table = Table(connection, path, Key("home", "influxdb"))
+        for number in range(3):
+            table.put(Batch(b"x", 1, 1, number, number), 0, 0, (), ())
+        found = [row.id for row in table.oldest(())]
+        assert (found, connection.asked > 400) == ([401, 402, 403], True)
+        connection.asked = 0
+        assert [row.id for row in table.oldest(())] == found
+        assert connection.asked < 20
+        table.remove(found)
+        for _ in range(2):
+            connection.asked = 0
+            assert list(table.oldest(())) == []
+            assert (table.newest(()), connection.asked < 20) == ([], True)
+        table.put(Batch(b"x", 1, 1, 7, 7), 0, 0, (), ())
+        assert [row.oldest_ns for row in table.oldest(())] == [7]
 
 
 async def test_a_damaged_file_that_cannot_be_marked_is_used_all_the_same(
