@@ -15,7 +15,7 @@ from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.salvage import Found, Salvage, open_salvage
 from ingest.edge.spool_file import insert
 from ingest.edge.spool_rows import Change, Key
-from ingest.edge.sqlite import Connection, transaction, translated
+from ingest.edge.sqlite import Connection, Damaged, transaction, translated
 from ingest.errors import Refused
 from ingest.runtime.link import Weight
 
@@ -79,7 +79,7 @@ def bring(salvage: Salvage, letters: Letters, room: Room) -> Brought:
 
 
 def open_regular(path: Path, present: Path) -> Salvage:
-    """A file to bring back from: a regular one, and not the `present` state file. Raises as `open_salvage`."""
+    """A file to bring back from: a regular one, and not the `present` state file. Raises `Transient` or `Refused`."""
     try:
         found = path.stat()
     except OSError as error:
@@ -89,7 +89,12 @@ def open_regular(path: Path, present: Path) -> Salvage:
         raise Refused("that is no regular file", where=str(path), remedy="Name a state file that was set aside.")
     if present.exists() and path.samefile(present):
         raise Refused("that is the state file itself", where=str(path), remedy="Name one that was set aside.")
-    return open_salvage(path)
+    try:
+        return open_salvage(path)
+    except Damaged as error:
+        what = "nothing can be read in this file: it is no database, or damaged at its beginning"
+        remedy = "Name a state file that was set aside; `homeiq-ingest spool status` lists them."
+        raise Refused(what, where=str(path), remedy=remedy) from error
 
 
 def batches_of(found: Iterator[Found]) -> list[Found]:

@@ -261,6 +261,8 @@ def test_recover_says_when_nothing_can_be_read(tmp_path: Path) -> None:
     junk.write_bytes(b"no database at all" * 1000)
     result = run(path, "spool", "recover", junk)
     assert result.exit_code == 2
-    assert "damaged" in result.stderr
+    assert "it is no database, or damaged at its beginning" in result.stderr
+    assert "spool status" in result.stderr
+    assert ".recover" not in result.stderr
     assert not path.exists()
     assert "that is the state file itself" in run(spooled(path), "spool", "recover", path).stderr
