@@ -13,7 +13,7 @@ import msgspec
 from ingest.cli.asking import ask
 from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held, state_path
+from ingest.cli.held import Runs, held, room_in, state_path
 from ingest.cli.moments import iso, shown
 from ingest.cli.options import configured, loaded
 from ingest.cli.spool_recover import recover
@@ -25,7 +25,6 @@ from ingest.edge.aside import kept_aside
 from ingest.edge.spool_file import clear
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, translated
-from ingest.edge.state import room
 from ingest.edge.state_read import Absent, Waiting, batches, payload, state_read, waiting
 from ingest.edge.totals_file import accounts
 from ingest.errors import Refused
@@ -53,7 +52,7 @@ def status(*, as_json: bool, config_path: Path | None, assignments: tuple[str, .
                 found, rates = waiting(connection), rates_of(connection)
         except Absent:
             found, rates = [], {}
-        limit = room(path, settings.size) if path.exists() else settings.size
+        limit = room_in(settings).disk if path.exists() else settings.size
         aside = kept_aside(path)
     if as_json:
         click.echo(msgspec.json.encode(_as_json(path, found, rates, limit, aside)))

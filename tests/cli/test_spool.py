@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,18 @@ def test_status_says_what_waits_by_home_and_store(tmp_path: Path) -> None:
     assert told[2].startswith("home     influxdb   2,000  0.0  2026-01-01 12:00+00:00  2026-01-01 12:33+00:00  ")
     assert told[2].endswith(" days")
     assert str(path) in told[4]
+
+
+def test_status_of_a_disk_that_cannot_be_asked_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    path = spooled(tmp_path / "state.db", lines(1))
+    monkeypatch.setattr(shutil, "disk_usage", fail)
+    for command in (("status",), ("recover", spooled(tmp_path / "old.db", lines(1)))):
+        result = run(path, "spool", *command)
+        assert "the disk cannot be asked: Input/output error" in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_the_room_left_is_the_limit_at_the_rate_of_what_waits(tmp_path: Path) -> None:
