@@ -12,13 +12,14 @@ it has. The tail has a deadline; what it could not deliver by then stays in the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import trio
 from attrs import define, field, frozen
 
 from ingest import __version__
+from ingest.actors.backlog import Backlog
 from ingest.actors.batcher import Batcher, Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Connector, GaveUp, Persistence
@@ -75,7 +76,10 @@ class Destination:
 
 @frozen
 class Plan:
-    """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds."""
+    """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds.
+
+    `files` are the paths of what it keeps, by kind: `state` and `store`.
+    """
 
     home: str
     candidates: tuple[Candidate, ...]
@@ -95,6 +99,7 @@ class Plan:
     store_breaker: int = 5
     stop_within: float = 5.0
     upkeep_every: float = 3600.0
+    files: Mapping[str, str] = field(factory=dict)
 
 
 @define(eq=False)
@@ -121,7 +126,9 @@ class Pipeline:
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
-        self.tally.carried = self.spool.held.events
+        self.tally.carried = carried = self.spool.held.events
+        backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
+        self.listeners = (*self.listeners, backlog.hear)
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
 
@@ -155,11 +162,12 @@ class Pipeline:
             if self.plan.destination.flush is not None:
                 await self.plan.destination.flush(self.emit)
             books = self.books()
-            if lost := self.spool.volatile.events + books["in_flight"]:
+            volatile = self.spool.volatile.events
+            if lost := volatile + books["in_flight"]:
                 self.emit(reports.Lost(self.plan.destination.store.name, lost))
             if (lasting := self.plan.destination.lasting) is not None:
                 await lasting.end(self.books)
-            self.emit(reports.Stopped(books, balanced(books)))
+            self.emit(reports.Stopped(books, balanced(books), volatile))
 
     async def _run(self, stop: trio.Event, asked: trio.Event) -> None:
         plan = self.plan

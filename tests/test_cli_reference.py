@@ -46,7 +46,7 @@ def _of(command: click.Command, context: click.Context) -> Iterator[str]:
 def _entry(group: click.Group, name: str, context: click.Context) -> str:
     inner = group.get_command(context, name)
     assert inner is not None
-    summary = COMMANDS[name][1] if name in COMMANDS else _help(inner).split("\n")[0]
+    summary = COMMANDS[name][1] if group is main else _help(inner).split("\n")[0]
     anchor = f"{context.command_path} {name}".replace(" ", "-")
     return f"[`{name}`](#{anchor}): {summary}"
 
@@ -90,6 +90,11 @@ def _said(kind: click.ParamType[Any]) -> str:
             return "a whole number"
         case _:
             return "a text"
+
+
+def test_a_subcommand_has_its_own_words_not_those_of_a_command_of_its_name() -> None:
+    listed = page().partition("## `homeiq-ingest dead-letters`\n")[2].partition("| |")[0]
+    assert "[`export`](#homeiq-ingest-dead-letters-export): Write all dead letters to FILE" in listed
 
 
 def test_the_page_says_what_the_commands_say() -> None:

@@ -136,6 +136,7 @@ class Control:
                 await self._put_back(whose, part)
                 moved += len(part)
                 say(Progress(moved, len(chosen)))
+            await self.letters.look()
         return control.Retried(moved, len(chosen) - moved)
 
     async def _put_back(self, whose: Key, part: Sequence[Letter]) -> None:
@@ -161,6 +162,7 @@ class Control:
             rest = salvage.letters()
             while those := await self.reading(letters_of, rest):
                 brought.letters += await self.spool.lane(self.letters.letters.bring, those)
+                await self.letters.look()
             unreadable = salvage.unreadable
         self.emit(reports.StateRecovered(asked.file, brought.points, unreadable))
         return control.Recovered(brought.batches, brought.points, brought.known, brought.letters, unreadable)

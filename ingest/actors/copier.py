@@ -77,6 +77,8 @@ class Copier:
     async def _deliver(self, batch: Batch[Any]) -> Delivered:
         failures = 0
         while isinstance(verdict := await self.store.deliver(batch), Keep):
+            if verdict.progress:
+                continue
             failures += 1
             if verdict.remedy:
                 raise Refused(verdict.reason, remedy=verdict.remedy)

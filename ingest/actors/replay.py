@@ -15,6 +15,9 @@ ATTEMPTS = 8
 """Failed attempts in a row after which somebody should look."""
 
 
+SAFE = "Ctrl-C is safe: what is not stored still waits"
+
+
 @define(eq=False)
 class Replaying:
     """A fold over reports. `say` is told sentences; `news` is set by the next report that matters, and replaced."""
@@ -36,6 +39,9 @@ class Replaying:
                 self.refused += len(rejections)
             case reports.StoreWaiting():
                 self._waits(report)
+            case reports.StoreSearching():
+                self.failures = 0
+                self.say(report.text())
             case (
                 reports.Notice()
                 | reports.StateSetAside()
@@ -57,4 +63,4 @@ class Replaying:
         elif self.failures >= ATTEMPTS:
             self.problem = Transient(report.reason, remedy="What is not stored waits; run this again later.")
         else:
-            self.say(report.text())
+            self.say(report.text() + (f"; {SAFE}" if self.failures == 1 else ""))

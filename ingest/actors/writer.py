@@ -1,7 +1,7 @@
 """From the spool to the store, until the store says that a batch is in it.
 
 Every delivery ends in a verdict. `Delivered` commits the batch; `Keep` leaves it where it is and waits: as long as
-the server asks, or with backoff and full jitter, for ever. A write is never abandoned while the service runs.
+the server asks, or with backoff and full jitter, for ever. A verdict that it came nearer waits for nothing. A write is never abandoned while the service runs.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Writer(Generic[Payload]):
             try:
                 await self._deliver_one()
             except _Kept as kept:
-                await self._wait(kept.verdict)
+                await self._kept(kept.verdict)
                 if self.spool.closed.is_set() and not self.spool.volatile.events and not self.patient:
                     return  # what waits is on disk: the next start delivers it
             except trio.EndOfChannel:
@@ -86,12 +86,22 @@ class Writer(Generic[Payload]):
             self._delivered(batch, verdict, seconds)
 
     def _delivered(self, batch: Batch[Payload], verdict: Delivered, seconds: float) -> None:
-        if self._failures:
-            self.emit(reports.StoreRecovered(self.store.name, trio.current_time() - self._failing_since))
-            self._failures = self._eased = 0
+        self._recovered()
         if verdict.rejected:
             self.emit(reports.Rejected(self.store.name, verdict.rejected))
         self.emit(reports.Stored(self.store.name, batch.count - len(verdict.rejected), seconds))
+
+    def _recovered(self) -> None:
+        if self._failures:
+            self.emit(reports.StoreRecovered(self.store.name, trio.current_time() - self._failing_since))
+            self._failures = self._eased = 0
+
+    async def _kept(self, verdict: Keep) -> None:
+        if not verdict.progress:
+            await self._wait(verdict)
+            return
+        self._recovered()
+        self.emit(reports.StoreSearching(self.store.name, verdict.reason, self.spool.held.events))
 
     async def _wait(self, verdict: Keep) -> None:
         if not self._failures:

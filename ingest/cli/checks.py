@@ -37,7 +37,7 @@ class Home:
     entities: int = 0
 
     def __str__(self) -> str:
-        return f"{self.name or 'a home without a name'}, version {self.version}: {self.entities} entities"
+        return f"{self.name or 'a home without a name'}, version {self.version}: {self.entities} entities with a state"
 
 
 @frozen

@@ -10,14 +10,16 @@ import trio
 from attrs import evolve
 
 from ingest.actors.copier import Copied, Copier
-from ingest.cli.database import opened_database
+from ingest.cli.database import DATABASE_SECTIONS, opened_database
 from ingest.cli.exits import explained
 from ingest.cli.moments import shown, window
 from ingest.cli.options import configured, loaded
+from ingest.cli.own_file import SECTIONS, OwnFile, store_of
 from ingest.cli.progress import Tell, telling
 from ingest.cli.stored import db_option, since_option
 from ingest.config.settings import Settings
 from ingest.core.store import Keep
+from ingest.edge.database_file import is_there
 from ingest.edge.embedded_export import Points, Position
 from ingest.edge.embedded_progress import open_progress
 from ingest.edge.embedded_read import open_store
@@ -51,11 +53,14 @@ def copy(
     """
     start_ns, _ = window(since, None)
     with explained(), one_error():
-        settings = loaded(config_path, assignments).settings
+        settings = (found := loaded(config_path, assignments, sections=SECTIONS | DATABASE_SECTIONS)).settings
         if not settings.influxdb.url:
             raise Refused("no database is configured", remedy="Set influxdb.url and influxdb.token, or run init")
         chosen = evolve(settings, store=evolve(settings.store, kind="influxdb"))
-        trio.run(_copy, chosen, db or settings.embedded.path, start_ns, again)
+        own = store_of(found) if db is None else OwnFile("store", db)
+        if not is_there(own.path):
+            own.look_elsewhere()
+        trio.run(_copy, chosen, own.path, start_ns, again)
 
 
 async def _copy(settings: Settings, path: Path, start_ns: int, again: bool) -> None:

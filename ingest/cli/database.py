@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
 from ingest.core.homeiq import homeiq
 from ingest.core.secret import Secret
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 DATABASE = "influxdb"
 """The name that keys what the state file holds for the configured database."""
+
+
+DATABASE_SECTIONS = frozenset({"home", "influxdb"})
+"""What must be right in a configuration for bringing something into it."""
 
 
 @asynccontextmanager
@@ -58,4 +64,6 @@ def _address(settings: Settings) -> Address:
         ca_file=given.ca_file,
         create_bucket=given.create_bucket,
         retention=given.retention,
+        renewed=partial(read_secret, given.token_file) if given.token_file else None,
+        token_setting="influxdb.token_file" if given.token_file else "influxdb.token",
     )

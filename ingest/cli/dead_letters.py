@@ -11,17 +11,25 @@ import msgspec
 from ingest.cli.asking import ask
 from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held, room_in, state_path
+from ingest.cli.held import Runs, held, room_in
 from ingest.cli.moments import iso, shown
 from ingest.cli.options import configured, loaded
 from ingest.cli.output import written
+from ingest.cli.own_file import SECTIONS, OwnFile, looking, own_state, state_of
 from ingest.config.destination import Spool
 from ingest.core import control
 from ingest.core.plot import table
+from ingest.core.words import counted, cut, entity_of
 from ingest.edge.bring import size_in
+from ingest.edge.database_file import is_there
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.letter_retry import named, returning
-from ingest.edge.state_read import state_read
+from ingest.errors import Refused
+
+HEAD = ("id", "refused", "store", "entity", "reason", "line")
+
+SHOWN = 60
+"""Characters of a reason, and of a line, in the list."""
 
 
 @click.group("dead-letters")
@@ -35,17 +43,21 @@ def dead_letters() -> None:
 @configured
 def list_(*, store: str | None, as_json: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """List the dead letters, the oldest first. The service may run."""
-    with explained(), state_read(path := state_path(config_path, assignments)) as connection:
-        letters = list(Letters(connection, path).listed(store))
+    with explained(), looking(own := own_state(config_path, assignments)) as connection:
+        letters = list(Letters(connection, own.path).listed(store))
+        if not letters and store is None:
+            own.look_elsewhere()
         if as_json:
             click.echo(b"".join(map(_json, letters)), nl=False)
         elif not letters:
             click.echo("There are no dead letters.")
         else:
-            rows = [
-                (str(each.id), shown(each.at_ns), each.store, each.summary[:60], each.line[:60]) for each in letters
-            ]
-            click.echo("\n".join(table(("id", "refused", "store", "reason", "line"), rows, right=(0,))))
+            click.echo("\n".join(table(HEAD, list(map(_row, letters)), right=(0,))))
+
+
+def _row(letter: Letter) -> tuple[str, ...]:
+    at, entity = shown(letter.at_ns), entity_of(letter.line)
+    return str(letter.id), at, letter.store, entity, cut(letter.summary, SHOWN), cut(letter.line, SHOWN)
 
 
 @dead_letters.command()
@@ -53,8 +65,8 @@ def list_(*, store: str | None, as_json: bool, config_path: Path | None, assignm
 @configured
 def show(*, letter_id: int, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Show one dead letter whole. The service may run."""
-    with explained(), state_read(path := state_path(config_path, assignments)) as connection:
-        (letter,) = named(Letters(connection, path), [letter_id])
+    with explained(), looking(own := own_state(config_path, assignments)) as connection:
+        (letter,) = named(Letters(connection, own.path), [letter_id])
         click.echo(
             f"{letter.home}, {letter.store}, {shown(letter.at_ns, 'seconds')}\n\n{letter.reason}\n\n{letter.line}"
         )
@@ -70,20 +82,32 @@ def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, a
         raise click.UsageError("Name the letters, or say --all.")
     asked = control.Retry(ids, everything)
     with explained():
-        chosen = loaded(config_path, assignments).settings.spool
+        found = loaded(config_path, assignments, sections=SECTIONS)
+        own = state_of(found)
         try:
-            done, then = _retry(chosen, asked), "they go out when the service runs, or with `spool replay`"
+            done, then = (
+                _retry(own, found.settings.spool, asked),
+                "they go out when the service runs, or with `spool replay`",
+            )
         except Runs as service:
             done = ask(service, "retry-letters", asked, control.Retried, doing="putting back", of="{} letters")
             then = "the service sends them"
-    click.echo(f"{done.moved} points are back in the spool; {then}.")
+        if not done.moved and not done.stay:
+            own.look_elsewhere()
+    are = "is" if done.moved == 1 else "are"
+    click.echo(
+        f"{counted(done.moved, 'point')} {are} back in the spool; {then}." if done.moved else "Nothing was put back."
+    )
     if done.stay:
-        click.echo(f"{done.stay} letters stay: they are not lines that a database could take.", err=True)
+        stay = f"{counted(done.stay, 'letter')} {'stays' if done.stay == 1 else 'stay'}"
+        click.echo(f"{stay}: only lines that a database refused can be sent again.", err=True)
 
 
-def _retry(spool: Spool, asked: control.Retry) -> control.Retried:
-    with held(spool.path) as connection:
-        letters, room = Letters(connection, spool.path), room_in(spool)
+def _retry(own: OwnFile, spool: Spool, asked: control.Retry) -> control.Retried:
+    if not is_there(own.path):
+        own.look_elsewhere()
+    with held(own.path) as connection:
+        letters, room = Letters(connection, own.path), room_in(spool, connection)
         chosen = list(letters.listed()) if asked.everything else named(letters, asked.ids)
         moved = 0
         for key, part in returning(chosen, DATABASE):
@@ -95,17 +119,20 @@ def _retry(spool: Spool, asked: control.Retry) -> control.Retried:
 
 @dead_letters.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option("--force", is_flag=True, help="Replace FILE when it is there.")
 @configured
-def export(*, file: Path, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+def export(*, file: Path, force: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Write all dead letters to FILE as JSON lines; `-` is standard output. The service may run."""
-    with explained(), state_read(path := state_path(config_path, assignments)) as connection:
-        count = 0
-        with written(None if str(file) == "-" else file) as out:
-            for letter in Letters(connection, path).listed():
+    with explained(), looking(own := own_state(config_path, assignments)) as connection:
+        count, target = 0, None if str(file) == "-" else file
+        if target is not None and target.exists() and not force:
+            raise Refused("the file is there already", where=str(file), remedy="Say --force to replace it.")
+        with written(target) as out:
+            for letter in Letters(connection, own.path).listed():
                 out.write(_json(letter))
                 count += 1
             out.flush()
-    click.echo(f"{count} dead letters in {file}", err=True)
+    click.echo(counted(count, "dead letter") + (f" in {file}" if target else ""), err=True)
 
 
 def _json(letter: Letter) -> bytes:

@@ -12,11 +12,10 @@ import click
 from ingest.cli.exits import explained
 from ingest.cli.moments import window
 from ingest.cli.output import written
-from ingest.cli.stored import reading, store_path
+from ingest.cli.stored import reading, store_read
 from ingest.core.point import Point
 from ingest.core.records import COLUMNS, json_line, record
 from ingest.edge.embedded_export import Points
-from ingest.edge.embedded_read import open_store
 
 Format = Callable[[Iterable[Point]], bytes]
 
@@ -63,7 +62,7 @@ def export(
 ) -> None:
     """Write stored changes as line protocol (lp), CSV or JSON lines (jsonl), in order of time. The file may be in use."""
     start_ns, end_ns = window(since, until)
-    with explained(), open_store(store_path(db, config_path, assignments)) as reader, written(output) as out:
+    with explained(), store_read(db, config_path, assignments) as reader, written(output) as out:
         head, form = FORMATS[kind]()
         out.write(head)
         count = 0

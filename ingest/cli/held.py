@@ -12,11 +12,12 @@ from pathlib import Path
 
 import click
 
-from ingest.cli.options import loaded
 from ingest.config.destination import Spool
 from ingest.edge.bring import Room
+from ingest.edge.database_file import is_there
 from ingest.edge.free_space import floor_at
 from ingest.edge.lock import Held, locked
+from ingest.edge.spool_bound import read_bound
 from ingest.edge.sqlite import Connection
 from ingest.edge.state import room
 from ingest.edge.state_file import open_state
@@ -24,17 +25,13 @@ from ingest.edge.state_read import Absent
 from ingest.errors import Refused, Transient
 
 
-def state_path(config_path: Path | None, assignments: tuple[str, ...]) -> Path:
-    """The configured state file. Raises `Problems`."""
-    return loaded(config_path, assignments).settings.spool.path
-
-
-def room_in(chosen: Spool) -> Room:
-    """What the state file takes of what is put back. Raises `Transient`."""
+def room_in(chosen: Spool, connection: Connection | None = None) -> Room:
+    """What the state file takes of what is put back, as the service last reckoned it. Raises `Transient`."""
+    path, written = chosen.path, None if connection is None else read_bound(connection)
     try:
-        return Room(chosen.path, room(chosen.path, chosen.size), floor_at(chosen.path, chosen.min_free))
+        return Room(path, written or room(path, chosen.size), floor_at(path, chosen.min_free))
     except OSError as error:
-        raise Transient(f"the disk cannot be asked: {error.strerror}", where=str(chosen.path)) from error
+        raise Transient(f"the disk cannot be asked: {error.strerror}", where=str(path)) from error
 
 
 class Runs(Refused):
@@ -61,7 +58,7 @@ def held(path: Path, *, new: bool = False) -> Iterator[Connection]:
 
     Raises `Absent`, or `Runs` when a service holds it, or `Transient` or `Refused` when it cannot be used.
     """
-    if not new and not path.exists():
+    if not new and not is_there(path):
         raise Absent("there is no state file", where=str(path), remedy="Nothing waits and nothing was refused.")
     with stopped_service(), locked(path, remedy=""):
         connection, aside = open_state(path, time.time_ns)

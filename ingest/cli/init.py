@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from attrs import frozen
 
 from ingest.cli.exits import explained
 from ingest.cli.own_name import own_command
+from ingest.cli.prompts import Asking
 from ingest.config.load import load
 from ingest.config.write import write
 from ingest.core.secret import Secret
@@ -29,29 +31,9 @@ LOOKING = 3.0
 """Seconds in which a likely address must answer to be proposed."""
 
 WHERE_TO_FIND_ONE = """\
-A long-lived access token: in Home Assistant click your name (bottom left), then Security; at the bottom, under
-"Long-lived access tokens", Create token. It is shown once: copy it."""
-
-
-@frozen
-class Asking:
-    """How a missing answer is got: from a person, or not at all."""
-
-    interactive: bool
-
-    def text(self, question: str, flag: str, default: str | None = None) -> str:
-        """A line of text. Raises `Refused` when nobody can be asked."""
-        if not self.interactive:
-            raise Refused(f"{flag} is missing", remedy=f"Give {flag}, or run init in a terminal.")
-        answer: str = click.prompt(question, default=default, show_default=bool(default))
-        return answer.strip()
-
-    def secret(self, question: str, flag: str, default: str | None = None) -> Secret:
-        """A line that is not shown. Raises `Refused` when nobody can be asked."""
-        if not self.interactive:
-            raise Refused(f"{flag} is missing", remedy=f"Give {flag}, or run init in a terminal.")
-        answer: str = click.prompt(question, hide_input=True, default=default, show_default=False)
-        return Secret(answer.strip())
+A long-lived access token: in Home Assistant click your name (bottom left),
+then Security; at the bottom, under "Long-lived access tokens", Create token.
+It is shown once: copy it."""
 
 
 @frozen
@@ -96,10 +78,12 @@ def init(**flags: Any) -> None:
         path = given.output or _default_path()
         if path.exists() and not given.force:
             raise Refused("there is a configuration already", where=str(path), remedy="Use --force to replace it.")
-        values = _home(asking, given)
-        values |= _database(asking, given, values)
+        values = asking.until_it_works(partial(_home, asking, given), by_flags=bool(given.url and given.token_file))
+        known = given.database is not None and given.database_token_file is not None
+        values |= asking.until_it_works(partial(_database, asking, given, values), by_flags=known)
         write(path, values, force=given.force)
-        click.echo(f"\nWrote {path} (readable by you alone). What the home does goes to {_goes_to(values)}.")
+        click.echo(f"\nWrote {path} (readable by you alone).")
+        click.echo(f"What the home does goes to {_goes_to(values)}.")
         click.echo(f"Start with:  {own_command()} run{_flag(given)}")
 
 
@@ -158,7 +142,7 @@ def _token(asking: Asking) -> Secret:
 def _database(asking: Asking, given: Given, home: dict[str, object]) -> dict[str, object]:
     url = given.database
     if url is None and asking.interactive:
-        url = click.prompt("InfluxDB (Enter for none: a file on this machine)", default="", show_default=False).strip()
+        url = asking.text("InfluxDB (Enter for none: a file on this machine)", "--database", "")
     if not url:
         return {}
     values: dict[str, object] = {

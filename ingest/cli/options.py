@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +39,15 @@ def overrides(assignments: tuple[str, ...]) -> Mapping[str, object]:
     return {key.strip(): value for key, _, value in pairs}
 
 
-def loaded(config_path: Path | None, assignments: tuple[str, ...], *, for_running: bool = False) -> Loaded:
-    """The effective configuration; `for_running` asks for an address and a token too. Raises `Problems`."""
-    return load(config_path, os.environ, overrides(assignments), for_running=for_running)
+def loaded(
+    config_path: Path | None,
+    assignments: tuple[str, ...],
+    *,
+    for_running: bool = False,
+    sections: Collection[str] | None = None,
+) -> Loaded:
+    """The effective configuration; `for_running` asks for an address and a token too. Raises `Problems`.
+
+    A command that uses some `sections` only names them: a token that it does not need must not keep it from its work.
+    """
+    return load(config_path, os.environ, overrides(assignments), for_running=for_running, sections=sections)

@@ -15,11 +15,11 @@ from attrs import frozen
 from ingest.cli.exits import explained
 from ingest.cli.moments import SECOND_NS, iso, local, parse_moment, parse_span, shown
 from ingest.cli.own_name import own_command
-from ingest.cli.stored import reading, store_path
+from ingest.cli.stored import reading, store_read
 from ingest.core import plot
 from ingest.core.rollup import Bucket, fold
 from ingest.core.state import nanoseconds
-from ingest.edge.embedded_read import Entity, Reader, open_store
+from ingest.edge.embedded_read import Entity, Reader
 from ingest.errors import Refused
 
 HOUR_NS = 3_600 * SECOND_NS
@@ -68,7 +68,7 @@ def query(
     ENTITY is an entity id, one it once had, or a glob such as 'sensor.*_temperature'. The last day, unless --since says
     otherwise. Means are weighted by time. The file may be in use.
     """
-    with explained(), open_store(store_path(db, config_path, assignments)) as reader:
+    with explained(), store_read(db, config_path, assignments) as reader:
         if entity is None:
             _summary(reader, db)
             return

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from attrs import define, evolve, field
 
 from ingest.config.settings import Settings
+from ingest.core import reports
 from ingest.core.homeiq import joined, whole
 from ingest.core.reports import Emit, Report
 from ingest.edge.aside import SetAside
@@ -20,12 +21,13 @@ from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.free_space import Floor, floor_at
 from ingest.edge.lasting import Lasting
 from ingest.edge.letter_file import Letters
+from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.spool_trouble import FAILURES
 from ingest.edge.state import State, opened_state, room
 from ingest.edge.totals_file import Totals
-from ingest.errors import Transient
+from ingest.errors import IngestError, Transient
 from ingest.pipeline import Destination
 
 
@@ -65,14 +67,19 @@ async def disk_spool(settings: Settings, state: State, store: str, emit: Emit) -
     def measure() -> tuple[Limits, Floor]:
         """Raises `Transient`."""
         try:
-            return Limits(room(state.path, chosen.size), chosen.memory), floor_at(state.path, chosen.min_free)
+            found = Limits(room(state.path, chosen.size), chosen.memory), floor_at(state.path, chosen.min_free)
         except OSError as error:
             raise Transient(f"the disk cannot be asked: {error.strerror}", where=str(state.path)) from error
+        with suppress(IngestError):  # a disk that takes nothing is met, and said, when there is something to spool
+            write_bound(state.connection, state.path, found[0].disk)
+        return found
 
     table, limits = Table(state.connection, state.path, Key(settings.home, store)), Limits(chosen.size, chosen.memory)
     spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit, whole, measure=measure)
     with suppress(*FAILURES):
         await spool.load()
+    if small := warning(spool.limits.disk, chosen.size):
+        emit(reports.Notice(small))
     return spool
 
 
@@ -87,6 +94,7 @@ async def remembering(settings: Settings, destination: Destination, state: State
     """The destination with dead letters and totals in it."""
     key = Key(settings.home, destination.store.name)
     letters = DeadLetters(Letters(state.connection, state.path), key, state.lane, time.time_ns, emit)
+    await letters.look()
     totals = Totals(state.connection, state.path, key)
     lasting = Lasting(totals, state.lane, time.time_ns, emit, state.give_up)
     await lasting.load()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -65,7 +65,14 @@ def make_plan(settings: Settings, destination: Destination) -> Plan:
         registry_wait=home.registry_wait,
         refresh_interval=settings.discovery.refresh_interval,
         store_breaker=settings.influxdb.breaker_threshold,
+        files=_files(settings),
     )
+
+
+def _files(settings: Settings) -> Mapping[str, str]:
+    used = {"influxdb": ("state",), "embedded": ("state", "store"), "stdout": ()}[settings.store_kind]
+    paths = {"state": settings.spool.path, "store": settings.embedded.path}
+    return {kind: str(paths[kind].absolute()) for kind in used}
 
 
 def deadlines(settings: Settings) -> Deadlines:
@@ -133,6 +140,12 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
             locked(path, remedy="Stop the other service, or give this one an embedded.path of its own.")
         )
         embedded = await stack.enter_async_context(open_embedded(chosen, ThreadLane(), time.time_ns, set_aside))
+        if embedded.problem is not None:
+            emit(
+                reports.Notice(
+                    f"{embedded.problem}. Until then changes are kept in memory, and it is tried every minute"
+                )
+            )
         destination = Destination(embedded.store, str(path), embedded.maintain)
         try:
             state = await stack.enter_async_context(opened_file(settings, emit))

@@ -13,23 +13,29 @@ import msgspec
 from ingest.cli.asking import ask
 from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held, room_in, state_path
+from ingest.cli.held import Runs, held, room_in
 from ingest.cli.moments import iso, shown
 from ingest.cli.options import configured, loaded
+from ingest.cli.own_file import SECTIONS, OwnFile, looking, own_state, state_of
 from ingest.cli.spool_recover import recover
 from ingest.cli.spool_replay import replay
 from ingest.core import control
 from ingest.core.homeiq import unsealed
 from ingest.core.plot import table
 from ingest.edge.aside import kept_aside
+from ingest.edge.database_file import is_there
 from ingest.edge.spool_file import clear
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, translated
-from ingest.edge.state_read import Absent, Waiting, batches, payload, state_read, waiting
+from ingest.edge.state_read import Absent, Waiting, batches, payload, waiting
 from ingest.edge.totals_file import accounts
 from ingest.errors import Refused
 
 MIB = 2**20
+
+NO_SPOOL = """Nothing waits.
+
+No database is configured (influxdb.url): each batch goes straight into the embedded store, without a spool."""
 
 Rates: TypeAlias = Mapping[Key, float]
 
@@ -45,19 +51,26 @@ def spool() -> None:
 def status(*, as_json: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Say what waits, since when, and for how long there is room. The service may run."""
     with explained():
-        settings = loaded(config_path, assignments).settings.spool
-        path = settings.path
+        configuration = loaded(config_path, assignments, sections=SECTIONS)
+        own, size = state_of(configuration), configuration.settings.spool.size
+        spools = configuration.settings.store_kind == "influxdb"
+        path = own.path
         try:
-            with state_read(path) as connection, translated(path):
+            with looking(own) as connection:
                 found, rates = waiting(connection), rates_of(connection)
+                limit = room_in(configuration.settings.spool, connection).disk
         except Absent:
-            found, rates = [], {}
-        limit = room_in(settings).disk if path.exists() else settings.size
+            found, rates, limit = [], {}, size
+        if not found:
+            own.look_elsewhere()
         aside = kept_aside(path)
     if as_json:
         click.echo(msgspec.json.encode(_as_json(path, found, rates, limit, aside)))
-    else:
+    elif found or rates or spools:
         _tell(path, found, rates, limit, aside)
+    else:
+        click.echo(NO_SPOOL)
+        _tell_aside(aside)
 
 
 def _tell(path: Path, found: list[Waiting], rates: Rates, limit: int, aside: Iterable[Path]) -> None:
@@ -77,7 +90,11 @@ def _tell(path: Path, found: list[Waiting], rates: Rates, limit: int, aside: Ite
     click.echo("\n".join(table(head, rows, right=(2, 3))) if rows else "Nothing waits.")
     click.echo(f"\nThe spool may take {limit / MIB:,.0f} MiB in {path}.")
     for key, rate in rates.items():
-        click.echo(f"That is {_days(_lasts(limit, rate))} at the present rate of {key.home} ({key.store}).")
+        click.echo(f"That is {_days(_lasts(limit, rate))} at the last known rate of {key.home} ({key.store}).")
+    _tell_aside(aside)
+
+
+def _tell_aside(aside: Iterable[Path]) -> None:
     for each in aside:
         click.echo(f"Set aside: {each} ({each.stat().st_size / MIB:,.1f} MiB); homeiq-ingest spool recover {each}")
 
@@ -138,11 +155,13 @@ def _as_json(path: Path, found: list[Waiting], rates: Rates, limit: int, aside: 
 @configured
 def list_(*, limit: int, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """List the batches that wait, the oldest first. The service may run."""
-    with explained(), state_read(path := state_path(config_path, assignments)) as connection, translated(path):
+    with explained(), looking(own := own_state(config_path, assignments)) as connection:
         rows = [
             (str(row.id), key.home, key.store, shown(row.put_ns, "seconds"), f"{row.count:,}", f"{row.size:,}")
             for key, row in batches(connection, limit)
         ]
+        if not rows:
+            own.look_elsewhere()
     head = ("id", "home", "store", "since", "points", "bytes")
     click.echo("\n".join(table(head, rows, right=(0, 4, 5))) if rows else "Nothing waits.")
 
@@ -153,7 +172,7 @@ def list_(*, limit: int, config_path: Path | None, assignments: tuple[str, ...])
 @configured
 def show(*, batch_id: int, lines: int, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Print the lines of a batch as they will be sent. The service may run."""
-    with explained(), state_read(path := state_path(config_path, assignments)) as connection, translated(path):
+    with explained(), looking(own_state(config_path, assignments)) as connection:
         sealed = payload(connection, batch_id)
         if sealed is None:
             remedy = "It may be delivered by now; `homeiq-ingest spool list` shows what waits."
@@ -171,30 +190,36 @@ def show(*, batch_id: int, lines: int, config_path: Path | None, assignments: tu
 def purge(*, yes: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Remove everything that waits. When the service runs, not what it is delivering right now."""
     with explained():
-        path = state_path(config_path, assignments)
+        own = own_state(config_path, assignments)
         try:
-            points = _purge(path, sure=yes)
+            points = _purge(own, sure=yes)
         except Runs as service:
             if not yes:
-                with state_read(path) as reading, translated(path):
-                    _sure(reading, path)
+                with looking(own) as reading:
+                    _sure(reading, own)
             points = ask(service, "purge", control.Purge(), control.Purged, doing="removing").points
+        if not points:
+            own.look_elsewhere()
     click.echo(f"{points:,} points removed.")
 
 
-def _purge(path: Path, *, sure: bool) -> int:
-    with held(path) as connection, translated(path):
+def _purge(own: OwnFile, *, sure: bool) -> int:
+    if not is_there(own.path):
+        own.look_elsewhere()
+    with held(own.path) as connection, translated(own.path):
         points = sum(each.points for each in waiting(connection))
         if not sure:
-            _sure(connection, path)
+            _sure(connection, own)
         clear(connection)
     return points
 
 
-def _sure(connection: Connection, path: Path) -> NoReturn:
+def _sure(connection: Connection, own: OwnFile) -> NoReturn:
     points = sum(each.points for each in waiting(connection))
+    if not points:
+        own.look_elsewhere()
     remedy = "Say --yes if they are to be gone for good."
-    raise Refused(f"{points:,} points wait and have not been stored", where=str(path), remedy=remedy)
+    raise Refused(f"{points:,} points wait and have not been stored", where=str(own.path), remedy=remedy)
 
 
 spool.add_command(replay)

@@ -11,9 +11,11 @@ from ingest.cli.asking import ask
 from ingest.cli.exits import explained
 from ingest.cli.held import Runs, held, room_in
 from ingest.cli.options import configured, loaded
+from ingest.cli.own_file import SECTIONS
 from ingest.config.destination import Spool
 from ingest.core import control
 from ingest.edge.bring import bring, open_regular
+from ingest.edge.first_page import readable
 from ingest.edge.letter_file import Letters
 
 
@@ -27,19 +29,21 @@ def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...
     read FILE then.
     """
     with explained():
-        chosen = loaded(config_path, assignments).settings.spool
-        try:
-            done, then = _recover(file, chosen), "They go out when the service runs, or with `spool replay`"
-        except Runs as service:
-            asked = control.Recover(str(file.absolute()))
-            done, then = ask(service, "recover", asked, control.Recovered, doing="recovering"), "The service sends them"
+        chosen = loaded(config_path, assignments, sections=SECTIONS).settings.spool
+        with readable(file) as found:
+            try:
+                done, then = _recover(found, chosen), "They go out when the service runs, or with `spool replay`"
+            except Runs as service:
+                asked = control.Recover(str(found.absolute()))
+                done = ask(service, "recover", asked, control.Recovered, doing="recovering")
+                then = "The service sends them"
     _tell(done, f"{then}; then {file} may be deleted.")
 
 
 def _recover(file: Path, chosen: Spool) -> control.Recovered:
     path = chosen.path
     with closing(open_regular(file, path)) as salvage, held(path, new=True) as connection:
-        brought = bring(salvage, Letters(connection, path), room_in(chosen))
+        brought = bring(salvage, Letters(connection, path), room_in(chosen, connection))
     return control.Recovered(brought.batches, brought.points, brought.known, brought.letters, salvage.unreadable)
 
 

@@ -12,14 +12,17 @@ from attrs import evolve
 from ingest.actors.replay import Replaying
 from ingest.actors.writer import Writer
 from ingest.cli.asking import ask
+from ingest.cli.database import DATABASE_SECTIONS
 from ingest.cli.exits import explained
 from ingest.cli.held import Runs, stopped_service
 from ingest.cli.options import configured, loaded
+from ingest.cli.own_file import SECTIONS, state_of
 from ingest.cli.progress import Tell, telling
 from ingest.cli.service import opened
 from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.reports import Report
+from ingest.edge.database_file import is_there
 from ingest.edge.disk_spool import DiskSpool
 from ingest.errors import Refused
 from ingest.runtime.supervise import one_error
@@ -33,10 +36,12 @@ def replay(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     Cut off, it loses nothing: what is not stored still waits.
     """
     with explained(), one_error():
-        settings = loaded(config_path, assignments).settings
+        settings = (found := loaded(config_path, assignments, sections=SECTIONS | DATABASE_SECTIONS)).settings
         if not settings.influxdb.url:
             raise Refused("no database is configured", remedy="Set influxdb.url and influxdb.token, or run init.")
-        if not settings.spool.path.exists():
+        own = state_of(found)
+        if not is_there(own.path):
+            own.look_elsewhere()
             click.echo("Nothing waits.")
             return
         try:
@@ -44,6 +49,8 @@ def replay(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
                 done = trio.run(_replay, evolve(settings, store=evolve(settings.store, kind="influxdb")))
         except Runs as service:
             done = ask(service, "replay", control.Replay(), control.Replayed, doing="delivering")
+        if not (done.stored or done.refused or done.left or done.problem):
+            own.look_elsewhere()
         _tell(done)
 
 

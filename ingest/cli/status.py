@@ -5,24 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from http.client import HTTPException
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
 
 import click
 
 from ingest.cli.exits import DEGRADED, UNHEALTHY, explained
 from ingest.cli.options import configured, loaded
-from ingest.config.service import Api
+from ingest.cli.service_api import ask_health, configured_url
 from ingest.errors import Transient
 
-_PATIENCE: Final = 5.0
-_LARGEST: Final = 2**20
+HOUR: Final = 3600.0
 _CODES: Final = {"healthy": 0, "degraded": DEGRADED}
 _COLOURS: Final = {"healthy": "green", "degraded": "yellow"}
-_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is bound, not what is opened
 
 
 @click.command()
@@ -35,38 +31,14 @@ def status(config_path: Path | None, assignments: tuple[str, ...], *, as_json: b
     Exit code 0: healthy; 1: degraded, something waits; 2: unhealthy, or there is no service.
     """
     with explained():
-        where = url or _configured_url(loaded(config_path, assignments).settings.api)
+        where = url or configured_url(loaded(config_path, assignments, sections={"api"}).settings.api)
         try:
-            answer = _ask(where)
+            answer = ask_health(where)
         except Transient as error:
             click.echo(f"homeiq-ingest: {error}", err=True)
             sys.exit(UNHEALTHY)
     click.echo(json.dumps(answer, indent=2) if as_json else "\n".join(_screen(answer)))
     sys.exit(_CODES.get(answer["status"], UNHEALTHY))
-
-
-def _configured_url(api: Api) -> str:
-    host = _ANYWHERE.get(api.host, api.host)
-    return f"http://[{host}]:{api.port}" if ":" in host else f"http://{host}:{api.port}"
-
-
-def _ask(url: str) -> dict[str, Any]:
-    """The answer of `GET /health`. Raises `Transient` when there is none."""
-    where = f"{url.rstrip('/')}/health"
-    if not url.startswith(("http://", "https://")):
-        raise Transient("the address must begin with http:// or https://", where=url)
-    try:
-        with build_opener(ProxyHandler({})).open(where, timeout=_PATIENCE) as reply:
-            answer = json.loads(reply.read(_LARGEST))
-    except (OSError, HTTPException, ValueError) as error:
-        if isinstance(error, HTTPError):
-            error.close()  # it holds the connection
-        reason = getattr(error, "reason", None) or error
-        remedy = "Start it with `homeiq-ingest run`; api.enabled, api.host and api.port say where it answers."
-        raise Transient(f"no service answers: {reason}", where=where, remedy=remedy) from error
-    if not isinstance(answer, dict) or answer.get("service") != "homeiq-ingest":
-        raise Transient("something else answers there", where=where, remedy="Look at api.port, or give --url.")
-    return answer
 
 
 def _screen(health: dict[str, Any]) -> Iterator[str]:
@@ -80,7 +52,7 @@ def _screen(health: dict[str, Any]) -> Iterator[str]:
     yield from _store(health)
     yield f"totals          {_totals(health['totals'])}"
     if lifetime := dict(health.get("lifetime") or {}):
-        yield f"lifetime        since {lifetime.pop('since')}: {_totals(lifetime)}"
+        yield f"lifetime        since {_at(lifetime.pop('since'))}: {_totals(lifetime)}"
     yield from _errors(health["errors"])
 
 
@@ -89,33 +61,49 @@ def _home(health: dict[str, Any]) -> Iterator[str]:
     for each in health["connection"]["candidates"]:
         problem = f", {each['problem']}" if each["problem"] else ""
         yield f"home assistant  {each['name']}: {each['state']}{problem}"
-    rate = f"{subscription['event_rate_per_minute']} events a minute"
-    yield f"events          {subscription['total_events_received']}, {rate}, last {subscription['last_event'] or 'never'}"
+    rate = f"{subscription['event_rate_per_minute']:,} events a minute"
+    last = _at(subscription["last_event"])
+    yield f"events          {subscription['total_events_received']:,}, {rate}, last {last}"
 
 
 def _store(health: dict[str, Any]) -> Iterator[str]:
     database, spool = health["database"], health["spool"]
     known = {True: "takes points", False: "takes no points", None: "not asked yet"}[database["reachable"]]
     yield f"database        {database['name']} ({database['where']}): {known}"
-    since = f", oldest {spool['oldest']}" if spool["oldest"] else ""
-    yield f"waiting         {database['waiting_points']} points; spool {spool['points']} points, {spool['bytes']} bytes{since}"
-
+    since = f", oldest {_at(spool['oldest'])}" if spool["oldest"] else ""
+    held = f"spool {spool['points']:,} points, {spool['bytes'] / 2**20:,.1f} MiB{since}"
+    yield f"waiting         {database['waiting_points']:,} points; {held}"
+    if spool.get("dead_letters"):
+        yield f"dead letters    {spool['dead_letters']:,}, see: homeiq-ingest dead-letters list"
     if spool["limit_bytes"]:
         yield f"room            {spool['limit_bytes'] / 2**20:,.0f} MiB in the spool: {_days(spool)}"
+
+
+def _at(moment: str | None) -> str:
+    """Local time with its offset, as the other commands show it."""
+    return datetime.fromisoformat(moment).astimezone().isoformat(" ", "seconds") if moment else "never"
 
 
 def _days(spool: dict[str, Any]) -> str:
     if spool["days"] is None:
         return "how long they last is not known yet"
-    return f"they last {spool['days']:,.1f} days at the present rate, {spool['days_left']:,.1f} are left"
+    return f"they last {spool['days']:,.1f} days at {_rate(spool)}, {spool['days_left']:,.1f} are left"
+
+
+def _rate(spool: dict[str, Any]) -> str:
+    """A start brings every state of the home at once: until there is an hour, that is said."""
+    seconds = spool.get("rate_seconds")
+    if seconds is None:
+        return "the rate of the last run"
+    return "the present rate" if seconds >= HOUR else f"the rate since the start, {seconds / 60:.0f} min ago"
 
 
 def _totals(totals: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in totals.items() if count) or "nothing yet"
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in totals.items() if count) or "nothing yet"
 
 
 def _errors(errors: dict[str, Any]) -> Iterator[str]:
     for name, each in errors["categories"].items():
-        yield f"errors          {name}: {each['total']}, last {each['last']}"
+        yield f"errors          {name}: {each['total']:,}, last {_at(each['last'])}"
     for each in errors["recent"][:3]:
         yield f"  {each['error']}"

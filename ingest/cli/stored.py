@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ingest.cli.options import configured, loaded
+from ingest.cli.options import configured
+from ingest.cli.own_file import own_store
+from ingest.edge.database_file import is_there
+from ingest.edge.embedded_read import Reader, open_store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,6 +28,16 @@ def reading(function: F) -> F:
     return db_option(since_option(until_option(configured(function))))
 
 
-def store_path(db: Path | None, config_path: Path | None, assignments: tuple[str, ...]) -> Path:
-    """The file. Raises `Problems` when it is not named and the configuration cannot be read."""
-    return db or loaded(config_path, assignments).settings.embedded.path
+@contextmanager
+def store_read(db: Path | None, config_path: Path | None, assignments: tuple[str, ...]) -> Iterator[Reader]:
+    """Read it for the time of a block.
+
+    Raises as `open_store`, `Problems`, and `Refused` when it holds nothing and a running service has another one.
+    """
+    own = own_store(db, config_path, assignments)
+    if not is_there(own.path):
+        own.look_elsewhere()
+    with open_store(own.path) as reader:
+        if reader.empty:
+            own.look_elsewhere()
+        yield reader

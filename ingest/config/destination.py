@@ -14,6 +14,10 @@ from ingest.config.options import option
 from ingest.core.secret import Secret
 
 _MIB: Final = 2**20
+_FOLDER: Final = (
+    "in $STATE_DIRECTORY, else in /var/lib/homeiq-ingest for a configuration in /etc/homeiq-ingest,"
+    " else in $XDG_DATA_HOME/homeiq-ingest"
+)
 _NAME: Final = kinds.text("a name of printable characters", r"[^\s\x00-\x1f](?:[^\x00-\x1f]{0,253}[^\s\x00-\x1f])?")
 
 
@@ -57,7 +61,7 @@ class Spool:
     path: Path = option(
         Path("state.db"),
         kinds.path(),
-        "The state file; by default `state.db` in $STATE_DIRECTORY, else in $XDG_DATA_HOME/homeiq-ingest.",
+        f"The state file; by default `state.db` {_FOLDER}.",
     )
     size: int = option(
         2048 * _MIB, kinds.size(_MIB, 2**50), "Bytes kept on disk at most, but never more than a tenth of what is free."
@@ -130,7 +134,7 @@ class Embedded:
     path: Path = option(
         Path("home.db"),
         kinds.path(optional=False),
-        "Its file; by default `home.db` in $STATE_DIRECTORY, else in $XDG_DATA_HOME/homeiq-ingest.",
+        f"Its file; by default `home.db` {_FOLDER}.",
     )
     retention: float | None = option(
         400 * 86400.0,

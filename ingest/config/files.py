@@ -13,6 +13,8 @@ from ingest.errors import Refused
 
 FILE_VARIABLE: Final = f"{PREFIX}CONFIG"
 SYSTEM_FILE: Final = Path("/etc/homeiq-ingest/config.toml")
+SYSTEM_STATE: Final = Path("/var/lib/homeiq-ingest")
+"""Where systemd makes the folder of `StateDirectory=homeiq-ingest`."""
 
 
 def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:

@@ -6,12 +6,13 @@ Inside a layer two ways of saying the same thing are an error (`token` and `toke
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from ingest.config.complaint import Report, complaint, unknown_key, unknown_variable
-from ingest.config.files import FILE_VARIABLE, user_directory
+from ingest.config.files import FILE_VARIABLE, SYSTEM_FILE, SYSTEM_STATE, user_directory
 from ingest.config.filter_table import INLINE_VARIABLES, with_filter
 from ingest.config.given import Given, Layer
 from ingest.config.kinds import Wrong
@@ -23,18 +24,25 @@ _BARE: Final = ("API_KEY", "API_KEY_FILE")
 _DATA_API_KEYS: Final = (*KEYS["data_api.api_key"].variables, *KEYS["data_api.api_key_file"].variables)
 
 
-def default_layer(environ: Mapping[str, str]) -> Layer:
-    """What the machine decides where nobody says anything: where the files are."""
-    state = environ.get("STATE_DIRECTORY", "").split(":")[0]
-    data = user_directory(environ, "XDG_DATA_HOME", ".local/share")
-    origin = "default in $STATE_DIRECTORY" if state else "default"
-    folder = Path(state) if state else data and data / "homeiq-ingest"
+def default_layer(environ: Mapping[str, str], file: Path | None = None) -> Layer:
+    """What the machine decides where nobody says anything: where the files are, for this configuration file."""
+    folder, origin = _state_folder(environ, file)
     if folder is None:
         return {}
     return {
         "embedded.path": Given(folder / "home.db", origin),
         "spool.path": Given(folder / "state.db", origin),
     }
+
+
+def _state_folder(environ: Mapping[str, str], file: Path | None) -> tuple[Path | None, str]:
+    """A configuration of the machine has its state where systemd gives it one: so the service and commands agree."""
+    if state := environ.get("STATE_DIRECTORY", "").split(":")[0]:
+        return Path(state), "default in $STATE_DIRECTORY"
+    if file is not None and Path(os.path.normpath(file.absolute())).parent == SYSTEM_FILE.parent:
+        return SYSTEM_STATE, f"default for a file in {SYSTEM_FILE.parent}"
+    data = user_directory(environ, "XDG_DATA_HOME", ".local/share")
+    return data and data / "homeiq-ingest", "default"
 
 
 def toml_layer(table: Mapping[str, Any], path: Path, report: Report) -> Layer:

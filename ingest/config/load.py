@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,20 @@ class Loaded:
 
 @frozen
 class _Reading:
-    """What is collected while reading. `bad` are the settings of which nothing can be said any more."""
+    """What is collected while reading. `bad` are the settings of which nothing can be said any more.
 
+    `sections` are those that are used; None: all.
+    """
+
+    sections: Collection[str] | None = None
     problems: list[str] = field(factory=list)
     warnings: list[str] = field(factory=list)
     origins: dict[str, str] = field(factory=dict)
     bad: set[str] = field(factory=set)
+
+    def uses(self, name: str) -> bool:
+        """True when somebody will look at this setting."""
+        return self.sections is None or name.partition(".")[0] in self.sections
 
 
 def load(
@@ -46,13 +54,15 @@ def load(
     overrides: Mapping[str, object],
     *,
     for_running: bool = False,
+    sections: Collection[str] | None = None,
 ) -> Loaded:
     """Read everything and check it. `overrides` are by dotted name; None in them is "not given".
 
-    `for_running` also asks for what only `run` needs: an address of Home Assistant and its token.
+    `for_running` also asks for what only `run` needs: an address of Home Assistant and its token. With `sections`, what
+    is wrong with the values of other sections does not matter, and no secret of theirs is read.
     Raises `Problems` with one sentence for each problem.
     """
-    reading = _Reading()
+    reading = _Reading(sections)
     file = find(path, environ)
     given = _layers(file, environ, overrides, reading)
     settings = _settings(given, reading)
@@ -72,7 +82,7 @@ def _layers(file: Path | None, environ: Mapping[str, str], overrides: Mapping[st
     )
     environ = layers.without_bare_key(environ, data_api=data_api)
     variables = layers.environment_layer(environ, report, warn)
-    stack = (command, variables, layers.credential_layer(environ), written, layers.default_layer(environ))
+    stack = (command, variables, layers.credential_layer(environ), written, layers.default_layer(environ, file))
     return ChainMap(*(dict(layer) for layer in stack))
 
 
@@ -93,7 +103,7 @@ def _settings(given: Layer, reading: _Reading) -> Settings:
     values = {name: _value(name, given.get(name), reading) for name in KEYS}
     for name, twin in TWINS.items():
         path = values[twin]
-        if isinstance(path, Path):
+        if isinstance(path, Path) and reading.uses(name):
             values[name] = _from_file(name, path, reading)
     return _tree(values)
 
@@ -106,14 +116,15 @@ def _value(name: str, given: Given | None, reading: _Reading) -> object:
     try:
         return key.kind.parse(given.raw)
     except Wrong as error:
-        reading.problems.append(complaint(name, given.origin, str(error), f"Give {key.kind.wanted}"))
+        if reading.uses(name):
+            reading.problems.append(complaint(name, given.origin, str(error), f"Give {key.kind.wanted}"))
         reading.bad.add(name)
         return key.default
 
 
 def _from_file(name: str, path: Path, reading: _Reading) -> object:
     origin = reading.origins[TWINS[name]]
-    reading.origins[name] = f"file {path} ({origin})"
+    reading.origins[name] = f"file {path}, from {origin}"
     try:
         return read_secret(path)
     except Refused as error:
@@ -134,8 +145,8 @@ def _below(section: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
 def _check(settings: Settings, held: Iterable[rules.Rule], reading: _Reading) -> None:
     for rule in held:
         for finding in rule(settings):
-            if reading.bad.isdisjoint(finding.keys):
-                name = finding.keys[0]
+            name = finding.keys[0]
+            if reading.uses(name) and reading.bad.isdisjoint(finding.keys):
                 reading.problems.append(complaint(name, reading.origins[name], finding.what, finding.remedy))
 
 

@@ -19,12 +19,16 @@ _OPTION: Final = "homeiq-ingest option"
 
 @frozen
 class Option:
-    """`doc` is a sentence. `aliases` are HomeIQ's variables, the first wins; `changed` says how their meaning differs."""
+    """`doc` is a sentence. `aliases` are HomeIQ's variables, the first wins; `changed` says how their meaning differs.
+
+    `idle`: it belongs to what comes with a later release, and does nothing yet.
+    """
 
     kind: Kind
     doc: str
     aliases: tuple[str, ...] = ()
     changed: str = ""
+    idle: bool = False
 
 
 @frozen
@@ -51,9 +55,11 @@ class Key:
         return (self.variable, *self.option.aliases)
 
 
-def option(default: Any, kind: Kind, doc: str, aliases: tuple[str, ...] = (), changed: str = "") -> Any:
+def option(
+    default: Any, kind: Kind, doc: str, aliases: tuple[str, ...] = (), changed: str = "", *, idle: bool = False
+) -> Any:
     """An attrs field that is a setting."""
-    return field(default=default, metadata={_OPTION: Option(kind, doc, aliases, changed)})
+    return field(default=default, metadata={_OPTION: Option(kind, doc, aliases, changed, idle)})
 
 
 def section(kind: type[Any]) -> Any:

@@ -26,7 +26,7 @@ overrides the one before: defaults, the file, systemd credentials, the environme
   variable counts as not set. Lists are separated by commas or are JSON; tables are JSON.
 * **Command line.** `--set section.key=value`; not for secrets, which every user of the machine could read there.
 * **Secrets.** Each `token` has a twin `token_file` (and `api_key` an `api_key_file`), whose file holds the secret alone;
-  give one of the two. That of Home Assistant is read again at every attempt to connect, the others at the start. A systemd credential is found by the setting's name:
+  give one of the two. Those of Home Assistant and of the database are read again at every attempt, the others at the start. A systemd credential is found by the setting's name:
   `LoadCredential=home_assistant.token:/etc/homeiq-ingest/token`.
 * **Durations** are seconds or texts such as `"30s"`, `"5m"`, `"24h"`, `"400d"`; **sizes** bytes or `"16MiB"`; `""` is
   "none" where that is allowed.
@@ -34,6 +34,7 @@ overrides the one before: defaults, the file, systemd credentials, the environme
 An unknown key, an unknown `HOMEIQ_INGEST_…` variable or a bad value is an error. `homeiq-ingest config check` names all
 of them at once (exit code 2); `homeiq-ingest config show` prints what is in effect and where it came from.
 """
+_IDLE: Final = " **Does nothing yet.**"
 _ALIASES: Final = """\
 ## HomeIQ's variables
 
@@ -70,7 +71,13 @@ def _row(key: Key) -> str:
     shown = key.kind.show(key.default)
     default = "" if shown == "" else f"`{toml_value(shown)}`"
     names = ", ".join(f"`{name}`" for name in key.variables)
-    cells = (f"`{key.name.rpartition('.')[2]}`", default, key.kind.wanted, key.option.doc, names)
+    cells = (
+        f"`{key.name.rpartition('.')[2]}`",
+        default,
+        key.kind.wanted,
+        key.option.doc + (_IDLE if key.option.idle else ""),
+        names,
+    )
     return f"| {' | '.join(cells)} |"
 
 

@@ -19,16 +19,21 @@ from ingest.core.secret import Secret
 class DataApi:
     """HomeIQ's data-api, which is told of devices and entities."""
 
-    url: str | None = option(None, shapes.url("http", "https"), "Address of data-api.", ("DATA_API_URL",))
+    url: str | None = option(None, shapes.url("http", "https"), "Address of data-api.", ("DATA_API_URL",), idle=True)
     api_key: Secret | None = option(
         None,
         shapes.secret(),
         "Its key.",
         ("DATA_API_API_KEY", "DATA_API_KEY", "API_KEY"),
         "a bare `API_KEY` counts only when data_api.url is set",
+        idle=True,
     )
     api_key_file: Path | None = option(
-        None, kinds.path(), "File that holds the key.", ("DATA_API_API_KEY_FILE", "DATA_API_KEY_FILE", "API_KEY_FILE")
+        None,
+        kinds.path(),
+        "File that holds the key.",
+        ("DATA_API_API_KEY_FILE", "DATA_API_KEY_FILE", "API_KEY_FILE"),
+        idle=True,
     )
 
 
@@ -58,10 +63,14 @@ class Api:
         "none by default, where HomeIQ allowed all",
     )
     rate_limit_messages: int = option(
-        60, kinds.whole(1, 1_000_000), "Messages of one WebSocket in a window.", ("WEBSOCKET_RATE_LIMIT_MESSAGES",)
+        60,
+        kinds.whole(1, 1_000_000),
+        "Messages of one WebSocket in a window.",
+        ("WEBSOCKET_RATE_LIMIT_MESSAGES",),
+        idle=True,
     )
     rate_limit_window: float = option(
-        60.0, kinds.duration(1, 86400), "Length of that window.", ("WEBSOCKET_RATE_LIMIT_WINDOW",)
+        60.0, kinds.duration(1, 86400), "Length of that window.", ("WEBSOCKET_RATE_LIMIT_WINDOW",), idle=True
     )
 
 

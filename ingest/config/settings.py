@@ -30,6 +30,7 @@ class Settings:
         kinds.boolean(),
         "Store devices and entities as measurements of their own.",
         ("STORE_DEVICE_HISTORY_IN_INFLUXDB",),
+        idle=True,
     )
     home_assistant: HomeAssistant = section(HomeAssistant)
     discovery: Discovery = section(Discovery)

@@ -9,9 +9,9 @@ from pathlib import Path
 from attrs import evolve
 
 from ingest.config.given import Given
-from ingest.config.rules import is_loopback
+from ingest.config.rules import is_loopback, look_up
 from ingest.config.secrets import TWINS
-from ingest.config.settings import Settings
+from ingest.config.settings import KEYS, Settings
 
 LOOPBACK = "127.0.0.1"
 
@@ -52,10 +52,9 @@ def exposed(path: Path, layer: Mapping[str, Given]) -> Iterator[str]:
 
 def _idle(settings: Settings) -> Iterator[str]:
     """Settings of what comes with a later release: whoever gives one expects something of it."""
-    if settings.device_history:
-        yield "device_history"
-    if settings.data_api.url is not None:
-        yield "data_api.url"
+    for key in KEYS.values():
+        if key.option.idle and look_up(settings, key.name) != key.default:
+            yield key.name
 
 
 def _certificates(settings: Settings) -> Iterator[tuple[str, Path | None, bool]]:

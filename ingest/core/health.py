@@ -1,6 +1,6 @@
 """How the service is, as one value: what it is connected to, what waits, what went wrong and what to do about it.
 
-    healthy    every change is received and stored
+    healthy    every change is received and stored, or on its way
     degraded   nothing is lost, but something waits or is unusual
     unhealthy  changes are missed or were lost, or a person must act
 
@@ -17,6 +17,8 @@ from enum import Enum
 from attrs import field, frozen
 
 from ingest.core.lifetime import Lifetime
+from ingest.core.problem import Category, Problem
+from ingest.core.words import all_is_well
 
 
 class Status(Enum):
@@ -119,7 +121,8 @@ class Database:
 class Spool:
     """What is kept for the store. Sizes in bytes; None: not known. `failing`: why it is in memory only.
 
-    `letters_failing`: why dead letters are. It holds `limit` at most; `rate` is in bytes a second, of the last hour.
+    `letters_failing`: why dead letters are; `letters`: how many there are. It holds `limit` at most; `rate` is in bytes a second, `measured`
+    over so many seconds, an hour at most; in the first of them it is the burst of a start.
     """
 
     points: int
@@ -130,6 +133,8 @@ class Spool:
     limit: int | None = None
     rate: float | None = None
     letters_failing: str = ""
+    letters: int | None = None
+    measured: float | None = None
 
     @property
     def days(self) -> float | None:
@@ -178,30 +183,13 @@ class Gauges:
     spool_limit: int | None = None
     spool_rate: float | None = None
     lifetime: Lifetime | None = None
+    letters: int | None = None
+    spool_measured: float | None = None
 
     @property
     def waiting(self) -> int:
         """Every point that the store does not have yet."""
         return self.waiting_points + self.open + self.spool_points
-
-
-@frozen
-class Problem:
-    """One error as a person reads it."""
-
-    at: datetime
-    category: str
-    text: str
-    remedy: str = ""
-
-
-@frozen
-class Category:
-    """Errors of one kind: since the start, in the last five minutes a minute, and the last one."""
-
-    total: int
-    per_minute: float
-    last: datetime
 
 
 @frozen
@@ -232,7 +220,9 @@ class Health:
     @property
     def reason(self) -> str:
         """Every cause in one line; a sentence also when all is well."""
-        return "; ".join(cause.reason for cause in self.causes) or "every change is received and stored"
+        return "; ".join(cause.reason for cause in self.causes) or all_is_well(
+            self.database.waiting, self.totals.get("rejected", 0)
+        )
 
     @property
     def remedies(self) -> tuple[str, ...]:
@@ -243,8 +233,3 @@ class Health:
     def ready(self) -> bool:
         """True when connected, subscribed and the store takes points."""
         return self.subscription.subscribed and self.database.reachable is True
-
-
-def points(count: int) -> str:
-    """`1 point waits`, `7 points wait`."""
-    return "1 point waits" if count == 1 else f"{count} points wait"

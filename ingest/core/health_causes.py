@@ -7,8 +7,9 @@ from datetime import datetime
 
 from attrs import frozen
 
-from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription, points
-from ingest.core.reports import StateSetAside
+from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription
+from ingest.core.reports import LETTERS, StateSetAside
+from ingest.core.words import counted, waits
 
 SLOW = 10.0
 """Seconds after which a delivery that has no answer yet is worth a word."""
@@ -31,8 +32,8 @@ class Facts:
     """What the rules look at. `pending_seconds`: how long the store has been silent while points wait for it.
 
     `lost` are the points and changes that were dropped in the last five minutes, `unreadable` the points in the spool
-    that turned out to be damaged, `aside` the state files that could not be used, `letters` the dead letters
-    that were dropped, `damaged` what damage was met in the state file.
+    that turned out to be damaged, `refused` what became a dead letter; `aside` the state files that could not be used,
+    `letters` the dead letters that were dropped, `damaged` what damage was met in the state file.
     """
 
     at: datetime
@@ -44,6 +45,7 @@ class Facts:
     pending_seconds: float
     lost: int
     unreadable: int = 0
+    refused: int = 0
     aside: tuple[StateSetAside, ...] = ()
     letters: int = 0
     damaged: str = ""
@@ -51,7 +53,7 @@ class Facts:
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
     """Every cause, the most telling first."""
-    rules = (_database, _connection, _lost, _spool, _damaged, _aside, _queues, _rate)
+    rules = (_database, _connection, _lost, _refused, _spool, _damaged, _aside, _queues, _rate)
     return tuple(cause for rule in rules for cause in rule(facts))
 
 
@@ -59,12 +61,12 @@ def _database(facts: Facts) -> Iterator[Cause]:
     database = facts.database
     if database.failing_since is not None:
         since = f"{database.failing_since:%Y-%m-%d %H:%M:%S} UTC"
-        sentence = f"{database.name} takes no points since {since}, {points(database.waiting)}: {database.reason}"
+        sentence = f"{database.name} takes no points since {since}, {waits(database.waiting)}: {database.reason}"
         yield Cause(Status.UNHEALTHY if database.remedy else Status.DEGRADED, sentence, database.remedy)
     elif facts.pending_seconds >= SLOW:
         silent = f"{database.name} has not answered for {facts.pending_seconds:.0f} s"
         remedy = f"Look whether {database.where} is overloaded or hangs."
-        yield Cause(Status.DEGRADED, f"{silent}, {points(database.waiting)}", remedy)
+        yield Cause(Status.DEGRADED, f"{silent}, {waits(database.waiting)}", remedy)
 
 
 def _connection(facts: Facts) -> Iterator[Cause]:
@@ -95,6 +97,12 @@ def _lost(facts: Facts) -> Iterator[Cause]:
         yield Cause(Status.UNHEALTHY, sentence, DAMAGED)
 
 
+def _refused(facts: Facts) -> Iterator[Cause]:
+    if facts.refused:
+        sentence = f"{counted(facts.refused, 'point')} refused in the last 5 minutes"
+        yield Cause(Status.DEGRADED, sentence, f"See which, and why: {LETTERS}")
+
+
 def _spool(facts: Facts) -> Iterator[Cause]:
     kept = {"the spool is": facts.spool.failing, "dead letters are": facts.spool.letters_failing}
     for what, why in kept.items():
@@ -114,11 +122,10 @@ def _aside(facts: Facts) -> Iterator[Cause]:
         if file.brought is not None:
             if file.unreadable:
                 yield Cause(Status.DEGRADED, f"{sentence}: {file.unreadable} rows of it cannot be read", DISK)
-        elif file.left is None:
-            yield Cause(Status.DEGRADED, f"{sentence}: nothing in it can be read", DISK)
         else:
             remedy = f"homeiq-ingest spool recover {file.kept_as}"
-            yield Cause(Status.DEGRADED, f"{sentence}: at least {points(file.left)} in it", remedy)
+            waiting = "nobody knows what waits" if file.left is None else f"at least {waits(file.left)}"
+            yield Cause(Status.DEGRADED, f"{sentence}: {waiting} in it", remedy)
 
 
 def _queues(facts: Facts) -> Iterator[Cause]:

@@ -42,6 +42,7 @@ class HealthFold:
     _rate: Window = field(factory=Window)
     _losses: Window = field(factory=lambda: Window(slots=61))
     _unreadable: Window = field(factory=lambda: Window(slots=61))
+    _refused: Window = field(factory=lambda: Window(slots=61))
     _by_type: Counter[str] = field(factory=Counter)
     _last_event: float | None = None
     _current: str = ""
@@ -68,8 +69,8 @@ class HealthFold:
                 self._store.stored(report, now)
             case reports.StoreWaiting():
                 self._store.waits(report, now)
-            case reports.Rejected(rejections=rejections):
-                self._store.answered(len(rejections), now)
+            case reports.Rejected() | reports.DeadLetter():
+                self._refuse(report, now)
             case reports.Shed(count=count):
                 self._losses.add(count, now)
             case reports.Evicted(count=count):
@@ -82,6 +83,11 @@ class HealthFold:
                 self._store.gone(count)
             case _:
                 self._add_state(report, now)
+
+    def _refuse(self, report: reports.Rejected | reports.DeadLetter, now: float) -> None:
+        if isinstance(report, reports.Rejected):
+            self._store.answered(len(report.rejections), now)
+        self._refused.add(len(report.rejections) if isinstance(report, reports.Rejected) else 1, now)
 
     def _add_state(self, report: Report, now: float) -> None:
         match report:
@@ -102,6 +108,8 @@ class HealthFold:
                 self._store.silent_since = now
             case reports.Stopping() | reports.Stopped():
                 self._running = False
+            case reports.StoreSearching():
+                self._store.takes(now)
             case _:
                 self._add_file(report, now)
 
@@ -136,10 +144,10 @@ class HealthFold:
         spool = self._spool(gauges)
         pending = self._store.silent(now)
         lost, damaged = self._losses.total(RECENT, now), self._unreadable.total(RECENT, now)
+        refused = self._refused.total(RECENT, now)
         facts = Facts(
-            wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged,
-            tuple(self._file.aside.values()), self._file.letters.total(RECENT, now),
-            self._file.damaged,
+            wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged, refused,
+            tuple(self._file.aside.values()), self._file.letters.total(RECENT, now), self._file.damaged,
         )  # fmt: skip
         started = self._started
         return Health(
@@ -172,7 +180,7 @@ class HealthFold:
         since = None if oldest is None else utc(oldest)
         return health.Spool(
             gauges.spool_points, gauges.spool_size, gauges.spool_batches, since, self._spool_failing,
-            gauges.spool_limit, gauges.spool_rate, self._letters_failing,
+            gauges.spool_limit, gauges.spool_rate, self._letters_failing, gauges.letters, gauges.spool_measured,
         )  # fmt: skip
 
 

@@ -107,9 +107,14 @@ class StoreFold:
     def stored(self, report: reports.Stored, now: float) -> None:
         """The store has a batch."""
         self.answered(report.count, now)
+        self.takes(now)
+        self.last_stored, self.last_seconds = now, report.seconds
+
+    def takes(self, now: float) -> None:
+        """The store takes points, though it may need more than one attempt for a batch."""
         self.reachable, self.failing_since, self.failures, self.open = True, None, 0, False
         self.reason = self.remedy = ""
-        self.last_stored, self.last_seconds = now, report.seconds
+        self.silent_since = now
 
     def waits(self, report: reports.StoreWaiting, now: float) -> None:
         """The store does not take points now."""
@@ -140,7 +145,9 @@ class FileFold:
             case reports.StateSetAside(kept_as=kept_as):
                 self.aside[kept_as] = report
             case reports.StateRecovered(file=file):
-                self.aside.pop(file, None)
+                # Of one whose first page is gone a copy is read, in a folder beside it.
+                rest = {name: each for name, each in self.aside.items() if not f"{file}.".startswith(f"{name}.")}
+                self.aside = rest
             case reports.StateDamaged(reason=reason):
                 self.damaged = reason
             case reports.LettersDropped(count=count):

@@ -9,11 +9,11 @@ from datetime import datetime
 from attrs import define, field
 
 from ingest.core import reports
-from ingest.core.health import Category, Problem
 from ingest.core.health_causes import DAMAGED, RESTART
+from ingest.core.problem import Category, Problem
 from ingest.core.rates import RECENT, Window
 from ingest.core.redact import redacted
-from ingest.core.reports import Report
+from ingest.core.reports import LETTERS, Report
 
 KEPT = 100
 
@@ -31,7 +31,7 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.Lost: ("lost", "Mend the database before the next stop."),
     reports.Evicted: ("evicted", "Mend the database, or give the spool more room."),
     reports.Unreadable: ("evicted", DAMAGED),
-    reports.Rejected: ("rejected", "Look at the reason: mostly two kinds of value in one field."),
+    reports.Rejected: ("rejected", f"Look at the reasons, mostly two kinds of value in one field: {LETTERS}"),
     reports.StoreWaiting: ("database", ""),
     reports.LettersFailing: ("dead letters", "Free some space, or mend the disk or the permissions of the state file."),
     reports.LettersDropped: ("dead letters", "Look at them in time, and give them more room."),

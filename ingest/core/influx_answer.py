@@ -12,6 +12,7 @@
 InfluxDB 2 stores nothing of a batch with a malformed line (400) and the rest of one with a conflict (422, naming the
 first); InfluxDB 3 answers 400 for both and lists the lines; 2.0 answered 500 where 2.1 answers 422. A 400 that does not speak
 of lines comes from something in between (a proxy, a TLS port spoken to in plain HTTP) and condemns none.
+Whatever a server says, however odd, is one of these: it may be anybody who answers, and no answer ends the process.
 Source: InfluxDB's API reference and issues; answers of InfluxDB 1.6, VictoriaMetrics and proxies.
 """
 
@@ -36,9 +37,18 @@ _about_lines = re.compile(
     r"\b(?:pars(?:e|ing)|partial write|type conflict|retention|unmarshal|key size|lines?|fields?|tags?|points?|timestamps?)\b",
     re.IGNORECASE,
 )
-_dropped = re.compile(r"dropped=(\d+)")
+_dropped = re.compile(r"dropped=(\d{1,9})")
 
-CHECK_TOKEN = "Check influxdb.token: it must be a token of this database that may write to the bucket."  # noqa: S105  advice, no secret
+TOKEN_SETTING = "influxdb.token"  # noqa: S105  a name, no secret
+
+
+def check_token(setting: str = TOKEN_SETTING) -> str:
+    """What to do about a refused token that comes from that setting."""
+    again = " It is read again at every attempt." if setting != TOKEN_SETTING else ""
+    return f"Check {setting}: it must be a token of this database that may write to the bucket.{again}"
+
+
+CHECK_TOKEN = check_token()
 CHECK_BUCKET = "Create the bucket, or check influxdb.org and influxdb.bucket."
 CHECK_URL = "Check influxdb.url: it must be the address of the database's API, not of a page or a proxy before it."
 CHECK_TYPES = (
@@ -73,8 +83,8 @@ class Split:
 Outcome: TypeAlias = Delivered | Keep | Split
 
 
-def classify(answer: Answer, now: datetime) -> Outcome:
-    """What to do after an answer to a write."""
+def classify(answer: Answer, now: datetime, token: str = TOKEN_SETTING) -> Outcome:
+    """What to do after an answer to a write; `token` is the setting that the token comes from."""
     said = words(answer)
     match answer.status:
         case 204:
@@ -86,9 +96,9 @@ def classify(answer: Answer, now: datetime) -> Outcome:
             return Split(said, int(dropped[1]) if dropped else None)
         case status if status in {408, 429} or status >= 500:
             asked = wait(answer.headers.get("retry-after"), _sent(answer, now))
-            return Keep(f"the database answers {status}: {said}", asked)
+            return Keep(answers(answer), asked)
         case status:
-            return Keep(f"the database answers {status}: {said}", remedy=_remedy(status, said))
+            return Keep(answers(answer), remedy=_remedy(status, said, token))
 
 
 def _is_about_lines(answer: Answer, status: int) -> bool:
@@ -97,9 +107,9 @@ def _is_about_lines(answer: Answer, status: int) -> bool:
     return not is_page(answer) and _about_lines.search(answer.text) is not None
 
 
-def _remedy(status: int, said: str) -> str:
+def _remedy(status: int, said: str, token: str) -> str:
     if status in {401, 403}:
-        return CHECK_TOKEN
+        return check_token(token)
     return CHECK_BUCKET if status == 404 and ("bucket" in said or "org" in said) else CHECK_URL
 
 
@@ -126,9 +136,14 @@ def _sent(answer: Answer, now: datetime) -> datetime:
 def _moment(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # of a number that no date holds
         return None
     return moment.replace(tzinfo=moment.tzinfo or UTC)
+
+
+def answers(answer: Answer) -> str:
+    """The status, and what the server said if it said anything."""
+    return f"the database answers {answer.status}: {words(answer)}".removesuffix(": ")
 
 
 def words(answer: Answer) -> str:
@@ -158,7 +173,7 @@ def is_page(answer: Answer) -> bool:
 def _body(answer: Answer) -> Mapping[str, Any]:
     try:
         body = msgspec.json.decode(answer.text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # nested a thousand deep
         return {}
     return body if isinstance(body, dict) else {}
 

@@ -13,10 +13,12 @@ What was sent twice is stored once: a point is its series and its time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import Factory, define
 
 from ingest.core.influx_answer import Answer, Split, message, named
-from ingest.core.learnt_types import Conflict, LearntTypes, Lines, Part, holds, parts_of
+from ingest.core.learnt_types import Conflict, Conflicts, LearntTypes, Lines, Part, parts_of
 from ingest.core.store import Delivered, Keep, Rejection
 
 HOPELESS = 32
@@ -28,34 +30,32 @@ PATIENCE = 8
 
 @define
 class Delivery:
-    """One refused batch: what is still to be sent, the next at the end; what was rejected; what this attempt proved.
+    """An attempt: what is still to be sent, the next at the end; what is rejected, with the words; what it proved.
 
     `turn` says where to begin when there is no better place: not where an attempt in vain began.
     """
 
     learnt: LearntTypes
     pending: list[Part] = Factory(list)
-    rejected: list[Rejection] = Factory(list)
+    rejected: dict[bytes, str] = Factory(dict)
     turn: int = 0
     proven: bool = False
     refusals: int = 0
     first: Split | None = None
-    _before: tuple[list[Part], list[Rejection]] = Factory(lambda: ([], []))
 
     def add(self, parts: list[Part]) -> None:
         """These parts are to be sent next, in their order."""
         self.pending += reversed(parts)
 
-    def resume(self) -> None:
-        """A new attempt: it has to prove anew that the database takes lines."""
-        self._before = ([*self.pending], [*self.rejected])
-        self.proven, self.refusals = False, 0
-
-    def pause(self) -> bool:
-        """The attempt is over without a verdict, and void if it proved nothing; true when there is something to go on with."""
-        if not self.proven:
-            self.pending, self.rejected = self._before
-        return bool(self.pending or self.rejected)
+    def delivered(self, lines: Iterable[bytes]) -> Delivered:
+        """The verdict at the end, on all lines of the batch: one may be there twice."""
+        return Delivered(
+            tuple(
+                Rejection(line.decode("utf-8", "replace"), self.rejected[line])
+                for line in lines
+                if line in self.rejected
+            )
+        )
 
     def hear(self, outcome: Delivered | Split, answer: Answer) -> None:
         """What the database said to the next part."""
@@ -76,15 +76,15 @@ class Delivery:
 
     def hopeless(self) -> Keep:
         """The verdict when the database takes nothing else either; the search begins anew."""
-        self._before = ([], [])
         said = self.first or Split("")
         return Keep(f"the database takes no line of this batch: {said.reason}", remedy=said.remedy)
 
     @property
     def progress(self) -> Keep:
         """The verdict when the search is to go on later."""
-        reason = self.first.reason if self.first else ""
-        return Keep(f"looking for the lines that the database refuses, {len(self.rejected)} found: {reason}")
+        words = self.first.reason if self.first else next(iter(self.rejected.values()), "")
+        found = f"looking for the lines that the database refuses, {len(self.rejected)} found"
+        return Keep(f"{found}: {words}" if words else found, progress=True)
 
     def _refuse(self, part: Part, split: Split, answer: Answer) -> None:
         """Reject the lines of the part that are known by now, divide the rest."""
@@ -95,8 +95,8 @@ class Delivery:
         conflict = self.learnt.learn(message(answer), lines)
         if not names and (split.dropped or 1) >= len(lines):
             out = dict.fromkeys(_blamed(lines, conflict), split.reason)
-        self.rejected += [Rejection(lines[place].decode("utf-8", "replace"), why) for place, why in out.items()]
-        rest = tuple(line for place, line in enumerate(lines) if place not in out)
+        self.rejected |= {lines[place]: why for place, why in out.items()}
+        rest = tuple(line for line in lines if line not in self.rejected)
         self.add(self._divided(rest, conflict, whole=bool(out) and self.refusals < PATIENCE))
 
     def _divided(self, rest: Lines, conflict: Conflict | None, *, whole: bool) -> list[Part]:
@@ -117,7 +117,8 @@ class Delivery:
 
 def _blamed(lines: Lines, conflict: Conflict | None) -> list[int]:
     """Of lines that are all refused, those that the words are about: the others have words of their own."""
-    held = [place for place, line in enumerate(lines) if conflict and holds(line, (conflict,))]
+    about = Conflicts.of((conflict,) if conflict else ())
+    held = [place for place, line in enumerate(lines) if about.of_line(line)]
     return held or list(range(len(lines)))
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-from ingest.core.influx_answer import CHECK_URL, Answer, classify, is_page, words
+from ingest.core.influx_answer import CHECK_URL, TOKEN_SETTING, Answer, answers, classify, is_page, words
 from ingest.core.store import Keep
 from ingest.errors import Refused, Transient
 
@@ -57,16 +57,16 @@ def lacks_bucket(asked: Answer) -> bool:
     return asked.status == 404 and "bucket" in words(asked)
 
 
-def problem(asked: Answer, where: str) -> Refused | Transient | None:
-    """Why the database would not take a write; None when it would."""
+def problem(asked: Answer, where: str, token: str = TOKEN_SETTING) -> Refused | Transient | None:
+    """Why the database would not take a write; None when it would. `token` is the setting that the token comes from."""
     said = words(asked)
     if asked.status == 204 or (asked.status == 400 and NO_POINTS in said):
         return None
     if is_page(asked):
         return Refused("a page for a browser answers, not the database's API", where=where, remedy=CHECK_URL)
-    outcome = classify(asked, datetime.min.replace(tzinfo=UTC))
+    outcome = classify(asked, datetime.min.replace(tzinfo=UTC), token)
     if not isinstance(outcome, Keep):
-        return Refused(f"the database answers {asked.status}: {said}", where=where, remedy=CHECK_URL)
+        return Refused(answers(asked), where=where, remedy=CHECK_URL)
     if not outcome.remedy:
         return Transient(outcome.reason, where=where)
     return Refused(outcome.reason, where=where, remedy=outcome.remedy)

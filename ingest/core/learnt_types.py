@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from itertools import chain
 from typing import NamedTuple
 
 from attrs import define, field, frozen
@@ -23,6 +24,9 @@ from ingest.core.line_types import line_types
 REMEMBERED = 256
 """Conflicts that are remembered; the one that was met longest ago is forgotten first."""
 
+LONGEST = 4096
+"""Characters of an answer that are searched for a conflict: those that name one do it at their beginning."""
+
 Lines = tuple[bytes, ...]
 
 _conflicts = (
@@ -31,6 +35,7 @@ _conflicts = (
         r"invalid column type for column '(.+?)'()(?:, expected iox::[\w:]+)?, got iox::[\w:]*::(\w+)", re.DOTALL
     ),
 )
+_keys = re.compile(rb"[, ]([^, =]+)=")
 _names = {"uinteger": "unsigned"}
 
 
@@ -53,35 +58,54 @@ class Part:
 def conflict_in(text: str) -> Conflict | None:
     """The type conflict that a database's words name, the first of several."""
     for pattern in _conflicts:
-        if match := pattern.search(text):
+        if match := pattern.search(text, 0, LONGEST):
             name, measurement, kind = match.groups()
             return Conflict(measurement.encode(), name.encode(), _names.get(kind, kind))
     return None
 
 
-def holds(line: bytes, conflicts: Iterable[Conflict]) -> list[Conflict]:
-    """Those of the conflicts that a line runs into, with its measurement."""
-    near = [each for each in conflicts if _may_hold(line, each.field)]
-    read = line_types(line) if near else None
-    if read is None:
-        return []
-    return [
-        each._replace(measurement=read.measurement)
-        for each in near
-        if each.measurement in {b"", read.measurement} and read.fields.get(each.field) == each.type
-    ]
+@frozen
+class Conflicts:
+    """Several conflicts, prepared for many lines: what a line costs does not grow with their number."""
 
+    all: frozenset[Conflict]
+    names: frozenset[bytes]
+    measurements: frozenset[bytes]
+    odd: bool
+    """A field's name may be written with escapes: no look at a line is a shortcut."""
 
-def _may_hold(line: bytes, name: bytes) -> bool:
-    """A look that costs a hundredth of reading the line. A name that may be written with escapes passes."""
-    return b",%s=" % name in line or b" %s=" % name in line or any(mark in name for mark in (b",", b"=", b" "))
+    @classmethod
+    def of(cls, conflicts: Iterable[Conflict]) -> Conflicts:
+        """Prepare these."""
+        known = frozenset(conflicts)
+        names = frozenset(each.field for each in known)
+        odd = any(mark in name for name in names for mark in (b",", b"=", b" "))
+        return cls(known, names, frozenset(each.measurement for each in known), odd)
+
+    def of_line(self, line: bytes) -> list[Conflict]:
+        """Those that a line runs into, with its measurement."""
+        read = line_types(line) if self._may_meet(line) else None
+        if read is None:
+            return []
+        return [
+            Conflict(read.measurement, name, kind)
+            for name, kind in read.fields.items()
+            if (read.measurement, name, kind) in self.all or (b"", name, kind) in self.all
+        ]
+
+    def _may_meet(self, line: bytes) -> bool:
+        """A look that costs a fraction of reading the line. What may be written with escapes passes."""
+        measurement = line.partition(b" ")[0].partition(b",")[0]
+        near = measurement in self.measurements or b"" in self.measurements or measurement.endswith(b"\\")
+        return near and (self.odd or not self.names.isdisjoint(_keys.findall(line)))
 
 
 def parts_of(lines: Iterable[bytes], conflicts: Collection[Conflict]) -> list[Part]:
     """The lines that hold none of the conflicts, and those that do; a part without lines is left out."""
     sides: tuple[list[bytes], list[bytes]] = ([], [])
+    prepared = Conflicts.of(conflicts)
     for line in lines:
-        sides[bool(conflicts and holds(line, conflicts))].append(line)
+        sides[bool(prepared.of_line(line))].append(line)
     return [Part(tuple(side), suspected) for suspected, side in zip((False, True), sides, strict=True) if side]
 
 
@@ -94,7 +118,8 @@ class LearntTypes:
     def learn(self, words: str, lines: Iterable[bytes]) -> Conflict | None:
         """Remember the conflict that the words on these lines name, when one of them holds it; return it."""
         said = conflict_in(words)
-        found = said and next((held for line in lines for held in holds(line, (said,))), None)
+        held = Conflicts.of((said,) if said else ())
+        found = said and next(chain.from_iterable(map(held.of_line, lines)), None)
         if found:
             self.known.pop(found, None)
             if len(self.known) >= REMEMBERED:
@@ -104,9 +129,8 @@ class LearntTypes:
 
     def forget(self, lines: Iterable[bytes]) -> None:
         """These lines were taken: what they hold is no conflict, or none any more."""
-        for line in lines:
-            for held in holds(line, self.known):
-                self.known.pop(held, None)
+        for held in chain.from_iterable(map(Conflicts.of(self.known).of_line, lines)):
+            self.known.pop(held, None)
 
     def split(self, lines: Iterable[bytes]) -> list[Part]:
         """Lines that should be taken, and those that were refused before."""

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from attrs import frozen
 
 from ingest.core.session import SessionState
 from ingest.core.state import Source
 from ingest.core.store import Rejection
+from ingest.core.words import counted, entity_of, some, waits
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+LETTERS: Final = "homeiq-ingest dead-letters list"
+"""What shows everything that was refused."""
 
 
 @frozen
@@ -122,7 +126,7 @@ class CatalogLoaded(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"read the registries: {self.entities} entities, {self.devices} devices, {self.areas} areas"
+        return f"read the registries: {self.entities} registered entities, {self.devices} devices, {self.areas} areas"
 
 
 @frozen
@@ -232,7 +236,7 @@ class DeadLetter(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"a change of {self.entity_id} could not be turned into a point and was set aside: {self.reason}"
+        return f"a change of {self.entity_id} could not be turned into a point and was set aside (see: {LETTERS}): {self.reason}"
 
     @property
     def reason(self) -> str:
@@ -254,6 +258,30 @@ class Batched(Report):
 
 
 @frozen
+class BacklogFound(Report):
+    """The spool holds points from before the start."""
+
+    store: str
+    count: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{waits(self.count)} on disk for {self.store} from before the start, beside what comes now"
+
+
+@frozen
+class BacklogGone(Report):
+    """They are out of the spool."""
+
+    store: str
+    count: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.store} has what waited from before the start: {counted(self.count, 'point')}"
+
+
+@frozen
 class Evicted(Report):
     """The spool was full: its oldest batch went."""
 
@@ -265,7 +293,7 @@ class Evicted(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"the spool for {self.store} is full: {self.count} points were dropped, the oldest first"
+        return f"the spool for {self.store} is full: {counted(self.count, 'point')} dropped, the oldest first"
 
 
 @frozen
@@ -279,7 +307,7 @@ class Purged(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.count} points that waited for {self.store} were removed, as somebody asked for"
+        return f"{_were(self.count, 'point')} removed that waited for {self.store}, as somebody asked for"
 
 
 @frozen
@@ -292,7 +320,7 @@ class Made(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.count} points are in the spool for {self.store} again: {self.how}"
+        return f"{_are(self.count, 'point')} in the spool for {self.store} again: {self.how}"
 
 
 @frozen
@@ -331,7 +359,9 @@ class Rejected(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.store} refused {len(self.rejections)} points: {self.rejections[0].reason}"
+        whose = some(entity_of(each.line) for each in self.rejections)
+        what = counted(len(self.rejections), "point") + (f" of {whose}" if whose else "")
+        return f"{self.store} refused {what} (see: {LETTERS}): {self.rejections[0].reason}"
 
 
 @frozen
@@ -349,8 +379,21 @@ class StoreWaiting(Report):
     def text(self) -> str:
         """The sentence a person reads."""
         todo = f". {self.remedy}" if self.remedy else ""
-        waits = f"{self.waiting} points wait, trying again within {math.ceil(self.retry_in)} s"
-        return f"{self.store} does not take points ({waits}): {self.reason}{todo}"
+        again = f"{waits(self.waiting)}, trying again within {math.ceil(self.retry_in)} s"
+        return f"{self.store} does not take points ({again}): {self.reason}{todo}"
+
+
+@frozen
+class StoreSearching(Report):
+    """The store takes points, and refuses some of a batch: they are being looked for, and nothing is at a standstill."""
+
+    store: str
+    reason: str
+    waiting: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.store} refuses some points ({self.waiting} wait): {self.reason}"
 
 
 @frozen
@@ -399,7 +442,7 @@ class LettersFailing(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.waiting} dead letters cannot be written and wait in memory: {self.reason}"
+        return f"{counted(self.waiting, 'dead letter')} cannot be written, only memory holds what is not on disk: {self.reason}"
 
 
 @frozen
@@ -421,7 +464,7 @@ class LettersDropped(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.count} dead letters were dropped, the oldest first: {self.reason}"
+        return f"{_were(self.count, 'dead letter')} dropped, the oldest first: {self.reason}"
 
 
 @frozen
@@ -429,7 +472,7 @@ class StateSetAside(Report):
     """The state file could not be used and is kept under another name.
 
     `brought`: a new one has what is readable in it; so many points, and `unreadable` rows are not among them. Else at
-    least `left` points wait in what was set aside; None: nothing can be read in it.
+    least `left` points wait in what was set aside; None: nobody knows.
     """
 
     LEVEL: ClassVar[Level] = "error"
@@ -445,7 +488,7 @@ class StateSetAside(Report):
         sentence = f"the state file could not be used and is kept as {self.kept_as}: {self.reason}"
         if self.brought is not None:
             return f"{sentence}; {self.brought} points of it were brought over, {self.unreadable} rows cannot be read"
-        return f"{sentence}; {'nothing in it can be read' if self.left is None else f'at least {self.left} points wait in it'}"
+        return f"{sentence}; {'nobody knows what waits' if self.left is None else f'at least {self.left} points wait'}"
 
 
 @frozen
@@ -527,14 +570,17 @@ class Lost(Report):
 
 @frozen
 class Stopped(Report):
-    """The last word: the books of this run."""
+    """The last word: the books of this run. `volatile`: how many of the spooled only memory held, which ends here."""
 
     books: Mapping[str, int]
     balanced: bool
+    volatile: int = 0
 
     def text(self) -> str:
         """The sentence a person reads."""
-        figures = _figures(self.books)
+        only = f", of which {self.volatile} were only in memory and are lost" if self.volatile else ""
+        lost = {"spooled": only, "in_flight": " and lost"}
+        figures = _figures(self.books, lost)
         return f"stopped: {figures or 'nothing received'}" + ("" if self.balanced else " (THE BOOKS DO NOT BALANCE)")
 
 
@@ -561,5 +607,14 @@ class Notice(Report):
         return self.sentence
 
 
-def _figures(books: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in books.items() if count)
+def _are(count: int, noun: str) -> str:
+    return f"{counted(count, noun)} {'is' if count == 1 else 'are'}"
+
+
+def _were(count: int, noun: str) -> str:
+    return f"{counted(count, noun)} {'was' if count == 1 else 'were'}"
+
+
+def _figures(books: Mapping[str, int], more: Mapping[str, str] | None = None) -> str:
+    said = more or {}
+    return ", ".join(f"{count} {name.replace('_', ' ')}{said.get(name, '')}" for name, count in books.items() if count)

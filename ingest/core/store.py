@@ -62,12 +62,14 @@ class Rejection:
 class Keep:
     """Nothing is known to be stored: keep the batch and try again.
 
-    `retry_after` is the server's own wish in seconds. `remedy` is set when a person must act.
+    `retry_after` is the server's own wish in seconds. `remedy` is set when a person must act. `progress`: nothing failed,
+    the delivery only takes more than one attempt may cost. Go on at once; it ends, as each such attempt came nearer.
     """
 
     reason: str
     retry_after: float | None = None
     remedy: str = ""
+    progress: bool = False
 
 
 Verdict: TypeAlias = Delivered | Keep

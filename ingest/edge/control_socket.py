@@ -47,6 +47,8 @@ class ControlSocket:
     async def serve(self, commands: Commands, complain: Complain) -> None:
         """Serve until cancelled. A socket that cannot be made is told of once and tried again."""
         server, told = Server(commands, complain, self.limits), False
+        if passed := _passed_over(self.environ):
+            complain(passed)
         while True:
             try:
                 path, listener = await trio.to_thread.run_sync(self._listen, abandon_on_cancel=True)
@@ -95,6 +97,14 @@ def places(state: Path, environ: Mapping[str, str]) -> Iterator[Path]:
         if wanted.is_absolute() and _private(wanted):
             yield wanted
     yield state.absolute().parent
+
+
+def _passed_over(environ: Mapping[str, str]) -> str:
+    """What is wrong with the folder that systemd gave; empty when it will do."""
+    given = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if not given or (Path(given).is_absolute() and _private(Path(given))):
+        return ""
+    return f"$RUNTIME_DIRECTORY is not used for the control socket: {given} must be this user's, with RuntimeDirectoryMode=0700"
 
 
 @contextmanager

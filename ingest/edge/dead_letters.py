@@ -42,6 +42,8 @@ class DeadLetters:
     emit: Emit
     bound: Bound = IN_MEMORY
     failing: bool = False
+    _reason: str = ""
+    on_disk: int | None = None
     _waiting: deque[Letter] = field(factory=deque)
     _writing: Sequence[Letter] = ()
     _size: int = 0
@@ -52,6 +54,18 @@ class DeadLetters:
     def waiting(self) -> int:
         """Letters that are not on disk yet."""
         return len(self._waiting) + len(self._writing)
+
+    @property
+    def kept(self) -> int | None:
+        """How many letters there are; None before the file was looked into."""
+        return None if self.on_disk is None else self.on_disk + self.waiting
+
+    async def look(self) -> None:
+        """Count those on disk; how many is not known where the file cannot be read."""
+        try:
+            self.on_disk = await self.lane(self.letters.count)
+        except _FAILURES:
+            self.on_disk = None
 
     async def bury(self, rejections: Sequence[Rejection]) -> None:
         """Write what the store refused. When this returns it is on disk, or waits for it, or its loss is told."""
@@ -80,7 +94,7 @@ class DeadLetters:
             taken, self._waiting, self._size = self._waiting, deque(), 0
             self._writing = taken
             try:
-                dropped = await self.lane(self.letters.add, taken)
+                dropped, self.on_disk = await self.lane(self._add, taken)
             except _FAILURES as error:
                 self._give_back(taken)
                 self._failed(error)
@@ -93,6 +107,9 @@ class DeadLetters:
                     self.emit(reports.LettersDropped(dropped, "there is room for so many on disk"))
             finally:
                 self._writing = ()
+
+    def _add(self, letters: Sequence[Letter]) -> tuple[int, int]:
+        return self.letters.add(letters), self.letters.count()
 
     async def end(self) -> None:
         """Try once more; what is left then, or when this is cancelled, is gone with the process, and said to be."""
@@ -126,11 +143,11 @@ class DeadLetters:
             self.emit(reports.LettersDropped(dropped, "there is room for so many in memory"))
 
     def _failed(self, error: Exception) -> None:
-        if not self.failing:
-            self.failing = True
+        if str(error) != self._reason:  # another reason asks for something else of whoever can mend it
+            self.failing, self._reason = True, str(error)
             self.emit(reports.LettersFailing(str(error), len(self._waiting)))
 
     def _worked(self) -> None:
         if self.failing:
-            self.failing = False
+            self.failing, self._reason = False, ""
             self.emit(reports.LettersRecovered())

@@ -24,7 +24,7 @@ from ingest.edge import embedded_upkeep
 from ingest.edge.aside import SetAside, set_aside
 from ingest.edge.embedded_names import Names
 from ingest.edge.embedded_schema import HOUR_NS, prepare
-from ingest.edge.sqlite import Connection, Damaged, Synchronous, open_writer, transaction, translated
+from ingest.edge.sqlite import Connection, Damaged, DiskFails, Synchronous, open_writer, transaction, translated
 from ingest.errors import IngestError
 from ingest.runtime.lane import Lane
 
@@ -64,6 +64,7 @@ class Embedded:
         self._lane = lane
         self._now_ns = now_ns
         self._report = report
+        self.problem: DiskFails | None = None
         self._connection: Connection | None = None
         self._names: Names | None = None
         self._inode = 0
@@ -85,12 +86,18 @@ class Embedded:
             pass
 
     def open(self) -> None:
-        """Open the file, or make it; a damaged one is set aside. Raises Transient or Refused."""
+        """Open the file, or make it; a damaged one is set aside.
+
+        A disk that is full or fails is left to the deliveries, which try again; `problem` says so then. Raises
+        Transient or Refused.
+        """
         try:
             self._open()
         except Damaged as error:
             self._set_aside(error)
             self._open()
+        except DiskFails as error:
+            self.problem = error
 
     def close(self) -> None:
         """Close the file; the next delivery would open it again."""
@@ -212,7 +219,8 @@ async def open_embedded(
 ) -> AsyncIterator[Embedded]:
     """The store for the time of a block.
 
-    Raises Transient or Refused when the file can neither be opened nor made, is not ours, or is of a newer version.
+    Raises Transient or Refused when the file can neither be opened nor made, is not ours, or is of a newer version; not
+    when only the disk is full or fails.
     """
     embedded = Embedded(settings, lane, now_ns, report)
     await lane(embedded.open)

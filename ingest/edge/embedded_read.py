@@ -19,6 +19,7 @@ import msgspec
 from attrs import frozen
 
 from ingest.core.rollup import Hour, Sample, begins
+from ingest.edge.database_file import is_there
 from ingest.edge.embedded_schema import HOUR_NS, check
 from ingest.edge.sqlite import Connection, open_reader, translated
 from ingest.errors import Refused
@@ -61,6 +62,11 @@ class Reader:
     def __init__(self, connection: Connection, path: Path) -> None:
         self.connection = connection
         self._path = path
+
+    @property
+    def empty(self) -> bool:
+        """True when nothing is stored."""
+        return self.connection.execute("SELECT 1 FROM change LIMIT 1").fetchone() is None
 
     def names(self) -> list[str]:
         """The present names of all entities, sorted."""
@@ -183,7 +189,7 @@ def open_store(path: Path) -> Iterator[Reader]:
 
     Raises Refused when there is none, it is not ours or newer than we are; Transient or Damaged as it may be.
     """
-    if not path.exists():
+    if not is_there(path):
         raise Refused(
             "there is no embedded store",
             where=str(path),

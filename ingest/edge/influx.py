@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from attrs import define, field
 
-from ingest.core.influx_answer import CHECK_BUCKET, CHECK_TOKEN, Answer, words
+from ingest.core.influx_answer import CHECK_BUCKET, Answer, check_token, words
 from ingest.core.influx_server import QUESTION, Server, lacks_bucket, problem, recognised
 from ingest.core.store import Batch, Verdict
 from ingest.edge.influx_client import Address, Client
@@ -28,7 +28,7 @@ class Influx:
     _deliverer: Deliverer = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._deliverer = Deliverer(self.post, self.now_ns)
+        self._deliverer = Deliverer(self.post, self.now_ns, token=self.client.address.token_setting)
 
     @property
     def where(self) -> str:
@@ -57,7 +57,7 @@ class Influx:
         if lacks_bucket(asked) and self.client.address.create_bucket:
             await self._create()
             asked = await self._ask()
-        wrong = problem(asked, self.where)
+        wrong = problem(asked, self.where, self.client.address.token_setting)
         if wrong is not None:
             raise wrong
         return recognised(await self.lane(self.client.ping), asked)
@@ -72,7 +72,7 @@ class Influx:
             raise Refused(
                 f'there is no bucket "{address.bucket}", and it could not be created: {words(created)}',
                 where=self.where,
-                remedy=CHECK_TOKEN if created.status in {401, 403} else CHECK_BUCKET,
+                remedy=check_token(address.token_setting) if created.status in {401, 403} else CHECK_BUCKET,
             )
 
 

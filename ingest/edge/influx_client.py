@@ -8,22 +8,26 @@ Every foreign error leaves as `Transient` or `Refused`, and no text leaves with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
-from ingest.core.influx_answer import CHECK_TOKEN, CHECK_URL, Answer
+from ingest.core.influx_answer import CHECK_URL, TOKEN_SETTING, Answer, check_token
 from ingest.core.secret import MASK, Secret
 from ingest.edge.tls import tls_context
 from ingest.errors import Refused, Transient
 
 SOCKET_TIMEOUT = 30.0
 """Seconds that one read from or write to the socket may take."""
+
+LONGEST = 16 * 1024 * 1024
+"""Bytes of an answer that are read. InfluxDB 2 quotes every line that it cannot read: of a full batch, 4 MiB and more."""
 
 TRUST = "Give the authority's certificate as influxdb.ca_file, or check that the address is the right one."
 
@@ -48,7 +52,10 @@ _orgs = msgspec.json.Decoder(Orgs)
 
 @frozen
 class Address:
-    """Where to write, and how. `retention` (seconds) is given to a bucket that we create; None keeps for ever."""
+    """Where to write, and how. `retention` (seconds) is given to a bucket that we create; None keeps for ever.
+
+    `renewed` reads the token anew, which `token_setting` names; it raises `Refused` when there is none to be read.
+    """
 
     url: str
     token: Secret
@@ -58,6 +65,8 @@ class Address:
     ca_file: Path | None = None
     create_bucket: bool = True
     retention: float | None = None
+    renewed: Callable[[], Secret] | None = None
+    token_setting: str = TOKEN_SETTING
 
     @property
     def where(self) -> str:
@@ -72,6 +81,10 @@ class Client:
 
     address: Address
     _api: Any = None
+    _token: Secret = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._token = self.address.token
 
     def write(self, body: bytes, encoding: str = "gzip") -> Answer:
         """Write line protocol with times in nanoseconds; `body` is sent as it is."""
@@ -101,14 +114,25 @@ class Client:
         body: bytes | dict[str, Any] | None = None,
     ) -> Answer:
         """One request; any status is an answer. Raises `Transient` or `Refused` when there is none."""
+        self._renew()
         answer = self._request(method, path, dict(query or {}), dict(headers or {}), body)
-        secret = self.address.token.reveal()
+        secret = self._token.reveal()
         return evolve(answer, text=answer.text.replace(secret, MASK)) if secret else answer
 
     def _request(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: object) -> Answer:
-        self._api = self._api or _api(self.address)
+        self._api = self._api or _api(self.address, self._token.reveal())
         with _translated(self.address.where):
             return _answered(self._api, method, path, query_params=query, header_params=headers, body=body)
+
+    def _renew(self) -> None:
+        """A new token is a new file content. One that cannot be read now leaves us the last one."""
+        try:
+            token = self.address.renewed() if self.address.renewed else self._token
+        except Refused:
+            return
+        if token != self._token:
+            self.close()
+            self._token, self._api = token, None
 
     def close(self) -> None:
         """Close the connections."""
@@ -116,13 +140,16 @@ class Client:
             self._api.rest_client.pool_manager.clear()
 
 
-def _api(address: Address) -> Any:
+def _api(address: Address, token: str) -> Any:
     import urllib3  # noqa: PLC0415  comes with influxdb-client
     from influxdb_client.client.influxdb_client import InfluxDBClient  # noqa: PLC0415  takes a second
 
-    token = address.token.reveal()
     if not (token.isascii() and token.isprintable()):  # an HTTP header cannot hold it, and the error would show it
-        raise Refused("the token holds characters that no token has", where=address.where, remedy=CHECK_TOKEN)
+        raise Refused(
+            "the token holds characters that no token has",
+            where=address.where,
+            remedy=check_token(address.token_setting),
+        )
     if not address.ssl_verify:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was chosen, and said at the start
     client: Any = InfluxDBClient(
@@ -133,7 +160,28 @@ def _api(address: Address) -> Any:
         ssl_context=tls_context(verify=address.ssl_verify, ca_file=address.ca_file),
         verify_ssl=address.ssl_verify,
     )
+    pools = client.api_client.rest_client.pool_manager
+    pools.request = _bounded(pools.request)
     return client.api_client
+
+
+def _bounded(request: Callable[..., Any]) -> Callable[..., Any]:
+    """The pools' request, for answers that have no end: what is longer is cut off, and its connection closed."""
+    from urllib3 import HTTPResponse  # noqa: PLC0415  comes with influxdb-client
+
+    def bounded(method: str, url: str, **given: Any) -> Any:
+        answer = request(method, url, **{**given, "preload_content": False})
+        body = bytearray()
+        for piece in answer.stream():
+            body += piece
+            if len(body) > LONGEST:
+                answer.close()
+                break
+        whole = body if len(body) <= LONGEST else body[:LONGEST].decode("utf-8", "ignore").encode()
+        facts = {"headers": answer.headers, "status": answer.status, "reason": answer.reason}
+        return HTTPResponse(BytesIO(whole), **facts, decode_content=False, enforce_content_length=False)
+
+    return bounded
 
 
 def _answered(api: Any, method: str, path: str, **request: Any) -> Answer:
@@ -189,6 +237,6 @@ def _org_id(found: Answer, name: str) -> str:
     """The organisation's id in the answer; empty, which no server takes for one, when it is not there."""
     try:
         orgs = _orgs.decode(found.text).orgs
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return ""
     return next((org.id for org in orgs if org.name == name), "")

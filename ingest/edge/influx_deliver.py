@@ -1,8 +1,8 @@
 """A batch's way into a database that speaks InfluxDB's write API, until there is a verdict.
 
 Almost always one request; one more while a type conflict is known that some of its lines run into. When lines are
-refused, as many as it takes to find them, in portions of `BUDGET`: what was found is remembered with the batch, and
-the next attempt goes on from there.
+refused, as many as it takes to find them, in portions of `BUDGET`: what was found is remembered by line, and the next
+attempt with some of these lines goes on from there, whatever else its batch holds.
 
 No line is rejected unless the database takes others in the same attempt. Where the batch holds none that it takes, a
 line that it took before is asked again: a home may be so quiet that a batch is a single line.
@@ -16,17 +16,15 @@ from datetime import UTC, datetime
 from attrs import define, field
 
 from ingest.core.homeiq import seal, unsealed
-from ingest.core.influx_answer import Answer, Split, classify
+from ingest.core.influx_answer import TOKEN_SETTING, Answer, Split, classify
 from ingest.core.influx_delivery import Delivery
-from ingest.core.learnt_types import LearntTypes, Part
+from ingest.core.influx_searches import Searches
+from ingest.core.learnt_types import LearntTypes, Lines, Part
 from ingest.core.store import Batch, Delivered, Keep, Verdict
 from ingest.errors import Refused, Transient
 
 BUDGET = 200
 """Requests that one attempt may spend on finding refused lines."""
-
-REMEMBERED = 4
-"""Batches whose search is remembered; each holds its lines."""
 
 
 class _Kept(Exception):  # noqa: N818  leaves the attempt, and with it keeps the batch
@@ -37,13 +35,17 @@ class _Kept(Exception):  # noqa: N818  leaves the attempt, and with it keeps the
 
 @define(eq=False)
 class Deliverer:
-    """Delivers payloads through `post`, which raises `Transient` or `Refused` when there is no answer at all."""
+    """Delivers payloads through `post`, which raises `Transient` or `Refused` when there is no answer at all.
+
+    `token` is the setting that the token comes from.
+    """
 
     post: Callable[[bytes], Awaitable[Answer]]
     now_ns: Callable[[], int]
     budget: int = BUDGET
+    token: str = TOKEN_SETTING
     _learnt: LearntTypes = field(factory=LearntTypes)
-    _searches: dict[bytes, Delivery] = field(factory=dict)
+    _searches: Searches = field(factory=Searches)
     _taken: bytes = b""
     _in_vain: int = 0
 
@@ -59,41 +61,42 @@ class Deliverer:
             return Keep(error.what, remedy=error.remedy)
 
     async def _deliver(self, payload: bytes) -> Verdict:
-        search = self._searches.pop(payload, None)
-        if search is not None:
-            search.resume()
-            return await self._attempt(payload, search)
-        parts = self._learnt.split(unsealed(payload)) if self._learnt.known else []
-        search = Delivery(self._learnt, turn=self._in_vain)
-        if any(part.suspected for part in parts):
-            search.add(parts)
-        else:
-            answer, outcome = await self._send(payload)
-            if isinstance(outcome, Delivered):
-                return outcome
-            search.add([Part(unsealed(payload))])
-            search.hear(outcome, answer)
-        return await self._attempt(payload, search)
+        if not self._searches and not self._learnt.known:
+            return await self._anew(payload)
+        lines = unsealed(payload)
+        known = self._searches.known(lines)
+        parts = self._learnt.split(known.lacks(lines))
+        if not known and not any(part.suspected for part in parts):
+            return await self._anew(payload)
+        search = Delivery(self._learnt, [*known.pending], dict(known.refused), 0 if known else self._in_vain)
+        search.add(parts)
+        return await self._attempt(lines, search, resumed=bool(known))
 
-    async def _attempt(self, payload: bytes, search: Delivery) -> Verdict:
-        """Search, and remember how far it came when that was not the end."""
+    async def _anew(self, payload: bytes) -> Verdict:
+        """Send it as it is; search only when some of it is refused."""
+        answer, outcome = await self._send(payload)
+        if isinstance(outcome, Delivered):
+            return outcome
+        lines = unsealed(payload)
+        search = Delivery(self._learnt, [Part(lines)], turn=self._in_vain)
+        search.hear(outcome, answer)
+        return await self._attempt(lines, search)
+
+    async def _attempt(self, lines: Lines, search: Delivery, *, resumed: bool = False) -> Verdict:
+        """Search, and remember how far it came when that was not the end. What proved nothing is void."""
         verdict: Verdict | None = None
         try:
-            verdict = await self._search(search)
+            verdict = await self._search(lines, search)
         finally:
-            if not isinstance(verdict, Delivered):
-                self._pause(payload, search)
+            if search.proven and not isinstance(verdict, Delivered):
+                self._searches.keep(lines, search.pending, search.rejected)
+            elif verdict is not None:
+                self._searches.forget(lines)
+            if not search.proven and not (resumed and verdict is None):
+                self._in_vain += 1
         return verdict
 
-    def _pause(self, payload: bytes, search: Delivery) -> None:
-        if not search.pause():
-            self._in_vain += 1
-            return
-        if len(self._searches) >= REMEMBERED:
-            del self._searches[next(iter(self._searches))]
-        self._searches[payload] = search
-
-    async def _search(self, search: Delivery) -> Verdict:
+    async def _search(self, lines: Lines, search: Delivery) -> Verdict:
         spent = 0
         while search.pending and spent < self.budget:
             if search.doubtful and not await self._takes_others(search):
@@ -101,21 +104,22 @@ class Deliverer:
             answer, outcome = await self._send(seal(search.pending[-1].lines))
             search.hear(outcome, answer)
             spent += 1
-        proven = await self._takes_others(search)
-        if search.pending:
-            return search.progress
-        return Delivered(tuple(search.rejected)) if proven else search.hopeless()
+        if not await self._takes_others(search):
+            return search.hopeless()
+        return search.progress if search.pending else search.delivered(lines)
 
     async def _takes_others(self, search: Delivery) -> bool:
         """Ask again for a line that was taken before, unless this attempt has had one that was."""
         if not search.proven and self._taken:
             _, outcome = await self._send(seal(unsealed(self._taken)[-1:]))
             search.proven = isinstance(outcome, Delivered)
+            if isinstance(outcome, Split):
+                search.first = search.first or outcome
         return search.proven
 
     async def _send(self, payload: bytes) -> tuple[Answer, Delivered | Split]:
         answer = await self.post(payload)
-        outcome = classify(answer, datetime.fromtimestamp(self.now_ns() / 1e9, UTC))
+        outcome = classify(answer, datetime.fromtimestamp(self.now_ns() / 1e9, UTC), self.token)
         if isinstance(outcome, Keep):
             raise _Kept(outcome)
         if isinstance(outcome, Delivered):

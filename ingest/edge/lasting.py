@@ -81,9 +81,16 @@ class Lasting:
     @property
     def bytes_per_second(self) -> float | None:
         """How fast bytes go into the spool: of the last hour or since the start; of a run before in the first minute."""
-        now = trio.current_time()
-        seconds = min(HOUR, now - self._began)
-        return self._bytes.total(HOUR, now) / seconds if seconds >= EVERY else self.account.bytes_per_second
+        measured = self.measured
+        if measured is None:
+            return self.account.bytes_per_second
+        return self._bytes.total(HOUR, trio.current_time()) / measured
+
+    @property
+    def measured(self) -> float | None:
+        """Seconds over which that was measured: an hour at most; None when it is of a run before."""
+        seconds = min(HOUR, trio.current_time() - self._began)
+        return seconds if seconds >= EVERY else None
 
     async def run(self, books: Books, stop: trio.Event) -> None:
         """Write them now and then, and when the stop begins: its end may find a disk that hangs."""

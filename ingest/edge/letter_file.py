@@ -104,6 +104,11 @@ class Letters:
             ):
                 yield Letter(*row)
 
+    def count(self) -> int:
+        """How many there are."""
+        with translated(self.path):
+            return int(self.connection.execute("SELECT count(*) FROM dead_letter").fetchone()[0])
+
     def find(self, letter_id: int) -> Letter | None:
         """One letter."""
         with translated(self.path):

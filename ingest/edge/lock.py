@@ -5,6 +5,7 @@ Who holds it may leave a word in it, for those who find it held.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -13,7 +14,10 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ingest.errors import Refused
+from ingest.errors import Refused, Transient
+
+PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""What is over when the disk is: a supervisor may start us again."""
 
 WORD = 4096
 """Bytes of a word at most: those of a path."""
@@ -39,12 +43,18 @@ class Lock:
 
 @contextmanager
 def locked(path: Path, *, remedy: str) -> Iterator[Lock]:
-    """Hold the lock of the file at `path`. Raises `Held` when another process does, `Refused` when there can be none."""
+    """Hold the lock of the file at `path`. Raises `Held` when another process does, `Refused` or `Transient` when there can be none."""
     lock = path.with_name(f"{path.name}.lock")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        if error.errno in PASSING:
+            what, todo = (
+                f"the disk takes no file: {error.strerror}",
+                "Free some space, and look for disk errors with dmesg.",
+            )
+            raise Transient(what, where=str(path), remedy=todo) from error
         place = "Choose another place, or give this user the right to write there."
         raise Refused(f"the file cannot be made: {error.strerror}", where=str(path), remedy=place) from error
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -54,6 +55,15 @@ class Salvage:
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+    def leads_anywhere(self) -> bool:
+        """True when a table of ours can be looked into from one of its ends."""
+        ends = product(("batch", "dead_letter"), ("ASC", "DESC"))
+        for query in (f"SELECT id FROM {table} NOT INDEXED ORDER BY id {order} LIMIT 1" for table, order in ends):  # noqa: S608  constants
+            with suppress(Damaged), ours(self.path):
+                self.connection.execute(query).fetchall()
+                return True
+        return False
 
     def points(self) -> int:
         """How many wait in it at least: as far as a look from either end of the table reaches."""
@@ -120,7 +130,11 @@ class Salvage:
 
 def open_salvage(path: Path) -> Salvage:
     """The file, read-only. Raises `Transient`, `Refused` or `Damaged` when nothing at all can be read in it."""
-    return Salvage(open_reader(path, damaged=True), path)
+    salvage = Salvage(open_reader(path, damaged=True), path)
+    if not salvage.leads_anywhere():
+        salvage.close()
+        raise Damaged("nothing at all can be read in it", where=str(path), remedy="Name another file.")
+    return salvage
 
 
 def left_in(path: Path) -> int | None:

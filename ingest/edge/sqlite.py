@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
+from ingest.edge.database_file import check_name, has_log, make_private, remove_empty
 from ingest.errors import IngestError, Refused, Transient
 
 Cursor: TypeAlias = sqlite3.Cursor
@@ -29,9 +30,6 @@ WAL_LIMIT = 16 * 1024 * 1024
 """Bytes that the write-ahead log is cut back to after a checkpoint."""
 
 CACHE_KIB = 4_096
-
-MAGIC = b"SQLite format 3\0"
-SUFFIXES = (".db", ".sqlite", ".sqlite3")
 
 
 class Connection(Protocol):
@@ -57,6 +55,14 @@ class Damaged(Refused):
     """The file is not a database, or not a sound one: it can be set aside, never deleted."""
 
 
+class DiskFails(Refused):
+    """The disk is full or fails: it may be over in a while, so the file is worth another attempt."""
+
+
+def _disk(what: str, remedy: str) -> Callable[[str, str], IngestError]:
+    return lambda said, where: DiskFails(f"{what}: {said}", where=where, remedy=remedy)
+
+
 def _refused(what: str, remedy: str) -> Callable[[str, str], IngestError]:
     return lambda said, where: Refused(f"{what}: {said}", where=where, remedy=remedy)
 
@@ -78,8 +84,8 @@ _FAMILIES: Mapping[int, Callable[[str, str], IngestError]] = {
     sqlite3.SQLITE_LOCKED: _locked,
     sqlite3.SQLITE_CORRUPT: _damaged,
     sqlite3.SQLITE_NOTADB: _damaged,
-    sqlite3.SQLITE_FULL: _refused("no space for the database file", "Free some space, or shorten the retention"),
-    sqlite3.SQLITE_IOERR: _refused("the disk failed", "Look for disk errors with dmesg, and for free space with df"),
+    sqlite3.SQLITE_FULL: _disk("no space for the database file", "Free some space"),
+    sqlite3.SQLITE_IOERR: _disk("the disk failed", "Look for disk errors with dmesg, and for free space with df"),
     sqlite3.SQLITE_READONLY: _refused(
         "the database file cannot be written", "Make the file and its folder writable for the service's user"
     ),
@@ -92,6 +98,8 @@ _FAMILIES: Mapping[int, Callable[[str, str], IngestError]] = {
 
 def translate(error: sqlite3.Error, path: Path) -> IngestError | None:
     """Our family for an error of SQLite about the file at `path`; None when only a bug explains it."""
+    if "unsupported file format" in str(error):  # its code is that of a wrong statement
+        return _damaged(str(error), str(path))
     family = _FAMILIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     return None if family is None else family(str(error), str(path))
 
@@ -140,7 +148,8 @@ def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
 
     Raises Transient, Refused or Damaged.
     """
-    _check_name(path)
+    check_name(path)
+    new = not path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -149,18 +158,15 @@ def open_writer(path: Path, synchronous: Synchronous = "FULL") -> Connection:
             where=str(path.parent),
             remedy="Choose another place, or give the service's user the right to write there",
         ) from error
+    if new:
+        make_private(path)
     with translated(path):
-        return _prepared(sqlite3.connect(path, isolation_level=None, check_same_thread=False), synchronous)
-
-
-def _check_name(path: Path) -> None:
-    """A file that is no database, under a name that no database has, is somebody else's, not a damaged one of ours."""
-    if path.suffix in SUFFIXES or not path.is_file() or not path.stat().st_size:
-        return
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            remedy = "Give the path of a file of its own, such as home.db."
-            raise Refused("this file is no database, and not ours", where=str(path), remedy=remedy)
+        try:
+            return _prepared(sqlite3.connect(path, isolation_level=None, check_same_thread=False), synchronous)
+        except sqlite3.Error:
+            if new:
+                remove_empty(path)
+            raise
 
 
 def _prepared(connection: Connection, synchronous: Synchronous) -> Connection:
@@ -195,14 +201,9 @@ def open_reader(path: Path, *, damaged: bool = False) -> Connection:
         except sqlite3.OperationalError:
             # Reading a WAL file needs its -shm file, which cannot be made in a folder that we may only read.
             # Without a log beside it, the file is all there is.
-            if not path.is_file() or _has_log(path):
+            if not path.is_file() or has_log(path):
                 raise
             return _reading(path, "mode=ro&immutable=1", damaged=damaged)
-
-
-def _has_log(path: Path) -> bool:
-    log = path.with_name(path.name + "-wal")
-    return log.is_file() and log.stat().st_size > 0
 
 
 def _reading(path: Path, how: str, *, damaged: bool) -> Connection:
@@ -217,6 +218,11 @@ def _reading(path: Path, how: str, *, damaged: bool) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def in_memory() -> Connection:
+    """An empty database that nobody else sees."""
+    return sqlite3.connect(":memory:", isolation_level=None)
 
 
 def pragma(connection: Connection, name: str) -> Any:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from attrs import frozen
 
+from ingest.edge.database_file import is_there
 from ingest.edge.spool_rows import Key, Row
 from ingest.edge.sqlite import Connection, open_reader, pragma, translated
 from ingest.edge.state_file import VERSION
+from ingest.edge.state_older import fill_up
 from ingest.errors import Refused
 
 _DAY_NS = 86_400 * 10**9
@@ -39,15 +41,17 @@ class Waiting:
 @contextmanager
 def state_read(path: Path) -> Iterator[Connection]:
     """A reading connection. Raises `Absent`, or `Transient` or `Refused` when the file cannot be read or is not ours."""
-    if not path.exists():
-        remedy = "The service makes it when a database is configured; spool.path says where."
+    if not is_there(path):
+        remedy = "The service makes it when it runs; spool.path says where."
         raise Absent("there is no state file", where=str(path), remedy=remedy)
     connection = open_reader(path)
     try:
         with translated(path):
             found = int(pragma(connection, "user_version"))
-            if found != VERSION:
-                remedy = "The service brings an older one up to date when it starts, and sets a newer one aside."
+            if 0 < found < VERSION:
+                fill_up(connection)
+            elif found != VERSION:
+                remedy = "Use the version that made it; a start of this one sets it aside."
                 what = f"the state file is of version {found}, this program knows {VERSION}"
                 raise Refused(what, where=str(path), remedy=remedy)
             yield connection

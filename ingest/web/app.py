@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -27,6 +27,7 @@ class Sources:
     health: Callable[[], Health]
     usage: Callable[[], Usage]
     metrics: Callable[[], bytes]
+    files: Mapping[str, str] = field(factory=dict)
 
     async def root(self, _: Request) -> Response:
         """Who is this, and how is it."""
@@ -34,7 +35,7 @@ class Sources:
 
     async def healthy(self, _: Request) -> Response:
         """Everything; 200 whatever the status is, so that it can be read."""
-        return JSONResponse(as_contract(self.health(), self.usage()))
+        return JSONResponse({**as_contract(self.health(), self.usage()), "files": dict(self.files)})
 
     async def ready(self, _: Request) -> Response:
         """503 until it is connected, subscribed, and the store takes points."""

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest.core.health import CandidateHealth, Category, Database, Health, Problem, Queue, Spool
+from ingest.core.health import CandidateHealth, Database, Health, Queue, Spool
 from ingest.core.health_fold import utc
 from ingest.core.lifetime import Lifetime
+from ingest.core.problem import Category, Problem
 from ingest.edge.process import Usage
 
 SERVICE = "homeiq-ingest"
@@ -108,9 +109,11 @@ def _spool(spool: Spool) -> dict[str, Any]:
         "batches": spool.batches,
         "oldest": _iso(spool.oldest),
         "failing": spool.failing,
+        "dead_letters": spool.letters,
         "dead_letters_failing": spool.letters_failing,
         "limit_bytes": spool.limit,
         "bytes_per_second": spool.rate,
+        "rate_seconds": spool.measured,
         "days": spool.days,
         "days_left": spool.days_left,
     }

@@ -15,7 +15,7 @@ from ingest.runtime.spool import MemorySpool, Spool
 def gauges(pipeline: Pipeline) -> Gauges:
     """The links, the open batch, the spool, the books, and what was counted before."""
     spool, lasting, books = pipeline.spool, pipeline.plan.destination.lasting, pipeline.books()
-    batches, oldest_ns = _waiting(spool)
+    letters, (batches, oldest_ns) = pipeline.plan.destination.letters, _waiting(spool)
     return Gauges(
         queues=(_queue(pipeline.intake), _queue(pipeline.link)),
         open=pipeline.batcher.open,
@@ -27,6 +27,8 @@ def gauges(pipeline: Pipeline) -> Gauges:
         books=books,
         spool_limit=_limit(spool),
         spool_rate=None if lasting is None else lasting.bytes_per_second,
+        letters=None if letters is None else letters.kept,
+        spool_measured=None if lasting is None else lasting.measured,
         lifetime=None if lasting is None else lasting.now(books),
     )
 

@@ -63,7 +63,7 @@ class Site:
     async def serve(self, pipeline: Pipeline) -> None:
         """Serve until cancelled."""
         self.pipeline = pipeline
-        app = application(Sources(self.health, self.process.usage, self.metrics.page), self.api)
+        app = application(Sources(self.health, self.process.usage, self.metrics.page, self.plan.files), self.api)
         listeners = await self._listeners(pipeline.emit)
         pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
         await http_server.serve(app, listeners, self._complain)

@@ -12,7 +12,7 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from ingest.actors.control import RECOVERED, RETRIED, Control
-from ingest.actors.replay import ATTEMPTS
+from ingest.actors.replay import ATTEMPTS, SAFE
 from ingest.core import control, reports
 from ingest.core.control import Progress
 from ingest.core.homeiq import joined, resealed
@@ -196,7 +196,7 @@ async def test_replay_hurries_and_tells_how_far_it_is(tmp_path: Path, autojump_c
     assert it.hurried == 1
     assert done == control.Replayed("http://db", 5, 0, 2)
     assert {each.done for each in it.said} == {0, 2} or {each.done for each in it.said} == {0, 3}
-    assert [each.said for each in it.said if each.said] == [WAITING.text()]
+    assert [each.said for each in it.said if each.said] == [f"{WAITING.text()}; {SAFE}"]
 
 
 @pytest.mark.parametrize(
@@ -221,6 +221,22 @@ async def test_replay_ends_when_somebody_should_look(
     assert (done.stored, done.left) == (0, 2)
     assert done.problem is not None
     assert done.problem.passing == passing
+
+
+async def test_replay_goes_on_while_refused_lines_are_looked_for(tmp_path: Path, autojump_clock: MockClock) -> None:
+    searching = reports.StoreSearching("influxdb", "looking for refused lines, 3 found", 2)
+    async with opened(spooled(tmp_path / "state.db", lines(2))) as it, trio.open_nursery() as nursery:
+
+        async def hear() -> None:
+            for each in [WAITING, searching] * ATTEMPTS:
+                await trio.sleep(3)
+                it.control.hear(each)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(hear)
+        await it.control.replay(control.Replay(), it.said.append)
+    assert nursery.cancel_scope.cancelled_caught
+    assert searching.text() in {each.said for each in it.said}
 
 
 async def test_retry_moves_lines_and_leaves_the_rest(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -114,3 +114,9 @@ async def test_refused_and_declined_points_are_counted() -> None:
     copied = await copier(database.store(Codec(odd, len, b"\n".join))).run(pages(), lambda _: None)
     assert (copied.points, copied.declined, copied.refused, len(copied.rejected)) == (100, 55, 4, 3)
     assert database.sent == 45
+
+
+async def test_a_search_that_comes_nearer_is_no_failure() -> None:
+    database, waits = Database([*[Keep("looking for lines", progress=True)] * 2 * ATTEMPTS]), list[float]()
+    copied = await copier(database.store(), waits=waits).run(pages(), lambda _: None)
+    assert (copied, database.lines, waits) == (Copied(points=100), ALL, [])

@@ -78,6 +78,20 @@ async def test_a_failing_store_is_asked_with_growing_pauses(autojump_clock: Mock
     assert max(waits) <= CAP
 
 
+SEARCHING = Keep("looking for refused lines, 3 found", progress=True)
+
+
+async def test_what_comes_nearer_goes_on_at_once_and_is_no_failure(autojump_clock: MockClock) -> None:
+    database = Database(Keep("down"), *[SEARCHING] * 9, Keep("down"))
+    emitted, _ = await write(database, 1)
+    waits = [each for each in emitted if isinstance(each, reports.StoreWaiting)]
+    assert [(each.retry_in, each.breaker) for each in waits] == [(0.5, "closed")] * 2
+    assert kinds(emitted)[:3] == ["StoreWaiting", "StoreRecovered", "StoreSearching"]
+    assert emitted[2] == reports.StoreSearching("db", "looking for refused lines, 3 found", 10)
+    assert kinds(emitted)[-2:] == ["StoreRecovered", "Stored"]
+    assert trio.current_time() == 0.5 + 0.5 + len(database.asked)
+
+
 async def test_the_servers_own_wish_is_respected(autojump_clock: MockClock) -> None:
     database = Database(Keep("busy", retry_after=120.0))
     await write(database, 1)
@@ -154,6 +168,15 @@ async def test_what_is_refused_is_buried_before_the_batch_leaves_the_spool(autoj
     store = Store("db", CODEC, Database(Delivered((rejection,))).deliver)
     await Writer(store, spool, lambda _: None, lambda: 0.5, bury=bury).run()
     assert (buried, len(spool.batches)) == ([((rejection,), 1)], 0)
+
+
+async def test_at_a_stop_a_search_is_left_where_it_is_when_what_waits_is_on_disk(autojump_clock: MockClock) -> None:
+    spool = Lasting(10**6, lambda each: Weight(each.count, each.size))
+    await spool.put(batch(1))
+    spool.close()
+    database = Database(*[SEARCHING] * 9)
+    await Writer(Store("db", CODEC, database.deliver), spool, lambda _: None, lambda: 0.5).run()
+    assert (len(database.asked), spool.held.events) == (1, 10)
 
 
 class Lasting(MemorySpool[Batch[bytes]]):

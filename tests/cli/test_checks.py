@@ -18,7 +18,7 @@ async def test_what_a_home_does_not_say_of_itself_is_left_out(autojump_clock: Mo
     async with playing(act) as peer:
         found = await look_at_home(HERE, DEADLINES, peer.dial)
     assert found == Home("", "2025.4.4", "", 2)
-    assert str(found) == "a home without a name, version 2025.4.4: 2 entities"
+    assert str(found) == "a home without a name, version 2025.4.4: 2 entities with a state"
 
 
 @pytest.mark.parametrize(("config", "states"), [(7, []), ({}, {})])

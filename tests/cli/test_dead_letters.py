@@ -69,12 +69,16 @@ def test_what_a_database_refuses_is_listed_and_stored_at_retry(tmp_path: Path, d
 def test_list_shows_what_was_refused_and_why(tmp_path: Path) -> None:
     path = buried(tmp_path / "state.db", (A, CONFLICT))
     buried(path, CHANGE, store="filter")
+    buried(path, ("m,entity_id=sensor.b v=1 1", "why"))
     listed = run(path, "dead-letters", "list").stdout.splitlines()
-    assert listed[0].split() == ["id", "refused", "store", "reason", "line"]
-    assert " 1  2026-01-01 12:00+00:00  influxdb  field type conflict" in listed[1]
+    assert listed[0].split() == ["id", "refused", "store", "entity", "reason", "line"]
+    assert " 1  2026-01-01 12:00+00:00  influxdb            field type conflict" in listed[1]
+    assert " filter    sensor.a  ZeroDivisionError" in listed[2]
+    assert " sensor.b  why " in listed[3]
+    assert "…" in listed[1]
     assert "ZeroDivisionError: division by zero" in listed[2]
     assert len(run(path, "dead-letters", "list", "--store", "filter").stdout.splitlines()) == 2
-    one, _ = map(json.loads, run(path, "dead-letters", "list", "--json").stdout.splitlines())
+    one, *_ = map(json.loads, run(path, "dead-letters", "list", "--json").stdout.splitlines())
     assert one == {
         "id": 1,
         "home": "home",
@@ -111,10 +115,10 @@ def test_retry_takes_what_is_named_and_leaves_what_is_no_line(tmp_path: Path) ->
     path = buried(tmp_path / "state.db", (A, CONFLICT), (B, CONFLICT))
     buried(path, CHANGE, store="influxdb")
     buried(path, (B, "removed long ago"), store="embedded")
-    assert run(path, "dead-letters", "retry", 2).stdout.startswith("1 points are back")
+    assert run(path, "dead-letters", "retry", 2).stdout.startswith("1 point is back")
     assert waiting_lines(path) == [B.encode()]
     everything = run(path, "dead-letters", "retry", "--all")
-    assert everything.stdout.startswith("1 points are back")
+    assert everything.stdout.startswith("1 point is back")
     assert "2 letters stay" in everything.stderr
     assert waiting_lines(path) == [B.encode(), A.encode()]
     assert [line for line, _ in letters(path)] == [CHANGE[0], B]
@@ -145,4 +149,14 @@ def test_export_writes_every_letter_with_its_reason(tmp_path: Path) -> None:
     assert run(path, "dead-letters", "export", target).stderr == f"2 dead letters in {target}\n"
     found = [json.loads(line) for line in target.read_text("utf-8").splitlines()]
     assert [(each["line"], each["reason"]) for each in found] == letters(path)
-    assert run(path, "dead-letters", "export", "-").stdout == target.read_text("utf-8")
+    to_stdout = run(path, "dead-letters", "export", "-")
+    assert (to_stdout.stdout, to_stdout.stderr) == (target.read_text("utf-8"), "2 dead letters\n")
+
+
+def test_export_replaces_no_file_unless_it_is_meant(tmp_path: Path) -> None:
+    path, target = buried(tmp_path / "state.db", (A, CONFLICT)), tmp_path / "letters.jsonl"
+    target.write_text("precious")
+    unsure = run(path, "dead-letters", "export", target)
+    assert (unsure.exit_code, target.read_text()) == (2, "precious")
+    assert "--force" in unsure.stderr
+    assert run(path, "dead-letters", "export", target, "--force").stderr == f"1 dead letter in {target}\n"

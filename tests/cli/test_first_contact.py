@@ -14,6 +14,7 @@ import pytest
 import trustme
 from click.testing import CliRunner, Result
 
+from ingest.cli.init import WHERE_TO_FIND_ONE
 from ingest.cli.main import main
 from tests.support.homes import OTHER_TOKEN, TOKEN, Running, running_home
 
@@ -241,6 +242,35 @@ def test_init_refuses_what_is_no_address(folder: Path) -> None:
     result = call("init", "--url", "ftp://home", "--output", str(folder / "config.toml"))
     assert result.exit_code == 2
     assert "no address of Home Assistant" in result.output
+
+
+def test_init_asks_again_after_each_slip(folder: Path, home: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.cli.init.LIKELY", ("http://127.0.0.1:9",))
+    monkeypatch.setattr("ingest.cli.init._interactive", lambda: True)
+    output = folder / "config.toml"
+    with answering(204, headers={"X-Influxdb-Version": "2.7"}) as database:
+        typed = ["ftp://home", home.url, "short", home.url, OTHER_TOKEN, home.url, TOKEN]
+        typed += ["http://127.0.0.1:9", "secret-of-the-database", database, "secret-of-the-database"]
+        result = call("init", "--output", str(output), text="\n".join([*typed, ""]))
+    assert result.exit_code == 0, result.output
+    slips = ("no address of Home Assistant", "is too short", "does not accept the token", "database cannot be reached")
+    places = [result.output.index(each) for each in slips]
+    assert places == sorted(places)
+    assert result.output.count("Once more, or Ctrl-C.") == len(slips)
+    assert TOKEN in output.read_text()
+    assert database in output.read_text()
+    assert max(map(len, WHERE_TO_FIND_ONE.splitlines())) <= 80
+
+
+def test_init_that_is_broken_off_writes_nothing_and_ends_its_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.cli.init.LIKELY", ("http://127.0.0.1:9",))
+    monkeypatch.setattr("ingest.cli.init._interactive", lambda: True)
+    result = call("init", "--output", str(folder / "config.toml"), text="")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "Aborted!"
+    assert not (folder / "config.toml").exists()
 
 
 def test_init_asks_for_what_is_missing(folder: Path, home: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,14 @@ from ingest.cli import progress
 from ingest.core.homeiq import resealed
 from ingest.edge import free_space
 from ingest.edge.lock import locked
+from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
 from ingest.edge.totals_file import Totals
 from tests.cli.stores import S
 from tests.cli.waiting import KEY, buried, letters, lines, opened, run, spooled, waiting_lines
 from tests.edge.answering import Reply, answering
+from tests.edge.test_state_file import VERSION_1, VERSION_2
 
 PAGE = 4096
 OTHER = Key("cottage", "influxdb")
@@ -65,7 +69,7 @@ def test_the_present_rate_says_how_long_the_room_lasts_also_when_nothing_waits(t
         totals.add({}, 10.0)
     told = run(path, "spool", "status", "--set", "spool.size=2MiB").stdout
     assert told.startswith("Nothing waits.")
-    assert "That is 2.4 days at the present rate of home (influxdb)." in told
+    assert "That is 2.4 days at the last known rate of home (influxdb)." in told
     spooled(path, lines(1000), lines(1000, 1000), every=100 * S)
     state = json.loads(run(path, "spool", "status", "--json", "--set", "spool.size=2MiB").stdout)
     assert state["rates"] == [
@@ -75,11 +79,27 @@ def test_the_present_rate_says_how_long_the_room_lasts_also_when_nothing_waits(t
     assert home["days_left"] == pytest.approx((state["limit_bytes"] - home["bytes"]) / 864_000)
 
 
+def test_the_bound_is_the_one_that_the_service_reckoned_with(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db")
+    with opened(path) as connection:
+        write_bound(connection, path, 7 * 2**20)
+        write_bound(connection, path, 5 * 2**20)
+    assert json.loads(run(path, "spool", "status", "--json").stdout)["limit_bytes"] == 5 * 2**20
+
+
+@pytest.mark.parametrize(("size", "wanted", "said"), [(9, 2048, True), (64, 2048, False), (9, 9, False), (8, 9, True)])
+def test_a_bound_that_is_far_too_small_is_said(size: int, wanted: int, *, said: bool) -> None:
+    assert bool(warning(size * 2**20, wanted * 2**20)) is said
+
+
 def test_status_without_a_file_says_that_nothing_waits(tmp_path: Path) -> None:
     result = run(tmp_path / "state.db", "spool", "status")
     assert result.exit_code == 0
     assert result.stdout.startswith("Nothing waits.\n")
+    assert "without a spool" in result.stdout
     assert list(tmp_path.iterdir()) == []
+    database = run(tmp_path / "state.db", "spool", "status", url="http://localhost:9").stdout
+    assert "The spool may take" in database
 
 
 def test_status_names_what_was_set_aside(tmp_path: Path) -> None:
@@ -104,6 +124,23 @@ def test_list_and_show_look_beside_a_running_service(tmp_path: Path) -> None:
     missing = run(path, "spool", "show", 99)
     assert (missing.exit_code, "there is no batch 99" in missing.stderr) == (2, True)
     assert run(spooled(tmp_path / "empty.db"), "spool", "list").stdout == "Nothing waits.\n"
+
+
+@pytest.mark.parametrize(("script", "version"), [(VERSION_1, 1), (VERSION_2, 2)])
+def test_a_file_of_an_older_version_is_read_as_it_is(tmp_path: Path, script: str, version: int) -> None:
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as made:
+        made.executescript(script)
+        payload = resealed(lines(3)).payload
+        made.execute("INSERT INTO batch VALUES (1, 'home', 'influxdb', 1, 1, 2, 3, 99, ?)", (payload,))
+        made.commit()
+    spool, letter = run(path, "spool", "status"), run(path, "dead-letters", "list")
+    assert (spool.exit_code, letter.exit_code) == (0, 0), spool.stderr + letter.stderr
+    assert "home" in run(path, "spool", "list").stdout
+    assert run(path, "spool", "show", 1).stdout_bytes.splitlines() == lines(3)
+    assert ("There are no dead letters" in letter.stdout) == (version == 1)
+    with closing(sqlite3.connect(path)) as left:
+        assert left.execute("PRAGMA user_version").fetchone() == (version,)
 
 
 def test_a_file_of_another_version_is_not_read(tmp_path: Path) -> None:
@@ -166,6 +203,7 @@ def test_replay_gives_up_after_some_failures(tmp_path: Path, monkeypatch: pytest
         assert len([each for each in peer.requests if each.path.endswith("write")]) == ATTEMPTS
     assert result.exit_code == 1
     assert "run this again later" in result.stderr
+    assert result.stderr.count("Ctrl-C is safe") == 1
     assert waiting_lines(path) == lines(10)
 
 
@@ -183,6 +221,27 @@ def test_replay_says_when_the_state_file_cannot_be_used(tmp_path: Path) -> None:
     result = run(path, "spool", "replay", url="http://localhost:9")
     assert result.exit_code == 2
     assert result.stderr.rstrip().splitlines()[-1].count("the database file cannot be opened") == 1
+
+
+def test_recover_finds_what_a_file_without_its_first_page_holds(tmp_path: Path) -> None:
+    old = spooled(tmp_path / "old.db", *[lines(500, first) for first in range(0, 10_000, 500)])
+    buried(old, ("m v=1 5", "conflict"))
+    with old.open("r+b") as file:
+        file.write(bytes(4096))
+    path = spooled(tmp_path / "state.db")
+    result = run(path, "spool", "recover", old)
+    assert result.stdout.startswith("10,000 points in 20 batches and 1 dead letters came back.")
+    assert len(waiting_lines(path)) == 10_000
+    assert old.read_bytes()[:4096] == bytes(4096)
+    assert {each.name for each in tmp_path.iterdir() if each.is_dir()} == set()
+
+
+def test_looking_into_a_damaged_file_says_that_the_service_starts_all_the_same(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(10))
+    path.write_bytes(b"no database at all" * 1000)
+    result = run(path, "spool", "list")
+    assert result.exit_code == 2
+    assert "The service starts all the same" in result.stderr
 
 
 def test_recover_brings_back_batches_and_letters_once(tmp_path: Path) -> None:

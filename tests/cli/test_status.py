@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from ingest.cli.exits import DEGRADED, REFUSED, UNHEALTHY
 from ingest.cli.main import main
-from ingest.cli.status import _configured_url
+from ingest.cli.moments import shown
+from ingest.cli.service_api import configured_url
 from ingest.config.service import Api
 from ingest.core import reports
 from ingest.core.lifetime import Lifetime
@@ -59,6 +60,12 @@ def test_the_screen_says_what_waits_why_and_what_to_do() -> None:
     assert "home assistant  primary: live" in screen
     assert "errors          database: 1" in screen
     assert len(screen.splitlines()) < 24
+
+
+def test_dead_letters_are_counted_where_there_are_some() -> None:
+    some = as_contract(after(*UP, gauges=evolve(WAITING, letters=17)), Usage(50, 1))
+    assert "dead letters    17, see: homeiq-ingest dead-letters list" in status(some).output
+    assert "dead letters" not in status(answer(*UP)).output
 
 
 def test_json_is_what_the_service_answers() -> None:
@@ -109,7 +116,7 @@ def test_a_wrong_configuration_is_refused() -> None:
     ],
 )
 def test_the_configured_address_can_be_opened(host: str, url: str) -> None:
-    assert _configured_url(Api(host=host)) == url
+    assert configured_url(Api(host=host)) == url
 
 
 def test_a_candidates_problem_and_the_oldest_point_are_shown() -> None:
@@ -121,9 +128,19 @@ def test_a_candidates_problem_and_the_oldest_point_are_shown() -> None:
 
 
 def test_the_room_at_the_present_rate_and_what_restarts_outlived_are_shown() -> None:
-    gauges = evolve(WAITING, spool_limit=2**30, spool_rate=1000.0, lifetime=Lifetime(0, {"received": 70, "lost": 0}))
+    gauges = evolve(
+        WAITING,
+        spool_limit=2**30,
+        spool_rate=1000.0,
+        spool_measured=3600.0,
+        lifetime=Lifetime(0, {"received": 7000, "lost": 0}),
+    )
     screen = status(as_contract(after(*UP, gauges=gauges), Usage(50, 1))).output
     assert "room            1,024 MiB in the spool: they last 12.4 days at the present rate, 12.4 are left" in screen
-    assert "lifetime        since 1970-01-01T00:00:00+00:00: 70 received" in screen
+    assert f"lifetime        since {shown(0, 'seconds')}: 7,000 received" in screen
+    fresh = as_contract(after(*UP, gauges=evolve(gauges, spool_measured=600.0)), Usage(50, 1))
+    assert "12.4 days at the rate since the start, 10 min ago, 12.4 are left" in status(fresh).output
+    before = as_contract(after(*UP, gauges=evolve(gauges, spool_measured=None)), Usage(50, 1))
+    assert "12.4 days at the rate of the last run" in status(before).output
     unknown = evolve(gauges, spool_rate=None)
     assert "not known yet" in status(as_contract(after(*UP, gauges=unknown), Usage(50, 1))).output

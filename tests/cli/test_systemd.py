@@ -16,7 +16,26 @@ from ingest.cli.main import main
 def unit(*args: str) -> str:
     result = CliRunner().invoke(main, ["systemd", "unit", *args])
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
+
+
+def warnings(*args: str) -> str:
+    return CliRunner().invoke(main, ["systemd", "unit", *args]).stderr
+
+
+def test_the_head_repeats_what_was_given_and_says_where_the_configuration_comes_to() -> None:
+    head = unit("--config", "/srv/my home.toml", "--user", "homeiq").partition("[Unit]")[0]
+    assert "systemd unit --config '/srv/my home.toml' --user homeiq | sudo tee" in head
+    assert "install -D -o homeiq -m 600" in head
+
+
+def test_what_will_not_work_is_said_beside_the_unit(tmp_path: Path) -> None:
+    assert "there is no user nosuchuser" in warnings("--user", "nosuchuser")
+    assert "useradd --system --no-create-home homeiq-ingest" in warnings("--user", "root")
+    config = tmp_path / "config.toml"
+    assert f"there is no {config} yet" in warnings("--user", "daemon", "--config", str(config))
+    config.touch()
+    assert "user" not in warnings("--user", "daemon", "--config", str(config)).replace(str(Path(sys.executable)), "")
 
 
 def test_the_unit_runs_this_program_with_that_configuration() -> None:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.config.layers import default_layer
 from ingest.config.load import load
 from ingest.config.settings import KEYS, Settings
 from ingest.core.secret import Secret
@@ -192,6 +193,38 @@ def test_where_the_embedded_store_is(environ: dict[str, str], path: str) -> None
     loaded = load(None, environ, {})
     assert loaded.settings.embedded.path == Path(path)
     assert loaded.origins["embedded.path"].startswith("default")
+
+
+@pytest.mark.parametrize(
+    ("environ", "file", "path"),
+    [
+        ({"HOME": "/h"}, "/etc/homeiq-ingest/config.toml", "/var/lib/homeiq-ingest/state.db"),
+        ({"HOME": "/h"}, "/etc/homeiq-ingest/../homeiq-ingest/other.toml", "/var/lib/homeiq-ingest/state.db"),
+        ({"HOME": "/h"}, "/srv/config.toml", "/h/.local/share/homeiq-ingest/state.db"),
+        ({"STATE_DIRECTORY": "/s"}, "/etc/homeiq-ingest/config.toml", "/s/state.db"),
+    ],
+)
+def test_a_configuration_of_the_machine_has_its_state_there(environ: dict[str, str], file: str, path: str) -> None:
+    given = default_layer(environ, Path(file))["spool.path"]
+    assert given.raw == Path(path)
+    assert given.origin.startswith("default")
+
+
+def test_what_a_command_does_not_use_does_not_keep_it_from_its_work(tmp_path: Path) -> None:
+    bad = (
+        '[home_assistant]\ntoken_file = "none"\nping_interval = 59\n[batch]\nsize = "no"\n[store]\nkind = "influxdb"\n'
+    )
+    file = toml(tmp_path, bad)
+    assert len(problems(file)) == 4
+    assert load(file, {}, {}, sections={"spool", "api"}).settings.spool.size == 2 * 2**30
+    assert [each.partition(" ")[0] for each in problems(toml(tmp_path, "[spool]\nsize = 1"))] == ["spool.size"]
+
+
+def test_a_place_is_in_one_pair_of_brackets(tmp_path: Path) -> None:
+    toml(tmp_path, "Bearer x", "token")
+    file = toml(tmp_path, '[home_assistant]\ntoken_file = "token"\n')
+    (said,) = problems(file)
+    assert said.startswith(f"home_assistant.token (file {tmp_path / 'token'}, from file {file}): the token starts with")
 
 
 def test_running_needs_an_address_and_a_token() -> None:

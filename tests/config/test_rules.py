@@ -89,6 +89,7 @@ def test_what_works_but_is_probably_not_meant() -> None:
     [
         ({"STORE_DEVICE_HISTORY_IN_INFLUXDB": "true"}, "device_history"),
         ({"DATA_API_URL": "http://data-api:8006"}, "data_api.url"),
+        ({"WEBSOCKET_RATE_LIMIT_MESSAGES": "5"}, "api.rate_limit_messages"),
     ],
 )
 def test_what_comes_with_a_later_release_is_not_taken_in_silence(environ: dict[str, str], named: str) -> None:

@@ -18,7 +18,7 @@ def test_a_token_from_a_file_can_be_read_again(tmp_path: Path, variable: str) ->
     loaded = load(None, {variable: str(file)}, {})
     home = loaded.settings.home_assistant
     assert (home.token, home.token_file) == (Secret(TOKEN), file)
-    assert loaded.origins["home_assistant.token"] == f"file {file} (environment {variable})"
+    assert loaded.origins["home_assistant.token"] == f"file {file}, from environment {variable}"
     file.write_text(TOKEN[::-1])
     assert read_secret(file) == Secret(TOKEN[::-1])
 
@@ -88,7 +88,7 @@ def test_a_malformed_token_is_named_and_a_placeholder_too(tmp_path: Path) -> Non
             " about 180). Paste it again, whole, from Home Assistant (profile, Security)."
         ),
         (
-            f"home_assistant.secondary_token (file {file} (environment NABU_CASA_TOKEN_FILE)): the token starts with"
+            f"home_assistant.secondary_token (file {file}, from environment NABU_CASA_TOKEN_FILE): the token starts with"
             ' "Bearer " or "Token ", which is not part of it. Paste it again, whole, from Home Assistant (profile, Security).'
         ),
         "influxdb.token (environment INFLUXDB_TOKEN): the token is still a placeholder. Paste it again, whole.",

@@ -34,7 +34,8 @@ def test_a_small_file_that_says_what_each_line_means() -> None:
         f'token = "{TOKEN}"\n'
         "\n"
         "[embedded]\n"
-        "# Its file; by default `home.db` in $STATE_DIRECTORY, else in $XDG_DATA_HOME/homeiq-ingest.\n"
+        "# Its file; by default `home.db` in $STATE_DIRECTORY, else in /var/lib/homeiq-ingest for a configuration in"
+        " /etc/homeiq-ingest, else in $XDG_DATA_HOME/homeiq-ingest.\n"
         'path = "/var/lib/home.db"\n'
         "# Age at which changes give way to their hourly roll-up.\n"
         'retention = "30d"\n'

@@ -64,6 +64,27 @@ def test_a_service_that_stores_everything_is_healthy() -> None:
     assert health.remedies == ()
 
 
+def test_what_is_on_its_way_is_not_said_to_be_stored() -> None:
+    assert (
+        after(*UP, gauges=Gauges(open=1)).reason == "every change is received, the last 1 point on the way to the store"
+    )
+    refused = Gauges(spool_points=3, books={"rejected": 2})
+    assert after(*UP, gauges=refused).reason == (
+        "every change is received, the last 3 points on the way to the store; 2 points refused since the start"
+    )
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [reports.Rejected("db", (Rejection("m,entity_id=a.b v=1 1", "type"),)), reports.DeadLetter("s", "a.b", "{}", "x")],
+)
+def test_a_refusal_is_degraded_for_five_minutes_and_says_where_to_look(refusal: Report) -> None:
+    health = after(*UP, refusal)
+    assert (health.status, health.reason) == (Status.DEGRADED, "1 point refused in the last 5 minutes")
+    assert health.remedies == ("See which, and why: homeiq-ingest dead-letters list",)
+    assert "refused" not in after(*UP, refusal, later=310).reason
+
+
 def test_events_are_counted_by_how_they_came_and_only_live_ones_have_a_rate() -> None:
     seen = after(*UP).subscription
     assert (seen.total, dict(seen.by_type), seen.per_minute) == (13, {"state_changed": 3, "snapshot": 10}, 3)
@@ -151,6 +172,13 @@ def test_a_store_that_recovers_is_well_again() -> None:
     assert (health.database.failing_since, health.database.failures, health.database.reason) == (None, 0, "")
 
 
+def test_a_store_whose_refused_lines_are_looked_for_takes_points() -> None:
+    searching = reports.StoreSearching("db", "looking for refused lines, 3 found", 100)
+    health = after(*UP, DOWN, searching, gauges=WAITING, later=9)
+    assert (health.status, health.database.reachable, health.database.breaker) == (Status.HEALTHY, True, "closed")
+    assert (health.database.failing_since, health.database.reason) == (None, "")
+
+
 def test_a_store_that_does_not_answer_is_named_after_ten_seconds() -> None:
     hanging = [*UP, reports.Batched("db", 100, 1)]
     assert after(*hanging, gauges=WAITING, later=9).status is Status.HEALTHY
@@ -229,10 +257,13 @@ def test_of_a_file_that_was_brought_over_only_what_cannot_be_read_is_a_cause() -
     assert "recover" not in health.remedies[0]
 
 
-def test_of_a_file_in_which_nothing_can_be_read_nothing_is_promised() -> None:
+def test_of_a_file_in_which_nothing_can_be_read_it_is_said_and_what_is_read_of_a_copy_counts() -> None:
     health = after(attrs.evolve(ASIDE, left=None), *UP)
-    assert (health.status, "nothing in it can be read" in health.reason) == (Status.DEGRADED, True)
-    assert "recover" not in health.remedies[0]
+    assert (health.status, "nobody knows what waits in it" in health.reason) == (Status.DEGRADED, True)
+    copied = reports.StateRecovered(f"{ASIDE.kept_as}.x7/copy.db", 70, 0)
+    assert after(ASIDE, attrs.evolve(ASIDE, kept_as="/var/b"), *UP, copied).remedies == (
+        "homeiq-ingest spool recover /var/b",
+    )
 
 
 def test_a_spool_in_memory_is_degraded_until_it_is_on_disk_again() -> None:

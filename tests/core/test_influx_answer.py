@@ -95,6 +95,7 @@ def test_too_large_is_split() -> None:
     ("status", "text", "remedy"),
     [
         (401, said("unauthorized", "unauthorized access"), CHECK_TOKEN),
+        (401, "", CHECK_TOKEN),
         (403, said("forbidden", "insufficient permissions for write"), CHECK_TOKEN),
         (404, said("not found", 'bucket "x" not found'), CHECK_BUCKET),
         (404, said("not found", 'organization name "x" not found'), CHECK_BUCKET),
@@ -109,6 +110,7 @@ def test_what_a_person_must_mend_keeps_everything(status: int, text: str, remedy
     assert isinstance(kept, Keep)
     assert (kept.remedy, kept.retry_after) == (remedy, None)
     assert str(status) in kept.reason
+    assert not kept.reason.endswith((" ", ":"))
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599])

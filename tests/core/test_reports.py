@@ -72,13 +72,29 @@ def test_what_a_person_must_act_upon_says_so() -> None:
 def test_books_that_do_not_balance_are_said_aloud() -> None:
     assert "DO NOT BALANCE" in reports.Stopped({"received": 1}, balanced=False).text()
     assert reports.Stopped({"received": 0}, balanced=True).text() == "stopped: nothing received"
-    assert reports.Stopped({"received": 2, "in_flight": 2}, balanced=True).text() == "stopped: 2 received, 2 in flight"
+    assert (
+        reports.Stopped({"received": 2, "in_flight": 2}, balanced=True).text()
+        == "stopped: 2 received, 2 in flight and lost"
+    )
+
+
+def test_the_last_line_does_not_call_kept_what_ends_with_the_memory() -> None:
+    books = {"received": 70, "stored": 9, "spooled": 61, "in_flight": 0}
+    assert reports.Stopped(books, balanced=True, volatile=54).text() == (
+        "stopped: 70 received, 9 stored, 61 spooled, of which 54 were only in memory and are lost"
+    )
+    assert reports.Stopped(books, balanced=True).text() == "stopped: 70 received, 9 stored, 61 spooled"
+
+
+def test_a_refusal_names_the_entities_and_what_shows_them_all() -> None:
+    refused = reports.Rejected("influxdb", (Rejection("m,entity_id=a.b v=1 1", "type conflict"),) * 2)
+    assert refused.text() == "influxdb refused 2 points of a.b (see: homeiq-ingest dead-letters list): type conflict"
 
 
 def test_a_dead_letters_reason_is_the_last_line() -> None:
     letter = reports.DeadLetter("filter", "a.b", "{}", "Traceback\n  File\nValueError: no\n")
     assert letter.reason == "ValueError: no"
-    assert letter.text().endswith("set aside: ValueError: no")
+    assert letter.text().endswith("set aside (see: homeiq-ingest dead-letters list): ValueError: no")
 
 
 def test_a_snapshot_that_is_not_complete_says_so() -> None:

@@ -250,3 +250,20 @@ def test_a_word_in_a_lock_is_replaced_whole(tmp_path: Path) -> None:
         assert word(tmp_path / "x") == "wörd"
     with locked(tmp_path / "x", remedy=""):
         assert word(tmp_path / "x") == ""
+
+
+async def test_a_folder_of_systemd_that_others_may_look_into_is_passed_over_and_said(tmp_path: Path) -> None:
+    state, given = tmp_path / "state.db", tmp_path / "run"
+    given.mkdir(mode=0o755)
+    told: list[str] = []
+    with locked(state, remedy="") as lock:
+        async with trio.open_nursery() as nursery:
+            made = ControlSocket(state, lock, {"RUNTIME_DIRECTORY": str(given)})
+            nursery.start_soon(made.serve, {}, told.append)
+            with trio.fail_after(2):
+                while not (tmp_path / socket_name(state)).is_socket():  # noqa: ASYNC110  a file has no event
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    (sentence,) = told
+    assert str(given) in sentence
+    assert "RuntimeDirectoryMode=0700" in sentence

@@ -166,8 +166,8 @@ async def test_what_cannot_be_written_at_the_end_is_told(tmp_path: Path, autojum
         await made.dead.end()
         assert made.emitted[-1] == reports.LettersDropped(1, "the service ended before they could be written")
         assert [report.text() for report in made.emitted] == [
-            f"1 dead letters cannot be written and wait in memory: {FULL}",
-            "1 dead letters were dropped, the oldest first: the service ended before they could be written",
+            f"1 dead letter cannot be written, only memory holds what is not on disk: {FULL}",
+            "1 dead letter was dropped, the oldest first: the service ended before they could be written",
         ]
         made.disk.full = False
         await made.dead.end()
@@ -178,3 +178,18 @@ async def test_what_utf_8_cannot_say_is_kept_all_the_same(tmp_path: Path, autoju
     async with yard(tmp_path) as made:
         await made.dead.bury([Rejection("a\ud800 1", "\udfff")])
         assert [(letter.line, letter.reason) for letter in made.on_disk] == [("a? 1", "?")]
+
+
+async def test_another_reason_is_told_too(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with yard(tmp_path) as it:
+        it.disk.full = True
+        for _ in range(2):
+            await it.dead.bury(refused("m v=1 1"))
+        it.disk.full = False
+        it.dead.letters.connection.execute("PRAGMA query_only = ON")
+        await it.dead.bury(refused("m v=2 1"))
+        told = [report.reason for report in it.emitted if isinstance(report, reports.LettersFailing)]
+    assert [reason.partition(":")[0] for reason in told] == [
+        "no space for the database file. Free some space",
+        "the database file cannot be written",
+    ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,32 @@ async def test_a_full_disk_keeps_the_batch_and_goes_on_when_there_is_room(embedd
     embedded._connection.execute("PRAGMA max_page_count = 100000")  # type: ignore[union-attr]
     assert await put(embedded, *many) == Delivered()
     assert look(path, "SELECT count(*), count(DISTINCT registry_id) FROM changes") == [(200, 200)]
+
+
+@contextmanager
+def a_disk_that_takes_nothing() -> Iterator[None]:
+    """No file of this process may grow."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_disk_that_takes_nothing_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "home.db"
+    async with AsyncExitStack() as stack:
+        with a_disk_that_takes_nothing():
+            opened = await stack.enter_async_context(open_embedded(EmbeddedSettings(path), InlineLane(), lambda: NOW))
+            assert "the disk failed" in str(opened.problem)
+            assert list(path.parent.iterdir()) == []
+            verdict = await put(opened, point())
+            assert isinstance(verdict, Keep)
+            assert "the disk failed" in verdict.reason
+            assert list(path.parent.iterdir()) == []
+        assert await put(opened, point()) == Delivered()
+    assert look(path, "SELECT count(*) FROM changes") == [(1,)]
 
 
 async def test_a_file_that_cannot_be_written_keeps_the_batch(embedded: Embedded) -> None:

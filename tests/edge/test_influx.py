@@ -9,18 +9,21 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
+from ingest.config.secrets import read_secret
 from ingest.core.influx_answer import CHECK_BUCKET, CHECK_TOKEN, CHECK_URL
 from ingest.core.influx_server import QUESTION
 from ingest.core.secret import MASK, Secret
 from ingest.core.store import Delivered, Keep
 from ingest.edge.influx import Address, Influx, open_influx
+from ingest.edge.influx_client import LONGEST
 from ingest.errors import Refused, Transient
 from ingest.runtime.lane import ThreadLane
 from tests.edge.answering import Peer, Reply, Request, Script, answering
@@ -65,6 +68,26 @@ async def test_a_batch_is_sent_as_it_is(peer: Peer) -> None:
     assert request.headers["authorization"] == f"Token {TOKEN}"
     assert request.body == batch(LINES).payload
     assert gzip.decompress(request.body).splitlines() == LINES
+
+
+async def test_a_new_token_in_its_file_is_used_at_the_next_request(peer: Peer, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("first-token")
+
+    def answer(request: Request) -> Reply:
+        return Reply(204) if request.headers["authorization"] == "Token second-token" else reply(401, "not first-token")
+
+    peer.script = answer
+    from_file = {"renewed": lambda: read_secret(file), "token_setting": "influxdb.token_file"}
+    async with influx(peer.url, **from_file) as database:
+        kept = await database.deliver(batch(LINES))
+        assert isinstance(kept, Keep)
+        assert kept.reason == f"the database answers 401: not {MASK}"
+        assert kept.remedy.startswith("Check influxdb.token_file: ")
+        file.write_text("second-token\n")
+        assert await database.deliver(batch(LINES)) == Delivered()
+        file.unlink()
+        assert await database.deliver(batch(LINES)) == Delivered()
 
 
 async def test_an_address_may_have_a_path(peer: Peer) -> None:
@@ -112,6 +135,62 @@ async def test_a_connection_is_used_again(peer: Peer) -> None:
         for _ in range(3):
             await database.deliver(batch(LINES))
     assert len({request.client for request in peer.requests}) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Retry_After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, b"later"),
+        ({"Retry_After": "7", "Date": "Mon, 01 Jan 2026 99999999999:00:00 GMT"}, b"later"),
+        ({}, 100_000 * b"["),
+    ],
+)
+async def test_an_odd_answer_is_an_answer(peer: Peer, headers: dict[str, str], body: bytes) -> None:
+    peer.script = always(503, body, **headers)
+    async with influx(peer.url) as database:
+        verdict = await database.deliver(batch(LINES))
+        with pytest.raises(Transient):
+            await database.check()
+    assert isinstance(verdict, Keep)
+
+
+async def test_organisations_that_make_no_sense_are_none(peer: Peer) -> None:
+    peer.script = lambda request: NO_BUCKET if request.method == "POST" else Reply(200, 100_000 * b"[")
+    async with influx(peer.url) as database:
+        with pytest.raises(Refused, match="could not be created"):
+            await database.check()
+
+
+async def test_only_the_beginning_of_an_answer_without_end_is_read() -> None:
+    with answering_without_end() as url:
+        async with influx(url) as database:
+            answer = await database.post(b"x")
+            again = await database.post(b"x")
+    assert answer == again
+    assert (answer.status, answer.text[:2], len(answer.text.encode())) == (503, "üü", LONGEST)
+
+
+@contextmanager
+def answering_without_end() -> Iterator[str]:
+    """A server that answers until its client has gone; the URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(503)
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write("ü".encode() * 100_000)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  http.server's name
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 # ---- no answer at all ----------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.core.influx_answer import CHECK_LIMIT, CHECK_TYPES, Answer
+from ingest.core.influx_searches import REMEMBERED
 from ingest.core.store import Batch, Delivered, Keep, Verdict
-from ingest.edge.influx_deliver import BUDGET, REMEMBERED, Deliverer
+from ingest.edge.influx_deliver import BUDGET, Deliverer
 from ingest.errors import Refused, Transient
 from tests.edge.refusing import WAYS, Database, batch, error
 
@@ -211,7 +212,7 @@ async def test_a_kept_batch_is_whole_again_when_the_database_changes_its_mind() 
     database.refused.clear()
     assert await to.deliver(batch(sent)) == Delivered()
     assert database.stored == set(sent)
-    assert to._searches == {}
+    assert len(to._searches) == 0
 
 
 async def test_no_answer_keeps_the_batch() -> None:
@@ -311,6 +312,59 @@ async def test_the_servers_wish_to_wait_is_heard_in_both_forms(status: int, head
 
     kept = await Deliverer(post, lambda: 0).deliver(batch(lines(1)))
     assert kept == Keep(f"the database answers {status}: busy", 7.0)
+
+
+# ---- batches that grow ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_search_goes_on_though_each_batch_holds_more_than_the_last(way: str) -> None:
+    """What a claim of the oldest does while new batches come, one between two attempts."""
+    waiting = lines(300)
+    bad = set(waiting[9::10])
+    database = Database(set(bad), way)
+    to = deliverer(database.post)
+    attempts = 0
+    while isinstance(verdict := await to.deliver(batch(waiting)), Keep):
+        assert verdict.progress
+        attempts += 1
+        assert attempts < 10
+        waiting = [*waiting, b"new v=%d %d" % (attempts, attempts)]
+    assert sorted(rejected(verdict)) == sorted(bad)
+    assert database.stored == set(waiting) - bad
+    assert database.requests < 2 * 30 * 10
+    assert len(to._searches) == 0
+
+
+async def test_a_part_of_a_batch_whose_search_came_that_far_needs_none() -> None:
+    sent = lines(1000)
+    database = Database(set(sent[::10]), "2 conflict in several shards")
+    to = deliverer(database.post)
+    kept = await to.deliver(batch(sent))
+    assert isinstance(kept, Keep)
+    before, far = database.requests, 10 * (int(kept.reason.split(", ")[1].split()[0]) - 1)
+    first = rejected(await to.deliver(batch(sent[:far])))
+    assert database.requests - before == 1  # a line that was taken before, once more
+    assert first == sent[:far:10]
+    rest = await until_delivered(to, batch(sent[far:]))
+    assert sorted([*first, *rejected(rest)]) == sorted(sent[::10])
+
+
+async def test_a_line_that_was_rejected_is_asked_again_when_it_comes_again() -> None:
+    sent = lines(10)
+    database = Database({sent[3]})
+    to = deliverer(database.post)
+    assert rejected(await to.deliver(batch(sent))) == [sent[3]]
+    database.refused = set()
+    assert await to.deliver(batch(sent[3:4])) == Delivered()
+    assert sent[3] in database.stored
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_refused_line_that_is_there_twice_is_rejected_twice(way: str) -> None:
+    sent = lines(10)
+    database = Database({sent[3]}, way)
+    assert rejected(await deliverer(database.post).deliver(batch([*sent, *sent[2:5]]))) == [sent[3], sent[3]]
 
 
 # ---- learnt types ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.core.influx_answer import Answer
-from ingest.core.store import Delivered, Verdict
+from ingest.core.store import Delivered, Keep, Verdict
 from ingest.edge.influx_deliver import Deliverer
 from tests.edge.refusing import SHARD, WAYS, Database, batch
 
@@ -36,7 +36,7 @@ class Phase:
     types: list[tuple[int | None, str, str]]
     mood: str
     hiccup: int | None
-    tried: list[int]
+    tried: list[slice]
 
 
 PHASES = st.builds(
@@ -44,7 +44,7 @@ PHASES = st.builds(
     st.lists(TYPES, max_size=3),
     st.sampled_from(["well", "well", "alike", "down"]),
     st.none() | st.integers(1, 12),
-    st.lists(st.integers(0, 3), min_size=1, max_size=5),
+    st.lists(st.builds(slice, st.integers(0, 3), st.integers(1, 4)), min_size=1, max_size=5),
 )
 
 
@@ -63,18 +63,26 @@ class Play:
         database.alike = given.mood == "alike"
         database.down = Answer(503, "later") if given.mood == "down" else None
         database.down_at = None if given.hiccup is None else database.requests + given.hiccup
-        for number in given.tried:
-            await self.deliver(number)
+        for gathered in given.tried:
+            await self.deliver(gathered)
 
-    async def deliver(self, number: int) -> Verdict | None:
-        if number >= len(self.batches) or number in self.verdicts:
+    async def deliver(self, gathered: slice) -> Verdict | None:
+        """Several batches in one, as a claim makes it of those that wait."""
+        waiting = [number for number in range(len(self.batches))[gathered] if number not in self.verdicts]
+        if not waiting:
             return None
-        before = self.database.requests
-        verdict = await self.to.deliver(batch(self.batches[number]))
+        before, lines = self.database.requests, [line for number in waiting for line in self.batches[number]]
+        verdict = await self.to.deliver(batch(lines))
         assert self.database.requests - before <= self.to.budget + 3
         if isinstance(verdict, Delivered):
-            self.verdicts[number] = verdict
+            self._delivered(waiting, lines, verdict)
         return verdict
+
+    def _delivered(self, waiting: list[int], lines: list[bytes], verdict: Delivered) -> None:
+        assert {each.line.encode() for each in verdict.rejected} <= set(lines)
+        for number in waiting:
+            mine = tuple(each for each in verdict.rejected if each.line.encode() in self.batches[number])
+            self.verdicts[number] = Delivered(mine)
 
     async def finish(self) -> None:
         """The database is well from here on: every batch has to come to an end, soon."""
@@ -86,7 +94,8 @@ class Play:
             while number not in self.verdicts:
                 attempts += 1
                 assert attempts <= len(lines) + 3
-                await self.deliver(number)
+                verdict = await self.deliver(slice(number, number + 1))
+                assert isinstance(verdict, Delivered) or (isinstance(verdict, Keep) and verdict.progress)
             # A tree with a leaf for each line, and in each attempt a line that was taken before.
             assert self.database.requests - before <= 2 * len(lines) + 3 + 2 * attempts
 

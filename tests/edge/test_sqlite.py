@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import stat
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def test_another_programs_lock_is_a_matter_of_time(tmp_path: Path) -> None:
         pass
     one.close()
     other.close()
+
+
+def test_a_new_file_and_its_log_are_their_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    connection = open_writer(path)
+    connection.execute("CREATE TABLE t (a)")
+    assert {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()} == dict.fromkeys(
+        ("a.db", "a.db-wal", "a.db-shm"), 0o600
+    )
+    connection.close()
 
 
 def test_a_full_disk_says_so(tmp_path: Path) -> None:
@@ -130,3 +141,14 @@ def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
     for opened in (open_writer, open_reader):
         with pytest.raises(Damaged, match="its schema cannot be read"):
             opened(path)
+
+
+def test_a_header_of_another_format_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(open_writer(path)) as connection:
+        connection.execute("CREATE TABLE something (a)")
+    content = bytearray(path.read_bytes())
+    content[44:48] = b"\0\0\0\xa5"  # the schema's format
+    path.write_bytes(content)
+    with pytest.raises(Damaged, match="unsupported file format"):
+        open_writer(path)

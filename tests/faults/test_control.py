@@ -50,7 +50,7 @@ def test_commands_act_on_the_running_service(tmp_path: Path, home: Running) -> N
             removed = int(told.split()[0].replace(",", ""))
             assert removed == sum(each["count"] for each in service.reports("Purged")) > 0
 
-            assert command(where, "dead-letters", "retry", "--all").startswith("1 points are back in the spool; the s")
+            assert command(where, "dead-letters", "retry", "--all").startswith("1 point is back in the spool; the s")
             assert LETTER.encode() in waiting(where.state)
 
             back = command(where, "spool", "recover", old)

@@ -331,6 +331,7 @@ async def test_stopping_has_a_deadline_and_keeps_what_is_not_stored(autojump_clo
     assert trio.current_time() - began <= 6
     assert running.books["spooled"] == running.books["received"] - running.books["repeated"]
     assert running.reports(reports.Lost) == [reports.Lost("memory", running.books["spooled"])]
+    assert f"of which {running.books['spooled']} were only in memory and are lost" in running.emitted[-1].text()
     assert running.books["in_flight"] == 0
 
 

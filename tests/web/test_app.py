@@ -109,6 +109,8 @@ async def test_health_says_what_is_so() -> None:
         "batches": 1,
         "oldest": "1970-01-01T00:00:01+00:00",
         "failing": "",
+        "dead_letters": None,
+        "rate_seconds": None,
         "dead_letters_failing": "",
         "limit_bytes": 86_400_400,
         "bytes_per_second": 10.0,

@@ -19,10 +19,10 @@ from ingest.core import reports
 from ingest.core.health import Health, Status
 from ingest.core.health_causes import RESTART, SLOW
 from ingest.core.homeiq import unsealed
+from ingest.core.influx_searches import REMEMBERED
 from ingest.core.rates import RECENT
 from ingest.core.tally import balanced
 from ingest.edge.aside import kept_aside
-from ingest.edge.influx_deliver import REMEMBERED
 from ingest.edge.salvage import open_salvage
 from ingest.errors import IngestError
 from tests.actors.states import check_states

@@ -1,0 +1,99 @@
+"""The file that a command looks at, and whether the service that runs here has another one.
+
+A service may have got its place from systemd or from `--set`, and the command does not see either: where its own file
+is absent or holds nothing, it asks the service before it says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from attrs import field, frozen
+
+from ingest.cli.options import loaded
+from ingest.cli.service_api import ask_health, configured_url
+from ingest.config.load import Loaded
+from ingest.config.service import Api
+from ingest.edge.database_file import is_there
+from ingest.edge.sqlite import Connection, Damaged, translated
+from ingest.edge.state_read import state_read
+from ingest.errors import Refused, Transient
+
+PATIENCE: Final = 1.0
+"""Seconds that a service has to say which files it uses."""
+
+DAMAGED: Final = (
+    "The service starts all the same: it sets this file aside, brings over what is readable and begins a new one. What that"
+    " leaves behind comes back with `homeiq-ingest spool recover` and the name that the log says."
+)
+
+SECTIONS: Final = frozenset({"spool", "embedded", "api"})
+"""What must be right in a configuration for looking into a file."""
+
+
+@frozen
+class OwnFile:
+    """The configured file at `path`. `named`: this very command said which, so no other can be meant."""
+
+    kind: Literal["state", "store"]
+    path: Path
+    api: Api = field(factory=Api)
+    named: bool = True
+
+    def look_elsewhere(self) -> None:
+        """To be called when there is nothing in it. Raises `Refused` when a running service has another one."""
+        other = None if self.named or not self.api.enabled else self._of_service()
+        if other and os.path.realpath(other) != os.path.realpath(self.path):
+            how = f"--set spool.path={other}" if self.kind == "state" else f"--db {other}"
+            what = f"this {self.kind} file holds nothing, and the service that runs here uses another"
+            raise Refused(what, where=str(self.path), remedy=f"Say {how}, or the --config that the service has.")
+
+    def _of_service(self) -> str | None:
+        try:
+            files = ask_health(configured_url(self.api), PATIENCE).get("files")
+        except Transient:
+            return None
+        found = files.get(self.kind) if isinstance(files, dict) else None
+        return found if isinstance(found, str) else None
+
+
+def own_state(config_path: Path | None, assignments: tuple[str, ...]) -> OwnFile:
+    """The configured state file. Raises `Problems`."""
+    return state_of(loaded(config_path, assignments, sections=SECTIONS))
+
+
+def state_of(found: Loaded) -> OwnFile:
+    """The state file of a configuration."""
+    return OwnFile("state", found.settings.spool.path, found.settings.api, _named(found, "spool.path"))
+
+
+def own_store(db: Path | None, config_path: Path | None, assignments: tuple[str, ...]) -> OwnFile:
+    """The embedded store: `db`, else the configured one. Raises `Problems`."""
+    if db is not None:
+        return OwnFile("store", db)
+    return store_of(loaded(config_path, assignments, sections=SECTIONS))
+
+
+def store_of(found: Loaded) -> OwnFile:
+    """The embedded store of a configuration."""
+    return OwnFile("store", found.settings.embedded.path, found.settings.api, _named(found, "embedded.path"))
+
+
+def _named(found: Loaded, name: str) -> bool:
+    return found.origins[name] == "command line"
+
+
+@contextmanager
+def looking(own: OwnFile) -> Iterator[Connection]:
+    """A reading connection. Raises as `state_read`, and `Refused` when a running service has another file."""
+    if not is_there(own.path):
+        own.look_elsewhere()
+    try:
+        with state_read(own.path) as connection, translated(own.path):
+            yield connection
+    except Damaged as error:
+        raise Damaged(error.what, where=error.where, remedy=DAMAGED) from error

@@ -1,0 +1,46 @@
+"""Small words that sentences share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+NAMED = 3
+"""Names that a sentence lists at most."""
+
+_entity = re.compile(r'(?:\A|[,{" ]entity_id"?[=:]\s*"?)([^\W.]+\.[^\W.]+)(?=["\s,}]|\Z)')
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 point`, `7 points`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many characters; `…` says that there is more."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def waits(count: int) -> str:
+    """`1 point waits`, `7 points wait`."""
+    return f"{counted(count, 'point')} {'waits' if count == 1 else 'wait'}"
+
+
+def all_is_well(waiting: int, refused: int) -> str:
+    """What is said of a healthy service: what is not stored is named also then."""
+    last = f", the last {counted(waiting, 'point')} on the way to the store" if waiting else " and stored"
+    others = f"; {counted(refused, 'point')} refused since the start" if refused else ""
+    return f"every change is received{last}{others}"
+
+
+def entity_of(text: str) -> str:
+    """The entity that a refused line, or the JSON of a change, is about; empty when it does not say."""
+    found = _entity.search(text)
+    return found[1] if found else ""
+
+
+def some(names: Iterable[str]) -> str:
+    """The first few different ones: `a, b, c and 4 more`."""
+    distinct = list(dict.fromkeys(each for each in names if each))
+    more = f" and {len(distinct) - NAMED} more" if len(distinct) > NAMED else ""
+    return ", ".join(distinct[:NAMED]) + more

@@ -1,0 +1,53 @@
+"""The file of a database as a file: whether it is there, whose it is, who may read it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from ingest.errors import Refused
+
+MAGIC = b"SQLite format 3\0"
+SUFFIXES = (".db", ".sqlite", ".sqlite3")
+
+
+def is_there(path: Path) -> bool:
+    """True when the file exists. Raises Refused when this user may not even look."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        remedy = "Run this as the user that the service runs as, or as root."
+        raise Refused(f"the file cannot be looked at: {error.strerror}", where=str(path), remedy=remedy) from error
+    return True
+
+
+def make_private(path: Path) -> None:
+    """What a home does is its owner's business; SQLite gives its log the same rights. It says itself what is wrong."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def remove_empty(path: Path) -> None:
+    """What a full disk left of a new file would look like a store that holds nothing."""
+    with suppress(OSError):
+        if not path.stat().st_size:
+            path.unlink()
+
+
+def check_name(path: Path) -> None:
+    """A file that is no database, under a name that no database has, is somebody else's, not ours. Raises Refused."""
+    if path.suffix in SUFFIXES or not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            remedy = "Give the path of a file of its own, such as home.db."
+            raise Refused("this file is no database, and not ours", where=str(path), remedy=remedy)
+
+
+def has_log(path: Path) -> bool:
+    """True when a write-ahead log with something in it stands beside the file."""
+    log = path.with_name(path.name + "-wal")
+    return log.is_file() and log.stat().st_size > 0

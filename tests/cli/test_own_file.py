@@ -1,0 +1,98 @@
+"""A command whose own file holds nothing asks the running service which files it uses, before it says so."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ingest.cli.main import main
+from tests.cli.stores import a_day
+from tests.cli.waiting import spooled
+from tests.edge.answering import Reply, answering
+
+LOOKING = [
+    ("spool", "status"),
+    ("spool", "status", "--json"),
+    ("spool", "list"),
+    ("spool", "replay"),
+    ("spool", "purge"),
+    ("spool", "purge", "--yes"),
+    ("dead-letters", "list"),
+    ("dead-letters", "export", "-"),
+    ("dead-letters", "retry", "--all"),
+]
+STORED = [("query",), ("export",), ("copy", "--to", "influxdb")]
+
+
+@contextmanager
+def service(tmp_path: Path, **files: str) -> Iterator[Path]:
+    """A configuration whose API is that of a service which uses these files."""
+    body = {"service": "homeiq-ingest", "files": files}
+    with answering(lambda _: Reply.json(200, body)) as peer:
+        yield configuration(tmp_path, int(peer.url.rpartition(":")[2]))
+
+
+def configuration(tmp_path: Path, port: int) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f'[api]\nport = {port}\n[spool]\npath = "state.db"\n[embedded]\npath = "home.db"\n'
+        '[influxdb]\nurl = "http://127.0.0.1:9"\ntoken = "0123456789abcdef"\n[home_assistant]\ntoken = "not a good token"\n'
+    )
+    path.chmod(0o600)
+    return path
+
+
+def run(config: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, [*arguments, "--config", str(config)])
+
+
+@pytest.mark.parametrize("arguments", LOOKING, ids=" ".join)
+@pytest.mark.parametrize("made", [False, True], ids=["absent", "empty"])
+def test_the_file_of_a_running_service_is_named(tmp_path: Path, arguments: tuple[str, ...], *, made: bool) -> None:
+    if made:
+        spooled(tmp_path / "state.db")
+    with service(tmp_path, state="/var/lib/homeiq-ingest/state.db") as config:
+        result = run(config, *arguments)
+    if made and arguments[1] == "export":  # an empty file of no letters is what was asked for
+        return
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert str(tmp_path / "state.db") in result.stderr
+    assert "Say --set spool.path=/var/lib/homeiq-ingest/state.db" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", STORED, ids=" ".join)
+def test_the_store_of_a_running_service_is_named(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with service(tmp_path, store="/var/lib/homeiq-ingest/home.db") as config:
+        result = run(config, *arguments)
+    assert result.exit_code == 2
+    assert "Say --db /var/lib/homeiq-ingest/home.db" in result.stderr
+
+
+@pytest.mark.parametrize("files", [{}, {"state": "SAME"}], ids=["an older service", "the same file"])
+def test_nothing_waits_when_no_other_file_is_known(tmp_path: Path, files: dict[str, str]) -> None:
+    named = {kind: str(tmp_path / "state.db") for kind in files}
+    with service(tmp_path, **named) as config:
+        assert run(config, "spool", "status").stdout.startswith("Nothing waits.\n")
+        result = run(config, "spool", "status", "--set", f"spool.path={tmp_path / 'none.db'}")
+        assert result.stdout.startswith("Nothing waits.\n")
+
+
+def test_without_a_service_nothing_waits(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        config = configuration(tmp_path, free.getsockname()[1])
+    assert run(config, "spool", "status").stdout.startswith("Nothing waits.\n")
+
+
+def test_a_file_that_holds_something_is_looked_at_whatever_runs(tmp_path: Path) -> None:
+    spooled(tmp_path / "state.db", [b"m v=1 1"])
+    a_day(tmp_path / "home.db")
+    with service(tmp_path, state="/other/state.db", store="/other/home.db") as config:
+        assert "influxdb" in run(config, "spool", "list").stdout
+        assert "changes of" in run(config, "query").stdout
