@@ -21,7 +21,7 @@ from ingest.core.control import Progress
 from ingest.core.loss import evicted
 from ingest.core.reports import Emit, Report
 from ingest.core.store import Batch
-from ingest.edge.bring import Brought, Known, add, batches_of, known_in, letters_of, open_regular
+from ingest.edge.bring import Brought, Known, Room, add, batches_of, known_in, letters_of, open_regular, size_of
 from ingest.edge.control import Command, Commands, Complain, Say
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
@@ -31,7 +31,6 @@ from ingest.edge.salvage import Found, Salvage
 from ingest.edge.spool_purge import newest_id, purge_others, purge_part, waits
 from ingest.edge.spool_rows import Change, Key
 from ingest.edge.sqlite import translated
-from ingest.errors import Refused
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 
@@ -147,6 +146,7 @@ class Control:
 
     async def _put_back(self, whose: Key, part: Sequence[Letter]) -> None:
         def work(_claimed: set[int], _delivered: set[int]) -> Change:
+            self._check_room(sum(len(each.line) for each in part))
             batch = self.letters.letters.put_back(whose, part, self.spool.now_ns())
             return Change(Weight(batch.count, batch.size), 1) if whose == self.spool.table.key else Change()
 
@@ -162,14 +162,14 @@ class Control:
             brought, known = Brought(), await self.spool.lane(self._known)
             found = salvage.batches()
             while part := await self.reading(batches_of, found):
-                self._check_room(part)
                 self._made(await self.spool.change(partial(self._add, part, known, brought)), RECOVERED)
                 say(Progress(brought.points))
             rest = salvage.letters()
             while those := await self.reading(letters_of, rest):
-                await self._bury(those)
-                brought.letters += len(those)
+                brought.letters += await self.spool.lane(self.letters.letters.bring, those)
+                await self.letters.look()
             unreadable = salvage.unreadable
+        self.emit(reports.StateRecovered(asked.file, brought.points, unreadable))
         return control.Recovered(brought.batches, brought.points, brought.known, brought.letters, unreadable)
 
     @asynccontextmanager
@@ -187,18 +187,11 @@ class Control:
 
     def _add(self, part: Sequence[Found], known: Known, brought: Brought, *_: set[int]) -> Change:
         table = self.spool.table
+        self._check_room(size_of(part, known))
         with translated(table.path):
             return add(part, known, table.connection, brought, table.key)
 
-    def _check_room(self, part: Sequence[Found]) -> None:
-        """What is brought back must not push out what waits. Raises `Refused`."""
-        more = sum(each.batch.size for each in part)
-        if self.spool.on_disk.size + more > self.spool.limits.disk:
-            remedy = "Run this again when some of it is delivered; nothing is brought twice."
-            raise Refused("the spool has no room for more", where=str(self.spool.table.path), remedy=remedy)
-
-    async def _bury(self, letters: Sequence[Letter]) -> None:
-        dropped = await self.spool.lane(self.letters.letters.add, letters)
-        await self.letters.look()
-        if dropped:
-            self.emit(reports.LettersDropped(dropped, "there is room for so many on disk"))
+    def _check_room(self, more: int) -> None:
+        """What comes back must not push out what waits. In the lane. Raises `Refused`."""
+        spool = self.spool
+        Room(spool.table.path, spool.limits.disk, spool.floor).check(spool.on_disk.size, more)

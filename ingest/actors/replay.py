@@ -47,7 +47,14 @@ class Replaying:
             case reports.StoreSearching():
                 self.failures = 0
                 self.say(report.text())
-            case reports.Notice() | reports.SpoolFailing() | reports.LettersFailing() | reports.LettersDropped():
+            case (
+                reports.Notice()
+                | reports.StateSetAside()
+                | reports.StateDamaged()
+                | reports.SpoolFailing()
+                | reports.LettersFailing()
+                | reports.LettersDropped()
+            ):
                 self.say(report.text())
             case _:
                 return

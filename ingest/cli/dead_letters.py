@@ -11,14 +11,16 @@ import msgspec
 from ingest.cli.asking import ask
 from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held
+from ingest.cli.held import Runs, held, room_in
 from ingest.cli.moments import iso, shown
-from ingest.cli.options import ROW_ID, configured
+from ingest.cli.options import ROW_ID, configured, loaded
 from ingest.cli.output import written
-from ingest.cli.own_file import OwnFile, looking, own_state
+from ingest.cli.own_file import SECTIONS, OwnFile, looking, own_state, state_of
+from ingest.config.destination import Spool
 from ingest.core import control
 from ingest.core.plot import table
 from ingest.core.words import counted, cut, entity_of
+from ingest.edge.bring import size_in
 from ingest.edge.database_file import is_there
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.letter_retry import named, returning
@@ -80,9 +82,13 @@ def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, a
         raise click.UsageError("Name the letters, or say --all.")
     asked = control.Retry(ids, everything)
     with explained():
-        own = own_state(config_path, assignments)
+        found = loaded(config_path, assignments, sections=SECTIONS)
+        own = state_of(found)
         try:
-            done, then = _retry(own, asked), "they go out when the service runs, or with `spool replay`"
+            done, then = (
+                _retry(own, found.settings.spool, asked),
+                "they go out when the service runs, or with `spool replay`",
+            )
         except Runs as service:
             done = ask(service, "retry-letters", asked, control.Retried, doing="putting back", of="{} letters")
             then = "the service sends them"
@@ -97,14 +103,15 @@ def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, a
         click.echo(f"{stay}: only lines that a database refused can be sent again.", err=True)
 
 
-def _retry(own: OwnFile, asked: control.Retry) -> control.Retried:
+def _retry(own: OwnFile, spool: Spool, asked: control.Retry) -> control.Retried:
     if not is_there(own.path):
         own.look_elsewhere()
     with held(own.path) as connection:
-        letters = Letters(connection, own.path)
+        letters, room = Letters(connection, own.path), room_in(spool, connection)
         chosen = list(letters.listed()) if asked.everything else named(letters, asked.ids)
         moved = 0
         for key, part in returning(chosen, DATABASE):
+            room.check(size_in(connection), sum(each.size for each in part))
             letters.put_back(key, part, time.time_ns())
             moved += len(part)
     return control.Retried(moved, len(chosen) - moved)

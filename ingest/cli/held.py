@@ -12,12 +12,26 @@ from pathlib import Path
 
 import click
 
+from ingest.config.destination import Spool
+from ingest.edge.bring import Room
 from ingest.edge.database_file import is_there
+from ingest.edge.free_space import floor_at
 from ingest.edge.lock import COMMAND, Held, locked
+from ingest.edge.spool_bound import read_bound
 from ingest.edge.sqlite import Connection
+from ingest.edge.state import room
 from ingest.edge.state_file import open_state
 from ingest.edge.state_read import Absent
 from ingest.errors import Refused, Transient
+
+
+def room_in(chosen: Spool, connection: Connection | None = None) -> Room:
+    """What the state file takes of what is put back, as the service last reckoned it. Raises `Transient`."""
+    path, written = chosen.path, None if connection is None else read_bound(connection)
+    try:
+        return Room(path, written or room(path, chosen.size), floor_at(path, chosen.min_free))
+    except OSError as error:
+        raise Transient(f"the disk cannot be asked: {error.strerror}", where=str(path)) from error
 
 
 class Runs(Refused):
@@ -53,6 +67,6 @@ def held(path: Path, *, new: bool = False) -> Iterator[Connection]:
     with stopped_service(), locked(path, remedy="", by=COMMAND):
         connection, aside = open_state(path, time.time_ns)
         if aside is not None:
-            click.echo(aside.text(), err=True)
+            click.echo(aside.report().text(), err=True)
         with closing(connection):
             yield connection

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from ingest.config.settings import Settings
 from ingest.core import reports
@@ -36,9 +37,17 @@ class Relay:
     """Where reports go of what is opened before there is a pipeline: at first to its listeners, then to itself."""
 
     to: tuple[Emit, ...]
+    _early: list[Report] | None = field(factory=list)
+
+    def hand_over(self, emit: Emit) -> Sequence[Report]:
+        """From now on to the pipeline; returns what came before, for listeners that were not there yet."""
+        early, self._early, self.to = self._early or [], None, (emit,)
+        return early
 
     def __call__(self, report: Report) -> None:
         """Pass it on."""
+        if self._early is not None:
+            self._early.append(report)
         for listener in self.to:
             listener(report)
 
@@ -47,9 +56,9 @@ def opened_file(settings: Settings, emit: Emit, by: Holder = SERVICE) -> Abstrac
     """The configured state file, open or opened as soon as it can be. Raises `Held`."""
 
     def report(aside: SetAside) -> None:
-        emit(reports.Notice(aside.text()))
+        emit(aside.report())
 
-    return opened_state(settings.spool.path, time.time_ns, report, by=by)
+    return opened_state(settings.spool.path, time.time_ns, report, by=by, min_free=settings.spool.min_free)
 
 
 async def disk_spool(settings: Settings, state: State, store: str, emit: Emit) -> DiskSpool:

@@ -193,7 +193,7 @@ async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Even
             await _run_with_api(settings, plan, relay, stop)
         else:
             pipeline = Pipeline(plan, listeners, random.random)
-            relay.to = (pipeline.emit,)
+            relay.hand_over(pipeline.emit)
             await pipeline.run(stop)
 
 
@@ -202,7 +202,8 @@ async def _run_with_api(settings: Settings, plan: Plan, relay: Relay, stop: trio
 
     site = Site(settings.api, plan, time.time_ns)
     pipeline = Pipeline(plan, (*relay.to, site.hear), random.random)
-    relay.to = (pipeline.emit,)
+    for report in relay.hand_over(pipeline.emit):
+        site.hear(report)
     with one_error():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(site.serve, pipeline, name="api")

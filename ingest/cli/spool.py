@@ -13,7 +13,7 @@ import msgspec
 from ingest.cli.asking import ask
 from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held
+from ingest.cli.held import Runs, held, room_in
 from ingest.cli.moments import iso, shown
 from ingest.cli.options import ROW_ID, configured, loaded
 from ingest.cli.own_file import SECTIONS, OwnFile, looking, own_state, state_of
@@ -24,11 +24,9 @@ from ingest.core.homeiq import unsealed
 from ingest.core.plot import table
 from ingest.edge.aside import kept_aside
 from ingest.edge.database_file import is_there
-from ingest.edge.spool_bound import read_bound
 from ingest.edge.spool_file import clear
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, translated
-from ingest.edge.state import room
 from ingest.edge.state_read import Absent, Waiting, batches, payload, waiting
 from ingest.edge.totals_file import accounts
 from ingest.errors import Refused
@@ -60,7 +58,7 @@ def status(*, as_json: bool, config_path: Path | None, assignments: tuple[str, .
         try:
             with looking(own) as connection:
                 found, rates = waiting(connection), rates_of(connection)
-                limit = read_bound(connection) or room(path, size)
+                limit = room_in(configuration.settings.spool, connection).disk
         except Absent:
             found, rates, limit = [], {}, size
         if not found:

@@ -9,9 +9,10 @@ import click
 
 from ingest.cli.asking import ask
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held
-from ingest.cli.options import configured
-from ingest.cli.own_file import own_state
+from ingest.cli.held import Runs, held, room_in
+from ingest.cli.options import configured, loaded
+from ingest.cli.own_file import SECTIONS
+from ingest.config.destination import Spool
 from ingest.core import control
 from ingest.edge.bring import bring, open_regular
 from ingest.edge.first_page import readable
@@ -28,10 +29,10 @@ def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...
     read FILE then.
     """
     with explained():
-        path = own_state(config_path, assignments).path
+        chosen = loaded(config_path, assignments, sections=SECTIONS).settings.spool
         with readable(file) as found:
             try:
-                done, then = _recover(found, path), "They go out when the service runs, or with `spool replay`"
+                done, then = _recover(found, chosen), "They go out when the service runs, or with `spool replay`"
             except Runs as service:
                 asked = control.Recover(str(found.absolute()))
                 done = ask(service, "recover", asked, control.Recovered, doing="recovering")
@@ -39,9 +40,10 @@ def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...
     _tell(done, f"{then}; then {file} may be deleted.")
 
 
-def _recover(file: Path, path: Path) -> control.Recovered:
+def _recover(file: Path, chosen: Spool) -> control.Recovered:
+    path = chosen.path
     with closing(open_regular(file, path)) as salvage, held(path, new=True) as connection:
-        brought = bring(salvage, Letters(connection, path))
+        brought = bring(salvage, Letters(connection, path), room_in(chosen, connection))
     return control.Recovered(brought.batches, brought.points, brought.known, brought.letters, salvage.unreadable)
 
 

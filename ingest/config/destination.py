@@ -69,7 +69,8 @@ class Spool:
     min_free: int = option(
         64 * _MIB,
         kinds.size(0, 2**50),
-        "Bytes of the disk that stay free, but at most a twentieth of it: with less, the state file does not grow.",
+        "Bytes of the disk that stay free, but at most a twentieth of it: with less, the state file does not grow, and "
+        "`memory` takes what does not fit into it; only when that is full, too, the oldest give way.",
     )
     memory: int = option(
         16 * _MIB, kinds.size(_MIB, 2**40), "Bytes kept in memory at most, while the disk fails or nothing is spooled."

@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import frozen
 
 from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription
-from ingest.core.reports import LETTERS
+from ingest.core.reports import LETTERS, StateSetAside
 from ingest.core.words import counted, waits
 
 SLOW = 10.0
@@ -18,8 +18,13 @@ DAMAGED = (
     "Look for disk errors with dmesg. The next start begins a new state file and keeps this one for `spool recover`."
 )
 
+DISK = "Look for disk errors with dmesg."
+
 MEND = "Free some space, or mend the disk or the permissions of the state file."
-RESTART = "Restart the service when little waits: it begins a new state file, and keeps what is readable of this one."
+RESTART = (
+    "Restart the service when little waits: where the disk has room for both, it begins a new state file and brings over "
+    "what is readable of this one."
+)
 
 
 @frozen
@@ -27,7 +32,8 @@ class Facts:
     """What the rules look at. `pending_seconds`: how long the store has been silent while points wait for it.
 
     `lost` are the points and changes that were dropped in the last five minutes, `unreadable` the points in the spool
-    that turned out to be damaged, `refused` what became a dead letter.
+    that turned out to be damaged, `refused` what became a dead letter; `aside` the state files that could not be used,
+    `letters` the dead letters that were dropped, `damaged` what damage was met in the state file.
     """
 
     at: datetime
@@ -40,20 +46,15 @@ class Facts:
     lost: int
     unreadable: int = 0
     refused: int = 0
+    aside: tuple[StateSetAside, ...] = ()
+    letters: int = 0
+    damaged: str = ""
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
     """Every cause, the most telling first."""
-    found = (
-        *_database(facts),
-        *_connection(facts),
-        *_lost(facts),
-        *_refused(facts),
-        *_spool(facts),
-        *_queues(facts),
-        *_rate(facts),
-    )
-    return tuple(found)
+    rules = (_database, _connection, _lost, _refused, _spool, _damaged, _aside, _queues, _rate)
+    return tuple(cause for rule in rules for cause in rule(facts))
 
 
 def _database(facts: Facts) -> Iterator[Cause]:
@@ -86,6 +87,11 @@ def _lost(facts: Facts) -> Iterator[Cause]:
     if facts.lost:
         remedy = "Mend what holds the points up, or give the spool and the queues more room."
         yield Cause(Status.UNHEALTHY, f"{facts.lost} changes were dropped in the last 5 minutes", remedy)
+    if facts.letters:
+        sentence = f"{facts.letters} dead letters were dropped in the last 5 minutes"
+        yield Cause(
+            Status.UNHEALTHY, sentence, "Look at them with `homeiq-ingest dead-letters list`; export and remove some."
+        )
     if facts.unreadable:
         sentence = f"{facts.unreadable} points in the spool could not be read in the last 5 minutes"
         yield Cause(Status.UNHEALTHY, sentence, DAMAGED)
@@ -103,6 +109,23 @@ def _spool(facts: Facts) -> Iterator[Cause]:
         if why:
             remedy = RESTART if "damaged" in why else MEND
             yield Cause(Status.DEGRADED, f"{what} in memory only: {why}", remedy)
+
+
+def _damaged(facts: Facts) -> Iterator[Cause]:
+    if facts.damaged:
+        yield Cause(Status.DEGRADED, f"the state file is damaged: {facts.damaged}", RESTART)
+
+
+def _aside(facts: Facts) -> Iterator[Cause]:
+    for file in facts.aside:
+        sentence = f"the state file was damaged or of a newer version and is kept as {file.kept_as}"
+        if file.brought is not None:
+            if file.unreadable:
+                yield Cause(Status.DEGRADED, f"{sentence}: {file.unreadable} rows of it cannot be read", DISK)
+        else:
+            remedy = f"homeiq-ingest spool recover {file.kept_as}"
+            waiting = "nobody knows what waits" if file.left is None else f"at least {waits(file.left)}"
+            yield Cause(Status.DEGRADED, f"{sentence}: {waiting} in it", remedy)
 
 
 def _queues(facts: Facts) -> Iterator[Cause]:

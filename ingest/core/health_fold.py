@@ -15,7 +15,7 @@ from attrs import define, field
 from ingest.core import health, reports
 from ingest.core.health import Gauges, Health
 from ingest.core.health_causes import SLOW, Facts, causes
-from ingest.core.health_parts import CandidateFold, StoreFold, maybe
+from ingest.core.health_parts import CandidateFold, FileFold, StoreFold, maybe
 from ingest.core.health_problems import Problems
 from ingest.core.rates import RECENT, Window, unusual
 from ingest.core.reports import Report
@@ -37,6 +37,7 @@ class HealthFold:
     carried: int = 0
     _candidates: dict[str, CandidateFold] = field(init=False)
     _store: StoreFold = field(factory=StoreFold)
+    _file: FileFold = field(factory=FileFold)
     _problems: Problems = field(factory=Problems)
     _rate: Window = field(factory=Window)
     _losses: Window = field(factory=lambda: Window(slots=61))
@@ -110,9 +111,9 @@ class HealthFold:
             case reports.StoreSearching():
                 self._store.takes(now)
             case _:
-                self._add_file(report)
+                self._add_file(report, now)
 
-    def _add_file(self, report: Report) -> None:
+    def _add_file(self, report: Report, now: float) -> None:
         match report:
             case reports.SpoolFailing(reason=reason):
                 self._spool_failing = reason
@@ -123,7 +124,7 @@ class HealthFold:
             case reports.LettersRecovered():
                 self._letters_failing = ""
             case _:
-                pass
+                self._file.add(report, now)
 
     def _received(self, count: int, source: Source, now: float) -> None:
         self._by_type[_TYPES.get(source, source.value)] += count
@@ -144,7 +145,10 @@ class HealthFold:
         pending = self._store.silent(now)
         lost, damaged = self._losses.total(RECENT, now), self._unreadable.total(RECENT, now)
         refused = self._refused.total(RECENT, now)
-        facts = Facts(wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged, refused)
+        facts = Facts(
+            wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged, refused,
+            tuple(self._file.aside.values()), self._file.letters.total(RECENT, now), self._file.damaged,
+        )  # fmt: skip
         started = self._started
         return Health(
             wall, 0.0 if self._started_at is None else now - self._started_at, started.version, started.home,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from attrs import define
+from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.health import CandidateHealth
+from ingest.core.rates import Window
+from ingest.core.reports import Report
 from ingest.core.session import SessionState
 
 SUBSCRIBED = frozenset({SessionState.SNAPSHOT, SessionState.LIVE})
@@ -125,6 +127,33 @@ class StoreFold:
     def breaker(self, now: float) -> str:
         """The circuit breaker as it is now: closed, open or half_open."""
         return ("half_open" if now >= self.retry_at else "open") if self.open else "closed"
+
+
+@define
+class FileFold:
+    """What is known of the state file: what failed in it, and what is not in it because it was set aside."""
+
+    aside: dict[str, reports.StateSetAside] = field(factory=dict)
+    damaged: str = ""
+    """What damage was met in it."""
+    letters: Window = field(factory=lambda: Window(slots=61))
+    """The dead letters that were dropped."""
+
+    def add(self, report: Report, now: float) -> None:
+        """Fold one report in."""
+        match report:
+            case reports.StateSetAside(kept_as=kept_as):
+                self.aside[kept_as] = report
+            case reports.StateRecovered(file=file):
+                # Of one whose first page is gone a copy is read, in a folder beside it.
+                rest = {name: each for name, each in self.aside.items() if not f"{file}.".startswith(f"{name}.")}
+                self.aside = rest
+            case reports.StateDamaged(reason=reason):
+                self.damaged = reason
+            case reports.LettersDropped(count=count):
+                self.letters.add(count, now)
+            case _:
+                pass
 
 
 def maybe(moment: Callable[[float], datetime], then: float | None) -> datetime | None:

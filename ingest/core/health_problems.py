@@ -9,7 +9,7 @@ from datetime import datetime
 from attrs import define, field
 
 from ingest.core import reports
-from ingest.core.health_causes import DAMAGED
+from ingest.core.health_causes import DAMAGED, RESTART
 from ingest.core.problem import Category, Problem
 from ingest.core.rates import RECENT, Window
 from ingest.core.redact import redacted
@@ -35,6 +35,8 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.StoreWaiting: ("database", ""),
     reports.LettersFailing: ("dead letters", "Free some space, or mend the disk or the permissions of the state file."),
     reports.LettersDropped: ("dead letters", "Look at them in time, and give them more room."),
+    reports.StateDamaged: ("state file", RESTART),
+    reports.StateSetAside: ("state file", "`homeiq-ingest spool recover` brings back what is readable in it."),
     reports.SpoolFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
 }
 """What counts as an error: its category, and what to do when the report does not say so itself."""

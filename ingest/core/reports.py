@@ -467,6 +467,56 @@ class LettersDropped(Report):
         return f"{_were(self.count, 'dead letter')} dropped, the oldest first: {self.reason}"
 
 
+@frozen
+class StateSetAside(Report):
+    """The state file could not be used and is kept under another name.
+
+    `brought`: a new one has what is readable in it; so many points, and `unreadable` rows are not among them. Else at
+    least `left` points wait in what was set aside; None: nobody knows.
+    """
+
+    LEVEL: ClassVar[Level] = "error"
+    path: str
+    kept_as: str
+    reason: str
+    left: int | None
+    brought: int | None
+    unreadable: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        sentence = f"the state file could not be used and is kept as {self.kept_as}: {self.reason}"
+        if self.brought is not None:
+            return f"{sentence}; {self.brought} points of it were brought over, {self.unreadable} rows cannot be read"
+        return f"{sentence}; {'nobody knows what waits' if self.left is None else f'at least {self.left} points wait'}"
+
+
+@frozen
+class StateDamaged(Report):
+    """Damage was met in the state file, in this run or an earlier one: what is sound in it is used until the next start."""
+
+    LEVEL: ClassVar[Level] = "error"
+    path: str
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the state file {self.path} is damaged ({self.reason}): the next start begins a new one"
+
+
+@frozen
+class StateRecovered(Report):
+    """A person had what is readable in a file brought into the present one."""
+
+    file: str
+    points: int
+    unreadable: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.points} points came back from {self.file}, {self.unreadable} rows of it cannot be read"
+
+
 # ---- the process -------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from ingest.core import reports
 from ingest.errors import IngestError
 
 PARTS = ("-wal", "-shm", "")
@@ -18,21 +19,20 @@ PARTS = ("-wal", "-shm", "")
 class SetAside:
     """The file at `path` could not be used; it is kept as `kept_as`.
 
-    So many `points` of it were brought into the new one, and so many rows of it cannot be read.
+    `brought`: so many points of it are in the new one, and so many rows cannot be read. Else at least `left` wait in it.
     """
 
     path: Path
     kept_as: Path
     reason: str
-    points: int = 0
+    left: int | None = None
+    brought: int | None = None
     unreadable: int = 0
 
-    def text(self) -> str:
-        """What happened, as a person reads it."""
-        sentence = f"the state file could not be used and is kept as {self.kept_as}: {self.reason}"
-        if not self.points and not self.unreadable:
-            return sentence
-        return f"{sentence}; {self.points} points of it were brought over, {self.unreadable} rows cannot be read"
+    def report(self) -> reports.StateSetAside:
+        """What happened, as it is told."""
+        path, kept_as = str(self.path), str(self.kept_as.absolute())
+        return reports.StateSetAside(path, kept_as, self.reason, self.left, self.brought, self.unreadable)
 
 
 def set_aside(path: Path, error: IngestError, now_ns: int) -> SetAside:

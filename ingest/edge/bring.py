@@ -8,13 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
-from attrs import define
+from attrs import define, frozen
 
+from ingest.edge.free_space import NO_FLOOR, Floor
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.salvage import Found, Salvage, open_salvage
 from ingest.edge.spool_file import insert
 from ingest.edge.spool_rows import Change, Key
-from ingest.edge.sqlite import Connection, transaction, translated
+from ingest.edge.sqlite import Connection, Damaged, transaction, translated
 from ingest.errors import Refused
 from ingest.runtime.link import Weight
 
@@ -30,6 +31,23 @@ Known: TypeAlias = set[tuple[str, str, int, int, int, int]]
 T = TypeVar("T", Found, Letter)
 
 
+@frozen
+class Room:
+    """What a state file takes of what is brought back: `disk` bytes of batches at most, and no growth below the floor."""
+
+    path: Path
+    disk: int
+    floor: Floor = NO_FLOOR
+
+    def check(self, held: int, more: int) -> None:
+        """May so many bytes `more` come to those `held`? What waits is never pushed out for it. Raises `Refused`."""
+        if more and held + more > self.disk:
+            remedy = "Run this again when some of it is delivered; nothing is brought twice."
+            raise Refused("the spool has no room for more", where=str(self.path), remedy=remedy)
+        if more:
+            self.floor.check(self.path, more)
+
+
 @define
 class Brought:
     """What came back, and what was there already."""
@@ -40,23 +58,28 @@ class Brought:
     letters: int = 0
 
 
-def bring(salvage: Salvage, letters: Letters) -> Brought:
-    """Bring batches and dead letters into the file of `letters`. Raises what `translated` says."""
+def bring(salvage: Salvage, letters: Letters, room: Room) -> Brought:
+    """Bring batches and dead letters into the file of `letters`.
+
+    Raises what `translated` says, and `Refused` where there is no room; what came until then stays.
+    """
     brought = Brought()
     with translated(letters.path):
-        known = known_in(letters.connection)
+        known, held = known_in(letters.connection), size_in(letters.connection)
         found = salvage.batches()
         while part := batches_of(found):
+            more = size_of(part, known)
+            room.check(held, more)
+            held += more
             add(part, known, letters.connection, brought)
         rest = salvage.letters()
         while those := letters_of(rest):
-            letters.add(those)
-            brought.letters += len(those)
+            brought.letters += letters.bring(those)
     return brought
 
 
 def open_regular(path: Path, present: Path) -> Salvage:
-    """A file to bring back from: a regular one, and not the `present` state file. Raises as `open_salvage`."""
+    """A file to bring back from: a regular one, and not the `present` state file. Raises `Transient` or `Refused`."""
     try:
         found = path.stat()
     except OSError as error:
@@ -66,7 +89,12 @@ def open_regular(path: Path, present: Path) -> Salvage:
         raise Refused("that is no regular file", where=str(path), remedy="Name a state file that was set aside.")
     if present.exists() and path.samefile(present):
         raise Refused("that is the state file itself", where=str(path), remedy="Name one that was set aside.")
-    return open_salvage(path)
+    try:
+        return open_salvage(path)
+    except Damaged as error:
+        what = "nothing can be read in this file: it is no database, or damaged at its beginning"
+        remedy = "Name a state file that was set aside; `homeiq-ingest spool status` lists them."
+        raise Refused(what, where=str(path), remedy=remedy) from error
 
 
 def batches_of(found: Iterator[Found]) -> list[Found]:
@@ -82,6 +110,17 @@ def letters_of(found: Iterator[Letter]) -> list[Letter]:
 def known_in(connection: Connection) -> Known:
     """What waits already."""
     return set(connection.execute("SELECT home, store, put_ns, oldest_ns, newest_ns, count FROM batch").fetchall())
+
+
+def size_in(connection: Connection) -> int:
+    """Bytes of what waits already, of every home and store."""
+    (size,) = connection.execute("SELECT coalesce(sum(size), 0) FROM batch").fetchone()
+    return int(size)
+
+
+def size_of(part: Sequence[Found], known: Known) -> int:
+    """Bytes of what is not known."""
+    return sum(each.batch.size for each in part if _signs(each) not in known)
 
 
 def add(

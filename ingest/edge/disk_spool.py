@@ -23,12 +23,12 @@ from contextlib import asynccontextmanager, suppress
 import trio
 from attrs import define, field
 
-from ingest.core import reports
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
 from ingest.edge.free_space import NO_FLOOR, Floor
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_kept import Kept
+from ingest.edge.spool_mark import Mark
 from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
 from ingest.edge.spool_rows import Change, Row, gathered
 from ingest.edge.spool_trouble import FAILURES, RETRY, NotTaken, Trouble
@@ -61,11 +61,13 @@ class DiskSpool:
     _reader: Reader = field(init=False)
     _memory_next: bool = True
     _trouble: Trouble = field(init=False)
+    _mark: Mark = field(init=False)
     _turn: trio.Lock = field(factory=trio.Lock)
     _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
     def __attrs_post_init__(self) -> None:
         self._trouble = Trouble(self.table.key.store, self.emit)
+        self._mark = Mark(self.table, self.lane, self.emit)
         self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
 
@@ -94,6 +96,7 @@ class DiskSpool:
         if self.measure is not None:
             self.limits, self.floor = await self.lane(self.measure)
         self.kept = await self.lane(Kept.of, self.table)
+        await self._mark()
         return self.on_disk
 
     async def _load_late(self) -> None:
@@ -104,8 +107,10 @@ class DiskSpool:
         """Keep a batch, on disk when that is possible; return what was evicted to make room."""
         await trio.lowlevel.checkpoint()
         try:
-            await self._move_in()
-            if not await self._write(batch):
+            size = batch.size
+            if await self._move_in(size) and await self._write(batch, evict=self.memory.overflows(size)):
+                self._trouble.worked("write")
+            else:
                 self._evicted += await self.memory.put(batch)
         finally:
             self._changed.unpark_all()
@@ -125,7 +130,9 @@ class DiskSpool:
     async def flush(self) -> Sequence[Batch[bytes]]:
         """A last attempt to bring what memory holds to disk; return what was evicted for it."""
         self._trouble.retry_now()
-        await self._move_in()
+        self.floor = self.floor.at_the_end()
+        if await self._move_in(None):
+            self._trouble.worked("write")
         evicted, self._evicted = self._evicted, []
         return evicted
 
@@ -153,15 +160,17 @@ class DiskSpool:
             self._claimed.difference_update(row.id for row in rows)
             self._changed.unpark_all()
 
-    async def _move_in(self) -> None:
-        """Bring what memory holds to disk, the oldest first, as far as the disk takes it."""
+    async def _move_in(self, coming: int | None) -> bool:
+        """Bring memory to disk, the oldest first, by force what has no room beside `coming` bytes; False: some stays."""
         with suppress(NotTaken):
             while self.memory.waiting:
                 with self.memory.claim_nowait(oldest=True) as batch:
-                    if not await self._write(batch):
+                    if not await self._write(batch, evict=coming is None or self.memory.overflows(coming)):
                         raise NotTaken
+            return True
+        return False
 
-    async def _write(self, batch: Batch[bytes]) -> bool:
+    async def _write(self, batch: Batch[bytes], *, evict: bool) -> bool:
         """Put a batch into the file; False when the file does not take it."""
         async with self._turn:
             if self._trouble.must_wait("write"):
@@ -171,7 +180,7 @@ class DiskSpool:
                 await self._load_late()
                 excess = self.on_disk.size + batch.size - self.limits.disk
                 wanted = (batch, self.now_ns(), excess, self._claimed | gone, gone)
-                rows = await self.lane(self.floor.put, self.table, wanted)
+                rows = await self.lane(self.floor.put, self.table, wanted, evict)
             except FAILURES as error:
                 self._trouble.failed("write", error)
                 self.table.notice(error)
@@ -181,7 +190,6 @@ class DiskSpool:
             self.kept.add(batch)
             self.kept.remove(rows)
             self._evicted += [row.batch() for row in rows]
-        self._trouble.worked("write")
         return True
 
     async def _next(self) -> tuple[Sequence[Row], bytes]:
@@ -214,26 +222,19 @@ class DiskSpool:
                 except FAILURES as error:
                     self._trouble.failed("read", error)
                     return NOTHING
-                self._claimed.update(row.id for row in found.rows)
                 self._account(found)
+                # Before anything is claimed: this may be cut off.
+                await self._mark()
+                self._claimed.update(row.id for row in found.rows)
                 again = bool(found.hidden) and not found.rows
         self._trouble.worked("read")
-        if not self._trouble.must_wait("write"):
-            await self._mark()
         return found
 
     def _account(self, found: Reading) -> None:
         """Count what cannot be read: each row once, and what no way leads to when nothing else is left."""
         lost = self.kept.lost(found, self.now_ns(), last=not self._claimed)
         if lost is not None:
-            reason = self.table.scars.reason or "the rows are gone"
-            self.emit(reports.Unreadable(self.table.key.store, lost.count, lost.oldest_ns, lost.newest_ns, reason))
-
-    async def _mark(self) -> None:
-        """Let the file say that it is damaged, as soon as it can be written."""
-        if self.table.scars.untold:
-            with suppress(*FAILURES):
-                await self.lane(self.table.mark)
+            self._trouble.lost(lost, self.table.scars.reason)
 
     async def _remove(self, rows: Sequence[Row]) -> None:
         """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""

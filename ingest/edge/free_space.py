@@ -1,7 +1,7 @@
 """The disk is not ours alone: below a floor of free bytes the state file does not grow.
 
-What is put then fits into what the file has free inside, and the oldest batches give way for it. Deleting needs no
-room, and the floor leaves enough for what SQLite writes down on the way.
+What is put then fits into what the file has free inside, or waits in memory. Only when that is full do the oldest
+batches give way. Deleting needs no room, and the floor leaves enough for what SQLite writes down on the way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ingest.core.store import Batch
 from ingest.edge.spool_file import Table
@@ -24,8 +24,15 @@ SHARE_OF_DISK = 20
 """The floor is at most one part in so many of a disk: a small one can be used, too."""
 
 
+USUAL = 64 * 2**20
+"""Bytes that stay free where nobody says otherwise."""
+
 Wanted: TypeAlias = tuple[Batch[bytes], int, int, Collection[int], Collection[int]]
 """What `Table.put` is given."""
+
+
+class BelowFloor(Refused):
+    """The file has no room inside for a batch, and may not grow."""
 
 
 @frozen
@@ -35,18 +42,34 @@ class Floor:
     least: int
     free: Callable[[], int]
 
-    def put(self, table: Table, wanted: Wanted) -> list[Row]:
-        """Put a batch into the table, and return what was evicted for it; blocking. Raises `Refused` for no room."""
+    def put(self, table: Table, wanted: Wanted, evict: bool) -> list[Row]:
+        """Put a batch into the table, and return what was evicted for it; blocking. Raises `BelowFloor` for no room.
+
+        To `evict`: below the floor, too, the oldest may go for it.
+        """
         if not self.least or self.free() >= self.least:
             return table.put(*wanted)
-        evicted = table.put_within(*wanted)
+        evicted = table.put_within(*wanted, evict=evict)
         if evicted is None:
-            raise Refused(
-                f"the disk has less than {self.least // 2**20} MiB free, and no waiting batch can make room",
+            raise BelowFloor(
+                f"the disk has less than {self.least // 2**20} MiB free, the state file does not grow",
                 where=str(table.path),
                 remedy="Free some space on it, or lower spool.min_free.",
             )
         return evicted
+
+    def check(self, path: Path, more: int) -> None:
+        """Blocking. Raises `BelowFloor` when so many bytes more would bring the disk of `path` below it."""
+        if self.least and self.free() - more < self.least:
+            raise BelowFloor(
+                f"the disk would have less than {self.least // 2**20} MiB free",
+                where=str(path),
+                remedy="Free some space on it, or lower spool.min_free, and run this again; nothing is brought twice.",
+            )
+
+    def at_the_end(self) -> Floor:
+        """As much again lies below it for what would be gone with the process."""
+        return evolve(self, least=self.least // 2)
 
 
 NO_FLOOR = Floor(0, lambda: sys.maxsize)

@@ -19,6 +19,7 @@ import trio
 from attrs import define, field, frozen
 
 from ingest.edge.aside import SetAside
+from ingest.edge.free_space import USUAL
 from ingest.edge.lock import SERVICE, Holder, Lock, locked
 from ingest.edge.sqlite import Connection, Cursor
 from ingest.edge.state_file import open_state
@@ -44,7 +45,7 @@ class Opened:
     release: Callable[[], None]
 
 
-def open_locked(path: Path, now_ns: Callable[[], int], by: Holder = SERVICE) -> Opened:
+def open_locked(path: Path, now_ns: Callable[[], int], by: Holder = SERVICE, min_free: int = USUAL) -> Opened:
     """Take the lock and open the file. Blocking.
 
     Raises `Held` when another process has it; `Transient` or `Refused` when no file can be used or made there.
@@ -52,7 +53,7 @@ def open_locked(path: Path, now_ns: Callable[[], int], by: Holder = SERVICE) -> 
     with ExitStack() as taken:
         lock = taken.enter_context(locked(path, remedy=ALONE, by=by))
         try:
-            connection, aside = open_state(path, now_ns)
+            connection, aside = open_state(path, now_ns, min_free)
         except OSError as error:
             remedy = "Look for disk errors with dmesg, and at the permissions of its folder."
             raise Refused(

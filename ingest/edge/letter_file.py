@@ -17,8 +17,11 @@ from ingest.core.store import Batch
 from ingest.edge.spool_file import insert
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, transaction, translated
+from ingest.errors import Refused
 
 _COLUMNS: Final = "id, home, store, at_ns, line, reason"
+
+_ADD: Final = "INSERT INTO dead_letter (home, store, at_ns, line, reason) VALUES (?, ?, ?, ?, ?) ON CONFLICT"
 
 # Of every letter its place and what it and the newer ones take, counted from the newest.
 _EXCESS: Final = """
@@ -76,16 +79,21 @@ class Letters:
 
     def add(self, letters: Iterable[Letter]) -> int:
         """Write letters, one a line: the same line again brings its latest reason. Returns how many old ones went."""
-        rows = [(each.home, each.store, each.at_ns, _sayable(each.line), _sayable(each.reason)) for each in letters]
         with translated(self.path), transaction(self.connection):
-            self.connection.executemany(
-                "INSERT INTO dead_letter (home, store, at_ns, line, reason) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET at_ns = excluded.at_ns, reason = excluded.reason",
-                rows,
-            )
+            latest = f"{_ADD} DO UPDATE SET at_ns = excluded.at_ns, reason = excluded.reason"
+            self.connection.executemany(latest, map(_row, letters))
             excess = self.connection.execute(_EXCESS, (self.bound.letters, self.bound.size)).fetchall()
             self.connection.executemany("DELETE FROM dead_letter WHERE id = ?", excess)
         return len(excess)
+
+    def bring(self, letters: Iterable[Letter]) -> int:
+        """Add those that are not there; returns how many. Raises `Refused` when another would have to go for one."""
+        with translated(self.path), transaction(self.connection):
+            added = self.connection.executemany(f"{_ADD} DO NOTHING", map(_row, letters)).rowcount
+            if added and self.connection.execute(_EXCESS, (self.bound.letters, self.bound.size)).fetchone():
+                remedy = "Export and remove some of those that are there, and run this again; nothing is brought twice."
+                raise Refused("there is no room for more dead letters", where=str(self.path), remedy=remedy)
+        return added
 
     def listed(self, store: str | None = None) -> Iterator[Letter]:
         """The letters of one store or of all, the oldest first."""
@@ -117,6 +125,10 @@ class Letters:
             insert(self.connection, key, batch, now_ns)
             self.connection.executemany("DELETE FROM dead_letter WHERE id = ?", [(each.id,) for each in letters])
         return batch
+
+
+def _row(letter: Letter) -> tuple[str, str, int, str, str]:
+    return letter.home, letter.store, letter.at_ns, _sayable(letter.line), _sayable(letter.reason)
 
 
 def _sayable(text: str) -> str:

@@ -8,6 +8,7 @@ or no right to make one, the damaged one goes on serving: what is readable in it
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -15,21 +16,31 @@ from pathlib import Path
 from attrs import evolve
 
 from ingest.edge.aside import PARTS, SetAside, set_aside
-from ingest.edge.bring import bring
-from ingest.edge.letter_file import Letters
+from ingest.edge.bring import Room, bring
+from ingest.edge.free_space import USUAL, floor_at
+from ingest.edge.letter_file import Bound, Letters
 from ingest.edge.salvage import open_salvage
 from ingest.edge.sqlite import Connection, Damaged
 from ingest.edge.totals_file import carry_over
 from ingest.errors import IngestError
 
+ALL = Bound(sys.maxsize, sys.maxsize)
+"""Every dead letter comes over, whatever their bound is by now."""
 
-def renew(path: Path, reason: str, now_ns: int, opened: Callable[[Path], Connection]) -> SetAside | None:
-    """Put a new file in the damaged one's place; None when that is not possible. `opened` makes it. Blocking."""
+
+def renew(
+    path: Path, reason: str, now_ns: int, opened: Callable[[Path], Connection], min_free: int = USUAL
+) -> SetAside | None:
+    """Put a new file in the damaged one's place; None when that is not possible. `opened` makes it. Blocking.
+
+    Beside both of them `min_free` bytes of the disk stay free.
+    """
     new = _new(path)
     _remove(new)
     try:
+        floor_at(path, min_free).check(path, path.stat().st_size)
         with closing(open_salvage(path)) as salvage, closing(opened(new)) as connection:
-            brought = bring(salvage, Letters(connection, new))
+            brought = bring(salvage, Letters(connection, new, ALL), Room(new, sys.maxsize))
             carry_over(path, connection, new)
         _whole_without_log(new)
         aside = set_aside(path, Damaged(reason, where=str(path)), now_ns)
@@ -37,7 +48,7 @@ def renew(path: Path, reason: str, now_ns: int, opened: Callable[[Path], Connect
     except (IngestError, OSError):
         _remove(new)
         return None
-    return evolve(aside, points=brought.points, unreadable=salvage.unreadable)
+    return evolve(aside, brought=brought.points, unreadable=salvage.unreadable)
 
 
 def finish_renewal(path: Path) -> None:

@@ -11,7 +11,8 @@ up, and nothing goes into the spool that would choke it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +23,7 @@ from ingest.core.store import Batch
 from ingest.edge.letter_file import Letter
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, Damaged, open_reader, ours
+from ingest.errors import IngestError
 
 GUESSES: Final = 100_000
 """Ids tried at most where no way leads to them."""
@@ -53,6 +55,23 @@ class Salvage:
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+    def leads_anywhere(self) -> bool:
+        """True when a table of ours can be looked into from one of its ends."""
+        ends = product(("batch", "dead_letter"), ("ASC", "DESC"))
+        for query in (f"SELECT id FROM {table} NOT INDEXED ORDER BY id {order} LIMIT 1" for table, order in ends):  # noqa: S608  constants
+            with suppress(Damaged), ours(self.path):
+                self.connection.execute(query).fetchall()
+                return True
+        return False
+
+    def points(self) -> int:
+        """How many wait in it at least: as far as a look from either end of the table reaches."""
+        ways = ("SELECT {} FROM batch NOT INDEXED ORDER BY id", "SELECT {} FROM batch NOT INDEXED ORDER BY id DESC")
+        found: dict[Any, Any] = {}
+        for way in ways:
+            found.update(zip(self._scan(way.format("id")), self._scan(way.format("count")), strict=False))
+        return sum(count for count in found.values() if isinstance(count, int))
 
     def batches(self) -> Iterator[Found]:
         """Every batch that is whole, the oldest first."""
@@ -111,7 +130,20 @@ class Salvage:
 
 def open_salvage(path: Path) -> Salvage:
     """The file, read-only. Raises `Transient`, `Refused` or `Damaged` when nothing at all can be read in it."""
-    return Salvage(open_reader(path), path)
+    salvage = Salvage(open_reader(path, damaged=True), path)
+    if not salvage.leads_anywhere():
+        salvage.close()
+        raise Damaged("nothing at all can be read in it", where=str(path), remedy="Name another file.")
+    return salvage
+
+
+def left_in(path: Path) -> int | None:
+    """How many points wait in a file at least; None when nothing can be read in it."""
+    try:
+        with closing(open_salvage(path)) as salvage:
+            return salvage.points()
+    except IngestError:
+        return None
 
 
 def _typed(row: Values, columns: Collection[str]) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import define, field
 
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, Damaged, translated
 
 COLUMNS: Final = "id, put_ns, oldest_ns, newest_ns, count, size"
@@ -21,25 +22,45 @@ _ONE: Final = f"SELECT {COLUMNS} FROM batch NOT INDEXED WHERE home = ? AND store
 
 @define
 class Scars:
-    """The damage that was met: what SQLite said of it, and the rows that are never listed again."""
+    """The damage that was met: what SQLite said of it, and the rows that are never listed again.
+
+    It is `told` once the file says so itself. No row has an id below `least`.
+    """
 
     reason: str = ""
     hidden: set[int] = field(factory=set)
+    told: bool = False
+    least: int = 0
+
+    @property
+    def untold(self) -> bool:
+        """Damage was met, and the file does not say so yet."""
+        return bool(self.reason) and not self.told
 
 
 def around(
-    connection: Connection, path: Path, key: tuple[str, str], order: str, last: int | None
+    connection: Connection, path: Path, key: Key, order: str, *, last: int | None, scars: Scars
 ) -> Iterator[tuple[Any, ...]]:
     """The columns of the key's rows beyond `last`, in that order."""
     low, high = _reach(connection, path)
-    if order == "ASC":
-        ids = range(low if last is None else last + 1, high + 1)
-    else:
-        ids = range(high if last is None else last - 1, low - 1, -1)
+    low = max(low, scars.least)
+    if order == "DESC":
+        yield from _one_by_one(connection, path, key, range(high if last is None else last - 1, low - 1, -1))
+        return
+    first = last is None
+    for values in _one_by_one(connection, path, key, range(low if last is None else last + 1, high + 1)):
+        if first:
+            first, scars.least = False, values[0]
+        yield values
+    if first:
+        scars.least = high + 1
+
+
+def _one_by_one(connection: Connection, path: Path, key: Key, ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:
     for each in ids:
         values = None
         with suppress(Damaged), translated(path):
-            values = connection.execute(_ONE, (*key, each)).fetchone()
+            values = connection.execute(_ONE, (key.home, key.store, each)).fetchone()
         if values is not None:
             yield values
 

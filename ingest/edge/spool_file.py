@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from ingest.core.store import Batch
-from ingest.edge.spool_around import COLUMNS, around
+from ingest.edge.spool_around import COLUMNS, Scars, around
 from ingest.edge.spool_rows import Key, Row
 from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
 from ingest.runtime.link import EMPTY, Weight
@@ -35,23 +35,6 @@ def clear(connection: Connection) -> None:
     """Remove every batch, of every home and store."""
     with transaction(connection):
         connection.execute("DELETE FROM batch")
-
-
-@define
-class Scars:
-    """The damage that was met: what SQLite said of it, and the rows that are never listed again.
-
-    It is `told` once the file says so itself.
-    """
-
-    reason: str = ""
-    hidden: set[int] = field(factory=set)
-    told: bool = False
-
-    @property
-    def untold(self) -> bool:
-        """Damage was met, and the file does not say so yet."""
-        return bool(self.reason) and not self.told
 
 
 @frozen
@@ -90,30 +73,46 @@ class Table:
         return evicted
 
     def put_within(
-        self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]
+        self,
+        batch: Batch[bytes],
+        put_ns: int,
+        excess: int,
+        kept: Collection[int],
+        gone: Collection[int],
+        *,
+        evict: bool,
     ) -> list[Row] | None:
-        """As `put`, but the file does not grow: the oldest go until the batch fits into free pages.
+        """As `put`, but the file does not grow. To `evict`: the oldest go, as many as it takes.
 
-        None when there are not so many that may go; then nothing has changed.
+        None when the batch does not fit; then nothing has changed.
         """
         try:
             with translated(self.path), transaction(self.connection):
                 self._delete(gone)
                 evicted = self._oldest_of(excess, kept) if excess > 0 else []
                 self._delete(row.id for row in evicted)
-                others = self.oldest({*kept, *(row.id for row in evicted)})
-                while not self._fits(batch):
+                others = self.oldest({*kept, *(row.id for row in evicted)}) if evict else iter(())
+                while not self._fits(batch, put_ns):
                     evicted.append(next(others))
                     self._delete([evicted[-1].id])
-                insert(self.connection, self.key, batch, put_ns)
         except StopIteration:
             return None
         return evicted
 
-    def _fits(self, batch: Batch[bytes]) -> bool:
-        # Of a page of a long payload four bytes lead to the next; five pages are for the row and what splits for it.
-        needed = len(batch.payload) // (pragma(self.connection, "page_size") - 4) + 5
-        return bool(pragma(self.connection, "freelist_count") >= needed)
+    def _fits(self, batch: Batch[bytes], put_ns: int) -> bool:
+        """Insert it; not if the file would grow for that. Which pages split for a row only SQLite knows."""
+        # Of a page of a long payload four bytes lead to the next, and what is left of it stands with its row.
+        needed = len(batch.payload) // (pragma(self.connection, "page_size") - 4) - 1
+        if pragma(self.connection, "freelist_count") < needed:
+            return False
+        pages = pragma(self.connection, "page_count")
+        self.connection.execute("SAVEPOINT fits")
+        insert(self.connection, self.key, batch, put_ns)
+        fits = bool(pragma(self.connection, "page_count") <= pages)
+        if not fits:
+            self.connection.execute("ROLLBACK TO fits")
+        self.connection.execute("RELEASE fits")
+        return fits
 
     def remove(self, ids: Collection[int]) -> None:
         """Delete delivered batches."""
@@ -143,6 +142,13 @@ class Table:
         if isinstance(error, Damaged):
             self.scars.reason = error.what
 
+    def recall(self) -> None:
+        """Take over what an earlier run wrote down of the damage that it met."""
+        with translated(self.path):
+            row = self.connection.execute("SELECT value FROM meta WHERE name = ?", (DAMAGED,)).fetchone()
+        if row is not None:
+            self.scars.reason, self.scars.told = str(row[0]), True
+
     def mark(self) -> None:
         """Write into the file that it is damaged: the next start begins a new one."""
         with translated(self.path), transaction(self.connection):
@@ -166,7 +172,7 @@ class Table:
                         yield Row(*values)
         except Damaged as error:
             self.scars.reason = error.what
-            for values in around(self.connection, self.path, (self.key.home, self.key.store), order, last):
+            for values in around(self.connection, self.path, self.key, order, last=last, scars=self.scars):
                 if values[0] not in taken and values[0] not in self.scars.hidden and _sound(values):
                     yield Row(*values)
 

@@ -29,6 +29,7 @@ class Kept:
     @classmethod
     def of(cls, table: Table) -> Kept:
         """What the file holds. Blocking; raises what `translated` says."""
+        table.recall()
         ours = "FROM batch WHERE home = ? AND store = ?"
         key = (table.key.home, table.key.store)
         with translated(table.path):

@@ -1,4 +1,4 @@
-"""When to try again a file that failed, and what is said of it: once when it begins, once when it is over."""
+"""When to try again a file that failed, and what is said of it: when it begins or changes, and when it is over."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.reports import Emit
+from ingest.core.store import Batch
+from ingest.edge.free_space import BelowFloor
 from ingest.errors import IngestError
 from ingest.runtime.link import Weight
 
@@ -37,6 +39,7 @@ class Trouble:
     store: str
     emit: Emit
     _retry_at: dict[Work, float] = field(factory=dict)
+    _told: dict[Work, str] = field(factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self._retry_at)
@@ -59,13 +62,22 @@ class Trouble:
             self.emit(reports.Made(self.store, found.events, LATE))
         self.worked("read")
 
+    def lost(self, found: Batch[bytes], reason: str) -> None:
+        """These rows cannot be read."""
+        why = reason or "the rows are gone"
+        self.emit(reports.Unreadable(self.store, found.count, found.oldest_ns, found.newest_ns, why))
+
     def failed(self, work: Work, error: Exception) -> None:
         """It did not work."""
-        if not self:
+        kind = getattr(error, "what", str(error)).partition(":")[0]
+        if self._told.get(work) != kind and (work in self._told or kind not in self._told.values()):
             self.emit(reports.SpoolFailing(self.store, str(error)))
-        self._retry_at[work] = trio.current_time() + RETRY
+        self._told[work] = kind
+        # To ask whether a batch fits into the file costs nothing, and the next one may.
+        self._retry_at[work] = trio.current_time() + (0 if isinstance(error, BelowFloor) else RETRY)
 
     def worked(self, work: Work) -> None:
         """It did."""
+        self._told.pop(work, None)
         if self._retry_at.pop(work, None) is not None and not self:
             self.emit(reports.SpoolRecovered(self.store))

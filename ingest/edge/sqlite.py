@@ -190,27 +190,29 @@ def _prepared(connection: Connection, synchronous: Synchronous) -> Connection:
     return connection
 
 
-def open_reader(path: Path) -> Connection:
-    """A read-only connection, beside a running writer or without one.
+def open_reader(path: Path, *, damaged: bool = False) -> Connection:
+    """A read-only connection, beside a running writer or without one; to a `damaged` file, as far as there is one.
 
     Raises Transient, Refused or Damaged.
     """
     with translated(path):
         try:
-            return _reading(path, "mode=ro")
+            return _reading(path, "mode=ro", damaged=damaged)
         except sqlite3.OperationalError:
             # Reading a WAL file needs its -shm file, which cannot be made in a folder that we may only read.
             # Without a log beside it, the file is all there is.
             if not path.is_file() or has_log(path):
                 raise
-            return _reading(path, "mode=ro&immutable=1")
+            return _reading(path, "mode=ro&immutable=1", damaged=damaged)
 
 
-def _reading(path: Path, how: str) -> Connection:
+def _reading(path: Path, how: str, *, damaged: bool) -> Connection:
     uri = f"{path.absolute().as_uri()}?{how}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        # Only so does SQLite read a file that is shorter than it should be.
+        connection.execute(f"PRAGMA writable_schema = {'ON' if damaged else 'OFF'}")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
     except (sqlite3.Error, UnicodeDecodeError):
         connection.close()

@@ -12,6 +12,7 @@ import trio
 from attrs import frozen
 
 from ingest.edge.aside import SetAside
+from ingest.edge.free_space import USUAL
 from ingest.edge.late import LateConnection, LateLane, open_locked
 from ingest.edge.lock import LOOK, SERVICE, Held, Holder
 from ingest.errors import Refused, Transient
@@ -45,6 +46,8 @@ async def opened_state(
     report: Callable[[SetAside], None],
     thread: ThreadLane | None = None,
     by: Holder = SERVICE,
+    *,
+    min_free: int = USUAL,
 ) -> AsyncGenerator[State]:
     """The file for the time of a block, locked against a second service.
 
@@ -52,7 +55,7 @@ async def opened_state(
     Raises `Held` when another service has it, or a command for longer than the holder waits.
     """
     thread = thread or ThreadLane()
-    lane = LateLane(thread, partial(open_locked, path, now_ns, by), report)
+    lane = LateLane(thread, partial(open_locked, path, now_ns, by, min_free), report)
     try:
         await _open(lane, by)
         yield State(path, lane.connection, lane, thread.give_up)

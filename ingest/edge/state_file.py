@@ -19,8 +19,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from attrs import evolve
+
 from ingest.edge.aside import SetAside, set_aside, thin_out
+from ingest.edge.free_space import USUAL
 from ingest.edge.renew import finish_renewal, renew
+from ingest.edge.salvage import left_in
 from ingest.edge.spool_file import DAMAGED
 from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction, translated
 from ingest.edge.totals_file import carry_over
@@ -100,8 +104,10 @@ class Newer(Refused):
     """The file was made by a later version of this program."""
 
 
-def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAside | None]:
+def open_state(path: Path, now_ns: Callable[[], int], min_free: int = USUAL) -> tuple[Connection, SetAside | None]:
     """The one writing connection, migrated; and what had to be set aside for it. Blocking.
+
+    A second file, to renew a damaged one, is made only where `min_free` bytes of the disk stay free.
 
     Raises `Transient` or `Refused` when no file can be used or made there.
     """
@@ -113,12 +119,12 @@ def open_state(path: Path, now_ns: Callable[[], int]) -> tuple[Connection, SetAs
         thin_out(path, KEPT_ASIDE)
         connection = _opened(path)
         carry_over(aside.kept_as, connection, path)
-        return connection, aside
+        return connection, evolve(aside, left=left_in(aside.kept_as))
     reason = _mark(connection, path)
     if reason is None:
         return connection, None
     connection.close()
-    renewed = renew(path, reason, now_ns(), _opened)
+    renewed = renew(path, reason, now_ns(), _opened, min_free)
     if renewed is not None:
         thin_out(path, KEPT_ASIDE)
     return _opened(path), renewed

@@ -85,6 +85,10 @@ class MemorySpool(Generic[T]):
         """True when a claim would not have to wait."""
         return bool(self._entries)
 
+    def overflows(self, coming: int) -> bool:
+        """True when something would give way for so many bytes."""
+        return self.held.size + coming > self.limit
+
     async def put(self, batch: T) -> tuple[T, ...]:
         """Keep a batch; return what was evicted to make room for it.
 

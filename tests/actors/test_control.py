@@ -21,6 +21,7 @@ from ingest.core.reports import Report
 from ingest.edge.control import Commands, Complain
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
+from ingest.edge.free_space import Floor
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
@@ -315,7 +316,7 @@ async def test_recover_brings_batches_and_letters_once(tmp_path: Path, autojump_
         assert done == control.Recovered(451, 454, 0, 1, 0)
         assert it.spool.held.events == 455
         again = await it.control.recover(control.Recover(str(old)), it.said.append)
-        assert again == control.Recovered(0, 0, 451, 1, 0)
+        assert again == control.Recovered(0, 0, 451, 0, 0)
         made = [each for each in it.emitted if isinstance(each, reports.Made)]
     assert {each.how for each in made} == {RECOVERED}
     assert (len(made), sum(each.count for each in made)) == (3, 450)
@@ -348,10 +349,45 @@ async def test_recover_reads_only_regular_files_that_are_not_its_own(tmp_path: P
                 await it.control.recover(control.Recover(str(tmp_path / name)), it.said.append)
 
 
-async def test_letters_that_do_not_fit_are_told(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_recover_pushes_out_no_letter_that_is_there(tmp_path: Path, autojump_clock: MockClock) -> None:
     old = buried(spooled(tmp_path / "old.db"), *((f"m v=1 {each}", "no") for each in range(10_050)))
     path = buried(spooled(tmp_path / "state.db"), ("m v=1 99999", "no"))
     async with opened(path) as it:
+        with pytest.raises(Refused, match=r"no room for more dead letters.*nothing is brought twice"):
+            await it.control.recover(control.Recover(str(old)), it.said.append)
+        assert "m v=1 99999" in it.listed()
+        assert len(it.listed()) > 9_000
+        assert not [each for each in it.emitted if isinstance(each, reports.LettersDropped)]
+
+
+async def test_recover_and_retry_leave_the_disk_its_floor(tmp_path: Path, autojump_clock: MockClock) -> None:
+    old = spooled(tmp_path / "old.db", lines(10))
+    path = buried(spooled(tmp_path / "state.db"), ("m v=1 1", "no"))
+    async with opened(path) as it:
+        it.spool.floor = Floor(2**20, lambda: 2**20)
+        for order in (
+            it.control.recover(control.Recover(str(old)), it.said.append),
+            it.control.retry(control.Retry(everything=True), it.said.append),
+        ):
+            with pytest.raises(Refused, match="less than 1 MiB free"):
+                await order
+        assert (it.spool.held.events, it.listed()) == (0, ["m v=1 1"])
+        it.spool.floor = Floor(2**20, lambda: 2**21)
         await it.control.recover(control.Recover(str(old)), it.said.append)
-        dropped = sum(each.count for each in it.emitted if isinstance(each, reports.LettersDropped))
-    assert dropped == 1
+        assert it.spool.held.events == 10
+
+
+async def test_retry_pushes_out_nothing_that_waits(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = buried(spooled(tmp_path / "state.db", lines(10)), ("m v=1 1", "no"))
+    async with opened(path, limit=10) as it:
+        with pytest.raises(Refused, match="no room for more"):
+            await it.control.retry(control.Retry(everything=True), it.said.append)
+        assert (it.spool.held.events, it.listed()) == (10, ["m v=1 1"])
+
+
+async def test_what_is_there_already_needs_no_room(tmp_path: Path, autojump_clock: MockClock) -> None:
+    old = spooled(tmp_path / "old.db", lines(10))
+    path = spooled(tmp_path / "state.db", lines(10))
+    async with opened(path, limit=10) as it:
+        done = await it.control.recover(control.Recover(str(old)), it.said.append)
+    assert (done.batches, done.known) == (0, 1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
 from ingest.cli.exits import REFUSED
 from ingest.core.homeiq import resealed
+from ingest.edge import free_space
 from ingest.edge.lock import SERVICE, locked
 from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_rows import Key
@@ -36,6 +38,18 @@ def test_status_says_what_waits_by_home_and_store(tmp_path: Path) -> None:
     assert told[2].startswith("home     influxdb   2,000  0.0  2026-01-01 12:00+00:00  2026-01-01 12:33+00:00  ")
     assert told[2].endswith(" days")
     assert str(path) in told[4]
+
+
+def test_status_of_a_disk_that_cannot_be_asked_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    path = spooled(tmp_path / "state.db", lines(1))
+    monkeypatch.setattr(shutil, "disk_usage", fail)
+    for command in (("status",), ("recover", spooled(tmp_path / "old.db", lines(1)))):
+        result = run(path, "spool", *command)
+        assert "the disk cannot be asked: Input/output error" in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_the_room_left_is_the_limit_at_the_rate_of_what_waits(tmp_path: Path) -> None:
@@ -244,6 +258,26 @@ def test_recover_brings_back_batches_and_letters_once(tmp_path: Path) -> None:
     assert waiting_lines(old) == lines(20)
 
 
+def test_recover_pushes_out_no_letter_and_says_so(tmp_path: Path) -> None:
+    old = buried(spooled(tmp_path / "old.db", lines(10)), *((f"m v=1 {each}", "no") for each in range(10_000)))
+    path = buried(spooled(tmp_path / "state.db"), ("m v=1 99999", "mine"))
+    result = run(path, "spool", "recover", old)
+    assert result.exit_code == 2
+    assert "there is no room for more dead letters" in result.stderr
+    assert ("m v=1 99999", "mine") in letters(path)
+    assert waiting_lines(path) == lines(10)
+
+
+def test_recover_and_retry_leave_the_disk_its_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(free_space, "free_bytes", lambda _: 0)
+    old = spooled(tmp_path / "old.db", lines(10))
+    path = buried(spooled(tmp_path / "state.db"), ("m v=1 5", "no"))
+    for command in (("spool", "recover", old), ("dead-letters", "retry", "--all")):
+        result = run(path, *command)
+        assert (result.exit_code, "MiB free" in result.stderr) == (2, True), result.output
+    assert (waiting_lines(path), letters(path)) == ([], [("m v=1 5", "no")])
+
+
 def test_recover_makes_a_new_state_file_when_there_is_none(tmp_path: Path) -> None:
     old = spooled(tmp_path / "old.db", lines(10))
     assert run(tmp_path / "state.db", "spool", "recover", old).stdout.startswith("10 points")
@@ -300,7 +334,9 @@ def test_recover_says_when_nothing_can_be_read(tmp_path: Path) -> None:
     junk.write_bytes(b"no database at all" * 1000)
     result = run(path, "spool", "recover", junk)
     assert result.exit_code == 2
-    assert "damaged" in result.stderr
+    assert "it is no database, or damaged at its beginning" in result.stderr
+    assert "spool status" in result.stderr
+    assert ".recover" not in result.stderr
     assert not path.exists()
     assert "that is the state file itself" in run(spooled(path), "spool", "recover", path).stderr
 

@@ -235,6 +235,37 @@ def test_damage_in_the_spool_is_unhealthy_and_says_what_to_do() -> None:
     assert "could not be read" not in after(*UP[:-1], damage, later=310).reason
 
 
+ASIDE = reports.StateSetAside("/var/state.db", "/var/state.db.damaged-1", "the header is gone", 70, None, 0)
+
+
+def test_a_state_file_that_was_set_aside_is_a_cause_until_it_is_recovered() -> None:
+    health = after(ASIDE, *UP, later=900)
+    assert health.status is Status.DEGRADED
+    assert "kept as /var/state.db.damaged-1: at least 70 points wait in it" in health.reason
+    assert health.remedies == ("homeiq-ingest spool recover /var/state.db.damaged-1",)
+    assert health.problems[0].category == "state file"
+    other = reports.StateRecovered("/var/other.db", 7, 0)
+    assert after(ASIDE, *UP, other).status is Status.DEGRADED
+    assert after(ASIDE, *UP, reports.StateRecovered(ASIDE.kept_as, 70, 0)).status is Status.HEALTHY
+
+
+def test_of_a_file_that_was_brought_over_only_what_cannot_be_read_is_a_cause() -> None:
+    brought = attrs.evolve(ASIDE, left=None, brought=70)
+    assert after(brought, *UP).status is Status.HEALTHY
+    health = after(attrs.evolve(brought, unreadable=2), *UP)
+    assert (health.status, "2 rows of it cannot be read" in health.reason) == (Status.DEGRADED, True)
+    assert "recover" not in health.remedies[0]
+
+
+def test_of_a_file_in_which_nothing_can_be_read_it_is_said_and_what_is_read_of_a_copy_counts() -> None:
+    health = after(attrs.evolve(ASIDE, left=None), *UP)
+    assert (health.status, "nobody knows what waits in it" in health.reason) == (Status.DEGRADED, True)
+    copied = reports.StateRecovered(f"{ASIDE.kept_as}.x7/copy.db", 70, 0)
+    assert after(ASIDE, attrs.evolve(ASIDE, kept_as="/var/b"), *UP, copied).remedies == (
+        "homeiq-ingest spool recover /var/b",
+    )
+
+
 def test_a_spool_in_memory_is_degraded_until_it_is_on_disk_again() -> None:
     failing = reports.SpoolFailing("db", "no space left on device")
     health = after(*UP, failing)
@@ -247,6 +278,22 @@ def test_dead_letters_in_memory_are_a_cause_until_they_are_on_disk_again() -> No
     health = after(*UP, failing)
     assert (health.status, health.spool.letters_failing) == (Status.DEGRADED, "no space left on device")
     assert after(*UP, failing, reports.LettersRecovered()).spool.letters_failing == ""
+
+
+def test_dead_letters_that_were_dropped_are_a_cause() -> None:
+    dropped = reports.LettersDropped(3, "there is room for so many on disk")
+    health = after(*UP, dropped)
+    assert (health.status, health.reason) == (
+        Status.UNHEALTHY,
+        "3 dead letters were dropped in the last 5 minutes",
+    )
+    assert "dead letters" not in after(*UP, dropped, later=310).reason
+
+
+def test_a_damaged_state_file_is_a_cause_until_the_next_start() -> None:
+    health = after(*UP, reports.StateDamaged("/var/state.db", "malformed"), later=200)
+    assert (health.status, health.reason) == (Status.DEGRADED, "the state file is damaged: malformed")
+    assert health.remedies == (RESTART,)
 
 
 def test_a_damaged_state_file_says_that_a_restart_mends_it() -> None:

@@ -20,6 +20,7 @@ VALUES: Mapping[object, Any] = {
     bool: True,
     SessionState: SessionState.LIVE,
     Source: Source.SNAPSHOT,
+    int | None: 7,
     tuple[str, ...]: ("a.b",),
     tuple[Rejection, ...]: (Rejection("line", "why"),),
     Mapping[str, int]: {"rule": 3},

@@ -18,13 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from ingest.core import reports
 from ingest.core.reports import Report
 from ingest.core.store import Batch
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key, Row
+from ingest.edge.spool_trouble import Trouble, Work
 from ingest.edge.sqlite import pragma, translated
 from ingest.edge.state_file import open_state
+from ingest.errors import Refused
 from ingest.runtime.lane import InlineLane, ThreadLane
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import FRESH
@@ -512,3 +515,25 @@ async def test_a_lane_that_gave_up_is_a_disk_that_failed(tmp_path: Path, fails: 
             lane.give_up()
         assert (spool.held, next(table.oldest(set())).count) == (Weight(0, 0), 1)
     connection.close()
+
+
+# ---- what is said ------------------------------------------------------------------------------------------------
+
+
+def said_of(*met: tuple[Work, Exception]) -> list[str]:
+    told: list[Report] = []
+    trouble = Trouble("influxdb", told.append)
+    for work, error in met:
+        trouble.failed(work, error)
+    return [report.reason for report in told if isinstance(report, reports.SpoolFailing)]
+
+
+async def test_a_reason_is_told_once_and_another_when_it_comes() -> None:
+    full, damaged = Refused("no space: it is full"), Refused("damaged: malformed")
+    assert len(said_of(("write", full), ("write", full), ("read", full))) == 1
+    assert [text.partition(":")[0] for text in said_of(("write", full), ("write", damaged), ("write", full))] == [
+        "no space",
+        "damaged",
+        "no space",
+    ]
+    assert len(said_of(("write", full), ("read", damaged), ("read", damaged), ("write", full))) == 2

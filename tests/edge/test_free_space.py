@@ -61,24 +61,31 @@ async def opened(path: Path, limit: int = 10**9) -> AsyncGenerator[Opened]:
 
 
 @pytest.mark.parametrize("size", [LARGE, SMALL])
-async def test_below_the_floor_the_oldest_give_way_and_the_file_keeps_its_size(
+async def test_below_the_floor_memory_is_first_then_the_oldest_give_way_and_the_file_keeps_its_size(
     tmp_path: Path, autojump_clock: MockClock, size: int
 ) -> None:
     async with opened(tmp_path) as it:
         for number in range(100):
             assert await it.put(number, size) == []
         it.disk[0] = FLOOR - 1
-        pages, evicted = it.pages(), list[int]()
-        for number in range(100, 300):
+        pages, evicted, put = it.pages(), list[int](), 100
+        while it.spool.memory.held.size + size <= it.spool.memory.limit:
+            assert await it.put(put, size) == []
+            put += 1
+        assert [type(said) for said in it.told] == [reports.SpoolFailing]
+        beyond = range(put, put + 90)
+        for number in beyond:
             evicted += await it.put(number, size)
         assert it.pages() == pages
         assert evicted == list(range(len(evicted)))
-        assert 200 <= len(evicted) <= 250
-        assert it.spool.held == Weight(300 - len(evicted), size * (300 - len(evicted)))
-        assert it.spool.memory.held == EMPTY
-        assert it.told == []
+        assert len(beyond) - 10 <= len(evicted) <= len(beyond) + 10
+        left = beyond.stop - len(evicted)
+        assert it.spool.held == Weight(left, size * left)
+        assert [type(said) for said in it.told] == [reports.SpoolFailing]
         it.disk[0] = FLOOR
-        assert await it.put(300, size) == []
+        assert await it.put(beyond.stop, size) == []
+        assert it.spool.memory.held == EMPTY
+        assert isinstance(it.told[-1], reports.SpoolRecovered)
 
 
 async def test_free_pages_inside_the_file_are_room(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -92,7 +99,44 @@ async def test_free_pages_inside_the_file_are_room(tmp_path: Path, autojump_cloc
         it.disk[0] = 0
         for number in range(20, 29):
             assert await it.put(number, LARGE) == []
-        assert await it.put(40, LARGE) + await it.put(41, LARGE) == [10, 11]
+        assert it.spool.memory.held == EMPTY
+        assert it.told == []
+
+
+def test_what_gives_way_for_a_small_batch_is_a_page_of_rows_and_one_of_the_index_at_most(tmp_path: Path) -> None:
+    connection, _ = open_state(tmp_path / "state.db", lambda: 0)
+    with closing(connection):
+        table, floor = Table(connection, tmp_path / "state.db", Key("home", "influxdb")), Floor(FLOOR, lambda: 0)
+        for number in range(1000):
+            table.put(Batch(b"x" * 100, 1, 100, number, number), 0, 0, (), ())
+        evicted = [floor.put(table, (Batch(b"x" * 100, 1, 100, 0, 0), 0, 0, (), ()), True) for _ in range(500)]
+        assert max(map(len, evicted)) <= 2 * 4096 // 100
+        assert sum(map(len, evicted)) <= 500 + 2 * 4096 // 100
+
+
+async def test_at_the_end_what_would_be_gone_may_take_half_of_the_floor(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(tmp_path) as it:
+        await it.put(0, LARGE)
+        it.disk[0] = FLOOR - 1
+        for number in range(1, 10):
+            await it.put(number, LARGE)
+        assert it.spool.volatile.events == 9
+        assert await it.spool.flush() == []
+        assert it.spool.volatile == EMPTY
+        assert it.spool.on_disk.events == 10
+
+
+async def test_at_the_end_of_a_full_disk_the_oldest_give_way(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with opened(tmp_path) as it:
+        for number in range(10):
+            await it.put(number, LARGE)
+        it.disk[0] = 0
+        for number in range(10, 14):
+            await it.put(number, LARGE)
+        assert [batch.oldest_ns for batch in await it.spool.flush()] == [0, 1, 2, 3]
+        assert it.spool.volatile == EMPTY
 
 
 async def test_with_nothing_to_evict_it_goes_to_memory_until_there_is_room(
@@ -104,7 +148,7 @@ async def test_with_nothing_to_evict_it_goes_to_memory_until_there_is_room(
         assert it.spool.memory.held == Weight(1, LARGE)
         (said,) = it.told
         assert isinstance(said, reports.SpoolFailing)
-        assert "less than 1 MiB free" in said.text()
+        assert "less than 1 MiB free, the state file does not grow" in said.text()
         assert "spool.min_free" in said.text()
         it.disk[0] = 10 * FLOOR
         await trio.sleep(RETRY)
@@ -130,9 +174,11 @@ async def test_a_full_spool_below_the_floor_keeps_both_bounds(tmp_path: Path, au
             await it.put(number, LARGE)
         it.disk[0] = 0
         pages = it.pages()
-        evicted = [each for number in range(10, 30) for each in await it.put(number, LARGE)]
+        evicted = [each for number in range(10, 60) for each in await it.put(number, LARGE)]
         assert evicted == list(range(len(evicted)))
-        assert it.spool.held.size <= 10 * LARGE
+        assert it.spool.on_disk.size <= 10 * LARGE
+        assert it.spool.memory.held.size <= it.spool.memory.limit
+        assert it.spool.held.events == 60 - len(evicted)
         assert it.pages() == pages
 
 

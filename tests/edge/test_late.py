@@ -65,7 +65,7 @@ class Late:
 
     def __attrs_post_init__(self) -> None:
         inner = InlineLane(0.01)
-        self.lane = LateLane(inner, self.attempt, lambda aside: self.told.append(reports.Notice(aside.text())))
+        self.lane = LateLane(inner, self.attempt, lambda aside: self.told.append(aside.report()))
         connection, emit = self.lane.connection, self.told.append
         self.spool = DiskSpool(Table(connection, self.path, KEY), self.lane, ONE_BY_ONE, joined, now_ns, emit)
         self.letters = DeadLetters(Letters(connection, self.path), KEY, self.lane, now_ns, emit)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, closing, suppress
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -16,11 +19,14 @@ from ingest.core import reports
 from ingest.core.homeiq import joined, resealed, unsealed, whole
 from ingest.core.reports import Report
 from ingest.core.store import Batch
-from ingest.edge import renew
+from ingest.edge import free_space, renew
 from ingest.edge.aside import SetAside, kept_aside
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
+from ingest.edge.late import LateConnection
+from ingest.edge.salvage import open_salvage
 from ingest.edge.spool_file import DAMAGED, Table
 from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import Damaged
 from ingest.edge.state_file import open_state
 from ingest.errors import Refused
 from ingest.runtime.lane import InlineLane
@@ -167,6 +173,41 @@ async def test_rows_that_nothing_leads_to_are_counted_when_the_others_are_delive
         assert it.spool.held == EMPTY
 
 
+@define
+class Pathless(LateConnection):
+    """Nothing leads to the least id, nor through the whole table; what is asked for by its id is there."""
+
+    asked: int = 0
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        self.asked += 1
+        if "min(id)" in sql or "ORDER BY id" in sql:
+            raise Damaged("malformed")
+        return super().execute(sql, parameters)
+
+
+def test_how_far_down_nothing_is_left_is_asked_for_once(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with opened_file(path) as inner:
+        inner.execute("INSERT INTO sqlite_sequence VALUES ('batch', 400)")
+        connection = Pathless(inner)
+        table = Table(connection, path, Key("home", "influxdb"))
+        for number in range(3):
+            table.put(Batch(b"x", 1, 1, number, number), 0, 0, (), ())
+        found = [row.id for row in table.oldest(())]
+        assert (found, connection.asked > 400) == ([401, 402, 403], True)
+        connection.asked = 0
+        assert [row.id for row in table.oldest(())] == found
+        assert connection.asked < 20
+        table.remove(found)
+        for _ in range(2):
+            connection.asked = 0
+            assert list(table.oldest(())) == []
+            assert (table.newest(()), connection.asked < 20) == ([], True)
+        table.put(Batch(b"x", 1, 1, 7, 7), 0, 0, (), ())
+        assert [row.oldest_ns for row in table.oldest(())] == [7]
+
+
 async def test_a_damaged_file_that_cannot_be_marked_is_used_all_the_same(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
@@ -205,9 +246,9 @@ def test_the_next_start_brings_what_is_readable_into_a_new_file(tmp_path: Path) 
     marked(path, [0, 3])
     count, aside = aside_of(path)
     assert aside is not None
-    assert (count, aside.points, aside.unreadable, aside.reason) == (6, 6 * LINES, 2, "malformed")
+    assert (count, aside.brought, aside.unreadable, aside.reason) == (6, 6 * LINES, 2, "malformed")
     assert kept_aside(path) == [aside.kept_as]
-    assert "6000 points of it were brought over, 2 rows cannot be read" in aside.text()
+    assert "6000 points of it were brought over, 2 rows cannot be read" in aside.report().text()
     with opened_file(path) as connection:
         assert connection.execute("SELECT count(*) FROM dead_letter").fetchone() == (1,)
     assert aside_of(path) == (6, None)
@@ -258,8 +299,55 @@ async def test_damage_that_a_put_meets_is_marked_too(tmp_path: Path, autojump_cl
         overwrite(path, leaves(path)[-1])
         await it.spool.put(Batch(payloads[0], LINES, 10, 0, 0))
         assert it.spool.memory.held.events == LINES
-        assert [type(report).__name__ for report in it.told] == ["SpoolFailing"]
+        assert [type(report).__name__ for report in it.told] == ["SpoolFailing", "StateDamaged"]
         assert it.mark()
+
+
+async def test_a_claim_that_is_cut_off_while_it_marks_has_claimed_nothing(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    break_the_content(path, written(path, 3)[0])
+    async with opened(path) as it, trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+        slow = InlineLane(1.0)
+
+        async def lane(work: Callable[..., Any], *args: Any) -> Any:
+            if work == it.spool.table.mark:
+                scope.cancel()
+            return await slow(work, *args)
+
+        monkeypatch.setattr(it.spool._mark, "lane", lane)
+
+        async def claims() -> None:
+            with scope:
+                async with it.spool.claim():
+                    raise AssertionError("it was cut off")
+
+        nursery.start_soon(claims)
+        await trio.sleep(10)
+        assert scope.cancelled_caught
+        assert it.spool._claimed == set()
+        monkeypatch.undo()
+        assert await it.claims() == [1, 2]
+
+
+async def test_a_mark_that_cannot_be_written_is_not_tried_at_every_claim(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    break_the_content(path, written(path)[0])
+    async with opened(path) as it:
+        tried: list[float] = []
+
+        async def lane(*_: Any) -> None:
+            tried.append(trio.current_time())
+            raise Refused("read-only")
+
+        monkeypatch.setattr(it.spool._mark, "lane", lane)
+        assert await it.claims() == [*range(1, 8)]
+        assert 1 <= len(tried) <= 10
+        assert all(later - one >= RETRY for one, later in pairwise(tried))
 
 
 def spoil(path: Path, chance: random.Random) -> None:
@@ -290,3 +378,30 @@ async def test_whatever_is_damaged_every_point_is_delivered_or_counted_and_none_
     async with opened(path) as it:
         await it.claims()
         assert it.spool.held == EMPTY
+
+
+async def test_where_the_disk_is_nearly_full_the_damaged_file_goes_on_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    written(path)
+    with opened_file(path) as connection:
+        connection.execute("INSERT INTO meta VALUES (?, 'malformed')", (DAMAGED,))
+    monkeypatch.setattr(free_space, "free_bytes", lambda _: PAGE)
+    async with opened(path) as it:
+        assert it.told == [reports.StateDamaged(str(path), "malformed")]
+        assert not it.spool.failing
+    assert kept_aside(path) == []
+    monkeypatch.undo()
+    assert aside_of(path)[1] is not None
+
+
+def test_of_a_file_that_was_cut_off_what_is_left_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    written(path)
+    os.truncate(path, path.stat().st_size // 2)
+    with closing(open_salvage(path)) as salvage:
+        assert 0 < salvage.points() <= 8 * LINES
+        found = [unsealed(each.batch.payload) for each in salvage.batches()]
+    assert found
+    assert all(list(each) == batch_of(number) for number, each in enumerate(found))

@@ -72,7 +72,7 @@ def test_commands_act_on_the_running_service(tmp_path: Path, home: Running) -> N
 
 def check_gone(where: Place) -> None:
     assert list(where.state.parent.glob("*.sock")) == []
-    assert (where.state.parent / "state.db.lock").read_text() == ""
+    assert (where.state.parent / "state.db.lock").read_text() == "service"
 
 
 def test_a_command_that_is_cut_off_harms_nobody_and_a_killed_service_is_followed_by_one_that_listens(

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
 from attrs import define, evolve
@@ -71,7 +72,9 @@ class Service:
 
     @property
     def notices(self) -> str:
-        return "\n".join(report.sentence for report in self.of(reports.Notice))
+        return "\n".join(
+            report.text() for report in self.told if isinstance(report, reports.Notice | reports.StateSetAside)
+        )
 
     async def until(self, met: Callable[[], object]) -> None:
         with trio.fail_after(20):
@@ -135,8 +138,26 @@ async def test_what_cannot_be_used_is_set_aside_and_the_service_stores(
     async with running(configured(tmp_path, home, sink)) as service:
         await service.stored()
     (aside,) = kept_aside(path)
-    assert str(aside) in service.notices
+    (said,) = service.of(reports.StateSetAside)
+    assert (said.kept_as, said.brought) == (str(aside), None)
+    assert 0 < said.left <= 8 * 1000
     assert service.of(reports.Stopped)[0].books["stored"] > 0
+
+
+async def test_a_file_that_was_set_aside_at_the_start_is_in_the_health(
+    tmp_path: Path, home: Running, sink: Sink
+) -> None:
+    """It is opened before there is an API."""
+    path = spooled(tmp_path / "state.db", batch_of(1))
+    from_the_future(path)
+    settings = configured(tmp_path, home, sink)
+    async with running(evolve(settings, api=evolve(settings.api, enabled=True, port=0))) as service:
+        await service.stored()
+        await service.until(lambda: service.of(reports.Listening))
+        async with httpx.AsyncClient(timeout=None, trust_env=False) as client:
+            found = (await client.get(f"{service.of(reports.Listening)[0].where}/health")).json()
+    assert "at least 1000 points wait in it" in found["reason"]
+    assert any("spool recover" in remedy for remedy in found["remedies"])
 
 
 async def test_damage_met_while_running_costs_itself_and_the_next_start_has_a_sound_file(

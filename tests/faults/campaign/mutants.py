@@ -87,8 +87,8 @@ async def _take_a_lost_answer_for_a_yes(self: Deliverer, payload: bytes) -> tupl
         return Answer(204), Delivered()
 
 
-async def _take_a_full_disk_for_a_written_one(self: DiskSpool, batch: Batch[bytes]) -> bool:
-    await _write(self, batch)
+async def _take_a_full_disk_for_a_written_one(self: DiskSpool, batch: Batch[bytes], *, evict: bool) -> bool:
+    await _write(self, batch, evict=evict)
     return True
 
 
