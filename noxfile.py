@@ -81,9 +81,11 @@ def live(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Against everything that can go wrong on purpose: in memory under a virtual clock, and real processes killed for real.
 
-    `ROUNDS=500 nox -s faults -- -k being_killed` kills as often as that.
+    `ROUNDS=500 nox -s faults -- -k being_killed` kills as often as that, `nox -s faults -- -k test_campaign --examples 10000`
+    plays as many scenarios.
     """
     install(session)
     # Who asks for more of something waits for it; a test that hangs is found otherwise.
-    patience = ("-o", "faulthandler_timeout=0") if CAMPAIGN & os.environ.keys() else ()
+    asked = CAMPAIGN & os.environ.keys() or any(each.startswith("--examples") for each in session.posargs)
+    patience = ("-o", "faulthandler_timeout=0") if asked else ()
     session.run("pytest", "-n", "auto", "tests/integration", "tests/faults", *patience, *session.posargs)
