@@ -22,10 +22,15 @@ from ingest.cli.service import opened
 from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.reports import Report
+from ingest.core.tally import Tally
 from ingest.edge.database_file import is_there
+from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
+from ingest.edge.lasting import AT_THE_STOP
 from ingest.edge.lock import COMMAND
 from ingest.errors import Refused
+from ingest.pipeline import Destination
+from ingest.runtime.ending import freed_after
 from ingest.runtime.supervise import one_error
 
 
@@ -64,13 +69,14 @@ def _tell(done: control.Replayed) -> None:
 
 
 async def _replay(settings: Settings) -> control.Replayed:
-    watch, scope = Replaying(lambda said: click.echo(said, err=True)), trio.CancelScope()
+    watch, scope, tally = Replaying(lambda said: click.echo(said, err=True)), trio.CancelScope(), Tally()
     tell: Tell | None = None
 
     def hear(report: Report) -> None:
         watch.hear(report)
+        tally.add(report)
         if tell is not None:
-            tell(watch.stored + watch.refused)
+            tell(watch.done)
         if watch.problem is not None:
             scope.cancel()
 
@@ -81,11 +87,24 @@ async def _replay(settings: Settings) -> control.Replayed:
         await spool.load()
         writer = Writer(destination.store, spool, hear, random.random, patient=True, bury=letters.bury)
         spool.close()
-        with telling("delivering", spool.held.events, "{} points") as tell, scope:
-            await writer.run()
-        await letters.end()
-        if destination.lasting is not None:
-            await destination.lasting.write(lambda: {"stored": watch.stored, "rejected": watch.refused})
+        try:
+            with telling("delivering", spool.held.events, "{} points") as tell, scope:
+                await writer.run()
+        finally:
+            async with freed_after(AT_THE_STOP, destination.give_up or _nothing):
+                await _keep(destination, letters, spool, tally)
         left = spool.held.events
     problem = None if watch.problem is None else control.failure(watch.problem)
     return control.Replayed(destination.where, watch.stored, watch.refused, left, problem)
+
+
+async def _keep(destination: Destination, letters: DeadLetters, spool: DiskSpool, tally: Tally) -> None:
+    """What is kept at the end, also when a person ends it."""
+    await spool.flush()
+    await letters.end()
+    if destination.lasting is not None:
+        await destination.lasting.write(lambda: tally.books(spooled=spool.held.events, in_flight=0))
+
+
+def _nothing() -> None:
+    pass

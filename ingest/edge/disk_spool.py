@@ -128,11 +128,13 @@ class DiskSpool:
         return done
 
     async def flush(self) -> Sequence[Batch[bytes]]:
-        """A last attempt to bring what memory holds to disk; return what was evicted for it."""
+        """A last attempt to bring memory to disk and to delete what was delivered; return what was evicted for it."""
         self._trouble.retry_now()
         self.floor = self.floor.at_the_end()
         if await self._move_in(None):
             self._trouble.worked("write")
+        if self._delivered:
+            await self._remove(())
         evicted, self._evicted = self._evicted, []
         return evicted
 

@@ -18,8 +18,7 @@ async def last_flush(spool: DiskSpool, give_up: Callable[[], None], emit: Emit) 
 
     `give_up` frees us from a disk that hangs.
     """
-    if spool.memory.held.events:
-        async with freed_after(PATIENCE, give_up):
-            lost = await spool.flush()
-        if lost:
-            emit(evicted(spool.table.key.store, lost))
+    async with freed_after(PATIENCE, give_up):
+        lost = await spool.flush()
+    if lost:
+        emit(evicted(spool.table.key.store, lost))

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from ingest.edge.lock import SERVICE, locked
 from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
-from ingest.edge.totals_file import Totals
+from ingest.edge.totals_file import Totals, accounts
 from tests.cli.stores import S
 from tests.cli.waiting import KEY, buried, letters, lines, opened, run, spooled, waiting_lines
 from tests.edge.answering import Reply, answering
@@ -206,6 +209,40 @@ def test_replay_gives_up_after_some_failures(tmp_path: Path, monkeypatch: pytest
     assert "run this again later" in result.stderr
     assert result.stderr.count("Ctrl-C is safe") == 1
     assert waiting_lines(path) == lines(10)
+
+
+def totals(path: Path) -> dict[str, int]:
+    with opened(path) as connection:
+        return {name: count for name, count in accounts(connection)[KEY].totals.items() if count}
+
+
+def test_what_cannot_be_read_is_in_the_totals_of_a_replay(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(10), lines(7, 10))
+    with opened(path) as connection:
+        connection.execute("UPDATE batch SET payload = x'00' WHERE count = 7")
+    with answering(lambda _: Reply(204)) as peer:
+        assert run(path, "spool", "replay", url=peer.url).exit_code == 0
+    assert totals(path) == {"stored": 10, "evicted": 7}
+
+
+@pytest.mark.slow
+def test_what_was_stored_counts_when_a_person_ends_the_replay(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(4000), lines(4000, 4000))
+    token = tmp_path / "token"
+    token.touch(0o600)
+    token.write_text("secret")
+    answers = iter([Reply(204)])
+    with answering(lambda _: next(answers, Reply(503))) as peer:
+        sets = [f"spool.path={path}", f"influxdb.url={peer.url}", f"influxdb.token_file={token}"]
+        command = ["spool", "replay", *(f"--set={each}" for each in (*sets, "influxdb.create_bucket=false"))]
+        with subprocess.Popen([sys.executable, "-m", "ingest", *command], stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            while "Ctrl-C is safe" not in (said := process.stderr.readline()):
+                assert said
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=10)
+    assert totals(path) == {"stored": 4000}
+    assert len(waiting_lines(path)) == 4000
 
 
 def test_replay_needs_a_database_a_file_and_the_lock(tmp_path: Path) -> None:

@@ -54,6 +54,19 @@ async def test_what_goes_for_it_is_said(tmp_path: Path, autojump_clock: MockCloc
         assert it.spool.held == Weight(2, 20)
 
 
+async def test_what_was_delivered_and_could_not_be_deleted_does_not_come_again(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(tmp_path) as it:
+        await it.spool.put(batch(1))
+        async with it.spool.claim():
+            it.disk.deleting = sqlite3.SQLITE_IOERR
+        assert (it.rows(), it.spool.held.events) == (1, 0)
+        it.disk.deleting = 0
+        await last_flush(it.spool, nobody, it.told.append)
+        assert it.rows() == 0
+
+
 @pytest.mark.slow
 async def test_a_disk_that_hangs_is_left_behind(tmp_path: Path) -> None:
     lane, go_on = ThreadLane(), threading.Event()
