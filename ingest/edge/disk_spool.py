@@ -6,10 +6,8 @@
 Small batches wait in the file as they were put; a claim of the oldest takes as many of them as make one full batch,
 because what was one second of a quiet home is not worth a request of its own when a day of it waits.
 
-The disk may be full, read-only, failing, slow, gone, at the start, too. None of that is an error of the pipeline: what
-cannot be put on disk is kept in memory, what was delivered and cannot be deleted is remembered and deleted with the next
-write, and what waits in a file that could not be looked at is counted, and delivered, as soon as it can be.
-
+The disk may be full, read-only, failing, slow, gone, at the start, too, and that is no error of the pipeline: what cannot be
+put there is kept in memory, what cannot be deleted is remembered, and what waits unseen is counted as soon as it can be.
 `_turn` is held from a decision (what to evict, what to claim) until what follows from it is done: between the two, a
 put could evict what a claim is reading, and two claims could take the same.
 """
