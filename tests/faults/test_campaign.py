@@ -18,6 +18,7 @@ from tests.faults.campaign.scenario import (
     SICKNESSES,
     Act,
     Crash,
+    Damage,
     Jump,
     Outage,
     Room,
@@ -39,6 +40,17 @@ Record = Callable[[str, object], None]
 FOUND = {
     "a Retry-After date read by a clock that is a day off was waited for an hour": Scenario(
         0, (Act(0.0, Jump(-86_400.0)), Act(0.0, Outage("429 date", 2.0)))
+    ),
+    "a failing disk hides at the start that the file is damaged": Scenario(
+        59,
+        (
+            Act(6.9, Outage("refused", 90.0)),
+            Act(22.9, Sick("failing", 32.0)),
+            Act(24.2, Outage("401", 74.0)),
+            Act(30.2, Damage(0.484619140625, 1.0)),
+        ),
+        Room(300, 4_000, 1_500, 100),
+        2.0,
     ),
 }
 

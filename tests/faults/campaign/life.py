@@ -235,7 +235,11 @@ class Life:
         self.gone |= {key_of(line) for line in pipeline.batcher._items}
         memory = (line for batch in self.spool.memory.batches for line in unsealed(batch.payload))
         self.gone |= {key_of(line) for line in memory}
-        self.letters_gone = {letter.line.encode() for letter in (*self.letters._waiting, *self.letters._writing)}
+        self.letters_gone = self.letters_in_memory()
+
+    def letters_in_memory(self) -> set[bytes]:
+        """Lines of dead letters that no file holds."""
+        return {letter.line.encode() for letter in (*self.letters._waiting, *self.letters._writing)}
 
     def losses(self) -> list[Loss]:
         """What it says that it lost."""
