@@ -16,7 +16,7 @@ import pytest
 from attrs import evolve, frozen
 
 from ingest.core.homeiq import MEASUREMENT, Encoder, seal
-from ingest.core.influx_answer import CHECK_BUCKET, CHECK_TOKEN, Answer
+from ingest.core.influx_answer import CHECK_BUCKET, Answer, check_token
 from ingest.core.point import Attributes
 from ingest.core.secret import Secret
 from ingest.core.state import Context
@@ -181,7 +181,7 @@ def test_a_wrong_token_keeps_everything_and_says_what_to_do(here: Installation) 
     refused = here.run("spool", "replay", bucket=bucket, token="some-other-token-of-the-database")
     assert refused.returncode != 0
     assert "401" in refused.stderr
-    assert CHECK_TOKEN in refused.stderr
+    assert check_token("influxdb.token_file") in refused.stderr
     assert (waiting_lines(here.state), letters(here.state)) == (sent, [])
     assert here.run("spool", "replay", bucket=bucket).stdout == summary(FULL, 0, here.database.url)
 
