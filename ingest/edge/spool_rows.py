@@ -7,6 +7,7 @@ from itertools import islice
 
 from attrs import frozen
 
+from ingest.core.coverage import Gap
 from ingest.core.store import Batch
 from ingest.runtime.link import EMPTY, Weight
 
@@ -41,6 +42,14 @@ class Row:
     def batch(self, payload: bytes = b"") -> Batch[bytes]:
         """The batch, with its payload or without."""
         return Batch(payload, self.count, self.size, self.oldest_ns, self.newest_ns)
+
+
+@frozen
+class Placed:
+    """What came of putting a batch: the rows that went for it, and the gaps of which its note settled spans."""
+
+    evicted: Sequence[Row] = ()
+    gaps: Sequence[Gap] = ()
 
 
 @frozen
