@@ -196,13 +196,18 @@ def unsealed(payload: bytes) -> tuple[bytes, ...]:
     return tuple(gzip.decompress(payload).removesuffix(b"\n").split(b"\n"))
 
 
-def whole(payload: bytes, count: int) -> bool:
-    """True when a payload decompresses (it has a checksum) into so many lines."""
+def lines_in(payload: bytes) -> int:
+    """How many lines a payload decompresses into (it has a checksum); 0 when it is not whole."""
     try:
         lines = gzip.decompress(payload)
     except (OSError, EOFError, zlib.error):
-        return False
-    return lines.endswith(b"\n") and lines.count(b"\n") == count
+        return 0
+    return lines.count(b"\n") if lines.endswith(b"\n") else 0
+
+
+def whole(payload: bytes, count: int) -> bool:
+    """True when a payload decompresses into so many lines."""
+    return lines_in(payload) == count > 0
 
 
 def joined(payloads: Sequence[bytes]) -> bytes:

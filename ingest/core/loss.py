@@ -25,8 +25,9 @@ def shed_points(link: str, frames: Iterable[PointFrame]) -> Shed:
 
 def evicted(store: str, batches: Sequence[Batch[Any]]) -> Evicted:
     """What a spool dropped."""
-    count = sum(batch.count for batch in batches)
-    return Evicted(store, count, min(each.oldest_ns for each in batches), max(each.newest_ns for each in batches))
+    times = min(each.oldest_ns for each in batches), max(each.newest_ns for each in batches)
+    counted = sum(batch.count for batch in batches if batch.counted)
+    return Evicted(store, sum(batch.count for batch in batches), *times, counted)
 
 
 def _shed(link: str, times: list[int], entities: set[str]) -> Shed:

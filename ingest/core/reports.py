@@ -283,13 +283,14 @@ class BacklogGone(Report):
 
 @frozen
 class Evicted(Report):
-    """The spool was full: its oldest batch went."""
+    """The spool was full: its oldest batch went. `counted` of the points are in the lasting totals already."""
 
     LEVEL: ClassVar[Level] = "error"
     store: str
     count: int
     oldest_ns: int
     newest_ns: int
+    counted: int = 0
 
     def text(self) -> str:
         """The sentence a person reads."""

@@ -34,13 +34,17 @@ class Codec(Generic[Item, Payload]):
 
 @frozen
 class Batch(Generic[Payload]):
-    """A payload and what must be known of it without opening it. Times in nanoseconds; `size` in bytes as it is kept."""
+    """A payload and what must be known of it without opening it. Times in nanoseconds; `size` in bytes as it is kept.
+
+    One that was dropped may be `counted` among the lasting totals by the very file that dropped it.
+    """
 
     payload: Payload
     count: int
     size: int
     oldest_ns: int
     newest_ns: int
+    counted: bool = False
 
 
 @frozen

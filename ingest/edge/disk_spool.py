@@ -189,7 +189,7 @@ class DiskSpool:
             self._delivered -= gone
             self.kept.add(batch)
             self.kept.remove(rows)
-            self._evicted += [row.batch() for row in rows]
+            self._evicted += [row.batch(counted=True) for row in rows]
         return True
 
     async def _next(self) -> tuple[Sequence[Row], bytes]:

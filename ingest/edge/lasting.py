@@ -1,6 +1,7 @@
 """Totals on their way to disk: every minute, and at the stop, what was counted since the last time.
 
-A kill costs the counting of a minute at most, never what is counted. A file that cannot be written is said once; the
+A kill costs the counting of a minute at most, never what is counted; what a full spool drops from the file is counted
+there and then, in the transaction that drops it, because after a kill nobody else would know of it. A file that cannot be written is said once; the
 counting goes on, and is written when it can be again.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ingest.core import reports
 from ingest.core.lifetime import Lifetime, grown
@@ -62,7 +63,10 @@ class Lasting:
 
     async def _look(self) -> None:
         if not self._known:
-            self.account, self._known = await self.lane(self.totals.opened, self.account.since_ns), True
+            found = await self.lane(self.totals.opened, self.account.since_ns)
+            # A look that comes late finds what this run's spool dropped from the file, which its books know, too.
+            before = {name: value - self._written[name] for name, value in found.totals.items()}
+            self.account, self._known = evolve(found, totals=before), True
 
     def hear(self, report: Report) -> None:
         """Fold one report in."""
@@ -71,6 +75,8 @@ class Lasting:
                 self._bytes.add(size, trio.current_time())
             case reports.Lost(count=count):
                 self.lost += count
+            case reports.Evicted(counted=counted):
+                self._written["evicted"] += counted
             case _:
                 pass
 
@@ -117,7 +123,7 @@ class Lasting:
             except FAILURES as error:
                 self._failed(error)
             else:
-                self._written = counted
+                self._written += more
                 self._worked()
 
     def _failed(self, error: Exception) -> None:

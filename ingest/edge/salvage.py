@@ -4,8 +4,8 @@ Damage makes SQLite fail wherever it meets it, in the middle of a scan. So the i
 to them: the table from its beginning, the table from its end, each index; between what both ends reached, ids are tried.
 Then each row is asked for by itself, and one that fails costs no other.
 
-A payload counts only when it decompresses whole (it has a checksum) into as many lines as it should be: nothing is made
-up, and nothing goes into the spool that would choke it.
+A payload counts only when it decompresses whole (it has a checksum): nothing is made up, and nothing goes into the spool
+that would choke it. How many points it has is asked of itself, not of the number beside it, which may be damaged, too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import define, frozen
 
-from ingest.core.homeiq import whole
+from ingest.core.homeiq import lines_in
 from ingest.core.store import Batch
 from ingest.edge.letter_file import Letter
 from ingest.edge.spool_rows import Key
@@ -28,7 +28,7 @@ from ingest.errors import IngestError
 GUESSES: Final = 100_000
 """Ids tried at most where no way leads to them."""
 
-_BATCH: Final = ("home", "store", "put_ns", "oldest_ns", "newest_ns", "count", "size", "payload")
+_BATCH: Final = ("home", "store", "put_ns", "oldest_ns", "newest_ns", "payload")
 _LETTER: Final = ("id", "home", "store", "at_ns", "line", "reason")
 _TYPES: Final = {"home": str, "store": str, "line": str, "reason": str, "payload": bytes}
 
@@ -71,13 +71,13 @@ class Salvage:
         found: dict[Any, Any] = {}
         for way in ways:
             found.update(zip(self._scan(way.format("id")), self._scan(way.format("count")), strict=False))
-        return sum(count for count in found.values() if isinstance(count, int))
+        return sum(count for count in found.values() if isinstance(count, int) and count > 0)
 
     def batches(self) -> Iterator[Found]:
         """Every batch that is whole, the oldest first."""
-        for home, store, put_ns, oldest_ns, newest_ns, count, size, payload in self._rows("batch", _BATCH):
-            if whole(payload, count):
-                yield Found(Key(home, store), put_ns, Batch(payload, count, size, oldest_ns, newest_ns))
+        for home, store, put_ns, oldest_ns, newest_ns, payload in self._rows("batch", _BATCH):
+            if count := lines_in(payload):
+                yield Found(Key(home, store), put_ns, Batch(payload, count, len(payload), oldest_ns, newest_ns))
             else:
                 self.unreadable += 1
 

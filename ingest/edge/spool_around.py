@@ -9,15 +9,25 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from ingest.core.words import counted
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, Damaged, translated
 
 COLUMNS: Final = "id, put_ns, oldest_ns, newest_ns, count, size"
 
+SOUND: Final = (
+    "typeof(payload) = 'blob' AND typeof(count) = 'integer' AND count > 0 AND typeof(size) = 'integer' AND size >= 0"
+    " AND typeof(put_ns) = 'integer' AND typeof(oldest_ns) = 'integer' AND typeof(newest_ns) = 'integer'"
+)
+"""True of every row as it was written. Damage can turn a number into another one, and SQLite reads that without a word."""
+
+OURS: Final = f"home = ? AND store = ? AND {SOUND}"
+"""True of a key's rows."""
+
 GUESSES: Final = 1_000_000
 """Ids tried at most where damage hides the way to the oldest."""
 
-_ONE: Final = f"SELECT {COLUMNS} FROM batch NOT INDEXED WHERE home = ? AND store = ? AND id = ?"  # noqa: S608  constants
+_ONE: Final = f"SELECT {COLUMNS} FROM batch NOT INDEXED WHERE {OURS} AND id = ?"  # noqa: S608  constants
 
 
 @define
@@ -36,6 +46,13 @@ class Scars:
     def untold(self) -> bool:
         """Damage was met, and the file does not say so yet."""
         return bool(self.reason) and not self.told
+
+
+def unsound(connection: Connection, path: Path) -> str:
+    """That there are rows which nobody wrote so; empty when there are none. Raises what `translated` says."""
+    with translated(path):
+        (rows,) = connection.execute(f"SELECT count(*) FROM batch WHERE NOT ({SOUND})").fetchone()  # noqa: S608  a constant
+    return f"{counted(rows, 'row')} of the spool cannot be what was written" if rows else ""
 
 
 def around(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from attrs import field, frozen
 
 from ingest.core.store import Batch
-from ingest.edge.spool_around import COLUMNS, Scars, around
+from ingest.edge.spool_around import COLUMNS, OURS, Scars, around
 from ingest.edge.spool_rows import Key, Row
 from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
+from ingest.edge.totals_file import count
 from ingest.runtime.link import EMPTY, Weight
 
-_LISTED = f"SELECT {COLUMNS} FROM batch WHERE home = ? AND store = ? ORDER BY id"  # noqa: S608  constants
+_LISTED = f"SELECT {COLUMNS} FROM batch WHERE {OURS} ORDER BY id"  # noqa: S608  constants
 
 
 DAMAGED = "damaged"
@@ -53,7 +53,7 @@ class Table:
         """What is kept."""
         with translated(self.path):
             count, size = self.connection.execute(
-                "SELECT coalesce(sum(count), 0), coalesce(sum(size), 0) FROM batch WHERE home = ? AND store = ?",
+                f"SELECT coalesce(sum(count), 0), coalesce(sum(size), 0) FROM batch WHERE {OURS}",  # noqa: S608  a constant
                 (self.key.home, self.key.store),
             ).fetchone()
         return Weight(count, size) if count else EMPTY
@@ -68,7 +68,7 @@ class Table:
         with translated(self.path), transaction(self.connection):
             self._delete(gone)
             evicted = self._oldest_of(excess, kept) if excess > 0 else []
-            self._delete(row.id for row in evicted)
+            self._evict(evicted)
             insert(self.connection, self.key, batch, put_ns)
         return evicted
 
@@ -90,11 +90,11 @@ class Table:
             with translated(self.path), transaction(self.connection):
                 self._delete(gone)
                 evicted = self._oldest_of(excess, kept) if excess > 0 else []
-                self._delete(row.id for row in evicted)
+                self._evict(evicted)
                 others = self.oldest({*kept, *(row.id for row in evicted)}) if evict else iter(())
                 while not self._fits(batch, put_ns):
                     evicted.append(next(others))
-                    self._delete([evicted[-1].id])
+                    self._evict(evicted[-1:])
         except StopIteration:
             return None
         return evicted
@@ -168,12 +168,12 @@ class Table:
             with translated(self.path):
                 for values in self.connection.execute(f"{_LISTED} {order}", (self.key.home, self.key.store)):
                     last = values[0]
-                    if last not in taken and last not in self.scars.hidden and _sound(values):
+                    if last not in taken and last not in self.scars.hidden:
                         yield Row(*values)
         except Damaged as error:
             self.scars.reason = error.what
             for values in around(self.connection, self.path, self.key, order, last=last, scars=self.scars):
-                if values[0] not in taken and values[0] not in self.scars.hidden and _sound(values):
+                if values[0] not in taken and values[0] not in self.scars.hidden:
                     yield Row(*values)
 
     def _oldest_of(self, excess: int, kept: Container[int]) -> list[Row]:
@@ -184,6 +184,12 @@ class Table:
             if excess <= 0:
                 break
         return evicted
+
+    def _evict(self, rows: Collection[Row]) -> None:
+        """Delete them, and count them in the same transaction: a kill right after it leaves nobody to tell of them."""
+        self._delete(row.id for row in rows)
+        if rows:
+            count(self.connection, self.key, {"evicted": sum(row.count for row in rows)})
 
     def _delete(self, ids: Iterable[int]) -> None:
         """Rows that damage keeps from being deleted are hidden instead."""
@@ -200,7 +206,3 @@ class Table:
                         self.connection.execute(delete, each)
                 except Damaged:
                     self.scars.hidden.add(each[0])
-
-
-def _sound(values: tuple[Any, ...]) -> bool:
-    return all(isinstance(value, int) for value in values)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from attrs import define
 
 from ingest.core.store import Batch
+from ingest.edge.spool_around import OURS, unsound
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_reader import Reading
 from ingest.edge.spool_rows import Change, Row, gathered
@@ -30,7 +31,8 @@ class Kept:
     def of(cls, table: Table) -> Kept:
         """What the file holds. Blocking; raises what `translated` says."""
         table.recall()
-        ours = "FROM batch WHERE home = ? AND store = ?"
+        table.scars.reason = table.scars.reason or unsound(table.connection, table.path)
+        ours = f"FROM batch WHERE {OURS}"
         key = (table.key.home, table.key.store)
         with translated(table.path):
             (batches,) = table.connection.execute(f"SELECT count(*) {ours}", key).fetchone()

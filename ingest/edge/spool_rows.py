@@ -38,9 +38,9 @@ class Row:
         """What it adds to the spool."""
         return Weight(self.count, self.size)
 
-    def batch(self, payload: bytes = b"") -> Batch[bytes]:
+    def batch(self, payload: bytes = b"", *, counted: bool = False) -> Batch[bytes]:
         """The batch, with its payload or without."""
-        return Batch(payload, self.count, self.size, self.oldest_ns, self.newest_ns)
+        return Batch(payload, self.count, self.size, self.oldest_ns, self.newest_ns, counted)
 
 
 @frozen

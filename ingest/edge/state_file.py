@@ -25,6 +25,7 @@ from ingest.edge.aside import SetAside, set_aside, thin_out
 from ingest.edge.free_space import USUAL
 from ingest.edge.renew import finish_renewal, renew
 from ingest.edge.salvage import left_in
+from ingest.edge.spool_around import unsound
 from ingest.edge.spool_file import DAMAGED
 from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction, translated
 from ingest.edge.totals_file import carry_over
@@ -120,8 +121,8 @@ def open_state(path: Path, now_ns: Callable[[], int], min_free: int = USUAL) -> 
         connection = _opened(path)
         carry_over(aside.kept_as, connection, path)
         return connection, evolve(aside, left=left_in(aside.kept_as))
-    reason = _mark(connection, path)
-    if reason is None:
+    reason = _mark(connection, path) or unsound(connection, path)
+    if not reason:
         return connection, None
     connection.close()
     renewed = renew(path, reason, now_ns(), _opened, min_free)

@@ -44,15 +44,20 @@ class Totals:
         """Add what was counted since the last time; a rate that is not known leaves the last one."""
         home, store = self.key.home, self.key.store
         with translated(self.path), transaction(self.connection):
-            self.connection.executemany(
-                "INSERT INTO total (home, store, name, value) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET value = value + excluded.value",
-                [(home, store, name, count) for name, count in more.items()],
-            )
+            count(self.connection, self.key, more)
             self.connection.execute(
                 "UPDATE account SET bytes_per_second = coalesce(?, bytes_per_second) WHERE home = ? AND store = ?",
                 (bytes_per_second, home, store),
             )
+
+
+def count(connection: Connection, key: Key, more: Mapping[str, int]) -> None:
+    """Add to totals, in the transaction of the caller."""
+    connection.executemany(
+        "INSERT INTO total (home, store, name, value) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        [(key.home, key.store, name, value) for name, value in more.items()],
+    )
 
 
 def accounts(connection: Connection) -> dict[Key, Account]:

@@ -345,15 +345,15 @@ def test_recover_reads_around_the_damage(tmp_path: Path) -> None:
     assert best >= 18 * 300
 
 
-def test_recover_leaves_out_a_payload_that_is_not_whole(tmp_path: Path) -> None:
+def test_recover_asks_the_payload_itself_whether_it_is_whole_and_how_many_points_it_has(tmp_path: Path) -> None:
     old = spooled(tmp_path / "old.db", lines(10), lines(10, 10), lines(10, 20))
     with opened(old) as connection, transaction(connection):
         connection.execute("UPDATE batch SET payload = substr(payload, 1, 20) WHERE id = 1")
         connection.execute("UPDATE batch SET count = 11 WHERE id = 2")
     result = run(tmp_path / "state.db", "spool", "recover", old)
-    assert result.stdout.startswith("10 points in 1 batches")
-    assert "2 rows cannot be read" in result.stderr
-    assert waiting_lines(tmp_path / "state.db") == lines(10, 20)
+    assert result.stdout.startswith("20 points in 2 batches")
+    assert "1 rows cannot be read" in result.stderr
+    assert waiting_lines(tmp_path / "state.db") == lines(10, 10) + lines(10, 20)
 
 
 def test_recover_reads_a_file_of_a_later_version_as_far_as_it_is_known(tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ async def test_what_goes_for_it_is_said(tmp_path: Path, autojump_clock: MockCloc
         await failed(it, 2, 3)
         it.disk.writing = 0
         await last_flush(it.spool, nobody, it.told.append)
-        assert [report for report in it.told if isinstance(report, Evicted)] == [Evicted("influxdb", 1, 1, 1)]
+        assert [report for report in it.told if isinstance(report, Evicted)] == [
+            Evicted("influxdb", 1, 1, 1, counted=1)
+        ]
         assert it.spool.held == Weight(2, 20)
 
 

@@ -14,11 +14,14 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.core import reports
 from ingest.core.lifetime import Lifetime, grown
+from ingest.core.loss import evicted
 from ingest.core.reports import Report
+from ingest.core.store import Batch
 from ingest.edge.lasting import EVERY, Lasting
+from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
-from ingest.edge.totals_file import Account, Totals, accounts
+from ingest.edge.totals_file import Account, Totals, accounts, count
 from ingest.errors import Refused
 from ingest.runtime.lane import InlineLane, ThreadLane
 
@@ -49,8 +52,8 @@ class Opened:
     books: dict[str, int] = field(factory=dict)
 
     def count(self, **more: int) -> None:
-        for name, count in more.items():
-            self.books[name] = self.books.get(name, 0) + count
+        for name, value in more.items():
+            self.books[name] = self.books.get(name, 0) + value
 
     def on_disk(self) -> dict[str, int]:
         return dict(accounts(self.lasting.totals.connection)[KEY].totals)
@@ -125,6 +128,42 @@ async def test_a_disk_that_fails_is_said_once_and_nothing_is_counted_twice(
         await it.lasting.write(lambda: it.books)
         assert it.on_disk() == {"received": 4}
         assert not it.lasting.failing
+
+
+async def test_what_the_spool_counts_in_its_own_transaction_is_counted_once(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    path = tmp_path / "state.db"
+    async with opened(path) as it:
+        table = Table(it.lasting.totals.connection, path, KEY)
+        full = [Batch(b"1", 3, 1, 1, 1), Batch(b"2", 4, 1, 2, 2)]
+        for batch in full:
+            dropped = [row.batch(counted=True) for row in table.put(batch, 0, 0 if batch is full[0] else 1, (), ())]
+        assert it.on_disk() == {"evicted": 3}
+        it.lasting.hear(evicted("influxdb", [*dropped, Batch(b"3", 5, 1, 3, 3)]))  # five were in memory only
+        it.count(evicted=8)
+        assert it.lasting.now(it.books).totals["evicted"] == 8
+        await it.lasting.write(lambda: it.books)
+        await it.lasting.write(lambda: it.books)
+        assert it.on_disk() == {"evicted": 8}
+    async with opened(path) as it:
+        assert it.lasting.now({}).totals["evicted"] == 8
+
+
+async def test_a_file_that_opens_late_does_not_count_it_twice_either(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = tmp_path / "state.db"
+    async with opened(path) as it:
+        it.count(evicted=10)
+        await it.lasting.end(lambda: it.books)
+    async with opened(path) as it:
+        late = Lasting(it.lasting.totals, InlineLane(), lambda: START, it.told.append, lambda: None)
+        count(it.lasting.totals.connection, KEY, {"evicted": 3})
+        late.hear(reports.Evicted("influxdb", 3, 1, 1, counted=3))
+        it.count(evicted=3)
+        await late.write(lambda: it.books)
+        it.count(evicted=1)
+        await late.write(lambda: it.books)
+        assert late.now(it.books).totals["evicted"] == it.on_disk()["evicted"] == 14
 
 
 async def test_a_lane_that_gave_up_does_not_hold_up_the_end(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ingest.core import reports
 from ingest.core.homeiq import joined, resealed, unsealed, whole
 from ingest.core.reports import Report
 from ingest.core.store import Batch
-from ingest.edge import free_space, renew
+from ingest.edge import free_space, renew, state_file
 from ingest.edge.aside import SetAside, kept_aside
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
 from ingest.edge.late import LateConnection
@@ -252,6 +252,52 @@ def test_the_next_start_brings_what_is_readable_into_a_new_file(tmp_path: Path) 
     with opened_file(path) as connection:
         assert connection.execute("SELECT count(*) FROM dead_letter").fetchone() == (1,)
     assert aside_of(path) == (6, None)
+
+
+NEVER_WRITTEN = ["count = -91", "count = 0", "size = -1", "newest_ns = NULL", "put_ns = 'x'", "payload = 'x'"]
+"""What damage makes of a row, and SQLite reads without a word."""
+
+
+def spoil_row(path: Path, what: str) -> None:
+    """As SQLite itself would refuse to write it."""
+    with opened_file(path) as connection:
+        sql: str = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'batch'").fetchone()[0]
+        loose = sql.replace(" NOT NULL", "").replace(") STRICT", ")")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'batch'", (loose,))
+        connection.execute("PRAGMA writable_schema = RESET")
+        connection.execute(f"UPDATE batch SET {what} WHERE id = 3")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'batch'", (sql,))
+
+
+@pytest.mark.parametrize("what", NEVER_WRITTEN)
+def test_a_row_that_nobody_wrote_so_makes_the_start_begin_a_new_file(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "state.db"
+    written(path, 5)
+    spoil_row(path, what)
+    count, aside = aside_of(path)
+    assert aside is not None
+    assert aside.reason == "1 row of the spool cannot be what was written"
+    brought = 5 if what.startswith(("count", "size")) else 4
+    assert (count, aside.brought, aside.unreadable) == (brought, brought * LINES, 5 - brought)
+    assert aside_of(path) == (brought, None)
+
+
+@pytest.mark.parametrize("what", NEVER_WRITTEN)
+async def test_where_it_stays_it_counts_nowhere_and_the_file_says_that_it_is_damaged(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    path = tmp_path / "state.db"
+    written(path, 5)
+    spoil_row(path, what)
+    monkeypatch.setattr(state_file, "renew", lambda *_: None)
+    async with opened(path) as it:
+        assert it.spool.held.events == 4 * LINES
+        assert len([each for each in it.told if isinstance(each, reports.StateDamaged)]) == 1
+        assert await it.claims() == [0, 1, 3, 4]
+        assert it.spool.held == EMPTY
+        assert len(it.mark()) == 1
 
 
 def test_a_start_that_was_cut_off_before_the_new_file_had_its_name_is_finished(tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ from tests.faults.campaign.mutants import MUTANTS, planted
 from tests.faults.campaign.scenario import (
     SICKNESSES,
     Act,
+    Busy,
     Crash,
     Damage,
     Jump,
+    Narrow,
     Outage,
     Room,
     Scenario,
@@ -51,6 +53,27 @@ FOUND = {
         ),
         Room(300, 4_000, 1_500, 100),
         2.0,
+    ),
+    "a crash between an eviction and the word of it left the points counted nowhere": Scenario(
+        0,
+        (
+            Act(0.0, Busy(1, 1)),
+            Act(0.0, Busy(1, 1)),
+            Act(2.9, Narrow(1, 1.0)),
+            Act(14.9, Sick("read-only", 1.0)),
+            Act(15.2, Outage("200 page", 15.0)),
+            Act(16.2, Sick("read-only", 9.0)),
+            Act(26.2, Outage("200 page", 104.0)),
+            Act(28.2, Crash(30, 1.0)),
+        ),
+        Room(link=2_000, disk=4_000, memory=20_000, batch=20),
+        8.0,
+    ),
+    "damage made another number of a row's count": Scenario(
+        0,
+        (Act(3.6, Outage("200 page", 7.0)), Act(8.6, Damage(0.2744140625, 1.0))),
+        Room(2_000, 1_000_000, 20_000, 100),
+        8.0,
     ),
 }
 

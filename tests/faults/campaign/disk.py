@@ -30,13 +30,16 @@ PAGES = 1_000_000
 
 @define(eq=False)
 class Disk:
-    """What the disk is like now. `refused`: the last write was not taken."""
+    """What the disk is like now. `refused`: the last write was not taken; `untold`: evicted, and nobody heard of it yet."""
 
     how: Literal["well", "full", "read-only", "failing", "slow"] = "well"
     lane: InlineLane = field(factory=InlineLane)
     connection: Connection | None = None
     dead: Callable[[], bool] = lambda: False
     refused: bool = False
+    untold: list[Row] = field(factory=list)
+    evicted: int = 0
+    """Points whose eviction is committed."""
 
     def become(self, how: Literal["well", "full", "read-only", "failing", "slow"]) -> None:
         """From now on it is like this."""
@@ -83,6 +86,8 @@ class CampaignTable(Table):
         self.disk.refused = True
         rows = super().put(batch, put_ns, excess, kept, gone)
         self.disk.refused = False
+        self.disk.untold += rows
+        self.disk.evicted += sum(row.count for row in rows)
         return rows
 
     def remove(self, ids: Collection[int]) -> None:

@@ -6,7 +6,7 @@ and, when it ends, what was only in memory then.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -95,6 +95,8 @@ class Life:
     carried: set[Key] = field(factory=set)
     gone: set[Key] = field(factory=set)
     letters_gone: set[bytes] = field(factory=set)
+    untold: list[Loss] = field(factory=list)
+    """What its file dropped, and it had no time to say so."""
     dead: bool = False
     stop: trio.Event = field(factory=trio.Event)
     scope: trio.CancelScope = field(factory=trio.CancelScope)
@@ -221,6 +223,8 @@ class Life:
         self.told.append(report)
         if isinstance(report, Loss):
             self.lost_at = trio.current_time()
+        if isinstance(report, reports.Evicted):
+            self.disk.untold.clear()
         if isinstance(report, reports.Made):
             self.carried = on_disk(self.path)
 
@@ -233,8 +237,12 @@ class Life:
         self.gone |= {(change.data.entity_id, nanoseconds(moment_of(change))) for change in changes}
         self.gone |= {(point.entity_id, point.time_ns) for frame in pipeline.link._queue for point in frame.points}
         self.gone |= {key_of(line) for line in pipeline.batcher._items}
-        memory = (line for batch in self.spool.memory.batches for line in unsealed(batch.payload))
+        memory = (
+            line for batch in (*self.spool.memory.batches, *self.spool._evicted) for line in _lines(batch.payload)
+        )
         self.gone |= {key_of(line) for line in memory}
+        self.untold = [reports.Evicted(STORE, row.count, row.oldest_ns, row.newest_ns) for row in self.disk.untold]
+        self.disk.untold.clear()
         self.letters_gone = self.letters_in_memory()
 
     def letters_in_memory(self) -> set[bytes]:
@@ -242,5 +250,9 @@ class Life:
         return {letter.line.encode() for letter in (*self.letters._waiting, *self.letters._writing)}
 
     def losses(self) -> list[Loss]:
-        """What it says that it lost."""
-        return [each for each in self.told if isinstance(each, Loss)]
+        """What it says that it lost, or its file counted."""
+        return [*(each for each in self.told if isinstance(each, Loss)), *self.untold]
+
+
+def _lines(payload: bytes) -> Sequence[bytes]:
+    return unsealed(payload) if payload else ()

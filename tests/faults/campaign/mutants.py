@@ -5,7 +5,7 @@ A mutant replaces one function of the product by one that is wrong, for the leng
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,8 @@ from ingest.core.influx_answer import Answer, Split
 from ingest.core.store import Batch, Delivered, Keep, Rejection
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.influx_deliver import Deliverer
-from ingest.edge.spool_rows import gathered
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Row, gathered
 from ingest.edge.spool_trouble import Trouble
 from ingest.errors import Transient
 from ingest.runtime.link import Weight
@@ -117,6 +118,10 @@ def _evict_without_a_word(self: MemorySpool[Any]) -> tuple[Any, ...]:
     return ()
 
 
+def _evict_without_counting(self: Table, rows: Collection[Row]) -> None:
+    self._delete(row.id for row in rows)
+
+
 def _forget_no_checkpoint(self: Filter, oldest_ns: int, newest_ns: int) -> None:
     pass
 
@@ -139,6 +144,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         "a whole batch refused for one line": (Writer, "_delivered", _refuse_the_whole_batch),
         "dead letters that are not written": (Writer, "_deliver_one", _forget_the_letters),
         "an eviction that nobody hears of": (MemorySpool, "_evict", _evict_without_a_word),
+        "an eviction that the file does not count": (Table, "_evict", _evict_without_counting),
         "a memory without a bound": (MemorySpool, "_evict", _keep_everything_in_memory),
         "evicted states believed to be stored": (Filter, "forget", _forget_no_checkpoint),
     }

@@ -24,6 +24,7 @@ from ingest.core.rates import RECENT
 from ingest.core.tally import balanced
 from ingest.edge.aside import kept_aside
 from ingest.edge.salvage import open_salvage
+from ingest.edge.sqlite import open_reader
 from ingest.errors import IngestError
 from tests.actors.states import check_states
 from tests.faults.campaign.database import Key, key_of, state_of
@@ -158,6 +159,7 @@ def check_end(world: World) -> None:
     _check_nothing_is_invented(world)
     _check_nothing_is_there_twice(world)
     _check_nothing_is_missing(world)
+    _check_what_the_file_counted(world)
 
 
 def _check_nothing_is_invented(world: World) -> None:
@@ -194,6 +196,15 @@ def _check_nothing_is_missing(world: World) -> None:
     unsaid = {key for key in missing if not any(_tells(report, key) for report in said)}
     assert not unsaid, f"lost without a word: {sorted(unsaid)[:5]} and {len(unsaid)} in all"
     assert len(missing) <= sum(report.count for report in said)
+
+
+def _check_what_the_file_counted(world: World) -> None:
+    """An eviction is in the lasting totals of its file, whatever came after it."""
+    if world.met["bytes overwritten"] or not world.path.exists():
+        return
+    with closing(open_reader(world.path)) as connection:
+        (counted,) = connection.execute("SELECT coalesce(sum(value), 0) FROM total WHERE name = 'evicted'").fetchone()
+    assert counted >= world.disk.evicted, f"{counted} points are counted as evicted, {world.disk.evicted} are"
 
 
 def _tells(report: Loss, key: Key) -> bool:
