@@ -13,98 +13,41 @@ the books, and for what keeps that rest afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ingest import __version__
+from ingest.actors.backfill import Backfill
 from ingest.actors.backlog import Backlog
-from ingest.actors.batcher import Batcher, Limits
-from ingest.actors.connection import Deadlines
-from ingest.actors.connector import Candidate, Connector, GaveUp, Persistence
-from ingest.actors.control import Control
+from ingest.actors.batcher import Batcher
+from ingest.actors.connector import Connector, GaveUp
 from ingest.actors.filter import Filter
-from ingest.actors.session import Sessions
-from ingest.actors.upkeep import keep_books, keep_up
+from ingest.actors.session import Filling, Sessions
+from ingest.actors.upkeep import keep_books, keep_map, keep_up
 from ingest.actors.writer import Writer
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
-from ingest.core.enrich import Enricher
+from ingest.core.ledger import Remembered
 from ingest.core.point import PointFrame
+from ingest.core.reconcile import ended, reconciler
 from ingest.core.reports import Emit, Report
-from ingest.core.rules import Rules
 from ingest.core.state import Frame
-from ingest.core.store import Batch, Store
+from ingest.core.store import Batch
 from ingest.core.tally import Tally, balanced
-from ingest.edge.dead_letters import DeadLetters
-from ingest.edge.lasting import Lasting
 from ingest.edge.websocket import Dial, dial
 from ingest.errors import IngestError
+from ingest.plan import Plan
 from ingest.runtime.ending import Ending
-from ingest.runtime.link import Link, Overflow, Weight
+from ingest.runtime.link import Link, Overflow, Sender, Weight
 from ingest.runtime.spool import MemorySpool, Spool
 from ingest.runtime.supervise import one_error
 from ingest.runtime.watch import Watch
 
 SNAPSHOT_SHARE = 0.25
 """How much of the intake a snapshot may fill: the rest is for live changes."""
-
-INTAKE = Weight(20_000, 32 * 1024 * 1024)
-LINK = Weight(10_000, 16 * 1024 * 1024)
-
-STOP_WITHIN = 3.75
-"""Seconds from a stop to the end of a pipeline. Of the 5 s of the process the rest is for closing files, and for it."""
-
-
-@frozen
-class Destination:
-    """An open store, where it is in words, what it wants done from time to time, and what keeps its batches and letters.
-
-    Without a `spool` batches wait in memory, without `letters` a dead letter is only reported, without `lasting` totals
-    are those of one run.
-    `give_up` is called when the time of the end is over: it leaves blocking work behind. `flush` is called at the very
-    end: it brings what only memory holds to where it lasts. `control` takes commands of a person, until the stop.
-    """
-
-    store: Store[Any, Any]
-    where: str
-    upkeep: Callable[[], Awaitable[None]] | None = None
-    spool: Spool[Batch[Any]] | None = None
-    give_up: Callable[[], None] | None = None
-    flush: Callable[[Emit], Awaitable[None]] | None = None
-    letters: DeadLetters | None = None
-    control: Control | None = None
-    lasting: Lasting | None = None
-
-
-@frozen
-class Plan:
-    """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds.
-
-    `files` are the paths of what it keeps, by kind: `state` and `store`.
-    """
-
-    home: str
-    candidates: tuple[Candidate, ...]
-    rules: Rules
-    enricher: Enricher
-    destination: Destination
-    intake: Weight = INTAKE
-    intake_overflow: Overflow = Overflow.DROP_OLDEST
-    link: Weight = LINK
-    link_overflow: Overflow = Overflow.BLOCK
-    batch: Limits = field(factory=Limits)
-    spool: int = 16 * 1024 * 1024
-    deadlines: Deadlines = field(factory=Deadlines)
-    persistence: Persistence = field(factory=Persistence)
-    registry_wait: float = 10.0
-    refresh_interval: float = 1800.0
-    store_breaker: int = 5
-    stop_within: float = STOP_WITHIN
-    upkeep_every: float = 3600.0
-    files: Mapping[str, str] = field(factory=dict)
 
 
 @define(eq=False)
@@ -136,14 +79,23 @@ class Pipeline:
         self.tally.carried = carried = self.spool.held.events
         backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
         self.listeners = (*self.listeners, backlog.hear)
+        ledger = plan.destination.ledger
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
+        if ledger is not None:
+            self.filter.reconciler = reconciler(ledger.remembered)
+            self.batcher.write = ledger.note
+            if not ledger.loaded:
+                self.filter.reconciler.forget_nothing()
+                ledger.late = self._remember
+
+    def _remember(self, remembered: Remembered) -> None:
+        self.filter.reconciler.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
 
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""
         self.tally.add(report)
-        if isinstance(report, reports.Evicted | reports.Purged | reports.Unreadable):
-            self.filter.forget(report.oldest_ns, report.newest_ns)
+        self.filter.lost(report)
         for listener in self.listeners:
             listener(report)
 
@@ -174,21 +126,20 @@ class Pipeline:
             self.emit(reports.Lost(plan.destination.store.name, lost))
         if plan.destination.lasting is not None:
             await plan.destination.lasting.end(self.books)
+        if plan.destination.ledger is not None:
+            await plan.destination.ledger.end(self.filter.reconciler.note())
         self.emit(reports.Stopped(books, balanced(books), volatile))
 
     async def _run(self, stop: trio.Event) -> None:
         plan = self.plan
-        letters, lasting = plan.destination.letters, plan.destination.lasting
+        letters = plan.destination.letters
         writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
         if letters is not None:
             writer.bury = letters.bury
+        if plan.destination.ledger is not None and plan.destination.spool is None:
+            writer.note = plan.destination.ledger.note
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(keep_up, plan.destination.upkeep, plan.upkeep_every, self._complain, name="upkeep")
-            nursery.start_soon(keep_books, lambda: self.emit(reports.Progress(self.books())), name="books")
-            if letters is not None:
-                nursery.start_soon(letters.run, name="dead letters")
-            if lasting is not None:
-                nursery.start_soon(lasting.run, self.books, self.ending.begun, name="lasting totals")
+            self._start_beside(nursery)
             async with trio.open_nursery() as tail:
                 tail.start_soon(writer.run, name="writer")
                 tail.start_soon(self.batcher.run, self.link.receiver(), name="batcher")
@@ -207,6 +158,18 @@ class Pipeline:
         if gave_up:
             raise gave_up
 
+    def _start_beside(self, nursery: trio.Nursery) -> None:
+        """What goes on beside the stream, until it has ended."""
+        made = self.plan.destination
+        nursery.start_soon(keep_up, made.upkeep, self.plan.upkeep_every, self._complain, name="upkeep")
+        nursery.start_soon(keep_books, lambda: self.emit(reports.Progress(self.books())), name="books")
+        if made.letters is not None:
+            nursery.start_soon(made.letters.run, name="dead letters")
+        if made.lasting is not None:
+            nursery.start_soon(made.lasting.run, self.books, self.ending.begun, name="lasting totals")
+        if made.ledger is not None:
+            nursery.start_soon(keep_map, made.ledger, self.filter.reconciler, name="map of coverage")
+
     def _complain(self, problem: IngestError) -> None:
         self.emit(reports.Notice(f"{self.plan.destination.where} could not be tidied: {problem}"))
 
@@ -223,7 +186,7 @@ class Pipeline:
         snapshot = self.intake.sender(Overflow.BLOCK, share=SNAPSHOT_SHARE)
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
-            plan.registry_wait, plan.refresh_interval,
+            plan.registry_wait, plan.refresh_interval, filling=self._filling(snapshot), wall_ns=plan.wall_ns,
         )  # fmt: skip
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer
@@ -238,6 +201,10 @@ class Pipeline:
         finally:
             self.ending.begin()
         return None
+
+    def _filling(self, outlet: Sender[Frame]) -> Filling | None:
+        ledger = self.plan.destination.ledger
+        return None if ledger is None else Backfill(ledger, outlet, self.emit).run
 
     async def _stop_when(self, stop: trio.Event, head: trio.CancelScope) -> None:
         await stop.wait()

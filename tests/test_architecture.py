@@ -34,9 +34,10 @@ ROOMS = {
     "edge": {"runtime", "core", "errors"},
     "actors": {"runtime", "core", "edge", "errors"},
     "simulator": {"core", "runtime", "errors"},
-    "pipeline": {"actors", "edge", "runtime", "core", "errors", "config"},
-    "web": {"pipeline", "actors", "edge", "runtime", "core", "errors", "config"},
-    "cli": {"web", "simulator", "pipeline", "actors", "edge", "runtime", "core", "errors", "config"},
+    "plan": {"actors", "edge", "runtime", "core", "errors"},
+    "pipeline": {"plan", "actors", "edge", "runtime", "core", "errors", "config"},
+    "web": {"plan", "pipeline", "actors", "edge", "runtime", "core", "errors", "config"},
+    "cli": {"web", "simulator", "plan", "pipeline", "actors", "edge", "runtime", "core", "errors", "config"},
     "__main__": {"cli"},
 }
 """What each room may import beside itself and the package's own version."""

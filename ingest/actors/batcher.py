@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import traceback
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -18,6 +19,8 @@ import trio
 from attrs import define, field, frozen
 
 from ingest.core import reports
+from ingest.core.coverage import Note
+from ingest.core.ledger import Owed
 from ingest.core.loss import evicted
 from ingest.core.point import Point, PointFrame
 from ingest.core.redact import redacted
@@ -36,6 +39,10 @@ Item = TypeVar("Item")
 Payload = TypeVar("Payload")
 
 
+async def _forget(_: Note) -> None:
+    pass
+
+
 @frozen
 class Limits:
     """When a batch is sealed: points, bytes, seconds."""
@@ -47,16 +54,18 @@ class Limits:
 
 @define(eq=False)
 class Batcher(Generic[Item, Payload]):
-    """One store's batcher. `open` is the number of points in the open batch."""
+    """One store's batcher. `write` takes a note for which there is no batch: its points were written before, or left out."""
 
     store: str
     codec: Codec[Item, Payload]
     spool: Spool[Batch[Payload]]
     limits: Limits
     emit: Emit
+    write: Callable[[Note], Awaitable[None]] = _forget
     _items: list[Item] = field(factory=list)
     _times: list[int] = field(factory=list)
     _weight: int = 0
+    _owed: Owed = field(factory=Owed)
     _deadline: float = math.inf
 
     @property
@@ -89,8 +98,9 @@ class Batcher(Generic[Item, Payload]):
         return len(self._items) >= self.limits.size or self._weight >= self.limits.weight
 
     def _encode(self, frame: PointFrame) -> None:
-        if not self._items:
+        if not (self._items or self._owed):
             self._deadline = trio.current_time() + self.limits.age
+        self._owed.add(frame.note)
         encode, size = self.codec.encode, self.codec.size
         unwritten = 0
         for point in frame.points:
@@ -114,13 +124,23 @@ class Batcher(Generic[Item, Payload]):
         if items:
             payload = self.codec.seal(items)
             size = len(payload) if isinstance(payload, bytes) else self._weight
-            batch = Batch(payload, len(items), size, min(times), max(times))
+            batch = Batch(payload, len(items), size, min(times), max(times), self._owed.note)
             lost = await self.spool.put(batch)
-            self._items, self._times, self._weight = [], [], 0
+            self._items, self._times, self._weight, self._owed = [], [], 0, Owed()
             self.emit(reports.Batched(self.store, batch.count, batch.size))
             if lost:
-                self.emit(evicted(self.store, lost))
-        self._deadline = math.inf
+                self._lose(lost)
+        elif self._owed:
+            await self.write(self._owed.note)
+            self._owed = Owed()
+        # What was missed by what was evicted is owed still: it may not wait for the next batch to be full.
+        self._deadline = trio.current_time() + self.limits.age if self._owed else math.inf
+
+    def _lose(self, lost: Sequence[Batch[Payload]]) -> None:
+        """What was evicted proves nothing any more; what was missed before it was missed all the same."""
+        for batch in lost:
+            self._owed.add(Note(missed=batch.note.missed))
+        self.emit(evicted(self.store, lost))
 
     def _dead_letter(self, point: Point) -> reports.DeadLetter:
         json = msgspec.json.encode(point, enc_hook=str).decode("utf-8", "replace")

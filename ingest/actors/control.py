@@ -1,4 +1,4 @@
-"""What a person may have a running service do, beside its pipeline: purge, replay, retry, recover.
+"""What a person may have a running service do, beside its pipeline: purge, replay, retry, recover, reopen.
 
 Each goes in parts. A part is one transaction, counted in the books before anybody else runs; between two, a command
 can be cut off, and the pipeline goes on. What changes rows goes one after the other.
@@ -25,12 +25,14 @@ from ingest.edge.bring import Brought, Known, Room, add, batches_of, known_in, l
 from ingest.edge.control import Command, Commands, Complain, Say
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
+from ingest.edge.ledger import Ledger
 from ingest.edge.letter_file import Letter
 from ingest.edge.letter_retry import named, returning
 from ingest.edge.salvage import Found, Salvage
 from ingest.edge.spool_purge import newest_id, purge_others, purge_part, waits
 from ingest.edge.spool_rows import Change, Key
 from ingest.edge.sqlite import translated
+from ingest.errors import Refused
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 
@@ -58,6 +60,7 @@ class Control:
     where: str
     reading: Lane
     listen: Listen
+    ledger: Ledger | None = None
     emit: Emit = field(default=lambda _: None)
     hurry: Callable[[], None] = field(default=lambda: None)
     _replays: list[Replaying] = field(factory=list)
@@ -71,6 +74,7 @@ class Control:
             "replay": Command(control.Replay, self.replay),
             "retry-letters": Command(control.Retry, self.retry),
             "recover": Command(control.Recover, self.recover),
+            "reopen": Command(control.Reopen, self.reopen),
         }
 
     async def run(self, hurry: Callable[[], None], emit: Emit) -> None:
@@ -155,6 +159,14 @@ class Control:
     def _made(self, change: Change, how: str) -> None:
         if change.added.events:
             self.emit(reports.Made(self.spool.table.key.store, change.added.events, how))
+
+    async def reopen(self, asked: control.Reopen, _: Say) -> control.Reopened:
+        """Have everything filled again that was stored since then."""
+        if self.ledger is None:
+            raise Refused("this service keeps no ledger of coverage", remedy="Give it a state file that it can write.")
+        async with self._turn:
+            gap = await self.ledger.reopen(asked.since_ns)
+        return control.Reopened() if gap is None else control.Reopened(gap.id, gap.spans, gap.from_ns, gap.to_ns)
 
     async def recover(self, asked: control.Recover, say: Say) -> control.Recovered:
         """Bring in what is readable in a file, as long as there is room for it."""

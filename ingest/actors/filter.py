@@ -10,7 +10,6 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import datetime
 from itertools import chain
 
 import msgspec
@@ -18,11 +17,13 @@ from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.catalog import Catalog
+from ingest.core.coverage import UNNAMED, Cause, Mark, Span
 from ingest.core.enrich import Enricher
 from ingest.core.loss import shed_points
 from ingest.core.point import Point, PointFrame
+from ingest.core.reconcile import Reconciler
 from ingest.core.redact import redacted
-from ingest.core.reports import Emit
+from ingest.core.reports import Emit, Report
 from ingest.core.rules import Rules
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.runtime.link import Receiver, Sender
@@ -33,17 +34,13 @@ STAGE = "filter"
 
 @define(eq=False)
 class Filter:
-    """The stage's memory: the rules, the enricher's, and when each entity was last passed on (its checkpoint).
-
-    It remembers the checkpoints of at most `entities` entities, and forgets the one that came first.
-    """
+    """The stage's memory: the rules, the enricher's, and which states were passed on (the reconciler's)."""
 
     rules: Rules
     enricher: Enricher
     catalog: Watch[Catalog]
     emit: Emit
-    entities: int = 100_000
-    _checkpoints: dict[str, datetime] = field(factory=dict)
+    reconciler: Reconciler = field(factory=Reconciler)
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
         """Turn frames into points until the intake ends; closes both its ends."""
@@ -61,6 +58,8 @@ class Filter:
 
     def step(self, frame: Frame) -> PointFrame:
         """The points of a frame; everything else in it is reported."""
+        if frame.source is not Source.BACKFILL:
+            self.reconciler.enter(frame.session)
         points: list[Point] = []
         left_out: Counter[str] = Counter()
         repeated = 0
@@ -77,29 +76,59 @@ class Filter:
             else:
                 left_out[verdict] += 1
         self._report(len(points), left_out, repeated)
-        return PointFrame(points, frame.size)
+        if frame.final:
+            self._complete()
+        return PointFrame(points, frame.size, self.reconciler.note(frame.settled))
 
     def _judge(self, change: Change, source: Source) -> Point | str | None:
         """The change's point; or the name of the rule that leaves it out; or None when it is stored already."""
-        entity_id, moment = change.data.entity_id, moment_of(change)
+        entity_id = change.data.entity_id
         facts = self.catalog.value.facts(entity_id)
-        known = self._checkpoints.get(facts.registry_id)
-        if source is Source.SNAPSHOT and known is not None and moment <= known:
+        if source is not Source.LIVE and self._is_known(facts.registry_id, change, source):
             return None
         point = self.enricher.point(change, source, self.catalog.value)
         decision = self.rules.decide(entity_id, point.attributes.device_class, point.facts)
         if not decision.passed:
             return decision.rule
-        if known is None and len(self._checkpoints) >= self.entities:
-            del self._checkpoints[next(iter(self._checkpoints))]
-        self._checkpoints[facts.registry_id] = moment
+        mark = Mark(facts.registry_id, entity_id, point.time_ns)
+        if source is Source.BACKFILL:
+            self.reconciler.move(mark)
+        else:
+            self.reconciler.see(mark)
         return point
+
+    def _complete(self) -> None:
+        found = self.reconciler.complete()
+        if found is not None:
+            self.emit(reports.GapOpened(*found))
+
+    def _is_known(self, registry_id: str, change: Change, source: Source) -> bool:
+        time_ns = nanoseconds(moment_of(change))
+        if source is Source.BACKFILL:
+            return self.reconciler.told(registry_id, time_ns)
+        return self.reconciler.knows(registry_id, change.data.entity_id, time_ns)
 
     def forget(self, oldest_ns: int, newest_ns: int) -> None:
         """Points of that time were evicted: what the next snapshot says of their entities is not stored already."""
-        lost = [key for key, moment in self._checkpoints.items() if oldest_ns <= nanoseconds(moment) <= newest_ns]
-        for key in lost:
-            del self._checkpoints[key]
+        self.reconciler.forget(oldest_ns, newest_ns)
+
+    def lost(self, report: Report) -> None:
+        """Something was dropped: what the history may tell of it is a gap."""
+        match report:
+            case reports.Shed():
+                facts = self.catalog.value.facts
+                spans = [
+                    Span(entity_id, facts(entity_id).registry_id, first - 1, last + 1)
+                    for entity_id, (first, last) in report.spans.items()
+                ]
+                self.reconciler.miss(Cause.SHED, report.oldest_ns, report.newest_ns, spans)
+            case reports.Unreadable():
+                self.forget(report.oldest_ns, report.newest_ns)
+                self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
+            case reports.Evicted() | reports.Purged():  # the spool itself opened the gap of what it dropped
+                self.forget(report.oldest_ns, report.newest_ns)
+            case _:
+                pass
 
     def _report(self, passed: int, left_out: Counter[str], repeated: int) -> None:
         if passed:
@@ -110,14 +139,14 @@ class Filter:
             self.emit(reports.Repeated(repeated))
 
     def _pass_on(self, frame: PointFrame, stores: Sequence[Sender[PointFrame]]) -> None:
-        if not frame.points:
+        if not (frame.points or frame.note):
             return
         for store in stores:
             lost = store.put(frame)
-            if lost:
-                self.emit(shed_points(store.link.name, lost))
+            if (report := shed_points(store.link.name, lost)) is not None:
+                self.emit(report)
                 for point in chain.from_iterable(each.points for each in lost):
-                    self._checkpoints.pop(point.facts.registry_id, None)
+                    self.reconciler.lose(point.facts.registry_id)
 
 
 def dead_letter(change: Change) -> reports.DeadLetter:

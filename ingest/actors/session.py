@@ -9,11 +9,13 @@ catalog serves until the new one is whole), `state_changed`, snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ingest.actors import discovery, subscription
 from ingest.actors.connection import Connection, Deadlines, connected
@@ -22,10 +24,11 @@ from ingest.actors.subscription import Patience
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.conversation import Received, Unexpected
+from ingest.core.home_clock import HomeClock
 from ingest.core.loss import shed_changes
 from ingest.core.reports import Emit
 from ingest.core.session import SessionState
-from ingest.core.state import Frame, split
+from ingest.core.state import Frame, moment_of, nanoseconds, split
 from ingest.core.wire import Malformed, RegistryUpdated
 from ingest.edge.websocket import Dial
 from ingest.runtime.link import Sender
@@ -35,11 +38,16 @@ FRAME_CHANGES = 512
 """Changes a stage works on without letting others run; larger frames are split."""
 
 
+Filling: TypeAlias = Callable[[Connection, Connection, Callable[[], int]], Awaitable[None]]
+"""Runs for as long as a session is live, with its live and bulk connections and Home Assistant's clock."""
+
+
 @define(eq=False)
 class Sessions:
     """What every session of one home shares: where changes go, what is known of the home, how long to wait.
 
-    `registry_wait` is how many seconds changes wait for the first catalog.
+    `registry_wait` is how many seconds changes wait for the first catalog. `filling` has its two connections and Home
+    Assistant's clock while a session is live.
     """
 
     intake: Sender[Frame]
@@ -51,11 +59,15 @@ class Sessions:
     registry_wait: float = 10.0
     refresh_interval: float = 1800.0
     patience: Patience = field(factory=Patience)
+    filling: Filling | None = None
+    wall_ns: Callable[[], int] = time.time_ns
     attempts: int = 0
+    _clock: HomeClock = field(init=False)
 
     async def hold(self, candidate: Candidate, token: str, live_now: Callable[[], None]) -> None:
         """Hold one session until it breaks. Raises `Transient` or `Refused`, often in a group."""
         self.attempts += 1
+        self._clock = HomeClock(self.wall_ns)
         changed = Watch(0)
         async with (
             trio.open_nursery() as nursery,
@@ -64,6 +76,8 @@ class Sessions:
         ):
             await self._run(nursery, candidate, live, bulk, changed)
             live_now()
+            if self.filling is not None:
+                await self.filling(live, bulk, self._clock.now_ns)
             await trio.sleep_forever()
 
     async def _run(
@@ -80,7 +94,7 @@ class Sessions:
         await subscription.subscribe(live, self.patience)
         self.emit(reports.Connected(candidate.name, candidate.target.url, live.ha_version, self.attempts))
         self._enter(candidate, SessionState.SNAPSHOT)
-        await subscription.take_snapshot(live, bulk, self.snapshot, self.emit, self.patience)
+        await subscription.take_snapshot(live, bulk, self.snapshot, self.emit, self.patience, session=self.attempts)
         self._enter(candidate, SessionState.LIVE)
 
     def _connected(
@@ -105,10 +119,12 @@ class Sessions:
         self.emit(reports.SessionChanged(candidate.name, state))
 
     def _deliver(self, changed: Watch[int]) -> Callable[[Received], None]:
+        session = self.attempts
+
         def deliver(value: Received) -> None:
             match value:
                 case Frame():
-                    self._take(value)
+                    self._take(evolve(value, session=session))
                 case RegistryUpdated(data=data):
                     if data.entity_id and data.old_entity_id:
                         # Its first states under the new name come before any answer of the registry could.
@@ -124,8 +140,9 @@ class Sessions:
         return deliver
 
     def _take(self, frame: Frame) -> None:
+        self._clock.heard(nanoseconds(moment_of(frame.changes[-1])))
         self.emit(reports.Received(len(frame.changes), frame.source))
         for part in split(frame, FRAME_CHANGES):
             lost = self.intake.put(part)
-            if lost:
-                self.emit(shed_changes("intake", lost))
+            if (report := shed_changes("intake", lost)) is not None:
+                self.emit(report)

@@ -67,15 +67,17 @@ async def subscribe(live: Connection, patience: Patience) -> None:
 
 
 async def take_snapshot(
-    live: Connection, bulk: Connection, snapshot: Sender[Frame], emit: Emit, patience: Patience
+    live: Connection, bulk: Connection, snapshot: Sender[Frame], emit: Emit, patience: Patience, *, session: int = 0
 ) -> None:
-    """Read every current state once Home Assistant is RUNNING, and send it down the link."""
+    """Read every current state once Home Assistant is RUNNING, and send it down the link, the last frame marked so."""
     complete = await _running(bulk, patience)
     states = await _states(bulk, patience)
     with within(patience.answer, "no answer to a ping", live.socket.where):
         await live.ask("ping")
-    for start in range(0, len(states), CHUNK):
-        await _send(states[start : start + CHUNK], snapshot, emit)
+    for start in range(0, max(len(states), 1), CHUNK):
+        part, final = states[start : start + CHUNK], start + CHUNK >= len(states)
+        frame = Frame(_changes(part, emit), sum(map(len, part)), Source.SNAPSHOT, session, final)
+        await _send(frame, snapshot, emit)
     emit(reports.Snapshot(len(states), complete=complete))
 
 
@@ -102,17 +104,22 @@ async def _running(bulk: Connection, patience: Patience) -> bool:
         await trio.sleep(patience.poll)
 
 
-async def _send(states: list[msgspec.Raw], snapshot: Sender[Frame], emit: Emit) -> None:
+def _changes(states: list[msgspec.Raw], emit: Emit) -> list[Change]:
     changes: list[Change] = []
     for raw in states:
         try:
             changes.append(from_snapshot(wire.state(raw)))
         except wire.Malformed as problem:
             emit(reports.MalformedMessage(problem.kind, problem.problem, problem.excerpt))
-    if not changes:
+    return changes
+
+
+async def _send(frame: Frame, snapshot: Sender[Frame], emit: Emit) -> None:
+    if not (frame.changes or frame.final):
         return
     await snapshot.ready()
-    emit(reports.Received(len(changes), Source.SNAPSHOT))
-    lost = snapshot.put(Frame(changes, sum(map(len, states)), Source.SNAPSHOT))
-    if lost:
-        emit(shed_changes(snapshot.link.name, lost))
+    if frame.changes:
+        emit(reports.Received(len(frame.changes), Source.SNAPSHOT))
+    lost = snapshot.put(frame)
+    if (report := shed_changes(snapshot.link.name, lost)) is not None:
+        emit(report)

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from ingest.core.reconcile import Reconciler
+from ingest.edge.ledger import Ledger
 from ingest.errors import IngestError
 
 FIRST_UPKEEP = 60.0
@@ -14,6 +16,11 @@ FIRST_UPKEEP = 60.0
 FIRST_BOOKS = 60.0
 BOOKS = 3600.0
 """Seconds between two sentences about the books."""
+
+
+FIRST_HEARD = 2.0
+HEARD = 60.0
+"""Seconds between two looks at how far the home is known."""
 
 
 async def keep_up(
@@ -35,3 +42,13 @@ async def keep_books(say: Callable[[], None]) -> None:
     while True:
         say()
         await trio.sleep(BOOKS)
+
+
+async def keep_map(ledger: Ledger, reconciler: Reconciler) -> None:
+    """Write down until when everything is known but the gaps: a run that is killed has its end there."""
+    while True:
+        await ledger.note(reconciler.note())  # what was dropped, when no change came since that could carry it
+        newest = max((mark.time_ns for mark in reconciler.marks.values()), default=None)
+        if newest is not None:
+            await ledger.heard(newest)
+        await trio.sleep(FIRST_HEARD if newest is None else HEARD)

@@ -14,6 +14,7 @@ from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.candidate import Breaker, backoff
+from ingest.core.coverage import Note
 from ingest.core.reports import Emit
 from ingest.core.store import Batch, Delivered, Keep, Rejection, Store
 from ingest.runtime.spool import Spool
@@ -31,6 +32,10 @@ async def _forget(_: Sequence[Rejection]) -> None:
     pass
 
 
+async def _written_already(_: Note) -> None:
+    pass
+
+
 class _Kept(Exception):  # noqa: N818  leaves the claim's block, and with it keeps the batch
     def __init__(self, verdict: Keep) -> None:
         super().__init__(verdict.reason)
@@ -42,7 +47,8 @@ class Writer(Generic[Payload]):
     """One store's writer. `chance` draws from [0, 1). After `breaker_threshold` failures its breaker is open.
 
     `bury` keeps what the store refused, before the batch leaves the spool. A `patient` writer tries on after the spool
-    was closed, though what waits is on disk.
+    was closed, though what waits is on disk. `note` writes down what a delivered batch proves, where no spool on disk
+    has done so when the batch was put.
     """
 
     store: Store[Any, Payload]
@@ -52,6 +58,7 @@ class Writer(Generic[Payload]):
     breaker_threshold: int = 5
     patient: bool = False
     bury: Callable[[Sequence[Rejection]], Awaitable[None]] = _forget
+    note: Callable[[Note], Awaitable[None]] = _written_already
     _failures: int = 0
     _failing_since: float = field(default=0.0)
     _eased: int = 0
@@ -84,6 +91,8 @@ class Writer(Generic[Payload]):
             if verdict.rejected:
                 await self.bury(verdict.rejected)
             self._delivered(batch, verdict, seconds)
+            if batch.note:
+                await self.note(batch.note)
 
     def _delivered(self, batch: Batch[Payload], verdict: Delivered, seconds: float) -> None:
         self._recovered()

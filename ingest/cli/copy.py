@@ -24,7 +24,7 @@ from ingest.edge.embedded_export import Points, Position
 from ingest.edge.embedded_progress import open_progress
 from ingest.edge.embedded_read import open_store
 from ingest.errors import Refused
-from ingest.pipeline import Destination
+from ingest.plan import Destination
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.supervise import one_error
 

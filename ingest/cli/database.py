@@ -14,7 +14,7 @@ from ingest.core.homeiq import homeiq
 from ingest.core.secret import Secret
 from ingest.core.store import Store, since
 from ingest.errors import Refused
-from ingest.pipeline import Destination
+from ingest.plan import Destination
 from ingest.runtime.lane import ThreadLane
 
 if TYPE_CHECKING:

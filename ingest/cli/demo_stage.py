@@ -26,7 +26,8 @@ from ingest.core.secret import Secret
 from ingest.core.store import Codec
 from ingest.core.urls import websocket_url
 from ingest.edge.journal import open_journal
-from ingest.pipeline import Destination, Pipeline
+from ingest.pipeline import Pipeline
+from ingest.plan import Destination
 from ingest.runtime.signals import on_stop
 from ingest.runtime.supervise import one_error
 from ingest.simulator.home import Home

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "copy": ("ingest.cli.copy:copy", "Copy the embedded store into a database."),
         "spool": ("ingest.cli.spool:spool", "See, send or remove what waits for the database."),
         "dead-letters": ("ingest.cli.dead_letters:dead_letters", "See what a store refused, and try it again."),
+        "gaps": ("ingest.cli.gaps:gaps", "See when changes may have been missed, and how far that is mended."),
         "config": ("ingest.cli.config:config", "Check the configuration, or show what is in effect."),
         "systemd": ("ingest.cli.systemd:systemd", "Run the service under systemd."),
         "simulate": ("ingest.cli.simulate:simulate", "Run a simulated Home Assistant."),

@@ -1,4 +1,4 @@
-"""What a service keeps in its state file beside its store: the spool, dead letters, lasting totals."""
+"""What a service keeps in its state file beside its store: the spool, dead letters, lasting totals, coverage."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.free_space import Floor, floor_at
 from ingest.edge.lasting import Lasting
+from ingest.edge.ledger import Ledger
+from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.letter_file import Letters
 from ingest.edge.lock import SERVICE, Holder
 from ingest.edge.spool_bound import warning, write_bound
@@ -29,7 +31,7 @@ from ingest.edge.spool_trouble import FAILURES
 from ingest.edge.state import State, opened_state, room
 from ingest.edge.totals_file import Totals
 from ingest.errors import IngestError, Transient
-from ingest.pipeline import Destination
+from ingest.plan import Destination
 
 
 @define
@@ -92,13 +94,16 @@ async def listen(state: State, commands: Commands, complain: Complain) -> None:
 
 
 async def remembering(settings: Settings, destination: Destination, state: State, emit: Emit) -> Destination:
-    """The destination with dead letters and totals in it."""
+    """The destination with dead letters, totals and coverage in it."""
     key = Key(settings.home, destination.store.name)
     letters = DeadLetters(Letters(state.connection, state.path), key, state.lane, time.time_ns, emit)
     await letters.look()
     totals = Totals(state.connection, state.path, key)
     lasting = Lasting(totals, state.lane, time.time_ns, emit, state.give_up)
     await lasting.load()
+    ledger = Ledger(LedgerFile(state.connection, state.path, key), state.lane, emit, state.give_up)
+    with suppress(*FAILURES):  # what was missed before is then not known
+        await ledger.load()
     before = destination.give_up
 
     def give_up() -> None:
@@ -106,4 +111,4 @@ async def remembering(settings: Settings, destination: Destination, state: State
         if before is not None:
             before()
 
-    return evolve(destination, letters=letters, lasting=lasting, give_up=give_up)
+    return evolve(destination, letters=letters, lasting=lasting, ledger=ledger, give_up=give_up)

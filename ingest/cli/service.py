@@ -40,7 +40,8 @@ from ingest.edge.shrink import shrink
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Target
 from ingest.errors import Refused
-from ingest.pipeline import Destination, Pipeline, Plan
+from ingest.pipeline import Pipeline
+from ingest.plan import Destination, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
 from ingest.runtime.signals import at_the_latest, on_stop
@@ -168,8 +169,11 @@ async def _influxdb(settings: Settings, emit: Emit, by: Holder) -> AsyncGenerato
         spool = await disk_spool(settings, state, database.store.name, emit)
         destination = await remembering(settings, database, state, emit)
         assert destination.letters is not None  # noqa: S101  `remembering` gave them
+        assert destination.ledger is not None  # noqa: S101  `remembering` gave it
+        spool.notes.noted, spool.recall = destination.ledger.noted, destination.ledger.recall
         reading = ThreadLane(abandon=True)
-        control = Control(spool, destination.letters, database.where, reading, partial(listen, state))
+        listening = partial(listen, state)
+        control = Control(spool, destination.letters, database.where, reading, listening, destination.ledger)
         flush = partial(last_flush, spool, state.give_up)
         upkeep = partial(shrink, state, lambda: spool.kept.known and not spool.table.scars.reason)
         yield evolve(destination, upkeep=upkeep, spool=spool, flush=flush, control=control)

@@ -29,7 +29,7 @@ from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.lasting import AT_THE_STOP
 from ingest.edge.lock import COMMAND
 from ingest.errors import Refused
-from ingest.pipeline import Destination
+from ingest.plan import Destination
 from ingest.runtime.ending import freed_after
 from ingest.runtime.supervise import one_error
 

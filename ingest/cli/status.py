@@ -50,6 +50,7 @@ def _screen(health: dict[str, Any]) -> Iterator[str]:
     yield f"service         {health['version']}, up {uptime}, {health['performance']['memory_mb']} MiB"
     yield from _home(health)
     yield from _store(health)
+    yield from _gaps(health["gaps"])
     yield f"totals          {_totals(health['totals'])}"
     if lifetime := dict(health.get("lifetime") or {}):
         yield f"lifetime        since {_at(lifetime.pop('since'))}: {_totals(lifetime)}"
@@ -77,6 +78,13 @@ def _store(health: dict[str, Any]) -> Iterator[str]:
         yield f"dead letters    {spool['dead_letters']:,}, see: homeiq-ingest dead-letters list"
     if spool["limit_bytes"]:
         yield f"room            {spool['limit_bytes'] / 2**20:,.0f} MiB in the spool: {_days(spool)}"
+
+
+def _gaps(gaps: dict[str, Any]) -> Iterator[str]:
+    states = ("open", "filling", "filled", "partly", "unfillable")
+    if known := [f"{gaps[each]} {each}" for each in states if gaps.get(each)]:
+        since = f", the oldest to fill from {gaps['oldest_open']}" if gaps["oldest_open"] else ""
+        yield f"gaps            {', '.join(known)}{since}; {gaps['states_filled']} states filled"
 
 
 def _at(moment: str | None) -> str:

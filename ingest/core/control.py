@@ -143,6 +143,23 @@ class Recovered:
     unreadable: int
 
 
+@frozen
+class Reopen:
+    """The database lost everything since then, such as by a restore: all of it is missing. In nanoseconds."""
+
+    since_ns: int
+
+
+@frozen
+class Reopened:
+    """What is to be filled again; no entities: nothing was stored since. Times in nanoseconds."""
+
+    gap_id: int = 0
+    entities: int = 0
+    from_ns: int = 0
+    to_ns: int = 0
+
+
 # ---- the wire --------------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
+from ingest.core.ledger import Summary
 from ingest.core.lifetime import Lifetime
 from ingest.core.problem import Category, Problem
 from ingest.core.words import all_is_well
@@ -121,7 +122,7 @@ class Database:
 class Spool:
     """What is kept for the store. Sizes in bytes; None: not known. `failing`: why it is in memory only.
 
-    `letters_failing`: why dead letters are; `letters`: how many there are. It holds `limit` at most; `rate` is in bytes a second, `measured`
+    `letters_failing`: why dead letters are, `ledger_failing` why the ledger is; `letters`: how many there are. It holds `limit` at most; `rate` is in bytes a second, `measured`
     over so many seconds, an hour at most; in the first of them it is the burst of a start.
     """
 
@@ -135,6 +136,7 @@ class Spool:
     letters_failing: str = ""
     letters: int | None = None
     measured: float | None = None
+    ledger_failing: str = ""
 
     @property
     def days(self) -> float | None:
@@ -183,6 +185,7 @@ class Gauges:
     spool_limit: int | None = None
     spool_rate: float | None = None
     lifetime: Lifetime | None = None
+    gaps: Summary | None = None
     letters: int | None = None
     spool_measured: float | None = None
 
@@ -210,6 +213,7 @@ class Health:
     categories: Mapping[str, Category]
     causes: tuple[Cause, ...] = ()
     lifetime: Lifetime | None = None
+    gaps: Summary | None = None
 
     @property
     def status(self) -> Status:

@@ -104,7 +104,11 @@ def _refused(facts: Facts) -> Iterator[Cause]:
 
 
 def _spool(facts: Facts) -> Iterator[Cause]:
-    kept = {"the spool is": facts.spool.failing, "dead letters are": facts.spool.letters_failing}
+    kept = {
+        "the spool is": facts.spool.failing,
+        "dead letters are": facts.spool.letters_failing,
+        "the ledger is": facts.spool.ledger_failing,
+    }
     for what, why in kept.items():
         if why:
             remedy = RESTART if "damaged" in why else MEND
@@ -137,3 +141,7 @@ def _queues(facts: Facts) -> Iterator[Cause]:
 def _rate(facts: Facts) -> Iterator[Cause]:
     if facts.subscription.subscribed and facts.subscription.unusual:
         yield Cause(Status.DEGRADED, facts.subscription.unusual)
+
+
+def _points(count: int) -> str:
+    return "1 point waits" if count == 1 else f"{count} points wait"

@@ -48,6 +48,7 @@ class HealthFold:
     _current: str = ""
     _spool_failing: str = ""
     _letters_failing: str = ""
+    _ledger_failing: str = ""
     _started: reports.Started = field(factory=lambda: reports.Started("", "", ""))
     _started_at: float | None = None
     _running: bool = False
@@ -123,6 +124,10 @@ class HealthFold:
                 self._letters_failing = reason
             case reports.LettersRecovered():
                 self._letters_failing = ""
+            case reports.LedgerFailing(reason=reason):
+                self._ledger_failing = reason
+            case reports.LedgerRecovered():
+                self._ledger_failing = ""
             case _:
                 self._file.add(report, now)
 
@@ -153,7 +158,7 @@ class HealthFold:
         return Health(
             wall, 0.0 if self._started_at is None else now - self._started_at, started.version, started.home,
             connection, subscription, database, spool, gauges.queues, gauges.books, self._problems.last(moment),
-            self._problems.categories(moment, now), causes(facts), gauges.lifetime,
+            self._problems.categories(moment, now), causes(facts), gauges.lifetime, gauges.gaps,
         )  # fmt: skip
 
     def _connection(self, now: float, moment: Callable[[float], datetime]) -> health.Connection:
@@ -181,6 +186,7 @@ class HealthFold:
         return health.Spool(
             gauges.spool_points, gauges.spool_size, gauges.spool_batches, since, self._spool_failing,
             gauges.spool_limit, gauges.spool_rate, self._letters_failing, gauges.letters, gauges.spool_measured,
+            ledger_failing=self._ledger_failing,
         )  # fmt: skip
 
 

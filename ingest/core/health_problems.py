@@ -35,6 +35,15 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.StoreWaiting: ("database", ""),
     reports.LettersFailing: ("dead letters", "Free some space, or mend the disk or the permissions of the state file."),
     reports.LettersDropped: ("dead letters", "Look at them in time, and give them more room."),
+    reports.GapOpened: (
+        "gaps",
+        "Nothing: it is filled from Home Assistant's history, and `homeiq-ingest gaps` shows it.",
+    ),
+    reports.GapSettled: (
+        "gaps",
+        "Look at it with `homeiq-ingest gaps show`: what Home Assistant forgot is not to be had.",
+    ),
+    reports.LedgerFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
     reports.StateDamaged: ("state file", RESTART),
     reports.StateSetAside: ("state file", "`homeiq-ingest spool recover` brings back what is readable in it."),
     reports.SpoolFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
@@ -62,7 +71,7 @@ class Problems:
     def add(self, report: Report, now: float) -> None:
         """Fold one report in."""
         known = CATEGORIES.get(type(report))
-        if known is None:
+        if known is None or report.level == "info":
             return
         category, remedy = known
         if isinstance(report, reports.StoreWaiting):

@@ -6,21 +6,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ingest.core.point import PointFrame
-from ingest.core.reports import Evicted, Shed
+from ingest.core.reports import Evicted, Shed, Unreadable
 from ingest.core.state import Frame, moment_of, nanoseconds
 from ingest.core.store import Batch
 
 
-def shed_changes(link: str, frames: Iterable[Frame]) -> Shed:
-    """What a link before the filter dropped."""
+def shed_changes(link: str, frames: Iterable[Frame]) -> Shed | None:
+    """What a link before the filter dropped; None when there was nothing in it."""
     changes = [change for frame in frames for change in frame.changes]
-    return _shed(link, [nanoseconds(moment_of(each)) for each in changes], {each.data.entity_id for each in changes})
+    return _shed(link, [(each.data.entity_id, nanoseconds(moment_of(each))) for each in changes])
 
 
-def shed_points(link: str, frames: Iterable[PointFrame]) -> Shed:
-    """What a store's link dropped."""
+def shed_points(link: str, frames: Iterable[PointFrame]) -> Shed | None:
+    """What a store's link dropped; None when there was nothing in it."""
     points = [point for frame in frames for point in frame.points]
-    return _shed(link, [each.time_ns for each in points], {each.entity_id for each in points})
+    return _shed(link, [(each.entity_id, each.time_ns) for each in points])
 
 
 def evicted(store: str, batches: Sequence[Batch[Any]]) -> Evicted:
@@ -30,5 +30,17 @@ def evicted(store: str, batches: Sequence[Batch[Any]]) -> Evicted:
     return Evicted(store, sum(batch.count for batch in batches), *times, counted)
 
 
-def _shed(link: str, times: list[int], entities: set[str]) -> Shed:
-    return Shed(link, len(times), min(times), max(times), tuple(sorted(entities)))
+def _shed(link: str, lost: Sequence[tuple[str, int]]) -> Shed | None:
+    if not lost:
+        return None
+    spans: dict[str, tuple[int, int]] = {}
+    for entity_id, time_ns in lost:
+        first, last = spans.get(entity_id, (time_ns, time_ns))
+        spans[entity_id] = (min(first, time_ns), max(last, time_ns))
+    times = [time_ns for _, time_ns in lost]
+    return Shed(link, len(lost), min(times), max(times), tuple(sorted(spans)), spans)
+
+
+def unreadable(store: str, lost: Batch[bytes], reason: str) -> Unreadable:
+    """What of a store's spool cannot be read."""
+    return Unreadable(store, lost.count, lost.oldest_ns, lost.newest_ns, reason)

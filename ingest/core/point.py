@@ -11,6 +11,7 @@ from enum import Enum
 
 from attrs import frozen
 
+from ingest.core.coverage import NO_NOTE, Note
 from ingest.core.state import Context, Source
 
 
@@ -73,7 +74,11 @@ class Point:
 
 @frozen
 class PointFrame:
-    """The points of one frame that passed the filter, in order: the unit on a store's link. `size` in bytes."""
+    """The points of one frame that passed the filter, in order: the unit on a store's link. `size` in bytes.
+
+    `note` is what becomes true of the coverage when they are safe, beside the marks that they move themselves.
+    """
 
     points: Sequence[Point]
     size: int
+    note: Note = NO_NOTE

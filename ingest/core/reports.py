@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import ClassVar, Final, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
+from ingest.core.coverage import Cause
+from ingest.core.coverage import Progress as Filling
 from ingest.core.session import SessionState
-from ingest.core.state import Source
+from ingest.core.state import EPOCH, Source
 from ingest.core.store import Rejection
 from ingest.core.words import counted, entity_of, some, waits
 
@@ -28,6 +31,11 @@ class Report:
     """One fact. Its fields are what a log line carries beside the sentence."""
 
     LEVEL: ClassVar[Level] = "info"
+
+    @property
+    def level(self) -> Level:
+        """How loud this one is: `LEVEL`, unless its kind tells good news from bad."""
+        return self.LEVEL
 
     def text(self) -> str:
         """The sentence a person reads."""
@@ -181,7 +189,7 @@ class UnexpectedMessage(Report):
 
 @frozen
 class Shed(Report):
-    """A link overflowed: these changes are lost to the live path. Times in nanoseconds."""
+    """A link overflowed: these changes are lost to the live path. Times in nanoseconds, of each entity in `spans`."""
 
     LEVEL: ClassVar[Level] = "error"
     link: str
@@ -189,6 +197,7 @@ class Shed(Report):
     oldest_ns: int
     newest_ns: int
     entities: tuple[str, ...]
+    spans: Mapping[str, tuple[int, int]] = field(factory=dict, repr=False)
 
     def text(self) -> str:
         """The sentence a person reads."""
@@ -518,6 +527,81 @@ class StateRecovered(Report):
         return f"{self.points} points came back from {self.file}, {self.unreadable} rows of it cannot be read"
 
 
+# ---- coverage ----------------------------------------------------------------------------------------------------
+
+
+@frozen
+class GapOpened(Report):
+    """Between these times changes may have been missed, of so many entities; of none, nothing was. In nanoseconds."""
+
+    cause: Cause
+    from_ns: int
+    to_ns: int
+    entities: int
+    why: str = ""
+
+    @property
+    def level(self) -> Level:
+        """A gap in which nothing happened is no bad news."""
+        return "warning" if self.entities or self.why else "info"
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        whole = f"{self.cause.value} from {_time(self.from_ns)} to {_time(self.to_ns)}"
+        if self.why:
+            return f"{whole}, and changes of that time cannot be had: {self.why}"
+        if not self.entities:
+            return f"{whole}: nothing was missed"
+        return f"{whole}: changes of {self.entities} entities may have been missed, the history will tell"
+
+
+@frozen
+class GapSettled(Report):
+    """Nothing of a gap is left to do: it is filled, or it is known why not. Times in nanoseconds."""
+
+    id: int
+    cause: Cause
+    from_ns: int
+    to_ns: int
+    progress: Filling
+    filled: int
+    why: str
+
+    @property
+    def level(self) -> Level:
+        """A gap that is filled is good news."""
+        return "info" if self.progress is Filling.FILLED else "warning"
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        whole = f"the gap from {_time(self.from_ns)} to {_time(self.to_ns)} ({self.cause.value})"
+        if self.progress is Filling.FILLED:
+            return f"{whole} is filled: {self.filled} states came of Home Assistant's history"
+        how = "in part" if self.progress is Filling.PARTLY else "not"
+        return f"{whole} could be filled {how}, {self.filled} states came: {self.why}"
+
+
+@frozen
+class LedgerFailing(Report):
+    """The ledger of coverage cannot be written: what it should say waits in memory, with a limit of its own."""
+
+    LEVEL: ClassVar[Level] = "error"
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the ledger of coverage cannot be written and waits in memory: {self.reason}"
+
+
+@frozen
+class LedgerRecovered(Report):
+    """What waited in memory is on disk."""
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return "the ledger of coverage is on disk again"
+
+
 # ---- the process -------------------------------------------------------------------------------------------------
 
 
@@ -606,6 +690,10 @@ class Notice(Report):
     def text(self) -> str:
         """The sentence a person reads."""
         return self.sentence
+
+
+def _time(time_ns: int) -> str:
+    return f"{EPOCH + timedelta(microseconds=time_ns // 1000):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _are(count: int, noun: str) -> str:

@@ -16,6 +16,8 @@ from typing import Annotated
 from attrs import field, frozen
 from msgspec import Meta, Raw
 
+from ingest.core.coverage import Settled
+
 Moment = Annotated[datetime, Meta(tz=True)]
 """A timezone-aware time; Home Assistant sends ISO 8601 with microseconds and `+00:00`."""
 
@@ -84,12 +86,16 @@ class Source(Enum):
 class Frame:
     """The changes that came together in one WebSocket frame, in order: the unit on every link before the filter.
 
-    `size` is what the frame weighs in memory, in bytes.
+    `size` is what the frame weighs in memory, in bytes. `session` tells one session's frames from the next one's; `final`
+    is the last of a snapshot that is complete. `settled` are the spans that a frame of the history is the end of.
     """
 
     changes: Sequence[Change]
     size: int
     source: Source = Source.LIVE
+    session: int = 0
+    final: bool = False
+    settled: Sequence[Settled] = ()
 
 
 def split(frame: Frame, most: int) -> list[Frame]:
@@ -99,7 +105,7 @@ def split(frame: Frame, most: int) -> list[Frame]:
         return [frame]
     starts = range(0, count, most)
     parts = [frame.changes[start : start + most] for start in starts]
-    return [Frame(part, frame.size * len(part) // count, frame.source) for part in parts]
+    return [Frame(part, frame.size * len(part) // count, frame.source, frame.session) for part in parts]
 
 
 def nanoseconds(moment: datetime) -> int:

@@ -13,6 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
+from ingest.core.coverage import NO_NOTE, Note
 from ingest.core.point import Point
 
 Item = TypeVar("Item")
@@ -36,6 +37,7 @@ class Codec(Generic[Item, Payload]):
 class Batch(Generic[Payload]):
     """A payload and what must be known of it without opening it. Times in nanoseconds; `size` in bytes as it is kept.
 
+    `note` is what the ledger of coverage may write down as soon as the batch is safe.
     One that was dropped may be `counted` among the lasting totals by the very file that dropped it.
     """
 
@@ -44,6 +46,7 @@ class Batch(Generic[Payload]):
     size: int
     oldest_ns: int
     newest_ns: int
+    note: Note = NO_NOTE
     counted: bool = False
 
 

@@ -3,19 +3,16 @@
     put ──commit──▶ state file ──claim──▶ writer ──delivered──▶ delete
       └─ the file cannot be written ─▶ memory (its own small limit) ─▶ moved to the file when it can be again
 
-Small batches wait in the file as they were put; a claim of the oldest takes as many of them as make one full batch,
-because what was one second of a quiet home is not worth a request of its own when a day of it waits.
-
-The disk may be full, read-only, failing, slow, gone, at the start, too, and that is no error of the pipeline: what cannot be
-put there is kept in memory, what cannot be deleted is remembered, and what waits unseen is counted as soon as it can be.
-`_turn` is held from a decision (what to evict, what to claim) until what follows from it is done: between the two, a
-put could evict what a claim is reading, and two claims could take the same.
+Small batches wait as they were put; a claim of the oldest takes as many as make one full batch.
+A disk that is full, read-only, failing or gone is no error of the pipeline: what cannot be put there is kept in memory, what
+cannot be deleted is remembered, and what waits in a file is counted as soon as it can be looked at. `_turn` is held from a
+decision (what to evict or claim) until it is carried out: else a put evicts what a claim reads.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import trio
@@ -24,12 +21,14 @@ from attrs import define, field
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
 from ingest.edge.free_space import NO_FLOOR, Floor
+from ingest.edge.spool_dropped import Dropped
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_kept import Kept
 from ingest.edge.spool_mark import Mark
+from ingest.edge.spool_notes import Notes
 from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
 from ingest.edge.spool_rows import Change, Row, gathered
-from ingest.edge.spool_trouble import FAILURES, RETRY, NotTaken, Trouble
+from ingest.edge.spool_trouble import FAILURES, RETRY, NotTaken, Trouble, nothing
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
@@ -50,11 +49,13 @@ class DiskSpool:
     whole: Callable[[bytes, int], bool] = lambda _payload, _count: True
     floor: Floor = NO_FLOOR
     measure: Callable[[], tuple[Limits, Floor]] | None = None
+    recall: Callable[[], Awaitable[None]] = nothing
     kept: Kept = field(factory=Kept)
+    notes: Notes = field(init=False)
     memory: MemorySpool[Batch[bytes]] = field(init=False)
     _claimed: set[int] = field(factory=set)
     _delivered: set[int] = field(factory=set)
-    _evicted: list[Batch[bytes]] = field(factory=list)
+    _dropped: Dropped = field(init=False)
     closed: trio.Event = field(factory=trio.Event)
     _reader: Reader = field(init=False)
     _memory_next: bool = True
@@ -65,6 +66,8 @@ class DiskSpool:
 
     def __attrs_post_init__(self) -> None:
         self._trouble = Trouble(self.table.key.store, self.emit)
+        self.notes = Notes(self.table, self.lane, self._trouble)
+        self._dropped = Dropped(self.notes)
         self._mark = Mark(self.table, self.lane, self.emit)
         self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
@@ -93,6 +96,7 @@ class DiskSpool:
         """Look at what the file holds from before, and at its disk. Raises `Transient` or `Refused`: any use does it, too."""
         if self.measure is not None:
             self.limits, self.floor = await self.lane(self.measure)
+        await self.recall()
         self.kept = await self.lane(Kept.of, self.table)
         await self._mark()
         return self.on_disk
@@ -109,12 +113,10 @@ class DiskSpool:
             if await self._move_in(size) and await self._write(batch, evict=self.memory.overflows(size)):
                 self._trouble.worked("write")
             else:
-                self._evicted += await self.memory.put(batch)
+                self._dropped.from_memory(await self.memory.put(batch))
         finally:
             self._changed.unpark_all()
-        # Kept until here: what was evicted for a batch of the memory is told even when this put is cancelled first.
-        evicted, self._evicted = self._evicted, []
-        return evicted
+        return self._dropped.take()
 
     async def change(self, work: Callable[[set[int], set[int]], Change]) -> Change:
         """Let somebody add and remove rows, in the lane; `work` is told which ids are claimed and which delivered."""
@@ -133,8 +135,8 @@ class DiskSpool:
             self._trouble.worked("write")
         if self._delivered:
             await self._remove(())
-        evicted, self._evicted = self._evicted, []
-        return evicted
+        await self.notes.pay()
+        return self._dropped.take()
 
     def close(self) -> None:
         """Nothing more will be put: `claim` ends when nothing is left."""
@@ -156,6 +158,8 @@ class DiskSpool:
             else:
                 with self.memory.claim_nowait() as batch:
                     yield batch
+                    self.notes.owe(batch.note)
+                await self.notes.pay()
         finally:
             self._claimed.difference_update(row.id for row in rows)
             self._changed.unpark_all()
@@ -179,8 +183,9 @@ class DiskSpool:
             try:
                 await self._load_late()
                 excess = self.on_disk.size + batch.size - self.limits.disk
-                wanted = (batch, self.now_ns(), excess, self._claimed | gone, gone)
-                rows = await self.lane(self.floor.put, self.table, wanted, evict)
+                with self.notes.along(batch) as noted:
+                    wanted = (noted, self.now_ns(), excess, self._claimed | gone, gone)
+                    placed = await self.lane(self.floor.put, self.table, wanted, evict)
             except FAILURES as error:
                 self._trouble.failed("write", error)
                 self.table.notice(error)
@@ -188,8 +193,9 @@ class DiskSpool:
                 return False
             self._delivered -= gone
             self.kept.add(batch)
-            self.kept.remove(rows)
-            self._evicted += [row.batch(counted=True) for row in rows]
+            self.kept.remove(placed.evicted)
+            self._dropped.from_file(placed.evicted)
+        self.notes.noted(placed.gaps)
         return True
 
     async def _next(self) -> tuple[Sequence[Row], bytes]:
@@ -204,7 +210,7 @@ class DiskSpool:
                 return found.rows, found.payload
             if self.closed.is_set() and not self._claimed and not self.memory.held.events:
                 raise trio.EndOfChannel
-            # From the last look at the file to here there is no checkpoint: what is put now finds us parked.
+            # Since the last look at the file there was no checkpoint: what is put now finds us parked.
             with trio.move_on_at(self._trouble.retry_at("read") if self.kept.expected else math.inf):
                 await self._changed.park()
 
@@ -222,19 +228,13 @@ class DiskSpool:
                 except FAILURES as error:
                     self._trouble.failed("read", error)
                     return NOTHING
-                self._account(found)
-                # Before anything is claimed: this may be cut off.
-                await self._mark()
+                lost = self.kept.lost(found, self.now_ns(), last=not self._claimed)
+                self._trouble.lost(lost, self.table.scars.reason)
+                await self._mark()  # before anything is claimed: this may be cut off
                 self._claimed.update(row.id for row in found.rows)
                 again = bool(found.hidden) and not found.rows
         self._trouble.worked("read")
         return found
-
-    def _account(self, found: Reading) -> None:
-        """Count what cannot be read: each row once, and what no way leads to when nothing else is left."""
-        lost = self.kept.lost(found, self.now_ns(), last=not self._claimed)
-        if lost is not None:
-            self._trouble.lost(lost, self.table.scars.reason)
 
     async def _remove(self, rows: Sequence[Row]) -> None:
         """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""

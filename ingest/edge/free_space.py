@@ -15,9 +15,11 @@ from typing import TypeAlias
 
 from attrs import evolve, frozen
 
+from ingest.core.coverage import NO_NOTE
 from ingest.core.store import Batch
 from ingest.edge.spool_file import Table
-from ingest.edge.spool_rows import Row
+from ingest.edge.spool_rows import Placed
+from ingest.edge.sqlite import Damaged
 from ingest.errors import Refused
 
 SHARE_OF_DISK = 20
@@ -42,21 +44,36 @@ class Floor:
     least: int
     free: Callable[[], int]
 
-    def put(self, table: Table, wanted: Wanted, evict: bool) -> list[Row]:
-        """Put a batch into the table, and return what was evicted for it; blocking. Raises `BelowFloor` for no room.
+    def put(self, table: Table, wanted: Wanted, evict: bool) -> Placed:
+        """Put a batch into the table, and return what came of it; blocking. Raises `BelowFloor` for no room.
 
-        To `evict`: below the floor, too, the oldest may go for it.
+        To `evict`: below the floor, too, the oldest may go for it. A damaged ledger keeps no points from the disk: they
+        go without their note.
         """
+        batch, put_ns, excess, kept, gone = wanted
+        if not batch.note:
+            return self._put(table, wanted, evict)
+        without = (evolve(batch, note=NO_NOTE), put_ns, excess, kept, gone)
+        if table.scars.ledger:
+            return self._put(table, without, evict)
+        try:
+            return self._put(table, wanted, evict)
+        except Damaged as error:
+            placed = self._put(table, without, evict)
+            table.break_ledger(error)
+            return placed
+
+    def _put(self, table: Table, wanted: Wanted, evict: bool) -> Placed:
         if not self.least or self.free() >= self.least:
             return table.put(*wanted)
-        evicted = table.put_within(*wanted, evict=evict)
-        if evicted is None:
+        placed = table.put_within(*wanted, evict=evict)
+        if placed is None:
             raise BelowFloor(
                 f"the disk has less than {self.least // 2**20} MiB free, the state file does not grow",
                 where=str(table.path),
                 remedy="Free some space on it, or lower spool.min_free.",
             )
-        return evicted
+        return placed
 
     def check(self, path: Path, more: int) -> None:
         """Blocking. Raises `BelowFloor` when so many bytes more would bring the disk of `path` below it."""

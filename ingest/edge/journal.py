@@ -88,17 +88,18 @@ def open_journal(
     calm = Calm(clock)
 
     def write(report: Report) -> None:
-        if levels[report.LEVEL.upper()] < threshold or not calm.allows(report):
+        if levels[report.level.upper()] < threshold or not calm.allows(report):
             return
         with suppress(OSError):  # a log that nobody reads any more, or a full disk, must not stop the storing
-            getattr(logger, report.LEVEL)(report.text(), **_fields(report))
+            getattr(logger, report.level)(report.text(), **_fields(report))
 
     return write
 
 
 def _fields(report: Report) -> dict[str, Any]:
     """A report as what a line of JSON carries beside its sentence."""
-    return {"report": type(report).__name__, **attrs.asdict(report, value_serializer=_plain)}
+    said = attrs.asdict(report, filter=lambda field, _: bool(field.repr), value_serializer=_plain)
+    return {"report": type(report).__name__, **said}
 
 
 def _plain(_report: object, _field: object, value: Any) -> Any:

@@ -34,13 +34,14 @@ _ONE: Final = f"SELECT {COLUMNS} FROM batch NOT INDEXED WHERE {OURS} AND id = ?"
 class Scars:
     """The damage that was met: what SQLite said of it, and the rows that are never listed again.
 
-    It is `told` once the file says so itself. No row has an id below `least`.
+    It is `told` once the file says so itself. No row has an id below `least`. `ledger`: it is in the ledger of coverage.
     """
 
     reason: str = ""
     hidden: set[int] = field(factory=set)
     told: bool = False
     least: int = 0
+    ledger: bool = False
 
     @property
     def untold(self) -> bool:

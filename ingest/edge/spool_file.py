@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from attrs import field, frozen
 
+from ingest.core.coverage import UNNAMED, Cause, Gap, Note
+from ingest.core.ledger import Opening
 from ingest.core.store import Batch
+from ingest.edge.ledger_rows import forget_marks, open_gap, write_note
 from ingest.edge.spool_around import COLUMNS, OURS, Scars, around
-from ingest.edge.spool_rows import Key, Row
+from ingest.edge.spool_rows import Key, Placed, Row
 from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
 from ingest.edge.totals_file import count
 from ingest.runtime.link import EMPTY, Weight
@@ -60,17 +63,18 @@ class Table:
 
     def put(
         self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]
-    ) -> list[Row]:
+    ) -> Placed:
         """Insert a batch, evict the oldest until `excess` bytes are gone, delete what is known to be delivered.
 
-        Returns the evicted rows; `kept` are never among them.
+        `kept` are never among the evicted. What the batch proves is written with it.
         """
         with translated(self.path), transaction(self.connection):
             self._delete(gone)
             evicted = self._oldest_of(excess, kept) if excess > 0 else []
             self._evict(evicted)
             insert(self.connection, self.key, batch, put_ns)
-        return evicted
+            changed = write_note(self.connection, self.key, batch.note)
+        return Placed(evicted, changed)
 
     def put_within(
         self,
@@ -81,10 +85,11 @@ class Table:
         gone: Collection[int],
         *,
         evict: bool,
-    ) -> list[Row] | None:
+    ) -> Placed | None:
         """As `put`, but the file does not grow. To `evict`: the oldest go, as many as it takes.
 
-        None when the batch does not fit; then nothing has changed.
+        A note's marks may still take some pages, once for each entity that is new: the floor has room for them. None
+        when the batch does not fit; then nothing has changed.
         """
         try:
             with translated(self.path), transaction(self.connection):
@@ -95,9 +100,23 @@ class Table:
                 while not self._fits(batch, put_ns):
                     evicted.append(next(others))
                     self._evict(evicted[-1:])
+                changed = write_note(self.connection, self.key, batch.note)
         except StopIteration:
             return None
-        return evicted
+        return Placed(evicted, changed)
+
+    def note(self, note: Note) -> list[Gap]:
+        """Write what a batch has proved; returns the gaps that this changed. A damaged ledger takes no notes."""
+        try:
+            with translated(self.path), transaction(self.connection):
+                return write_note(self.connection, self.key, note)
+        except Damaged as error:
+            self.break_ledger(error)
+            return []
+
+    def break_ledger(self, damage: Damaged) -> None:
+        """The ledger is damaged: points go on without notes, and the next start begins a new file."""
+        self.scars.reason, self.scars.ledger = damage.what, True
 
     def _fits(self, batch: Batch[bytes], put_ns: int) -> bool:
         """Insert it; not if the file would grow for that. Which pages split for a row only SQLite knows."""
@@ -185,11 +204,17 @@ class Table:
                 break
         return evicted
 
-    def _evict(self, rows: Collection[Row]) -> None:
-        """Delete them, and count them in the same transaction: a kill right after it leaves nobody to tell of them."""
+    def _evict(self, rows: Sequence[Row]) -> None:
+        """Delete them, count them, open their gaps, in one transaction: a kill right after it leaves nobody to tell of them.
+
+        Nothing is known any more of entities whose newest state was among them.
+        """
         self._delete(row.id for row in rows)
-        if rows:
-            count(self.connection, self.key, {"evicted": sum(row.count for row in rows)})
+        for row in rows:
+            count(self.connection, self.key, {"evicted": row.count})
+            forget_marks(self.connection, self.key, row.oldest_ns, row.newest_ns)
+            opening = Opening(Cause.EVICTED, row.oldest_ns, row.newest_ns, why=UNNAMED)
+            open_gap(self.connection, self.key, opening)
 
     def _delete(self, ids: Iterable[int]) -> None:
         """Rows that damage keeps from being deleted are hidden instead."""

@@ -7,6 +7,7 @@ from itertools import islice
 
 from attrs import frozen
 
+from ingest.core.coverage import Gap
 from ingest.core.store import Batch
 from ingest.runtime.link import EMPTY, Weight
 
@@ -40,7 +41,15 @@ class Row:
 
     def batch(self, payload: bytes = b"", *, counted: bool = False) -> Batch[bytes]:
         """The batch, with its payload or without."""
-        return Batch(payload, self.count, self.size, self.oldest_ns, self.newest_ns, counted)
+        return Batch(payload, self.count, self.size, self.oldest_ns, self.newest_ns, counted=counted)
+
+
+@frozen
+class Placed:
+    """What came of putting a batch: the rows that went for it, and the gaps of which its note settled spans."""
+
+    evicted: Sequence[Row] = ()
+    gaps: Sequence[Gap] = ()
 
 
 @frozen

@@ -62,10 +62,11 @@ class Trouble:
             self.emit(reports.Made(self.store, found.events, LATE))
         self.worked("read")
 
-    def lost(self, found: Batch[bytes], reason: str) -> None:
-        """These rows cannot be read."""
-        why = reason or "the rows are gone"
-        self.emit(reports.Unreadable(self.store, found.count, found.oldest_ns, found.newest_ns, why))
+    def lost(self, found: Batch[bytes] | None, reason: str) -> None:
+        """These rows cannot be read, if there are any."""
+        if found is not None:
+            why = reason or "the rows are gone"
+            self.emit(reports.Unreadable(self.store, found.count, found.oldest_ns, found.newest_ns, why))
 
     def failed(self, work: Work, error: Exception) -> None:
         """It did not work."""
@@ -81,3 +82,7 @@ class Trouble:
         self._told.pop(work, None)
         if self._retry_at.pop(work, None) is not None and not self:
             self.emit(reports.SpoolRecovered(self.store))
+
+
+async def nothing() -> None:
+    """Where nobody wants to be asked before the file is used for the first time."""

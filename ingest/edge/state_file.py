@@ -4,6 +4,8 @@
     dead_letter   what a store refused or no schema could write, with the words that refused it
     total         counts that survive restarts
     account       since when they are counted, and how fast the spool fills
+    coverage      since when a home is known; minus every gap, of whose spans some are filled
+    mark          of every entity the newest state that is stored or safe
     meta          whether the file is damaged
 
 One writing process, one lane, `synchronous=FULL`: a commit that returned survives a power cut. An older file is
@@ -15,6 +17,7 @@ damage was met only while running, the file says so itself, and the next start b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -23,13 +26,14 @@ from attrs import evolve
 
 from ingest.edge.aside import SetAside, set_aside, thin_out
 from ingest.edge.free_space import USUAL
+from ingest.edge.ledger_carry import carry_ledger_over
 from ingest.edge.renew import finish_renewal, renew
 from ingest.edge.salvage import left_in
 from ingest.edge.spool_around import unsound
 from ingest.edge.spool_file import DAMAGED
 from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction, translated
 from ingest.edge.totals_file import carry_over
-from ingest.errors import Refused
+from ingest.errors import IngestError, Refused
 
 KEPT_ASIDE: Final = 3
 """Files set aside that are kept; of more, the oldest goes."""
@@ -86,7 +90,53 @@ CREATE TABLE account (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3})
+_VERSION_4: Final = """
+CREATE TABLE mark (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    registry_id TEXT NOT NULL,
+    entity_id TEXT NOT NULL,
+    time_ns INTEGER NOT NULL,
+    PRIMARY KEY (home, store, registry_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE gap (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    from_ns INTEGER NOT NULL,
+    to_ns INTEGER NOT NULL,
+    progress TEXT NOT NULL,
+    why TEXT NOT NULL,
+    spans INTEGER NOT NULL,
+    unsettled INTEGER NOT NULL,
+    filled INTEGER NOT NULL,
+    folded INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX gap_of ON gap (home, store, from_ns);
+CREATE TABLE span (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    gap_id INTEGER NOT NULL,
+    entity_id TEXT NOT NULL,
+    registry_id TEXT NOT NULL,
+    after_ns INTEGER NOT NULL,
+    before_ns INTEGER NOT NULL,
+    filled INTEGER,
+    why TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX span_of ON span (gap_id, registry_id);
+CREATE INDEX span_from ON span (registry_id, after_ns);
+CREATE TABLE coverage (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    since_ns INTEGER NOT NULL,
+    heard_ns INTEGER NOT NULL,
+    stopped INTEGER NOT NULL,
+    PRIMARY KEY (home, store)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4})
 """What makes a file of a version out of one of the version before; an empty file is version 0."""
 
 VERSION: Final = max(MIGRATIONS)
@@ -98,6 +148,16 @@ _LOOK: Final = (
     "SELECT sum(value) FROM total",
     "SELECT count(*) FROM account",
     "SELECT count(*) FROM meta",
+)
+
+_LOOK_AT_LEDGER: Final = (
+    "SELECT max(time_ns) FROM mark",
+    "SELECT sum(spans) FROM gap",
+    "SELECT count(*) FROM gap INDEXED BY gap_of",
+    "SELECT max(before_ns) FROM span",
+    "SELECT count(*) FROM span INDEXED BY span_of",
+    "SELECT count(*) FROM span INDEXED BY span_from",
+    "SELECT max(heard_ns) FROM coverage",
 )
 
 
@@ -120,8 +180,10 @@ def open_state(path: Path, now_ns: Callable[[], int], min_free: int = USUAL) -> 
         thin_out(path, KEPT_ASIDE)
         connection = _opened(path)
         carry_over(aside.kept_as, connection, path)
+        with suppress(IngestError):  # coverage then begins now
+            carry_ledger_over(aside.kept_as, connection, path, batches=False)
         return connection, evolve(aside, left=left_in(aside.kept_as))
-    reason = _mark(connection, path) or unsound(connection, path)
+    reason = _mark(connection, path) or unsound(connection, path) or _broken_ledger(connection, path)
     if not reason:
         return connection, None
     connection.close()
@@ -136,6 +198,17 @@ def _mark(connection: Connection, path: Path) -> str | None:
     with translated(path):
         row = connection.execute("SELECT value FROM meta WHERE name = ?", (DAMAGED,)).fetchone()
     return None if row is None else str(row[0])
+
+
+def _broken_ledger(connection: Connection, path: Path) -> str | None:
+    """Why the ledger cannot be read: the batches beside it can, so nothing need be set aside with them."""
+    try:
+        with ours(path):
+            for statement in _LOOK_AT_LEDGER:
+                connection.execute(statement).fetchall()
+    except Damaged as error:
+        return error.what
+    return None
 
 
 def _opened(path: Path) -> Connection:

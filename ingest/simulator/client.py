@@ -43,7 +43,8 @@ class Client:
         self.dropped = False
         self._ws = ws
         self._instance = instance
-        self._conversation = Conversation(instance, self.put)
+        self._conversation = Conversation(instance, self.put, self._put_later)
+        self._late: trio.Nursery | None = None
         self._ending = False
         self._woken = trio.Event()
         self._peaked = trio.Event()
@@ -90,11 +91,20 @@ class Client:
 
     async def _converse(self) -> None:
         async with trio.open_nursery() as nursery:
+            self._late = nursery
             for task in (self._write, self._watch_peer, self._watch_queue):
                 nursery.start_soon(task)
             self._conversation.open()
             await self._read()
             nursery.cancel_scope.cancel()
+
+    def _put_later(self, seconds: float, message: bytes) -> None:
+        if self._late is not None:
+            self._late.start_soon(self._put_after, seconds, message)
+
+    async def _put_after(self, seconds: float, message: bytes) -> None:
+        await trio.sleep(seconds)
+        self.put(message)
 
     def _end(self) -> None:
         self._ending = True

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, Any]
 
+HISTORY = "history/history_during_period"
+
 
 @frozen
 class Command:
@@ -127,22 +129,12 @@ def _sources(conversation: Conversation, _: Message) -> bytes:
     return encode(conversation.instance.home.registry.sources())
 
 
-def _recorder(_: Conversation, __: Message) -> bytes:
-    return encode(
-        {
-            "backlog": 0,
-            "db_in_default_location": True,
-            "max_backlog": 65000,
-            "migration_in_progress": False,
-            "migration_is_live": False,
-            "recording": True,
-            "thread_running": True,
-        }
-    )
+def _recorder(conversation: Conversation, _: Message) -> bytes:
+    return encode(conversation.instance.recorder.info())
 
 
 def _history(conversation: Conversation, message: Message) -> bytes:
-    home = conversation.instance.home
+    home, recorder = conversation.instance.home, conversation.instance.recorder
     start, end = parse_time(message["start_time"]), parse_time(message.get("end_time"))
     if start is None:
         raise CommandError("invalid_start_time", "Invalid start_time")
@@ -156,8 +148,9 @@ def _history(conversation: Conversation, message: Message) -> bytes:
         message.get("include_start_time_state", True),
         message.get("minimal_response", False),
         message.get("no_attributes", False),
+        recorder.part,
     )
-    return compressed(home.past, question) if start <= home.present() else b"{}"
+    return compressed(recorder, question) if start <= home.present() else b"{}"
 
 
 def _call(conversation: Conversation, message: Message) -> bytes:
@@ -189,7 +182,7 @@ COMMANDS: Mapping[str, Command] = {
     "config_entries/get": Command(_config_entries, {"type_filter": (str, list), "domain": str}),
     "entity/source": Command(_sources),
     "recorder/info": Command(_recorder),
-    "history/history_during_period": Command(
+    HISTORY: Command(
         _history,
         {"start_time": str, "end_time": str, "entity_ids": list, **dict.fromkeys(_FLAGS, bool)},
         ("start_time", "entity_ids"),

@@ -23,6 +23,8 @@ import msgspec
 from attrs import frozen
 
 from ingest.errors import Refused
+from ingest.simulator import recorder_faults
+from ingest.simulator.recorder_faults import RecorderFault
 
 Which = Literal["all", "live", "bulk"]
 
@@ -141,6 +143,7 @@ Fault = (
     | Malformed
     | AnswerError
     | SlowAnswers
+    | RecorderFault
 )
 
 KINDS: Mapping[str, type[Fault]] = {
@@ -157,6 +160,7 @@ KINDS: Mapping[str, type[Fault]] = {
     "malformed": Malformed,
     "answer_error": AnswerError,
     "slow_answers": SlowAnswers,
+    **recorder_faults.KINDS,
 }
 
 

@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import NamedTuple
+from math import ceil
+from typing import NamedTuple, Protocol
 
 from attrs import frozen
 
@@ -52,10 +53,23 @@ class Past:
         """Return an entity's rows, oldest first; empty when it is unknown."""
         return self._rows.get(entity_id, ())
 
+    def count(self, after: int) -> int:
+        """Return how many rows are newer than `after`."""
+        return sum(
+            sum(1 for _ in takewhile(lambda row: row.at > after, reversed(rows))) for rows in self._rows.values()
+        )
+
+
+class Rows(Protocol):
+    """Where an answer comes from: the past, or what the recorder shows of it."""
+
+    def rows(self, entity_id: str) -> Iterable[Row]:
+        """Return an entity's rows, oldest first; empty when it is unknown."""
+
 
 @frozen
 class Question:
-    """What a client asks of the history; defaults are Home Assistant's."""
+    """What a client asks of the history; defaults are Home Assistant's. `part` of the rows is answered: the first."""
 
     start: int
     end: int
@@ -64,9 +78,10 @@ class Question:
     start_state: bool = True
     minimal: bool = False
     no_attributes: bool = False
+    part: float = 1.0
 
 
-def select(past: Past, question: Question, entity_id: str) -> list[Row]:
+def select(past: Rows, question: Question, entity_id: str) -> list[Row]:
     """Return the rows that answer, the fabricated one first; it has the question's start for its time."""
     known = past.rows(entity_id)
     rows = [row for row in known if question.start < row.at < question.end]
@@ -77,6 +92,7 @@ def select(past: Past, question: Question, entity_id: str) -> list[Row]:
         if before and before[-1].state is not None:
             state = before[-1].state._replace(changed=question.start, updated=question.start)
             rows.insert(0, Row(question.start, state))
+    rows = rows[: ceil(len(rows) * question.part)]
     return _distinct(rows, entity_id) if question.minimal else rows
 
 
@@ -104,7 +120,7 @@ def seconds(at: int) -> float:
     return finer if datetime.fromtimestamp(finer, UTC) == moment(at) else at / SECOND
 
 
-def compressed(past: Past, question: Question) -> bytes:
+def compressed(past: Rows, question: Question) -> bytes:
     """Answer `history/history_during_period`: an object of lists, without the entities that have no row."""
     answers = ((entity_id, select(past, question, entity_id)) for entity_id in question.entity_ids)
     parts = [
@@ -125,7 +141,7 @@ def _compress(question: Question, entity_id: str, rows: list[Row]) -> Iterator[b
         yield b'{"s":%b%b,"lu":%b%b}' % (encode(None if state is None else state.state), a, encode(seconds(at)), lc)
 
 
-def full(past: Past, question: Question) -> bytes:
+def full(past: Rows, question: Question) -> bytes:
     """Answer `GET /api/history/period`: a list of lists with ISO times; a removal's state is the empty string."""
     answers = ((entity_id, select(past, question, entity_id)) for entity_id in question.entity_ids)
     return b"[%b]" % b",".join(

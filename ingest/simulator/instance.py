@@ -11,6 +11,7 @@ from attrs import define, field
 
 from ingest.runtime.watch import Watch
 from ingest.simulator.home import Home
+from ingest.simulator.recorder import Recorder
 from ingest.simulator.rooms import COORDINATES
 from ingest.simulator.values import Change, change_json, context_json, encode, event_json, seal
 
@@ -47,6 +48,7 @@ class HomeAssistant:
         self.version = version
         self.state = RUNNING
         self.mood = Mood()
+        self.recorder = Recorder(home)
         self.heard = Watch(False)
         self.emitted = Watch(0)
         self.restarts = Watch(0)

@@ -7,16 +7,18 @@ and ids of unknown commands may come again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-from ingest.simulator.commands import COMMANDS, check
+from ingest.simulator.commands import COMMANDS, HISTORY, check
 from ingest.simulator.errors import CommandError
 from ingest.simulator.instance import HomeAssistant, Send
 from ingest.simulator.values import encode
 
 _connections = count(1)
+
+Later = Callable[[float, bytes], None]
 
 AUTH_SECONDS = 10.0
 """Without an answer to `auth_required` for so long the server closes."""
@@ -27,11 +29,15 @@ class Hangup(Exception):  # noqa: N818  not an error: the server's ordinary way 
 
 
 class Conversation:
-    """What one client and the server say to each other. `send` takes one whole message, never blocks."""
+    """What one client and the server say to each other. `send` takes one whole message, never blocks.
 
-    def __init__(self, instance: HomeAssistant, send: Send) -> None:
+    `later` does the same after so many seconds, which may be infinitely many.
+    """
+
+    def __init__(self, instance: HomeAssistant, send: Send, later: Later | None = None) -> None:
         self.instance = instance
         self.send = send
+        self._later = later
         self.key = next(_connections)
         self.authenticated = False
         self.coalesce = False
@@ -96,6 +102,13 @@ class Conversation:
             result = self._answer(message)
         except CommandError as error:
             self._refuse(message["id"], error)
+        else:
+            self._deliver(message["type"], result)
+
+    def _deliver(self, kind: str, result: bytes) -> None:
+        delay = self.instance.recorder.delay if kind == HISTORY else 0.0
+        if delay and self._later is not None:
+            self._later(delay, result)
         else:
             self.send(result)
 

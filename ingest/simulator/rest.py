@@ -106,7 +106,7 @@ def _delete(call: Call) -> Response:
 def _history(call: Call) -> Response:
     if "filter_entity_id" not in call.query:
         return told(400, "filter_entity_id is missing")
-    home, query = call.instance.home, call.query
+    home, recorder, query = call.instance.home, call.instance.recorder, call.query
     start = parse_time(call.rest.removeprefix("/")) if call.rest else home.present() - DAY
     end = parse_time(query["end_time"][0]) if "end_time" in query else None
     if start is None or ("end_time" in query and end is None):
@@ -119,8 +119,9 @@ def _history(call: Call) -> Response:
         "skip_initial_state" not in query,
         "minimal_response" in query,
         "no_attributes" in query,
+        recorder.part,
     )
-    return Response(200, full(home.past, question) if start <= home.present() else b"[]")
+    return Response(200, full(recorder, question) if start <= home.present() else b"[]")
 
 
 def _service(call: Call) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import assert_never
@@ -9,8 +10,11 @@ from typing import assert_never
 import trio
 
 from ingest.simulator import faults as f
+from ingest.simulator import recorder_faults as r
 from ingest.simulator.faults import Fault, Script, Step
+from ingest.simulator.recorder import Recorder
 from ingest.simulator.server import Server
+from ingest.simulator.values import SECOND
 
 
 async def perform(server: Server, script: Script) -> None:
@@ -44,8 +48,47 @@ async def happen(server: Server, fault: Fault) -> None:
         case f.Refuse() | f.RefuseAuth() | f.SilentAuth() | f.AnswerError() | f.SlowAnswers():
             with _mood(server, fault):
                 await trio.sleep(fault.seconds)
+        case r.LateHistory() | r.SilentHistory() | r.PartialHistory() | r.RecorderOff() | r.RecorderBehind():
+            with _history(server.instance.recorder, fault):
+                await trio.sleep(fault.seconds)
+        case r.Commits() | r.Exclude() | r.Purge():
+            _change(server.instance.recorder, fault)
         case _:  # pragma: no cover
             assert_never(fault)
+
+
+def _change(recorder: Recorder, fault: r.Commits | r.Exclude | r.Purge) -> None:
+    match fault:
+        case r.Commits(interval):
+            recorder.commit = round(interval * SECOND)
+        case r.Exclude(entities):
+            recorder.excluded = (*recorder.excluded, *entities)
+        case r.Purge(keep):
+            recorder.purge(round(keep * SECOND))
+
+
+@contextmanager
+def _history(recorder: Recorder, fault: r.Lasting) -> Iterator[None]:
+    """Let the history be so for the length of the block."""
+    match fault:
+        case r.LateHistory(delay):
+            recorder.delay = delay
+            yield
+            recorder.delay = 0.0
+        case r.SilentHistory():
+            recorder.delay = math.inf
+            yield
+            recorder.delay = 0.0
+        case r.PartialHistory(_, part):
+            recorder.part = part
+            yield
+            recorder.part = 1.0
+        case r.RecorderOff():
+            with recorder.switched_off():
+                yield
+        case r.RecorderBehind():
+            with recorder.standing_still():
+                yield
 
 
 def _break(server: Server, fault: f.Drop | f.Cut | f.Stall | f.HalfOpen | f.HugeFrame) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from ingest.core.coverage import Progress
 from ingest.core.health import CandidateHealth, Database, Health, Queue, Spool
 from ingest.core.health_fold import utc
 from ingest.core.lifetime import Lifetime
@@ -65,7 +66,7 @@ def as_contract(health: Health, usage: Usage) -> dict[str, Any]:
         "performance": {"memory_mb": usage.memory_mb, "cpu_percent": usage.cpu_percent},
         "database": _database(health.database),
         "spool": _spool(health.spool),
-        "gaps": {"dropped_changes": health.totals.get("shed", 0) + health.totals.get("evicted", 0)},
+        "gaps": _gaps(health),
         "queues": [_queue(each) for each in health.queues],
         "totals": dict(health.totals),
         "lifetime": _lifetime(health.lifetime),
@@ -111,11 +112,23 @@ def _spool(spool: Spool) -> dict[str, Any]:
         "failing": spool.failing,
         "dead_letters": spool.letters,
         "dead_letters_failing": spool.letters_failing,
+        "ledger_failing": spool.ledger_failing,
         "limit_bytes": spool.limit,
         "bytes_per_second": spool.rate,
         "rate_seconds": spool.measured,
         "days": spool.days,
         "days_left": spool.days_left,
+    }
+
+
+def _gaps(health: Health) -> dict[str, Any]:
+    """What was dropped, and the gaps by how far they are filled; None where nobody keeps a ledger of them."""
+    gaps, oldest_ns = health.gaps, health.gaps.oldest_left_ns if health.gaps else None
+    return {
+        "dropped_changes": health.totals.get("shed", 0) + health.totals.get("evicted", 0),
+        **{each.value: gaps.counts.get(each, 0) if gaps else None for each in Progress},
+        "oldest_open": None if oldest_ns is None else _iso(utc(oldest_ns)),
+        "states_filled": gaps.filled if gaps else None,
     }
 
 

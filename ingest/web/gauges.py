@@ -13,8 +13,9 @@ from ingest.runtime.spool import MemorySpool, Spool
 
 
 def gauges(pipeline: Pipeline) -> Gauges:
-    """The links, the open batch, the spool, the books, and what was counted before."""
+    """The links, the open batch, the spool, the books, what was counted before, and the gaps."""
     spool, lasting, books = pipeline.spool, pipeline.plan.destination.lasting, pipeline.books()
+    ledger = pipeline.plan.destination.ledger
     letters, (batches, oldest_ns) = pipeline.plan.destination.letters, _waiting(spool)
     return Gauges(
         queues=(_queue(pipeline.intake), _queue(pipeline.link)),
@@ -30,6 +31,7 @@ def gauges(pipeline: Pipeline) -> Gauges:
         letters=None if letters is None else letters.kept,
         spool_measured=None if lasting is None else lasting.measured,
         lifetime=None if lasting is None else lasting.now(books),
+        gaps=None if ledger is None else ledger.summary,
     )
 
 

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from ingest.core import reports
 from ingest.core.health import Health, Status
+from ingest.core.health_fold import utc
 from ingest.core.reports import Report
 from ingest.edge.process import Usage
 
@@ -72,6 +73,7 @@ class Metrics(Collector):
         yield from _of_connection(health)
         yield from _of_store(health)
         yield from _of_queues(health)
+        yield from _of_gaps(health)
         yield _gauge("resident_memory_bytes", "Memory of the process.", [((), usage.memory_mb * 2**20)])
         yield _gauge("uptime_seconds", "Seconds since the start.", [((), health.uptime)])
         statuses = [((each.value,), each is health.status) for each in Status]
@@ -131,6 +133,20 @@ def _of_queues(health: Health) -> Iterator[Metric]:
             series = [((each.name,), getattr(each, prefix + name)) for each in health.queues]
             words = {"": "held", "peak_": "held at most", "capacity_": "allowed"}[prefix]
             yield _gauge(f"queue_{prefix}{what}", f"Of a queue: {what} {words}.", series, "queue")
+
+
+def _of_gaps(health: Health) -> Iterator[Metric]:
+    gaps = health.gaps
+    if gaps is None:
+        return
+    states = [((each.value,), count) for each, count in gaps.counts.items()]
+    yield _gauge(
+        "gaps", "Intervals in which changes may have been missed, by how far they are filled.", states, "state"
+    )
+    yield _gauge("gap_states_filled", "States of the history that filled gaps.", [((), gaps.filled)])
+    if gaps.oldest_left_ns is not None:
+        age = (health.at - utc(gaps.oldest_left_ns)).total_seconds()
+        yield _gauge("gap_oldest_age_seconds", "Since the beginning of the oldest gap to fill.", [((), age)])
 
 
 def _counter(name: str, text: str, series: Series, *labels: str) -> Metric:

@@ -19,7 +19,8 @@ from ingest.core.reports import Report
 from ingest.edge import http_server
 from ingest.edge.process import Process
 from ingest.errors import Refused
-from ingest.pipeline import Pipeline, Plan
+from ingest.pipeline import Pipeline
+from ingest.plan import Plan
 from ingest.web.app import Sources, application
 from ingest.web.gauges import gauges
 from ingest.web.metrics import Metrics

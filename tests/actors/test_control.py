@@ -16,12 +16,15 @@ from ingest.actors.control import RECOVERED, RETRIED, Control
 from ingest.actors.replay import ATTEMPTS, SAFE
 from ingest.core import control, reports
 from ingest.core.control import Progress
+from ingest.core.coverage import Cause, Mark
 from ingest.core.homeiq import joined, resealed
 from ingest.core.reports import Report
 from ingest.edge.control import Commands, Complain
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
 from ingest.edge.free_space import Floor
+from ingest.edge.ledger import Ledger
+from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
@@ -391,3 +394,23 @@ async def test_what_is_there_already_needs_no_room(tmp_path: Path, autojump_cloc
     async with opened(path, limit=10) as it:
         done = await it.control.recover(control.Recover(str(old)), it.said.append)
     assert (done.batches, done.known) == (0, 1)
+
+
+async def test_reopen_needs_a_ledger(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = spooled(tmp_path / "state.db", lines(1))
+    async with opened(path) as it:
+        with pytest.raises(Refused, match="no ledger"):
+            await it.control.reopen(control.Reopen(0), it.said.append)
+
+
+async def test_reopen_opens_a_gap_of_everything_since(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = spooled(tmp_path / "state.db", lines(1))
+    async with opened(path) as it:
+        file = LedgerFile(it.spool.table.connection, path, KEY)
+        it.control.ledger = Ledger(file, InlineLane(), it.emitted.append, lambda: None)
+        file.move_marks([Mark("a", "sensor.a", 50), Mark("b", "sensor.b", 20)])
+        assert await it.control.reopen(control.Reopen(60), it.said.append) == control.Reopened()
+        done = await it.control.reopen(control.Reopen(20), it.said.append)
+        assert done == control.Reopened(1, 2, 20, 50)
+        assert [each.registry_id for each in file.next_spans(9)] == ["a", "b"]
+        assert it.emitted == [reports.GapOpened(Cause.REOPENED, 20, 50, 2)]

@@ -200,7 +200,7 @@ def test_what_a_stores_link_shed_is_not_stored_already() -> None:
 
 def test_checkpoints_do_not_fill_the_memory() -> None:
     stage = Stage()
-    stage.filter.entities = 2
+    stage.filter.reconciler.entities = 2
     stage.step(on("light.a"), on("light.b"), on("light.b"), on("light.c"))
     assert stage.step(on("light.b"), on("light.c"), source=Source.SNAPSHOT) == []
     assert stage.step(on("light.a"), source=Source.SNAPSHOT) == ["light.a"]

@@ -188,11 +188,15 @@ async def test_a_state_that_cannot_be_read_costs_the_others_nothing(autojump_clo
     assert [type(each).__name__ for each in emitted] == ["MalformedMessage"] * 2 + ["Received", "Snapshot"]
 
 
-async def test_states_none_of_which_can_be_read_make_no_frame(autojump_clock: MockClock) -> None:
+async def test_states_none_of_which_can_be_read_make_a_frame_that_only_says_that_it_is_the_last(
+    autojump_clock: MockClock,
+) -> None:
     link = intake()
     async with talking(get_config=RUNNING, get_states=[ok([7, 8])]) as (opened, _):
         await snapshot(opened, link)
-    assert link.receiver().receive_nowait() is None
+    frame = link.receiver().receive_nowait()
+    assert frame is not None
+    assert (frame.changes, frame.final) == ([], True)
 
 
 @pytest.mark.parametrize("answer", [ok(), ok({}), ok("x"), no("unauthorized")])

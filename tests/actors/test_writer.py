@@ -5,10 +5,12 @@ from itertools import pairwise
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from ingest.actors.writer import CAP, REFUSED_DELAY, Writer
 from ingest.core import reports
+from ingest.core.coverage import Mark, Note
 from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.store import Batch, Codec, Delivered, Keep, Rejection, Store, Verdict
@@ -50,6 +52,25 @@ async def write(
     spool.close()
     await Writer(Store("db", CODEC, database.deliver), spool, emitted.append, chance).run()
     return emitted, spool
+
+
+async def test_what_a_delivered_batch_proves_is_written_down_after_it_is_in_the_store(
+    autojump_clock: MockClock,
+) -> None:
+    database, emitted = Database(Keep("not now")), list[Report]()
+    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: Weight(each.count, each.size))
+    proved: list[tuple[Note, list[int]]] = []
+
+    async def note(given: Note) -> None:
+        proved.append((given, list(database.stored)))
+
+    noting = Note([Mark("a", "sensor.a", 5)])
+    await spool.put(evolve(batch(1), note=noting))
+    await spool.put(batch(2))
+    spool.close()
+    await Writer(Store("db", CODEC, database.deliver), spool, emitted.append, lambda: 0.5, note=note).run()
+    assert [each for each, _ in proved] == [noting]
+    assert all(1 in stored for _, stored in proved)
 
 
 def kinds(emitted: list[Report]) -> list[str]:

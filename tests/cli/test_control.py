@@ -23,6 +23,8 @@ from ingest.core.store import Batch, Delivered, Keep, Store, Verdict
 from ingest.edge.control_socket import ControlSocket
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool, Limits
+from ingest.edge.ledger import Ledger
+from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.letter_file import Letters
 from ingest.edge.lock import COMMAND, NOBODY, SERVICE, Held, Holder, locked
 from ingest.edge.spool_file import Table
@@ -63,7 +65,9 @@ class Service:
             dead = DeadLetters(Letters(state.connection, state.path), KEY, state.lane, time.time_ns, self.hear)
             assert state.lane.file is not None
             socket = ControlSocket(state.path, state.lane.file.lock, {})
-            self.control = Control(spool, dead, "http://db", ThreadLane(abandon=True), socket.serve)
+            file = LedgerFile(state.connection, state.path, KEY)
+            ledger = Ledger(file, state.lane, self.hear, state.give_up)
+            self.control = Control(spool, dead, "http://db", ThreadLane(abandon=True), socket.serve, ledger)
             writer = Writer(Store("influxdb", homeiq(), self.deliver), spool, self.hear, lambda: 0.999)
             self.token = trio.lowlevel.current_trio_token()
             with self.scope:

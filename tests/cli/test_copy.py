@@ -18,7 +18,7 @@ from ingest.cli.export import export
 from ingest.core.homeiq import homeiq
 from ingest.core.store import Delivered, Keep, Rejection, Store
 from ingest.edge import embedded_export
-from ingest.pipeline import Destination
+from ingest.plan import Destination
 from tests.cli.stores import a_day, run
 
 TOKEN = "secret-token-of-the-database"

@@ -17,6 +17,8 @@ from ingest.cli.moments import shown
 from ingest.cli.service_api import configured_url
 from ingest.config.service import Api
 from ingest.core import reports
+from ingest.core.coverage import Progress
+from ingest.core.ledger import Summary
 from ingest.core.lifetime import Lifetime
 from ingest.core.reports import Report
 from ingest.edge.process import Usage
@@ -60,6 +62,14 @@ def test_the_screen_says_what_waits_why_and_what_to_do() -> None:
     assert "home assistant  primary: live" in screen
     assert "errors          database: 1" in screen
     assert len(screen.splitlines()) < 24
+
+
+def test_gaps_are_one_line_when_there_are_any() -> None:
+    assert "gaps  " not in status(answer(*UP)).output
+    some = Summary({Progress.OPEN: 2, Progress.FILLED: 30, Progress.PARTLY: 0}, 10**18, 1234)
+    screen = status(as_contract(after(*UP, gauges=evolve(WAITING, gaps=some)), Usage(50, 1))).output
+    line = "gaps            2 open, 30 filled, the oldest to fill from 2001-09-09T01:46:40+00:00; 1234 states filled"
+    assert line in screen.splitlines()
 
 
 def test_dead_letters_are_counted_where_there_are_some() -> None:

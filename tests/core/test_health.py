@@ -343,7 +343,7 @@ def test_no_token_is_kept_in_an_error() -> None:
 
 
 def test_every_report_that_is_an_error_has_a_category() -> None:
-    loud = {type(report) for report in SAMPLES if report.LEVEL in {"warning", "error"}}
+    loud = {type(report) for report in SAMPLES if report.level in {"warning", "error"}}
     assert loud - set(CATEGORIES) <= {reports.Notice}
 
 

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from ingest.core import reports
+from ingest.core.coverage import Cause, Progress
 from ingest.core.reports import Report
 from ingest.core.session import SessionState
 from ingest.core.state import Source
@@ -19,11 +20,14 @@ VALUES: Mapping[object, Any] = {
     float: 1.5,
     bool: True,
     SessionState: SessionState.LIVE,
+    Cause: Cause.SHED,
+    Progress: Progress.PARTLY,
     Source: Source.SNAPSHOT,
     int | None: 7,
     tuple[str, ...]: ("a.b",),
     tuple[Rejection, ...]: (Rejection("line", "why"),),
     Mapping[str, int]: {"rule": 3},
+    Mapping[str, tuple[int, int]]: {"a.b": (7, 8)},
 }
 
 
@@ -51,7 +55,7 @@ SAMPLES = [sample(kind) for kind in kinds() if kind is not Report]
 @pytest.mark.parametrize("report", SAMPLES, ids=lambda report: type(report).__name__)
 def test_every_report_has_a_sentence_and_a_level(report: Report) -> None:
     assert report.text()
-    assert report.LEVEL in {"debug", "info", "warning", "error"}
+    assert {report.LEVEL, report.level} <= {"debug", "info", "warning", "error"}
     assert type(report).__doc__
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         report.LEVEL = "info"  # type: ignore[misc]  # that is the point

@@ -430,7 +430,7 @@ class Story:
                 self.given += 1
                 self.evicted += [each.oldest_ns for each in evicted]
             assert not scope.cancelled_caught or number not in self.delivered
-            if not it.spool._evicted:
+            if not it.spool._dropped:
                 self.check(it)
 
     async def claim(self, it: Opened) -> None:

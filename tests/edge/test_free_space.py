@@ -109,7 +109,7 @@ def test_what_gives_way_for_a_small_batch_is_a_page_of_rows_and_one_of_the_index
         table, floor = Table(connection, tmp_path / "state.db", Key("home", "influxdb")), Floor(FLOOR, lambda: 0)
         for number in range(1000):
             table.put(Batch(b"x" * 100, 1, 100, number, number), 0, 0, (), ())
-        evicted = [floor.put(table, (Batch(b"x" * 100, 1, 100, 0, 0), 0, 0, (), ()), True) for _ in range(500)]
+        evicted = [floor.put(table, (Batch(b"x" * 100, 1, 100, 0, 0), 0, 0, (), ()), True).evicted for _ in range(500)]
         assert max(map(len, evicted)) <= 2 * 4096 // 100
         assert sum(map(len, evicted)) <= 500 + 2 * 4096 // 100
 

@@ -40,7 +40,7 @@ def parsed(*given: Report, level: str = "debug") -> list[dict[str, Any]]:
 def test_every_report_is_one_line_of_json(report: Report) -> None:
     (line,) = parsed(report)
     assert line["message"] == report.text()
-    assert line["level"] == report.LEVEL
+    assert line["level"] == report.level
     assert line["report"] == type(report).__name__
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", line["timestamp"])
 
@@ -49,7 +49,7 @@ def test_every_report_is_one_line_of_json(report: Report) -> None:
 def test_every_report_is_one_line_for_a_person(report: Report) -> None:
     (line,) = lines(report, form="console")
     assert report.text() in line
-    assert report.LEVEL in line
+    assert report.level in line
     assert "report=" not in line
 
 

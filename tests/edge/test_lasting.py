@@ -138,7 +138,9 @@ async def test_what_the_spool_counts_in_its_own_transaction_is_counted_once(
         table = Table(it.lasting.totals.connection, path, KEY)
         full = [Batch(b"1", 3, 1, 1, 1), Batch(b"2", 4, 1, 2, 2)]
         for batch in full:
-            dropped = [row.batch(counted=True) for row in table.put(batch, 0, 0 if batch is full[0] else 1, (), ())]
+            dropped = [
+                row.batch(counted=True) for row in table.put(batch, 0, 0 if batch is full[0] else 1, (), ()).evicted
+            ]
         assert it.on_disk() == {"evicted": 3}
         it.lasting.hear(evicted("influxdb", [*dropped, Batch(b"3", 5, 1, 3, 3)]))  # five were in memory only
         it.count(evicted=8)

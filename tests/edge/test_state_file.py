@@ -12,15 +12,18 @@ from pathlib import Path
 import pytest
 import trio
 
+from ingest.core.ledger import Remembered
 from ingest.core.store import Batch
 from ingest.edge.aside import SetAside
 from ingest.edge.disk_spool import DiskSpool, Limits
+from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.lock import Held, locked
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import pragma
 from ingest.edge.state import LEAST, State, opened_state, room
 from ingest.edge.state_file import KEPT_ASIDE, VERSION, open_state
+from ingest.edge.totals_file import Account, accounts
 from ingest.errors import Refused
 
 KEY = Key("home", "influxdb")
@@ -68,6 +71,31 @@ PRAGMA user_version = 2;
 )
 """As version 2 made it, with a dead letter: this text is never changed either."""
 
+VERSION_3 = (
+    VERSION_2
+    + """
+DROP TABLE total;
+CREATE TABLE total (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (home, store, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE account (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    since_ns INTEGER NOT NULL,
+    bytes_per_second REAL,
+    PRIMARY KEY (home, store)
+) STRICT, WITHOUT ROWID;
+INSERT INTO total VALUES ('home', 'influxdb', 'stored', 7);
+INSERT INTO account VALUES ('home', 'influxdb', 5, 1.5);
+PRAGMA user_version = 3;
+"""
+)
+"""As version 3 made it, with totals: this text is never changed either."""
+
 
 def now_ns() -> int:
     return 1_700_000_000_000_000_000
@@ -109,7 +137,7 @@ async def opened(path: Path) -> AsyncGenerator[tuple[State, list[SetAside]]]:
 # ---- versions ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", [VERSION_1, VERSION_2])
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3])
 async def test_an_older_file_with_a_full_spool_is_upgraded_and_delivered(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "state.db", 500, script)
     async with opened(tmp_path / "state.db") as (state, told):
@@ -128,14 +156,25 @@ async def test_an_older_file_with_a_full_spool_is_upgraded_and_delivered(tmp_pat
         assert payloads == b"".join(b"%d;" % number for number in range(500))
 
 
-def test_dead_letters_of_version_2_stay(tmp_path: Path) -> None:
-    old_file(tmp_path / "state.db", 1, VERSION_2)
+def test_totals_of_version_3_stay_and_coverage_begins(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    old_file(path, 1, VERSION_3)
+    connection, _ = open_state(path, now_ns)
+    with closing(connection):
+        assert accounts(connection) == {KEY: Account(5, {"stored": 7}, 1.5)}
+        ledger = LedgerFile(connection, path, KEY)
+        assert (ledger.load(), ledger.gaps()) == (Remembered([], None), [])
+
+
+@pytest.mark.parametrize("script", [VERSION_2, VERSION_3])
+def test_dead_letters_of_older_versions_stay(tmp_path: Path, script: str) -> None:
+    old_file(tmp_path / "state.db", 1, script)
     connection, _ = open_state(tmp_path / "state.db", now_ns)
     with closing(connection):
         assert connection.execute("SELECT line, reason FROM dead_letter").fetchall() == [("m v=1 1", "conflict")]
 
 
-@pytest.mark.parametrize("script", [VERSION_1, VERSION_2])
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3])
 def test_an_upgraded_file_is_as_a_new_one(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "old.db", 3, script)
     found = []

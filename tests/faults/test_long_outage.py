@@ -44,7 +44,8 @@ from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
 from ingest.edge.websocket import Target
 from ingest.errors import Transient
-from ingest.pipeline import Destination, Pipeline
+from ingest.pipeline import Pipeline
+from ingest.plan import Destination
 from ingest.runtime.lane import InlineLane, Lane, ThreadLane
 from ingest.runtime.link import Overflow, Sender
 from scripts.benchmark import traffic

@@ -27,7 +27,8 @@ from ingest.core.rules import Rules
 from ingest.core.store import Batch, Codec, Delivered, Keep, Store, Verdict
 from ingest.core.tally import balanced
 from ingest.edge.websocket import Target
-from ingest.pipeline import Destination, Pipeline, Plan
+from ingest.pipeline import Pipeline
+from ingest.plan import Destination, Plan
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
 from ingest.simulator.home import Home
@@ -187,15 +188,16 @@ def check(running: Running, home: Home) -> None:
 
 
 def check_points(memory: Memory, *, again: bool = False) -> None:
-    """Nothing stored that was not encoded, nothing twice, and every entity's points in the order of their times.
+    """Nothing stored that was not encoded, nothing twice, and every entity's live points in the order of their times.
 
-    `again`: something was lost on its way, so the next snapshot may bring what it brought before, and late.
+    `again`: something was lost on its way, so the next snapshot may bring what it brought before. What a snapshot or the
+    history brings may be older than what came live meanwhile.
     """
     assert not Counter(_keys(memory.points)) - Counter(_keys(memory.encoded))
     assert again or max(Counter(_keys(memory.encoded)).values(), default=1) == 1
     by_entity: dict[str, list[int]] = defaultdict(list)
     for point in memory.encoded:
-        if not again or point.origin is None:
+        if point.origin is None:
             by_entity[point.facts.registry_id].append(point.time_ns)
     assert all(times == sorted(times) for times in by_entity.values())
 

@@ -22,7 +22,8 @@ from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.store import Batch
 from ingest.core.tally import balanced
-from ingest.pipeline import Pipeline, Plan
+from ingest.pipeline import Pipeline
+from ingest.plan import Plan
 from ingest.runtime.link import Overflow, Weight
 from ingest.runtime.spool import MemorySpool, Spool
 from tests.actors.peer import Act, Side, answering, ok, playing
@@ -163,7 +164,7 @@ TIGHT: dict[str, Any] = {
 def test_an_undisturbed_run_stores_everything() -> None:
     whole = run(0, SHORT)
     assert whole.ended
-    assert len(whole.memory.points) == ENTITIES * FRAMES + 2
+    assert len(whole.memory.points) == ENTITIES * FRAMES + ENTITIES + 2
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -25,7 +25,7 @@ from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
-from ingest.pipeline import Destination, Plan
+from ingest.plan import Destination, Plan
 from ingest.runtime.lane import InlineLane
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import Spool
@@ -113,7 +113,7 @@ async def _read_only(this: OnDisk) -> None:
 def test_an_undisturbed_run_stores_everything() -> None:
     whole = run(0, SHORT)
     assert whole.ended
-    assert len(whole.memory.points) == ENTITIES * FRAMES + 2
+    assert len(whole.memory.points) == ENTITIES * FRAMES + ENTITIES + 2
 
 
 @pytest.mark.parametrize(

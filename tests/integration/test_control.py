@@ -41,7 +41,8 @@ from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.edge.websocket import Target
 from ingest.errors import IngestError, Transient
-from ingest.pipeline import Destination, Pipeline
+from ingest.pipeline import Pipeline
+from ingest.plan import Destination
 from ingest.runtime.lane import InlineLane, ThreadLane
 from ingest.runtime.link import Weight
 from ingest.runtime.supervise import one_error

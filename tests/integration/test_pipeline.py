@@ -16,7 +16,8 @@ from ingest.core.point import Kind, Point
 from ingest.core.state import Change, Source
 from ingest.core.store import Batch, Keep, Verdict
 from ingest.errors import Transient
-from ingest.pipeline import SNAPSHOT_SHARE, STOP_WITHIN, Pipeline
+from ingest.pipeline import SNAPSHOT_SHARE, Pipeline
+from ingest.plan import STOP_WITHIN
 from ingest.runtime.link import Overflow, Weight
 from ingest.runtime.supervise import one_error
 from ingest.simulator import faults

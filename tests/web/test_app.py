@@ -13,18 +13,23 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.config.service import Api
 from ingest.core import reports
+from ingest.core.coverage import Progress
 from ingest.core.health import Gauges, Health, Queue
+from ingest.core.ledger import Summary
 from ingest.core.lifetime import Lifetime
 from ingest.core.reports import Report
 from ingest.core.secret import Secret
 from ingest.edge.process import Usage
 from ingest.web.app import Sources, application
+from ingest.web.contract import as_contract
 from ingest.web.metrics import Metrics
 from tests.core.test_health import AWAY, DOWN, UP, after
 
 BOOKS = {"received": 13, "stored": 10, "filtered": 3, "shed": 0, "spooled": 2, "in_flight": 1}
 LIFETIME = Lifetime(2 * 10**9, {"received": 99, "stored": 90})
-GAUGES = Gauges((Queue("intake", 1, 20, 3, 40, 50, 60),), 1, 2, 3, 400, 1, 10**9, BOOKS, 86_400_400, 10.0, LIFETIME)
+GAPS = Summary({**dict.fromkeys(Progress, 0), Progress.OPEN: 1, Progress.FILLING: 1, Progress.FILLED: 3}, 3 * 10**9, 77)
+QUEUE = Queue("intake", 1, 20, 3, 40, 50, 60)
+GAUGES = Gauges((QUEUE,), 1, 2, 3, 400, 1, 10**9, BOOKS, 86_400_400, 10.0, LIFETIME, GAPS)
 NUMBER = (int, float)
 TEXT = (str,)
 MAYBE = (str, type(None))
@@ -55,7 +60,7 @@ CONTRACT: Mapping[str, Any] = {
     "performance": {"memory_mb": NUMBER, "cpu_percent": NUMBER},
     "database": (dict,),
     "spool": (dict,),
-    "gaps": (dict,),
+    "gaps": {"dropped_changes": (int,), "open": (int, type(None)), "oldest_open": MAYBE},
 }
 UNKNOWN: list[Report] = []
 
@@ -112,6 +117,7 @@ async def test_health_says_what_is_so() -> None:
         "dead_letters": None,
         "rate_seconds": None,
         "dead_letters_failing": "",
+        "ledger_failing": "",
         "limit_bytes": 86_400_400,
         "bytes_per_second": 10.0,
         "days": pytest.approx(100.0, rel=1e-4),
@@ -121,6 +127,25 @@ async def test_health_says_what_is_so() -> None:
     assert health["totals"] == BOOKS
     assert health["queues"][0]["peak_events"] == 3
     assert health["performance"] == {"memory_mb": 50.5, "cpu_percent": 1.5}
+
+
+async def test_health_and_metrics_tell_the_gaps() -> None:
+    assert (await ask("/health", *UP)).json()["gaps"] == {
+        "dropped_changes": 0,
+        "open": 1,
+        "filling": 1,
+        "filled": 3,
+        "partly": 0,
+        "unfillable": 0,
+        "oldest_open": "1970-01-01T00:00:03+00:00",
+        "states_filled": 77,
+    }
+    found = await figures(*UP)
+    assert [found["gaps", each] for each in ("open", "filling", "filled", "partly", "unfillable")] == [1, 1, 3, 0, 0]
+    assert found["gap_states_filled", ""] == 77
+    assert found["gap_oldest_age_seconds", ""] > 10**9
+    without = as_contract(after(*UP), Usage(50, 1))["gaps"]
+    assert without == {**dict.fromkeys(without), "dropped_changes": 0}
 
 
 async def test_health_tells_the_errors_and_what_to_do() -> None:

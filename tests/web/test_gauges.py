@@ -10,10 +10,13 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+from ingest.core.coverage import Cause, Progress
 from ingest.core.health import Gauges
 from ingest.core.store import Batch
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.lasting import Lasting
+from ingest.edge.ledger import Ledger
+from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
@@ -42,7 +45,9 @@ async def opened(path: Path) -> AsyncGenerator[tuple[DiskSpool, Pipeline]]:
         lasting = Lasting(Totals(connection, path, KEY), InlineLane(), now_ns, print, lambda: None)
         await lasting.load()
         plan = plan_of(Memory(), [candidate("primary")])
-        plan = evolve(plan, destination=evolve(plan.destination, spool=spool, lasting=lasting))
+        ledger = Ledger(LedgerFile(connection, path, KEY), InlineLane(), print, lambda: None)
+        await ledger.open_gap(Cause.STOPPED, 1, 2)
+        plan = evolve(plan, destination=evolve(plan.destination, spool=spool, lasting=lasting, ledger=ledger))
         yield spool, Pipeline(plan, (), lambda: 0.5)
 
 
@@ -61,6 +66,8 @@ async def test_batches_and_the_oldest_point_are_known_without_asking_the_file(
         assert waits(found) == (3, 5)
         assert (found.spool_points, found.spool_limit, found.spool_rate) == (6, 1000, None)
         assert found.lifetime is not None
+        assert found.gaps is not None
+        assert found.gaps.counts[Progress.FILLED] == 1
         assert (found.lifetime.since_ns, set(found.lifetime.totals.values())) == (0, {0})
         await trio.sleep(FRESH)
         for oldest in (5, 6, 7):

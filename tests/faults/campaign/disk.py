@@ -13,10 +13,12 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
+from ingest.core.coverage import Gap, Note, Span
 from ingest.core.store import Batch
+from ingest.edge.ledger_file import Due, LedgerFile
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.spool_file import Table
-from ingest.edge.spool_rows import Row
+from ingest.edge.spool_rows import Placed, Row
 from ingest.edge.sqlite import Connection, pragma, translated
 from ingest.errors import Transient
 from ingest.runtime.lane import InlineLane
@@ -81,14 +83,18 @@ class CampaignTable(Table):
 
     def put(
         self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]
-    ) -> list[Row]:
+    ) -> Placed:
         self.disk.work(self.path, writing=True)
         self.disk.refused = True
-        rows = super().put(batch, put_ns, excess, kept, gone)
+        placed = super().put(batch, put_ns, excess, kept, gone)
         self.disk.refused = False
-        self.disk.untold += rows
-        self.disk.evicted += sum(row.count for row in rows)
-        return rows
+        self.disk.untold += placed.evicted
+        self.disk.evicted += sum(row.count for row in placed.evicted)
+        return placed
+
+    def note(self, note: Note) -> list[Gap]:
+        self.disk.work(self.path, writing=True)
+        return super().note(note)
 
     def remove(self, ids: Collection[int]) -> None:
         self.disk.work(self.path, writing=True)
@@ -108,3 +114,18 @@ class CampaignLetters(Letters):
     def add(self, letters: Iterable[Letter]) -> int:
         self.disk.work(self.path, writing=True)
         return super().add(letters)
+
+
+@frozen
+class CampaignLedger(LedgerFile):
+    """The ledger of coverage, on this disk."""
+
+    disk: Disk = field(factory=Disk)
+
+    def write(self, due: Due) -> list[Gap]:
+        self.disk.work(self.path, writing=True)
+        return super().write(due)
+
+    def next_gap(self, most: int, but: Collection[int] = ()) -> tuple[Gap, list[Span]] | None:
+        self.disk.work(self.path, writing=False)
+        return super().next_gap(most, but)

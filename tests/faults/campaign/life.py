@@ -38,21 +38,23 @@ from ingest.edge.disk_spool import Limits as SpoolLimits
 from ingest.edge.influx_deliver import Deliverer
 from ingest.edge.last_flush import last_flush
 from ingest.edge.late import LateLane
+from ingest.edge.ledger import Ledger
 from ingest.edge.spool_rows import Key as SpoolKey
 from ingest.edge.spool_trouble import FAILURES
 from ingest.edge.websocket import Dial, Target
 from ingest.errors import Transient
-from ingest.pipeline import Destination, Pipeline, Plan
+from ingest.pipeline import Pipeline
+from ingest.plan import Destination, Plan
 from ingest.runtime.link import Link, Weight
 from ingest.web.site import Site
 from tests.faults.campaign.database import Database, Key, is_about_the_endpoint, key_of
-from tests.faults.campaign.disk import CampaignLetters, CampaignTable, Disk
+from tests.faults.campaign.disk import CampaignLedger, CampaignLetters, CampaignTable, Disk
 from tests.faults.campaign.oracle import on_disk
 from tests.faults.campaign.scenario import Room
 
 TOKEN = "the-right-token"
 URL = "ws://home.test:8123/api/websocket"
-LARGEST = 250_000
+LARGEST = 2_000_000
 """Bytes of a frame that the service takes."""
 
 STORE = "influxdb"
@@ -87,6 +89,7 @@ class Life:
     site: Site = field(init=False)
     spool: DiskSpool = field(init=False)
     letters: DeadLetters = field(init=False)
+    ledger: Ledger = field(init=False)
     deliverer: Deliverer = field(init=False)
     told: list[Report] = field(factory=list)
     seen: set[Key] = field(factory=set)
@@ -161,6 +164,12 @@ class Life:
             self.carried = on_disk(self.path)
         letters = CampaignLetters(self.file.connection, path, disk=self.disk)
         self.letters = DeadLetters(letters, key, self.file, self.now_ns, self._emit)
+        self.ledger = Ledger(
+            CampaignLedger(self.file.connection, path, key, disk=self.disk), self.file, self._emit, lambda: None
+        )
+        with suppress(*FAILURES):
+            await self.ledger.load()
+        self.spool.notes.noted, self.spool.recall = self.ledger.noted, self.ledger.recall
         self.deliverer = Deliverer(self._post, self.now_ns)
         self.pipeline = Pipeline(self._plan(), (self._hear,), self.chance.random, self.dial)
         self.pipeline.intake = Witness("intake", self.pipeline.plan.intake, self.pipeline.intake.weigh, see=self._see)
@@ -178,12 +187,15 @@ class Life:
             candidates=(Candidate("primary", Target(URL, max_message_size=LARGEST), lambda: TOKEN),),
             rules=Rules(FilterSettings()),
             enricher=Enricher(Drops()),
-            destination=Destination(store, "memory", spool=self.spool, flush=flush, letters=self.letters),
+            destination=Destination(
+                store, "memory", spool=self.spool, flush=flush, letters=self.letters, ledger=self.ledger
+            ),
             intake=Weight(self.room.link, 4 * 2**20),
             link=Weight(self.room.link, 4 * 2**20),
             batch=Limits(size=self.room.batch),
             deadlines=Deadlines(),
             persistence=Persistence(max_delay=30.0),
+            wall_ns=self.now_ns,
         )
 
     def _see(self, frame: Frame) -> None:
@@ -238,7 +250,9 @@ class Life:
         self.gone |= {(point.entity_id, point.time_ns) for frame in pipeline.link._queue for point in frame.points}
         self.gone |= {key_of(line) for line in pipeline.batcher._items}
         memory = (
-            line for batch in (*self.spool.memory.batches, *self.spool._evicted) for line in _lines(batch.payload)
+            line
+            for batch in (*self.spool.memory.batches, *self.spool._dropped._batches)
+            for line in _lines(batch.payload)
         )
         self.gone |= {key_of(line) for line in memory}
         self.untold = [reports.Evicted(STORE, row.count, row.oldest_ns, row.newest_ns) for row in self.disk.untold]

@@ -17,7 +17,7 @@ from tests.faults.campaign.database import ANSWERS, WAYS
 LAST = 60
 """Seconds within which every act begins."""
 
-HUGE = 300_000
+HUGE = 2_100_000
 """Bytes of a frame that is larger than the service takes."""
 
 

@@ -111,6 +111,8 @@ class World:
     pulse: set[Key] = field(factory=set)
     unheard_since: float | None = None
     settled_ns: int = 0
+    covered_ns: int = 2**62
+    """When the first mark was on disk: from then on nothing is missed without a word."""
     _damage: Damage | None = None
     _turns: dict[str, trio.Lock] = field(factory=lambda: defaultdict(trio.Lock))
 
@@ -302,8 +304,10 @@ class World:
         return life is not None and life.built and life.health.connection.current.state == SessionState.LIVE.value
 
     def _waits(self) -> bool:
-        books = {} if self.life is None else self.life.pipeline.books()
-        return bool(books.get("spooled", 1) or books.get("in_flight", 1))
+        if self.life is None:
+            return True
+        books = self.life.pipeline.books()
+        return bool(books["spooled"] or books["in_flight"] or self.life.ledger.summary.oldest_left_ns is not None)
 
     async def _look(self) -> None:
         while True:
@@ -311,6 +315,8 @@ class World:
             heard = any(not client.line.silent for client in self.server.clients("live"))
             self.unheard_since = None if heard else self.unheard_since or trio.current_time()
             life = self.life
+            if self.covered_ns == 2**62 and self.path.exists() and oracle.has_marks(self.path):
+                self.covered_ns = self.home.present() * 1000
             if life is not None and life.built:
                 life.was_sick |= self.disk.how != "well"
                 oracle.check_now(self, life)

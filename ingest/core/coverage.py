@@ -1,0 +1,121 @@
+"""Coverage: since when a home is known, minus the gaps. All times are Home Assistant's, in nanoseconds.
+
+    gap     an interval in which changes may have been missed, and why
+    span    one entity's part of it: what lies strictly between two states that are stored
+    mark    an entity's checkpoint: the newest of its states that is stored or safe on its way
+    note    what a batch proves once it is safe: marks that moved, spans that are filled
+
+A gap is filled span by span, from Home Assistant's history. Both ends of a span are states that we have, richer than the
+history could tell them, so only what lies between is ever written. A gap without spans had nothing in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, NamedTuple
+
+from attrs import frozen
+
+
+class Cause(Enum):
+    """Why changes may have been missed."""
+
+    STOPPED = "the service was stopped"
+    KILLED = "the service was killed"
+    CONNECTION = "the connection was lost"
+    SHED = "a queue was full"
+    EVICTED = "the spool was full"
+    UNREADABLE = "the spool was damaged"
+    REOPENED = "reopened by hand"
+    SEVERAL = "several causes: the ledger was full"
+
+
+UNNAMED: Final = "it is not known whose states these were"
+"""Why nothing fills what a spool dropped."""
+
+
+class Progress(Enum):
+    """How far a gap is filled. `PARTLY` and `UNFILLABLE` say why."""
+
+    OPEN = "open"
+    FILLING = "filling"
+    FILLED = "filled"
+    PARTLY = "partly"
+    UNFILLABLE = "unfillable"
+
+
+@frozen
+class Span:
+    """What is missing of one entity: states after `after_ns` and before `before_ns`, neither included.
+
+    `id` is 0 until it is in the ledger.
+    """
+
+    entity_id: str
+    registry_id: str
+    after_ns: int
+    before_ns: int
+    id: int = 0
+
+
+@frozen
+class Gap:
+    """One interval. `spans` of entities, of which `left` are not settled yet; `filled` states came of the others."""
+
+    id: int
+    cause: Cause
+    from_ns: int
+    to_ns: int
+    progress: Progress
+    why: str = ""
+    spans: int = 0
+    left: int = 0
+    filled: int = 0
+
+
+class Mark(NamedTuple):
+    """An entity's newest state that is stored or safe. A tuple: one is made for every change."""
+
+    registry_id: str
+    entity_id: str
+    time_ns: int
+
+
+@frozen
+class Missed:
+    """Spans of a gap, as they are found: what touches an unsettled gap of its cause is part of it.
+
+    A span that begins where a known one does, and ends earlier, takes its place. With a `why` nothing can be had.
+    """
+
+    cause: Cause
+    from_ns: int
+    to_ns: int
+    spans: Sequence[Span] = ()
+    why: str = ""
+
+
+@frozen
+class Settled:
+    """A span of which `filled` states came; `why` is set when not all of it could be had."""
+
+    span_id: int
+    filled: int
+    why: str = ""
+
+
+@frozen
+class Note:
+    """What becomes true with a batch."""
+
+    marks: Sequence[Mark] = ()
+    settled: Sequence[Settled] = ()
+    missed: Sequence[Missed] = ()
+
+    def __bool__(self) -> bool:
+        """True when it says anything."""
+        return bool(self.marks or self.settled or self.missed)
+
+
+NO_NOTE = Note()

@@ -1,0 +1,142 @@
+"""What the ledger of coverage keeps beside gaps, spans and marks, and what it makes of them: pure.
+
+    opening    a gap that is to be written down
+    coverage   since when a home is known, until when, and how the last run ended
+    owed       notes that are true and not written yet, merged
+    summary    the gaps in figures
+
+The values that everybody uses are in `core/coverage.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from attrs import define, field, frozen
+
+from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
+
+LEFT: Final = (Progress.OPEN, Progress.FILLING)
+"""There are spans to fill in these."""
+
+REASONS: Final = 5
+"""Reasons that one gap names at most."""
+
+
+@frozen
+class Opening:
+    """A gap that is to be written down, or several told as one. With a `why` nothing can be had for it."""
+
+    cause: Cause
+    from_ns: int
+    to_ns: int
+    spans: Sequence[Span] = ()
+    why: str = ""
+    gaps: int = 1
+
+
+@frozen
+class Coverage:
+    """A home is known since `since_ns`, minus its gaps, until `heard_ns`; `stopped`: the last run ended in order."""
+
+    since_ns: int
+    heard_ns: int
+    stopped: bool
+
+
+@frozen
+class Remembered:
+    """What the ledger knows at the start; no coverage before the first time."""
+
+    marks: Sequence[Mark] = ()
+    coverage: Coverage | None = None
+
+
+@frozen
+class Told:
+    """One span as a person reads of it: `filled` is None until it is settled."""
+
+    span: Span
+    filled: int | None
+    why: str
+
+
+@frozen
+class Summary:
+    """How many gaps are how far, when the oldest begins that is not settled, and how many states came of all."""
+
+    counts: Mapping[Progress, int]
+    oldest_left_ns: int | None
+    filled: int
+
+
+@define
+class Owed:
+    """Notes that are true and not written yet: of an entity the newest mark, of a span that it is settled."""
+
+    _marks: dict[str, Mark] = field(factory=dict)
+    _settled: dict[int, Settled] = field(factory=dict)
+    _missed: list[Missed] = field(factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self._marks or self._settled or self._missed)
+
+    def add(self, note: Note) -> None:
+        """One more."""
+        for mark in note.marks:
+            known = self._marks.get(mark.registry_id)
+            if known is None or known.time_ns <= mark.time_ns:
+                self._marks[mark.registry_id] = mark
+        self._settled.update((each.span_id, each) for each in note.settled)
+        self._missed += note.missed
+
+    @property
+    def note(self) -> Note:
+        """All of it."""
+        return (
+            Note(tuple(self._marks.values()), tuple(self._settled.values()), tuple(self._missed)) if self else NO_NOTE
+        )
+
+    def take(self) -> Note:
+        """All of it, to be written; `add` gives it back."""
+        note = self.note
+        self._marks, self._settled, self._missed = {}, {}, []
+        return note
+
+    @property
+    def spans(self) -> frozenset[int]:
+        """The spans that are settled by it."""
+        return frozenset(self._settled)
+
+
+def outcome(spans: int, filled: int, reasons: Mapping[str, int]) -> tuple[Progress, str]:
+    """What becomes of a gap when all its `spans` are settled; `reasons` says of how many of them not all was had."""
+    if not reasons:
+        return Progress.FILLED, ""
+    nothing = not filled and sum(reasons.values()) >= spans
+    return (Progress.UNFILLABLE if nothing else Progress.PARTLY), _said(reasons)
+
+
+def _said(reasons: Mapping[str, int]) -> str:
+    common = Counter(reasons).most_common()
+    said = [f"{why} ({count})" for why, count in common[:REASONS]]
+    rest = sum(count for _, count in common[REASONS:])
+    return "; ".join([*said, *([f"other reasons ({rest})"] if rest else [])])
+
+
+def folded(openings: Sequence[Opening]) -> Opening:
+    """One opening in the place of several, without their spans: it tells that there were gaps."""
+    first, last = min(each.from_ns for each in openings), max(each.to_ns for each in openings)
+    return Opening(Cause.SEVERAL, first, last, gaps=sum(each.gaps for each in openings))
+
+
+def summary(gaps: Iterable[Gap]) -> Summary:
+    """The gaps in figures."""
+    known = list(gaps)
+    counted = Counter(each.progress for each in known)
+    left = [each.from_ns for each in known if each.progress in LEFT]
+    return Summary(
+        {each: counted[each] for each in Progress}, min(left, default=None), sum(each.filled for each in known)
+    )

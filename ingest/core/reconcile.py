@@ -1,0 +1,210 @@
+"""What was missed while nobody listened, entity by entity, from what is seen first afterwards.
+
+    stored ──mark──┤         missed          ├──first state afterwards──▶ live again
+                   └──────── the span ───────┘
+
+A session ends: what the marks are then is the baseline. In the next one an entity is first seen live or in the snapshot;
+what lies between its baseline and that state is its span. The two are found together, so a batch proves both at once: the
+mark that moves, and the span that it leaves behind. If the process dies in between, neither is written.
+
+The snapshot is taken after subscribing. So a state in it that is newer than the baseline is either one that came live
+as well, or the one that was true before the first live one: then it is a change that nobody told us of, and is stored.
+An entity that is in the baseline and not in the snapshot was removed meanwhile, or was gone before and may have come and
+gone again; the history may know. Its span has no end until it comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from attrs import define, field
+
+from ingest.core.coverage import NO_NOTE, Cause, Mark, Missed, Note, Settled, Span
+from ingest.core.ledger import Remembered
+
+MICROSECOND = 1_000
+"""Home Assistant's resolution, in nanoseconds."""
+
+FOREVER = 2**62
+"""The end of a span that has none yet."""
+
+
+class Found(NamedTuple):
+    """A gap as it was found: of so many entities something may be missing."""
+
+    cause: Cause
+    from_ns: int
+    to_ns: int
+    entities: int
+
+
+@define
+class Reconciler:
+    """The marks of a home, and what is not known since the last session. Times in nanoseconds, Home Assistant's.
+
+    `cause` is why it does not know what was before it. At most `entities` marks are remembered, and the one that came
+    first is forgotten.
+    """
+
+    marks: dict[str, Mark] = field(factory=dict)
+    cause: Cause = Cause.STOPPED
+    entities: int = 100_000
+    session: int = 0
+    _baseline: dict[str, Mark] | None = None
+    _first: dict[str, int] = field(factory=dict)
+    _present: set[str] = field(factory=set)
+    _known_as: dict[str, str] = field(factory=dict)
+    _firsts: dict[str, Mark] | None = None
+    _spanned: set[str] = field(factory=set)
+    _absent: dict[str, int] = field(factory=dict)
+    _returned: dict[str, int] = field(factory=dict)
+    _from_ns: int = 0
+    _newest_ns: int = 0
+    _because: Cause = Cause.STOPPED
+    _moved: list[Mark] = field(factory=list)
+    _missed: list[Missed] = field(factory=list)
+
+    def remember(self, marks: Mapping[str, Mark], cause: Cause) -> None:
+        """What the run before knew can be read only now: what was missed before this one is found out after all."""
+        firsts, self._firsts = self._firsts or {}, None
+        from_ns = max((mark.time_ns for mark in marks.values()), default=0)
+        spans = []
+        for key, first in firsts.items():
+            after = marks[key].time_ns if key in marks else from_ns
+            if first.time_ns > after:
+                spans.append(Span(first.entity_id, key, after, first.time_ns))
+        spans += [Span(mark.entity_id, key, mark.time_ns, FOREVER) for key, mark in marks.items() if key not in firsts]
+        if marks:
+            self.miss(cause, from_ns, max((first.time_ns for first in firsts.values()), default=from_ns), spans)
+        self.marks = {**{key: mark for key, mark in marks.items() if key not in self.marks}, **self.marks}
+
+    def forget_nothing(self) -> None:
+        """What the run before knew cannot be read yet: from here on it is noted who is seen when for the first time."""
+        self._firsts = {}
+
+    def enter(self, session: int) -> None:
+        """A frame of this session came: if it is a new one, something may have been missed before it."""
+        if session == self.session:
+            return
+        self.session = session
+        if self._baseline is None:
+            self._because, self._spanned = self.cause, set()
+            self._from_ns = self._newest_ns = max((mark.time_ns for mark in self.marks.values()), default=0)
+        # Of a session that broke before its snapshot was through, what was seen has its spans already.
+        self._baseline, self._first, self._present = dict(self.marks), {}, set()
+        self._absent, self._returned = {}, {}
+        self._known_as = {mark.entity_id: key for key, mark in self.marks.items()}
+
+    @property
+    def reconciling(self) -> bool:
+        """True until the snapshot of a session is complete."""
+        return self._baseline is not None
+
+    def see(self, mark: Mark) -> None:
+        """A change came, live or as a state of the snapshot that is not known."""
+        if self._baseline is not None:
+            mark = mark._replace(registry_id=self._key(mark.registry_id, mark.entity_id))
+            self._first_seen(mark, self._baseline)
+        elif self._absent and mark.registry_id in self._absent:
+            self._come_back(mark)
+        self.move(mark)
+
+    def move(self, mark: Mark) -> None:
+        """That state is on its way to be stored. What the history tells moves only the marks of who is gone."""
+        if self._firsts is not None:
+            self._firsts.setdefault(mark.registry_id, mark)
+        known = self.marks.get(mark.registry_id)
+        if known is not None and known.time_ns > mark.time_ns:
+            return
+        if known is None and len(self.marks) >= self.entities:
+            del self.marks[next(iter(self.marks))]
+        self.marks[mark.registry_id] = mark
+        self._moved.append(mark)
+
+    def note(self, settled: Sequence[Settled] = ()) -> Note:
+        """What becomes true with the frame that was just looked through."""
+        if not (self._moved or self._missed or settled):
+            return NO_NOTE
+        note = Note(tuple(self._moved), tuple(settled), tuple(self._missed))
+        self._moved, self._missed = [], []
+        return note
+
+    def knows(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
+        """True when that state of a snapshot is stored already, or came live."""
+        key = self._key(registry_id, entity_id)
+        self._present.add(key)
+        mark = (self.marks if self._baseline is None else self._baseline).get(key)
+        if mark is not None and time_ns <= mark.time_ns:
+            return True
+        return self._first.get(key, time_ns + 1) <= time_ns
+
+    def told(self, registry_id: str, time_ns: int) -> bool:
+        """True when that state of the history came live: its entity was gone, and is there again."""
+        return self._returned.get(registry_id, time_ns + 1) <= time_ns
+
+    def _key(self, registry_id: str, entity_id: str) -> str:
+        """The entity's name for life; while the registries cannot be read, the one that it had when they could."""
+        return registry_id if registry_id != entity_id else self._known_as.get(entity_id, registry_id)
+
+    def complete(self) -> Found | None:
+        """The snapshot is through: what was missed of entities that are gone, and the gap's end.
+
+        Returns the gap; None at the first start of all, before which nothing was promised.
+        """
+        baseline, self._baseline = self._baseline, None
+        self.cause = Cause.CONNECTION
+        if not baseline:
+            return None
+        there = self._present | self._first.keys()
+        gone = [mark for key, mark in baseline.items() if key not in there]
+        self._absent = {mark.registry_id: mark.time_ns for mark in gone}
+        self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
+        return Found(self._because, self._from_ns, self._newest_ns, len(self._spanned | self._absent.keys()))
+
+    def forget(self, oldest_ns: int, newest_ns: int) -> None:
+        """States of that time were lost: what the next snapshot says of their entities is not stored already."""
+        lost = [key for key, mark in self.marks.items() if oldest_ns <= mark.time_ns <= newest_ns]
+        for key in lost:
+            self.lose(key)
+
+    def miss(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span], why: str = "") -> None:
+        """States that had come were lost again; with a `why` it is not known which."""
+        self._missed.append(Missed(cause, from_ns, to_ns, tuple(spans), why))
+
+    def lose(self, registry_id: str) -> None:
+        """The newest state of that entity was lost."""
+        self.marks.pop(registry_id, None)
+
+    def _first_seen(self, mark: Mark, baseline: dict[str, Mark]) -> None:
+        key, time_ns = mark.registry_id, mark.time_ns
+        self._newest_ns = max(self._newest_ns, time_ns)
+        first = self._first.get(key)
+        if first is not None and first <= time_ns:
+            return
+        self._first[key] = time_ns
+        before = baseline.get(key)
+        after = self._from_ns if before is None else before.time_ns
+        # Two states a microsecond apart have nothing between them; but a span that was told already ends earlier now.
+        if baseline and (first is not None or time_ns > after + MICROSECOND):
+            self._spanned.add(key)
+            self._miss((Span(mark.entity_id, key, after, time_ns),))
+
+    def _come_back(self, mark: Mark) -> None:
+        after = self._absent.pop(mark.registry_id)
+        self._returned[mark.registry_id] = mark.time_ns
+        self._miss((Span(mark.entity_id, mark.registry_id, after, mark.time_ns),))
+
+    def _miss(self, spans: tuple[Span, ...]) -> None:
+        self._missed.append(Missed(self._because, self._from_ns, self._newest_ns, spans))
+
+
+def reconciler(remembered: Remembered) -> Reconciler:
+    """What a new run begins with: the marks of the last one, and how that ended."""
+    return Reconciler({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+
+
+def ended(remembered: Remembered) -> Cause:
+    """How the last run ended."""
+    stopped = remembered.coverage is None or remembered.coverage.stopped
+    return Cause.STOPPED if stopped else Cause.KILLED

@@ -1,0 +1,115 @@
+"""Home Assistant's recorder: whether it may be asked now, when what it says is final, and why something is not there.
+
+It writes what happened in the order in which it happened, every few seconds. So a state that is there proves that
+whatever came before it is there too, or never will be. Without one, time proves it: two commits after the state, with
+nothing waiting to be written.
+
+Nobody says what the recorder leaves out or how long it keeps what it has. But both ends of a span are states that we
+have, so that we know of two rows that it should return; those it does not return tell the rest.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from attrs import frozen
+from msgspec import Raw
+
+from ingest.core.coverage import Span
+from ingest.core.wire import Malformed
+
+COMMAND = "recorder/info"
+
+NO_RECORDER = "Home Assistant has no recorder"
+NO_HISTORY = "Home Assistant has no history: its recorder cannot be asked"
+SWITCHED_OFF = "Home Assistant's recorder is switched off"
+NOT_RECORDED = "Home Assistant's recorder has nothing of the entity then: it leaves it out, or was switched off"
+NOT_KEPT = "Home Assistant's recorder has nothing of the entity then: it leaves it out, or keeps nothing so old"
+PURGED = "Home Assistant's recorder no longer keeps the beginning"
+NO_BEGINNING = "Home Assistant's recorder lacks the state before: what followed it may be lacking too"
+NO_END = "Home Assistant's recorder lacks the state after: what came before it may be lacking too"
+UNREADABLE = "some of what Home Assistant's history says cannot be read"
+
+
+@frozen
+class Recorder:
+    """What it says of itself. `backlog` counts the states that it has yet to look at; None: it does not know."""
+
+    recording: bool = False
+    thread_running: bool = False
+    migration_in_progress: bool = False
+    backlog: int | None = None
+
+
+@frozen
+class Seen:
+    """What the history returned of a span: its two ends, how many states between, and how many it garbled.
+
+    `removed` is True when the last of them is the entity's removal: nothing needs to follow it.
+    """
+
+    began: bool = False
+    ended: bool = False
+    found: int = 0
+    removed: bool = False
+    unreadable: int = 0
+
+
+_decoder = msgspec.json.Decoder(Recorder)
+
+
+def recorder(result: Raw) -> Recorder:
+    """The answer to `recorder/info`. Raises `Malformed`."""
+    try:
+        return _decoder.decode(result)
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise Malformed(COMMAND, str(problem), result) from None
+
+
+def busy(told: Recorder, most: int) -> str:
+    """Why it should be left alone for now, as a sentence; empty when it may be asked.
+
+    One that is switched off (`recording`) may be asked: it still has what it wrote before.
+    """
+    if told.migration_in_progress:
+        return "Home Assistant's recorder is migrating its database"
+    if not told.thread_running:
+        return "Home Assistant's recorder does not run"
+    if (told.backlog or 0) > most:
+        return f"Home Assistant's recorder is {told.backlog} states behind"
+    return ""
+
+
+def final(span: Span, seen: Seen, told: Recorder, *, asked_ns: int, margin_ns: int) -> bool:
+    """True when the history cannot come to have more of a span than it returned to a question at `asked_ns`.
+
+    `margin_ns` is two commit intervals. Times are Home Assistant's.
+    """
+    return seen.ended or (told.backlog == 0 and asked_ns >= span.before_ns + margin_ns)
+
+
+def lacking(
+    span: Span, seen: Seen, told: Recorder, *, since_ns: int, until_ns: int | None, oldest_ns: int | None
+) -> str:
+    """Why not everything of a span could be had, as a sentence; empty when everything was.
+
+    Its gap lasts from `since_ns` until `until_ns`. A span that begins or ends with it has no state there that we know.
+    `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept.
+    """
+    begins = span.after_ns < since_ns and not seen.began
+    ends = span.before_ns != until_ns and not (seen.ended or seen.removed)
+    nothing = (begins or ends) and not (seen.began or seen.found or seen.ended)
+    if seen.unreadable:
+        return UNREADABLE
+    if (ends or nothing) and not told.recording:
+        return SWITCHED_OFF
+    if nothing:
+        return NOT_RECORDED if _kept(max(span.after_ns, since_ns), oldest_ns) else NOT_KEPT
+    if begins and not _kept(since_ns, oldest_ns):
+        return PURGED
+    if begins and _kept(span.after_ns, oldest_ns):
+        return NO_BEGINNING
+    return NO_END if ends else ""
+
+
+def _kept(time_ns: int, oldest_ns: int | None) -> bool:
+    return oldest_ns is not None and oldest_ns <= time_ns

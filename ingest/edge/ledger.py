@@ -1,0 +1,227 @@
+"""The ledger of coverage on its way to disk.
+
+Whatever is said here is written at once, in one transaction with what could not be written before. A file that cannot
+be written is no error of the pipeline: gaps wait in memory, with a bound of their own, and so do notes, which merge.
+Where there are too many gaps the spans of the oldest go, and then they are told in one: never without a word.
+
+What a batch on disk proves is written with the batch, not here; `noted` hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+import trio
+from attrs import define, evolve, field
+
+from ingest.core import reports
+from ingest.core.coverage import NO_NOTE, Cause, Gap, Note, Progress, Settled, Span
+from ingest.core.ledger import LEFT, Opening, Owed, Remembered, Summary, folded, summary
+from ingest.core.reports import Emit
+from ingest.edge.ledger_bounds import Bound
+from ingest.edge.ledger_file import Due, LedgerFile
+from ingest.errors import IngestError
+from ingest.runtime.ending import freed_after
+from ingest.runtime.lane import Lane
+
+IN_MEMORY = Bound(gaps=200, spans=50_000)
+
+AT_THE_STOP = 1.0
+"""Seconds that a disk has for the last time."""
+
+DROPPED = "the state file could not be written, and there was no room for more in memory"
+
+_FAILURES = (IngestError, trio.BrokenResourceError)
+
+
+@define(eq=False)
+class Ledger:
+    """One home's ledger for one store. `remembered` is what `load` found; `late` is told when that came later than the start.
+
+    `give_up` frees us from a disk that hangs.
+    """
+
+    file: LedgerFile
+    lane: Lane
+    emit: Emit
+    give_up: Callable[[], None]
+    remembered: Remembered = field(factory=Remembered)
+    loaded: bool = False
+    late: Callable[[Remembered], None] = lambda _: None
+    bound: Bound = IN_MEMORY
+    failing: bool = False
+    _gaps: dict[int, Gap] = field(factory=dict)
+    _openings: list[Opening] = field(factory=list)
+    _owed: Owed = field(factory=Owed)
+    _heard_ns: int | None = None
+    _stopped: bool = False
+    _turn: trio.Lock = field(factory=trio.Lock)
+
+    @property
+    def summary(self) -> Summary:
+        """The gaps in figures; of those in memory only how many."""
+        return summary([*self._gaps.values(), *map(_unwritten, self._openings)])
+
+    @property
+    def waiting(self) -> int:
+        """Gaps that are not on disk yet."""
+        return len(self._openings)
+
+    async def load(self) -> Remembered:
+        """What is known from before; it stays in `remembered`. Raises `Transient` or `Refused`."""
+        self._gaps = {gap.id: gap for gap in await self.lane(self.file.gaps)}
+        self.remembered = await self.lane(self.file.load)
+        self.loaded = True
+        return self.remembered
+
+    async def recall(self) -> None:
+        """Load what could not be loaded at the start, and tell `late`: before anything is written. Raises as `load`."""
+        if not self.loaded:
+            self.late(await self.load())
+
+    async def open_gap(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span] = (), why: str = "") -> None:
+        """Changes may have been missed. Without spans nothing was; with a `why` it is known that it cannot be had."""
+        self._openings.append(Opening(cause, from_ns, to_ns, spans, why))
+        self._shed()
+        self.emit(reports.GapOpened(cause, from_ns, to_ns, len({each.registry_id for each in spans}), why))
+        await self.flush()
+
+    async def settle_now(self, settled: Sequence[Settled]) -> None:
+        """These spans are done, and no batch will carry that: such as when there was nothing in them."""
+        await self.note(Note(settled=settled))
+
+    async def note(self, note: Note) -> None:
+        """This has become true, and no batch on disk carries it."""
+        self._owed.add(note)
+        await self.flush()
+
+    async def heard(self, time_ns: int) -> None:
+        """Until then, by Home Assistant's clock, everything is known but the gaps; the first time begins the map."""
+        self._heard_ns, self._stopped = max(time_ns, self._heard_ns or time_ns), False
+        await self.flush()
+
+    async def stopped(self) -> None:
+        """This run ends in order."""
+        self._stopped = True
+        await self.flush()
+
+    async def end(self, note: Note = NO_NOTE) -> None:
+        """As `stopped`, for the last time, and with what no batch will carry any more; not cancelled."""
+        self._owed.add(note)
+        async with freed_after(AT_THE_STOP, self.give_up):
+            await self.stopped()
+
+    async def next_spans(self, most: int, but: Collection[int] = ()) -> Sequence[Span]:
+        """The next spans to fill, of the oldest gap first, without those in `but`; none while the file fails."""
+        await self.flush()
+        try:
+            return await self.lane(self.file.next_spans, most, {*but, *self._owed.spans})
+        except _FAILURES as error:
+            self._failed(error)
+            return ()
+
+    async def next_gap(self, most: int, but: Collection[int] = ()) -> tuple[Gap, Sequence[Span]] | None:
+        """The oldest gap with spans to fill that are not in `but`, and the first of them; none while the file fails."""
+        await self.flush()
+        try:
+            return await self.lane(self.file.next_gap, most, {*but, *self._owed.spans})
+        except _FAILURES as error:
+            self._failed(error)
+            return None
+
+    async def reopen(self, since_ns: int) -> Gap | None:
+        """A person says that the store lost everything since then. Raises `Transient` or `Refused`."""
+        await self.flush()
+        async with self._turn:
+            gap = await self.lane(self.file.reopen, since_ns)
+            self._take_in(await self.lane(self.file.gaps))
+        if gap is not None:
+            self.emit(reports.GapOpened(gap.cause, gap.from_ns, gap.to_ns, gap.spans))
+        return gap
+
+    def noted(self, gaps: Iterable[Gap]) -> None:
+        """Spans of these were settled, and that is on disk."""
+        for gap in gaps:
+            before = self._gaps.get(gap.id)
+            if before is None or before.progress in LEFT or before.cause is Cause.SEVERAL:
+                self._gaps[gap.id] = gap
+                self._tell(before, gap)
+
+    def _tell(self, before: Gap | None, gap: Gap) -> None:
+        settled = before is not None and before.progress in LEFT and gap.progress not in LEFT
+        if settled or (gap.cause is Cause.SEVERAL and gap != before):
+            self.emit(reports.GapSettled(gap.id, gap.cause, gap.from_ns, gap.to_ns, gap.progress, gap.filled, gap.why))
+
+    async def flush(self) -> None:
+        """Try once to write everything that waits."""
+        await trio.lowlevel.checkpoint()
+        async with self._turn:
+            due = self._due()
+            if not due:
+                return
+            try:
+                await self.recall()
+                changed, gaps = await self.lane(_written, self.file, due)
+            except _FAILURES as error:
+                self._give_back(due)
+                self._failed(error)
+            except BaseException:
+                self._give_back(due)
+                raise
+            else:
+                self._worked()
+                self.noted(changed)
+                if gaps is not None:
+                    self._take_in(gaps)
+
+    def _due(self) -> Due:
+        due = Due(self._openings, self._owed.take(), self._heard_ns, self._stopped)
+        self._openings, self._heard_ns, self._stopped = [], None, False
+        return due
+
+    def _give_back(self, due: Due) -> None:
+        """In front of what came meanwhile."""
+        self._openings = [*due.openings, *self._openings]
+        self._owed.add(due.note)
+        if self._heard_ns is None:
+            self._heard_ns, self._stopped = due.heard_ns, self._stopped or due.stopped
+        self._shed()
+
+    def _take_in(self, gaps: Sequence[Gap]) -> None:
+        """All there are: some may have become one."""
+        self.noted(gaps)
+        self._gaps = {gap.id: gap for gap in gaps}
+
+    def _shed(self) -> None:
+        """Keep to the bound: first without the spans of the oldest, then the oldest two as one."""
+        spans = sum(len(each.spans) for each in self._openings)
+        for place, opening in enumerate(self._openings):
+            if spans <= self.bound.spans:
+                break
+            spans -= len(opening.spans)
+            if opening.spans:
+                self._openings[place] = evolve(opening, spans=(), why=DROPPED)
+        while len(self._openings) > max(self.bound.gaps, 1):
+            self._openings[:2] = [folded(self._openings[:2])]
+
+    def _failed(self, error: Exception) -> None:
+        if not self.failing:
+            self.failing = True
+            self.emit(reports.LedgerFailing(str(error)))
+
+    def _worked(self) -> None:
+        if self.failing:
+            self.failing = False
+            self.emit(reports.LedgerRecovered())
+
+
+def _written(file: LedgerFile, due: Due) -> tuple[list[Gap], list[Gap] | None]:
+    """What it changed; and all gaps where more may have changed than that."""
+    changed = file.write(due)
+    return changed, file.gaps() if due.openings else None
+
+
+def _unwritten(opening: Opening) -> Gap:
+    lost = bool(opening.why) or opening.cause is Cause.SEVERAL
+    progress = Progress.UNFILLABLE if lost else Progress.OPEN if opening.spans else Progress.FILLED
+    return Gap(0, opening.cause, opening.from_ns, opening.to_ns, progress, opening.why)

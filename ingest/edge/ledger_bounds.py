@@ -1,0 +1,107 @@
+"""The ledger is bounded, and what does not fit into it never goes without a word.
+
+Of filled gaps nothing is missing, so their spans go first, then they themselves; of the others that are settled the
+spans. What is left then and does not fit is folded into one row, the oldest first, settled ones before open ones: it
+says from when to when there were gaps, and how many. Nothing fills it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from ingest.core.coverage import Cause, Gap, Progress
+from ingest.core.ledger import LEFT, Opening
+from ingest.edge.ledger_rows import all_gaps, tell_in_one
+from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import Connection
+
+
+@frozen
+class Bound:
+    """How much of a home's store is kept at most."""
+
+    gaps: int = 1_000
+    spans: int = 200_000
+    marks: int = 100_000
+
+
+BOUND: Final = Bound()
+
+
+def keep(connection: Connection, key: Key, bound: Bound) -> None:
+    """Bring the ledger back into its bounds, in the transaction of the caller."""
+    _keep_spans(connection, key, bound)
+    _keep_gaps(connection, key, bound)
+    _keep_marks(connection, key, bound.marks)
+
+
+def _keep_spans(connection: Connection, key: Key, bound: Bound) -> None:
+    counted = dict(
+        connection.execute(
+            "SELECT gap_id, count(*) FROM span JOIN gap ON gap.id = gap_id"
+            " WHERE home = ? AND store = ? GROUP BY gap_id",
+            (key.home, key.store),
+        ).fetchall()
+    )
+    excess = sum(counted.values()) - bound.spans
+    if excess <= 0:
+        return
+    for gap in _dispensable(all_gaps(connection, key)):
+        if excess <= 0:
+            return
+        if gap.progress in LEFT:
+            _fold(connection, key, gap)
+        _delete_spans(connection, gap)
+        excess -= counted.get(gap.id, 0)
+
+
+def _keep_gaps(connection: Connection, key: Key, bound: Bound) -> None:
+    gaps = all_gaps(connection, key)
+    excess = len(gaps) - bound.gaps
+    many = any(gap.cause is Cause.SEVERAL for gap in gaps)
+    for gap in _dispensable(gaps):
+        if excess <= 0:
+            return
+        if gap.progress is Progress.FILLED:
+            _delete(connection, gap)
+        else:
+            _fold(connection, key, gap)
+            excess, many = excess + (not many), True
+        excess -= 1
+
+
+def _keep_marks(connection: Connection, key: Key, most: int) -> None:
+    """Entities come and go; the marks that have not moved for the longest time go."""
+    whose = (key.home, key.store)
+    (count,) = connection.execute("SELECT count(*) FROM mark WHERE home = ? AND store = ?", whose).fetchone()
+    if count > most:
+        oldest = connection.execute(
+            "SELECT home, store, registry_id FROM mark WHERE home = ? AND store = ? ORDER BY time_ns LIMIT ?",
+            (*whose, count - most),
+        ).fetchall()
+        connection.executemany("DELETE FROM mark WHERE home = ? AND store = ? AND registry_id = ?", oldest)
+
+
+def _dispensable(gaps: Sequence[Gap]) -> Iterator[Gap]:
+    """What may go, in that order; the row that others were folded into is not among them."""
+    others = [gap for gap in gaps if gap.cause is not Cause.SEVERAL]
+    yield from (gap for gap in others if gap.progress is Progress.FILLED)
+    yield from (gap for gap in others if gap.progress in {Progress.PARTLY, Progress.UNFILLABLE})
+    yield from (gap for gap in others if gap.progress in LEFT)
+
+
+def _fold(connection: Connection, key: Key, gap: Gap) -> None:
+    _delete(connection, gap)
+    tell_in_one(connection, key, Opening(Cause.SEVERAL, gap.from_ns, gap.to_ns), gap.spans, gap.filled)
+
+
+def _delete(connection: Connection, gap: Gap) -> None:
+    _delete_spans(connection, gap)
+    connection.execute("DELETE FROM gap WHERE id = ?", (gap.id,))
+
+
+def _delete_spans(connection: Connection, gap: Gap) -> None:
+    connection.execute("DELETE FROM span WHERE gap_id = ?", (gap.id,))

@@ -1,0 +1,137 @@
+"""From a state file that is set aside into the new one: the ledger, as far as it can be read.
+
+Damage ends a scan where it meets it, so each table is read from both its ends. What lies between is not passed over in
+silence: spans that a gap should have count as not to be had, and spans whose gap cannot be read make a gap of their own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from ingest.core.coverage import Cause, Gap, Progress, Span
+from ingest.core.ledger import Opening
+from ingest.edge.ledger_bounds import BOUND
+from ingest.edge.ledger_rows import GAP, SPAN, count_anew, finish, gap_of, named, open_gap
+from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import Connection, open_reader, ours, transaction, translated
+from ingest.errors import IngestError
+
+DAMAGED: Final = "the state file was damaged"
+
+_TABLES: Final = (
+    ("mark", "home, store, registry_id, entity_id, time_ns", "home, store, registry_id"),
+    ("coverage", "home, store, since_ns, heard_ns, stopped", "home, store"),
+    ("gap", f"home, store, {GAP}, folded", "id"),
+    ("span", f"gap_id, {SPAN}, filled, why", "id"),
+)
+"""Each with its columns, and those that it is sorted by."""
+
+_NUMBERS: Final = frozenset(
+    {"id", "gap_id", "time_ns", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns", "heard_ns", "stopped"}
+    | {"spans", "unsettled", "filled", "folded"}
+)
+_CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
+
+Values: TypeAlias = tuple[Any, ...]
+
+
+def carry_ledger_over(source: Path, connection: Connection, path: Path, *, batches: bool) -> None:
+    """Fill the ledger of the new file at `path`; `batches` says that they came over, too.
+
+    Raises what `translated` says of the new file.
+    """
+    try:
+        reader = open_reader(source)
+    except IngestError:
+        return
+    with closing(reader), translated(path), transaction(connection):
+        for table, columns, order in _TABLES:
+            marks = ", ?" * columns.count(",")
+            connection.executemany(
+                f"INSERT OR IGNORE INTO {table} ({columns}) VALUES (?{marks})",  # noqa: S608  constants
+                _rows(reader, source, table, columns, order),
+            )
+        _complete(connection)
+        _adopt(connection)
+        if not batches:
+            _tell_of_batches(reader, source, connection)
+
+
+def _rows(reader: Connection, source: Path, table: str, columns: str, order: str) -> Iterator[Values]:
+    """From the beginning; when that breaks off, from the end as well."""
+    names, falling = columns.split(", "), ", ".join(f"{each} DESC" for each in order.split(", "))
+    for direction in (order, falling):
+        try:
+            with ours(source):
+                for row in reader.execute(f"SELECT {columns} FROM {table} ORDER BY {direction}"):  # noqa: S608  constants
+                    if all(map(_sound, names, row)):
+                        yield row
+                return
+        except IngestError:
+            continue
+
+
+def _sound(name: str, value: object) -> bool:
+    if name == "filled" and value is None:
+        return True
+    if name in _CHOICES:
+        return value in _CHOICES[name]
+    return isinstance(value, int if name in _NUMBERS else str)
+
+
+def _complete(connection: Connection) -> None:
+    """Of gaps that are not settled: in the place of spans that cannot be read, some that cannot be filled."""
+    for row in connection.execute(f"SELECT {GAP} FROM gap WHERE progress IN ('open', 'filling')").fetchall():  # noqa: S608
+        gap = gap_of(row)
+        there, done, filled = connection.execute(
+            "SELECT count(*), count(filled), coalesce(sum(filled), 0) FROM span WHERE gap_id = ?", (gap.id,)
+        ).fetchone()
+        lost = max(0, gap.left - (there - done))
+        _stand_in(connection, gap, lost, DAMAGED, 0)
+        if (more := gap.spans - there - lost) > 0:
+            _stand_in(connection, gap, 1, "", max(0, gap.filled - filled))
+            _stand_in(connection, gap, more - 1, "", 0)
+        count_anew(connection, gap.id)
+        finish(connection, gap.id)
+
+
+def _stand_in(connection: Connection, gap: Gap, count: int, why: str, filled: int) -> None:
+    values = (gap.id, "", "", gap.from_ns, gap.to_ns, filled, why)
+    connection.executemany(
+        "INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns, filled, why)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [values] * min(count, BOUND.spans),
+    )
+
+
+def _adopt(connection: Connection) -> None:
+    """Spans whose gap cannot be read; whose they are, their entity's mark tells."""
+    found: defaultdict[Key, list[Span]] = defaultdict(list)
+    for home, store, *span in connection.execute(
+        "SELECT mark.home, mark.store, span.entity_id, registry_id, after_ns, before_ns"
+        " FROM span JOIN mark USING (registry_id)"
+        " WHERE filled IS NULL AND gap_id NOT IN (SELECT id FROM gap)"
+    ):
+        found[Key(home, store)].append(Span(*span))
+    connection.execute("DELETE FROM span WHERE gap_id NOT IN (SELECT id FROM gap)")
+    for key, spans in found.items():
+        first, last = min(each.after_ns for each in spans), max(each.before_ns for each in spans)
+        open_gap(connection, key, Opening(Cause.UNREADABLE, first, last, spans))
+
+
+def _tell_of_batches(reader: Connection, source: Path, connection: Connection) -> None:
+    """What waited there is not stored, and not here either: until somebody brings it back it is missing."""
+    try:
+        with ours(source):
+            rows = reader.execute(
+                "SELECT home, store, min(oldest_ns), max(newest_ns) FROM batch GROUP BY home, store"
+            ).fetchall()
+    except IngestError:
+        return
+    why = f"its points wait in {source.name}: homeiq-ingest spool recover brings back what is readable"
+    for home, store, oldest_ns, newest_ns in rows:
+        open_gap(connection, Key(home, store), Opening(Cause.UNREADABLE, oldest_ns, newest_ns, why=why))

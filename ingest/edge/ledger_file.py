@@ -1,0 +1,144 @@
+"""The ledger of coverage in the state file: blocking methods on one connection, each one transaction.
+
+What a batch proves is not written here but with the batch, in its own transaction (`edge/spool_file.py`): a mark or a
+settled span is on disk exactly when the points are that it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Settled, Span
+from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, Told
+from ingest.edge.ledger_bounds import BOUND, Bound, keep
+from ingest.edge.ledger_rows import GAP, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left, write_note
+from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import Connection, transaction, translated
+
+_HEARD = """
+INSERT INTO coverage (home, store, since_ns, heard_ns, stopped) VALUES (?1, ?2, ?3, ?3, 0)
+ON CONFLICT DO UPDATE SET heard_ns = max(heard_ns, excluded.heard_ns), stopped = 0
+"""
+
+
+@frozen
+class Due:
+    """What is to be written at once. `heard_ns`: until then everything is known; `stopped`: this run ends in order."""
+
+    openings: Sequence[Opening] = ()
+    note: Note = NO_NOTE
+    heard_ns: int | None = None
+    stopped: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.openings or self.note or self.heard_ns is not None or self.stopped)
+
+
+@frozen
+class LedgerFile:
+    """One key's ledger. Every method may raise what `translated` says."""
+
+    connection: Connection
+    path: Path
+    key: Key
+    bound: Bound = BOUND
+
+    def load(self) -> Remembered:
+        """The marks, and since when the home is known."""
+        with translated(self.path):
+            marks = self._marks()
+            coverage = [
+                Coverage(since_ns, heard_ns, bool(stopped))
+                for since_ns, heard_ns, stopped in self._of("SELECT since_ns, heard_ns, stopped FROM coverage")
+            ]
+        return Remembered(marks, coverage[0] if coverage else None)
+
+    def write(self, due: Due) -> list[Gap]:
+        """Write everything that is due, or nothing of it; returns the gaps that spans were settled of."""
+        with translated(self.path), transaction(self.connection):
+            for opening in due.openings:
+                open_gap(self.connection, self.key, opening)
+            changed = write_note(self.connection, self.key, due.note)
+            if due.openings:
+                keep(self.connection, self.key, self.bound)
+            if due.heard_ns is not None:
+                self.connection.execute(_HEARD, (self.key.home, self.key.store, due.heard_ns))
+            if due.stopped:
+                self._of("UPDATE coverage SET stopped = 1")
+        return changed
+
+    def open_gap(self, opening: Opening) -> None:
+        """Write a gap down; unsettled ones of its cause that it touches become one with it."""
+        self.write(Due([opening]))
+
+    def move_marks(self, marks: Sequence[Mark]) -> None:
+        """Marks move, never backwards."""
+        self.write(Due(note=Note(marks)))
+
+    def settle(self, settled: Sequence[Settled]) -> list[Gap]:
+        """These spans are done; returns their gaps."""
+        return self.write(Due(note=Note(settled=settled)))
+
+    def reopen(self, since_ns: int) -> Gap | None:
+        """What the store has since then is gone, such as after a restore: all of it is a gap. None: there was nothing.
+
+        Both ends are part of it: of what is gone nothing can be made poorer.
+        """
+        with translated(self.path), transaction(self.connection):
+            marks = [mark for mark in self._marks() if mark.time_ns >= since_ns]
+            if not marks:
+                return None
+            spans = [Span(mark.entity_id, mark.registry_id, since_ns - 1, mark.time_ns + 1) for mark in marks]
+            opening = Opening(Cause.REOPENED, since_ns, max(mark.time_ns for mark in marks), spans)
+            gap_id = open_gap(self.connection, self.key, opening)
+            (gap,) = gaps_of(self.connection, [gap_id])
+            keep(self.connection, self.key, self.bound)
+        return gap
+
+    def next_spans(self, most: int, but: Collection[int] = ()) -> list[Span]:
+        """The next spans to fill, of the oldest gap first, without those in `but`."""
+        found: list[Span] = []
+        with translated(self.path):
+            for gap in all_gaps(self.connection, self.key):
+                if gap.progress in LEFT and len(found) < most:
+                    found += spans_left(self.connection, gap.id, most - len(found), but)
+        return found
+
+    def next_gap(self, most: int, but: Collection[int] = ()) -> tuple[Gap, list[Span]] | None:
+        """The oldest gap with spans to fill that are not in `but`, and the first of them."""
+        with translated(self.path):
+            for gap in all_gaps(self.connection, self.key):
+                if gap.progress in LEFT and (spans := spans_left(self.connection, gap.id, most, but)):
+                    return gap, spans
+        return None
+
+    def gaps(self) -> list[Gap]:
+        """Every gap, the oldest first."""
+        with translated(self.path):
+            return all_gaps(self.connection, self.key)
+
+    def _marks(self) -> list[Mark]:
+        return [Mark(*row) for row in self._of("SELECT registry_id, entity_id, time_ns FROM mark")]
+
+    def _of(self, statement: str) -> list[tuple[Any, ...]]:
+        whose = (self.key.home, self.key.store)
+        return self.connection.execute(f"{statement} WHERE home = ? AND store = ?", whose).fetchall()
+
+
+def listed(connection: Connection) -> list[tuple[Key, Gap]]:
+    """Every home's and store's gaps, the oldest first; for a reader."""
+    rows = connection.execute(f"SELECT home, store, {GAP} FROM gap ORDER BY from_ns, id")  # noqa: S608  constants
+    return [(Key(home, store), gap_of(row)) for home, store, *row in rows]
+
+
+def told(connection: Connection, gap_id: int) -> list[Told]:
+    """A gap's spans that are kept, with what became of them; for a reader."""
+    rows = connection.execute(
+        f"SELECT {SPAN}, filled, why FROM span WHERE gap_id = ? ORDER BY id",  # noqa: S608  constants
+        (gap_id,),
+    )
+    return [Told(Span(*row[:5]), row[5], row[6]) for row in rows]

@@ -1,0 +1,230 @@
+"""The ledger's rows in the state file: blocking functions in the transaction of their caller.
+
+A gap carries counts of its spans, so that nobody has to count them: `open_gap` counts anew, `settle` counts down.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from ingest.core.coverage import Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
+from ingest.core.ledger import Opening, outcome
+from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import Connection
+
+GAP: Final = "id, cause, from_ns, to_ns, progress, why, spans, unsettled, filled"
+SPAN: Final = "entity_id, registry_id, after_ns, before_ns, id"
+
+NEAR_NS: Final = 60 * 10**9
+"""Gaps for which nothing can be had, for the same reason, are one when there is no more between them."""
+
+FULL: Final = " gaps are told in one: the ledger was full"
+
+_MARK = """
+INSERT INTO mark (home, store, registry_id, entity_id, time_ns) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET time_ns = excluded.time_ns, entity_id = excluded.entity_id
+WHERE excluded.time_ns >= mark.time_ns
+"""
+_TOUCHING = """
+SELECT id FROM gap
+WHERE home = ? AND store = ? AND cause = ? AND progress IN ('open', 'filling') AND from_ns <= ? AND to_ns >= ?
+ORDER BY id
+"""
+_ALIKE = """
+SELECT id FROM gap
+WHERE home = ? AND store = ? AND cause = ? AND why = ? AND progress = 'unfillable' AND spans = 0
+AND from_ns <= ? AND to_ns >= ? ORDER BY id DESC LIMIT 1
+"""
+_NEW_GAP = """
+INSERT INTO gap (home, store, cause, from_ns, to_ns, progress, why, spans, unsettled, filled)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0) RETURNING id
+"""
+# A span that begins where an unsettled one does is the same, in whatever gap: it ends where either does first.
+_NARROWED = """
+UPDATE span SET before_ns = min(before_ns, ?3) WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
+AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5) RETURNING gap_id
+"""
+_NEW_SPAN = "INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns) VALUES (?, ?, ?, ?, ?)"
+_COUNT = """
+UPDATE gap SET (spans, unsettled, filled) = (
+    SELECT count(*), count(*) - count(span.filled), coalesce(sum(span.filled), 0) FROM span WHERE gap_id = gap.id
+) WHERE id = ?
+"""
+
+
+def write_note(connection: Connection, key: Key, note: Note) -> list[Gap]:
+    """What has become true: marks move, spans are found and settled. Returns the gaps that this changed."""
+    move_marks(connection, key, note.marks)
+    opened = [open_gap(connection, key, Opening(*_opening(missed))) for missed in note.missed]
+    settled = settle(connection, note.settled)
+    return [*settled, *gaps_of(connection, set(opened) - {gap.id for gap in settled})]
+
+
+def move_marks(connection: Connection, key: Key, marks: Iterable[Mark]) -> None:
+    """Marks move, never backwards."""
+    rows = [(key.home, key.store, each.registry_id, each.entity_id, each.time_ns) for each in marks]
+    connection.executemany(_MARK, rows)
+
+
+def forget_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:
+    """States of that time were dropped: nobody may believe that they are stored."""
+    connection.execute(
+        "DELETE FROM mark WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ?",
+        (key.home, key.store, oldest_ns, newest_ns),
+    )
+
+
+def settle(connection: Connection, settled: Iterable[Settled]) -> list[Gap]:
+    """These spans are done, each once; returns their gaps, as far along as they are now."""
+    came: defaultdict[int, list[int]] = defaultdict(list)
+    for each in settled:
+        row = connection.execute(
+            "UPDATE span SET filled = ?, why = ? WHERE id = ? AND filled IS NULL RETURNING gap_id",
+            (each.filled, each.why, each.span_id),
+        ).fetchall()
+        for (gap_id,) in row:
+            came[gap_id].append(each.filled)
+    for gap_id, filled in came.items():
+        connection.execute(
+            "UPDATE gap SET unsettled = unsettled - ?, filled = filled + ?, progress = 'filling' WHERE id = ?",
+            (len(filled), sum(filled), gap_id),
+        )
+        finish(connection, gap_id)
+    return gaps_of(connection, came)
+
+
+def open_gap(connection: Connection, key: Key, opening: Opening) -> int:
+    """Write a gap down and return its id; it grows into the unsettled ones of its cause that it touches."""
+    if opening.cause is Cause.SEVERAL:
+        return tell_in_one(connection, key, opening)
+    if opening.why:
+        return _unfillable(connection, key, opening)
+    whose = (key.home, key.store, named(opening.cause))
+    touching = connection.execute(_TOUCHING, (*whose, opening.to_ns, opening.from_ns)).fetchall()
+    ids: list[int] = [gap_id for (gap_id,) in touching] or [_new(connection, key, opening, Progress.OPEN)]
+    for other in ids[1:]:
+        _merge(connection, ids[0], other)
+    _widen(connection, ids[0], opening.from_ns, opening.to_ns)
+    for each in opening.spans:
+        _add_span(connection, key, ids[0], each)
+    count_anew(connection, ids[0])
+    finish(connection, ids[0])
+    return ids[0]
+
+
+def count_anew(connection: Connection, gap_id: int) -> None:
+    """Count the spans of a gap that is not settled: all of them are there."""
+    connection.execute(_COUNT, (gap_id,))
+
+
+def tell_in_one(connection: Connection, key: Key, opening: Opening, spans: int = 0, filled: int = 0) -> int:
+    """Add to the one gap that stands for many, and return its id. Nothing fills it."""
+    row = connection.execute(
+        "SELECT id FROM gap WHERE home = ? AND store = ? AND cause = ?", (key.home, key.store, named(Cause.SEVERAL))
+    ).fetchone()
+    gap_id = int(row[0]) if row else _new(connection, key, opening, Progress.UNFILLABLE)
+    _widen(connection, gap_id, opening.from_ns, opening.to_ns)
+    connection.execute(
+        "UPDATE gap SET spans = spans + ?, filled = filled + ?, folded = folded + ?, why = (folded + ?) || ? WHERE id = ?",
+        (spans, filled, opening.gaps, opening.gaps, FULL, gap_id),
+    )
+    return gap_id
+
+
+def finish(connection: Connection, gap_id: int) -> None:
+    """When nothing of it is left, say what became of it."""
+    (gap,) = gaps_of(connection, [gap_id])
+    if gap.left:
+        return
+    reasons = connection.execute(
+        "SELECT why, count(*) FROM span WHERE gap_id = ? AND why <> '' GROUP BY why", (gap_id,)
+    ).fetchall()
+    progress, why = outcome(gap.spans, gap.filled, Counter(dict(reasons)))
+    connection.execute("UPDATE gap SET progress = ?, why = ? WHERE id = ?", (progress.value, why, gap_id))
+
+
+def gaps_of(connection: Connection, ids: Iterable[int]) -> list[Gap]:
+    """These gaps."""
+    one = f"SELECT {GAP} FROM gap WHERE id = ?"  # noqa: S608  constants
+    return [gap_of(row) for each in ids for row in connection.execute(one, (each,)).fetchall()]
+
+
+def all_gaps(connection: Connection, key: Key) -> list[Gap]:
+    """All gaps of a home's store, the oldest first."""
+    rows = connection.execute(
+        f"SELECT {GAP} FROM gap WHERE home = ? AND store = ? ORDER BY from_ns, id",  # noqa: S608  constants
+        (key.home, key.store),
+    )
+    return [gap_of(row) for row in rows]
+
+
+def spans_left(connection: Connection, gap_id: int, most: int, but: Collection[int]) -> list[Span]:
+    """The first spans of a gap that are not settled, without those in `but`."""
+    left: list[Span] = []
+    # Sorted out here, not in SQL: a statement's parameters are limited.
+    for row in connection.execute(
+        f"SELECT {SPAN} FROM span WHERE gap_id = ? AND filled IS NULL ORDER BY id",  # noqa: S608  constants
+        (gap_id,),
+    ):
+        if len(left) >= most:
+            break
+        if row[-1] not in but:
+            left.append(Span(*row))
+    return left
+
+
+def gap_of(row: Sequence[Any]) -> Gap:
+    """A row as a value."""
+    gap_id, cause, from_ns, to_ns, progress, *rest = row
+    return Gap(gap_id, Cause[cause.upper()], from_ns, to_ns, Progress(progress), *rest)
+
+
+def named(cause: Cause) -> str:
+    """As a cause is written: its sentence may be put better one day."""
+    return cause.name.lower()
+
+
+def _unfillable(connection: Connection, key: Key, opening: Opening) -> int:
+    """What goes on for days, such as a spool that is full, is one gap, as long as nobody can say whose states they were."""
+    whose = (key.home, key.store, named(opening.cause), opening.why, opening.to_ns + NEAR_NS, opening.from_ns - NEAR_NS)
+    for (gap_id,) in () if opening.spans else connection.execute(_ALIKE, whose).fetchall():
+        _widen(connection, gap_id, opening.from_ns, opening.to_ns)
+        return int(gap_id)
+    return _new(connection, key, opening, Progress.UNFILLABLE)
+
+
+def _opening(missed: Missed) -> tuple[Cause, int, int, Sequence[Span], str]:
+    return missed.cause, missed.from_ns, missed.to_ns, missed.spans, missed.why
+
+
+def _add_span(connection: Connection, key: Key, gap_id: int, span: Span) -> None:
+    place = (span.registry_id, span.after_ns)
+    if not connection.execute(_NARROWED, (*place, span.before_ns, key.home, key.store)).fetchall():
+        connection.execute(_NEW_SPAN, (gap_id, span.entity_id, *place, span.before_ns))
+
+
+def _new(connection: Connection, key: Key, opening: Opening, progress: Progress) -> int:
+    values = (
+        key.home, key.store, named(opening.cause), opening.from_ns, opening.to_ns, progress.value, opening.why,
+        len(opening.spans),
+    )  # fmt: skip
+    gap_id: int = connection.execute(_NEW_GAP, values).fetchall()[0][0]
+    return gap_id
+
+
+def _merge(connection: Connection, into: int, other: int) -> None:
+    """Spans keep their ids: somebody may be filling them."""
+    (gone,) = gaps_of(connection, [other])
+    _widen(connection, into, gone.from_ns, gone.to_ns)
+    if gone.progress is Progress.FILLING:
+        connection.execute("UPDATE gap SET progress = 'filling' WHERE id = ?", (into,))
+    connection.execute("UPDATE span SET gap_id = ? WHERE gap_id = ?", (into, other))
+    connection.execute("DELETE FROM gap WHERE id = ?", (other,))
+
+
+def _widen(connection: Connection, gap_id: int, from_ns: int, to_ns: int) -> None:
+    connection.execute(
+        "UPDATE gap SET from_ns = min(from_ns, ?), to_ns = max(to_ns, ?) WHERE id = ?", (from_ns, to_ns, gap_id)
+    )

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.core import recorder
+from ingest.core.coverage import Settled, Span
+from ingest.core.history_query import SECOND_NS
+from ingest.core.history_reading import MARGIN_NS, Answer, Piece, Reading, Recorded
+from ingest.core.recorder import Recorder
+from ingest.core.state import Change
+from ingest.simulator.history import Past
+from tests.core.rows import IDLE, asked, pasts, spans, told, truth
+from tests.core.test_history import made, span
+
+KEY = "sensor.a"
+LATER = 10**6 * SECOND_NS
+
+
+def read(reading: Reading, past: Past, most: int = 10**6) -> list[Piece]:
+    pieces: list[Piece] = []
+    for _ in range(most):
+        if reading.done:
+            break
+        pieces += reading.take(asked(past, reading.ask()))
+    return pieces
+
+
+def said(*rows: tuple[float, str | None], unreadable: int = 0, told: Recorder = IDLE, now: float = 10**6) -> Answer:
+    recorded = Recorded([made(at, state) for at, state in rows], unreadable)
+    return Answer({KEY: recorded}, told, round(now * 1e9))
+
+
+def settled(reading: Reading, answer: Answer) -> Settled | None:
+    """What the only span of a reading that is through with one answer came to."""
+    reading.ask()
+    pieces = reading.take(answer)
+    assert reading.done
+    return pieces[-1].settled if pieces else None
+
+
+@given(st.data())
+def test_whatever_the_windows_every_change_comes_once_with_its_predecessor(data: st.DataObject) -> None:
+    past = data.draw(pasts())
+    given_spans = data.draw(spans(past))
+    width = data.draw(st.sampled_from([1_000, 1_000_000, SECOND_NS, 3600 * SECOND_NS]))
+    entities, target = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 20))
+    reading = Reading.of(given_spans, 2**62, entities=entities, width_ns=width, target=target)
+    found: dict[int, list[Change]] = {each.id: [] for each in given_spans}
+    ends = {}
+    for piece in read(reading, past):
+        assert piece.span.id not in ends
+        found[piece.span.id] += piece.changes
+        if piece.settled:
+            ends[piece.span.id] = piece.settled
+    assert reading.waiting == []
+    for each in given_spans:
+        assert [told(change) for change in found[each.id]] == truth(past, each)
+        assert ends[each.id] == Settled(each.id, len(found[each.id]))
+
+
+@given(st.data())
+def test_a_reading_that_was_lost_goes_on_where_its_spans_stand(data: st.DataObject) -> None:
+    past = data.draw(pasts())
+    given_spans = data.draw(spans(past))
+    left = {each.id: each for each in given_spans}
+    found: dict[int, list[Change]] = {each.id: [] for each in given_spans}
+    for most in (*data.draw(st.lists(st.integers(0, 3), max_size=5)), 10**6):
+        for piece in read(Reading.of(left.values(), 2**62, width_ns=SECOND_NS, target=3), past, most):
+            found[piece.span.id] += piece.changes
+            left[piece.span.id] = piece.span
+            if piece.settled:
+                del left[piece.span.id]
+    assert left == {}
+    for each in given_spans:
+        assert [told(change) for change in found[each.id]] == truth(past, each)
+
+
+def test_a_span_moves_to_the_last_change_given() -> None:
+    reading = Reading.of([span(10, 2000)], 0)
+    reading.ask()
+    (piece,) = reading.take(said((10, "a"), (20, "b"), (30, "c")))
+    assert piece.span == span(30, 2000)
+    assert piece.settled is None
+    assert not reading.done
+    (piece,) = reading.take(said((30, "c"), (2000, "d")))
+    assert (piece.span, piece.changes, piece.settled) == (span(30, 2000), [], Settled(0, 2))
+
+
+def test_a_question_without_an_answer_asks_for_less_each_time_and_recovers() -> None:
+    reading = Reading.of([span(0, 864_000)], 0)
+    first, second, third = reading.ask(), reading.ask(), reading.ask()
+    assert [each.from_ns for each in (first, second, third)] == [0, 0, 0]
+    assert [each.to_ns * 16 // first.to_ns for each in (first, second, third)] == [16, 4, 1]
+    assert reading.take(said((0, "a"))) == []
+    assert reading.ask().from_ns == third.to_ns
+    assert reading.ask().width_ns < first.width_ns
+
+
+def test_the_last_row_kept_does_not_keep_its_answer_alive() -> None:
+    reading = Reading.of([span(0, 2000)], 0)
+    reading.ask()
+    answer = said((0, "a"), (1, "b"))
+    reading.take(answer)
+    (progress,) = reading._progress.values()
+    assert progress.last is not None
+    assert progress.last == evolve(answer.entities[KEY].rows[1], attributes=progress.last.attributes)
+    assert progress.last.attributes is not answer.entities[KEY].rows[1].attributes
+
+
+def test_what_lies_beyond_a_window_comes_with_the_next_one() -> None:
+    """Two rows of one microsecond, of which the end of the question cut one off."""
+    reading = Reading.of([span(0, 2000)], 0, width_ns=1000 * SECOND_NS)
+    reading.ask()
+    assert reading.take(said((0, "a"), (1000.0005, "b"))) == []
+    reading.ask()
+    (piece,) = reading.take(said((1000.0005, "b"), (1000.0005, "c"), (2000, "d")))
+    assert [change.data.new_state and change.data.new_state.state for change in piece.changes] == ["b", "c"]
+
+
+def test_a_later_row_is_final_at_once() -> None:
+    behind = Recorder(recording=True, thread_running=True, backlog=500)
+    answer = said((10, "a"), (20, "b"), (30, "c"), told=behind, now=31)
+    assert settled(Reading.of([span(10, 30)], 15 * SECOND_NS), answer) == Settled(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("now", "backlog", "known"), [(94, 0, False), (95, 0, True), (95, 1, False), (95, None, False), (10**6, 1, False)]
+)
+def test_without_a_later_row_time_and_an_empty_backlog_make_it_final(
+    now: float, backlog: int | None, known: bool
+) -> None:
+    told = Recorder(recording=True, thread_running=True, backlog=backlog)
+    reading = Reading.of([span(10, 30)], 15 * SECOND_NS)
+    result = settled(reading, said((10, "a"), (20, "b"), told=told, now=now))
+    assert result == (Settled(0, 1, recorder.NO_END) if known else None)
+    assert reading.waiting == ([] if known else [span(20, 30)])
+    assert MARGIN_NS == 65 * SECOND_NS
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (((10, "a"), (20, "b"), (30, "c")), ""),
+        (((10, "a"), (30, "c")), ""),
+        (((10, "a"), (20, None)), ""),
+        (((10, "a"), (31, "d")), ""),
+        (((10, "a"),), recorder.NO_END),
+        (((5, "z"), (20, "b"), (30, "c")), recorder.NO_BEGINNING),
+        (((14, "b"), (30, "c")), ""),
+        (((20, "b"), (30, "c")), recorder.PURGED),
+        (((30, "c"),), recorder.PURGED),
+        ((), recorder.NOT_KEPT),
+    ],
+)
+def test_the_ends_tell_what_is_lacking(rows: tuple[tuple[float, str | None], ...], why: str) -> None:
+    result = settled(Reading.of([span(10, 30)], 15 * SECOND_NS), said(*rows))
+    inside = sum(10 < at < 30 for at, _ in rows)
+    assert result == Settled(0, inside, why)
+
+
+def test_a_span_that_begins_with_its_gap_has_no_state_at_its_beginning() -> None:
+    assert settled(Reading.of([span(10, 30)], 10 * SECOND_NS), said((20, "b"), (30, "c"))) == Settled(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("until", "rows", "why"),
+    [
+        (30, ((10, "a"), (20, "b")), ""),
+        (31, ((10, "a"), (20, "b")), recorder.NO_END),
+        (30, ((5, "z"), (20, "b")), recorder.NO_BEGINNING),
+        (30, (), recorder.NOT_KEPT),
+    ],
+)
+def test_a_span_that_ends_with_its_gap_has_no_state_at_its_end(
+    until: int, rows: tuple[tuple[float, str | None], ...], why: str
+) -> None:
+    reading = Reading.of([span(10, 30)], 15 * SECOND_NS, until * SECOND_NS)
+    result = settled(reading, said(*rows))
+    assert result is not None
+    assert result.why == why
+
+
+def test_a_span_that_is_its_gap_misses_nothing() -> None:
+    assert settled(Reading.of([span(10, 30)], 10 * SECOND_NS, 30 * SECOND_NS), said()) == Settled(0, 0)
+
+
+def test_what_other_entities_show_tells_left_out_from_not_kept() -> None:
+    reading = Reading.of([span(10, 30), Span("sensor.b", "b", 9 * SECOND_NS, 40 * SECOND_NS)], 15 * SECOND_NS)
+    reading.ask()
+    rows = [made(9, "x"), made(40, "y")]
+    pieces = reading.take(Answer({"sensor.b": Recorded(rows)}, IDLE, LATER))
+    assert [piece.settled for piece in pieces] == [Settled(0, 0), Settled(0, 0, recorder.NOT_RECORDED)]
+
+
+def test_a_recorder_that_is_switched_off_is_the_reason() -> None:
+    off = Recorder(recording=False, thread_running=True, backlog=0)
+    assert settled(Reading.of([span(10, 30)], 0), said(told=off)) == Settled(0, 0, recorder.SWITCHED_OFF)
+    assert settled(Reading.of([span(10, 30)], 0), said((10, "a"), told=off)) == Settled(0, 0, recorder.SWITCHED_OFF)
+    assert settled(Reading.of([span(10, 30)], 0), said((10, "a"), (30, "c"), told=off)) == Settled(0, 0)
+
+
+def test_rows_that_cannot_be_read_are_the_reason() -> None:
+    answer = said((10, "a"), (20, "b"), (30, "c"), unreadable=1)
+    assert settled(Reading.of([span(10, 30)], 0), answer) == Settled(0, 1, recorder.UNREADABLE)
+
+
+def test_a_late_clock_never_makes_anything_final() -> None:
+    reading = Reading.of([span(10, 30)], 0)
+    assert settled(reading, said((10, "a"), now=0)) is None
+    assert reading.waiting == [span(10, 30)]

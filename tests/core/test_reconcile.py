@@ -1,0 +1,207 @@
+"""What is found to be missed, against a home whose every change is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import define, field, frozen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.core.coverage import NO_NOTE, Cause, Mark, Note, Span
+from ingest.core.reconcile import FOREVER, MICROSECOND, Reconciler
+
+ENTITIES = ("a.a", "b.b", "c.c")
+FIRST = 100
+"""Every entity has a state at that tick."""
+
+
+@frozen
+class Row:
+    """A change that the home made, at a tick; `gone`: the entity was removed."""
+
+    tick: int
+    entity: str
+    gone: bool
+
+
+@frozen
+class Session:
+    """Subscribed after a tick; the snapshot is of a tick and arrives at one; the end. `died`: the process did, too."""
+
+    subscribed: int
+    read: int
+    arrived: int
+    ended: int
+    died: bool
+
+
+@define
+class Ledger:
+    """What the notes said, and what was stored."""
+
+    stored: set[tuple[str, int]] = field(factory=set)
+    marks: dict[str, Mark] = field(factory=dict)
+    spans: dict[tuple[str, int], Span] = field(factory=dict)
+    """By entity and beginning: what is known to end earlier does so in every gap."""
+
+    def hear(self, note: Note) -> None:
+        self.marks.update((mark.registry_id, mark) for mark in note.marks)
+        for missed in note.missed:
+            for span in missed.spans:
+                key = (span.registry_id, span.after_ns)
+                known = self.spans.get(key, span)
+                self.spans[key] = known if known.before_ns <= span.before_ns else span
+
+
+def ns(tick: int) -> int:
+    return tick * MICROSECOND
+
+
+def homes() -> st.SearchStrategy[list[Row]]:
+    """Changes of three entities, one a tick at most; what is gone comes back before it goes again."""
+    ticks = st.lists(st.integers(FIRST + 1, FIRST + 60), unique=True, max_size=30).map(sorted)
+
+    def rows(ticks: list[int], draws: list[tuple[str, bool]]) -> list[Row]:
+        made = [Row(FIRST - number, entity, gone=False) for number, entity in enumerate(ENTITIES)]
+        there = set(ENTITIES)
+        for tick, (entity, goes) in zip(ticks, draws, strict=False):
+            gone = goes and entity in there
+            (there.discard if gone else there.add)(entity)
+            made.append(Row(tick, entity, gone))
+        return made
+
+    draws = st.lists(st.tuples(st.sampled_from(ENTITIES), st.booleans()), min_size=30, max_size=30)
+    return st.builds(rows, ticks, draws)
+
+
+def sessions() -> st.SearchStrategy[list[Session]]:
+    def cut(ticks: list[int], died: list[bool]) -> list[Session]:
+        made = [
+            Session(ticks[at], ticks[at + 1], ticks[at + 2], ticks[at + 3], died[at])
+            for at in range(0, len(ticks) - 3, 4)
+        ]
+        last = max((each.ended for each in made), default=FIRST)
+        return [*made, Session(last + 1, last + 2, last + 3, last + 100, died=False)]
+
+    ticks = st.lists(st.integers(FIRST, FIRST + 60), max_size=16).map(sorted)
+    return st.builds(cut, ticks, st.lists(st.booleans(), min_size=16, max_size=16))
+
+
+def present(home: Sequence[Row], tick: int) -> list[Row]:
+    """The snapshot of a tick."""
+    newest = {row.entity: row for row in home if row.tick <= tick}
+    return [row for row in newest.values() if not row.gone]
+
+
+def hold(session: Session, number: int, home: Sequence[Row], reconciler: Reconciler, ledger: Ledger) -> None:
+    """One session: its live changes in their order, and the snapshot among them where it arrives."""
+    live = [row for row in home if session.subscribed < row.tick <= session.ended]
+    for row in [each for each in live if each.tick <= session.arrived]:
+        see(row, number, reconciler, ledger)
+    if session.arrived >= session.ended and session.died:
+        return  # the process died before it came
+    reconciler.enter(number)
+    for row in present(home, session.read):
+        if not reconciler.knows(row.entity, row.entity, ns(row.tick)):
+            take(row, reconciler, ledger)
+    reconciler.complete()
+    ledger.hear(reconciler.note())
+    for row in [each for each in live if each.tick > session.arrived]:
+        see(row, number, reconciler, ledger)
+
+
+def see(row: Row, number: int, reconciler: Reconciler, ledger: Ledger) -> None:
+    reconciler.enter(number)
+    take(row, reconciler, ledger)
+    ledger.hear(reconciler.note())
+
+
+def take(row: Row, reconciler: Reconciler, ledger: Ledger) -> None:
+    reconciler.see(Mark(row.entity, row.entity, ns(row.tick)))
+    assert (row.entity, row.tick) not in ledger.stored, "stored twice"
+    ledger.stored.add((row.entity, row.tick))
+
+
+def unseen(row: Row, home: Sequence[Row], ledger: Ledger) -> bool:
+    """Its entity came and went before it was ever seen: nobody knows whom to ask for."""
+    first = min((tick for entity, tick in ledger.stored if entity == row.entity), default=10**6)
+    return any(each.entity == row.entity and each.gone and row.tick <= each.tick < first for each in home)
+
+
+def inside(span: Span, row: Row) -> bool:
+    return span.registry_id == row.entity and span.after_ns < ns(row.tick) < span.before_ns
+
+
+@settings(max_examples=300)
+@given(homes(), sessions())
+def test_every_change_is_stored_or_strictly_inside_a_span_and_never_both(home: list[Row], held: list[Session]) -> None:
+    ledger = Ledger()
+    reconciler, since = Reconciler(), 0
+    for number, session in enumerate(held, start=1):
+        since = since if ledger.marks else session.subscribed  # coverage begins with what is stored first
+        hold(session, number, home, reconciler, ledger)
+        if session.died:
+            reconciler = Reconciler(dict(ledger.marks), Cause.KILLED)
+    spans = ledger.spans.values()
+    for row in home:
+        stored = (row.entity, row.tick) in ledger.stored
+        missed = any(inside(span, row) for span in spans)
+        assert not (stored and missed), (row, spans)
+        if row.tick <= since or row.tick > held[-1].ended or unseen(row, home, ledger):
+            continue
+        assert stored or missed, (row, spans)
+
+
+def mark(entity: str, tick: int) -> Mark:
+    return Mark(entity, entity, ns(tick))
+
+
+def test_the_first_start_of_all_has_missed_nothing() -> None:
+    reconciler = Reconciler()
+    reconciler.enter(1)
+    reconciler.see(mark("a.a", 5))
+    reconciler.complete()
+    assert reconciler.note() == Note((mark("a.a", 5),))
+    assert reconciler.note() == NO_NOTE
+
+
+def test_an_unchanged_entity_has_no_span_and_the_gap_is_told_all_the_same() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5)}, Cause.STOPPED)
+    reconciler.enter(1)
+    assert reconciler.knows("a.a", "a.a", ns(5))
+    reconciler.complete()
+    [missed] = reconciler.note().missed
+    assert (missed.cause, missed.from_ns, missed.to_ns, missed.spans) == (Cause.STOPPED, ns(5), ns(5), ())
+
+
+def test_who_is_gone_is_looked_for_until_it_comes_back() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 4)}, Cause.KILLED)
+    reconciler.enter(1)
+    reconciler.see(mark("c.c", 9))
+    reconciler.complete()
+    spans = [span for missed in reconciler.note().missed for span in missed.spans]
+    there, *gone = spans
+    assert there == Span("c.c", "c.c", ns(5), ns(9))
+    assert gone == [Span("a.a", "a.a", ns(5), FOREVER), Span("b.b", "b.b", ns(4), FOREVER)]
+    reconciler.see(mark("a.a", 20))
+    reconciler.see(mark("a.a", 21))
+    [missed] = reconciler.note().missed
+    assert missed.spans == (Span("a.a", "a.a", ns(5), ns(20)),)
+    assert [reconciler.told("a.a", ns(tick)) for tick in (19, 20, 21)] == [False, True, True]
+
+
+def test_while_the_registries_cannot_be_read_an_entity_goes_by_the_name_it_had() -> None:
+    reconciler = Reconciler({"r1": Mark("r1", "light.a", ns(5))})
+    reconciler.enter(1)
+    assert reconciler.knows("light.a", "light.a", ns(5))
+    reconciler.see(Mark("light.a", "light.a", ns(9)))
+    [moved] = reconciler.note().marks
+    assert moved == Mark("r1", "light.a", ns(9))
+
+
+def test_marks_do_not_fill_the_memory() -> None:
+    reconciler = Reconciler(entities=2)
+    for tick in range(1, 6):
+        reconciler.see(mark(f"a.{tick}", tick))
+    assert list(reconciler.marks) == ["a.4", "a.5"]

@@ -1,0 +1,143 @@
+"""What a state file that is set aside knew of coverage goes on in the new one, as far as it can be read."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ingest.core.coverage import Cause, Note, Progress, Settled
+from ingest.core.ledger import Coverage
+from ingest.edge.aside import SetAside
+from ingest.edge.ledger_carry import DAMAGED
+from ingest.edge.ledger_file import Due, LedgerFile
+from ingest.edge.spool_file import Table
+from ingest.edge.sqlite import Connection
+from ingest.edge.state_file import VERSION, open_state
+from tests.cli.waiting import lines, spooled, waiting_lines
+from tests.edge.ledgers import KEY, ledger_in, mark, opening, told
+
+MARKS = [mark(f"e{number:04}", number) for number in range(2000)]
+
+
+def written(path: Path) -> Path:
+    """A file with batches and a ledger: one gap half filled, one filled."""
+    spooled(path, lines(3), lines(4, 3))
+    with ledger_in(path) as ledger:
+        ledger.write(Due([opening(1, 5, "a", "b")], Note(MARKS), heard_ns=10, stopped=True))
+        ledger.settle([Settled(ledger.next_spans(1)[0].id, 3)])
+        ledger.open_gap(opening(10, 15, *(each.registry_id for each in MARKS[:900]), cause=Cause.KILLED))
+        ledger.settle([Settled(each.id, 1) for each in ledger.next_spans(2000) if each.after_ns == 10])
+    return path
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(statement)
+
+
+def reopened(path: Path) -> tuple[Connection, LedgerFile, SetAside | None]:
+    connection, aside = open_state(path, lambda: 10**18)
+    return connection, LedgerFile(connection, path, KEY), aside
+
+
+def overwrite(path: Path, table: str) -> None:
+    """A leaf page of the table."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        pages = leaves(connection, path, table, size)
+    with path.open("r+b") as file:
+        file.seek((pages[len(pages) // 2] - 1) * size)
+        file.write(b"\xa5" * size)
+
+
+def leaves(connection: Connection, path: Path, table: str, size: int) -> list[int]:
+    """The pages that hold the table's rows, as its root says."""
+    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    content = path.read_bytes()
+    page = content[(root - 1) * size : root * size]
+    assert page[0] in {2, 5}, "it fits into one page"
+    cells = int.from_bytes(page[3:5])
+    places = [int.from_bytes(page[12 + 2 * cell : 14 + 2 * cell]) for cell in range(cells)]
+    return [int.from_bytes(page[place : place + 4]) for place in places]
+
+
+def test_a_newer_file_that_is_set_aside_hands_its_ledger_on(tmp_path: Path) -> None:
+    path = written(tmp_path / "state.db")
+    change(path, f"PRAGMA user_version = {VERSION + 1}")
+    connection, ledger, aside = reopened(path)
+    with closing(connection):
+        assert aside is not None
+        assert (ledger.load().marks, ledger.load().coverage) == (MARKS, Coverage(10, 10, stopped=True))
+        first, second, missing = ledger.gaps()
+        assert told(first) == (1, 5, Progress.FILLING, 2, 1, 3)
+        assert told(second) == (10, 15, Progress.FILLED, 900, 0, 900)
+        assert (missing.cause, missing.progress) == (Cause.UNREADABLE, Progress.UNFILLABLE)
+        assert "spool recover" in missing.why
+        assert aside.kept_as.name in missing.why
+        assert [each.registry_id for each in ledger.next_spans(9)] == ["b"]
+
+
+@pytest.mark.parametrize("table", ["mark", "span"])
+def test_a_damaged_ledger_costs_what_it_hit_and_no_batches(tmp_path: Path, table: str) -> None:
+    path = written(tmp_path / "state.db")
+    overwrite(path, table)
+    connection, ledger, aside = reopened(path)
+    with closing(connection):
+        assert aside is not None
+        assert "malformed" in aside.reason
+        marks = ledger.load().marks
+        assert (set(marks) < set(MARKS) and len(marks) > 1000) if table == "mark" else marks == MARKS
+        assert ledger.load().coverage == Coverage(10, 10, stopped=True)
+        assert told(ledger.gaps()[0]) == (1, 5, Progress.FILLING, 2, 1, 3)
+        assert Table(connection, path, KEY).held().events == 7
+    assert waiting_lines(path) == lines(7)
+    connection, _, aside = reopened(path)
+    connection.close()
+    assert aside is None
+
+
+def test_spans_that_are_gone_are_not_to_be_had(tmp_path: Path) -> None:
+    path = written(tmp_path / "state.db")
+    change(path, f"DELETE FROM span WHERE registry_id IN ('a', 'b'); PRAGMA user_version = {VERSION + 1}")
+    connection, ledger, _ = reopened(path)
+    with closing(connection):
+        gap = ledger.gaps()[0]
+        assert (told(gap), gap.why) == ((1, 5, Progress.PARTLY, 2, 0, 3), f"{DAMAGED} (1)")
+
+
+def test_spans_whose_gap_is_gone_make_one_of_their_own(tmp_path: Path) -> None:
+    path = written(tmp_path / "state.db")
+    change(
+        path,
+        "INSERT INTO mark VALUES ('home', 'influxdb', 'b', 'sensor.b', 1);"
+        f"DELETE FROM gap; DELETE FROM batch; PRAGMA user_version = {VERSION + 1}",
+    )
+    connection, ledger, _ = reopened(path)
+    with closing(connection):
+        (gap,) = ledger.gaps()
+        assert (gap.cause, told(gap)) == (Cause.UNREADABLE, (1, 5, Progress.OPEN, 1, 1, 0))
+        (rows,) = connection.execute("SELECT count(*) FROM span").fetchone()
+        assert rows == 1
+
+
+def test_a_ledger_that_is_not_there_is_made_anew(tmp_path: Path) -> None:
+    path = written(tmp_path / "state.db")
+    change(path, "DROP TABLE span")
+    connection, ledger, aside = reopened(path)
+    with closing(connection):
+        assert aside is not None
+        assert [gap.progress for gap in ledger.gaps()] == [Progress.PARTLY, Progress.FILLED]
+        assert ledger.load().marks == MARKS
+    assert waiting_lines(path) == lines(7)
+
+
+def test_what_nobody_could_have_written_is_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path / "state.db")
+    change(path, f"UPDATE gap SET cause = 'no such' WHERE id = 1; PRAGMA user_version = {VERSION + 1}")
+    connection, ledger, _ = reopened(path)
+    with closing(connection):
+        assert [gap.from_ns for gap in ledger.gaps()][:1] == [10]

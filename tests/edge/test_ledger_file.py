@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.core.coverage import Cause, Mark, Note, Progress, Settled, Span
+from ingest.core.ledger import Coverage, Opening
+from ingest.core.store import Batch
+from ingest.edge.ledger_bounds import Bound
+from ingest.edge.ledger_file import Due, LedgerFile, listed
+from ingest.edge.ledger_file import told as told_of
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key, Placed
+from tests.edge.ledgers import KEY, ledger_in, mark, opening, span, told
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[LedgerFile]:
+    with ledger_in(tmp_path / "state.db") as ledger:
+        yield ledger
+
+
+def ids(ledger: LedgerFile) -> list[int]:
+    return [each.id for each in ledger.next_spans(1000)]
+
+
+# ---- marks and coverage ------------------------------------------------------------------------------------------
+
+
+def test_marks_move_and_never_back(ledger: LedgerFile) -> None:
+    assert (ledger.load().marks, ledger.load().coverage) == ([], None)
+    ledger.move_marks([mark("a", 5), mark("b", 7)])
+    ledger.move_marks([mark("a", 4), Mark("b", "sensor.renamed", 7), mark("c", 1)])
+    assert ledger.load().marks == [mark("a", 5), Mark("b", "sensor.renamed", 7), mark("c", 1)]
+
+
+def test_a_home_is_known_since_the_first_time_and_until_the_last(ledger: LedgerFile) -> None:
+    for heard in (10, 30, 20):
+        ledger.write(Due(heard_ns=heard))
+    assert ledger.load().coverage == Coverage(10, 30, stopped=False)
+    ledger.write(Due(stopped=True))
+    assert ledger.load().coverage == Coverage(10, 30, stopped=True)
+    ledger.write(Due(heard_ns=40))
+    assert ledger.load().coverage == Coverage(10, 40, stopped=False)
+    ledger.write(Due(heard_ns=50, stopped=True))
+    assert ledger.load().coverage == Coverage(10, 50, stopped=True)
+
+
+def test_each_home_and_store_has_its_own(ledger: LedgerFile) -> None:
+    other = LedgerFile(ledger.connection, ledger.path, Key("cottage", "influxdb"))
+    for each, time_ns in ((ledger, 1), (other, 2)):
+        each.write(Due([opening(time_ns, 9, "a")], Note([mark("a", time_ns)]), heard_ns=time_ns, stopped=True))
+    assert [each.load().marks for each in (ledger, other)] == [[mark("a", 1)], [mark("a", 2)]]
+    assert [len(each.gaps()) for each in (ledger, other)] == [1, 1]
+    assert [each.after_ns for each in ledger.next_spans(9)] == [1]
+    assert [(key.home, gap.from_ns) for key, gap in listed(ledger.connection)] == [("home", 1), ("cottage", 2)]
+
+
+# ---- gaps --------------------------------------------------------------------------------------------------------
+
+
+def test_a_gap_without_spans_had_nothing_in_it(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(1, 5))
+    assert [told(gap) for gap in ledger.gaps()] == [(1, 5, Progress.FILLED, 0, 0, 0)]
+
+
+def test_a_gap_of_which_nothing_can_be_had_says_why(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(1, 5, "a", "b", why="nobody knows"))
+    (gap,) = ledger.gaps()
+    assert (told(gap), gap.why) == ((1, 5, Progress.UNFILLABLE, 2, 0, 0), "nobody knows")
+    assert ledger.next_spans(9) == []
+
+
+def test_gaps_of_one_cause_that_touch_become_one_and_spans_keep_their_ids(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(10, 20, "a"))
+    ledger.open_gap(opening(30, 40, "b", "c"))
+    ledger.open_gap(opening(32, 50, "d", cause=Cause.SHED))
+    before = {each.id: each for each in ledger.next_spans(9)}
+    ledger.settle([Settled(before_id(ledger, "b"), 4)])
+    ledger.open_gap(opening(20, 30, "e"))
+    assert [(gap.cause, *told(gap)) for gap in ledger.gaps()] == [
+        (Cause.CONNECTION, 10, 40, Progress.FILLING, 4, 3, 4),
+        (Cause.SHED, 32, 50, Progress.OPEN, 1, 1, 0),
+    ]
+    left = {each.id: each for each in ledger.next_spans(9)}
+    assert [each.registry_id for each in left.values()] == ["a", "c", "e", "d"]
+    assert all(left[each] == before[each] for each in before if each in left)
+
+
+def before_id(ledger: LedgerFile, name: str) -> int:
+    return next(each.id for each in ledger.next_spans(99) if each.registry_id == name)
+
+
+def test_a_settled_gap_does_not_grow(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(10, 20, "a"))
+    ledger.settle([Settled(each, 1) for each in ids(ledger)])
+    ledger.open_gap(opening(15, 25, "a"))
+    assert [told(gap)[:3] for gap in ledger.gaps()] == [(10, 20, Progress.FILLED), (15, 25, Progress.OPEN)]
+
+
+def test_the_same_gap_twice_is_one(ledger: LedgerFile) -> None:
+    for _ in range(2):
+        ledger.open_gap(opening(10, 20, "a", "b"))
+    assert [told(gap) for gap in ledger.gaps()] == [(10, 20, Progress.OPEN, 2, 2, 0)]
+
+
+# ---- filling -----------------------------------------------------------------------------------------------------
+
+
+def test_the_oldest_gap_comes_first_and_what_is_under_way_is_left_out(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(100, 200, "x", "y"))
+    ledger.open_gap(opening(1, 5, "a", "b", cause=Cause.KILLED))
+    assert [each.registry_id for each in ledger.next_spans(3)] == ["a", "b", "x"]
+    taken = {each.id for each in ledger.next_spans(3)}
+    assert [each.registry_id for each in ledger.next_spans(3, taken)] == ["y"]
+    assert ledger.next_spans(1)[0] == Span("sensor.a", "a", 1, 5, ledger.next_spans(1)[0].id)
+
+
+def test_progress_follows_the_spans(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(1, 5, "a", "b"))
+    first, second = ids(ledger)
+    assert [told(gap) for gap in ledger.settle([Settled(first, 3)])] == [(1, 5, Progress.FILLING, 2, 1, 3)]
+    assert ledger.settle([Settled(first, 3), Settled(999, 1)]) == []
+    assert [told(gap) for gap in ledger.settle([Settled(second, 2)])] == [(1, 5, Progress.FILLED, 2, 0, 5)]
+    assert ledger.next_spans(9) == []
+
+
+@pytest.mark.parametrize(
+    ("filled", "whys", "progress", "why"),
+    [
+        ((3, 0), ("", "excluded"), Progress.PARTLY, "excluded (1)"),
+        ((0, 0), ("", "excluded"), Progress.PARTLY, "excluded (1)"),
+        ((0, 0), ("excluded", "excluded"), Progress.UNFILLABLE, "excluded (2)"),
+        ((2, 0), ("purged before then", "excluded"), Progress.PARTLY, "purged before then (1); excluded (1)"),
+    ],
+)
+def test_what_could_not_be_had_is_named(
+    ledger: LedgerFile, filled: tuple[int, ...], whys: tuple[str, ...], progress: Progress, why: str
+) -> None:
+    ledger.open_gap(opening(1, 5, "a", "b"))
+    ledger.settle([Settled(*each) for each in zip(ids(ledger), filled, whys, strict=True)])
+    (gap,) = ledger.gaps()
+    assert (gap.progress, sorted(gap.why.split("; "))) == (progress, sorted(why.split("; ")))
+    assert [each.why for each in told_of(ledger.connection, gap.id)] == list(whys)
+
+
+def test_reopening_covers_all_that_was_stored_since(ledger: LedgerFile) -> None:
+    ledger.move_marks([mark("a", 50), mark("b", 90), mark("old", 49)])
+    gap = ledger.reopen(50)
+    assert gap is not None
+    assert (gap.cause, told(gap)) == (Cause.REOPENED, (50, 90, Progress.OPEN, 2, 2, 0))
+    assert [(each.registry_id, each.after_ns, each.before_ns) for each in ledger.next_spans(9)] == [
+        ("a", 49, 51),
+        ("b", 49, 91),
+    ]
+    assert ledger.reopen(91) is None
+
+
+# ---- bounds ------------------------------------------------------------------------------------------------------
+
+
+def test_of_too_many_gaps_filled_ones_go_and_the_others_are_told_in_one(tmp_path: Path) -> None:
+    with ledger_in(tmp_path / "state.db", Bound(gaps=3)) as ledger:
+        ledger.open_gap(opening(1, 2, "a"))
+        ledger.open_gap(opening(10, 12))
+        ledger.open_gap(opening(20, 22, "b", why="no"))
+        ledger.open_gap(opening(30, 32, "c"))
+        assert [gap.from_ns for gap in ledger.gaps()] == [1, 20, 30]
+        ledger.open_gap(opening(40, 42, "d"))
+        assert [(gap.from_ns, gap.to_ns, gap.cause) for gap in ledger.gaps()] == [
+            (1, 22, Cause.SEVERAL),
+            (30, 32, Cause.CONNECTION),
+            (40, 42, Cause.CONNECTION),
+        ]
+        several = ledger.gaps()[0]
+        assert several.why == "2 gaps are told in one: the ledger was full"
+        assert told(several) == (1, 22, Progress.UNFILLABLE, 2, 0, 0)
+        assert [each.registry_id for each in ledger.next_spans(9)] == ["c", "d"]
+
+
+def test_of_too_many_spans_those_of_settled_gaps_go_first(tmp_path: Path) -> None:
+    with ledger_in(tmp_path / "state.db", Bound(spans=3)) as ledger:
+        ledger.open_gap(opening(1, 2, "a", "b"))
+        ledger.settle([Settled(each, 5) for each in ids(ledger)])
+        ledger.open_gap(opening(10, 12, "c", "d"))
+        filled, left = ledger.gaps()
+        assert (told(filled), told_of(ledger.connection, filled.id)) == ((1, 2, Progress.FILLED, 2, 0, 10), [])
+        assert told(left) == (10, 12, Progress.OPEN, 2, 2, 0)
+        ledger.open_gap(opening(20, 22, "e", "f"))
+        assert [each.registry_id for each in ledger.next_spans(9)] == ["e", "f"]
+        assert [gap.cause for gap in ledger.gaps()] == [Cause.CONNECTION, Cause.SEVERAL, Cause.CONNECTION]
+        ledger.open_gap(opening(30, 32, "g", "h", "i", "j"))
+        several = ledger.gaps()[1]
+        assert (several.why[:2], told(several)) == ("3 ", (10, 32, Progress.UNFILLABLE, 8, 0, 0))
+        assert ledger.next_spans(9) == []
+
+
+def test_of_too_many_marks_those_that_have_not_moved_for_longest_go(tmp_path: Path) -> None:
+    with ledger_in(tmp_path / "state.db", Bound(marks=2)) as ledger:
+        ledger.move_marks([mark("a", 9), mark("b", 1), mark("c", 5)])
+        ledger.open_gap(opening(1, 2))
+        assert ledger.load().marks == [mark("a", 9), mark("c", 5)]
+
+
+def test_what_was_folded_in_memory_goes_into_the_same_row(ledger: LedgerFile) -> None:
+    for from_ns, to_ns, count in ((5, 9, 4), (1, 6, 3)):
+        ledger.open_gap(Opening(Cause.SEVERAL, from_ns, to_ns, gaps=count))
+    (gap,) = ledger.gaps()
+    assert (gap.from_ns, gap.to_ns, gap.why[:2]) == (1, 9, "7 ")
+
+
+# ---- all or nothing ----------------------------------------------------------------------------------------------
+
+
+class Breaks(Exception):  # noqa: N818  the process dies here
+    pass
+
+
+def breaking() -> Iterator[Settled]:
+    yield Settled(1, 1)
+    raise Breaks
+
+
+def test_what_breaks_off_in_the_middle_has_not_been(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(1, 5, "a", "b"))
+    table = Table(ledger.connection, ledger.path, KEY)
+    before = ledger.connection.execute("SELECT * FROM gap JOIN span ON gap_id = gap.id").fetchall()
+    for attempt in (
+        lambda note: ledger.write(Due([opening(3, 9, "c")], note, 7)),
+        lambda note: table.put(Batch(b"x", 1, 1, 1, 1, note), 1, 0, (), ()),
+        table.note,
+    ):
+        with pytest.raises(Breaks):
+            attempt(Note([mark("a", 9)], breaking()))  # type: ignore[arg-type]  # it breaks, as a sequence would not
+        assert ledger.connection.execute("SELECT * FROM gap JOIN span ON gap_id = gap.id").fetchall() == before
+        assert (ledger.load().marks, ledger.load().coverage, table.held().events) == ([], None, 0)
+
+
+def test_a_note_is_in_the_transaction_of_its_batch(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(1, 5, "a"))
+    table = Table(ledger.connection, ledger.path, KEY)
+    statements: list[str] = []
+    connection = ledger.connection
+    assert isinstance(connection, sqlite3.Connection)
+    connection.set_trace_callback(statements.append)
+    placed = table.put(Batch(b"x", 1, 1, 1, 1, Note([mark("a", 9)], [Settled(1, 2)])), 1, 0, (), ())
+    connection.set_trace_callback(None)
+    assert [each for each in statements if each in {"BEGIN IMMEDIATE", "COMMIT"}] == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert isinstance(placed, Placed)
+    assert [told(gap) for gap in placed.gaps] == [(1, 5, Progress.FILLED, 1, 0, 2)]
+    assert ledger.load().marks == [mark("a", 9)]
+
+
+CHILD = """
+import sys, itertools
+from pathlib import Path
+from ingest.core.coverage import Mark, Note
+from ingest.core.store import Batch
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
+from ingest.edge.state_file import open_state
+path = Path(sys.argv[1])
+connection, _ = open_state(path, lambda: 0)
+table = Table(connection, path, Key("home", "influxdb"))
+for number in itertools.count(1):
+    marks = [Mark(str(each), "sensor.a", number) for each in range(50)]
+    table.put(Batch(b"x" * 500, 1, 500, number, number, Note(marks)), 0, 0, (), ())
+    print(number, flush=True)
+"""
+
+
+def test_a_kill_leaves_marks_and_batches_in_step(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    for pause in (0.0, 0.003, 0.006):
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        while int(child.stdout.readline()) < 5:
+            pass
+        time.sleep(pause)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        with ledger_in(path) as ledger:
+            newest = next(iter(Table(ledger.connection, path, KEY).newest(()))).newest_ns
+            assert {each.time_ns for each in ledger.load().marks} == {newest}
+            ledger.connection.execute("DELETE FROM batch")
+            ledger.connection.execute("DELETE FROM mark")
+
+
+def test_spans_of_one_entity_may_lie_side_by_side(ledger: LedgerFile) -> None:
+    """The state between them is one that we have: it is not to be filled."""
+    ledger.open_gap(Opening(Cause.SHED, 10, 30, [span("a", 10, 20), span("a", 20, 30)]))
+    assert [(each.after_ns, each.before_ns) for each in ledger.next_spans(9)] == [(10, 20), (20, 30)]
