@@ -204,7 +204,12 @@ class Pipeline:
 
     def _filling(self, outlet: Sender[Frame]) -> Filling | None:
         ledger = self.plan.destination.ledger
-        return None if ledger is None else Backfill(ledger, outlet, self.emit).run
+        return None if ledger is None else Backfill(ledger, outlet, self.emit, room=self._room_for_history).run
+
+    def _room_for_history(self) -> int:
+        """Bytes: half of the spool, less what is in it and on its way."""
+        under_way = self.intake.held.plus(self.link.held).size
+        return max(0, (self.spool.room - self.spool.held.size) // 2 - under_way)
 
     async def _stop_when(self, stop: trio.Event, head: trio.CancelScope) -> None:
         await stop.wait()

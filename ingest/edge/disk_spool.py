@@ -21,6 +21,7 @@ from attrs import define, field
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
 from ingest.edge.free_space import NO_FLOOR, Floor
+from ingest.edge.spool_delivered import Delivered
 from ingest.edge.spool_dropped import Dropped
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_kept import Kept
@@ -54,7 +55,7 @@ class DiskSpool:
     notes: Notes = field(init=False)
     memory: MemorySpool[Batch[bytes]] = field(init=False)
     _claimed: set[int] = field(factory=set)
-    _delivered: set[int] = field(factory=set)
+    _delivered: Delivered = field(init=False)
     _dropped: Dropped = field(init=False)
     closed: trio.Event = field(factory=trio.Event)
     _reader: Reader = field(init=False)
@@ -68,6 +69,7 @@ class DiskSpool:
         self._trouble = Trouble(self.table.key.store, self.emit)
         self.notes = Notes(self.table, self.lane, self._trouble)
         self._dropped = Dropped(self.notes)
+        self._delivered = Delivered(self.table, self.lane, self._trouble)
         self._mark = Mark(self.table, self.lane, self.emit)
         self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
@@ -86,6 +88,11 @@ class DiskSpool:
     def volatile(self) -> Weight:
         """What is in memory because the file failed."""
         return self.memory.held
+
+    @property
+    def room(self) -> int:
+        """Bytes that it takes before something gives way; while the file fails, what memory takes."""
+        return self.memory.room if self.failing else max(0, self.limits.disk - self.held.size)
 
     @property
     def failing(self) -> bool:
@@ -122,7 +129,7 @@ class DiskSpool:
         """Let somebody add and remove rows, in the lane; `work` is told which ids are claimed and which delivered."""
         async with self._turn:
             await self._load_late()
-            done = await self.lane(work, set(self._claimed), set(self._delivered))
+            done = await self.lane(work, set(self._claimed), set(self._delivered.ids))
             self.kept.change(done)
         self._changed.unpark_all()
         return done
@@ -133,8 +140,8 @@ class DiskSpool:
         self.floor = self.floor.at_the_end()
         if await self._move_in(None):
             self._trouble.worked("write")
-        if self._delivered:
-            await self._remove(())
+        if self._delivered.ids:
+            await self._delivered.remove()
         await self.notes.pay()
         return self._dropped.take()
 
@@ -179,7 +186,7 @@ class DiskSpool:
         async with self._turn:
             if self._trouble.must_wait("write"):
                 return False
-            gone = set(self._delivered)
+            gone = set(self._delivered.ids)
             try:
                 await self._load_late()
                 excess = self.on_disk.size + batch.size - self.limits.disk
@@ -191,7 +198,7 @@ class DiskSpool:
                 self.table.notice(error)
                 await self._mark()
                 return False
-            self._delivered -= gone
+            self._delivered.ids -= gone
             self.kept.add(batch)
             self.kept.remove(placed.evicted)
             self._dropped.from_file(placed.evicted)
@@ -224,7 +231,7 @@ class DiskSpool:
                     await self._load_late()
                     if not self.on_disk.events:
                         return NOTHING
-                    found = await self.lane(self._reader.read, self._claimed | self._delivered)
+                    found = await self.lane(self._reader.read, self._claimed | self._delivered.ids)
                 except FAILURES as error:
                     self._trouble.failed("read", error)
                     return NOTHING
@@ -237,14 +244,6 @@ class DiskSpool:
         return found
 
     async def _remove(self, rows: Sequence[Row]) -> None:
-        """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""
+        """These are delivered, and count as gone."""
         self.kept.remove(rows)
-        self._delivered.update(row.id for row in rows)
-        gone = set(self._delivered)
-        with trio.CancelScope(shield=True):
-            try:
-                await self.lane(self.table.remove, gone)
-            except FAILURES as error:
-                self._trouble.failed("write", error)
-            else:
-                self._delivered -= gone
+        await self._delivered.remove(row.id for row in rows)

@@ -36,6 +36,10 @@ class Spool(Protocol[T]):
         """What of it would be gone with the process."""
 
     @property
+    def room(self) -> int:
+        """Bytes that it takes before something gives way."""
+
+    @property
     def closed(self) -> trio.Event:
         """Set once nothing more will be put."""
 
@@ -74,6 +78,11 @@ class MemorySpool(Generic[T]):
     def volatile(self) -> Weight:
         """All of it."""
         return self.held
+
+    @property
+    def room(self) -> int:
+        """Bytes that it takes before something gives way."""
+        return max(0, self.limit - self.held.size)
 
     @property
     def batches(self) -> tuple[T, ...]:
