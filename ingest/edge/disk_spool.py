@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import trio
 from attrs import define, field
@@ -28,8 +28,9 @@ from ingest.edge.spool_kept import Kept
 from ingest.edge.spool_mark import Mark
 from ingest.edge.spool_notes import Notes
 from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
-from ingest.edge.spool_rows import Change, Row, gathered
-from ingest.edge.spool_trouble import FAILURES, RETRY, NotTaken, Trouble, nothing
+from ingest.edge.spool_refuge import Refuge
+from ingest.edge.spool_rows import Change, Placed, Row, gathered
+from ingest.edge.spool_trouble import FAILURES, RETRY, Trouble, nothing
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
@@ -59,6 +60,7 @@ class DiskSpool:
     _dropped: Dropped = field(init=False)
     closed: trio.Event = field(factory=trio.Event)
     _reader: Reader = field(init=False)
+    _refuge: Refuge = field(init=False)
     _memory_next: bool = True
     _trouble: Trouble = field(init=False)
     _mark: Mark = field(init=False)
@@ -73,6 +75,7 @@ class DiskSpool:
         self._mark = Mark(self.table, self.lane, self.emit)
         self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
+        self._refuge = Refuge(self.memory, self.notes, self._claimed, self._write, self._remove)
 
     @property
     def on_disk(self) -> Weight:
@@ -117,7 +120,7 @@ class DiskSpool:
         await trio.lowlevel.checkpoint()
         try:
             size = batch.size
-            if await self._move_in(size) and await self._write(batch, evict=self.memory.overflows(size)):
+            if await self._refuge.move_out(size) and await self._write(batch, evict=self.memory.overflows(size)):
                 self._trouble.worked("write")
             else:
                 self._dropped.from_memory(await self.memory.put(batch))
@@ -138,7 +141,7 @@ class DiskSpool:
         """A last attempt to bring memory to disk and to delete what was delivered; return what was evicted for it."""
         self._trouble.retry_now()
         self.floor = self.floor.at_the_end()
-        if await self._move_in(None):
+        if await self._refuge.move_out(None):
             self._trouble.worked("write")
         if self._delivered.ids:
             await self._delivered.remove()
@@ -163,29 +166,17 @@ class DiskSpool:
                 yield gathered(rows, payload)
                 await self._remove(rows)
             else:
-                with self.memory.claim_nowait() as batch:
+                async with self._refuge.claim() as batch:
                     yield batch
-                    self.notes.owe(batch.note)
-                await self.notes.pay()
         finally:
             self._claimed.difference_update(row.id for row in rows)
             self._changed.unpark_all()
 
-    async def _move_in(self, coming: int | None) -> bool:
-        """Bring memory to disk, the oldest first, by force what has no room beside `coming` bytes; False: some stays."""
-        with suppress(NotTaken):
-            while self.memory.waiting:
-                with self.memory.claim_nowait(oldest=True) as batch:
-                    if not await self._write(batch, evict=coming is None or self.memory.overflows(coming)):
-                        raise NotTaken
-            return True
-        return False
-
-    async def _write(self, batch: Batch[bytes], *, evict: bool) -> bool:
-        """Put a batch into the file; False when the file does not take it."""
+    async def _write(self, batch: Batch[bytes], *, evict: bool) -> Placed | None:
+        """Put a batch into the file; None when the file does not take it."""
         async with self._turn:
             if self._trouble.must_wait("write"):
-                return False
+                return None
             gone = set(self._delivered.ids)
             try:
                 await self._load_late()
@@ -197,13 +188,13 @@ class DiskSpool:
                 self._trouble.failed("write", error)
                 self.table.notice(error)
                 await self._mark()
-                return False
+                return None
             self._delivered.ids -= gone
             self.kept.add(batch)
             self.kept.remove(placed.evicted)
             self._dropped.from_file(placed.evicted)
         self.notes.noted(placed.gaps)
-        return True
+        return placed
 
     async def _next(self) -> tuple[Sequence[Row], bytes]:
         """Rows of the file and their payload; no rows when it is the memory's turn."""

@@ -145,14 +145,22 @@ class MemorySpool(Generic[T]):
         try:
             yield entry.batch
         except BaseException:
-            self._entries.append(entry)
-            self._entries.sort(key=lambda kept: kept.number)
+            if entry in self._claimed:
+                self._entries.append(entry)
+                self._entries.sort(key=lambda kept: kept.number)
             raise
         else:
-            self.held = self.held.minus(self.weigh(entry.batch))
+            if entry in self._claimed:
+                self.held = self.held.minus(self.weigh(entry.batch))
         finally:
-            self._claimed.remove(entry)
+            self._claimed = [each for each in self._claimed if each is not entry]
             self._changed.unpark_all()
+
+    def disown(self, batch: T) -> None:
+        """A claimed batch is kept elsewhere from here on: however its claim ends, it is not ours any more."""
+        (entry,) = (each for each in self._claimed if each.batch is batch)
+        self._claimed.remove(entry)
+        self.held = self.held.minus(self.weigh(batch))
 
     def _take(self) -> _Entry[T]:
         newest = self._newest_next and trio.current_time() - self._entries[-1].since < FRESH

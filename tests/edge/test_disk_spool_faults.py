@@ -147,6 +147,59 @@ async def test_a_full_disk_sends_to_memory_and_back(tmp_path: Path, autojump_clo
         assert order == [1, 2, 3, 4, 5]
 
 
+async def in_hand(it: Opened) -> None:
+    """A batch that could only be put into memory; the disk is well again, and may be tried."""
+    it.disk.writing = sqlite3.SQLITE_IOERR_WRITE
+    await it.spool.put(batch(1))
+    it.disk.writing = 0
+    await trio.sleep(RETRY)
+
+
+async def test_what_is_sent_from_memory_goes_to_the_file_before_what_comes_later(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(tmp_path) as it:
+        await in_hand(it)
+        async with it.spool.claim() as claimed:
+            await it.spool.put(batch(2))
+            assert (it.rows(), it.spool.memory.held.events, it.spool.held.events) == (2, 0, 2)
+            async with it.spool.claim() as other:
+                assert (numbers([claimed]), numbers([other])) == ([1], [2])
+        assert (it.rows(), it.spool.held.events) == (0, 0)
+
+
+async def test_when_that_is_not_taken_it_is_claimed_again_from_the_file(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(tmp_path) as it:
+        await in_hand(it)
+        with suppress(Stay):
+            async with it.spool.claim():
+                await it.spool.put(batch(2))
+                raise Stay
+        assert (it.rows(), it.spool.memory.held.events, it.spool.held.events) == (2, 0, 2)
+        assert sorted(await drained(it.spool)) == [1, 2]
+        assert (it.rows(), it.spool.held.events) == (0, 0)
+
+
+@pytest.mark.parametrize("end", [None, Stay])
+async def test_a_claim_that_ends_while_its_batch_is_written_leaves_no_second_row(
+    tmp_path: Path, autojump_clock: MockClock, end: type[Exception] | None
+) -> None:
+    async with opened(tmp_path, delay=1.0) as it, trio.open_nursery() as nursery:
+        await in_hand(it)
+        with suppress(Stay):
+            async with it.spool.claim():
+                nursery.start_soon(it.spool.put, batch(2))
+                await trio.sleep(0.5)
+                if end is not None:
+                    raise end
+        await trio.sleep(20)
+        left = [1, 2] if end else [2]
+        assert (it.rows(), it.spool.memory.held.events, it.spool.held.events) == (len(left), 0, len(left))
+        assert sorted(await drained(it.spool)) == left
+
+
 async def test_on_a_read_only_file_everything_is_delivered_once(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with opened(tmp_path) as it:
         for number in range(5):

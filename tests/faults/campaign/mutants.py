@@ -22,7 +22,7 @@ from ingest.core.store import Batch, Delivered, Keep, Rejection
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.influx_deliver import Deliverer
 from ingest.edge.spool_file import Table
-from ingest.edge.spool_rows import Row, gathered
+from ingest.edge.spool_rows import Placed, Row, gathered
 from ingest.edge.spool_trouble import Trouble
 from ingest.errors import Transient
 from ingest.runtime.link import Weight
@@ -88,9 +88,8 @@ async def _take_a_lost_answer_for_a_yes(self: Deliverer, payload: bytes) -> tupl
         return Answer(204), Delivered()
 
 
-async def _take_a_full_disk_for_a_written_one(self: DiskSpool, batch: Batch[bytes], *, evict: bool) -> bool:
-    await _write(self, batch, evict=evict)
-    return True
+async def _take_a_full_disk_for_a_written_one(self: DiskSpool, batch: Batch[bytes], *, evict: bool) -> Placed:
+    return await _write(self, batch, evict=evict) or Placed(Row(0, 0, 0, 0, 0, 0))
 
 
 def _forget_what_waited_before(self: Trouble, _found: Weight) -> None:
