@@ -68,6 +68,9 @@ class Reconciler:
     def remember(self, marks: Mapping[str, Mark], cause: Cause) -> None:
         """What the run before knew can be read only now: what was missed before this one is found out after all."""
         firsts, self._firsts = self._firsts or {}, None
+        if not self.session:
+            self.marks, self.cause = dict(marks), cause
+            return
         from_ns = max((mark.time_ns for mark in marks.values()), default=0)
         spans = []
         for key, first in firsts.items():
@@ -173,8 +176,10 @@ class Reconciler:
         self._missed.append(Missed(cause, from_ns, to_ns, tuple(spans), why))
 
     def lose(self, registry_id: str) -> None:
-        """The newest state of that entity was lost."""
-        self.marks.pop(registry_id, None)
+        """The newest state of that entity was lost: it is not known to be stored, but everything before it is."""
+        mark = self.marks.get(registry_id)
+        if mark is not None:
+            self.marks[registry_id] = mark._replace(time_ns=mark.time_ns - 1)
 
     def _first_seen(self, mark: Mark, baseline: dict[str, Mark]) -> None:
         key, time_ns = mark.registry_id, mark.time_ns

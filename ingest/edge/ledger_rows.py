@@ -68,10 +68,10 @@ def move_marks(connection: Connection, key: Key, marks: Iterable[Mark]) -> None:
     connection.executemany(_MARK, rows)
 
 
-def forget_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:
-    """States of that time were dropped: nobody may believe that they are stored."""
+def doubt_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:
+    """States of that time were dropped: nobody may believe that they are stored, only that everything before them is."""
     connection.execute(
-        "DELETE FROM mark WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ?",
+        "UPDATE mark SET time_ns = time_ns - 1 WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ?",
         (key.home, key.store, oldest_ns, newest_ns),
     )
 

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from ingest.core.coverage import UNNAMED, Cause, Gap, Note
 from ingest.core.ledger import Opening
 from ingest.core.store import Batch
-from ingest.edge.ledger_rows import forget_marks, open_gap, write_note
+from ingest.edge.ledger_rows import doubt_marks, open_gap, write_note
 from ingest.edge.spool_around import COLUMNS, OURS, Scars, around
 from ingest.edge.spool_rows import Key, Placed, Row
 from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
@@ -208,12 +208,12 @@ class Table:
     def _evict(self, rows: Sequence[Row]) -> None:
         """Delete them, count them, open their gaps, in one transaction: a kill right after it leaves nobody to tell of them.
 
-        Nothing is known any more of entities whose newest state was among them.
+        Of an entity whose newest state was among them that state is not known to be stored any more.
         """
         self._delete(row.id for row in rows)
         for row in rows:
             count(self.connection, self.key, {"evicted": row.count})
-            forget_marks(self.connection, self.key, row.oldest_ns, row.newest_ns)
+            doubt_marks(self.connection, self.key, row.oldest_ns, row.newest_ns)
             opening = Opening(Cause.EVICTED, row.oldest_ns, row.newest_ns, why=UNNAMED)
             open_gap(self.connection, self.key, opening)
 
