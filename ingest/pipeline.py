@@ -50,6 +50,10 @@ SNAPSHOT_SHARE = 0.25
 """How much of the intake a snapshot may fill: the rest is for live changes."""
 
 
+IN_SPOOL = 100
+"""Bytes that a row of the history takes in the spool, about."""
+
+
 @define(eq=False)
 class Pipeline:
     """A pipeline that stands ready to run once. `tally` and `books` may be read at any time."""
@@ -207,9 +211,9 @@ class Pipeline:
         return None if ledger is None else Backfill(ledger, outlet, self.emit, room=self._room_for_history).run
 
     def _room_for_history(self) -> int:
-        """Bytes: half of the spool, less what is in it and on its way."""
-        under_way = self.intake.held.plus(self.link.held).size
-        return max(0, (self.spool.room - self.spool.held.size) // 2 - under_way)
+        """Rows: as many as fill the spool to its half, with what is in it and on its way."""
+        under_way = self.intake.held.events + self.link.held.events + self.batcher.open
+        return max(0, (self.spool.room - self.spool.held.size) // (2 * IN_SPOOL) - under_way)
 
     async def _stop_when(self, stop: trio.Event, head: trio.CancelScope) -> None:
         await stop.wait()

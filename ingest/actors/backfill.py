@@ -52,7 +52,7 @@ RETRY = 10.0
 REFUSED = 600.0
 """Seconds to wait after the history did not answer, and after a person must act."""
 
-FULL = 1.0
+FULL = 0.25
 """Seconds between two looks whether the spool has room again."""
 
 PONG = 30.0
@@ -65,7 +65,7 @@ SENT = 120.0
 class Backfill:
     """One home's. `margin_ns` is how long the recorder may take to write a state down.
 
-    `room` says how many bytes of rows the store's way has room for now.
+    `room` says how many rows the way to the store has room for now.
     """
 
     ledger: Ledger
@@ -73,7 +73,7 @@ class Backfill:
     emit: Emit
     pace: Pace = field(factory=Pace)
     margin_ns: int = MARGIN_NS
-    room: Callable[[], int] = lambda: ROW * FRAME
+    room: Callable[[], int] = lambda: FRAME
     _reading: Reading | None = None
     _spans: dict[int, Span] = field(factory=dict)
     _pieces: deque[Piece] = field(factory=deque)
@@ -173,7 +173,7 @@ class Backfill:
         rest = piece.changes
         while rest:
             await self.intake.ready()
-            while not (rows := min(FRAME, self.room() // ROW)):  # noqa: ASYNC110  nobody says when a database takes some
+            while not (rows := min(FRAME, self.room())):  # noqa: ASYNC110  nobody says when a database takes some
                 await trio.sleep(FULL)
             part, rest = rest[:rows], rest[rows:]
             settled = (piece.settled,) if piece.settled is not None and not rest else ()

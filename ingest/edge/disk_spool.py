@@ -30,6 +30,7 @@ from ingest.edge.spool_notes import Notes
 from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
 from ingest.edge.spool_refuge import Refuge
 from ingest.edge.spool_rows import Change, Placed, Row, gathered
+from ingest.edge.spool_tend import Tend
 from ingest.edge.spool_trouble import FAILURES, RETRY, Trouble, nothing
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
@@ -61,6 +62,7 @@ class DiskSpool:
     closed: trio.Event = field(factory=trio.Event)
     _reader: Reader = field(init=False)
     _refuge: Refuge = field(init=False)
+    _tend: Tend = field(init=False)
     _memory_next: bool = True
     _trouble: Trouble = field(init=False)
     _mark: Mark = field(init=False)
@@ -69,13 +71,15 @@ class DiskSpool:
 
     def __attrs_post_init__(self) -> None:
         self._trouble = Trouble(self.table.key.store, self.emit)
-        self.notes = Notes(self.table, self.lane, self._trouble)
+        self.notes = Notes(self.table, self.lane, self._trouble, self._load_in_turn)
         self._dropped = Dropped(self.notes)
         self._delivered = Delivered(self.table, self.lane, self._trouble)
         self._mark = Mark(self.table, self.lane, self.emit)
         self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
         self._refuge = Refuge(self.memory, self.notes, self._claimed, self._write, self._remove)
+        beside = self._refuge, self._delivered, self.notes
+        self._tend = Tend(self.table, self.lane, self._trouble, *beside, self._load_in_turn)
 
     @property
     def on_disk(self) -> Weight:
@@ -110,6 +114,10 @@ class DiskSpool:
         self.kept = await self.lane(Kept.of, self.table)
         await self._mark()
         return self.on_disk
+
+    async def _load_in_turn(self) -> None:
+        async with self._turn:
+            await self._load_late()
 
     async def _load_late(self) -> None:
         if not self.kept.known:
@@ -200,6 +208,7 @@ class DiskSpool:
         """Rows of the file and their payload; no rows when it is the memory's turn."""
         while True:
             await trio.lowlevel.checkpoint()
+            await self._tend()
             self._memory_next = not self._memory_next
             if self.memory.waiting and (self._memory_next or self.failing):
                 return (), b""
@@ -209,7 +218,8 @@ class DiskSpool:
             if self.closed.is_set() and not self._claimed and not self.memory.held.events:
                 raise trio.EndOfChannel
             # Since the last look at the file there was no checkpoint: what is put now finds us parked.
-            with trio.move_on_at(self._trouble.retry_at("read") if self.kept.expected else math.inf):
+            again_at = self._trouble.retry_at("read") if self.kept.expected else math.inf
+            with trio.move_on_at(min(again_at, self._tend.due_at)):
                 await self._changed.park()
 
     async def _pick(self) -> Reading:

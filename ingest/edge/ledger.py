@@ -56,6 +56,7 @@ class Ledger:
     _heard_ns: int | None = None
     _stopped: bool = False
     _turn: trio.Lock = field(factory=trio.Lock)
+    _recalling: trio.Lock = field(factory=trio.Lock)
 
     @property
     def summary(self) -> Summary:
@@ -75,9 +76,13 @@ class Ledger:
         return self.remembered
 
     async def recall(self) -> None:
-        """Load what could not be loaded at the start, and tell `late`: before anything is written. Raises as `load`."""
-        if not self.loaded:
-            self.late(await self.load())
+        """Load what could not be loaded at the start, and tell `late`: before anything is written. Raises as `load`.
+
+        Who comes second waits for the first: what it wants to write next would be taken for what was known before.
+        """
+        async with self._recalling:
+            if not self.loaded:
+                self.late(await self.load())
 
     async def open_gap(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span] = (), why: str = "") -> None:
         """Changes may have been missed. Without spans nothing was; with a `why` it is known that it cannot be had."""

@@ -134,6 +134,11 @@ class Table:
         self.connection.execute("RELEASE fits")
         return row if fits else None
 
+    def touch(self) -> None:
+        """Write a little, to see whether the file can be written."""
+        with translated(self.path), transaction(self.connection):
+            self.connection.execute("INSERT OR REPLACE INTO meta VALUES ('touched', strftime('%Y-%m-%dT%H:%M:%fZ'))")
+
     def remove(self, ids: Collection[int]) -> None:
         """Delete delivered batches."""
         with translated(self.path), transaction(self.connection):
