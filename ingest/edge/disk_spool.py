@@ -78,7 +78,7 @@ class DiskSpool:
         self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
         self._refuge = Refuge(self.memory, self.notes, self._claimed, self._write, self._remove)
-        beside = self._refuge, self._delivered, self.notes
+        beside = self._refuge, self._delivered, self._dropped, self.notes
         self._tend = Tend(self.table, self.lane, self._trouble, *beside, self._load_in_turn)
 
     @property
@@ -88,8 +88,8 @@ class DiskSpool:
 
     @property
     def held(self) -> Weight:
-        """What waits, on disk and in memory, claimed batches included."""
-        return self.on_disk.plus(self.memory.held)
+        """What waits, on disk and in memory, claimed batches included; what is dropped is held until it is told."""
+        return self.on_disk.plus(self.memory.held).plus(self._dropped.weight)
 
     @property
     def volatile(self) -> Weight:

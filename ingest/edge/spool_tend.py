@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import define
 
+from ingest.core.loss import evicted
 from ingest.edge.spool_delivered import Delivered
+from ingest.edge.spool_dropped import Dropped
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_notes import Notes
 from ingest.edge.spool_refuge import Refuge
@@ -29,6 +31,7 @@ class Tend:
     trouble: Trouble
     refuge: Refuge
     delivered: Delivered
+    dropped: Dropped
     notes: Notes
     load: Callable[[], Awaitable[None]]
     _not_before: float = -math.inf
@@ -52,7 +55,10 @@ class Tend:
         except FAILURES as error:
             self.trouble.failed("write", error)
             return
-        if not await self.refuge.move_out(0):
+        moved = await self.refuge.move_out(0)
+        if lost := self.dropped.take():
+            self.trouble.emit(evicted(self.trouble.store, lost))
+        if not moved:
             return
         self.trouble.worked("write")
         if self.delivered.ids:
