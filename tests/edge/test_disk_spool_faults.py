@@ -278,7 +278,7 @@ async def test_a_failing_disk_with_nothing_on_it_lets_the_claim_sleep(
     async with opened(tmp_path) as it:
         it.disk.writing = sqlite3.SQLITE_IOERR_WRITE
         await it.spool.put(batch(1))
-        steps, most = 0, 5 * 3600 / RETRY  # every so often it is tried whether the file takes something again
+        steps, most = 0, 10 * 3600 / RETRY  # every so often it is tried whether the file takes something again
 
         class Counting(trio.abc.Instrument):
             def before_task_step(self, task: trio.lowlevel.Task) -> None:
