@@ -86,7 +86,12 @@ def embedded(path: Path) -> Callable[[], list[Row]]:
             Row(
                 row["time_ns"],
                 {tag: row[tag] for tag in TAGS if row[tag]},
-                {"state_value": row["state"], "value": row["value"], "previous_state": row["previous_state"]},
+                {
+                    "state_value": row["state"],
+                    "value": row["value"],
+                    "previous_state": row["previous_state"],
+                    "origin": row["origin"],
+                },
             )
             for row in rows
         ]
