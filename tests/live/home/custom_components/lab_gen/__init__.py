@@ -2,8 +2,8 @@
 
 `lab_gen.burst`: `count` states over `entities` sensors (`sensor.gen_N`), `batch` states per turn of the loop, `rate` states
 per second (0: flat out), `tag` before each number; afterwards the event `lab_gen_done` with `count` and `seconds`.
-`lab_gen.flow`: from now on `rate` states per second over `entities` sensors (`sensor.PREFIX_N`), after a restart too, until
-the service is called with a rate of 0.
+`lab_gen.flow`: from now on `rate` states per second over `entities` sensors, after a restart too, until the service is called
+with a rate of 0. The first `hidden` ones are called `sensor.unrecorded_N`, the others `sensor.gen_N`.
 `lab_gen.block`: stops the event loop for `seconds`, as a badly written integration does.
 """
 
@@ -34,7 +34,7 @@ class Flow:
             self.set(json.loads(await self.hass.async_add_executor_job(self.kept.read_text, "utf-8")))
 
     async def change(self, call: Any) -> None:
-        asked = {"rate": 0, "entities": 100, "prefix": "gen", **call.data}
+        asked = {"rate": 0, "entities": 100, "hidden": 0, **call.data}
         await self.hass.async_add_executor_job(self.kept.write_text, json.dumps(asked), "utf-8")
         self.set(asked)
 
@@ -43,10 +43,11 @@ class Flow:
             self.task.cancel()
         self.task = self.hass.async_create_background_task(self.run(**asked), "lab_gen flow") if asked["rate"] else None
 
-    async def run(self, rate: float, entities: int, prefix: str) -> None:
+    async def run(self, rate: float, entities: int, hidden: int) -> None:
         begun, unlike = time.monotonic(), int(time.time()) % 100_000  # values of one run are not those of the last
         for number in counted(1):
-            put(self.hass, f"{prefix}_{number % entities}", f"{unlike + number / 8}")
+            sensor = number % entities
+            put(self.hass, f"{'unrecorded' if sensor < hidden else 'gen'}_{sensor}", f"{unlike + number / 8}")
             await asyncio.sleep(max(0, begun + number / rate - time.monotonic()))
 
 
