@@ -85,6 +85,7 @@ class Pipeline:
         self.listeners = (*self.listeners, backlog.hear)
         ledger = plan.destination.ledger
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
+        self.filter.spooled = plan.destination.spool is not None
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
         if ledger is not None:
             self.filter.reconciler = reconciler(ledger.remembered)

@@ -17,6 +17,9 @@ from typing import Final, NamedTuple
 
 from attrs import frozen
 
+MICROSECOND: Final = 1_000
+"""Home Assistant's resolution, in nanoseconds: no state has a time between two of them."""
+
 
 class Cause(Enum):
     """Why changes may have been missed."""

@@ -20,14 +20,14 @@ from typing import NamedTuple
 
 from attrs import define, field
 
-from ingest.core.coverage import NO_NOTE, Cause, Mark, Missed, Note, Settled, Span
+from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Settled, Span
 from ingest.core.ledger import Remembered
-
-MICROSECOND = 1_000
-"""Home Assistant's resolution, in nanoseconds."""
 
 FOREVER = 2**62
 """The end of a span that has none yet."""
+
+UNKNOWN = 1
+"""So many nanoseconds after its gap begins the span of an entity of which no state is known there."""
 
 
 class Found(NamedTuple):
@@ -74,7 +74,7 @@ class Reconciler:
         from_ns = max((mark.time_ns for mark in marks.values()), default=0)
         spans = []
         for key, first in firsts.items():
-            after = marks[key].time_ns if key in marks else from_ns
+            after = marks[key].time_ns if key in marks else from_ns + UNKNOWN
             if first.time_ns > after:
                 spans.append(Span(first.entity_id, key, after, first.time_ns))
         spans += [Span(mark.entity_id, key, mark.time_ns, FOREVER) for key, mark in marks.items() if key not in firsts]
@@ -189,7 +189,7 @@ class Reconciler:
             return
         self._first[key] = time_ns
         before = baseline.get(key)
-        after = self._from_ns if before is None else before.time_ns
+        after = self._from_ns + UNKNOWN if before is None else before.time_ns
         # Two states a microsecond apart have nothing between them; but a span that was told already ends earlier now.
         if baseline and (first is not None or time_ns > after + MICROSECOND):
             self._spanned.add(key)
