@@ -20,11 +20,8 @@ from typing import NamedTuple
 
 from attrs import define, field
 
-from ingest.core.coverage import NO_NOTE, Cause, Mark, Missed, Note, Settled, Span
+from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Settled, Span
 from ingest.core.ledger import Remembered
-
-MICROSECOND = 1_000
-"""Home Assistant's resolution, in nanoseconds."""
 
 FOREVER = 2**62
 """The end of a span that has none yet."""
@@ -108,6 +105,10 @@ class Reconciler:
             self._first_seen(mark, self._baseline)
         elif self._absent and mark.registry_id in self._absent:
             self._come_back(mark)
+        known = self.marks.get(mark.registry_id)
+        if known is not None and mark.time_ns < known.oldest_ns:
+            self._moved.append(known._replace(first_ns=mark.time_ns))
+            self.marks[mark.registry_id] = self._moved[-1]
         self.move(mark)
 
     def move(self, mark: Mark) -> None:
@@ -117,7 +118,9 @@ class Reconciler:
         known = self.marks.get(mark.registry_id)
         if known is not None and known.time_ns > mark.time_ns:
             return
-        if known is None and len(self.marks) >= self.entities:
+        if known is not None:
+            mark = Mark(mark.registry_id, mark.entity_id, mark.time_ns, known.oldest_ns)
+        elif len(self.marks) >= self.entities:
             del self.marks[next(iter(self.marks))]
         self.marks[mark.registry_id] = mark
         self._moved.append(mark)

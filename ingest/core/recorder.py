@@ -14,7 +14,7 @@ import msgspec
 from attrs import frozen
 from msgspec import Raw
 
-from ingest.core.coverage import Span
+from ingest.core.coverage import MICROSECOND, Span
 from ingest.core.wire import Malformed
 
 COMMAND = "recorder/info"
@@ -92,11 +92,12 @@ def lacking(
 ) -> str:
     """Why not everything of a span could be had, as a sentence; empty when everything was.
 
-    Its gap lasts from `since_ns` until `until_ns`. A span that begins or ends with it has no state there that we know.
+    Its gap lasts from `since_ns` until `until_ns`. A span that begins or ends with it has no state there that we know;
+    nor has one that begins or ends between two of Home Assistant's microseconds.
     `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept.
     """
-    begins = span.after_ns < since_ns and not seen.began
-    ends = span.before_ns != until_ns and not (seen.ended or seen.removed)
+    begins = begins_at_a_state(span, since_ns) and not seen.began
+    ends = span.before_ns != until_ns and not (seen.ended or seen.removed or _between(span.before_ns))
     nothing = (begins or ends) and not (seen.began or seen.found or seen.ended)
     if seen.unreadable:
         return UNREADABLE
@@ -109,6 +110,15 @@ def lacking(
     if begins and _kept(span.after_ns, oldest_ns):
         return NO_BEGINNING
     return NO_END if ends else ""
+
+
+def begins_at_a_state(span: Span, since_ns: int) -> bool:
+    """True when a state is known where the span of a gap since then begins, so that one is missed when it is not there."""
+    return span.after_ns < since_ns and not _between(span.after_ns)
+
+
+def _between(time_ns: int) -> bool:
+    return time_ns % MICROSECOND != 0
 
 
 def _kept(time_ns: int, oldest_ns: int | None) -> bool:

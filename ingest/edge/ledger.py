@@ -10,19 +10,24 @@ What a batch on disk proves is written with the batch, not here; `noted` hears o
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeVar
 
 import trio
 from attrs import define, evolve, field
 
 from ingest.core import reports
-from ingest.core.coverage import NO_NOTE, Cause, Gap, Note, Progress, Settled, Span
-from ingest.core.ledger import LEFT, Opening, Owed, Remembered, Summary, folded, summary
+from ingest.core.coverage import NO_NOTE, Cause, Gap, Note, Settled, Span
+from ingest.core.importing import Wanted
+from ingest.core.ledger import LEFT, Opening, Owed, Remembered, Summary, folded, summary, unwritten
 from ingest.core.reports import Emit
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile
+from ingest.edge.ledger_import import Far
 from ingest.errors import IngestError
 from ingest.runtime.ending import freed_after
 from ingest.runtime.lane import Lane
+
+T = TypeVar("T")
 
 IN_MEMORY = Bound(gaps=200, spans=50_000)
 
@@ -60,7 +65,7 @@ class Ledger:
     @property
     def summary(self) -> Summary:
         """The gaps in figures; of those in memory only how many."""
-        return summary([*self._gaps.values(), *map(_unwritten, self._openings)])
+        return summary([*self._gaps.values(), *map(unwritten, self._openings)])
 
     @property
     def waiting(self) -> int:
@@ -112,13 +117,9 @@ class Ledger:
             await self.stopped()
 
     async def next_spans(self, most: int, but: Collection[int] = ()) -> Sequence[Span]:
-        """The next spans to fill, of the oldest gap first, without those in `but`; none while the file fails."""
-        await self.flush()
-        try:
-            return await self.lane(self.file.next_spans, most, {*but, *self._owed.spans})
-        except _FAILURES as error:
-            self._failed(error)
-            return ()
+        """The next spans to fill, without those in `but`; none while the file fails."""
+        found = await self.next_gap(most, but)
+        return () if found is None else found[1]
 
     async def next_gap(self, most: int, but: Collection[int] = ()) -> tuple[Gap, Sequence[Span]] | None:
         """The oldest gap with spans to fill that are not in `but`, and the first of them; none while the file fails."""
@@ -131,9 +132,33 @@ class Ledger:
 
     async def reopen(self, since_ns: int) -> Gap | None:
         """A person says that the store lost everything since then. Raises `Transient` or `Refused`."""
+        return await self._ask_for(self.file.reopen, since_ns)
+
+    async def begin_import(self, wanted: Wanted) -> Gap | None:
+        """A person wants what was before. None: everything is stored or asked for. Raises `Transient` or `Refused`."""
+        return await self._ask_for(self.file.begin_import, wanted)
+
+    async def ask_again(self) -> int:
+        """A person wants what could not be had to be tried again; of so many spans. Raises `Transient` or `Refused`."""
         await self.flush()
         async with self._turn:
-            gap = await self.lane(self.file.reopen, since_ns)
+            spans = await self.lane(self.file.ask_again)
+            self._take_in(await self.lane(self.file.gaps))
+        return spans
+
+    async def how_far(self, ids: Collection[int], now_ns: int) -> Far:
+        """How far these gaps are. Raises `Transient` or `Refused`."""
+        return await self.lane(self.file.how_far, ids, now_ns)
+
+    @property
+    def left(self) -> Sequence[int]:
+        """The gaps in which there is something to fill."""
+        return [gap.id for gap in self._gaps.values() if gap.progress in LEFT]
+
+    async def _ask_for(self, work: Callable[[T], Gap | None], what: T) -> Gap | None:
+        await self.flush()
+        async with self._turn:
+            gap = await self.lane(work, what)
             self._take_in(await self.lane(self.file.gaps))
         if gap is not None:
             self.emit(reports.GapOpened(gap.cause, gap.from_ns, gap.to_ns, gap.spans))
@@ -219,9 +244,3 @@ def _written(file: LedgerFile, due: Due) -> tuple[list[Gap], list[Gap] | None]:
     """What it changed; and all gaps where more may have changed than that."""
     changed = file.write(due)
     return changed, file.gaps() if due.openings else None
-
-
-def _unwritten(opening: Opening) -> Gap:
-    lost = bool(opening.why) or opening.cause is Cause.SEVERAL
-    progress = Progress.UNFILLABLE if lost else Progress.OPEN if opening.spans else Progress.FILLED
-    return Gap(0, opening.cause, opening.from_ns, opening.to_ns, progress, opening.why)

@@ -23,7 +23,7 @@ from ingest.errors import IngestError
 DAMAGED: Final = "the state file was damaged"
 
 _TABLES: Final = (
-    ("mark", "home, store, registry_id, entity_id, time_ns", "home, store, registry_id"),
+    ("mark", "home, store, registry_id, entity_id, time_ns, first_ns", "home, store, registry_id"),
     ("coverage", "home, store, since_ns, heard_ns, stopped", "home, store"),
     ("gap", f"home, store, {GAP}, folded", "id"),
     ("span", f"gap_id, {SPAN}, filled, why", "id"),
@@ -31,7 +31,7 @@ _TABLES: Final = (
 """Each with its columns, and those that it is sorted by."""
 
 _NUMBERS: Final = frozenset(
-    {"id", "gap_id", "time_ns", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns", "heard_ns", "stopped"}
+    {"id", "gap_id", "time_ns", "first_ns", "done_ns", "found", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns", "heard_ns", "stopped"}
     | {"spans", "unsettled", "filled", "folded"}
 )
 _CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
