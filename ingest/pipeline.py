@@ -25,6 +25,7 @@ from ingest.actors.backlog import Backlog
 from ingest.actors.batcher import Batcher
 from ingest.actors.connector import Connector, GaveUp
 from ingest.actors.filter import Filter
+from ingest.actors.importing import Importing
 from ingest.actors.session import Filling, Sessions
 from ingest.actors.upkeep import keep_books, keep_map, keep_up
 from ingest.actors.writer import Writer
@@ -67,6 +68,7 @@ class Pipeline:
     batcher: Batcher[Any, Any] = field(init=False)
     ending: Ending = field(init=False)
     connector: Connector | None = None
+    importing: Importing | None = None
 
     def __attrs_post_init__(self) -> None:
         plan, store = self.plan, self.plan.destination.store
@@ -85,6 +87,7 @@ class Pipeline:
         if ledger is not None:
             self.filter.reconciler = reconciler(ledger.remembered)
             self.batcher.write = ledger.note
+            self.importing = Importing(ledger, plan.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
             if not ledger.loaded:
                 self.filter.reconciler.forget_nothing()
                 ledger.late = self._remember
@@ -177,7 +180,7 @@ class Pipeline:
         """Take commands. One that waits for a dead disk has as long to end as the tail."""
         if self.plan.destination.control is not None:
             with scope:
-                await self.plan.destination.control.run(hurry, self.emit)
+                await self.plan.destination.control.run(hurry, self.emit, self.importing)
 
     async def _head(self, stop: trio.Event) -> GaveUp | None:
         """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""
@@ -204,7 +207,11 @@ class Pipeline:
 
     def _filling(self, outlet: Sender[Frame]) -> Filling | None:
         ledger = self.plan.destination.ledger
-        return None if ledger is None else Backfill(ledger, outlet, self.emit).run
+        if ledger is None or self.importing is None:
+            return None
+        backfill = Backfill(ledger, outlet, self.emit)
+        self.importing.hurry = backfill.hurry
+        return backfill.run
 
     async def _stop_when(self, stop: trio.Event, head: trio.CancelScope) -> None:
         await stop.wait()

@@ -151,9 +151,13 @@ class Ledger:
         return await self.lane(self.file.how_far, ids, now_ns)
 
     @property
-    def left(self) -> Sequence[int]:
-        """The gaps in which there is something to fill."""
-        return [gap.id for gap in self._gaps.values() if gap.progress in LEFT]
+    def gaps(self) -> Sequence[Gap]:
+        """Every gap that is on disk."""
+        return tuple(self._gaps.values())
+
+    def left_of(self, *causes: Cause) -> tuple[int, ...]:
+        """The gaps of these causes in which there is something to fill."""
+        return tuple(gap.id for gap in self._gaps.values() if gap.progress in LEFT and gap.cause in causes)
 
     async def _ask_for(self, work: Callable[[T], Gap | None], what: T) -> Gap | None:
         await self.flush()

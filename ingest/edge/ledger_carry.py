@@ -31,7 +31,21 @@ _TABLES: Final = (
 """Each with its columns, and those that it is sorted by."""
 
 _NUMBERS: Final = frozenset(
-    {"id", "gap_id", "time_ns", "first_ns", "done_ns", "found", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns", "heard_ns", "stopped"}
+    {
+        "id",
+        "gap_id",
+        "time_ns",
+        "first_ns",
+        "done_ns",
+        "found",
+        "from_ns",
+        "to_ns",
+        "after_ns",
+        "before_ns",
+        "since_ns",
+        "heard_ns",
+        "stopped",
+    }
     | {"spans", "unsettled", "filled", "folded"}
 )
 _CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}

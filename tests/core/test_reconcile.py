@@ -8,8 +8,8 @@ from attrs import define, field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.core.coverage import NO_NOTE, Cause, Mark, Note, Span
-from ingest.core.reconcile import FOREVER, MICROSECOND, Reconciler
+from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Mark, Note, Span
+from ingest.core.reconcile import FOREVER, Reconciler
 
 ENTITIES = ("a.a", "b.b", "c.c")
 FIRST = 100
