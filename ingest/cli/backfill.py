@@ -21,6 +21,10 @@ from ingest.core.state import nanoseconds
 from ingest.edge.spool_rows import Key
 from ingest.errors import Refused
 
+NOTHING = (
+    "Everything since then is stored, or Home Assistant did not have it (`homeiq-ingest gaps fill` asks for that again;"
+    " --again reads everything)."
+)
 IMPORTS = Watched((Cause.IMPORTED,))
 
 
@@ -99,5 +103,5 @@ def _announce(begun: control.Imported) -> bool:
     elif begun.pending:
         click.echo("Everything since then is asked for already; that goes on.", err=True)
     else:
-        click.echo("Everything since then is stored already. (--again reads it all the same.)")
+        click.echo(NOTHING)
     return bool(begun.entities or begun.pending)

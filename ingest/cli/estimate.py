@@ -65,7 +65,7 @@ class Estimate:
 
     def __str__(self) -> str:
         if not self.entities:
-            return "Everything since then is stored or asked for already. (--again reads it all the same.)"
+            return "Nothing: everything since then is stored, or was asked for already (--again reads it all the same)."
         about = "" if self.exact else "about "
         whole = f"from {shown(self.from_ns, 'seconds')} to {shown(self.to_ns, 'seconds')}"
         how = "" if self.exact else f" ({WINDOWS} windows of {LONGEST_NS // 60_000_000_000} minutes were counted)"

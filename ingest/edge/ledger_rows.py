@@ -53,11 +53,12 @@ AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5) RETURNING gap_
 _NEW_SPAN = "INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns) VALUES (?, ?, ?, ?, ?)"
 _READ_UNTIL = "UPDATE span SET done_ns = ?, found = ? WHERE id = ? AND filled IS NULL AND done_ns < ?"
 # What was imported is known from the import's beginning on: it is not asked for again.
-_KNOWN_FROM = """
-UPDATE mark SET first_ns = min(first_ns, span.after_ns + 1) FROM span JOIN gap ON gap.id = gap_id
+_KNOWN_FROM = f"""
+INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns)
+SELECT home, store, registry_id, entity_id, {NOT_KNOWN}, after_ns + 1 FROM span JOIN gap ON gap.id = gap_id
 WHERE span.id = ? AND cause = 'imported'
-AND mark.home = gap.home AND mark.store = gap.store AND mark.registry_id = span.registry_id
-"""
+ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
+"""  # noqa: S608  a constant
 _COUNT = """
 UPDATE gap SET (spans, unsettled, filled) = (
     SELECT count(*), count(*) - count(span.filled), coalesce(sum(span.filled), 0) FROM span WHERE gap_id = gap.id
