@@ -50,6 +50,9 @@ from ingest.runtime.watch import Watch
 SNAPSHOT_SHARE = 0.25
 """How much of the intake a snapshot may fill: the rest is for live changes."""
 
+HISTORY_SHARE = 0.1
+"""How much of it the history may: a live change waits behind what is there, for a tenth of a second or so."""
+
 
 @define(eq=False)
 class Pipeline:
@@ -77,11 +80,14 @@ class Pipeline:
         self.listeners = (*(each.hear for each in beside if each is not None), *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
-        self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
+        ledger = plan.destination.ledger
+        # What a batch proves of the coverage is written down when it is delivered, so none may overtake another.
+        self.spool = plan.destination.spool or MemorySpool(
+            plan.spool, lambda batch: Weight(batch.count, batch.size), in_order=ledger is not None
+        )
         self.tally.carried = carried = self.spool.held.events
         backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
         self.listeners = (*self.listeners, backlog.hear)
-        ledger = plan.destination.ledger
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
         if ledger is not None:
@@ -187,15 +193,16 @@ class Pipeline:
         plan = self.plan
         live = self.intake.sender(plan.intake_overflow)
         snapshot = self.intake.sender(Overflow.BLOCK, share=SNAPSHOT_SHARE)
+        history = self.intake.sender(Overflow.BLOCK, share=HISTORY_SHARE)
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
-            plan.registry_wait, plan.refresh_interval, filling=self._filling(snapshot), wall_ns=plan.wall_ns,
+            plan.registry_wait, plan.refresh_interval, filling=self._filling(history), wall_ns=plan.wall_ns,
         )  # fmt: skip
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer
         )
         try:
-            with live, snapshot, one_error():
+            with live, snapshot, history, one_error():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._stop_when, stop, nursery.cancel_scope, name="stop")
                     await self.connector.run()

@@ -170,15 +170,15 @@ class Backfill:
                 self._pieces.clear()
                 return
             await self.intake.ready()
-            self._put_now(*self._load())
+            self._put_now(*self._load(FRAME))
 
-    def _load(self) -> tuple[list[Change], list[Settled]]:
-        """Take the next frame's changes off the list, and what is settled with them."""
+    def _load(self, most: int) -> tuple[list[Change], list[Settled]]:
+        """Take the next changes off the list, at most so many, and what is settled with them."""
         changes: list[Change] = []
         settled: list[Settled] = []
-        while self._pieces and len(changes) < FRAME:
+        while self._pieces and len(changes) < most:
             piece = self._pieces.popleft()
-            room = FRAME - len(changes)
+            room = most - len(changes)
             changes += piece.changes[:room]
             if len(piece.changes) > room:
                 self._pieces.appendleft(evolve(piece, changes=piece.changes[room:]))

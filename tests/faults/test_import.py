@@ -8,10 +8,12 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,31 @@ def test_a_service_imports_is_killed_and_goes_on(tmp_path: Path, capsys: pytest.
     assert doubled <= TWICE
     assert late < LATENCY
     assert max(megabytes) < MEGABYTES
+
+
+def test_an_import_without_a_service_is_killed_and_goes_on(tmp_path: Path) -> None:
+    """Into the embedded store; live changes are stored meanwhile, and the process ends when all is filled."""
+    with remembering(tmp_path, ENTITIES // 4, PER_ENTITY) as home:
+        where, store = place(tmp_path, home, "http://127.0.0.1:9"), tmp_path / "home.db"
+        where.changes = (*where.changes, "store.kind=embedded", f"embedded.path={store}")
+        first = backfill(where)
+        wait_for(lambda: stored(store) > EXPECTED // 8, LONG)
+        first.process.kill()
+        first.end()
+        code, out, said = backfill(where).end()
+        assert (code, "is filled" in out) == (0, True), (out, said)
+        assert stored(store) == EXPECTED // 4
+        assert stored(store, LIVE) > 0
+        started = time.monotonic()
+        code, out, said = backfill(where).end()
+        assert (code, "is stored" in out) == (0, True), (out, said)
+        assert time.monotonic() - started < 30
+
+
+def stored(path: Path, prefix: str = "import_") -> int:
+    """How many changes of such entities are in the store."""
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as file:
+        wanted = "SELECT count(*) FROM changes WHERE entity_id LIKE ?"
+        (count,) = file.execute(wanted, (f"sensor.{prefix}%",)).fetchone()
+        return int(count)
+    return 0
