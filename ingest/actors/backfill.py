@@ -89,9 +89,10 @@ class Backfill:
             elif self._reading is not None:
                 await self._read(history, live, self._reading)
 
-    def hurry(self) -> None:
-        """Look now for what there is to fill, and ask again for what was to be asked for later."""
+    def hurry(self, again: Collection[int] = ()) -> None:
+        """Look now for what there is to fill, and ask for what was to be asked for later; these spans were settled before."""
         self._later.clear()
+        self._sent = {key: until for key, until in self._sent.items() if key not in again}
         self._woken.set()
         self._woken = trio.Event()
 

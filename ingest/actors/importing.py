@@ -5,7 +5,7 @@ What is asked for is written into the ledger as a gap; `actors/backfill.py` fill
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from attrs import define, field
 
@@ -23,14 +23,14 @@ from ingest.runtime.watch import Watch
 
 @define(eq=False)
 class Importing:
-    """One home's. `now_ns` is the wall clock; `hurry` has what there is to fill looked at now."""
+    """One home's. `now_ns` is the wall clock; `hurry` has what there is to fill looked at now; it is told which spans are to be read again."""
 
     ledger: Ledger
     rules: Rules
     catalog: Watch[Catalog]
     reconciler: Reconciler
     now_ns: Callable[[], int]
-    hurry: Callable[[], None] = field(default=lambda: None)
+    hurry: Callable[[Collection[int]], None] = field(default=lambda _: None)
 
     @property
     def ready(self) -> bool:
@@ -45,7 +45,7 @@ class Importing:
         since_ns, until_ns = whole_microseconds(asked.since_ns), whole_microseconds(self.now_ns() - MARGIN_NS)
         wanted = Wanted(since_ns, until_ns, entities, asked.again, not asked.entities)
         gap = await self.ledger.begin_import(wanted)
-        self.hurry()
+        self.hurry(())
         pending = self.ledger.left_of(Cause.IMPORTED)
         if gap is None:
             return control.Imported(pending=pending)
@@ -54,8 +54,8 @@ class Importing:
     async def fill(self) -> control.Filling:
         """Have everything tried now. Raises `Transient` or `Refused`."""
         again = await self.ledger.ask_again()
-        self.hurry()
-        return control.Filling(self.ledger.left_of(*Cause), again)
+        self.hurry(again)
+        return control.Filling(self.ledger.left_of(*Cause), len(again))
 
     def _entities(self) -> Iterator[Mark]:
         """Those of which states are stored, and those that only the registry knows."""

@@ -138,8 +138,8 @@ class Ledger:
         """A person wants what was before. None: everything is stored or asked for. Raises `Transient` or `Refused`."""
         return await self._ask_for(self.file.begin_import, wanted)
 
-    async def ask_again(self) -> int:
-        """A person wants what could not be had to be tried again; of so many spans. Raises `Transient` or `Refused`."""
+    async def ask_again(self) -> frozenset[int]:
+        """A person wants what could not be had to be tried again; the spans. Raises `Transient` or `Refused`."""
         await self.flush()
         async with self._turn:
             spans = await self.lane(self.file.ask_again)

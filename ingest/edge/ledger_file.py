@@ -108,8 +108,8 @@ class LedgerFile:
             keep(self.connection, self.key, self.bound)
         return gap
 
-    def ask_again(self) -> int:
-        """What could not be had, or not all of it, is to be asked for again; of so many spans."""
+    def ask_again(self) -> frozenset[int]:
+        """What could not be had, or not all of it, is to be asked for again; returns the spans."""
         with translated(self.path), transaction(self.connection):
             return ask_again(self.connection, self.key)
 

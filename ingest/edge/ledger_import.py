@@ -31,7 +31,7 @@ _LACKING: Final = f"""
 UPDATE span SET filled = NULL, why = '' WHERE why <> '' AND filled IS NOT NULL AND registry_id <> ''
 AND before_ns < {FOREVER} AND gap_id IN (
     SELECT id FROM gap WHERE home = ? AND store = ? AND progress IN ('partly', 'unfillable') AND cause <> 'several'
-) RETURNING gap_id
+) RETURNING gap_id, id
 """  # noqa: S608  a constant
 _HOW_FAR: Final = """
 SELECT count(*), count(filled), coalesce(sum(coalesce(filled, found)), 0),
@@ -97,14 +97,14 @@ def open_import(connection: Connection, key: Key, wanted: Wanted) -> Gap | None:
     return gap
 
 
-def ask_again(connection: Connection, key: Key) -> int:
-    """What could not be had, or not all of it, is to be asked for again; returns of how many spans that is."""
-    reopened: Sequence[tuple[int]] = connection.execute(_LACKING, (key.home, key.store)).fetchall()
-    for gap_id in {gap_id for (gap_id,) in reopened}:
+def ask_again(connection: Connection, key: Key) -> frozenset[int]:
+    """What could not be had, or not all of it, is to be asked for again; returns the spans."""
+    reopened: Sequence[tuple[int, int]] = connection.execute(_LACKING, (key.home, key.store)).fetchall()
+    for gap_id in {gap_id for gap_id, _ in reopened}:
         count_anew(connection, gap_id)
         progress = Progress.OPEN.value
         connection.execute("UPDATE gap SET progress = ?, why = '' WHERE id = ?", (progress, gap_id))
-    return len(reopened)
+    return frozenset(span_id for _, span_id in reopened)
 
 
 def how_far(connection: Connection, ids: Collection[int], now_ns: int) -> Far:

@@ -20,7 +20,7 @@ from ingest.simulator.history import Row
 from ingest.simulator.home import Home
 from ingest.simulator.serve import LOOPBACK, listen
 from ingest.simulator.server import Server
-from ingest.simulator.values import SECOND, State, encode, micros
+from ingest.simulator.values import DAY, SECOND, State, encode, micros
 from tests.faults.sink import wait_for
 from tests.support.homes import TOKEN
 
@@ -31,6 +31,7 @@ CONTEXT = "01ABCDEFGHJKMNPQRSTVWXYZ00"
 
 def remember(home: Home, entities: int, states: int, now: datetime) -> None:
     """Give the home a past. The last states are the present ones."""
+    home.past.keep = 2 * DAYS * DAY
     start, end = micros(now - timedelta(days=DAYS)) + 60 * SECOND, micros(now) - 120 * SECOND
     step = (end - start) // states
     for number in range(entities):
@@ -44,7 +45,7 @@ def remember(home: Home, entities: int, states: int, now: datetime) -> None:
 
 async def main(entities: int, states: int, file: Path) -> None:
     now = datetime.now(UTC)
-    home = Home(1, 5, now, history=timedelta(days=2 * DAYS))
+    home = Home(1, 5, now)
     remember(home, entities, states, now)
     server = Server(home, token=TOKEN, now=partial(datetime.now, UTC))
     async with trio.open_nursery() as nursery:
