@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +29,9 @@ from ingest.core.coverage import Cause, Progress
 from ingest.core.reports import Report
 from ingest.core.session import SessionState
 from ingest.edge.ledger_file import listed
+from ingest.edge.ledger_import import Far, how_far
 from ingest.edge.lock import SERVICE, locked
+from ingest.edge.sqlite import Connection
 from ingest.edge.state_read import state_read
 from ingest.runtime.supervise import one_error
 from tests.cli.test_run import configuration
@@ -168,11 +170,10 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> No
     """When the progress is shown for the first time."""
     acts = iter([act])
 
-    def look(*arguments: object) -> filling.Far:
+    def look(connection: Connection, ids: Collection[int], now_ns: int) -> Far:
         next(acts, lambda: None)()
-        return found(*arguments)
+        return how_far(connection, ids, now_ns)
 
-    found: Callable[..., filling.Far] = filling.how_far
     monkeypatch.setattr(filling, "how_far", look)
 
 

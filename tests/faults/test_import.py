@@ -91,6 +91,7 @@ def peak(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> float:
 
 def test_a_service_imports_is_killed_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with remembering(tmp_path, ENTITIES, PER_ENTITY) as home, sinking(kind=Clocked) as sink:
+        assert isinstance(sink, Clocked)
         where = place(tmp_path, home, sink.url)
         with where.service() as service:
             service.wait("Snapshot")
