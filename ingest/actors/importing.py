@@ -42,8 +42,8 @@ class Importing:
         if not self.ready:
             raise Transient("Home Assistant's states were not read yet", remedy="Try again when it is connected.")
         entities = tuple(chosen(self._entities(), asked.entities, self._passes))
-        since_ns, until_ns = whole_microseconds(asked.since_ns), whole_microseconds(self.now_ns() - MARGIN_NS)
-        wanted = Wanted(since_ns, until_ns, entities, asked.again, not asked.entities)
+        since_ns = whole_microseconds(asked.since_ns)
+        wanted = Wanted(since_ns, self._until_ns(), entities, asked.again, not asked.entities)
         gap = await self.ledger.begin_import(wanted)
         self.hurry(())
         pending = self.ledger.left_of(Cause.IMPORTED)
@@ -56,6 +56,11 @@ class Importing:
         again = await self.ledger.ask_again()
         self.hurry(again)
         return control.Filling(self.ledger.left_of(*Cause), len(again))
+
+    def _until_ns(self) -> int:
+        """A minute ago, by the clock of Home Assistant: what comes later comes live. Its newest state is not ahead of that."""
+        newest_ns = max((mark.time_ns for mark in self.reconciler.marks.values()), default=self.now_ns())
+        return whole_microseconds(min(newest_ns, self.now_ns()) - MARGIN_NS)
 
     def _entities(self) -> Iterator[Mark]:
         """Those of which states are stored, and those that only the registry knows."""

@@ -77,7 +77,8 @@ async def imported(past: Past, opener: Opener) -> Imported:
             begun = await _reached(account, before.events + round(past.imported * WARM))
             ended = await _reached(account, before.events + past.imported)
         check_import(past, home, store)
-        return Imported(account.sample(begun, ended), process.memory()[1])
+        sample = account.sample(begun if begun.events < ended.events else before, ended)
+        return Imported(sample, process.memory()[1])
 
 
 async def _reached(account: Account, count: int) -> Mark:
