@@ -25,11 +25,13 @@ from ingest.actors.backlog import Backlog
 from ingest.actors.batcher import Batcher
 from ingest.actors.connector import Connector, GaveUp
 from ingest.actors.filter import Filter
+from ingest.actors.importing import Importing
 from ingest.actors.session import Filling, Sessions
 from ingest.actors.upkeep import keep_books, keep_map, keep_up
 from ingest.actors.writer import Writer
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.coverage import Note
 from ingest.core.ledger import Remembered
 from ingest.core.point import PointFrame
 from ingest.core.reconcile import ended, reconciler
@@ -48,6 +50,9 @@ from ingest.runtime.watch import Watch
 
 SNAPSHOT_SHARE = 0.25
 """How much of the intake a snapshot may fill: the rest is for live changes."""
+
+HISTORY_SHARE = 0.1
+"""How much of it the history may: a live change waits behind what is there, for a tenth of a second or so."""
 
 
 IN_SPOOL = 100
@@ -71,6 +76,7 @@ class Pipeline:
     batcher: Batcher[Any, Any] = field(init=False)
     ending: Ending = field(init=False)
     connector: Connector | None = None
+    importing: Importing | None = None
 
     def __attrs_post_init__(self) -> None:
         plan, store = self.plan, self.plan.destination.store
@@ -79,23 +85,28 @@ class Pipeline:
         self.listeners = (*(each.hear for each in beside if each is not None), *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
-        self.spool = plan.destination.spool or MemorySpool(plan.spool, lambda batch: Weight(batch.count, batch.size))
+        ledger = plan.destination.ledger
+        # What a batch proves of the coverage is written down when it is delivered, so none may overtake another.
+        self.spool = plan.destination.spool or MemorySpool(
+            plan.spool, lambda batch: Weight(batch.count, batch.size), in_order=ledger is not None
+        )
         self.tally.carried = carried = self.spool.held.events
         backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
         self.listeners = (*self.listeners, backlog.hear)
-        ledger = plan.destination.ledger
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.filter.spooled = plan.destination.spool is not None
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
         if ledger is not None:
             self.filter.reconciler = reconciler(ledger.remembered)
             self.batcher.write = ledger.note
+            self.importing = Importing(ledger, plan.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
             if not ledger.loaded:
                 self.filter.reconciler.forget_nothing()
                 ledger.late = self._remember
 
-    def _remember(self, remembered: Remembered) -> None:
+    def _remember(self, remembered: Remembered) -> Note:
         self.filter.reconciler.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+        return self.filter.reconciler.note()
 
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""
@@ -182,22 +193,23 @@ class Pipeline:
         """Take commands. One that waits for a dead disk has as long to end as the tail."""
         if self.plan.destination.control is not None:
             with scope:
-                await self.plan.destination.control.run(hurry, self.emit)
+                await self.plan.destination.control.run(hurry, self.emit, self.importing)
 
     async def _head(self, stop: trio.Event) -> GaveUp | None:
         """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""
         plan = self.plan
         live = self.intake.sender(plan.intake_overflow)
         snapshot = self.intake.sender(Overflow.BLOCK, share=SNAPSHOT_SHARE)
+        history = self.intake.sender(Overflow.BLOCK, share=HISTORY_SHARE)
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
-            plan.registry_wait, plan.refresh_interval, filling=self._filling(snapshot), wall_ns=plan.wall_ns,
+            plan.registry_wait, plan.refresh_interval, filling=self._filling(history), wall_ns=plan.wall_ns,
         )  # fmt: skip
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer
         )
         try:
-            with live, snapshot, one_error():
+            with live, snapshot, history, one_error():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._stop_when, stop, nursery.cancel_scope, name="stop")
                     await self.connector.run()
@@ -209,7 +221,11 @@ class Pipeline:
 
     def _filling(self, outlet: Sender[Frame]) -> Filling | None:
         ledger = self.plan.destination.ledger
-        return None if ledger is None else Backfill(ledger, outlet, self.emit, room=self._room_for_history).run
+        if ledger is None or self.importing is None:
+            return None
+        backfill = Backfill(ledger, outlet, self.emit, room=self._room_for_history)
+        self.importing.hurry = backfill.hurry
+        return backfill.run
 
     def _room_for_history(self) -> int:
         """Rows: as many as fill the spool to its half, with what is in it and on its way."""

@@ -12,6 +12,7 @@ from ingest.actors.batcher import Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
 from ingest.actors.control import Control
+from ingest.actors.mending import MendingAlone
 from ingest.core.enrich import Enricher
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
@@ -46,7 +47,7 @@ class Destination:
     give_up: Callable[[], None] | None = None
     flush: Callable[[Emit], Awaitable[None]] | None = None
     letters: DeadLetters | None = None
-    control: Control | None = None
+    control: Control | MendingAlone | None = None
     lasting: Lasting | None = None
     ledger: Ledger | None = None
 

@@ -16,6 +16,7 @@ from ingest.runtime.supervise import one_error
 from scripts.benchmark import traffic
 from scripts.benchmark.account import Account, Failed, Mark
 from scripts.benchmark.floor import floor
+from scripts.benchmark.imports import Past, check_import, imported
 from scripts.benchmark.runs import Load, Opener, Stage, check, embedded, influxdb, receive_alone, saturate
 from scripts.benchmark.stores import File, Sink
 
@@ -85,6 +86,27 @@ def test_other_lines_than_the_floor_has_are_no_result(load: Load) -> None:
 async def test_the_real_service_stores_every_event(load: Load, together: int, opener: Opener) -> None:
     sample = await saturate(load, together, opener)
     assert 0 < sample.micros < 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opener", [embedded, influxdb])
+async def test_an_import_is_whole(opener: Opener) -> None:
+    found = await imported(Past(10, 100), opener)
+    assert 0 < found.sample.micros < 10_000
+    assert found.peak > 0
+
+
+def test_an_import_of_which_a_state_is_missing_or_doubled_is_no_result() -> None:
+    past = Past(2, 3)
+    home = past.home()
+    times = [row.at * 1000 for name in ("sensor.import_0000", "sensor.import_0001") for row in home.past.rows(name)]
+    whole = [b"m v=1 %d" % each for each in times]
+    assert past.imported == 4
+    check_import(past, home, Sink(whole))
+    with pytest.raises(Failed, match="of 6 states 1 are not stored, and 0 are stored twice"):
+        check_import(past, home, Sink(whole[1:]))
+    with pytest.raises(Failed, match="of 6 states 0 are not stored, and 1 are stored twice"):
+        check_import(past, home, Sink([*whole, whole[0]]))
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@
 
 Rows travel the way that live changes do, on the same link behind them, with a share of it, and only while the spool is
 less than half full: what Home Assistant keeps for us need not push out what only we have. A span is settled by the batch
-that makes its last rows safe, so a crash in between asks again, and the same rows are the same points. What the history
+that makes its last rows safe, and what a batch makes safe of it before is not read again after a crash. What the history
 has nothing for is settled at once, with the reason.
 
 The next gap is asked for when the last one is read. A session that ends takes nothing away: the reading goes on in the next.
@@ -78,6 +78,8 @@ class Backfill:
     _spans: dict[int, Span] = field(factory=dict)
     _pieces: deque[Piece] = field(factory=deque)
     _later: dict[int, float] = field(factory=dict)
+    _sent: dict[int, float] = field(factory=dict)
+    _woken: trio.Event = field(factory=trio.Event)
     _complained: str = ""
 
     @property
@@ -91,14 +93,26 @@ class Backfill:
         while True:
             await self._send()
             if self._reading is None and not await self._begin(now_ns()):
-                await trio.sleep(LOOK)
+                await self._nap(LOOK)
             elif self._reading is not None:
                 await self._read(history, live, self._reading)
+
+    def hurry(self, again: Collection[int] = ()) -> None:
+        """Look now for what there is to fill, and ask for what was to be asked for later; these spans were settled before."""
+        self._later.clear()
+        self._sent = {key: until for key, until in self._sent.items() if key not in again}
+        self._woken.set()
+        self._woken = trio.Event()
+
+    async def _nap(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            await self._woken.wait()
 
     async def _begin(self, now_ns: int) -> bool:
         """Take the next gap's spans; False when there is nothing that can be asked now."""
         now = trio.current_time()
-        waiting = {key for key, until in self._later.items() if until > now}
+        self._sent = {key: until for key, until in self._sent.items() if until > now}
+        waiting = {*self._sent, *(key for key, until in self._later.items() if until > now)}
         found = await self.ledger.next_gap(SPANS, waiting)
         if found is None:
             return False
@@ -107,7 +121,7 @@ class Backfill:
         if not ready:
             return False
         until_ns = now_ns - self.margin_ns
-        asked = [evolve(span, before_ns=until_ns) if span.before_ns >= FOREVER else span for span in ready]
+        asked = [_rest(span, until_ns) for span in ready]
         self._spans = {span.id: span for span in ready}
         self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns)
         return True
@@ -154,37 +168,45 @@ class Backfill:
         if problem != self._complained:
             self.emit(reports.Notice(f"the history cannot be read now, gaps are filled later: {problem}"))
         self._complained = problem
-        await trio.sleep(seconds)
+        await self._nap(seconds)
 
     async def _send(self) -> None:
-        """Put on the link what was read. A piece is off the list when it is on the link."""
-        empty: list[Settled] = []
+        """Put on the link what was read. What is off the list is on the link."""
         while self._pieces:
-            piece = self._pieces[0]
-            if piece.changes:
-                await self._put(piece)
-            elif piece.settled is not None:
-                empty.append(piece.settled)
-            self._pieces.popleft()
-        if empty:
-            await self.ledger.settle_now(empty)
-
-    async def _put(self, piece: Piece) -> None:
-        rest = piece.changes
-        while rest:
+            if not any(piece.changes for piece in self._pieces):
+                settled = [piece.settled for piece in self._pieces if piece.settled is not None]
+                await self.ledger.settle_now(settled)
+                self._pieces.clear()
+                return
             await self.intake.ready()
             while not (rows := min(FRAME, self.room())):  # noqa: ASYNC110  nobody says when a database takes some
                 await trio.sleep(FULL)
-            part, rest = rest[:rows], rest[rows:]
-            settled = (piece.settled,) if piece.settled is not None and not rest else ()
-            self._put_now(part, settled)
-            self._pieces[0] = evolve(piece, changes=rest)
-        if piece.settled is not None:
-            self._later[piece.settled.span_id] = trio.current_time() + SENT
+            self._put_now(*self._load(rows))
 
-    def _put_now(self, changes: Collection[Change], settled: tuple[Settled, ...]) -> None:
+    def _load(self, most: int) -> tuple[list[Change], list[Settled]]:
+        """Take the next changes off the list, at most so many, and what is settled with them."""
+        changes: list[Change] = []
+        settled: list[Settled] = []
+        while self._pieces and len(changes) < most:
+            piece = self._pieces.popleft()
+            room = most - len(changes)
+            changes += piece.changes[:room]
+            if len(piece.changes) > room:
+                self._pieces.appendleft(evolve(piece, changes=piece.changes[room:]))
+            elif (proof := piece.proof) is not None:
+                settled.append(proof)
+                if piece.settled is not None:
+                    self._sent[proof.span_id] = trio.current_time() + SENT
+        return changes, settled
+
+    def _put_now(self, changes: Collection[Change], settled: Collection[Settled]) -> None:
         self.emit(reports.Received(len(changes), Source.BACKFILL))
-        frame = Frame(tuple(changes), ROW * len(changes), Source.BACKFILL, settled=settled)
+        frame = Frame(tuple(changes), ROW * len(changes), Source.BACKFILL, settled=tuple(settled))
         lost = shed_changes(self.intake.link.name, self.intake.put(frame))
         if lost is not None:
             self.emit(lost)
+
+
+def _rest(span: Span, until_ns: int) -> Span:
+    """What is still to be read of a span; of one that has no end yet, until then."""
+    return evolve(span, after_ns=span.rest_ns, before_ns=until_ns if span.before_ns >= FOREVER else span.before_ns)

@@ -1,4 +1,6 @@
-"""What a person may have a running service do, beside its pipeline: purge, replay, retry, recover, reopen.
+"""What a person may have a running service do, beside its pipeline: purge, replay, retry, recover.
+
+What it may do about gaps is in `actors/mending.py`.
 
 Each goes in parts. A part is one transaction, counted in the books before anybody else runs; between two, a command
 can be cut off, and the pipeline goes on. What changes rows goes one after the other.
@@ -15,6 +17,8 @@ from typing import Final, TypeAlias
 import trio
 from attrs import define, field
 
+from ingest.actors.importing import Importing
+from ingest.actors.mending import Mending
 from ingest.actors.replay import Replaying
 from ingest.core import control, reports
 from ingest.core.control import Progress
@@ -32,7 +36,6 @@ from ingest.edge.salvage import Found, Salvage
 from ingest.edge.spool_purge import newest_id, purge_others, purge_part, waits
 from ingest.edge.spool_rows import Change, Key
 from ingest.edge.sqlite import translated
-from ingest.errors import Refused
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 
@@ -61,6 +64,7 @@ class Control:
     reading: Lane
     listen: Listen
     ledger: Ledger | None = None
+    importing: Importing | None = None
     emit: Emit = field(default=lambda _: None)
     hurry: Callable[[], None] = field(default=lambda: None)
     _replays: list[Replaying] = field(factory=list)
@@ -74,12 +78,12 @@ class Control:
             "replay": Command(control.Replay, self.replay),
             "retry-letters": Command(control.Retry, self.retry),
             "recover": Command(control.Recover, self.recover),
-            "reopen": Command(control.Reopen, self.reopen),
+            **({} if self.ledger is None else Mending(self.ledger, self.importing).commands),
         }
 
-    async def run(self, hurry: Callable[[], None], emit: Emit) -> None:
+    async def run(self, hurry: Callable[[], None], emit: Emit, importing: Importing | None = None) -> None:
         """Serve until cancelled. `hurry` has the writer try at once."""
-        self.hurry, self.emit = hurry, emit
+        self.hurry, self.emit, self.importing = hurry, emit, importing
         await self.listen(self.commands, lambda sentence: emit(reports.Notice(sentence)))
 
     def hear(self, report: Report) -> None:
@@ -159,14 +163,6 @@ class Control:
     def _made(self, change: Change, how: str) -> None:
         if change.added.events:
             self.emit(reports.Made(self.spool.table.key.store, change.added.events, how))
-
-    async def reopen(self, asked: control.Reopen, _: Say) -> control.Reopened:
-        """Have everything filled again that was stored since then."""
-        if self.ledger is None:
-            raise Refused("this service keeps no ledger of coverage", remedy="Give it a state file that it can write.")
-        async with self._turn:
-            gap = await self.ledger.reopen(asked.since_ns)
-        return control.Reopened() if gap is None else control.Reopened(gap.id, gap.spans, gap.from_ns, gap.to_ns)
 
     async def recover(self, asked: control.Recover, say: Say) -> control.Recovered:
         """Bring in what is readable in a file, as long as there is room for it."""

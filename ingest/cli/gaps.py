@@ -18,7 +18,7 @@ from ingest.cli.options import configured, loaded
 from ingest.cli.output import written
 from ingest.cli.own_file import looking, own_state
 from ingest.core import control
-from ingest.core.coverage import Gap
+from ingest.core.coverage import Cause, Gap
 from ingest.core.ledger import Told
 from ingest.core.plot import table
 from ingest.core.state import nanoseconds
@@ -148,3 +148,37 @@ def _reopen(path: Path, key: Key, asked: control.Reopen) -> control.Reopened:
     with held(path) as connection:
         gap = LedgerFile(connection, path, key).reopen(asked.since_ns)
     return control.Reopened() if gap is None else control.Reopened(gap.id, gap.spans, gap.from_ns, gap.to_ns)
+
+
+@gaps.command()
+@configured
+def fill(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """Fill now what is open, and try once more what could not be had. When the service runs, it does.
+
+    Of what could not be had, or in part, everything is read again: Home Assistant may have been without a recorder, or
+    behind. Only the history has anything between two stored states, so nothing richer is written over.
+    """
+    from ingest.actors.importing import Importing  # noqa: PLC0415  only where it is used
+    from ingest.cli.filling import Watched, alone, check_no_service, follow, tell  # noqa: PLC0415
+
+    with explained():
+        settings = loaded(config_path, assignments, for_running=True).settings
+        path, every = settings.spool.path, Watched(tuple(Cause))
+        try:
+            check_no_service(path)
+        except Runs as service:
+            done = ask(service, "fill", control.Fill(), control.Filling, doing="looking", of="{} gaps")
+            if _announce(done):
+                tell(follow(path, Key(settings.home, settings.store_kind), every))
+            return
+
+        async def begin(importing: Importing) -> bool:
+            return _announce(await importing.fill())
+
+        tell(alone(settings, begin, every))
+
+
+def _announce(done: control.Filling) -> bool:
+    again = f", {done.again:,} of their entities once more" if done.again else ""
+    click.echo(f"Filling {len(done.gaps):,} gaps{again}." if done.gaps else "There is nothing to fill.")
+    return bool(done.gaps)

@@ -21,6 +21,7 @@ from ingest.actors.batcher import Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
 from ingest.actors.control import Control
+from ingest.actors.mending import MendingAlone
 from ingest.cli.database import opened_database
 from ingest.cli.exits import FAILED
 from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering
@@ -156,6 +157,8 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
         try:
             state = await stack.enter_async_context(opened_file(settings, emit))
             destination = await remembering(settings, destination, state, emit)
+            if destination.ledger is not None:
+                destination = evolve(destination, control=MendingAlone(destination.ledger, partial(listen, state)))
         except Held as problem:
             emit(reports.Notice(f"dead letters are only logged, and totals end with the service: {problem}"))
         yield destination
@@ -171,6 +174,7 @@ async def _influxdb(settings: Settings, emit: Emit, by: Holder) -> AsyncGenerato
         assert destination.letters is not None  # noqa: S101  `remembering` gave them
         assert destination.ledger is not None  # noqa: S101  `remembering` gave it
         spool.notes.noted, spool.recall = destination.ledger.noted, destination.ledger.recall
+        destination.ledger.owe = spool.notes.owe
         reading = ThreadLane(abandon=True)
         listening = partial(listen, state)
         control = Control(spool, destination.letters, database.where, reading, listening, destination.ledger)

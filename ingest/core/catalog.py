@@ -86,6 +86,10 @@ class Catalog:
         """The facts of an entity that is in the registry."""
         return self._facts.get(entity_id)
 
+    def registered_ids(self) -> Iterator[str]:
+        """The entity_ids that are in the registry."""
+        return iter(self._facts)
+
     def renamed(self, old: str, new: str) -> Catalog:
         """The catalog in which an entity has a second, newer name: what it is stays known until it is read again."""
         facts = self._facts.get(old)

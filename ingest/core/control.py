@@ -160,6 +160,42 @@ class Reopened:
     to_ns: int = 0
 
 
+@frozen
+class Import:
+    """Ask Home Assistant's history for everything since then, in nanoseconds, that is not stored.
+
+    Of `entities`, globs; without any of all. `again`: of what is stored, too.
+    """
+
+    since_ns: int
+    entities: tuple[str, ...] = ()
+    again: bool = False
+
+
+@frozen
+class Imported:
+    """The gap that is filled; no entities: there is nothing to ask for. `pending` gaps of earlier imports go on."""
+
+    gap_id: int = 0
+    entities: int = 0
+    from_ns: int = 0
+    to_ns: int = 0
+    pending: tuple[int, ...] = ()
+
+
+@frozen
+class Fill:
+    """Fill now what there is to fill, what could not be had before included."""
+
+
+@frozen
+class Filling:
+    """These gaps are being filled; of so many entities it is tried once more."""
+
+    gaps: tuple[int, ...] = ()
+    again: int = 0
+
+
 # ---- the wire --------------------------------------------------------------------------------------------------------
 
 

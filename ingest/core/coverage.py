@@ -31,6 +31,7 @@ class Cause(Enum):
     EVICTED = "the spool was full"
     UNREADABLE = "the spool was damaged"
     REOPENED = "reopened by hand"
+    IMPORTED = "asked for by `backfill`"
     SEVERAL = "several causes: the ledger was full"
 
 
@@ -52,7 +53,7 @@ class Progress(Enum):
 class Span:
     """What is missing of one entity: states after `after_ns` and before `before_ns`, neither included.
 
-    `id` is 0 until it is in the ledger.
+    `id` is 0 until it is in the ledger. Until `done_ns` it is read already, and `found` states came.
     """
 
     entity_id: str
@@ -60,6 +61,13 @@ class Span:
     after_ns: int
     before_ns: int
     id: int = 0
+    done_ns: int = 0
+    found: int = 0
+
+    @property
+    def rest_ns(self) -> int:
+        """After that it is still to be read."""
+        return max(self.after_ns, self.done_ns)
 
 
 @frozen
@@ -78,18 +86,27 @@ class Gap:
 
 
 class Mark(NamedTuple):
-    """An entity's newest state that is stored or safe. A tuple: one is made for every change."""
+    """An entity's newest state that is stored or safe. A tuple: one is made for every change.
+
+    `first_ns` is the time of its oldest one; 0: this is it, as far as is known.
+    """
 
     registry_id: str
     entity_id: str
     time_ns: int
+    first_ns: int = 0
+
+    @property
+    def oldest_ns(self) -> int:
+        """The time of its oldest state, as far as is known."""
+        return self.first_ns or self.time_ns
 
 
 @frozen
 class Missed:
     """Spans of a gap, as they are found: what touches an unsettled gap of its cause is part of it.
 
-    A span that begins where a known one does, and ends earlier, takes its place. With a `why` nothing can be had.
+    A span that begins where a known one does takes its place. With a `why` nothing can be had.
     """
 
     cause: Cause
@@ -101,11 +118,19 @@ class Missed:
 
 @frozen
 class Settled:
-    """A span of which `filled` states came; `why` is set when not all of it could be had."""
+    """A span of which `filled` states came; `why` is set when not all of it could be had.
+
+    With an `until_ns` only what lies until then is settled, and the rest is still to be read.
+    """
 
     span_id: int
     filled: int
     why: str = ""
+    until_ns: int | None = None
+
+    def after(self, other: Settled) -> bool:
+        """True when it says more than the other of the same span."""
+        return self.until_ns is None or (other.until_ns is not None and other.until_ns <= self.until_ns)
 
 
 @frozen

@@ -21,7 +21,7 @@ from msgspec import Raw
 from ingest.core.coverage import MICROSECOND, Settled, Span
 from ingest.core.history import Row, changes_of
 from ingest.core.history_query import ENTITIES, FIRST_NS, TARGET, Query, following, narrower, queries
-from ingest.core.recorder import Recorder, Seen, final, lacking
+from ingest.core.recorder import Recorder, Seen, begins_at_a_state, final, lacking
 from ingest.core.state import Change, nanoseconds
 
 MARGIN_NS = 65_000_000_000
@@ -55,11 +55,21 @@ class Piece:
     """What one answer said of one span.
 
     `span` is what is still to be read of it: it begins at the last of `changes`. `settled` is set when nothing is.
+    `found` states came of it until now; it is `whole` when nothing is lacking so far.
     """
 
     span: Span
     changes: Sequence[Change] = ()
     settled: Settled | None = None
+    found: int = 0
+    whole: bool = False
+
+    @property
+    def proof(self) -> Settled | None:
+        """What is settled as soon as the changes are safe: all of the span, or, where nothing is lacking, so much of it."""
+        if self.settled is None and self.whole and self.changes:
+            return Settled(self.span.id, self.found, until_ns=self.span.after_ns)
+        return self.settled
 
 
 @define
@@ -101,7 +111,11 @@ class Reading:
     ) -> Reading:
         """A reading of spans from their beginning."""
         asked = queries(spans, entities=entities, width_ns=width_ns)
-        progress = {span: _Progress(span) for query in asked for span in query.spans}
+        progress = {
+            span: _Progress(span, Seen(began=bool(span.done_ns), found=span.found))
+            for query in asked
+            for span in query.spans
+        }
         return cls(since_ns, until_ns, margin_ns, target, queries=asked, progress=progress)
 
     @property
@@ -139,7 +153,9 @@ class Reading:
         changes = _advance(query, span, progress, answer.entities.get(span.entity_id, Recorded()))
         settled = self._settled(progress, span, answer) if query.through(span) else None
         if changes or settled:
-            yield Piece(progress.span, changes, settled)
+            seen = progress.seen
+            whole = not seen.unreadable and (seen.began or not begins_at_a_state(span))
+            yield Piece(progress.span, changes, settled, seen.found, whole)
 
     def _settled(self, progress: _Progress, span: Span, answer: Answer) -> Settled | None:
         del self._progress[span]

@@ -89,7 +89,10 @@ class Owed:
             known = self._marks.get(mark.registry_id)
             if known is None or known.time_ns <= mark.time_ns:
                 self._marks[mark.registry_id] = mark
-        self._settled.update((each.span_id, each) for each in note.settled)
+        for each in note.settled:
+            told = self._settled.get(each.span_id)
+            if told is None or each.after(told):
+                self._settled[each.span_id] = each
         self._missed += note.missed
 
     @property
@@ -107,8 +110,8 @@ class Owed:
 
     @property
     def spans(self) -> frozenset[int]:
-        """The spans that are settled by it."""
-        return frozenset(self._settled)
+        """The spans that are settled by it, to their end."""
+        return frozenset(each.span_id for each in self._settled.values() if each.until_ns is None)
 
 
 def outcome(spans: int, filled: int, reasons: Mapping[str, int]) -> tuple[Progress, str]:
@@ -124,6 +127,13 @@ def _said(reasons: Mapping[str, int]) -> str:
     said = [f"{why} ({count})" for why, count in common[:REASONS]]
     rest = sum(count for _, count in common[REASONS:])
     return "; ".join([*said, *([f"other reasons ({rest})"] if rest else [])])
+
+
+def unwritten(opening: Opening) -> Gap:
+    """As a gap that is not in the ledger yet."""
+    lost = bool(opening.why) or opening.cause is Cause.SEVERAL
+    progress = Progress.UNFILLABLE if lost else Progress.OPEN if opening.spans else Progress.FILLED
+    return Gap(0, opening.cause, opening.from_ns, opening.to_ns, progress, opening.why)
 
 
 def folded(openings: Sequence[Opening]) -> Opening:

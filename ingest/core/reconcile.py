@@ -111,16 +111,23 @@ class Reconciler:
             self._first_seen(mark, self._baseline)
         elif self._absent and mark.registry_id in self._absent:
             self._come_back(mark)
+        known = self.marks.get(mark.registry_id)
+        if known is not None and mark.time_ns < known.oldest_ns:
+            self._moved.append(known._replace(first_ns=mark.time_ns))
+            self.marks[mark.registry_id] = self._moved[-1]
         self.move(mark)
 
     def move(self, mark: Mark) -> None:
         """That state is on its way to be stored. What the history tells moves only the marks of who is gone."""
         if self._firsts is not None:
-            self._firsts.setdefault(mark.registry_id, mark)
+            first = self._firsts.get(mark.registry_id, mark)
+            self._firsts[mark.registry_id] = min(first, mark, key=lambda each: each.time_ns)
         known = self.marks.get(mark.registry_id)
         if known is not None and known.time_ns > mark.time_ns:
             return
-        if known is None and len(self.marks) >= self.entities:
+        if known is not None:
+            mark = Mark(mark.registry_id, mark.entity_id, mark.time_ns, known.oldest_ns)
+        elif len(self.marks) >= self.entities:
             del self.marks[next(iter(self.marks))]
         self.marks[mark.registry_id] = mark
         self._moved.append(mark)

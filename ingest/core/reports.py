@@ -543,7 +543,8 @@ class GapOpened(Report):
     @property
     def level(self) -> Level:
         """A gap in which nothing happened is no bad news."""
-        return "warning" if self.entities or self.why else "info"
+        missed = (self.entities and self.cause is not Cause.IMPORTED) or self.why
+        return "warning" if missed else "info"
 
     def text(self) -> str:
         """The sentence a person reads."""

@@ -85,6 +85,7 @@ class Rules:
             *_compiled("pattern", settings.patterns, passed=include),
         ]
         self._otherwise = Decision(not include, "no pattern")
+        self._by_class = any(each.device_class for each in (*settings.patterns, *settings.exceptions))
         self._entities = entities
         self._known: dict[str, tuple[str | None, str | None, Decision]] = {}
 
@@ -98,6 +99,13 @@ class Rules:
         decision = self._decide(Subject(entity_id, device_class, facts.area_id))
         self._known[entity_id] = (device_class, facts.area_id, decision)
         return decision
+
+    def may_pass(self, entity_id: str, facts: Facts) -> bool:
+        """False when it is certain that the entity is left out, though no state of it was looked at."""
+        known = self._known.get(entity_id)
+        if known is not None and known[1] == facts.area_id:
+            return known[2].passed
+        return self._by_class or self._decide(Subject(entity_id, None, facts.area_id)).passed
 
     def _decide(self, subject: Subject) -> Decision:
         return next((decision for matches, decision in self._rules if matches(subject)), self._otherwise)

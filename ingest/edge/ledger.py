@@ -10,19 +10,24 @@ What a batch on disk proves is written with the batch, not here; `noted` hears o
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeVar
 
 import trio
 from attrs import define, evolve, field
 
 from ingest.core import reports
-from ingest.core.coverage import NO_NOTE, Cause, Gap, Note, Progress, Settled, Span
-from ingest.core.ledger import LEFT, Opening, Owed, Remembered, Summary, folded, summary
+from ingest.core.coverage import NO_NOTE, Cause, Gap, Note, Settled, Span
+from ingest.core.importing import Wanted
+from ingest.core.ledger import LEFT, Opening, Owed, Remembered, Summary, folded, summary, unwritten
 from ingest.core.reports import Emit
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile
+from ingest.edge.ledger_import import Far
 from ingest.errors import IngestError
 from ingest.runtime.ending import freed_after
 from ingest.runtime.lane import Lane
+
+T = TypeVar("T")
 
 IN_MEMORY = Bound(gaps=200, spans=50_000)
 
@@ -38,6 +43,8 @@ _FAILURES = (IngestError, trio.BrokenResourceError)
 class Ledger:
     """One home's ledger for one store. `remembered` is what `load` found; `late` is told when that came later than the start.
 
+    What it says was missed then is owed to whoever writes the marks: none may move without it.
+
     `give_up` frees us from a disk that hangs.
     """
 
@@ -47,7 +54,8 @@ class Ledger:
     give_up: Callable[[], None]
     remembered: Remembered = field(factory=Remembered)
     loaded: bool = False
-    late: Callable[[Remembered], None] = lambda _: None
+    late: Callable[[Remembered], Note] = lambda _: NO_NOTE
+    owe: Callable[[Note], None] = lambda _: None
     bound: Bound = IN_MEMORY
     failing: bool = False
     _gaps: dict[int, Gap] = field(factory=dict)
@@ -61,7 +69,7 @@ class Ledger:
     @property
     def summary(self) -> Summary:
         """The gaps in figures; of those in memory only how many."""
-        return summary([*self._gaps.values(), *map(_unwritten, self._openings)])
+        return summary([*self._gaps.values(), *map(unwritten, self._openings)])
 
     @property
     def waiting(self) -> int:
@@ -76,13 +84,10 @@ class Ledger:
         return self.remembered
 
     async def recall(self) -> None:
-        """Load what could not be loaded at the start, and tell `late`: before anything is written. Raises as `load`.
-
-        Who comes second waits for the first: what it wants to write next would be taken for what was known before.
-        """
+        """Load what could not be loaded at the start, before anybody writes anything, and tell `late`. Raises as `load`."""
         async with self._recalling:
             if not self.loaded:
-                self.late(await self.load())
+                self.owe(self.late(await self.load()))
 
     async def open_gap(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span] = (), why: str = "") -> None:
         """Changes may have been missed. Without spans nothing was; with a `why` it is known that it cannot be had."""
@@ -116,15 +121,6 @@ class Ledger:
         async with freed_after(AT_THE_STOP, self.give_up):
             await self.stopped()
 
-    async def next_spans(self, most: int, but: Collection[int] = ()) -> Sequence[Span]:
-        """The next spans to fill, of the oldest gap first, without those in `but`; none while the file fails."""
-        await self.flush()
-        try:
-            return await self.lane(self.file.next_spans, most, {*but, *self._owed.spans})
-        except _FAILURES as error:
-            self._failed(error)
-            return ()
-
     async def next_gap(self, most: int, but: Collection[int] = ()) -> tuple[Gap, Sequence[Span]] | None:
         """The oldest gap with spans to fill that are not in `but`, and the first of them; none while the file fails."""
         await self.flush()
@@ -136,9 +132,37 @@ class Ledger:
 
     async def reopen(self, since_ns: int) -> Gap | None:
         """A person says that the store lost everything since then. Raises `Transient` or `Refused`."""
+        return await self._ask_for(self.file.reopen, since_ns)
+
+    async def begin_import(self, wanted: Wanted) -> Gap | None:
+        """A person wants what was before. None: everything is stored or asked for. Raises `Transient` or `Refused`."""
+        return await self._ask_for(self.file.begin_import, wanted)
+
+    async def ask_again(self) -> frozenset[int]:
+        """A person wants what could not be had to be tried again; the spans. Raises `Transient` or `Refused`."""
         await self.flush()
         async with self._turn:
-            gap = await self.lane(self.file.reopen, since_ns)
+            spans = await self.lane(self.file.ask_again)
+            self._take_in(await self.lane(self.file.gaps))
+        return spans
+
+    async def how_far(self, ids: Collection[int], now_ns: int) -> Far:
+        """How far these gaps are. Raises `Transient` or `Refused`."""
+        return await self.lane(self.file.how_far, ids, now_ns)
+
+    @property
+    def gaps(self) -> Sequence[Gap]:
+        """Every gap that is on disk."""
+        return tuple(self._gaps.values())
+
+    def left_of(self, *causes: Cause) -> tuple[int, ...]:
+        """The gaps of these causes in which there is something to fill."""
+        return tuple(gap.id for gap in self._gaps.values() if gap.progress in LEFT and gap.cause in causes)
+
+    async def _ask_for(self, work: Callable[[T], Gap | None], what: T) -> Gap | None:
+        await self.flush()
+        async with self._turn:
+            gap = await self.lane(work, what)
             self._take_in(await self.lane(self.file.gaps))
         if gap is not None:
             self.emit(reports.GapOpened(gap.cause, gap.from_ns, gap.to_ns, gap.spans))
@@ -224,9 +248,3 @@ def _written(file: LedgerFile, due: Due) -> tuple[list[Gap], list[Gap] | None]:
     """What it changed; and all gaps where more may have changed than that."""
     changed = file.write(due)
     return changed, file.gaps() if due.openings else None
-
-
-def _unwritten(opening: Opening) -> Gap:
-    lost = bool(opening.why) or opening.cause is Cause.SEVERAL
-    progress = Progress.UNFILLABLE if lost else Progress.OPEN if opening.spans else Progress.FILLED
-    return Gap(0, opening.cause, opening.from_ns, opening.to_ns, progress, opening.why)

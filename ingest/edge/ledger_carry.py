@@ -24,7 +24,7 @@ DAMAGED: Final = "the state file was damaged"
 NOT_BROUGHT: Final = "some of what waited cannot be read: the damaged state file is kept beside the new one"
 
 _TABLES: Final = (
-    ("mark", "home, store, registry_id, entity_id, time_ns", "home, store, registry_id"),
+    ("mark", "home, store, registry_id, entity_id, time_ns, first_ns", "home, store, registry_id"),
     ("coverage", "home, store, since_ns, heard_ns, stopped", "home, store"),
     ("gap", f"home, store, {GAP}, folded", "id"),
     ("span", f"gap_id, {SPAN}, filled, why", "id"),
@@ -32,8 +32,8 @@ _TABLES: Final = (
 """Each with its columns, and those that it is sorted by."""
 
 _NUMBERS: Final = frozenset(
-    {"id", "gap_id", "time_ns", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns", "heard_ns", "stopped"}
-    | {"spans", "unsettled", "filled", "folded", "oldest_ns", "newest_ns", "count"}
+    {"id", "gap_id", "time_ns", "first_ns", "done_ns", "found", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns"}
+    | {"heard_ns", "stopped", "spans", "unsettled", "filled", "folded", "oldest_ns", "newest_ns", "count"}
 )
 _CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
 

@@ -13,9 +13,11 @@ from typing import Any
 from attrs import frozen
 
 from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Settled, Span
+from ingest.core.importing import Wanted
 from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, Told
 from ingest.edge.ledger_bounds import BOUND, Bound, keep
-from ingest.edge.ledger_rows import GAP, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left, write_note
+from ingest.edge.ledger_import import Far, ask_again, how_far, open_import, stored_marks
+from ingest.edge.ledger_rows import GAP, NOT_KNOWN, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left, write_note
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, transaction, translated
 
@@ -99,22 +101,43 @@ class LedgerFile:
             keep(self.connection, self.key, self.bound)
         return gap
 
+    def begin_import(self, wanted: Wanted) -> Gap | None:
+        """The gap of what is to be imported; None: everything is stored or asked for."""
+        with translated(self.path), transaction(self.connection):
+            gap = open_import(self.connection, self.key, wanted)
+            keep(self.connection, self.key, self.bound)
+        return gap
+
+    def ask_again(self) -> frozenset[int]:
+        """What could not be had, or not all of it, is to be asked for again; returns the spans."""
+        with translated(self.path), transaction(self.connection):
+            return ask_again(self.connection, self.key)
+
+    def how_far(self, ids: Collection[int], now_ns: int) -> Far:
+        """How far these gaps are."""
+        with translated(self.path):
+            return how_far(self.connection, ids, now_ns)
+
     def next_spans(self, most: int, but: Collection[int] = ()) -> list[Span]:
-        """The next spans to fill, of the oldest gap first, without those in `but`."""
+        """The next spans to fill, of the oldest gap first and imports last, without those in `but`."""
         found: list[Span] = []
         with translated(self.path):
-            for gap in all_gaps(self.connection, self.key):
+            for gap in self._in_turn():
                 if gap.progress in LEFT and len(found) < most:
                     found += spans_left(self.connection, gap.id, most - len(found), but)
         return found
 
     def next_gap(self, most: int, but: Collection[int] = ()) -> tuple[Gap, list[Span]] | None:
-        """The oldest gap with spans to fill that are not in `but`, and the first of them."""
+        """The oldest gap with spans to fill that are not in `but`, imports last, and the first of them."""
         with translated(self.path):
-            for gap in all_gaps(self.connection, self.key):
+            for gap in self._in_turn():
                 if gap.progress in LEFT and (spans := spans_left(self.connection, gap.id, most, but)):
                     return gap, spans
         return None
+
+    def _in_turn(self) -> list[Gap]:
+        """An import may take an hour: what was missed meanwhile does not wait for it."""
+        return sorted(all_gaps(self.connection, self.key), key=lambda gap: gap.cause is Cause.IMPORTED)
 
     def gaps(self) -> list[Gap]:
         """Every gap, the oldest first."""
@@ -122,7 +145,7 @@ class LedgerFile:
             return all_gaps(self.connection, self.key)
 
     def _marks(self) -> list[Mark]:
-        return [Mark(*row) for row in self._of("SELECT registry_id, entity_id, time_ns FROM mark")]
+        return [mark for mark in stored_marks(self.connection, self.key).values() if mark.time_ns != NOT_KNOWN]
 
     def _of(self, statement: str) -> list[tuple[Any, ...]]:
         whose = (self.key.home, self.key.store)
@@ -141,4 +164,4 @@ def told(connection: Connection, gap_id: int) -> list[Told]:
         f"SELECT {SPAN}, filled, why FROM span WHERE gap_id = ? ORDER BY id",  # noqa: S608  constants
         (gap_id,),
     )
-    return [Told(Span(*row[:5]), row[5], row[6]) for row in rows]
+    return [Told(Span(*row[:-2]), *row[-2:]) for row in rows]

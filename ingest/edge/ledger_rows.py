@@ -15,7 +15,10 @@ from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 
 GAP: Final = "id, cause, from_ns, to_ns, progress, why, spans, unsettled, filled"
-SPAN: Final = "entity_id, registry_id, after_ns, before_ns, id"
+SPAN: Final = "entity_id, registry_id, after_ns, before_ns, id, done_ns, found"
+
+NOT_KNOWN: Final = -1
+"""In the place of a mark's time: states of the entity are stored, but not the newest that there was."""
 
 NEAR_NS: Final = 60 * 10**9
 """Gaps for which nothing can be had, for the same reason, are one when there is no more between them."""
@@ -23,8 +26,9 @@ NEAR_NS: Final = 60 * 10**9
 FULL: Final = " gaps are told in one: the ledger was full"
 
 _MARK = """
-INSERT INTO mark (home, store, registry_id, entity_id, time_ns) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET time_ns = excluded.time_ns, entity_id = excluded.entity_id
+INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    time_ns = excluded.time_ns, entity_id = excluded.entity_id, first_ns = min(first_ns, excluded.first_ns)
 WHERE excluded.time_ns >= mark.time_ns
 """
 _TOUCHING = """
@@ -41,12 +45,21 @@ _NEW_GAP = """
 INSERT INTO gap (home, store, cause, from_ns, to_ns, progress, why, spans, unsettled, filled)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0) RETURNING id
 """
-# A span that begins where an unsettled one does is the same, in whatever gap: it ends where either does first.
-_NARROWED = """
-UPDATE span SET before_ns = min(before_ns, ?3) WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
+# A span that begins where an unsettled one does is the same, in whatever gap. Told last, its end is right: an earlier state
+# was seen, or what it ended with was lost with its process, for no mark stands there.
+_MOVED = """
+UPDATE span SET before_ns = ?3 WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
 AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5) RETURNING gap_id
 """
 _NEW_SPAN = "INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns) VALUES (?, ?, ?, ?, ?)"
+_READ_UNTIL = "UPDATE span SET done_ns = ?, found = ? WHERE id = ? AND filled IS NULL AND done_ns < ?"
+# What was imported is known from the import's beginning on: it is not asked for again.
+_KNOWN_FROM = f"""
+INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns)
+SELECT home, store, registry_id, entity_id, {NOT_KNOWN}, after_ns + 1 FROM span JOIN gap ON gap.id = gap_id
+WHERE span.id = ? AND cause = 'imported'
+ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
+"""  # noqa: S608  a constant
 _COUNT = """
 UPDATE gap SET (spans, unsettled, filled) = (
     SELECT count(*), count(*) - count(span.filled), coalesce(sum(span.filled), 0) FROM span WHERE gap_id = gap.id
@@ -64,7 +77,7 @@ def write_note(connection: Connection, key: Key, note: Note) -> list[Gap]:
 
 def move_marks(connection: Connection, key: Key, marks: Iterable[Mark]) -> None:
     """Marks move, never backwards."""
-    rows = [(key.home, key.store, each.registry_id, each.entity_id, each.time_ns) for each in marks]
+    rows = [(key.home, key.store, each.registry_id, each.entity_id, each.time_ns, each.oldest_ns) for each in marks]
     connection.executemany(_MARK, rows)
 
 
@@ -77,15 +90,20 @@ def doubt_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int
 
 
 def settle(connection: Connection, settled: Iterable[Settled]) -> list[Gap]:
-    """These spans are done, each once; returns their gaps, as far along as they are now."""
+    """These spans are done, each once, or until a time; returns their gaps, as far along as they are now."""
     came: defaultdict[int, list[int]] = defaultdict(list)
     for each in settled:
+        if each.until_ns is not None:
+            done = (each.until_ns, each.filled, each.span_id, each.until_ns)
+            connection.execute(_READ_UNTIL, done)
+            continue
         row = connection.execute(
             "UPDATE span SET filled = ?, why = ? WHERE id = ? AND filled IS NULL RETURNING gap_id",
             (each.filled, each.why, each.span_id),
         ).fetchall()
         for (gap_id,) in row:
             came[gap_id].append(each.filled)
+            connection.execute(_KNOWN_FROM, (each.span_id,))
     for gap_id, filled in came.items():
         connection.execute(
             "UPDATE gap SET unsettled = unsettled - ?, filled = filled + ?, progress = 'filling' WHERE id = ?",
@@ -170,7 +188,7 @@ def spans_left(connection: Connection, gap_id: int, most: int, but: Collection[i
     ):
         if len(left) >= most:
             break
-        if row[-1] not in but:
+        if row[4] not in but:
             left.append(Span(*row))
     return left
 
@@ -201,7 +219,7 @@ def _opening(missed: Missed) -> tuple[Cause, int, int, Sequence[Span], str]:
 
 def _add_span(connection: Connection, key: Key, gap_id: int, span: Span) -> None:
     place = (span.registry_id, span.after_ns)
-    if not connection.execute(_NARROWED, (*place, span.before_ns, key.home, key.store)).fetchall():
+    if not connection.execute(_MOVED, (*place, span.before_ns, key.home, key.store)).fetchall():
         connection.execute(_NEW_SPAN, (gap_id, span.entity_id, *place, span.before_ns))
 
 

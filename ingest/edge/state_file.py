@@ -95,7 +95,7 @@ CREATE TABLE mark (
     store TEXT NOT NULL,
     registry_id TEXT NOT NULL,
     entity_id TEXT NOT NULL,
-    time_ns INTEGER NOT NULL,
+    time_ns INTEGER NOT NULL, first_ns INTEGER NOT NULL,
     PRIMARY KEY (home, store, registry_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE gap (
@@ -103,8 +103,7 @@ CREATE TABLE gap (
     home TEXT NOT NULL,
     store TEXT NOT NULL,
     cause TEXT NOT NULL,
-    from_ns INTEGER NOT NULL,
-    to_ns INTEGER NOT NULL,
+    from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
     progress TEXT NOT NULL,
     why TEXT NOT NULL,
     spans INTEGER NOT NULL,
@@ -120,6 +119,7 @@ CREATE TABLE span (
     registry_id TEXT NOT NULL,
     after_ns INTEGER NOT NULL,
     before_ns INTEGER NOT NULL,
+    done_ns INTEGER NOT NULL DEFAULT 0, found INTEGER NOT NULL DEFAULT 0,
     filled INTEGER,
     why TEXT NOT NULL DEFAULT ''
 ) STRICT;

@@ -62,11 +62,15 @@ class _Entry(Generic[T]):
 
 @define(eq=False)
 class MemorySpool(Generic[T]):
-    """Keeps at most `limit` bytes; the oldest unclaimed batch goes first."""
+    """Keeps at most `limit` bytes; the oldest unclaimed batch goes first.
+
+    With `in_order` the oldest is claimed first, too: where a batch that is delivered says what came before it.
+    """
 
     limit: int
     weigh: Callable[[T], Weight]
     held: Weight = EMPTY
+    in_order: bool = False
     _entries: list[_Entry[T]] = field(factory=list)
     _claimed: list[_Entry[T]] = field(factory=list)
     _last: int = 0
@@ -163,7 +167,7 @@ class MemorySpool(Generic[T]):
         self.held = self.held.minus(self.weigh(batch))
 
     def _take(self) -> _Entry[T]:
-        newest = self._newest_next and trio.current_time() - self._entries[-1].since < FRESH
+        newest = self._newest_next and not self.in_order and trio.current_time() - self._entries[-1].since < FRESH
         self._newest_next = not self._newest_next
         return self._entries.pop(-1 if newest else 0)
 

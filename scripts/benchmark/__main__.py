@@ -14,6 +14,7 @@ from ingest.runtime.supervise import one_error
 from scripts.benchmark import report
 from scripts.benchmark.account import Failed
 from scripts.benchmark.floor import floor
+from scripts.benchmark.imports import Imported, Past, imported
 from scripts.benchmark.memory import Footprint, footprint, imports
 from scripts.benchmark.report import RECEIVING, Framing
 from scripts.benchmark.runs import Load, Opener, embedded, influxdb, receive_alone, saturate
@@ -30,16 +31,17 @@ STORES: dict[str, Opener] = {"InfluxDB": influxdb, "embedded": embedded}
 
 @frozen
 class Size:
-    """How much is done: rounds, warming events, measured events by kind of frame, and the homes that are weighed."""
+    """How much is done: rounds, warming events, measured events by kind of frame, the homes that are weighed, an import."""
 
     rounds: int
     warm: int
     measured: dict[int, int]
     homes: tuple[int, ...]
+    past: Past
 
 
-USUAL = Size(3, 10_000, {TOGETHER: 60_000, 1: 20_000}, (ENTITIES, LARGE))
-QUICK = Size(1, 5_000, {TOGETHER: 20_000, 1: 5_000}, (ENTITIES,))
+USUAL = Size(3, 10_000, {TOGETHER: 60_000, 1: 20_000}, (ENTITIES, LARGE), Past(1_000, 400))
+QUICK = Size(1, 5_000, {TOGETHER: 20_000, 1: 5_000}, (ENTITIES,), Past(100, 400))
 
 CHECKED = "Every event sent is stored, once (by its time; in InfluxDB by its whole line)."
 
@@ -56,6 +58,7 @@ def bench(rounds: int | None, *, quick: bool) -> None:
         report.show(f"{report.machine()}; medians of {rounds or size.rounds} (least – most)")
         for framing in _speed(size, rounds or size.rounds):
             report.show(report.speed(framing), report.parts(framing))
+        report.show(report.history(_import(size.past), size.past))
         report.show(report.memory(_weigh(size.homes)), report.imports(imports()), CHECKED)
     except Failed as error:
         sys.exit(f"bench: {error}")
@@ -76,6 +79,14 @@ def _round(load: Load, together: int, framing: Framing) -> None:
     framing.add(RECEIVING, _run(receive_alone, load, together))
     for name, opener in STORES.items():
         framing.add(f"service, {name}", _run(saturate, load, together, opener))
+
+
+def _import(past: Past) -> dict[str, Imported]:
+    found = {}
+    for name, opener in STORES.items():
+        _say(f"importing {past.imported:,} states: {name}")
+        found[name] = _run(imported, past, opener)
+    return found
 
 
 def _weigh(homes: Iterable[int]) -> dict[tuple[int, str], Footprint]:

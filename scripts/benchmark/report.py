@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 from scripts.benchmark.account import Sample
 from scripts.benchmark.floor import Floor
+from scripts.benchmark.imports import Imported, Past
 from scripts.benchmark.memory import Footprint
 
 MIB = 1024 * 1024
@@ -83,6 +84,15 @@ def memory(footprints: Mapping[tuple[int, str], Footprint]) -> Table:
         table.add_row(
             f"{entities:,} entities, {store}", f"{found.peak / MIB:.0f}", f"{found.settled / MIB:.0f}", frames
         )
+    return table
+
+
+def history(found: Mapping[str, Imported], past: Past) -> Table:
+    """What an import costs, by store."""
+    title = f"An import of {past.imported:,} states of {past.entities:,} entities"
+    table = _table(title, "states/s", "CPU µs/state", "peak MB")
+    for store, each in found.items():
+        table.add_row(store, f"{each.sample.rate:,.0f}", f"{each.sample.micros:.1f}", f"{each.peak / MIB:.0f}")
     return table
 
 

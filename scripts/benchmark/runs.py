@@ -14,6 +14,7 @@ from typing import TypeAlias
 import trio
 from attrs import frozen
 
+from ingest.simulator.home import Home
 from scripts.benchmark.account import Account, Failed, Sample
 from scripts.benchmark.peer import TOKEN, Peer
 from scripts.benchmark.service import SECRETS, Process, running, service, tail
@@ -66,17 +67,17 @@ async def influxdb(scene: Stage) -> Store:
 
 
 @asynccontextmanager
-async def stage(entities: int) -> AsyncGenerator[Stage]:
-    """Set the scenery. Raises `Failed` when the run takes longer than its deadline."""
+async def stage(entities: int, played: Home | None = None, seconds: float = DEADLINE) -> AsyncGenerator[Stage]:
+    """Set the scenery: a home of so many entities, or this one. Raises `Failed` when the run takes longer than its deadline."""
     with TemporaryDirectory(prefix="homeiq-bench-") as name:
         folder = Path(name)
-        with trio.move_on_after(DEADLINE) as scope:
+        with trio.move_on_after(seconds) as scope:
             async with trio.open_nursery() as nursery:
-                peer = Peer(home(entities))
+                peer = Peer(played or home(entities))
                 yield Stage(peer, await peer.serve(nursery), folder, nursery)
                 nursery.cancel_scope.cancel()
         if scope.cancelled_caught:
-            raise Failed(f"not done after {DEADLINE:.0f} s; the process last said:\n{tail(folder)}")
+            raise Failed(f"not done after {seconds:.0f} s; the process last said:\n{tail(folder)}")
 
 
 @asynccontextmanager

@@ -49,7 +49,7 @@ async def running(command: list[str], folder: Path, **environment: str) -> Async
     Raises `Failed` when it ends by itself with an error.
     """
     with (folder / LOG).open("wb") as out:
-        process = Process(Popen(command, stdin=DEVNULL, stdout=out, stderr=out, env={**_bare(), **environment}))  # noqa: ASYNC220  a moment
+        process = Process(Popen(command, stdin=DEVNULL, stdout=out, stderr=out, env={**bare(), **environment}))  # noqa: ASYNC220  a moment
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, process, folder)
@@ -75,18 +75,18 @@ def tail(folder: Path) -> str:
     return "\n".join((folder / LOG).read_text(encoding="utf-8").splitlines()[-8:])
 
 
-def _bare() -> dict[str, str]:
+def bare() -> dict[str, str]:
     """An environment without settings of the service."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 
-def service(port: int, folder: Path, settings: Mapping[str, object]) -> list[str]:
-    """The command that runs the service with its defaults and these settings, towards a home on this port."""
+def service(port: int, folder: Path, settings: Mapping[str, object], *words: str) -> list[str]:
+    """The command that runs the service with its defaults and these settings, towards a home on this port; or another."""
     config = folder / "config.toml"
     config.touch(mode=0o600)
     assigned = {"home_assistant.url": f"http://127.0.0.1:{port}", "spool.path": folder / "state.db", **settings}
     sets = [part for name, value in assigned.items() for part in ("--set", f"{name}={value}")]
-    return [sys.executable, "-m", "ingest", "run", "--config", str(config), *sets]
+    return [sys.executable, "-m", "ingest", *(words or ("run",)), "--config", str(config), *sets]
 
 
 SECRETS = {"HOMEIQ_INGEST_HOME_ASSISTANT_TOKEN": TOKEN, "HOMEIQ_INGEST_INFLUXDB_TOKEN": TOKEN}

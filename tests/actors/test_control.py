@@ -396,21 +396,16 @@ async def test_what_is_there_already_needs_no_room(tmp_path: Path, autojump_cloc
     assert (done.batches, done.known) == (0, 1)
 
 
-async def test_reopen_needs_a_ledger(tmp_path: Path, autojump_clock: MockClock) -> None:
-    path = spooled(tmp_path / "state.db", lines(1))
-    async with opened(path) as it:
-        with pytest.raises(Refused, match="no ledger"):
-            await it.control.reopen(control.Reopen(0), it.said.append)
-
-
 async def test_reopen_opens_a_gap_of_everything_since(tmp_path: Path, autojump_clock: MockClock) -> None:
     path = spooled(tmp_path / "state.db", lines(1))
     async with opened(path) as it:
+        assert "reopen" not in it.control.commands
         file = LedgerFile(it.spool.table.connection, path, KEY)
         it.control.ledger = Ledger(file, InlineLane(), it.emitted.append, lambda: None)
+        reopen = it.control.commands["reopen"].handler
         file.move_marks([Mark("a", "sensor.a", 50), Mark("b", "sensor.b", 20)])
-        assert await it.control.reopen(control.Reopen(60), it.said.append) == control.Reopened()
-        done = await it.control.reopen(control.Reopen(20), it.said.append)
+        assert await reopen(control.Reopen(60), it.said.append) == control.Reopened()
+        done = await reopen(control.Reopen(20), it.said.append)
         assert done == control.Reopened(1, 2, 20, 50)
         assert [each.registry_id for each in file.next_spans(9)] == ["a", "b"]
         assert it.emitted == [reports.GapOpened(Cause.REOPENED, 20, 50, 2)]

@@ -197,7 +197,7 @@ def test_while_the_registries_cannot_be_read_an_entity_goes_by_the_name_it_had()
     assert reconciler.knows("light.a", "light.a", ns(5))
     reconciler.see(Mark("light.a", "light.a", ns(9)))
     [moved] = reconciler.note().marks
-    assert moved == Mark("r1", "light.a", ns(9))
+    assert moved == Mark("r1", "light.a", ns(9), ns(5))
 
 
 def test_marks_do_not_fill_the_memory() -> None:

@@ -146,7 +146,7 @@ def test_spans_whose_gap_is_gone_make_one_of_their_own(tmp_path: Path) -> None:
     path = written(tmp_path / "state.db")
     change(
         path,
-        "INSERT INTO mark VALUES ('home', 'influxdb', 'b', 'sensor.b', 1);"
+        "INSERT INTO mark VALUES ('home', 'influxdb', 'b', 'sensor.b', 1, 1);"
         f"DELETE FROM gap; DELETE FROM batch; PRAGMA user_version = {VERSION + 1}",
     )
     connection, ledger, _ = reopened(path)

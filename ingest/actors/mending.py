@@ -1,0 +1,73 @@
+"""What a person may have a running service do about gaps: reopen, backfill, fill. Each is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import trio
+from attrs import define, field
+
+from ingest.actors.importing import Importing
+from ingest.core import control, reports
+from ingest.core.reports import Emit, Report
+from ingest.edge.control import Command, Commands, Complain, Say
+from ingest.edge.ledger import Ledger
+from ingest.errors import Transient
+
+Listen: TypeAlias = Callable[[Commands, Complain], Awaitable[None]]
+
+
+@define(eq=False)
+class Mending:
+    """The commands over one ledger. `importing` is there once the pipeline runs."""
+
+    ledger: Ledger
+    importing: Importing | None = None
+    _turn: trio.Lock = field(factory=trio.Lock)
+
+    @property
+    def commands(self) -> Commands:
+        """Every command by its name."""
+        return {
+            "reopen": Command(control.Reopen, self.reopen),
+            "backfill": Command(control.Import, self.backfill),
+            "fill": Command(control.Fill, self.fill),
+        }
+
+    async def reopen(self, asked: control.Reopen, _: Say) -> control.Reopened:
+        """Have everything filled again that was stored since then."""
+        async with self._turn:
+            gap = await self.ledger.reopen(asked.since_ns)
+        return control.Reopened() if gap is None else control.Reopened(gap.id, gap.spans, gap.from_ns, gap.to_ns)
+
+    async def backfill(self, asked: control.Import, _: Say) -> control.Imported:
+        """Have everything filled that Home Assistant remembers since then and that is not stored."""
+        async with self._turn:
+            return await self._importing().begin(asked)
+
+    async def fill(self, _: control.Fill, __: Say) -> control.Filling:
+        """Have everything tried now."""
+        async with self._turn:
+            return await self._importing().fill()
+
+    def _importing(self) -> Importing:
+        if self.importing is None:
+            raise Transient("the service is only starting", remedy="Try again in a moment.")
+        return self.importing
+
+
+@define(eq=False)
+class MendingAlone:
+    """The control of a service without a spool on disk: its ledger is all that takes commands."""
+
+    ledger: Ledger
+    listen: Listen
+
+    async def run(self, _: Callable[[], None], emit: Emit, importing: Importing | None = None) -> None:
+        """Serve until cancelled."""
+        commands = Mending(self.ledger, importing).commands
+        await self.listen(commands, lambda sentence: emit(reports.Notice(sentence)))
+
+    def hear(self, report: Report) -> None:
+        """Nobody here waits for one."""

@@ -1,0 +1,107 @@
+"""`homeiq-ingest backfill`: what Home Assistant remembers of the time before everything that is stored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from ingest.actors.importing import Importing
+from ingest.cli.asking import ask
+from ingest.cli.exits import explained
+from ingest.cli.filling import Watched, alone, check_no_service, follow, tell
+from ingest.cli.held import Runs
+from ingest.cli.moments import parse_moment, shown
+from ingest.cli.options import configured, loaded
+from ingest.config.settings import Settings
+from ingest.core import control
+from ingest.core.coverage import Cause
+from ingest.core.state import nanoseconds
+from ingest.edge.spool_rows import Key
+from ingest.errors import Refused
+
+NOTHING = (
+    "Everything since then is stored, or Home Assistant did not have it (`homeiq-ingest gaps fill` asks for that again;"
+    " --again reads everything)."
+)
+IMPORTS = Watched((Cause.IMPORTED,))
+
+
+@click.command()
+@click.option("--since", required=True, metavar="TIME", help="From when on: `10d`, `2026-11-20T08:00`.")
+@click.option("--entities", multiple=True, metavar="GLOB", help="Only these, such as `sensor.*`; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Say how much it is, and write nothing.")
+@click.option(
+    "--again",
+    is_flag=True,
+    help=(
+        "Read everything since TIME, though it is stored. The history knows less of a state than was seen live (no context, "
+        "fewer attributes): what is stored richer is written over. Of an entity that was moved to another room since, InfluxDB "
+        "keeps both, as two series."
+    ),
+)
+@configured
+def backfill(
+    *,
+    since: str,
+    entities: tuple[str, ...],
+    dry_run: bool,
+    again: bool,
+    config_path: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Store what Home Assistant remembers since TIME and the store does not know.
+
+    Home Assistant keeps ten days unless it is told otherwise. Nothing that is stored is written over or stored twice, and
+    live changes are stored meanwhile. When the service runs, it does the work, and Ctrl-C ends only the looking; else the
+    work is done here, and ends when it is done. Cut off, even killed, it goes on when the service runs or this is run again.
+    """
+    now = datetime.now(UTC)
+    moment = parse_moment(since, now)
+    if moment >= now:
+        raise click.BadParameter(f"{since!r} is not in the past", param_hint="--since")
+    asked = control.Import(nanoseconds(moment), entities, again)
+    with explained():
+        settings = loaded(config_path, assignments, for_running=True).settings
+        if settings.store_kind == "stdout":
+            raise Refused("standard output keeps nothing", remedy="Choose a store: influxdb.url, or none of it.")
+        if dry_run:
+            _estimate(settings, asked)
+        else:
+            _backfill(settings, asked)
+
+
+def _estimate(settings: Settings, asked: control.Import) -> None:
+    from ingest.cli.estimate import estimate  # noqa: PLC0415  only where it is used
+
+    click.echo(str(estimate(settings, asked)))
+
+
+def _backfill(settings: Settings, asked: control.Import) -> None:
+    path = settings.spool.path
+    try:
+        check_no_service(path)
+    except Runs as service:
+        begun = ask(service, "backfill", asked, control.Imported, doing="looking", of="{} entities")
+        if _announce(begun):
+            click.echo("The service fills it. Ctrl-C ends only the looking.", err=True)
+            tell(follow(path, Key(settings.home, settings.store_kind), IMPORTS))
+        return
+
+    async def begin(importing: Importing) -> bool:
+        return _announce(await importing.begin(asked))
+
+    tell(alone(settings, begin, IMPORTS))
+
+
+def _announce(begun: control.Imported) -> bool:
+    """Say what will be filled; False when that is nothing."""
+    if begun.entities:
+        whole = f"from {shown(begun.from_ns, 'seconds')} to {shown(begun.to_ns, 'seconds')}"
+        click.echo(f"Gap {begun.gap_id}, {whole}, of {begun.entities:,} entities is open.", err=True)
+    elif begun.pending:
+        click.echo("Everything since then is asked for already; that goes on.", err=True)
+    else:
+        click.echo(NOTHING)
+    return bool(begun.entities or begun.pending)

@@ -1,0 +1,202 @@
+"""How much an import would be: of how many entities, from when to when, and about how many states.
+
+Home Assistant cannot be asked how many states it has. It is asked for those of some short windows, evenly spread and
+without attributes; what they hold, times what they are a part of, is about what all hold. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import trio
+from attrs import frozen
+from msgspec import Raw
+
+from ingest.actors.connection import Connection, connected, within
+from ingest.actors.connector import Candidate
+from ingest.actors.discovery import Discovery
+from ingest.actors.history import History
+from ingest.cli.moments import shown
+from ingest.cli.service import candidates, deadlines
+from ingest.config.settings import Settings
+from ingest.core import control, history, history_query, wire
+from ingest.core.attributes import Drops
+from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.conversation import Received
+from ingest.core.coverage import Mark, Span
+from ingest.core.enrich import Enricher
+from ingest.core.history_query import Query
+from ingest.core.history_reading import MARGIN_NS
+from ingest.core.importing import NOTHING, Wanted, chosen, known, spans_of, whole_microseconds
+from ingest.core.reports import Report
+from ingest.core.rules import Rules
+from ingest.core.state import Source, from_snapshot
+from ingest.edge.ledger_import import pending_imports, stored_marks
+from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import translated
+from ingest.edge.state_read import Absent, state_read
+from ingest.edge.websocket import dial
+from ingest.errors import IngestError, Transient
+from ingest.runtime.supervise import one_error
+from ingest.runtime.watch import Watch
+
+WINDOWS: Final = 24
+LONGEST_NS: Final = 600 * 10**9
+"""How many windows are looked at, and how long each is at most."""
+
+TOGETHER: Final = 200
+"""Entities in one question."""
+
+ANSWER: Final = 60.0
+"""Seconds for an answer."""
+
+
+@frozen
+class Estimate:
+    """An import as it would be. Times in nanoseconds; `states` is exact where the windows are all of the time."""
+
+    entities: int
+    from_ns: int
+    to_ns: int
+    states: int
+    exact: bool
+
+    def __str__(self) -> str:
+        if not self.entities:
+            return "Nothing: everything since then is stored, or was asked for already (--again reads it all the same)."
+        about = "" if self.exact else "about "
+        whole = f"from {shown(self.from_ns, 'seconds')} to {shown(self.to_ns, 'seconds')}"
+        how = "" if self.exact else f" ({WINDOWS} windows of {LONGEST_NS // 60_000_000_000} minutes were counted)"
+        said = f"{self.entities:,} entities, {whole}: {about}{self.states:,} states in Home Assistant's history{how}."
+        return f"{said}\nNothing was written."
+
+
+@frozen
+class _Stored:
+    """What the state file says."""
+
+    marks: dict[str, Mark]
+    pending: dict[str, int]
+
+
+def estimate(settings: Settings, asked: control.Import) -> Estimate:
+    """Ask Home Assistant, and look into the state file. Raises `Transient` or `Refused`."""
+    with one_error(IngestError):
+        return trio.run(_estimate, settings, asked, _stored(settings))
+    raise AssertionError  # pragma: no cover  `one_error` raised
+
+
+def _stored(settings: Settings) -> _Stored:
+    key = Key(settings.home, settings.store_kind)
+    try:
+        with state_read(settings.spool.path) as connection, translated(settings.spool.path):
+            return _Stored(stored_marks(connection, key), pending_imports(connection, key))
+    except Absent:
+        return _Stored({}, {})
+
+
+async def _estimate(settings: Settings, asked: control.Import, stored: _Stored) -> Estimate:
+    candidate: Candidate = candidates(settings)[0]
+    async with (
+        trio.open_nursery() as nursery,
+        connected(
+            nursery, candidate.target, candidate.token(), _ignore,
+            deadlines=deadlines(settings), dialer=dial, opened=lambda: None,
+        ) as bulk,
+    ):  # fmt: skip
+        catalog = await _catalog(nursery, bulk, settings)
+        spans = await _spans(bulk, settings, catalog, asked, stored)
+        found = await _count(bulk, spans)
+        nursery.cancel_scope.cancel()
+    return found
+
+
+async def _catalog(nursery: trio.Nursery, bulk: Connection, settings: Settings) -> Catalog:
+    """The registries; none after a while, as the service does it."""
+    catalog = Watch(NO_CATALOG)
+    reader = Discovery(bulk, catalog, Watch(0), _silent, settings.discovery.refresh_interval)
+    nursery.start_soon(reader.run)
+    with trio.move_on_after(settings.home_assistant.registry_wait):
+        await catalog.until(lambda found: found is not NO_CATALOG)
+    return catalog.value
+
+
+async def _spans(
+    bulk: Connection, settings: Settings, catalog: Catalog, asked: control.Import, stored: _Stored
+) -> Sequence[Span]:
+    present, left_out = await _present(bulk, settings, catalog)
+    rules = Rules(settings.filter)
+
+    def passes(entity: Mark) -> bool:
+        facts = catalog.facts(entity.entity_id)
+        return entity.registry_id not in left_out and rules.may_pass(entity.entity_id, facts)
+
+    registered = (
+        Mark(catalog.facts(entity_id).registry_id, entity_id, NOTHING) for entity_id in catalog.registered_ids()
+    )
+    found = chosen((*present, *stored.marks.values(), *registered), asked.entities, passes)
+    entities = [known(each, stored.marks.get(each.registry_id)) for each in found]
+    until_ns = whole_microseconds(time.time_ns() - MARGIN_NS)
+    wanted = Wanted(whole_microseconds(asked.since_ns), until_ns, entities, asked.again)
+    return spans_of(wanted, stored.pending)
+
+
+async def _present(bulk: Connection, settings: Settings, catalog: Catalog) -> tuple[list[Mark], set[str]]:
+    """The entities with a state, which the service would store at once; and those that the rules leave out."""
+    with within(ANSWER, "no answer to get_states", bulk.socket.where):
+        raws = wire.raw_list(await bulk.ask("get_states"))
+    rules, enricher = Rules(settings.filter), Enricher(Drops())
+    present, left_out = list[Mark](), set[str]()
+    for raw in raws:
+        try:
+            point = enricher.point(from_snapshot(wire.state(raw)), Source.SNAPSHOT, catalog)
+        except wire.Malformed:
+            continue
+        registry_id = point.facts.registry_id
+        if rules.decide(point.entity_id, point.attributes.device_class, point.facts).passed:
+            present.append(Mark(registry_id, point.entity_id, point.time_ns))
+        else:
+            left_out.add(registry_id)
+    return present, left_out
+
+
+async def _count(bulk: Connection, spans: Sequence[Span]) -> Estimate:
+    if not spans:
+        return Estimate(0, 0, 0, 0, exact=True)
+    first, last = min(each.after_ns for each in spans), max(each.before_ns for each in spans)
+    stride = max((last - first) // WINDOWS, 1)
+    width = min(stride, LONGEST_NS)
+    await History(bulk, _silent, time.time_ns).recorder()
+    states = 0
+    for number in range(WINDOWS):
+        middle = first + number * stride + (stride - width) // 2
+        states += await _count_in(bulk, middle, middle + width, spans)
+    return Estimate(len({each.registry_id for each in spans}), first, last, states * stride // width, width == stride)
+
+
+async def _count_in(bulk: Connection, from_ns: int, to_ns: int, spans: Iterable[Span]) -> int:
+    there = [each for each in spans if each.after_ns < to_ns and each.before_ns > from_ns]
+    count = 0
+    for start in range(0, len(there), TOGETHER):
+        query = Query(there[start : start + TOGETHER], from_ns, to_ns, to_ns - from_ns)
+        with within(ANSWER, "no answer to the history", bulk.socket.where):
+            result = await bulk.ask(history_query.COMMAND, **{**query.fields(), "no_attributes": True})
+        count += sum(len(rows) for _, rows in _listed(bulk, result) if isinstance(rows, list))
+    return count
+
+
+def _listed(bulk: Connection, result: Raw) -> Iterable[history.Listed]:
+    try:
+        return list(history.listed(result))
+    except wire.Malformed as problem:
+        raise Transient(f"the answer of the history cannot be read: {problem}", where=bulk.socket.where) from problem
+
+
+def _ignore(_: Received) -> None:
+    pass
+
+
+def _silent(_: Report) -> None:
+    pass

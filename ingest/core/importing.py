@@ -1,0 +1,80 @@
+"""An import: what of the time before everything that is stored is to be asked for, entity by entity. Pure.
+
+    since ─────────── the span ───────────┤ first stored state ─── stored, or a gap of its own ───▶ now
+
+Only what lies before an entity's first stored state is missing; what the history tells of the time after it is poorer
+than what is stored. Of an entity of which nothing is stored everything is, until a while ago: what comes from then on
+comes live.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import translate
+
+from attrs import frozen
+
+from ingest.core.coverage import MICROSECOND, Mark, Span
+
+NOTHING = 0
+"""In the place of a mark's times: nothing of the entity is stored."""
+
+
+@frozen
+class Wanted:
+    """Everything of these entities from `since_ns` until `until_ns`, both whole microseconds of Home Assistant's.
+
+    `again`: what is stored, too. `whole`: these are all there are, so that the home is known from then on.
+    """
+
+    since_ns: int
+    until_ns: int
+    entities: Sequence[Mark]
+    again: bool = False
+    whole: bool = False
+
+
+def chosen(entities: Iterable[Mark], globs: Sequence[str], passes: Callable[[Mark], bool]) -> Iterator[Mark]:
+    """The entities that one of the globs names, all without globs, and that pass. Each once, by its name for life."""
+    named = re.compile("|".join(map(translate, globs))).match if globs else None
+    seen: set[str] = set()
+    for each in entities:
+        if each.registry_id not in seen and (named is None or named(each.entity_id)) and passes(each):
+            seen.add(each.registry_id)
+            yield each
+
+
+def known(entity: Mark, stored: Mark | None) -> Mark:
+    """What two say of an entity that one of them may not know whole: its oldest state and its newest."""
+    if stored is None:
+        return entity
+    first = [each for each in (entity.oldest_ns, stored.oldest_ns) if each]
+    return Mark(entity.registry_id, entity.entity_id, max(entity.time_ns, stored.time_ns), min(first, default=NOTHING))
+
+
+def spans_of(wanted: Wanted, pending: Mapping[str, int]) -> list[Span]:
+    """What is to be asked for. `pending` says since when an entity's states are asked for already.
+
+    Where no state is known to be at an end of a span, that end is no whole microsecond.
+    """
+    after_ns = wanted.since_ns - 1
+    spans = []
+    for each in wanted.entities:
+        before_ns = _before(each, wanted)
+        if not wanted.again and each.registry_id in pending:
+            before_ns = min(before_ns, pending[each.registry_id] + 1)
+        if before_ns > wanted.since_ns:
+            spans.append(Span(each.entity_id, each.registry_id, after_ns, before_ns))
+    return spans
+
+
+def _before(entity: Mark, wanted: Wanted) -> int:
+    if wanted.again:
+        return (entity.time_ns if entity.time_ns > NOTHING else wanted.until_ns) + 1
+    return entity.oldest_ns or wanted.until_ns + 1
+
+
+def whole_microseconds(time_ns: int) -> int:
+    """The time as Home Assistant could say it."""
+    return time_ns - time_ns % MICROSECOND

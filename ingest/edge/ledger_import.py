@@ -1,0 +1,115 @@
+"""Imports and second attempts in the ledger: blocking functions in the transaction of their caller; and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from attrs import evolve, frozen
+
+from ingest.core.coverage import Cause, Gap, Mark, Progress
+from ingest.core.importing import Wanted, known, spans_of
+from ingest.core.ledger import Opening
+from ingest.core.reconcile import FOREVER
+from ingest.edge.ledger_rows import count_anew, gaps_of, open_gap
+from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import Connection
+
+_MARKS: Final = """
+SELECT registry_id, entity_id, time_ns, iif(first_ns = time_ns, 0, first_ns) FROM mark WHERE home = ? AND store = ?
+"""
+_PENDING: Final = """
+SELECT registry_id, min(after_ns) FROM span JOIN gap ON gap.id = gap_id
+WHERE home = ? AND store = ? AND cause = 'imported' AND span.filled IS NULL GROUP BY registry_id
+"""
+_SUPERSEDED: Final = """
+DELETE FROM span WHERE registry_id = ? AND after_ns >= ? AND filled IS NULL
+AND gap_id IN (SELECT id FROM gap WHERE home = ? AND store = ? AND cause = 'imported')
+"""
+# Of an entity that was gone it is not known since when it is back; and a stand-in for what is lost has no name.
+_LACKING: Final = f"""
+UPDATE span SET filled = NULL, why = '' WHERE why <> '' AND filled IS NOT NULL AND registry_id <> ''
+AND before_ns < {FOREVER} AND gap_id IN (
+    SELECT id FROM gap WHERE home = ? AND store = ? AND progress IN ('partly', 'unfillable') AND cause <> 'several'
+) RETURNING gap_id, id
+"""  # noqa: S608  a constant
+_HOW_FAR: Final = """
+SELECT count(*), count(filled), coalesce(sum(coalesce(filled, found)), 0),
+    coalesce(sum((min(before_ns, ?1) - after_ns) / 1e9), 0),
+    coalesce(sum((CASE WHEN filled IS NULL THEN max(after_ns, done_ns) ELSE min(before_ns, ?1) END - after_ns) / 1e9), 0)
+FROM span WHERE gap_id = ?2
+"""
+
+
+@frozen
+class Far:
+    """How far some gaps are: spans, settled ones, states that came; and of how much time (in seconds) how much is read."""
+
+    spans: int = 0
+    settled: int = 0
+    states: int = 0
+    seconds: float = 0.0
+    read: float = 0.0
+
+    def plus(self, other: Far) -> Far:
+        """Both together."""
+        return Far(
+            self.spans + other.spans,
+            self.settled + other.settled,
+            self.states + other.states,
+            self.seconds + other.seconds,
+            self.read + other.read,
+        )
+
+    @property
+    def share(self) -> float:
+        """The part that is done, from 0 to 1."""
+        return 1.0 if self.settled >= self.spans else min(self.read / self.seconds, 1.0) if self.seconds else 0.0
+
+
+def stored_marks(connection: Connection, key: Key) -> dict[str, Mark]:
+    """What is known of every entity's states; `NOT_KNOWN` may stand for the newest time."""
+    return {row[0]: Mark(*row) for row in connection.execute(_MARKS, (key.home, key.store))}
+
+
+def pending_imports(connection: Connection, key: Key) -> dict[str, int]:
+    """Since when each entity's states are being imported."""
+    return dict(connection.execute(_PENDING, (key.home, key.store)).fetchall())
+
+
+def open_import(connection: Connection, key: Key, wanted: Wanted) -> Gap | None:
+    """The gap of what is wanted and neither stored nor asked for; None when there is nothing of that kind."""
+    stored = stored_marks(connection, key)
+    entities = [known(each, stored.get(each.registry_id)) for each in wanted.entities]
+    spans = spans_of(evolve(wanted, entities=entities), pending_imports(connection, key))
+    if wanted.again:
+        whose = (key.home, key.store)
+        connection.executemany(_SUPERSEDED, [(each.registry_id, each.after_ns, *whose) for each in spans])
+    if wanted.whole:
+        connection.execute(
+            "UPDATE coverage SET since_ns = min(since_ns, ?) WHERE home = ? AND store = ?",
+            (wanted.since_ns, key.home, key.store),
+        )
+    if not spans:
+        return None
+    opening = Opening(Cause.IMPORTED, wanted.since_ns, max(each.before_ns for each in spans), spans)
+    (gap,) = gaps_of(connection, [open_gap(connection, key, opening)])
+    return gap
+
+
+def ask_again(connection: Connection, key: Key) -> frozenset[int]:
+    """What could not be had, or not all of it, is to be asked for again; returns the spans."""
+    reopened: Sequence[tuple[int, int]] = connection.execute(_LACKING, (key.home, key.store)).fetchall()
+    for gap_id in {gap_id for gap_id, _ in reopened}:
+        count_anew(connection, gap_id)
+        progress = Progress.OPEN.value
+        connection.execute("UPDATE gap SET progress = ?, why = '' WHERE id = ?", (progress, gap_id))
+    return frozenset(span_id for _, span_id in reopened)
+
+
+def how_far(connection: Connection, ids: Collection[int], now_ns: int) -> Far:
+    """How far these gaps are; for a reader, too. One whose spans are not kept any more counts nothing."""
+    far = Far()
+    for gap_id in ids:
+        far = far.plus(Far(*connection.execute(_HOW_FAR, (now_ns, gap_id)).fetchone()))
+    return far

@@ -1,0 +1,277 @@
+"""`backfill` and `gaps fill`, with a simulated home that has a past: by a service, and without one."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import define, field
+from click.testing import CliRunner, Result
+
+from ingest.actors import backfill
+from ingest.cli import estimate, filling, progress
+from ingest.cli.main import main
+from ingest.cli.options import loaded
+from ingest.cli.progress import Step, said
+from ingest.cli.service import serve
+from ingest.core import reports
+from ingest.core.coverage import Cause, Progress
+from ingest.core.reports import Report
+from ingest.core.session import SessionState
+from ingest.edge.ledger_file import listed
+from ingest.edge.ledger_import import Far, how_far
+from ingest.edge.lock import SERVICE, locked
+from ingest.edge.sqlite import Connection
+from ingest.edge.state_read import state_read
+from ingest.runtime.supervise import one_error
+from tests.cli.test_run import configuration
+from tests.faults.remembering import remember
+from tests.support.homes import Running, running_home
+
+ENTITIES, STATES = 3, 40
+IMPORTED = ENTITIES * (STATES - 1)
+"""The present states come of the snapshot."""
+
+API = ("--set", "api.enabled=false")
+
+
+@pytest.fixture
+def home() -> Iterator[Running]:
+    with running_home(5, timedelta(0)) as running:
+        running.do(lambda: remember(running.server.home, ENTITIES, STATES, datetime.now(UTC)))
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "SETTLE", 0.2)
+
+
+def command(config: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, [*arguments, "--config", str(config), *API])
+
+
+@define(eq=False)
+class Service:
+    """The service, in a thread of its own."""
+
+    config: Path
+    emitted: list[Report] = field(factory=list)
+    live: threading.Event = field(factory=threading.Event)
+    stop: trio.Event = field(factory=trio.Event)
+    token: trio.lowlevel.TrioToken | None = None
+
+    def hear(self, report: Report) -> None:
+        self.emitted.append(report)
+        if isinstance(report, reports.SessionChanged) and report.state is SessionState.LIVE:
+            self.live.set()
+
+    async def main(self) -> None:
+        self.token = trio.lowlevel.current_trio_token()
+        settings = loaded(self.config, ("api.enabled=false",)).settings
+        with one_error():
+            await serve(settings, (self.hear,), self.stop)
+
+    def end(self) -> None:
+        assert self.token is not None
+        with suppress(trio.RunFinishedError):
+            self.token.run_sync_soon(self.stop.set)
+
+
+@contextmanager
+def serving(config: Path) -> Iterator[Service]:
+    service = Service(config)
+    thread = threading.Thread(target=trio.run, args=(service.main,))
+    thread.start()
+    try:
+        assert service.live.wait(20)
+        time.sleep(0.5)
+        yield service
+    finally:
+        service.end()
+        thread.join(20)
+
+
+def stored(folder: Path, kind: str = "import_") -> int:
+    with closing(sqlite3.connect(folder / "home.db")) as file:
+        (count,) = file.execute("SELECT count(*) FROM changes WHERE entity_id LIKE ?", (f"sensor.{kind}%",)).fetchone()
+    return int(count)
+
+
+def gaps(folder: Path) -> list[tuple[Cause, Progress, int]]:
+    with state_read(folder / "state.db") as connection:
+        return [(gap.cause, gap.progress, gap.filled) for _, gap in listed(connection)]
+
+
+def test_without_a_service_the_work_is_done_here(
+    home: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)
+    config = configuration(tmp_path, home.url)
+    dry = command(config, "backfill", "--since", "11d", "--dry-run")
+    assert dry.exit_code == 0, dry.output
+    assert re.match(r"\d+ entities, from 20.* to 20.*: about [\d,]+ states in .*\nNothing was written\.\n$", dry.stdout)
+    assert not (tmp_path / "state.db").exists()
+    result = command(config, "backfill", "--since", "11d")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Gap 1 is filled: ")
+    assert stored(tmp_path) == ENTITIES * STATES
+    assert "states" in result.stderr
+    again = command(config, "backfill", "--since", "11d")
+    assert again.stdout.startswith("Everything since then is stored")
+    nothing = command(config, "backfill", "--since", "11d", "--dry-run")
+    assert nothing.stdout.startswith("Nothing: everything since then is stored")
+    assert command(config, "gaps", "fill").stdout == "There is nothing to fill.\n"
+    assert stored(tmp_path) == ENTITIES * STATES
+
+
+def test_a_running_service_does_the_work(home: Running, tmp_path: Path) -> None:
+    config = configuration(tmp_path, home.url)
+    with serving(config):
+        result = command(config, "backfill", "--since", "11d", "--entities", "sensor.import_*[01]")
+        assert result.exit_code == 0, result.output
+        assert result.stdout == f"Gap 1 is filled: {2 * (STATES - 1)} states came of Home Assistant's history.\n"
+        assert "of 2 entities is open.\nThe service fills it." in result.stderr
+        assert stored(tmp_path) == 2 * STATES + 1
+        assert command(config, "gaps", "fill").stdout == "There is nothing to fill.\n"
+        again = command(config, "backfill", "--since", "11d", "--entities", "sensor.import_*[01]")
+        assert again.stdout.startswith("Everything since then is stored")
+    assert gaps(tmp_path) == [(Cause.IMPORTED, Progress.FILLED, 2 * (STATES - 1))]
+
+
+def test_what_could_not_be_had_is_tried_again(home: Running, tmp_path: Path) -> None:
+    recorder = home.server.instance.recorder
+    home.do(lambda: setattr(recorder, "excluded", ("sensor.import_0001",)))
+    config = configuration(tmp_path, home.url)
+    with serving(config):
+        lacking = command(config, "backfill", "--since", "11d", "--entities", "sensor.import_*")
+        assert "and that is all there is: Home Assistant's recorder has nothing of the entity" in lacking.stdout
+        assert "homeiq-ingest gaps show 1" in lacking.stderr
+        home.do(lambda: setattr(recorder, "excluded", ()))
+        filled = command(config, "gaps", "fill")
+        assert filled.stdout.splitlines() == [
+            "Filling 1 gaps, 1 of their entities once more.",
+            f"Gap 1 is filled: {IMPORTED} states came of Home Assistant's history.",
+        ]
+    assert stored(tmp_path) == ENTITIES * STATES
+
+
+def interrupting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """When the progress is shown for the first time."""
+    acts = iter([act])
+
+    def look(connection: Connection, ids: Collection[int], now_ns: int) -> Far:
+        next(acts, lambda: None)()
+        return how_far(connection, ids, now_ns)
+
+    monkeypatch.setattr(filling, "how_far", look)
+
+
+def test_ctrl_c_ends_only_the_looking(home: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    config = configuration(tmp_path, home.url)
+    interrupting(monkeypatch, interrupt)
+    with serving(config):
+        result = command(config, "backfill", "--since", "11d")
+        assert (result.exit_code, "The service goes on" in result.stderr) == (0, True), result.output
+        assert "is not filled yet" in result.stdout
+        deadline = time.monotonic() + 20
+        while stored(tmp_path) < ENTITIES * STATES:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_a_service_that_ends_meanwhile_is_told(home: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configuration(tmp_path, home.url)
+    home.do(lambda: setattr(home.server.instance.recorder, "delay", 60.0))
+    monkeypatch.setattr(filling, "LOOKS", 1)
+    with serving(config) as service:
+        interrupting(monkeypatch, service.end)
+        result = command(config, "backfill", "--since", "11d")
+    assert (result.exit_code, "the service has ended" in result.stderr) == (1, True), result.output
+
+
+def test_a_signal_stops_the_work_and_it_can_go_on(
+    home: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(tmp_path, home.url)
+    recorder = home.server.instance.recorder
+    home.do(lambda: setattr(recorder, "delay", 60.0))
+    timer = threading.Timer(2.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    result = command(config, "backfill", "--since", "11d")
+    assert (result.exit_code, "Run this again to go on" in result.stderr) == (0, True), result.output
+    assert result.stdout == "Gap 1 is not filled yet; 0 states came of Home Assistant's history until now.\n"
+    home.do(lambda: setattr(recorder, "delay", 0.0))
+    result = command(config, "backfill", "--since", "10d")
+    assert "that goes on" in result.stderr
+    assert stored(tmp_path) == ENTITIES * STATES
+
+
+def test_home_assistant_must_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filling, "READY", 0.5)
+    config = configuration(tmp_path, "http://127.0.0.1:9")
+    result = command(config, "backfill", "--since", "1d")
+    assert (result.exit_code, "did not tell its states within" in result.stderr) == (1, True), result.output
+    assert command(config, "backfill", "--since", "1d", "--dry-run").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--since", "2999-01-01"), "is not in the past"),
+        (("--since", "yesterday"), "neither a duration"),
+        ((), "--since"),
+        (("--since", "1d", "--set", "store.kind=stdout"), "standard output keeps nothing"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    result = command(configuration(tmp_path, "http://127.0.0.1:9"), "backfill", *arguments)
+    assert (result.exit_code, said in result.stderr) == (2, True), result.output
+
+
+def test_a_service_that_takes_no_commands_must_be_stopped(tmp_path: Path) -> None:
+    config = configuration(tmp_path, "http://127.0.0.1:9")
+    with locked(tmp_path / "state.db", remedy="", by=SERVICE):
+        for words in (("backfill", "--since", "1d"), ("gaps", "fill")):
+            result = command(config, *words)
+            assert (result.exit_code, "Stop the service" in result.stderr) == (2, True)
+
+
+# ---- how far it is ------------------------------------------------------------------------------------------------
+
+
+def test_rate_and_estimate_are_of_what_came_since_the_first_look() -> None:
+    first = Step(0.1, 1_000, 50.0)
+    assert said(first, first) == "1,000 states"
+    assert said(Step(0.4, 61_000, 80.0), first) == "61,000 states, 2,000 a second, about 60 s left"
+    assert said(Step(0.2, 61_000, 850.0), first).endswith("about 1.8 h left")
+    assert said(Step(0.5, 61_000, 850.0), first).endswith("about 17 min left")
+    assert said(Step(1.0, 61_000, 90.0), first) == "61,000 states, 1,500 a second"
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with progress.filling() as show:
+        show(0.0, 0)
+        show(0.5, 1_000)
+    assert "50%" in capsys.readouterr().err
+
+
+def test_an_estimate_says_how_it_was_made() -> None:
+    about = estimate.Estimate(3, 0, 10**9, 1_234, exact=False)
+    assert "about 1,234 states" in str(about)
+    assert "24 windows of 10 minutes were counted" in str(about)
+    assert ": 1,234 states in Home Assistant's history." in str(estimate.Estimate(3, 0, 10**9, 1_234, exact=True))

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.core.coverage import Cause, Gap, Mark, Note, Progress, Settled
+from ingest.core.importing import Wanted
+from ingest.core.ledger import Coverage
+from ingest.core.store import Batch
+from ingest.edge.ledger_file import Due, LedgerFile
+from ingest.edge.ledger_import import Far
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
+from tests.edge.ledgers import KEY, ledger_in, mark, opening, told
+
+SECOND = 10**9
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[LedgerFile]:
+    with ledger_in(tmp_path / "state.db") as ledger:
+        yield ledger
+
+
+def begin(ledger: LedgerFile, since: int, *names: str, again: bool = False, whole: bool = False) -> Gap | None:
+    """An import until 100 s."""
+    entities = [Mark(name, f"sensor.{name}", 0) for name in names]
+    return ledger.begin_import(Wanted(since * SECOND, 100 * SECOND, entities, again, whole))
+
+
+def spans(ledger: LedgerFile) -> list[tuple[str, int, int]]:
+    return [(each.registry_id, each.after_ns, each.before_ns) for each in ledger.next_spans(99)]
+
+
+def settle_all(ledger: LedgerFile, why: str = "") -> None:
+    ledger.settle([Settled(each.id, 3, why) for each in ledger.next_spans(99)])
+
+
+def test_an_import_ends_where_an_entity_was_stored_first(ledger: LedgerFile) -> None:
+    ledger.move_marks([mark("a", 50 * SECOND)])
+    ledger.move_marks([mark("a", 70 * SECOND), mark("old", 5 * SECOND)])
+    gap = begin(ledger, 10, "a", "old", "new")
+    assert gap is not None
+    assert (gap.cause, told(gap)) == (
+        Cause.IMPORTED, (10 * SECOND, 100 * SECOND + 1, Progress.OPEN, 2, 2, 0),
+    )  # fmt: skip
+    after = 10 * SECOND - 1
+    assert spans(ledger) == [("a", after, 50 * SECOND), ("new", after, 100 * SECOND + 1)]
+
+
+def test_what_was_imported_or_is_being_imported_is_not_asked_for_again(ledger: LedgerFile) -> None:
+    ledger.move_marks([mark("a", 50 * SECOND)])
+    assert begin(ledger, 10, "a", "new") is not None
+    assert begin(ledger, 10, "a", "new") is None
+    assert begin(ledger, 12, "a", "new") is None
+    assert begin(ledger, 5, "a") is not None
+    assert ("a", 5 * SECOND - 1, 10 * SECOND) in spans(ledger)
+    assert [gap.spans for gap in ledger.gaps()] == [3]
+    settle_all(ledger)
+    assert begin(ledger, 5, "a") is None
+    assert begin(ledger, 10, "new") is None
+    assert [mark.registry_id for mark in ledger.load().marks] == ["a"]
+
+
+def test_an_eviction_puts_the_newest_state_in_doubt_and_not_the_oldest(ledger: LedgerFile) -> None:
+    ledger.move_marks([mark("a", 50 * SECOND)])
+    table = Table(ledger.connection, ledger.path, KEY)
+    table.put(Batch(b"x", 1, 1, 70 * SECOND, 70 * SECOND, Note([mark("a", 70 * SECOND)])), 0, 0, (), ())
+    table.put(Batch(b"x", 1, 1, 80 * SECOND, 80 * SECOND), 0, 1, (), ())
+    assert ledger.load().marks == [Mark("a", "sensor.a", 70 * SECOND - 1, 50 * SECOND)]
+    ledger.move_marks([mark("a", 90 * SECOND)])
+    begin(ledger, 10, "a")
+    assert spans(ledger) == [("a", 10 * SECOND - 1, 50 * SECOND)]
+    assert ledger.load().marks == [Mark("a", "sensor.a", 90 * SECOND, 50 * SECOND)]
+
+
+def test_again_asks_for_everything_once(ledger: LedgerFile) -> None:
+    ledger.move_marks([mark("a", 50 * SECOND)])
+    ledger.move_marks([mark("a", 70 * SECOND)])
+    begin(ledger, 10, "a")
+    gap = begin(ledger, 10, "a", again=True)
+    assert gap is not None
+    assert (gap.spans, gap.left) == (1, 1)
+    assert spans(ledger) == [("a", 10 * SECOND - 1, 70 * SECOND + 1)]
+
+
+def test_an_import_of_everything_is_where_the_home_is_known_from(ledger: LedgerFile) -> None:
+    ledger.write(Due(heard_ns=40 * SECOND))
+    begin(ledger, 10, "a")
+    assert ledger.load().coverage == Coverage(40 * SECOND, 40 * SECOND, stopped=False)
+    begin(ledger, 10, "b", whole=True)
+    assert ledger.load().coverage == Coverage(10 * SECOND, 40 * SECOND, stopped=False)
+    other = LedgerFile(ledger.connection, ledger.path, Key("cottage", "influxdb"))
+    assert (other.gaps(), other.load().coverage) == ([], None)
+
+
+def test_what_was_missed_does_not_wait_for_an_import(ledger: LedgerFile) -> None:
+    begin(ledger, 10, "a")
+    ledger.open_gap(opening(20 * SECOND, 30 * SECOND, "b"))
+    found = ledger.next_gap(9)
+    assert found is not None
+    assert found[0].cause is Cause.CONNECTION
+    assert [each.registry_id for each in ledger.next_spans(9)] == ["b", "a"]
+
+
+# ---- how far it is ------------------------------------------------------------------------------------------------
+
+
+def test_a_span_is_read_on_from_where_it_is_known(ledger: LedgerFile) -> None:
+    begin(ledger, 10, "a", "b")
+    first, _ = ledger.next_spans(9)
+    for until, found in ((20, 5), (30, 9), (25, 7)):
+        ledger.settle([Settled(first.id, found, until_ns=until * SECOND)])
+    read = ledger.next_spans(9)[0]
+    assert (read.after_ns, read.rest_ns, read.found) == (first.after_ns, 30 * SECOND, 9)
+    (gap,) = ledger.gaps()
+    far = ledger.how_far([gap.id], 100 * SECOND)
+    assert (far.spans, far.settled, far.states) == (2, 0, 9)
+    assert far.share == pytest.approx(20 / 180, rel=1e-6)
+    ledger.settle([Settled(first.id, 12), Settled(first.id, 99, until_ns=90 * SECOND)])
+    assert [gap.filled for gap in ledger.gaps()] == [12]
+    far = ledger.how_far([gap.id], 100 * SECOND)
+    assert (far.settled, far.states) == (1, 12)
+    settle_all(ledger)
+    assert ledger.how_far([gap.id], 100 * SECOND).share == 1.0
+
+
+def test_of_nothing_everything_is_done() -> None:
+    assert Far().share == 1.0
+    assert Far(spans=1).share == 0.0
+
+
+def test_what_could_not_be_had_is_asked_for_again(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(1, 5, "a", "b"))
+    ledger.open_gap(opening(10, 15, "c"))
+    ledger.open_gap(opening(20, 25, why="nobody knows whose"))
+    ledger.settle(
+        [Settled(each.id, 2, "" if each.registry_id == "a" else "it was off") for each in ledger.next_spans(9)]
+    )
+    assert [gap.progress for gap in ledger.gaps()] == [Progress.PARTLY, Progress.PARTLY, Progress.UNFILLABLE]
+    assert len(ledger.ask_again()) == 2
+    assert [told(gap)[2:] for gap in ledger.gaps()] == [
+        (Progress.OPEN, 2, 1, 2),
+        (Progress.OPEN, 1, 1, 0),
+        (Progress.UNFILLABLE, 0, 0, 0),
+    ]
+    assert [each.registry_id for each in ledger.next_spans(9)] == ["b", "c"]
+    settle_all(ledger)
+    assert [(gap.progress, gap.filled, gap.why) for gap in ledger.gaps()[:2]] == [
+        (Progress.FILLED, 5, ""),
+        (Progress.FILLED, 3, ""),
+    ]
+    assert ledger.ask_again() == frozenset()
