@@ -24,6 +24,7 @@ from ingest.core.point import Point, PointFrame
 from ingest.core.reconcile import Reconciler
 from ingest.core.redact import redacted
 from ingest.core.reports import Emit, Report
+from ingest.core.restart import REPEATS, Last, repeats
 from ingest.core.rules import Rules
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.runtime.link import Receiver, Sender
@@ -60,6 +61,7 @@ class Filter:
         """The points of a frame; everything else in it is reported."""
         if frame.source is not Source.BACKFILL:
             self.reconciler.enter(frame.session)
+            self.enricher.restarts.under_way = self.reconciler.reconciling
         points: list[Point] = []
         left_out: Counter[str] = Counter()
         repeated = 0
@@ -86,18 +88,26 @@ class Filter:
         facts = self.catalog.value.facts(entity_id)
         if source is not Source.LIVE and self._is_known(facts.registry_id, change, source):
             return None
+        last = self.enricher.last(entity_id)
         point = self.enricher.point(change, source, self.catalog.value)
         decision = self.rules.decide(entity_id, point.attributes.device_class, point.facts)
         if not decision.passed:
             return decision.rule
+        left_out = self.rules.drop_replays and self._is_replay(point, change, last)
         mark = Mark(facts.registry_id, entity_id, point.time_ns)
         if source is Source.BACKFILL:
             self.reconciler.move(mark)
         else:
-            self.reconciler.see(mark)
-        return point
+            self.reconciler.see(mark, left_out=left_out)
+        return REPEATS if left_out else point
+
+    def _is_replay(self, point: Point, change: Change, last: Last | None) -> bool:
+        """What was lost again on its way to the store has no mark any more: of that nothing may be left out."""
+        known = last if point.facts.registry_id in self.reconciler.marks else None
+        return repeats(point, change, known, restarted=self.reconciler.restarted_ns is not None)
 
     def _complete(self) -> None:
+        self.enricher.restarts.over(self.reconciler.restarted_ns)
         found = self.reconciler.complete()
         if found is not None:
             self.emit(reports.GapOpened(*found))

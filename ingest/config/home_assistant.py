@@ -154,6 +154,11 @@ class Filter(FilterSettings):
         (), shapes.patterns(), 'Tables such as `{entity_id = "sensor.*_battery"}`; all keys of one must agree.'
     )
     exceptions: tuple[Pattern, ...] = option((), shapes.patterns(), "Patterns that win over both modes.")
+    drop_replays: bool = option(
+        False,
+        kinds.boolean(),
+        "Leave out what merely repeats the last known value, attributes included, after a restart of Home Assistant.",
+    )
     file: Path | None = option(
         None, kinds.path(), "JSON or TOML file with mode, patterns and exceptions.", ("ENTITY_FILTER_CONFIG_FILE",)
     )

@@ -23,8 +23,12 @@ class Pattern:
 
 @frozen
 class FilterSettings:
-    """`exclude` drops what a pattern names, `include` keeps only that; an exception wins over both."""
+    """`exclude` drops what a pattern names, `include` keeps only that; an exception wins over both.
+
+    `drop_replays` leaves out what merely repeats an entity's last known value after a restart of Home Assistant.
+    """
 
     mode: Literal["include", "exclude"] = "exclude"
     patterns: tuple[Pattern, ...] = ()
     exceptions: tuple[Pattern, ...] = ()
+    drop_replays: bool = False

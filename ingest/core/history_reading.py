@@ -21,6 +21,7 @@ from msgspec import Raw
 from ingest.core.coverage import Settled, Span
 from ingest.core.history import Row, changes_of
 from ingest.core.history_query import ENTITIES, FIRST_NS, TARGET, Query, following, narrower, queries
+from ingest.core.reconcile import MICROSECOND
 from ingest.core.recorder import Recorder, Seen, final, lacking
 from ingest.core.state import Change, nanoseconds
 
@@ -175,7 +176,8 @@ def _seen(seen: Seen, span: Span, recorded: Recorded, changes: Sequence[Change])
     times = [row.time_ns for row in recorded.rows]
     return Seen(
         seen.began or span.after_ns in times,
-        seen.ended or (bool(times) and times[-1] >= span.before_ns),
+        # A span may end just after a state that is part of it: between two states is a microsecond at least.
+        seen.ended or (bool(times) and times[-1] + MICROSECOND > span.before_ns),
         seen.found + len(changes),
         changes[-1].data.new_state is None if changes else seen.removed,
         seen.unreadable + recorded.unreadable,

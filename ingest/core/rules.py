@@ -80,6 +80,7 @@ class Rules:
 
     def __init__(self, settings: FilterSettings, entities: int = 100_000) -> None:
         include = settings.mode == "include"
+        self.drop_replays = settings.drop_replays
         self._rules: list[tuple[Matches, Decision]] = [
             *_compiled("exception", settings.exceptions, passed=True),
             *_compiled("pattern", settings.patterns, passed=include),

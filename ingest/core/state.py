@@ -9,7 +9,7 @@ Source: frames recorded from 2024.3.3, 2025.4.4 and 2026.11.0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Annotated
 
@@ -112,6 +112,11 @@ def nanoseconds(moment: datetime) -> int:
     """The time since the epoch, exact to the microsecond, in nanoseconds (never through a float)."""
     delta = moment - EPOCH
     return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1_000
+
+
+def moment_at(time_ns: int) -> datetime:
+    """The time of so many nanoseconds since the epoch, to the microsecond."""
+    return EPOCH + timedelta(microseconds=time_ns // 1_000)
 
 
 def moment_of(change: Change) -> datetime:
