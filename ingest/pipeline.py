@@ -25,11 +25,13 @@ from ingest.actors.backlog import Backlog
 from ingest.actors.batcher import Batcher
 from ingest.actors.connector import Connector, GaveUp
 from ingest.actors.filter import Filter
+from ingest.actors.gap_telling import tell_gaps
 from ingest.actors.session import Filling, Sessions
 from ingest.actors.upkeep import keep_books, keep_map, keep_up
 from ingest.actors.writer import Writer
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.gap_points import Telling
 from ingest.core.ledger import Remembered
 from ingest.core.point import PointFrame
 from ingest.core.reconcile import ended, reconciler
@@ -83,6 +85,8 @@ class Pipeline:
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
         if ledger is not None:
+            if store.codec.gap is not None:
+                self.batcher.telling = Telling(plan.home)
             self.filter.reconciler = reconciler(ledger.remembered)
             self.batcher.write = ledger.note
             if not ledger.loaded:
@@ -146,7 +150,7 @@ class Pipeline:
                 outlets = [self.link.sender(plan.link_overflow)]
                 tail.start_soon(self.filter.run, self.intake.receiver(), outlets, name="filter")
                 commands = trio.CancelScope()
-                tail.start_soon(self._obey, writer.hurry, commands, name="control")
+                tail.start_soon(self._until_the_stop, writer.hurry, commands, name="control")
                 gave_up = await self._head(stop)
                 commands.cancel()
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
@@ -173,11 +177,15 @@ class Pipeline:
     def _complain(self, problem: IngestError) -> None:
         self.emit(reports.Notice(f"{self.plan.destination.where} could not be tidied: {problem}"))
 
-    async def _obey(self, hurry: Callable[[], None], scope: trio.CancelScope) -> None:
-        """Take commands. One that waits for a dead disk has as long to end as the tail."""
-        if self.plan.destination.control is not None:
-            with scope:
-                await self.plan.destination.control.run(hurry, self.emit)
+    async def _until_the_stop(self, hurry: Callable[[], None], scope: trio.CancelScope) -> None:
+        """Take commands, and tell of gaps. A command that waits for a dead disk has as long to end as the tail."""
+        made, telling = self.plan.destination, self.batcher.telling
+        with scope:
+            async with trio.open_nursery() as nursery:
+                if made.control is not None:
+                    nursery.start_soon(made.control.run, hurry, self.emit, name="control")
+                if made.ledger is not None and telling is not None:
+                    nursery.start_soon(tell_gaps, made.ledger, telling, self.link.sender(Overflow.BLOCK), name="gaps")
 
     async def _head(self, stop: trio.Event) -> GaveUp | None:
         """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""

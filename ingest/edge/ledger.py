@@ -63,6 +63,11 @@ class Ledger:
         return summary([*self._gaps.values(), *map(_unwritten, self._openings)])
 
     @property
+    def gaps(self) -> Collection[Gap]:
+        """All that are on disk."""
+        return self._gaps.values()
+
+    @property
     def waiting(self) -> int:
         """Gaps that are not on disk yet."""
         return len(self._openings)
