@@ -195,6 +195,7 @@ class Pipeline:
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
             plan.registry_wait, plan.refresh_interval, filling=self._filling(snapshot), wall_ns=plan.wall_ns,
+            intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (),
         )  # fmt: skip
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer

@@ -53,11 +53,12 @@ class Enricher:
         known = self._last.get(entity_id)
         old = self.restarts.predecessor(data.old_state, new, source)
         step = self.restarts.is_step(change, new, source, known, restored=attributes.restored)
+        time_ns = nanoseconds(new.last_updated)
         if source is not _backfill:
-            self._remember(entity_id, facts, attributes, new.state, known)
+            self._remember(entity_id, facts, attributes, new.state, time_ns)
         return Point(
             entity_id,
-            nanoseconds(new.last_updated),
+            time_ns,
             new.state,
             facts,
             attributes,
@@ -96,11 +97,12 @@ class Enricher:
         unregistered = last.facts.registry_id == entity_id
         return facts if unregistered else last.facts, tagged_like(attributes, last.attributes)
 
-    def _remember(self, entity_id: str, facts: Facts, attributes: Attributes, state: str, known: Last | None) -> None:
+    def _remember(self, entity_id: str, facts: Facts, attributes: Attributes, state: str, time_ns: int) -> None:
+        known = self._last.get(entity_id)
         value = known.value if known is not None and state in PLACEHOLDERS else state
         if known is None and len(self._last) >= self._entities:
             del self._last[next(iter(self._last))]
-        self._last[entity_id] = Last(facts, attributes, state, value)
+        self._last[entity_id] = Last(facts, attributes, state, value, time_ns)
 
     def _forget(self, entity_id: str) -> None:
         self._last.pop(entity_id, None)

@@ -222,4 +222,4 @@ def homeiq(*, numeric_only: bool = False, gaps: bool = False, entities: int = 10
     With `gaps` it writes those, too, into their own measurement.
     """
     gap = (gap_numbers if numeric_only else gap_line) if gaps else None
-    return Codec(numbers if numeric_only else Encoder(entities).line, len, seal, gap)
+    return Codec(numbers if numeric_only else Encoder(entities).line, len, seal, gap, heartbeats=True)

@@ -46,6 +46,7 @@ class Last(NamedTuple):
     attributes: Attributes
     state: str
     value: str
+    time_ns: int
 
 
 @frozen

@@ -80,6 +80,7 @@ class Source(Enum):
     LIVE = "live"
     SNAPSHOT = "snapshot"
     BACKFILL = "backfill"
+    HEARTBEAT = "heartbeat"
 
 
 @frozen
@@ -87,7 +88,8 @@ class Frame:
     """The changes that came together in one WebSocket frame, in order: the unit on every link before the filter.
 
     `size` is what the frame weighs in memory, in bytes. `session` tells one session's frames from the next one's; `final`
-    is the last of a snapshot that is complete. `settled` are the spans that a frame of the history is the end of.
+    is the last of a snapshot that is complete. `settled` are the spans that a frame of the history is the end of. One of
+    heartbeats has no changes: it says that everything until `until_ns` came before it.
     """
 
     changes: Sequence[Change]
@@ -96,6 +98,7 @@ class Frame:
     session: int = 0
     final: bool = False
     settled: Sequence[Settled] = ()
+    until_ns: int = 0
 
 
 def split(frame: Frame, most: int) -> list[Frame]:

@@ -27,13 +27,14 @@ class Codec(Generic[Item, Payload]):
 
     `encode` may raise: that one point goes to the dead letters. None: the schema does not write such a point
     (filtered). `size` is an item's weight in bytes. `gap` encodes a gap of the coverage; None: the store has no such
-    points.
+    points. `heartbeats`: it takes points that say a value again.
     """
 
     encode: Callable[[Point], Item | None]
     size: Callable[[Item], int]
     seal: Callable[[Sequence[Item]], Payload]
     gap: Callable[[GapPoint], Item | None] | None = None
+    heartbeats: bool = False
 
 
 @frozen
