@@ -20,11 +20,12 @@ import trio
 from attrs import define, field
 
 from ingest import __version__
-from ingest.actors.backfill import Backfill
+from ingest.actors.backfill import IN_SPOOL, Backfill
 from ingest.actors.backlog import Backlog
 from ingest.actors.batcher import Batcher
 from ingest.actors.connector import Connector, GaveUp
 from ingest.actors.filter import Filter
+from ingest.actors.gap_telling import tell_gaps
 from ingest.actors.importing import Importing
 from ingest.actors.session import Filling, Sessions
 from ingest.actors.upkeep import keep_books, keep_map, keep_up
@@ -32,6 +33,7 @@ from ingest.actors.writer import Writer
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.coverage import Note
+from ingest.core.gap_points import Telling
 from ingest.core.ledger import Remembered
 from ingest.core.point import PointFrame
 from ingest.core.reconcile import ended, reconciler
@@ -53,10 +55,6 @@ SNAPSHOT_SHARE = 0.25
 
 HISTORY_SHARE = 0.1
 """How much of it the history may: a live change waits behind what is there, for a tenth of a second or so."""
-
-
-IN_SPOOL = 100
-"""Bytes that a row of the history takes in the spool, about."""
 
 
 @define(eq=False)
@@ -97,6 +95,8 @@ class Pipeline:
         self.filter.spooled = plan.destination.spool is not None
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
         if ledger is not None:
+            if store.codec.gap is not None:
+                self.batcher.telling = Telling(plan.home)
             self.filter.reconciler = reconciler(ledger.remembered)
             self.batcher.write = ledger.note
             self.importing = Importing(ledger, plan.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
@@ -162,7 +162,7 @@ class Pipeline:
                 outlets = [self.link.sender(plan.link_overflow)]
                 tail.start_soon(self.filter.run, self.intake.receiver(), outlets, name="filter")
                 commands = trio.CancelScope()
-                tail.start_soon(self._obey, writer.hurry, commands, name="control")
+                tail.start_soon(self._until_the_stop, writer.hurry, commands, name="control")
                 gave_up = await self._head(stop)
                 commands.cancel()
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
@@ -189,11 +189,15 @@ class Pipeline:
     def _complain(self, problem: IngestError) -> None:
         self.emit(reports.Notice(f"{self.plan.destination.where} could not be tidied: {problem}"))
 
-    async def _obey(self, hurry: Callable[[], None], scope: trio.CancelScope) -> None:
-        """Take commands. One that waits for a dead disk has as long to end as the tail."""
-        if self.plan.destination.control is not None:
-            with scope:
-                await self.plan.destination.control.run(hurry, self.emit, self.importing)
+    async def _until_the_stop(self, hurry: Callable[[], None], scope: trio.CancelScope) -> None:
+        """Take commands, and tell of gaps. A command that waits for a dead disk has as long to end as the tail."""
+        made, telling = self.plan.destination, self.batcher.telling
+        with scope:
+            async with trio.open_nursery() as nursery:
+                if made.control is not None:
+                    nursery.start_soon(made.control.run, hurry, self.emit, self.importing, name="control")
+                if made.ledger is not None and telling is not None:
+                    nursery.start_soon(tell_gaps, made.ledger, telling, self.link.sender(Overflow.BLOCK), name="gaps")
 
     async def _head(self, stop: trio.Event) -> GaveUp | None:
         """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""
@@ -204,6 +208,7 @@ class Pipeline:
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
             plan.registry_wait, plan.refresh_interval, filling=self._filling(history), wall_ns=plan.wall_ns,
+            intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (),
         )  # fmt: skip
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer

@@ -42,6 +42,9 @@ FRAME = 512
 ROW = 400
 """What a row weighs, about, in bytes."""
 
+IN_SPOOL = 100
+"""What it takes in the spool, about, in bytes."""
+
 SETTLE = 2.0
 """Seconds after a session is live in which its gap reaches the ledger."""
 

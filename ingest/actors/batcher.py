@@ -20,6 +20,8 @@ from attrs import define, field, frozen
 
 from ingest.core import reports
 from ingest.core.coverage import Note
+from ingest.core.gap_points import MEASUREMENT as GAPS
+from ingest.core.gap_points import GapPoint, Telling
 from ingest.core.ledger import Owed
 from ingest.core.loss import evicted
 from ingest.core.point import Point, PointFrame
@@ -37,6 +39,7 @@ SCHEMA = "schema"
 
 Item = TypeVar("Item")
 Payload = TypeVar("Payload")
+T = TypeVar("T", Point, GapPoint)
 
 
 async def _forget(_: Note) -> None:
@@ -54,7 +57,10 @@ class Limits:
 
 @define(eq=False)
 class Batcher(Generic[Item, Payload]):
-    """One store's batcher. `write` takes a note for which there is no batch: its points were written before, or left out."""
+    """One store's batcher. `write` takes a note for which there is no batch: its points were written before, or left out.
+
+    `telling` has what is to be told of gaps: it goes with whatever comes over the link, if only an empty frame.
+    """
 
     store: str
     codec: Codec[Item, Payload]
@@ -62,11 +68,14 @@ class Batcher(Generic[Item, Payload]):
     limits: Limits
     emit: Emit
     write: Callable[[Note], Awaitable[None]] = _forget
+    telling: Telling | None = None
     _items: list[Item] = field(factory=list)
     _times: list[int] = field(factory=list)
     _weight: int = 0
     _owed: Owed = field(factory=Owed)
     _deadline: float = math.inf
+    _near_ns: int = 0
+    """About when the open batch is, where it holds no state of the home."""
 
     @property
     def open(self) -> int:
@@ -101,9 +110,16 @@ class Batcher(Generic[Item, Payload]):
         if not (self._items or self._owed):
             self._deadline = trio.current_time() + self.limits.age
         self._owed.add(frame.note)
-        encode, size = self.codec.encode, self.codec.size
-        unwritten = 0
-        for point in frame.points:
+        unwritten = self._add(self.codec.encode, frame.points, self._times)
+        if self.telling and self.codec.gap is not None:
+            unwritten += self._tell(self.codec.gap, self.telling.take())
+        if unwritten:
+            self.emit(reports.Filtered({SCHEMA: unwritten}))
+
+    def _add(self, encode: Callable[[T], Item | None], points: Sequence[T], times: list[int]) -> int:
+        """Encode points into the open batch; returns how many of them the schema does not write."""
+        size, unwritten = self.codec.size, 0
+        for point in points:
             try:
                 item = encode(point)
             except Exception:  # noqa: BLE001  a bug met by one point must not take the others with it
@@ -113,20 +129,26 @@ class Batcher(Generic[Item, Payload]):
                 unwritten += 1
                 continue
             self._items.append(item)
-            self._times.append(point.time_ns)
+            times.append(point.time_ns)
             self._weight += size(item)
-        if unwritten:
-            self.emit(reports.Filtered({SCHEMA: unwritten}))
+        return unwritten
+
+    def _tell(self, encode: Callable[[GapPoint], Item | None], gaps: Sequence[GapPoint]) -> int:
+        """Gaps travel with the states, but their times are not the batch's: what evicts it would tell of a gap so long."""
+        self.emit(reports.Added(len(gaps), GAPS))
+        self._near_ns = max(self._near_ns, *(each.end_ns for each in gaps))
+        return self._add(encode, gaps, [])
 
     async def _seal(self) -> None:
         """Put the open batch into the spool; it stays open until the spool has it."""
-        items, times = self._items, self._times
+        items, times = self._items, self._times or [self._near_ns]
         if items:
             payload = self.codec.seal(items)
             size = len(payload) if isinstance(payload, bytes) else self._weight
             batch = Batch(payload, len(items), size, min(times), max(times), self._owed.note)
             lost = await self.spool.put(batch)
             self._items, self._times, self._weight, self._owed = [], [], 0, Owed()
+            self._near_ns = batch.newest_ns
             self.emit(reports.Batched(self.store, batch.count, batch.size))
             if lost:
                 self._lose(lost)
@@ -142,6 +164,7 @@ class Batcher(Generic[Item, Payload]):
             self._owed.add(Note(missed=batch.note.missed))
         self.emit(evicted(self.store, lost))
 
-    def _dead_letter(self, point: Point) -> reports.DeadLetter:
+    def _dead_letter(self, point: Point | GapPoint) -> reports.DeadLetter:
         json = msgspec.json.encode(point, enc_hook=str).decode("utf-8", "replace")
-        return reports.DeadLetter(self.store, point.entity_id, redacted(json), redacted(traceback.format_exc()))
+        whose = point.entity_id if isinstance(point, Point) else GAPS
+        return reports.DeadLetter(self.store, whose, redacted(json), redacted(traceback.format_exc()))

@@ -19,17 +19,25 @@ from ingest.core import reports
 from ingest.core.catalog import Catalog
 from ingest.core.coverage import UNNAMED, Cause, Mark, Span
 from ingest.core.enrich import Enricher
+from ingest.core.heartbeat import HEARTBEATS, Heartbeats
 from ingest.core.loss import shed_points
 from ingest.core.point import Point, PointFrame
 from ingest.core.reconcile import Reconciler
 from ingest.core.redact import redacted
 from ingest.core.reports import Emit, Report
-from ingest.core.rules import Rules
+from ingest.core.restart import REPEATS, Last, repeats
+from ingest.core.rules import Decision, Rules
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.runtime.link import Receiver, Sender
 from ingest.runtime.watch import Watch
 
 STAGE = "filter"
+
+BEATS = 512
+"""Entities whose heartbeats are made in one step."""
+
+BEAT = 1000
+"""What a heartbeat weighs on a link, about, in bytes."""
 
 
 @define(eq=False)
@@ -45,6 +53,8 @@ class Filter:
     emit: Emit
     reconciler: Reconciler = field(factory=Reconciler)
     spooled: bool = True
+    heartbeats: Heartbeats = field(factory=Heartbeats)
+    _due: list[Point] = field(factory=list)
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
         """Turn frames into points until the intake ends; closes both its ends."""
@@ -59,11 +69,15 @@ class Filter:
                 if frame is None:
                     return
                 self._pass_on(self.step(frame), stores)
+                while self.heartbeats:
+                    for store in stores:
+                        await store.ready()
+                    self._pass_on(self.beat(), stores)
 
     def step(self, frame: Frame) -> PointFrame:
         """The points of a frame; everything else in it is reported."""
         if frame.source is not Source.BACKFILL:
-            self.reconciler.enter(frame.session)
+            self._enter(frame)
         points: list[Point] = []
         left_out: Counter[str] = Counter()
         repeated = 0
@@ -71,6 +85,7 @@ class Filter:
             try:
                 verdict = self._judge(change, frame.source)
             except Exception:  # noqa: BLE001  a bug met by one event must not take the others with it
+                self.heartbeats.forget([change.data.entity_id])
                 self.emit(dead_letter(change))
                 continue
             if isinstance(verdict, Point):
@@ -82,26 +97,77 @@ class Filter:
         self._report(len(points), left_out, repeated)
         if frame.final:
             self._complete()
-        return PointFrame(points, frame.size, self.reconciler.note(frame.settled))
+        return PointFrame([*self._beaten(), *points], frame.size, self.reconciler.note(frame.settled))
+
+    def beat(self) -> PointFrame:
+        """Heartbeats that are due, some of them."""
+        self._due += self.heartbeats.take(BEATS)
+        points = self._beaten()
+        return PointFrame(points, BEAT * len(points))
+
+    def _enter(self, frame: Frame) -> None:
+        if frame.session != self.reconciler.session:
+            self.heartbeats.begin()
+        self.reconciler.enter(frame.session)
+        self.enricher.restarts.under_way = self.reconciler.reconciling
+        if frame.source is Source.HEARTBEAT and not self.reconciler.reconciling:
+            self.heartbeats.reach(frame.until_ns)
+
+    def _beaten(self) -> list[Point]:
+        """The heartbeats that were made since the last time. From here on they are in the books."""
+        made, self._due = self._due, []
+        if made:
+            self.emit(reports.Added(len(made), HEARTBEATS))
+        return made
 
     def _judge(self, change: Change, source: Source) -> Point | str | None:
         """The change's point; or the name of the rule that leaves it out; or None when it is stored already."""
         entity_id = change.data.entity_id
         facts = self.catalog.value.facts(entity_id)
         if source is not Source.LIVE and self._is_known(facts.registry_id, change, source):
+            if source is Source.SNAPSHOT and self.rules.intervals:
+                self._confirm(change)
             return None
+        last = self.enricher.last(entity_id)
         point = self.enricher.point(change, source, self.catalog.value)
         decision = self.rules.decide(entity_id, point.attributes.device_class, point.facts)
+        if source is not Source.BACKFILL and self.rules.intervals:
+            self._stand(point, decision)
         if not decision.passed:
             return decision.rule
+        left_out = self.rules.drop_replays and self._is_replay(point, change, last)
         mark = Mark(facts.registry_id, entity_id, point.time_ns)
         if source is Source.BACKFILL:
             self.reconciler.move(mark)
         else:
-            self.reconciler.see(mark)
-        return point
+            self.reconciler.see(mark, left_out=left_out)
+        return REPEATS if left_out else point
+
+    def _confirm(self, change: Change) -> None:
+        """What is known stands on. After a start of ours it is made into a point again, which nobody stores again."""
+        entity_id = change.data.entity_id
+        if self.enricher.last(entity_id) is not None:
+            self.heartbeats.confirm(entity_id, nanoseconds(moment_of(change)))
+            return
+        point = self.enricher.point(change, Source.SNAPSHOT, self.catalog.value)
+        decision = self.rules.decide(entity_id, point.attributes.device_class, point.facts)
+        self._stand(point, decision)
+
+    def _stand(self, point: Point, decision: Decision) -> None:
+        """A snapshot may say what was before a change that came live meanwhile: that stands no more."""
+        mark = self.reconciler.marks.get(point.facts.registry_id)
+        if mark is None or mark.time_ns <= point.time_ns:
+            self._due += self.heartbeats.see(point, decision.heartbeat_ns if decision.passed else None)
+
+    def _is_replay(self, point: Point, change: Change, last: Last | None) -> bool:
+        """Only what is known to be the newest that is stored or safe can be repeated."""
+        mark = self.reconciler.marks.get(point.facts.registry_id)
+        known = last if last is not None and mark is not None and last.time_ns == mark.time_ns else None
+        return repeats(point, change, known, restarted=self.reconciler.restarted_ns is not None)
 
     def _complete(self) -> None:
+        self.heartbeats.complete()
+        self.enricher.restarts.over(self.reconciler.restarted_ns)
         found = self.reconciler.complete()
         if found is not None:
             self.emit(reports.GapOpened(*found))
@@ -125,7 +191,9 @@ class Filter:
                     Span(entity_id, facts(entity_id).registry_id, first - 1, last + 1)
                     for entity_id, (first, last) in report.spans.items()
                 ]
-                self.reconciler.miss(Cause.SHED, report.oldest_ns, report.newest_ns, spans)
+                self.heartbeats.lose({entity_id: last for entity_id, (_, last) in report.spans.items()})
+                if spans:
+                    self.reconciler.miss(Cause.SHED, report.oldest_ns, report.newest_ns, spans)
             case reports.Unreadable():
                 self.forget(report.oldest_ns, report.newest_ns)
                 self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
@@ -152,7 +220,8 @@ class Filter:
             if (report := shed_points(store.link.name, lost)) is not None:
                 self.emit(report)
                 for point in chain.from_iterable(each.points for each in lost):
-                    self.reconciler.lose(point.facts.registry_id)
+                    if point.origin is not Source.HEARTBEAT:
+                        self.reconciler.lose(point.facts.registry_id)
 
 
 def dead_letter(change: Change) -> reports.DeadLetter:

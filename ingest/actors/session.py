@@ -10,7 +10,7 @@ catalog serves until the new one is whole), `state_changed`, snapshot.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
@@ -20,6 +20,7 @@ from attrs import define, evolve, field
 from ingest.actors import discovery, subscription
 from ingest.actors.connection import Connection, Deadlines, connected
 from ingest.actors.connector import Candidate
+from ingest.actors.heartbeat import prove
 from ingest.actors.subscription import Patience
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
@@ -48,7 +49,7 @@ class Sessions:
     """What every session of one home shares: where changes go, what is known of the home, how long to wait.
 
     `registry_wait` is how many seconds changes wait for the first catalog. `filling` has its two connections and Home
-    Assistant's clock while a session is live.
+    Assistant's clock while a session is live. `intervals` are those of heartbeats, in nanoseconds.
     """
 
     intake: Sender[Frame]
@@ -61,6 +62,7 @@ class Sessions:
     refresh_interval: float = 1800.0
     patience: Patience = field(factory=Patience)
     filling: Filling | None = None
+    intervals: Collection[int] = ()
     wall_ns: Callable[[], int] = time.time_ns
     attempts: int = 0
     _clock: HomeClock = field(init=False)
@@ -77,6 +79,9 @@ class Sessions:
         ):
             await self._run(nursery, candidate, live, bulk, changed)
             live_now()
+            if self.intervals:
+                proof = (live, self.snapshot, self.attempts, self._clock, self.intervals)
+                nursery.start_soon(prove, *proof, name="heartbeats")
             if self.filling is not None:
                 await self.filling(live, bulk, self._clock.now_ns)
             await trio.sleep_forever()

@@ -32,7 +32,8 @@ DATABASE_SECTIONS = frozenset({"home", "influxdb"})
 @asynccontextmanager
 async def opened_database(settings: Settings) -> AsyncGenerator[Destination]:
     """The configured database alone: nothing is spooled on disk. Raises `Refused` without an address."""
-    codec, retention = homeiq(numeric_only=settings.influxdb.numeric_only), settings.influxdb.retention
+    chosen = settings.influxdb
+    codec, retention = homeiq(numeric_only=chosen.numeric_only, gaps=chosen.gaps), chosen.retention
     if retention is not None:
         kept_ns = int(retention * 1e9)
         codec = since(codec, lambda: time.time_ns() - kept_ns)

@@ -113,6 +113,9 @@ class Influxdb:
     ssl_verify: bool = option(True, kinds.boolean(), "Check the server's certificate.")
     ca_file: Path | None = option(None, kinds.path(), "PEM file of authorities to trust beside the system's.")
     numeric_only: bool = option(False, kinds.boolean(), "Send numeric fields only (VictoriaMetrics).")
+    gaps: bool = option(
+        True, kinds.boolean(), "Write when changes may have been missed into a measurement of its own, `ingest_gaps`."
+    )
     create_bucket: bool = option(True, kinds.boolean(), "Create the bucket when it is missing and the token may.")
     retention: float | None = option(
         None,

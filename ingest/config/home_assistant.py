@@ -151,9 +151,19 @@ class Filter(FilterSettings):
         "`exclude` drops what a pattern names, `include` keeps only that.",
     )
     patterns: tuple[Pattern, ...] = option(
-        (), shapes.patterns(), 'Tables such as `{entity_id = "sensor.*_battery"}`; all keys of one must agree.'
+        (),
+        shapes.patterns(),
+        'Tables such as `{entity_id = "sensor.*_battery"}`; all keys of one must agree. One that lets entities through may'
+        ' have a `heartbeat = "15m"` (a minute to a day): how often a value that does not change is written again.',
     )
-    exceptions: tuple[Pattern, ...] = option((), shapes.patterns(), "Patterns that win over both modes.")
+    exceptions: tuple[Pattern, ...] = option(
+        (), shapes.patterns(), "Patterns that win over both modes; each may have a `heartbeat`."
+    )
+    drop_replays: bool = option(
+        False,
+        kinds.boolean(),
+        "Leave out what merely repeats the last known value, attributes included, after a restart of Home Assistant.",
+    )
     file: Path | None = option(
         None, kinds.path(), "JSON or TOML file with mode, patterns and exceptions.", ("ENTITY_FILTER_CONFIG_FILE",)
     )

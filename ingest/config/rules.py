@@ -72,6 +72,16 @@ def destination(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def heartbeats(settings: Settings) -> Iterator[Finding]:
+    """What a rule leaves out has no heartbeat."""
+    if settings.filter.mode == "exclude" and any(each.heartbeat is not None for each in settings.filter.patterns):
+        yield Finding(
+            ("filter.patterns", "filter.mode"),
+            "a pattern that leaves entities out has a heartbeat",
+            "Give the heartbeat to an exception (filter.exceptions), which lets them through",
+        )
+
+
 def authorities(settings: Settings) -> Iterator[Finding]:
     """A file of authorities can be read."""
     for name in ("home_assistant.ca_file", "influxdb.ca_file"):
@@ -112,7 +122,7 @@ def home_is_reachable(settings: Settings) -> Iterator[Finding]:
             )
 
 
-ALWAYS: Final[Sequence[Rule]] = (pings, tokens, destination, authorities, memory)
+ALWAYS: Final[Sequence[Rule]] = (pings, tokens, destination, heartbeats, authorities, memory)
 FOR_RUNNING: Final[Sequence[Rule]] = (*ALWAYS, home_is_reachable)
 
 

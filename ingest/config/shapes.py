@@ -12,11 +12,12 @@ from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
-from ingest.config.kinds import Kind, Wrong, items, said
+from ingest.config.kinds import Kind, Wrong, duration, items, said
 from ingest.core.filter_settings import Pattern
 from ingest.core.secret import MASK, Secret
 
 _PATTERN_KEYS: Final = tuple(each.name for each in attrs.fields(Pattern))
+_HEARTBEAT: Final = duration(60, 86_400)
 
 
 def secret() -> Kind:
@@ -159,13 +160,21 @@ def _pattern(row: object, number: int) -> Pattern:
     unknown = [key for key in row if key not in _PATTERN_KEYS]
     if unknown:
         raise Wrong(f"pattern {number} has the unknown key {said(unknown[0])} (known: {', '.join(_PATTERN_KEYS)})")
-    texts = {key: _text(value, key, number) for key, value in row.items()}
+    heartbeat = _heartbeat(row.get("heartbeat"), number)
+    texts = {key: _text(value, key, number) for key, value in row.items() if key != "heartbeat"}
     match = texts.pop("match", "all").lower()
     if match not in {"all", "any"}:
         raise Wrong(f"pattern {number} has match = {said(match)}, which is neither all nor any")
     if not texts:
         raise Wrong(f"pattern {number} names nothing")
-    return Pattern(**texts, match=cast("Literal['all', 'any']", match))
+    return Pattern(**texts, match=cast("Literal['all', 'any']", match), heartbeat=heartbeat)
+
+
+def _heartbeat(value: object, number: int) -> float | None:
+    try:
+        return None if value is None else cast("float", _HEARTBEAT.parse(value))
+    except Wrong as problem:
+        raise Wrong(f"pattern {number} has a heartbeat that is none: {problem}") from None
 
 
 def _text(value: object, key: str, number: int) -> str:
@@ -175,4 +184,5 @@ def _text(value: object, key: str, number: int) -> str:
 
 
 def _shown_patterns(value: tuple[Pattern, ...]) -> list[dict[str, Any]]:
-    return [attrs.asdict(row, filter=lambda field, each: each != field.default) for row in value]
+    rows = [attrs.asdict(row, filter=lambda field, each: each != field.default) for row in value]
+    return [{key: _HEARTBEAT.show(each) if key == "heartbeat" else each for key, each in row.items()} for row in rows]

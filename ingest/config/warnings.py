@@ -12,6 +12,7 @@ from ingest.config.given import Given
 from ingest.config.rules import is_loopback, look_up
 from ingest.config.secrets import TWINS
 from ingest.config.settings import KEYS, Settings
+from ingest.core.filter_settings import Pattern
 
 LOOPBACK = "127.0.0.1"
 
@@ -24,6 +25,8 @@ def warnings(settings: Settings) -> Iterator[str]:
         yield "api.cors_origins holds *: any web page that is open in a browser here may read the API."
     if settings.store_kind == "influxdb" and settings.influxdb.token is None and not settings.influxdb.numeric_only:
         yield "influxdb.token is missing: InfluxDB refuses writes without one (VictoriaMetrics wants numeric_only = true)."
+    if settings.store_kind == "embedded" and any(each.heartbeat for each in _lets_through(settings)):
+        yield "the embedded store has no heartbeats: what it is asked for holds until the next change anyway."
     for name in _idle(settings):
         yield f"{name} is set, but this version does nothing with it yet."
     for name, ca_file, verify in _certificates(settings):
@@ -48,6 +51,11 @@ def exposed(path: Path, layer: Mapping[str, Given]) -> Iterator[str]:
     held = [name for name in TWINS if name in layer and layer[name].raw]
     if held and path.stat().st_mode & stat.S_IROTH:
         yield f"{path} holds {', '.join(held)} and every user of this machine can read it: chmod 600 {path}, or use {TWINS[held[0]]}."
+
+
+def _lets_through(settings: Settings) -> tuple[Pattern, ...]:
+    chosen = settings.filter
+    return (*chosen.exceptions, *(chosen.patterns if chosen.mode == "include" else ()))
 
 
 def _idle(settings: Settings) -> Iterator[str]:

@@ -67,6 +67,14 @@ def parse(text: str, drops: frozenset[str] = frozenset()) -> Attributes:
     )
 
 
+def was_restored(raw: Raw) -> bool:
+    """True when these are the attributes of an entity that Home Assistant put back before its integration was there."""
+    try:
+        return _seen.decode(raw).restored is True
+    except msgspec.DecodeError:
+        return False
+
+
 def _kept(text: str, drops: frozenset[str]) -> str:
     # An escaped name ("\u0074oken") is not found by looking for it, so a text with escapes is always taken apart.
     if "\\u" in text or any(f'"{name}"' in text for name in drops):

@@ -1,37 +1,28 @@
 """From a change to a point: what the change says, and what the registries know.
 
-No clock and no guess: a point is a function of the state, its predecessor and the catalog. One thing is remembered of
-every entity, its last tags: a removed entity has no attributes any more, an unavailable one often has lost its device
+No clock and no guess: a point is a function of the state, its predecessor and the catalog. Two things are remembered of
+every entity. Its last tags: a removed entity has no attributes any more, an unavailable one often has lost its device
 class, and by the time we hear of it the registry may have forgotten both. Their points belong to the series of the
-point before.
+point before. And its last state, for after a restart of Home Assistant it is said again (`core/restart.py`).
 """
 
 from __future__ import annotations
 
 import msgspec
-from attrs import frozen
 
 from ingest.core.attributes import AttributesCache, Drops, tagged_like
 from ingest.core.catalog import Catalog
 from ingest.core.number import number
 from ingest.core.point import Attributes, Facts, Kind, Point
-from ingest.core.state import Change, Context, Source, State, StateData, moment_of, nanoseconds
+from ingest.core.restart import PLACEHOLDERS, UNAVAILABLE, Last, Restarts
+from ingest.core.state import Change, Context, Previous, Source, State, moment_of, nanoseconds
 
 REMOVED = "removed"
-UNAVAILABLE = "unavailable"
 
 # Python 3.11 takes 0.1 µs to find an enum's member.
 _live, _backfill = Source.LIVE, Source.BACKFILL
 _changed = Kind.CHANGED
 _context = msgspec.json.Decoder(Context)
-
-
-@frozen
-class Tags:
-    """What an entity's last point was stored under."""
-
-    facts: Facts
-    attributes: Attributes
 
 
 class Enricher:
@@ -40,7 +31,12 @@ class Enricher:
     def __init__(self, drops: Drops, entities: int = 100_000) -> None:
         self._attributes = AttributesCache(drops, entities)
         self._entities = entities
-        self._last: dict[str, Tags] = {}
+        self._last: dict[str, Last] = {}
+        self.restarts = Restarts(entities)
+
+    def last(self, entity_id: str) -> Last | None:
+        """What the entity's last point said, live or of a snapshot; None when it is gone or was never seen."""
+        return self._last.get(entity_id)
 
     def point(self, change: Change, source: Source, catalog: Catalog) -> Point:
         """The point of a change. Raises what a malformed change deserves; the next one is not affected."""
@@ -54,19 +50,22 @@ class Enricher:
         facts = catalog.facts(entity_id)
         if new.state == UNAVAILABLE:
             facts, attributes = self._as_before(entity_id, facts, attributes)
+        known = self._last.get(entity_id)
+        old = self.restarts.predecessor(data.old_state, new, source)
+        step = self.restarts.is_step(change, new, source, known, restored=attributes.restored)
+        time_ns = nanoseconds(new.last_updated)
         if source is not _backfill:
-            self._remember(entity_id, facts, attributes)
-        old = data.old_state
+            self._remember(entity_id, facts, attributes, new.state, time_ns)
         return Point(
             entity_id,
-            nanoseconds(new.last_updated),
+            time_ns,
             new.state,
             facts,
             attributes,
             number(new.state),
             None if old is None else old.state,
-            _duration(data, change),
-            _kind(data, new, source, attributes),
+            _duration(old, new, change),
+            _step(attributes) if step else _kind(old, new, source),
             None if source is _backfill else new.context,
             None if source is _live else source,
         )
@@ -84,7 +83,7 @@ class Enricher:
             facts,
             Attributes("", last.device_class, last.unit),
             previous_state=None if old is None else old.state,
-            duration=_duration(data, change),
+            duration=_duration(old, None, change),
             kind=Kind.REMOVED,
             context=None if source is _backfill else _context.decode(change.context),
             origin=None if source is _live else source,
@@ -98,22 +97,20 @@ class Enricher:
         unregistered = last.facts.registry_id == entity_id
         return facts if unregistered else last.facts, tagged_like(attributes, last.attributes)
 
-    def _remember(self, entity_id: str, facts: Facts, attributes: Attributes) -> None:
-        last = self._last.get(entity_id)
-        if last is not None and last.facts is facts and last.attributes is attributes:
-            return
-        if last is None and len(self._last) >= self._entities:
+    def _remember(self, entity_id: str, facts: Facts, attributes: Attributes, state: str, time_ns: int) -> None:
+        known = self._last.get(entity_id)
+        value = known.value if known is not None and state in PLACEHOLDERS else state
+        if known is None and len(self._last) >= self._entities:
             del self._last[next(iter(self._last))]
-        self._last[entity_id] = Tags(facts, attributes)
+        self._last[entity_id] = Last(facts, attributes, state, value, time_ns)
 
     def _forget(self, entity_id: str) -> None:
         self._last.pop(entity_id, None)
         self._attributes.forget(entity_id)
 
 
-def _duration(data: StateData, change: Change) -> float | None:
+def _duration(old: Previous | None, new: State | None, change: Change) -> float | None:
     """How long the previous state lasted, in seconds; None unless it ended, or when the home's clock went back."""
-    old, new = data.old_state, data.new_state
     if old is None or (new is not None and new.state == old.state):
         return None
     ended = change.time_fired if new is None else new.last_changed
@@ -121,18 +118,20 @@ def _duration(data: StateData, change: Change) -> float | None:
     return seconds if seconds >= 0 else None
 
 
-def _kind(data: StateData, new: State, source: Source, attributes: Attributes) -> Kind | None:
-    """The nature of a change.
+def _step(attributes: Attributes) -> Kind:
+    """The nature of what a start of Home Assistant put there: its value need not be new."""
+    return Kind.RESTORED if attributes.restored else Kind.STARTUP
 
-    Without a predecessor, a live change is the start of Home Assistant or of the entity: its value need not be new.
-    A forced update (same state, new `last_changed`) is a change: the home reported it as one.
+
+def _kind(old: Previous | None, new: State, source: Source) -> Kind | None:
+    """The nature of any other change.
+
+    A forced update (same state, new `last_changed`) is a change: the home reported it as one. In the history it looks
+    like a start that nobody told of, so nothing is said of it.
     """
-    if attributes.restored:
-        return Kind.RESTORED
     fresh = new.last_changed == new.last_updated
-    old = data.old_state
-    if old is None and source is _live:
-        return Kind.STARTUP
     if old is None:
         return None if fresh else Kind.ATTRIBUTES
+    if source is _backfill and fresh and new.state == old.state:
+        return None
     return _changed if fresh or new.state != old.state else Kind.ATTRIBUTES

@@ -11,7 +11,8 @@ from attrs import frozen
 class Pattern:
     """One rule: a glob on `entity_id`, exact texts on the rest; None means "not asked".
 
-    `match` says whether all of the given keys must agree, or any of them (HomeIQ's reading).
+    `match` says whether all of the given keys must agree, or any of them (HomeIQ's reading). With a `heartbeat` the
+    entities that it lets through have their value said again every so many seconds.
     """
 
     entity_id: str | None = None
@@ -19,12 +20,17 @@ class Pattern:
     device_class: str | None = None
     area_id: str | None = None
     match: Literal["all", "any"] = "all"
+    heartbeat: float | None = None
 
 
 @frozen
 class FilterSettings:
-    """`exclude` drops what a pattern names, `include` keeps only that; an exception wins over both."""
+    """`exclude` drops what a pattern names, `include` keeps only that; an exception wins over both.
+
+    `drop_replays` leaves out what merely repeats an entity's last known value after a restart of Home Assistant.
+    """
 
     mode: Literal["include", "exclude"] = "exclude"
     patterns: tuple[Pattern, ...] = ()
     exceptions: tuple[Pattern, ...] = ()
+    drop_replays: bool = False

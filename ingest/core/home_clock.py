@@ -19,6 +19,11 @@ class HomeClock:
         ahead = time_ns - self.wall_ns()
         self._ahead_ns = ahead if self._ahead_ns is None else max(ahead, self._ahead_ns)
 
+    @property
+    def known(self) -> bool:
+        """True when a change was heard: from then on `now_ns` is never ahead of Home Assistant's clock."""
+        return self._ahead_ns is not None
+
     def now_ns(self) -> int:
         """The time there, in nanoseconds."""
         return self.wall_ns() + (self._ahead_ns or 0)

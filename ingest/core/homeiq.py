@@ -19,6 +19,7 @@ import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw
 
+from ingest.core.gap_points import gap_line, gap_numbers
 from ingest.core.lineprotocol import TEXT_LIMIT, decimal, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.store import Batch, Codec
@@ -215,6 +216,10 @@ def joined(payloads: Sequence[bytes]) -> bytes:
     return b"".join(payloads)
 
 
-def homeiq(*, numeric_only: bool = False, entities: int = 100_000) -> Codec[bytes, bytes]:
-    """The schema's codec: points to lines, lines to a compressed payload. Each pipeline has its own."""
-    return Codec(numbers if numeric_only else Encoder(entities).line, len, seal)
+def homeiq(*, numeric_only: bool = False, gaps: bool = False, entities: int = 100_000) -> Codec[bytes, bytes]:
+    """The schema's codec: points to lines, lines to a compressed payload. Each pipeline has its own.
+
+    With `gaps` it writes those, too, into their own measurement.
+    """
+    gap = (gap_numbers if numeric_only else gap_line) if gaps else None
+    return Codec(numbers if numeric_only else Encoder(entities).line, len, seal, gap, heartbeats=True)

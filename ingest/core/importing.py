@@ -20,6 +20,9 @@ from ingest.core.coverage import MICROSECOND, Mark, Span
 NOTHING = 0
 """In the place of a mark's times: nothing of the entity is stored."""
 
+BETWEEN = MICROSECOND // 2
+"""Added to a time of Home Assistant's, or taken from it: no state is there."""
+
 
 @frozen
 class Wanted:
@@ -56,23 +59,24 @@ def known(entity: Mark, stored: Mark | None) -> Mark:
 def spans_of(wanted: Wanted, pending: Mapping[str, int]) -> list[Span]:
     """What is to be asked for. `pending` says since when an entity's states are asked for already.
 
-    Where no state is known to be at an end of a span, that end is no whole microsecond.
+    Where no state is known to be at an end of a span, that end lies between two microseconds.
     """
     after_ns = wanted.since_ns - 1
     spans = []
     for each in wanted.entities:
         before_ns = _before(each, wanted)
         if not wanted.again and each.registry_id in pending:
-            before_ns = min(before_ns, pending[each.registry_id] + 1)
+            before_ns = min(before_ns, pending[each.registry_id] + 1 - BETWEEN)
         if before_ns > wanted.since_ns:
             spans.append(Span(each.entity_id, each.registry_id, after_ns, before_ns))
     return spans
 
 
 def _before(entity: Mark, wanted: Wanted) -> int:
+    until_ns = wanted.until_ns + BETWEEN
     if wanted.again:
-        return (entity.time_ns if entity.time_ns > NOTHING else wanted.until_ns) + 1
-    return entity.oldest_ns or wanted.until_ns + 1
+        return entity.time_ns + 1 if entity.time_ns > NOTHING else until_ns
+    return entity.oldest_ns or until_ns
 
 
 def whole_microseconds(time_ns: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ingest.core.point import PointFrame
 from ingest.core.reports import Evicted, Shed, Unreadable
-from ingest.core.state import Frame, moment_of, nanoseconds
+from ingest.core.state import Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Batch
 
 
@@ -18,9 +18,12 @@ def shed_changes(link: str, frames: Iterable[Frame]) -> Shed | None:
 
 
 def shed_points(link: str, frames: Iterable[PointFrame]) -> Shed | None:
-    """What a store's link dropped; None when there was nothing in it."""
+    """What a store's link dropped; None when there was nothing in it. With heartbeats nothing of the home is lost."""
     points = [point for frame in frames for point in frame.points]
-    return _shed(link, [(each.entity_id, each.time_ns) for each in points])
+    home = [(each.entity_id, each.time_ns) for each in points if each.origin is not Source.HEARTBEAT]
+    if not home and points:
+        return Shed(link, len(points), points[0].time_ns, points[-1].time_ns, ())
+    return _shed(link, home, len(points) - len(home))
 
 
 def evicted(store: str, batches: Sequence[Batch[Any]]) -> Evicted:
@@ -30,7 +33,7 @@ def evicted(store: str, batches: Sequence[Batch[Any]]) -> Evicted:
     return Evicted(store, sum(batch.count for batch in batches), *times, counted)
 
 
-def _shed(link: str, lost: Sequence[tuple[str, int]]) -> Shed | None:
+def _shed(link: str, lost: Sequence[tuple[str, int]], beside: int = 0) -> Shed | None:
     if not lost:
         return None
     spans: dict[str, tuple[int, int]] = {}
@@ -38,7 +41,7 @@ def _shed(link: str, lost: Sequence[tuple[str, int]]) -> Shed | None:
         first, last = spans.get(entity_id, (time_ns, time_ns))
         spans[entity_id] = (min(first, time_ns), max(last, time_ns))
     times = [time_ns for _, time_ns in lost]
-    return Shed(link, len(lost), min(times), max(times), tuple(sorted(spans)), spans)
+    return Shed(link, len(lost) + beside, min(times), max(times), tuple(sorted(spans)), spans)
 
 
 def unreadable(store: str, lost: Batch[bytes], reason: str) -> Unreadable:

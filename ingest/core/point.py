@@ -1,7 +1,7 @@
 """A point: what is known of one change, before any store's schema.
 
-A point's fields are a function of the state, its predecessor and the catalog. What a source does not know stays None:
-never empty, never invented.
+A point's fields are a function of the state, its predecessor and the catalog; `kind` besides of what was before a restart
+of Home Assistant, which forgets predecessors. What a source does not know stays None: never empty, never invented.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from ingest.core.state import Context, Source
 
 
 class Kind(Enum):
-    """The nature of a change. A snapshot knows only `ATTRIBUTES` and `RESTORED`: otherwise None."""
+    """The nature of a change. A snapshot knows only `ATTRIBUTES` and `RESTORED`: otherwise None, as where it may be any.
+
+    `STARTUP` and `RESTORED` are what a start of Home Assistant or of the entity made: no change of the home.
+    """
 
     CHANGED = "changed"
     ATTRIBUTES = "attributes"

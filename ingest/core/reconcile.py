@@ -61,6 +61,7 @@ class Reconciler:
     _returned: dict[str, int] = field(factory=dict)
     _from_ns: int = 0
     _newest_ns: int = 0
+    _oldest_ns: int = FOREVER
     _because: Cause = Cause.STOPPED
     _moved: list[Mark] = field(factory=list)
     _missed: list[Missed] = field(factory=list)
@@ -95,7 +96,7 @@ class Reconciler:
             self._because, self._spanned = self.cause, set()
             self._from_ns = self._newest_ns = max((mark.time_ns for mark in self.marks.values()), default=0)
         # Of a session that broke before its snapshot was through, what was seen has its spans already.
-        self._baseline, self._first, self._present = dict(self.marks), {}, set()
+        self._baseline, self._first, self._present, self._oldest_ns = dict(self.marks), {}, set(), FOREVER
         self._absent, self._returned = {}, {}
         self._known_as = {mark.entity_id: key for key, mark in self.marks.items()}
 
@@ -104,13 +105,23 @@ class Reconciler:
         """True until the snapshot of a session is complete."""
         return self._baseline is not None
 
-    def see(self, mark: Mark) -> None:
-        """A change came, live or as a state of the snapshot that is not known."""
+    @property
+    def restarted_ns(self) -> int | None:
+        """Since when every state there is was made anew: Home Assistant restarted after the last session, it seems."""
+        return self._oldest_ns if self._from_ns < self._oldest_ns < FOREVER else None
+
+    def see(self, mark: Mark, *, left_out: bool = False) -> None:
+        """A change came, live or as a state of the snapshot that is not known.
+
+        One that is `left_out`, because it seems to say nothing new, is part of what may be missing before it: the history
+        tells it again, and after what.
+        """
+        end_ns = mark.time_ns + left_out
         if self._baseline is not None:
             mark = mark._replace(registry_id=self._key(mark.registry_id, mark.entity_id))
-            self._first_seen(mark, self._baseline)
+            self._first_seen(mark, end_ns, self._baseline)
         elif self._absent and mark.registry_id in self._absent:
-            self._come_back(mark)
+            self._come_back(mark, end_ns)
         known = self.marks.get(mark.registry_id)
         if known is not None and mark.time_ns < known.oldest_ns:
             self._moved.append(known._replace(first_ns=mark.time_ns))
@@ -144,6 +155,7 @@ class Reconciler:
         """True when that state of a snapshot is stored already, or came live."""
         key = self._key(registry_id, entity_id)
         self._present.add(key)
+        self._oldest_ns = min(self._oldest_ns, time_ns)
         mark = (self.marks if self._baseline is None else self._baseline).get(key)
         if mark is not None and time_ns <= mark.time_ns:
             return True
@@ -188,9 +200,9 @@ class Reconciler:
         if mark is not None:
             self.marks[registry_id] = mark._replace(time_ns=mark.time_ns - 1)
 
-    def _first_seen(self, mark: Mark, baseline: dict[str, Mark]) -> None:
+    def _first_seen(self, mark: Mark, end_ns: int, baseline: dict[str, Mark]) -> None:
         key, time_ns = mark.registry_id, mark.time_ns
-        self._newest_ns = max(self._newest_ns, time_ns)
+        self._newest_ns, self._oldest_ns = max(self._newest_ns, time_ns), min(self._oldest_ns, time_ns)
         first = self._first.get(key)
         if first is not None and first <= time_ns:
             return
@@ -200,12 +212,12 @@ class Reconciler:
         # Two states a microsecond apart have nothing between them; but a span that was told already ends earlier now.
         if baseline and (first is not None or time_ns > after + MICROSECOND):
             self._spanned.add(key)
-            self._miss((Span(mark.entity_id, key, after, time_ns),))
+            self._miss((Span(mark.entity_id, key, after, end_ns),))
 
-    def _come_back(self, mark: Mark) -> None:
+    def _come_back(self, mark: Mark, end_ns: int) -> None:
         after = self._absent.pop(mark.registry_id)
-        self._returned[mark.registry_id] = mark.time_ns
-        self._miss((Span(mark.entity_id, mark.registry_id, after, mark.time_ns),))
+        self._returned[mark.registry_id] = end_ns
+        self._miss((Span(mark.entity_id, mark.registry_id, after, end_ns),))
 
     def _miss(self, spans: tuple[Span, ...]) -> None:
         self._missed.append(Missed(self._because, self._from_ns, self._newest_ns, spans))

@@ -93,11 +93,11 @@ def lacking(
     """Why not everything of a span could be had, as a sentence; empty when everything was.
 
     Its gap lasts from `since_ns` until `until_ns`. A span that ends with it has no state there that we know; nor has one
-    that begins or ends between two of Home Assistant's microseconds.
+    that begins or ends between two of Home Assistant's microseconds, but for an end just after a state that is part of it.
     `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept.
     """
     begins = begins_at_a_state(span) and not seen.began
-    ends = span.before_ns != until_ns and not (seen.ended or seen.removed or _between(span.before_ns))
+    ends = span.before_ns != until_ns and not (seen.ended or seen.removed or not _ends_at_a_state(span))
     nothing = (begins or ends) and not (seen.began or seen.found or seen.ended)
     if seen.unreadable:
         return UNREADABLE
@@ -114,11 +114,11 @@ def lacking(
 
 def begins_at_a_state(span: Span) -> bool:
     """True when a state is known where the span begins, so that one is missed when it is not there."""
-    return not _between(span.after_ns)
+    return span.after_ns % MICROSECOND == 0
 
 
-def _between(time_ns: int) -> bool:
-    return time_ns % MICROSECOND != 0
+def _ends_at_a_state(span: Span) -> bool:
+    return span.before_ns % MICROSECOND <= 1
 
 
 def _kept(time_ns: int, oldest_ns: int | None) -> bool:

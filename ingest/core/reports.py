@@ -334,6 +334,15 @@ class Made(Report):
 
 
 @frozen
+class Added(Report):
+    """Points of our own making are on their way to the store: `what` they tell of."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    count: int
+    what: str
+
+
+@frozen
 class Unreadable(Report):
     """Batches of the state file cannot be read, or are not whole: they are out of the spool, and stay in the file."""
 

@@ -38,7 +38,7 @@ KINDS = {Kind.CHANGED: 1, Kind.ATTRIBUTES: 2, Kind.STARTUP: 3, Kind.RESTORED: 4,
 KIND_OF = {number: kind for kind, number in KINDS.items()}
 
 ORIGINS = {Source.SNAPSHOT: 1, Source.BACKFILL: 2}
-"""The poorer the source, the higher its number; a live change has none."""
+"""The poorer the source, the higher its number; a live change has none. Heartbeats are no changes, and have no row."""
 
 ORIGIN_OF = {number: origin for origin, number in ORIGINS.items()}
 

@@ -25,10 +25,14 @@ KEYS = ("entity_id", "domain", "device_class", "area_id")
 
 @frozen
 class Decision:
-    """Whether an entity is stored, and the rule that says so: the same name as long as the settings are the same."""
+    """Whether an entity is stored, and the rule that says so: the same name as long as the settings are the same.
+
+    `heartbeat_ns`: how often its value is said again while it does not change; None: never.
+    """
 
     passed: bool
     rule: str
+    heartbeat_ns: int | None = None
 
 
 @frozen
@@ -75,15 +79,20 @@ def named(kind: str, number: int, pattern: Pattern) -> str:
 class Rules:
     """Decides for each entity once, until its device class or area changes.
 
-    It remembers at most `entities` of them, and forgets the one that came first.
+    It remembers at most `entities` of them, and forgets the one that came first. `intervals` are those of all heartbeats,
+    in nanoseconds.
     """
 
     def __init__(self, settings: FilterSettings, entities: int = 100_000) -> None:
         include = settings.mode == "include"
+        self.drop_replays = settings.drop_replays
         self._rules: list[tuple[Matches, Decision]] = [
             *_compiled("exception", settings.exceptions, passed=True),
             *_compiled("pattern", settings.patterns, passed=include),
         ]
+        self.intervals = frozenset(
+            each.heartbeat_ns for _, each in self._rules if each.passed and each.heartbeat_ns is not None
+        )
         self._otherwise = Decision(not include, "no pattern")
         self._by_class = any(each.device_class for each in (*settings.patterns, *settings.exceptions))
         self._entities = entities
@@ -113,4 +122,5 @@ class Rules:
 
 def _compiled(kind: str, patterns: tuple[Pattern, ...], *, passed: bool) -> Iterator[tuple[Matches, Decision]]:
     for number, pattern in enumerate(patterns, start=1):
-        yield compiled(pattern), Decision(passed, named(kind, number, pattern))
+        heartbeat_ns = None if pattern.heartbeat is None else round(pattern.heartbeat) * 1_000_000_000
+        yield compiled(pattern), Decision(passed, named(kind, number, pattern), heartbeat_ns)

@@ -9,7 +9,7 @@ Source: frames recorded from 2024.3.3, 2025.4.4 and 2026.11.0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Annotated
 
@@ -80,6 +80,7 @@ class Source(Enum):
     LIVE = "live"
     SNAPSHOT = "snapshot"
     BACKFILL = "backfill"
+    HEARTBEAT = "heartbeat"
 
 
 @frozen
@@ -87,7 +88,8 @@ class Frame:
     """The changes that came together in one WebSocket frame, in order: the unit on every link before the filter.
 
     `size` is what the frame weighs in memory, in bytes. `session` tells one session's frames from the next one's; `final`
-    is the last of a snapshot that is complete. `settled` are the spans that a frame of the history is the end of.
+    is the last of a snapshot that is complete. `settled` are the spans that a frame of the history is the end of. One of
+    heartbeats has no changes: it says that everything until `until_ns` came before it.
     """
 
     changes: Sequence[Change]
@@ -96,6 +98,7 @@ class Frame:
     session: int = 0
     final: bool = False
     settled: Sequence[Settled] = ()
+    until_ns: int = 0
 
 
 def split(frame: Frame, most: int) -> list[Frame]:
@@ -112,6 +115,11 @@ def nanoseconds(moment: datetime) -> int:
     """The time since the epoch, exact to the microsecond, in nanoseconds (never through a float)."""
     delta = moment - EPOCH
     return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1_000
+
+
+def moment_at(time_ns: int) -> datetime:
+    """The time of so many nanoseconds since the epoch, to the microsecond."""
+    return EPOCH + timedelta(microseconds=time_ns // 1_000)
 
 
 def moment_of(change: Change) -> datetime:

@@ -14,6 +14,7 @@ from typing import Generic, TypeAlias, TypeVar
 from attrs import evolve, frozen
 
 from ingest.core.coverage import NO_NOTE, Note
+from ingest.core.gap_points import GapPoint
 from ingest.core.point import Point
 
 Item = TypeVar("Item")
@@ -25,12 +26,15 @@ class Codec(Generic[Item, Payload]):
     """A store's schema: pure functions.
 
     `encode` may raise: that one point goes to the dead letters. None: the schema does not write such a point
-    (filtered). `size` is an item's weight in bytes.
+    (filtered). `size` is an item's weight in bytes. `gap` encodes a gap of the coverage; None: the store has no such
+    points. `heartbeats`: it takes points that say a value again.
     """
 
     encode: Callable[[Point], Item | None]
     size: Callable[[Item], int]
     seal: Callable[[Sequence[Item]], Payload]
+    gap: Callable[[GapPoint], Item | None] | None = None
+    heartbeats: bool = False
 
 
 @frozen
@@ -93,4 +97,9 @@ class Store(Generic[Item, Payload]):
 
 def since(codec: Codec[Item, Payload], oldest_ns: Callable[[], int]) -> Codec[Item, Payload]:
     """The codec of a store that keeps nothing older: such a point is not written, where the store would refuse it."""
-    return evolve(codec, encode=lambda point: codec.encode(point) if point.time_ns >= oldest_ns() else None)
+    gap = codec.gap
+    return evolve(
+        codec,
+        encode=lambda point: codec.encode(point) if point.time_ns >= oldest_ns() else None,
+        gap=gap and (lambda point: gap(point) if point.time_ns >= oldest_ns() else None),
+    )

@@ -4,8 +4,8 @@
         = stored + repeated + filtered + rejected + malformed + shed + evicted + spooled + in flight
 
 `carried` is what the spool held at the start; `made` what came into it otherwise than by being received: dead letters
-sent again, batches recovered, what waited in a file that could not be opened at the start. What a person purged is
-counted under `evicted`. `spooled` and `in_flight` are counted where they are, never derived, so that the equation can fail.
+sent again, batches recovered, what waited in a file that could not be opened at the start, points of our own making such
+as gaps and heartbeats. What a person purged is counted under `evicted`. `spooled` and `in_flight` are counted where they are, never derived, so that the equation can fail.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Tally:
                 self.passed += count
             case reports.Repeated(count=count):
                 self.repeated += count
-            case reports.Made(count=count):
+            case reports.Made(count=count) | reports.Added(count=count):
                 self.made += count
             case _:
                 self._add_loss(report)

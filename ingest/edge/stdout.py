@@ -36,7 +36,7 @@ def stdout_store(descriptor: int = 1) -> Store[bytes, bytes]:
         return Delivered()
 
     schema = homeiq()
-    return Store(NAME, Codec(schema.encode, schema.size, _seal), deliver)
+    return Store(NAME, Codec(schema.encode, schema.size, _seal, heartbeats=True), deliver)
 
 
 def _seal(lines: Sequence[bytes]) -> bytes:

@@ -5,10 +5,13 @@ import random
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.actors.batcher import SCHEMA, Batcher, Limits
 from ingest.core import reports
+from ingest.core.coverage import Cause, Gap, Progress
+from ingest.core.gap_points import GapPoint, Telling
 from ingest.core.point import Attributes, Facts, Point, PointFrame
 from ingest.core.reports import Report
 from ingest.core.store import Batch, Codec
@@ -211,3 +214,70 @@ async def test_a_point_is_in_one_place_whenever_something_is_said(autojump_clock
     stage.sender.close()
     await stage.run()
     assert places == [4, 4]
+
+
+GAP = Gap(1, Cause.CONNECTION, 5, 60, Progress.OPEN)
+
+
+def telling(*gaps: Gap) -> Telling:
+    made = Telling("home")
+    made.look(gaps)
+    return made
+
+
+def gap_text(given: GapPoint) -> str | None:
+    if given.why == "broken":
+        raise ValueError("cannot be written")
+    return None if given.why == "skip" else f"gap {given.time_ns}"
+
+
+def gap_stage(*gaps: Gap) -> Stage:
+    stage = Stage(LAZY)
+    stage.batcher.codec = evolve(CODEC, gap=gap_text)
+    stage.batcher.telling = telling(*gaps)
+    return stage
+
+
+async def run_with(stage: Stage, *frames: PointFrame) -> list[Batch[str]]:
+    for each in frames:
+        stage.sender.put(each)
+    stage.sender.close()
+    await stage.run()
+    return list(stage.spool.batches)
+
+
+async def test_gaps_go_with_the_next_points_and_count_as_made(autojump_clock: MockClock) -> None:
+    stage = gap_stage(GAP)
+    (batch,) = await run_with(stage, frame(100, 110))
+    assert (batch.payload, batch.count) == ("100,110,gap 5", 3)
+    assert (batch.oldest_ns, batch.newest_ns) == (100, 110), "the times of states only"
+    assert stage.emitted == [reports.Added(1, "ingest_gaps"), reports.Batched("db", 3, 30)]
+
+
+async def test_a_frame_without_points_takes_gaps_along(autojump_clock: MockClock) -> None:
+    (batch,) = await run_with(gap_stage(GAP, evolve(GAP, id=2, from_ns=1, to_ns=4)), PointFrame((), 0))
+    assert (batch.payload, batch.oldest_ns, batch.newest_ns) == ("gap 5,gap 1", 60, 60)
+
+
+async def test_gaps_alone_are_as_new_as_the_last_states(autojump_clock: MockClock) -> None:
+    stage = gap_stage()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        stage.sender.put(frame(100))
+        await trio.sleep(2000)
+        assert stage.batcher.telling is not None
+        stage.batcher.telling.look([GAP])
+        stage.sender.put(PointFrame((), 0))
+        await trio.sleep(2000)
+        nursery.cancel_scope.cancel()
+    assert [(batch.oldest_ns, batch.newest_ns) for batch in stage.spool.batches] == [(100, 100)] * 2
+
+
+async def test_a_gap_that_cannot_be_written_is_counted_all_the_same(autojump_clock: MockClock) -> None:
+    stage = gap_stage(evolve(GAP, why="broken"), evolve(GAP, id=2, from_ns=6, why="skip"))
+    assert await run_with(stage, PointFrame((), 0)) == []
+    added, letter, filtered = stage.emitted
+    assert added == reports.Added(2, "ingest_gaps")
+    assert isinstance(letter, reports.DeadLetter)
+    assert (letter.entity_id, letter.reason) == ("ingest_gaps", "ValueError: cannot be written")
+    assert filtered == reports.Filtered({SCHEMA: 1})

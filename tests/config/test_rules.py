@@ -94,3 +94,17 @@ def test_what_works_but_is_probably_not_meant() -> None:
 )
 def test_what_comes_with_a_later_release_is_not_taken_in_silence(environ: dict[str, str], named: str) -> None:
     assert load(None, environ, {}).warnings == (f"{named} is set, but this version does nothing with it yet.",)
+
+
+BEATING = [{"domain": "light", "heartbeat": "15m"}]
+
+
+def test_what_is_left_out_has_no_heartbeat() -> None:
+    (found,) = problems(None, {}, {"filter.patterns": BEATING})
+    assert found.startswith("filter.patterns (command line): a pattern that leaves entities out has a heartbeat")
+    assert load(None, {}, {"filter.mode": "include", "filter.patterns": BEATING, "store.kind": "stdout"}).warnings == ()
+
+
+def test_the_embedded_store_has_no_heartbeats_and_says_so() -> None:
+    for chosen in ({"filter.exceptions": BEATING}, {"filter.mode": "include", "filter.patterns": BEATING}):
+        assert load(None, {}, chosen).warnings[0].startswith("the embedded store has no heartbeats")

@@ -81,6 +81,13 @@ def test_patterns() -> None:
     assert kind.show(kind.parse(rows)) == [rows[0], {**rows[1], "match": "any"}]
 
 
+@pytest.mark.parametrize("raw", ["15m", 900, "900s"])
+def test_a_pattern_may_have_a_heartbeat(raw: object) -> None:
+    kind = shapes.patterns()
+    assert kind.parse([{"domain": "light", "heartbeat": raw}]) == (Pattern(domain="light", heartbeat=900.0),)
+    assert kind.show(kind.parse([{"domain": "light", "heartbeat": raw}])) == [{"domain": "light", "heartbeat": "15m"}]
+
+
 @pytest.mark.parametrize(
     ("kind", "raw", "said"),
     [
@@ -95,6 +102,9 @@ def test_patterns() -> None:
         (shapes.patterns(), "x", "not a list of patterns"),
         (shapes.patterns(), [{}], "pattern 1 names nothing"),
         (shapes.patterns(), [{"match": "all"}], "pattern 1 names nothing"),
+        (shapes.patterns(), [{"heartbeat": "15m"}], "pattern 1 names nothing"),
+        (shapes.patterns(), [{"domain": "a", "heartbeat": "5s"}], "pattern 1 has a heartbeat that is none: "),
+        (shapes.patterns(), [{"domain": "a", "heartbeat": "often"}], "pattern 1 has a heartbeat that is none: "),
         (shapes.patterns(), [{"domain": "a"}, 5], "pattern 2 is 5, not a table"),
         (shapes.patterns(), [{"entity": "a"}], 'pattern 1 has the unknown key "entity"'),
         (shapes.patterns(), [{"domain": 5}], "pattern 1 has domain = 5"),

@@ -126,6 +126,15 @@ def test_a_later_row_is_final_at_once() -> None:
     assert settled(Reading.of([span(10, 30)], 15 * SECOND_NS), answer) == Settled(0, 1)
 
 
+def test_a_span_may_end_just_after_a_state_that_is_part_of_it() -> None:
+    through = evolve(span(10, 30), before_ns=30 * SECOND_NS + 1)
+    for now, rows in ((31, [(10, "a"), (30, "c")]), (31, [(10, "a"), (20, "b"), (30, "c")])):
+        answer = said(*rows, told=Recorder(recording=True, thread_running=True, backlog=500), now=now)
+        assert settled(Reading.of([through], 15 * SECOND_NS), answer) == Settled(0, len(rows) - 1)
+    before = said((10, "a"), (29.999999, "b"), now=10**6)
+    assert settled(Reading.of([through], 15 * SECOND_NS), before) == Settled(0, 1, recorder.NO_END)
+
+
 @pytest.mark.parametrize(
     ("now", "backlog", "known"), [(94, 0, False), (95, 0, True), (95, 1, False), (95, None, False), (10**6, 1, False)]
 )

@@ -17,7 +17,7 @@ def asked(*entities: Mark, pending: dict[str, int] | None = None, again: bool = 
 
 def test_everything_before_the_first_stored_state_is_asked_for() -> None:
     found = asked(entity("a", 50_000, 70_000), entity("b", newest=60_000), entity("new"))
-    assert found == {"a": (9_999, 50_000), "b": (9_999, 60_000), "new": (9_999, UNTIL + 1)}
+    assert found == {"a": (9_999, 50_000), "b": (9_999, 60_000), "new": (9_999, UNTIL + 500)}
 
 
 def test_what_is_stored_since_then_is_not_asked_for() -> None:
@@ -25,15 +25,15 @@ def test_what_is_stored_since_then_is_not_asked_for() -> None:
 
 
 def test_what_is_asked_for_already_is_not_asked_for_again() -> None:
-    """The first state that is asked for lies a nanosecond after the pending span's beginning, at the earliest."""
+    """The first state that is asked for lies a nanosecond after the pending span's beginning, at the earliest, and the new span ends between two microseconds before."""
     entities = entity("a", 50_000, 70_000), entity("new")
-    assert asked(*entities, pending={"a": 29_999, "new": 29_999}) == {"a": (9_999, 30_000), "new": (9_999, 30_000)}
+    assert asked(*entities, pending={"a": 29_999, "new": 29_999}) == {"a": (9_999, 29_500), "new": (9_999, 29_500)}
     assert asked(*entities, pending={"a": 9_999, "new": 3_999}) == {}
 
 
 def test_again_means_everything_to_the_newest_state_included() -> None:
     entities = entity("a", 20_000, 70_000), entity("new"), entity("old", 1_000, 5_000)
-    assert asked(*entities, pending={"a": 9_999}, again=True) == {"a": (9_999, 70_001), "new": (9_999, UNTIL + 1)}
+    assert asked(*entities, pending={"a": 9_999}, again=True) == {"a": (9_999, 70_001), "new": (9_999, UNTIL + 500)}
 
 
 def test_what_two_know_of_an_entity_is_its_oldest_and_its_newest_state() -> None:

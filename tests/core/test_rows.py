@@ -36,7 +36,7 @@ def test_a_row_is_the_point_and_back(point: Point) -> None:
 
 def test_the_tables_of_numbers_know_every_kind_and_source() -> None:
     assert set(KINDS) == set(Kind)
-    assert set(ORIGINS) == set(Source) - {Source.LIVE}
+    assert set(ORIGINS) == set(Source) - {Source.LIVE, Source.HEARTBEAT}
     assert len(row_of(PLAIN).tags) == len(TAGS)
 
 

@@ -104,3 +104,14 @@ def test_the_memory_is_bounded_and_decisions_stay_right() -> None:
     for entity_id in ("light.a", "update.b", "light.a", "light.a"):
         assert rules.decide(entity_id, None, Facts("id")).passed is entity_id.startswith("light")
     assert len(rules._known) == 1
+
+
+def test_a_rule_that_lets_through_may_have_a_heartbeat() -> None:
+    settings = FilterSettings(
+        patterns=(Pattern(domain="update"),),
+        exceptions=(Pattern(domain="light", heartbeat=900.0), Pattern(domain="sensor", heartbeat=60.0)),
+    )
+    assert decision(settings, "light.a").heartbeat_ns == 900 * 10**9
+    assert [decision(settings, name).heartbeat_ns for name in ("switch.a", "update.a")] == [None, None]
+    assert Rules(settings).intervals == {900 * 10**9, 60 * 10**9}
+    assert Rules(FilterSettings(patterns=(Pattern(domain="update", heartbeat=60.0),))).intervals == frozenset()

@@ -44,10 +44,10 @@ def test_an_import_ends_where_an_entity_was_stored_first(ledger: LedgerFile) -> 
     gap = begin(ledger, 10, "a", "old", "new")
     assert gap is not None
     assert (gap.cause, told(gap)) == (
-        Cause.IMPORTED, (10 * SECOND, 100 * SECOND + 1, Progress.OPEN, 2, 2, 0),
+        Cause.IMPORTED, (10 * SECOND, 100 * SECOND + 500, Progress.OPEN, 2, 2, 0),
     )  # fmt: skip
     after = 10 * SECOND - 1
-    assert spans(ledger) == [("a", after, 50 * SECOND), ("new", after, 100 * SECOND + 1)]
+    assert spans(ledger) == [("a", after, 50 * SECOND), ("new", after, 100 * SECOND + 500)]
 
 
 def test_what_was_imported_or_is_being_imported_is_not_asked_for_again(ledger: LedgerFile) -> None:
@@ -56,7 +56,7 @@ def test_what_was_imported_or_is_being_imported_is_not_asked_for_again(ledger: L
     assert begin(ledger, 10, "a", "new") is None
     assert begin(ledger, 12, "a", "new") is None
     assert begin(ledger, 5, "a") is not None
-    assert ("a", 5 * SECOND - 1, 10 * SECOND) in spans(ledger)
+    assert ("a", 5 * SECOND - 1, 10 * SECOND - 500) in spans(ledger)
     assert [gap.spans for gap in ledger.gaps()] == [3]
     settle_all(ledger)
     assert begin(ledger, 5, "a") is None

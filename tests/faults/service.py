@@ -31,6 +31,7 @@ url = "{sink}"
 token_file = "token"
 org = "home"
 bucket = "home"
+gaps = false
 [spool]
 path = "{state}"
 min_free = "{min_free}"

@@ -8,7 +8,10 @@ import uuid
 
 import httpx
 import pytest
+from attrs import evolve
 
+from ingest.core.coverage import Cause, Gap, Progress
+from ingest.core.gap_points import MEASUREMENT, gap_line, gap_point
 from tests.live.homeassistant import HomeAssistant
 from tests.live.readback import Row
 from tests.live.servers import Database
@@ -59,6 +62,21 @@ def test_the_engine_keeps_the_rest_at_a_type_conflict(influxdb_engine: Database,
     assert partial.status_code == 422
     assert "already exists as type float dropped=1" in partial.json()["message"]
     assert [row.time for row in influxdb_engine.read(bucket, "m")] == [1, 3]
+
+
+def test_what_is_told_later_of_a_gap_takes_the_place_of_what_was_told_before(
+    influxdb_engine: Database, bucket: str
+) -> None:
+    opened = Gap(1, Cause.CONNECTION, 5_000_001_000, 35_000_001_000, Progress.OPEN, "", 3, 3)
+    partly = evolve(opened, progress=Progress.PARTLY, why="the recorder lacks it", left=0, filled=12)
+    for gap in (opened, partly):
+        assert write(influxdb_engine, bucket, gap_line(gap_point("home", gap)).decode()).status_code == 204
+    (row,) = influxdb_engine.read(bucket, MEASUREMENT)
+    assert (row.time, row.tags) == (5_000_001_000, {"cause": "connection", "home": "home"})
+    assert row.fields == {
+        "end": 35_000, "duration": 30, "spans": 3, "left": 0, "filled": 12, "state": "partly",
+        "why": "the recorder lacks it",
+    }  # fmt: skip
 
 
 def test_the_engine_names_a_wrong_token_and_a_missing_bucket(influxdb_engine: Database, bucket: str) -> None:

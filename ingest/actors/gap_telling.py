@@ -1,0 +1,29 @@
+"""Telling the database of the gaps: what changed in the ledger goes with the next batch.
+
+The ledger is looked at now and then, so that a gap that is being filled is told of a few times, not with every batch.
+Where nothing comes from the home an empty frame takes the news along. What is not told at the stop is told at the next
+start, and so is everything else: the same points once more.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from ingest.core.gap_points import Telling
+from ingest.core.point import PointFrame
+from ingest.edge.ledger import Ledger
+from ingest.runtime.link import Sender
+
+LOOK = 10.0
+"""Seconds between two looks."""
+
+
+async def tell_gaps(ledger: Ledger, telling: Telling, store: Sender[PointFrame]) -> None:
+    """Look at the ledger, for ever; closes its end of the link."""
+    with store:
+        while True:
+            telling.look(ledger.gaps)
+            if telling:
+                await store.ready()
+                store.put(PointFrame((), 0))
+            await trio.sleep(LOOK)
