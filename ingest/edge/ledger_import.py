@@ -8,7 +8,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from ingest.core.coverage import Cause, Gap, Mark, Progress
-from ingest.core.importing import Wanted, known, spans_of
+from ingest.core.importing import BETWEEN, Wanted, known, spans_of
 from ingest.core.ledger import Opening
 from ingest.core.reconcile import FOREVER
 from ingest.edge.ledger_rows import count_anew, gaps_of, open_gap
@@ -92,7 +92,8 @@ def open_import(connection: Connection, key: Key, wanted: Wanted) -> Gap | None:
         )
     if not spans:
         return None
-    opening = Opening(Cause.IMPORTED, wanted.since_ns, max(each.before_ns for each in spans), spans)
+    # One that ends just before another begins is one with it.
+    opening = Opening(Cause.IMPORTED, wanted.since_ns, max(each.before_ns for each in spans) + BETWEEN, spans)
     (gap,) = gaps_of(connection, [open_gap(connection, key, opening)])
     return gap
 

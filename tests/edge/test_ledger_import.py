@@ -44,7 +44,7 @@ def test_an_import_ends_where_an_entity_was_stored_first(ledger: LedgerFile) -> 
     gap = begin(ledger, 10, "a", "old", "new")
     assert gap is not None
     assert (gap.cause, told(gap)) == (
-        Cause.IMPORTED, (10 * SECOND, 100 * SECOND + 500, Progress.OPEN, 2, 2, 0),
+        Cause.IMPORTED, (10 * SECOND, 100 * SECOND + 1000, Progress.OPEN, 2, 2, 0),
     )  # fmt: skip
     after = 10 * SECOND - 1
     assert spans(ledger) == [("a", after, 50 * SECOND), ("new", after, 100 * SECOND + 500)]
