@@ -54,6 +54,10 @@ HISTORY_SHARE = 0.1
 """How much of it the history may: a live change waits behind what is there, for a tenth of a second or so."""
 
 
+IN_SPOOL = 100
+"""Bytes that a row of the history takes in the spool, about."""
+
+
 @define(eq=False)
 class Pipeline:
     """A pipeline that stands ready to run once. `tally` and `books` may be read at any time."""
@@ -89,6 +93,7 @@ class Pipeline:
         backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
         self.listeners = (*self.listeners, backlog.hear)
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
+        self.filter.spooled = plan.destination.spool is not None
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
         if ledger is not None:
             self.filter.reconciler = reconciler(ledger.remembered)
@@ -216,9 +221,14 @@ class Pipeline:
         ledger = self.plan.destination.ledger
         if ledger is None or self.importing is None:
             return None
-        backfill = Backfill(ledger, outlet, self.emit)
+        backfill = Backfill(ledger, outlet, self.emit, room=self._room_for_history)
         self.importing.hurry = backfill.hurry
         return backfill.run
+
+    def _room_for_history(self) -> int:
+        """Rows: as many as fill the spool to its half, with what is in it and on its way."""
+        under_way = self.intake.held.events + self.link.held.events + self.batcher.open
+        return max(0, (self.spool.room - self.spool.held.size) // (2 * IN_SPOOL) - under_way)
 
     async def _stop_when(self, stop: trio.Event, head: trio.CancelScope) -> None:
         await stop.wait()

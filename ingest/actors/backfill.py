@@ -4,7 +4,8 @@
        ▲                                                                                      │
        └───────────────── settled, with the batch that holds the last rows ───────────────────┘
 
-Rows travel the way that live changes do, on the same link behind them, with a share of it. A span is settled by the batch
+Rows travel the way that live changes do, on the same link behind them, with a share of it, and only while the spool is
+less than half full: what Home Assistant keeps for us need not push out what only we have. A span is settled by the batch
 that makes its last rows safe, and what a batch makes safe of it before is not read again after a crash. What the history
 has nothing for is settled at once, with the reason.
 
@@ -51,6 +52,9 @@ RETRY = 10.0
 REFUSED = 600.0
 """Seconds to wait after the history did not answer, and after a person must act."""
 
+FULL = 0.25
+"""Seconds between two looks whether the spool has room again."""
+
 PONG = 30.0
 
 SENT = 120.0
@@ -59,13 +63,17 @@ SENT = 120.0
 
 @define(eq=False)
 class Backfill:
-    """One home's. `margin_ns` is how long the recorder may take to write a state down."""
+    """One home's. `margin_ns` is how long the recorder may take to write a state down.
+
+    `room` says how many rows the way to the store has room for now.
+    """
 
     ledger: Ledger
     intake: Sender[Frame]
     emit: Emit
     pace: Pace = field(factory=Pace)
     margin_ns: int = MARGIN_NS
+    room: Callable[[], int] = lambda: FRAME
     _reading: Reading | None = None
     _spans: dict[int, Span] = field(factory=dict)
     _pieces: deque[Piece] = field(factory=deque)
@@ -171,7 +179,9 @@ class Backfill:
                 self._pieces.clear()
                 return
             await self.intake.ready()
-            self._put_now(*self._load(FRAME))
+            while not (rows := min(FRAME, self.room())):  # noqa: ASYNC110  nobody says when a database takes some
+                await trio.sleep(FULL)
+            self._put_now(*self._load(rows))
 
     def _load(self, most: int) -> tuple[list[Change], list[Settled]]:
         """Take the next changes off the list, at most so many, and what is settled with them."""

@@ -34,13 +34,17 @@ STAGE = "filter"
 
 @define(eq=False)
 class Filter:
-    """The stage's memory: the rules, the enricher's, and which states were passed on (the reconciler's)."""
+    """The stage's memory: the rules, the enricher's, and which states were passed on (the reconciler's).
+
+    `spooled`: what waits for the store is on disk, in a spool that opens the gap of what it drops itself.
+    """
 
     rules: Rules
     enricher: Enricher
     catalog: Watch[Catalog]
     emit: Emit
     reconciler: Reconciler = field(factory=Reconciler)
+    spooled: bool = True
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
         """Turn frames into points until the intake ends; closes both its ends."""
@@ -125,8 +129,10 @@ class Filter:
             case reports.Unreadable():
                 self.forget(report.oldest_ns, report.newest_ns)
                 self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
-            case reports.Evicted() | reports.Purged():  # the spool itself opened the gap of what it dropped
+            case reports.Evicted() | reports.Purged():
                 self.forget(report.oldest_ns, report.newest_ns)
+                if not self.spooled:
+                    self.reconciler.miss(Cause.EVICTED, report.oldest_ns, report.newest_ns, (), UNNAMED)
             case _:
                 pass
 

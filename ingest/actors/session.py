@@ -31,6 +31,7 @@ from ingest.core.session import SessionState
 from ingest.core.state import Frame, moment_of, nanoseconds, split
 from ingest.core.wire import Malformed, RegistryUpdated
 from ingest.edge.websocket import Dial
+from ingest.errors import Transient
 from ingest.runtime.link import Sender
 from ingest.runtime.watch import Watch
 
@@ -109,7 +110,7 @@ class Sessions:
             nursery,
             candidate.target,
             token,
-            self._deliver(changed),
+            self._deliver(candidate.target.url, changed),
             deadlines=self.deadlines,
             dialer=self.dialer,
             opened=lambda: None if opened is None else self._enter(candidate, opened),
@@ -118,7 +119,7 @@ class Sessions:
     def _enter(self, candidate: Candidate, state: SessionState) -> None:
         self.emit(reports.SessionChanged(candidate.name, state))
 
-    def _deliver(self, changed: Watch[int]) -> Callable[[Received], None]:
+    def _deliver(self, where: str, changed: Watch[int]) -> Callable[[Received], None]:
         session = self.attempts
 
         def deliver(value: Received) -> None:
@@ -132,6 +133,9 @@ class Sessions:
                     changed.set(changed.value + 1)
                 case Malformed():
                     self.emit(reports.MalformedMessage(value.kind, value.problem, value.excerpt))
+                    if value.kind == "frame":
+                        # Nobody knows how many changes were in it: a new session finds out what is missing.
+                        raise Transient("Home Assistant sent a frame that cannot be read", where=where)
                 case Unexpected(kind=kind):
                     self.emit(reports.UnexpectedMessage(kind))
                 case unasked:

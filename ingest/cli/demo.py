@@ -1,4 +1,4 @@
-"""`homeiq-ingest demo`: a simulated home and the real service, over real sockets, with the embedded store."""
+"""`homeiq-ingest demo`: a simulated home and the real service, a process of its own, with the embedded store."""
 
 from __future__ import annotations
 
@@ -21,27 +21,31 @@ from ingest.edge.lock import locked
 FAVOURITE = "sensor.living_room_temperature"
 """Every simulated home has it, and its curve over a day is one that a person recognises."""
 
-SHORTEST = 8.0
-"""Seconds of a demo in which both outages have room."""
+SHORTEST = 20.0
+"""Seconds of a demo in which the outages have room."""
 
 LOGS = ("", "-wal", "-shm")
 
 
 @frozen
 class Acts:
-    """The outages, in seconds from the start: when the store's file is locked, when the service stops, for how long."""
+    """The outages, in seconds: when the first comes, how long it is calm between two, and how long each lasts.
 
-    lock: float
-    locked: float
-    stop: float
-    stopped: float
+    The service is `away` when it was stopped and killed, and so is Home Assistant, which is `starting` afterwards.
+    """
+
+    first: float = 4.0
+    calm: float = 1.5
+    locked: float = 2.5
+    away: float = 1.5
+    starting: float = 1.0
 
     @classmethod
     def within(cls, seconds: float) -> Acts | None:
-        """Early enough to be seen while the past day is played, and all of it before the end."""
+        """Those of a demo of that length; they take half a minute, less where everything answers at once."""
         if seconds < SHORTEST:
             return None
-        return cls(min(6.0, seconds / 3), min(5.0, seconds / 4), min(15.0, seconds * 2 / 3), min(2.0, seconds / 10))
+        return cls() if seconds >= SHORTEST * 1.5 else cls(first=2.0, calm=0.5)
 
 
 @frozen
@@ -60,6 +64,11 @@ class Scene:
         """The service's state file."""
         return self.path.with_name("demo-state.db")
 
+    @property
+    def config(self) -> Path:
+        """The service's configuration file."""
+        return self.path.with_name("demo.toml")
+
 
 @click.command()
 @click.option("--seconds", type=click.FloatRange(min=1), help="End after so many seconds (else with Ctrl-C).")
@@ -67,11 +76,12 @@ class Scene:
 @click.option("--seed", type=int, default=1, show_default=True, help="Another number is another home.")
 @click.option("--plain", is_flag=True, help="Lines instead of a live display.")
 def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> None:
-    """Watch a simulated home being stored, through two outages.
+    """Watch a simulated home being stored, through four outages.
 
     A simulated Home Assistant plays its last 24 hours and goes on in real time; the service stores it in an SQLite
-    file that you can look at afterwards. On the way something else locks that file for five seconds, so that nothing
-    can be written, and the service is stopped and started again; less than eight `--seconds` leave no room for that.
+    file that you can look at afterwards. On the way something else locks that file, so that nothing can be written; the
+    service is stopped, then killed with SIGKILL; and Home Assistant restarts. What was missed is filled in from Home
+    Assistant's history. Less than twenty `--seconds` leave no room for that.
     """
     length = math.inf if seconds is None else seconds
     acts = Acts.within(length)
@@ -101,9 +111,10 @@ def prologue(entities: int, acts: Acts | None) -> None:
     """Say what will be seen."""
     click.echo(f"A simulated home of {entities:,} entities plays its last day, then goes on live.")
     if acts is None:
-        click.echo(f"Too short for the two outages: they come from --seconds {SHORTEST:.0f} on.")
+        click.echo(f"Too short for the outages: they come from --seconds {SHORTEST:.0f} on.")
     else:
-        click.echo(f"Two outages come: its store is locked for {acts.locked:.2g} s, then the service is restarted.")
+        click.echo("Four outages come: its store is locked, the service is stopped, then killed, and")
+        click.echo("Home Assistant restarts.")
     click.echo("Ctrl-C ends it.\n")
 
 

@@ -1,23 +1,18 @@
-"""What the demo knows of the service, folded from what the service says of itself: the books, the outages, the news."""
+"""What the demo knows, seen from outside: what the home did, what the store's file holds, what the service's log says."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 from attrs import define, field, frozen
 
-from ingest.core import reports
-from ingest.core.point import Point
-from ingest.core.reports import Report
-from ingest.core.state import Source
-from ingest.core.tally import Tally
-
-LATEST = 8
-"""Changes shown at once."""
+from ingest.core.words import counted, cut
+from ingest.runtime.watch import Watch
 
 WIDTH = 80
 """Columns that every terminal has."""
@@ -32,13 +27,12 @@ class Glimpse:
     moment: datetime
     entity_id: str
     state: str
-    unit: str
+    unit: str = ""
 
     @classmethod
-    def of(cls, point: Point) -> Glimpse:
-        """The part of a point that fits on a line."""
-        moment = datetime.fromtimestamp(point.time_ns // 1_000_000_000, UTC)
-        return cls(moment, point.entity_id, point.state[:24], point.attributes.unit or "")
+    def of(cls, time_ns: int, entity_id: str, state: str, unit: str | None) -> Glimpse:
+        """The part of a stored change that fits on a line."""
+        return cls(datetime.fromtimestamp(time_ns // 1_000_000_000, UTC), entity_id, state[:24], unit or "")
 
     @property
     def value(self) -> str:
@@ -46,145 +40,129 @@ class Glimpse:
         return f"{self.state} {self.unit}".strip()
 
 
-@define
-class Board:
-    """The books of every life of the service together, the latest changes, and how it fares.
+@frozen
+class Look:
+    """One look at both ends: how many changes the home made, how many of them the file holds, the newest in it."""
 
-    An outage is one that the service reported; it is survived once points are stored again after it. `trouble` is why
-    points wait now, `waited` how many had when the store took them again, `left` what a stop lost in memory. `clock` is
-    in seconds, `tell` is where news go. `again` counts states that the second life reads and stores though the first
-    had: it does not remember them, the file holds them once. They are known before they are stored again, so `stored`
-    goes back for a moment; `shown` does not.
+    happened: int = 0
+    stored: int = 0
+    latest: Sequence[Glimpse] = ()
+
+
+@define(eq=False)
+class Board:
+    """What both ends hold, and how the service fares.
+
+    `trouble` is why points wait now; `down` why nothing comes in. `connected` counts subscriptions, `gaps` intervals in
+    which something was missed, `mended` those of which nothing is left to do, with the ones in which nothing was, `whole`
+    those of them that lack nothing; `filled` states came of Home Assistant's history. `clock` is in seconds, `tell` is
+    where news go.
     """
 
     clock: Callable[[], float] = time.monotonic
     tell: Callable[[str], None] = click.echo
-    tally: Tally = field(factory=Tally)
-    latest: deque[Glimpse] = field(factory=lambda: deque(maxlen=LATEST))
+    seen: Watch[Look] = field(factory=lambda: Watch(Look()))
+    connected: Watch[int] = field(factory=lambda: Watch(0))
+    mended: Watch[int] = field(factory=lambda: Watch(0))
+    whole: int = 0
+    opened: int = 0
+    gaps: int = 0
+    filled: int = 0
     trouble: str = ""
-    waited: int = 0
+    down: str = ""
     survived: int = 0
     balanced: bool = True
-    left: int = 0
-    again: int = 0
-    shown: int = 0
-    _newest: dict[str, int] = field(factory=dict)
-    _outages: set[str] = field(factory=set)
-    _down_since: float | None = None
-    _ending: bool = False
 
-    def add(self, report: Report) -> None:
-        """Listen to the service."""
-        self.tally.add(report)
-        match report:
-            case reports.StoreWaiting(reason=reason):
+    def hear(self, said: Mapping[str, Any]) -> None:
+        """One line of the service's log."""
+        match said:
+            case {"report": "StoreWaiting", "reason": str(reason)}:
                 self._fails(reason)
-            case reports.StoreRecovered():
-                self.trouble, self.waited = "", self.waiting
-            case reports.Stored(count=count) if count:
-                self.survived += len(self._outages)
-                self._outages.clear()
-                self.shown = max(self.shown, self.stored)
+            case {"report": "StoreRecovered"}:
+                self.trouble = ""
+            case {"report": "Connected"}:
+                self.connected.set(self.connected.value + 1)
+            case {"report": "GapOpened", "entities": int(entities), "why": str(why)}:
+                self._missed(entities, why)
+            case {"report": "GapSettled", "filled": int(filled), "why": str(why)}:
+                self._settled(filled, why)
+            case {"report": "Stopped", "balanced": bool(balanced)}:
+                self.balanced &= balanced
+            case {"level": "error", "message": str(message)}:
+                self.news(f"The service: {message}")
             case _:
-                self._live(report)
+                pass
 
     def _fails(self, reason: str) -> None:
         why = reason.rpartition(" (")[0] or reason
         if not self.trouble:
             self.news(f"The service: {why}")
         self.trouble = why.rpartition(": ")[2]
-        self._outages.add("store")
 
-    def _live(self, report: Report) -> None:
-        match report:
-            case reports.Lost(count=count):
-                self.left += count
-            case reports.Stopped(balanced=balanced):
-                self._stopped(balanced=balanced)
-            case reports.Connected() if self._down_since is not None:
-                self.news(f"It runs again and is subscribed: {self._down:.1f} s without the service.")
-                self.news("What the home did meanwhile was not received: gaps are not filled yet.")
-                self._down_since = None
-            case _:
-                pass
+    def _missed(self, entities: int, why: str) -> None:
+        self.opened += 1
+        if entities and not why:
+            self.news(f"It missed changes of {entities:,} entities: Home Assistant's history knows them.")
+            return
+        self.news(f"Changes were lost: {why}." if why else "Nothing was missed.")
+        self._done(why)
 
-    def _stopped(self, *, balanced: bool) -> None:
-        self.balanced &= balanced
-        self._outages.add("service")
-        if self._ending:
-            self._ending = False
-            held = "all it held is stored" if self.waiting == self.left == 0 else "NOT ALL IT HELD IS STORED"
-            self.news(f"It ended in {self._down:.2f} s; {held}.")
+    def _settled(self, filled: int, why: str) -> None:
+        self.gaps += 1
+        self.filled += filled
+        came = f"{counted(filled, 'state')} came of that history."
+        self.news(f"Not the whole gap is filled: {why}." if why else f"The gap is filled: {came}")
+        self._done(why)
+
+    def _done(self, why: str) -> None:
+        self.whole += not why
+        self.mended.set(self.mended.value + 1)
 
     def news(self, sentence: str) -> None:
-        """Tell the viewer something, on a line."""
-        self.tell(f"{NEWS}{sentence}")
+        """Tell the viewer something, on one line."""
+        self.tell(cut(f"{NEWS}{sentence}", WIDTH))
 
-    def restarts(self) -> None:
-        """The service is about to be stopped, and will come back."""
-        self._down_since, self._ending = self.clock(), True
-
-    @property
-    def _down(self) -> float:
-        return self.clock() - (self._down_since or 0.0)
-
-    def see(self, point: Point) -> None:
-        """Look at a point on its way into the store."""
-        self.latest.append(Glimpse.of(point))
-        known = self._newest.get(point.facts.registry_id)
-        if point.origin is Source.SNAPSHOT and known is not None and point.time_ns <= known:
-            self.again += 1
-        else:
-            self._newest[point.facts.registry_id] = point.time_ns
-
-    @property
-    def received(self) -> int:
-        """Changes that came in to be stored: not what a rule leaves out, nor a snapshot's states stored already."""
-        return self.tally.received - self.tally.repeated - self.tally.filtered - self.again
-
-    @property
-    def stored(self) -> int:
-        """Changes in the store, each counted once."""
-        return self.tally.stored - self.again
-
-    @property
-    def lost(self) -> int:
-        """What was received and is not stored. While the service runs some of it is only under way."""
-        return self.received - self.stored
+    @contextmanager
+    def without(self, what: str) -> Iterator[None]:
+        """While the block runs nothing comes in, for that reason; also afterwards when it does not end normally."""
+        self.down = what
+        yield
+        self.down = ""
 
     @property
     def waiting(self) -> int:
-        """What is under way: received, and neither stored nor known to be lost."""
-        return self.lost - sum(count for _, count in self._losses())
+        """What happened and is not stored. While the service runs some of it is only under way."""
+        return self.seen.value.happened - self.seen.value.stored
+
+    @property
+    def owed(self) -> bool:
+        """True while there is something of which the history has yet to tell."""
+        return bool(self.down) or self.opened > self.mended.value
+
+    @property
+    def lost(self) -> int:
+        """What happened and will never be stored, at the end."""
+        return 0 if self.owed and self.waiting > 0 else self.waiting
 
     @property
     def condition(self) -> str:
         """What is out of the ordinary, in a few words; empty when nothing is."""
-        if self.trouble:
-            return f"{self.waiting:,} wait: {self.trouble}"
-        return "" if self._down_since is None else "the service is down, the home goes on"
+        return f"{self.waiting:,} wait: {self.trouble}" if self.trouble else self.down
 
     @property
     def agrees(self) -> bool:
-        """True when every change received is stored, and the service's own books say so."""
-        return self.lost == 0 and self.balanced and self.stored > 0
+        """True when every change that the home made is stored, and the service's own books say so."""
+        return self.lost == 0 and self.balanced and self.seen.value.stored > 0
 
     def verdict(self) -> str:
-        """The last line, and where what is lost was lost."""
-        known = f"received {self.received:,} · stored {self.stored:,}"
-        line = f"{known} · lost {self.lost:,} · outages survived {self.survived}"
-        where = ", ".join(f"{count:,} {how}" for how, count in self._where())
-        balance = "" if self.balanced else "\nTHE SERVICE'S BOOKS DO NOT BALANCE: this is a bug."
-        return line + (f"\nOf what is lost: {where}." if self.lost else "") + balance
-
-    def _losses(self) -> Iterator[tuple[str, int]]:
-        tally = self.tally
-        yield "refused by the store", tally.rejected
-        yield "not readable", tally.malformed
-        yield "dropped by a full queue", tally.shed + tally.evicted
-        yield "left in memory at a stop", self.left
-
-    def _where(self) -> Iterator[tuple[str, int]]:
-        yield from ((how, count) for how, count in self._losses() if count)
-        if self.waiting:
-            yield "unexplained", self.waiting
+        """The last lines: what the home did, and what became of it."""
+        happened, stored = self.seen.value.happened, self.seen.value.stored
+        lines = [f"happened {happened:,} · stored {stored:,} · lost {self.lost:,} · outages survived {self.survived}"]
+        if self.gaps:
+            gaps = counted(self.gaps, "gap")
+            lines.append(f"{self.filled:,} of them came of Home Assistant's history and filled {gaps}.")
+        if self.owed and self.waiting > 0:
+            lines.append(f"{self.waiting:,} are still to be filled in: the demo ended before that.")
+        if not self.balanced:
+            lines.append("THE SERVICE'S BOOKS DO NOT BALANCE: this is a bug.")
+        return "\n".join(lines)

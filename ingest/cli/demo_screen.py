@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ingest.cli.demo_board import WIDTH, Board, Glimpse
+from ingest.core.words import cut
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,7 +49,7 @@ def _picture(board: Board) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for overflow in ("crop", "ellipsis", "ellipsis"):
         table.add_column(no_wrap=True, overflow=overflow)
-    for glimpse in board.latest:
+    for glimpse in board.seen.value.latest:
         table.add_row(f"{_local(glimpse):%a %H:%M:%S}", glimpse.entity_id, glimpse.value)
     status = f"{_headline(board)}{_apart(board.condition)}"
     return Group(Text(status, style="bold", no_wrap=True, overflow="ellipsis"), table)
@@ -64,21 +65,17 @@ async def plain_lines(board: Board) -> None:
 def line(board: Board) -> str:
     """How things are, in `WIDTH` columns."""
     head = _headline(board)
-    if board.condition or not board.latest:
-        return clipped(f"{head}{_apart(board.condition)}", WIDTH)
-    last = board.latest[-1]
+    latest = board.seen.value.latest
+    if board.condition or not latest:
+        return cut(f"{head}{_apart(board.condition)}", WIDTH)
+    last = latest[-1]
     head = f"{head}   {_local(last):%H:%M:%S}  "
     value = f"  {last.value}"
-    return clipped(head + clipped(last.entity_id, WIDTH - len(head) - len(value)) + value, WIDTH)
-
-
-def clipped(text: str, width: int) -> str:
-    """The text, or as much of it as `width` columns take."""
-    return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"
+    return cut(head + cut(last.entity_id, WIDTH - len(head) - len(value)) + value, WIDTH)
 
 
 def _headline(board: Board) -> str:
-    return f"received {board.received:>7,} · stored {board.shown:>7,}"
+    return f"happened {board.seen.value.happened:>7,} · stored {board.seen.value.stored:>7,}"
 
 
 def _apart(condition: str) -> str:

@@ -1,68 +1,88 @@
-"""The demo's stage: a simulated Home Assistant, the service in two lives, and what is shown of both."""
+"""The demo's stage: a simulated Home Assistant, the service as a process, and an eye on both ends."""
 
 from __future__ import annotations
 
-import random
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, TypeAlias
+from pathlib import Path
 
 import trio
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ingest.cli.demo import Scene
-from ingest.cli.demo_board import Board
-from ingest.cli.demo_outages import locked_file, until_the_stop
+from ingest.cli.demo_board import Board, Glimpse, Look
+from ingest.cli.demo_outages import Outages, locked_file
 from ingest.cli.demo_screen import LOOK, live_display, plain_lines
-from ingest.cli.service import make_plan, opened
-from ingest.config.settings import Settings
-from ingest.core import reports
-from ingest.core.point import Point
-from ingest.core.reports import Report
-from ingest.core.secret import Secret
-from ingest.core.store import Codec
-from ingest.core.urls import websocket_url
-from ingest.edge.journal import open_journal
-from ingest.pipeline import Pipeline
-from ingest.plan import Destination
+from ingest.cli.demo_service import Service, service_for
+from ingest.config.toml import toml_value
+from ingest.edge.embedded_read import open_store
+from ingest.errors import IngestError
+from ingest.runtime.lane import Lane, ThreadLane
 from ingest.runtime.signals import on_stop
 from ingest.runtime.supervise import one_error
 from ingest.simulator.home import Home
-from ingest.simulator.serve import serve as serve_home
+from ingest.simulator.serve import LOOPBACK, listen
+from ingest.simulator.server import Server
 
 PAST = timedelta(hours=24)
-PACE = 12.0
-"""Changes of its past a second, for each entity: a day passes in a quarter of a minute."""
+PACE = 6.0
+"""Changes of its past a second, for each entity: a day passes in half a minute."""
 
 FASTEST = 4_000.0
 """Changes of its past a second, however large the home: the store must have time to make up for an outage."""
 
 MEMORY = 64 * 1024 * 1024
-"""Bytes that may wait while the file is locked. At the home's pace in five seconds: 16 MiB at most."""
+"""Bytes that may wait while the file is locked. At the home's pace in three seconds: 10 MiB at most."""
 
-HASTE = 0.1
-"""How much of a pause between two attempts is kept: a viewer has less patience than a service."""
+ALONE = 20
+"""Attempts after which a service whose demo has vanished gives up; a second apart at most."""
 
-Ending: TypeAlias = Callable[[Pipeline], Awaitable[None]]
-"""Returns when a life of the service is to end."""
+GUEST = "sensor.guest_phone_battery"
+"""The one entity that comes and goes. Who is gone is looked for in the history after two minutes: not here."""
+
+SHOWN = 8
+"""Changes shown at once."""
+
+REST = 10.0
+"""Seconds at the end in which what is under way is stored; the home stands still."""
+
+CONFIG = """[home_assistant]
+url = {url}
+token = {token}
+max_retries = {retries}
+max_retry_delay = "1s"
+[embedded]
+path = {store}
+[batch]
+timeout = "{timeout}s"
+[spool]
+path = {state}
+memory = {memory}
+[api]
+enabled = false
+[log]
+format = "json"
+level = "info"
+"""
+
+_LATEST = "SELECT time_ns, entity_id, state, unit FROM changes ORDER BY time_ns DESC LIMIT ?"
 
 
 @frozen
 class Stage:
-    """What both lives of the service share. `end` is set when the demo is to end; `begun` is trio's time."""
+    """What is played with. `end` is set when somebody wants it to end."""
 
     board: Board
     scene: Scene
-    settings: Settings
+    server: Server
+    service: Service
     end: trio.Event
-    begun: float
 
 
 def play(board: Board, scene: Scene) -> None:
-    """Run everything until the scene is over, or SIGINT or SIGTERM."""
+    """Run everything until the scene is over, or SIGINT or SIGTERM. Raises `Transient` when the service ends by itself."""
     with one_error():
         trio.run(_play, board, scene)
 
@@ -71,84 +91,69 @@ async def _play(board: Board, scene: Scene) -> None:
     end, begun = trio.Event(), trio.current_time()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(on_stop, end.set, nursery.cancel_scope.cancel, name="signals")
-        nursery.start_soon(_end_after, scene.seconds, end, name="end")
         token = secrets.token_hex(32)
-        port = await nursery.start(_home, scene, token, name="simulated home")
+        server = served(scene, token)
+        port = await nursery.start(listen, server, LOOPBACK, 0, name="simulated home")
+        _configure(scene, f"http://{LOOPBACK}:{port}", token)
+        nursery.start_soon(_watch, board, server, scene.path, name="look")
         nursery.start_soon(live_display if scene.rich else plain_lines, board, name="display")
-        await _lives(Stage(board, scene, _settings(f"http://127.0.0.1:{port}", token, scene), end, begun))
+        async with service_for(scene.config, board.hear) as service:
+            await service.start()
+            await _scene(Stage(board, scene, server, service, end), begun + scene.seconds)
         nursery.cancel_scope.cancel()
 
 
-async def _end_after(seconds: float, end: trio.Event) -> None:
-    await trio.sleep(seconds)
-    end.set()
-
-
-async def _home(scene: Scene, token: str, task_status: trio.TaskStatus[int]) -> None:
+def served(scene: Scene, token: str) -> Server:
+    """The simulated home: its last day is played when somebody listens, and nobody visits it."""
     home = Home(scene.seed, scene.entities, datetime.now(UTC) - PAST)
-    now = partial(datetime.now, UTC)
-    pace = min(PACE * scene.entities, FASTEST)
-    await serve_home(home, token=token, now=now, pace=pace, task_status=task_status)
+    home.remove(GUEST)
+    home.registry.entities.pop(GUEST, None)
+    return Server(home, token=token, now=partial(datetime.now, UTC), pace=min(PACE * scene.entities, FASTEST))
 
 
-def _settings(url: str, token: str, scene: Scene) -> Settings:
-    defaults = Settings()
-    return evolve(
-        defaults,
-        home="demo",
-        home_assistant=evolve(defaults.home_assistant, url=websocket_url(url), token=Secret(token)),
-        embedded=evolve(defaults.embedded, path=scene.path),
-        batch=evolve(defaults.batch, timeout=LOOK),
-        spool=evolve(defaults.spool, path=scene.state, memory=MEMORY),
+def _configure(scene: Scene, url: str, token: str) -> None:
+    """Write the service's configuration; the access token in it is nobody else's business."""
+    text = CONFIG.format(
+        url=toml_value(url),
+        token=toml_value(token),
+        retries=ALONE,
+        store=toml_value(str(scene.path)),
+        timeout=LOOK,
+        state=toml_value(str(scene.state)),
+        memory=MEMORY,
     )
+    scene.config.unlink(missing_ok=True)
+    scene.config.touch(mode=0o600)
+    scene.config.write_text(text, encoding="utf-8")
 
 
-# ---- the service ---------------------------------------------------------------------------------------------------
+async def _scene(stage: Stage, until: float) -> None:
+    """Let the home live and the acts be played; at the end the home stands still, and what is under way is stored."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.server.run, name="home")
+        await _acts(stage)
+        with trio.move_on_at(until):
+            await stage.end.wait()
+        nursery.cancel_scope.cancel()
+    board = stage.board
+    if not board.owed:
+        with trio.move_on_after(REST):
+            await board.seen.until(lambda look: look.stored >= stage.server.instance.emitted.value)
+    await stage.service.end()
+    board.seen.set(await _looked(stage.server, stage.scene.path, ThreadLane()) or board.seen.value)
 
 
-async def _lives(stage: Stage) -> None:
-    """The service until the end; with outages, stopped on the way and started again."""
-    await _life(stage, partial(_first_ending, stage))
-    if stage.scene.acts is None:
+async def _acts(stage: Stage) -> None:
+    """The outages, all of them, or as many as there are until somebody wants an end."""
+    acts, server = stage.scene.acts, stage.server
+    if acts is None:
         return
-    with trio.move_on_after(stage.scene.acts.stopped):
-        await stage.end.wait()
-    if not stage.end.is_set():
-        await _life(stage, partial(_wait_for, stage.end))
-
-
-async def _life(stage: Stage, ending: Ending) -> None:
-    """The service, from opening its store to closing it; what it holds at the `ending` it stores."""
-    stop = trio.Event()
-    listeners = (stage.board.add, _journal())
-    async with _watched(stage) as destination:
-        pipeline = Pipeline(make_plan(stage.settings, destination), listeners, lambda: random.random() * HASTE)  # noqa: S311  no secret
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_then, partial(ending, pipeline), stop.set, name="ending")
-            await pipeline.run(stop)
-            nursery.cancel_scope.cancel()
-
-
-async def _first_ending(stage: Stage, pipeline: Pipeline) -> None:
-    """The outages until it is time for the restart; an end of the demo ends them, too."""
+    obstacle = partial(locked_file, stage.scene.path)
+    restart = partial(server.restart, down=acts.away, starting=acts.starting)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_then, stage.end.wait, nursery.cancel_scope.cancel)
-        if stage.scene.acts is None:
-            await trio.sleep_forever()  # until the end
-        else:
-            obstacle = partial(locked_file, stage.scene.path)
-            settled = partial(_settled, stage.board, pipeline)
-            await until_the_stop(stage.scene.acts, stage.begun, stage.board, obstacle, settled)
+        await Outages(acts, stage.board, stage.service, obstacle, restart).play()
         nursery.cancel_scope.cancel()
-
-
-async def _settled(board: Board, pipeline: Pipeline) -> None:
-    while board.trouble or pipeline.spool.held.events:  # noqa: ASYNC110  a spool says when it is full, never when empty
-        await trio.sleep(LOOK / 10)
-
-
-async def _wait_for(end: trio.Event, _: Pipeline) -> None:
-    await end.wait()
 
 
 async def _then(first: Callable[[], Awaitable[None]], second: Callable[[], None]) -> None:
@@ -156,28 +161,32 @@ async def _then(first: Callable[[], Awaitable[None]], second: Callable[[], None]
     second()
 
 
-@asynccontextmanager
-async def _watched(stage: Stage) -> AsyncGenerator[Destination]:
-    """The embedded store, with an eye on what goes in."""
-    board = stage.board
-    async with opened(stage.settings, board.add) as destination:
-        store = destination.store
-        encode = store.codec.encode
-
-        def seen(point: Point) -> Any:
-            board.see(point)
-            return encode(point)
-
-        codec: Codec[Any, Any] = evolve(store.codec, encode=seen)
-        yield evolve(destination, store=evolve(store, codec=codec))
+# ---- the eye on both ends ------------------------------------------------------------------------------------------
 
 
-def _journal() -> reports.Emit:
-    """The log of what the display does not say."""
-    write = open_journal("warning", "console")
+async def _watch(board: Board, server: Server, path: Path) -> None:
+    """Look again and again, for a tenth of the time at most."""
+    lane = ThreadLane()
+    while True:
+        since = trio.current_time()
+        look = await _looked(server, path, lane)
+        if look is not None:
+            board.seen.set(look)
+        await trio.sleep(max(LOOK / 2, 9 * (trio.current_time() - since)))
 
-    def listen(report: Report) -> None:
-        if not isinstance(report, reports.StoreWaiting):
-            write(report)
 
-    return listen
+async def _looked(server: Server, path: Path, lane: Lane) -> Look | None:
+    """What both ends hold now; None when the file cannot be read. First the file: it never holds what did not happen."""
+    try:
+        stored, latest = await lane(_read, path, server.home.start * 1000)
+    except IngestError:
+        return None
+    return Look(server.instance.emitted.value, stored, latest)
+
+
+def _read(path: Path, since_ns: int) -> tuple[int, tuple[Glimpse, ...]]:
+    """How many changes the file holds since then, and the newest. Raises as `open_store`."""
+    with open_store(path) as reader:
+        (stored,) = reader.connection.execute("SELECT count(*) FROM change WHERE time_ns > ?", (since_ns,)).fetchone()
+        rows = reader.connection.execute(_LATEST, (SHOWN,)).fetchall()
+    return stored, tuple(Glimpse.of(*row) for row in reversed(rows))

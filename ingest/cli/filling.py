@@ -166,7 +166,7 @@ class _Work:
         ledger = self.importing.ledger
         left = self.watched.left(ledger.gaps)
         self._ids.update(left)
-        far = await ledger.how_far(self._ids, time.time_ns())
+        far = await ledger.lane(ledger.file.how_far, self._ids, time.time_ns())
         show(far.share, far.states)
         self.ended = [gap for gap in ledger.gaps if gap.id in self._ids]
         return bool(left)

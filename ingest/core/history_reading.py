@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import define, evolve, field, frozen
 from msgspec import Raw
 
-from ingest.core.coverage import Settled, Span
+from ingest.core.coverage import MICROSECOND, Settled, Span
 from ingest.core.history import Row, changes_of
 from ingest.core.history_query import ENTITIES, FIRST_NS, TARGET, Query, following, narrower, queries
 from ingest.core.recorder import Recorder, Seen, begins_at_a_state, final, lacking
@@ -154,7 +154,7 @@ class Reading:
         settled = self._settled(progress, span, answer) if query.through(span) else None
         if changes or settled:
             seen = progress.seen
-            whole = not seen.unreadable and (seen.began or not begins_at_a_state(span, self.since_ns))
+            whole = not seen.unreadable and (seen.began or not begins_at_a_state(span))
             yield Piece(progress.span, changes, settled, seen.found, whole)
 
     def _settled(self, progress: _Progress, span: Span, answer: Answer) -> Settled | None:
@@ -191,7 +191,8 @@ def _seen(seen: Seen, span: Span, recorded: Recorded, changes: Sequence[Change])
     times = [row.time_ns for row in recorded.rows]
     return Seen(
         seen.began or span.after_ns in times,
-        seen.ended or (bool(times) and times[-1] >= span.before_ns),
+        # A span may end just after a state that is part of it: between two states is a microsecond at least.
+        seen.ended or (bool(times) and times[-1] + MICROSECOND > span.before_ns),
         seen.found + len(changes),
         changes[-1].data.new_state is None if changes else seen.removed,
         seen.unreadable + recorded.unreadable,

@@ -26,6 +26,9 @@ from ingest.core.ledger import Remembered
 FOREVER = 2**62
 """The end of a span that has none yet."""
 
+UNKNOWN = 1
+"""So many nanoseconds after its gap begins the span of an entity of which no state is known there."""
+
 
 class Found(NamedTuple):
     """A gap as it was found: of so many entities something may be missing."""
@@ -65,10 +68,13 @@ class Reconciler:
     def remember(self, marks: Mapping[str, Mark], cause: Cause) -> None:
         """What the run before knew can be read only now: what was missed before this one is found out after all."""
         firsts, self._firsts = self._firsts or {}, None
+        if not self.session:
+            self.marks, self.cause = dict(marks), cause
+            return
         from_ns = max((mark.time_ns for mark in marks.values()), default=0)
         spans = []
         for key, first in firsts.items():
-            after = marks[key].time_ns if key in marks else from_ns
+            after = marks[key].time_ns if key in marks else from_ns + UNKNOWN
             if first.time_ns > after:
                 spans.append(Span(first.entity_id, key, after, first.time_ns))
         spans += [Span(mark.entity_id, key, mark.time_ns, FOREVER) for key, mark in marks.items() if key not in firsts]
@@ -176,8 +182,10 @@ class Reconciler:
         self._missed.append(Missed(cause, from_ns, to_ns, tuple(spans), why))
 
     def lose(self, registry_id: str) -> None:
-        """The newest state of that entity was lost."""
-        self.marks.pop(registry_id, None)
+        """The newest state of that entity was lost: it is not known to be stored, but everything before it is."""
+        mark = self.marks.get(registry_id)
+        if mark is not None:
+            self.marks[registry_id] = mark._replace(time_ns=mark.time_ns - 1)
 
     def _first_seen(self, mark: Mark, baseline: dict[str, Mark]) -> None:
         key, time_ns = mark.registry_id, mark.time_ns
@@ -187,7 +195,7 @@ class Reconciler:
             return
         self._first[key] = time_ns
         before = baseline.get(key)
-        after = self._from_ns if before is None else before.time_ns
+        after = self._from_ns + UNKNOWN if before is None else before.time_ns
         # Two states a microsecond apart have nothing between them; but a span that was told already ends earlier now.
         if baseline and (first is not None or time_ns > after + MICROSECOND):
             self._spanned.add(key)

@@ -92,11 +92,11 @@ def lacking(
 ) -> str:
     """Why not everything of a span could be had, as a sentence; empty when everything was.
 
-    Its gap lasts from `since_ns` until `until_ns`. A span that begins or ends with it has no state there that we know;
-    nor has one that begins or ends between two of Home Assistant's microseconds.
+    Its gap lasts from `since_ns` until `until_ns`. A span that ends with it has no state there that we know; nor has one
+    that begins or ends between two of Home Assistant's microseconds.
     `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept.
     """
-    begins = begins_at_a_state(span, since_ns) and not seen.began
+    begins = begins_at_a_state(span) and not seen.began
     ends = span.before_ns != until_ns and not (seen.ended or seen.removed or _between(span.before_ns))
     nothing = (begins or ends) and not (seen.began or seen.found or seen.ended)
     if seen.unreadable:
@@ -112,9 +112,9 @@ def lacking(
     return NO_END if ends else ""
 
 
-def begins_at_a_state(span: Span, since_ns: int) -> bool:
-    """True when a state is known where the span of a gap since then begins, so that one is missed when it is not there."""
-    return span.after_ns < since_ns and not _between(span.after_ns)
+def begins_at_a_state(span: Span) -> bool:
+    """True when a state is known where the span begins, so that one is missed when it is not there."""
+    return not _between(span.after_ns)
 
 
 def _between(time_ns: int) -> bool:

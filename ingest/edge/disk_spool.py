@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import trio
 from attrs import define, field
@@ -21,14 +21,17 @@ from attrs import define, field
 from ingest.core.reports import Emit
 from ingest.core.store import Batch
 from ingest.edge.free_space import NO_FLOOR, Floor
+from ingest.edge.spool_delivered import Delivered
 from ingest.edge.spool_dropped import Dropped
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_kept import Kept
 from ingest.edge.spool_mark import Mark
 from ingest.edge.spool_notes import Notes
 from ingest.edge.spool_reader import NOTHING, Limits, Reader, Reading
-from ingest.edge.spool_rows import Change, Row, gathered
-from ingest.edge.spool_trouble import FAILURES, RETRY, NotTaken, Trouble, nothing
+from ingest.edge.spool_refuge import Refuge
+from ingest.edge.spool_rows import Change, Placed, Row, gathered
+from ingest.edge.spool_tend import Tend
+from ingest.edge.spool_trouble import FAILURES, RETRY, Trouble, nothing
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
@@ -54,10 +57,12 @@ class DiskSpool:
     notes: Notes = field(init=False)
     memory: MemorySpool[Batch[bytes]] = field(init=False)
     _claimed: set[int] = field(factory=set)
-    _delivered: set[int] = field(factory=set)
+    _delivered: Delivered = field(init=False)
     _dropped: Dropped = field(init=False)
     closed: trio.Event = field(factory=trio.Event)
     _reader: Reader = field(init=False)
+    _refuge: Refuge = field(init=False)
+    _tend: Tend = field(init=False)
     _memory_next: bool = True
     _trouble: Trouble = field(init=False)
     _mark: Mark = field(init=False)
@@ -66,11 +71,15 @@ class DiskSpool:
 
     def __attrs_post_init__(self) -> None:
         self._trouble = Trouble(self.table.key.store, self.emit)
-        self.notes = Notes(self.table, self.lane, self._trouble)
+        self.notes = Notes(self.table, self.lane, self._trouble, self._load_in_turn)
         self._dropped = Dropped(self.notes)
+        self._delivered = Delivered(self.table, self.lane, self._trouble)
         self._mark = Mark(self.table, self.lane, self.emit)
         self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
+        self._refuge = Refuge(self.memory, self.notes, self._claimed, self._write, self._remove)
+        beside = self._refuge, self._delivered, self._dropped, self.notes
+        self._tend = Tend(self.table, self.lane, self._trouble, *beside, self._load_in_turn)
 
     @property
     def on_disk(self) -> Weight:
@@ -79,13 +88,18 @@ class DiskSpool:
 
     @property
     def held(self) -> Weight:
-        """What waits, on disk and in memory, claimed batches included."""
-        return self.on_disk.plus(self.memory.held)
+        """What waits, on disk and in memory, claimed batches included; what is dropped is held until it is told."""
+        return self.on_disk.plus(self.memory.held).plus(self._dropped.weight)
 
     @property
     def volatile(self) -> Weight:
         """What is in memory because the file failed."""
         return self.memory.held
+
+    @property
+    def room(self) -> int:
+        """Bytes that it takes before something gives way; while the file fails, what memory takes."""
+        return self.memory.room if self.failing else max(0, self.limits.disk - self.held.size)
 
     @property
     def failing(self) -> bool:
@@ -101,6 +115,10 @@ class DiskSpool:
         await self._mark()
         return self.on_disk
 
+    async def _load_in_turn(self) -> None:
+        async with self._turn:
+            await self._load_late()
+
     async def _load_late(self) -> None:
         if not self.kept.known:
             self._trouble.came_late(await self.load())
@@ -110,7 +128,7 @@ class DiskSpool:
         await trio.lowlevel.checkpoint()
         try:
             size = batch.size
-            if await self._move_in(size) and await self._write(batch, evict=self.memory.overflows(size)):
+            if await self._refuge.move_out(size) and await self._write(batch, evict=self.memory.overflows(size)):
                 self._trouble.worked("write")
             else:
                 self._dropped.from_memory(await self.memory.put(batch))
@@ -122,7 +140,7 @@ class DiskSpool:
         """Let somebody add and remove rows, in the lane; `work` is told which ids are claimed and which delivered."""
         async with self._turn:
             await self._load_late()
-            done = await self.lane(work, set(self._claimed), set(self._delivered))
+            done = await self.lane(work, set(self._claimed), set(self._delivered.ids))
             self.kept.change(done)
         self._changed.unpark_all()
         return done
@@ -131,10 +149,10 @@ class DiskSpool:
         """A last attempt to bring memory to disk and to delete what was delivered; return what was evicted for it."""
         self._trouble.retry_now()
         self.floor = self.floor.at_the_end()
-        if await self._move_in(None):
+        if await self._refuge.move_out(None):
             self._trouble.worked("write")
-        if self._delivered:
-            await self._remove(())
+        if self._delivered.ids:
+            await self._delivered.remove()
         await self.notes.pay()
         return self._dropped.take()
 
@@ -156,30 +174,18 @@ class DiskSpool:
                 yield gathered(rows, payload)
                 await self._remove(rows)
             else:
-                with self.memory.claim_nowait() as batch:
+                async with self._refuge.claim() as batch:
                     yield batch
-                    self.notes.owe(batch.note)
-                await self.notes.pay()
         finally:
             self._claimed.difference_update(row.id for row in rows)
             self._changed.unpark_all()
 
-    async def _move_in(self, coming: int | None) -> bool:
-        """Bring memory to disk, the oldest first, by force what has no room beside `coming` bytes; False: some stays."""
-        with suppress(NotTaken):
-            while self.memory.waiting:
-                with self.memory.claim_nowait(oldest=True) as batch:
-                    if not await self._write(batch, evict=coming is None or self.memory.overflows(coming)):
-                        raise NotTaken
-            return True
-        return False
-
-    async def _write(self, batch: Batch[bytes], *, evict: bool) -> bool:
-        """Put a batch into the file; False when the file does not take it."""
+    async def _write(self, batch: Batch[bytes], *, evict: bool) -> Placed | None:
+        """Put a batch into the file; None when the file does not take it."""
         async with self._turn:
             if self._trouble.must_wait("write"):
-                return False
-            gone = set(self._delivered)
+                return None
+            gone = set(self._delivered.ids)
             try:
                 await self._load_late()
                 excess = self.on_disk.size + batch.size - self.limits.disk
@@ -190,18 +196,19 @@ class DiskSpool:
                 self._trouble.failed("write", error)
                 self.table.notice(error)
                 await self._mark()
-                return False
-            self._delivered -= gone
+                return None
+            self._delivered.ids -= gone
             self.kept.add(batch)
             self.kept.remove(placed.evicted)
             self._dropped.from_file(placed.evicted)
         self.notes.noted(placed.gaps)
-        return True
+        return placed
 
     async def _next(self) -> tuple[Sequence[Row], bytes]:
         """Rows of the file and their payload; no rows when it is the memory's turn."""
         while True:
             await trio.lowlevel.checkpoint()
+            await self._tend()
             self._memory_next = not self._memory_next
             if self.memory.waiting and (self._memory_next or self.failing):
                 return (), b""
@@ -211,7 +218,8 @@ class DiskSpool:
             if self.closed.is_set() and not self._claimed and not self.memory.held.events:
                 raise trio.EndOfChannel
             # Since the last look at the file there was no checkpoint: what is put now finds us parked.
-            with trio.move_on_at(self._trouble.retry_at("read") if self.kept.expected else math.inf):
+            again_at = self._trouble.retry_at("read") if self.kept.expected else math.inf
+            with trio.move_on_at(min(again_at, self._tend.due_at)):
                 await self._changed.park()
 
     async def _pick(self) -> Reading:
@@ -224,7 +232,7 @@ class DiskSpool:
                     await self._load_late()
                     if not self.on_disk.events:
                         return NOTHING
-                    found = await self.lane(self._reader.read, self._claimed | self._delivered)
+                    found = await self.lane(self._reader.read, self._claimed | self._delivered.ids)
                 except FAILURES as error:
                     self._trouble.failed("read", error)
                     return NOTHING
@@ -237,14 +245,6 @@ class DiskSpool:
         return found
 
     async def _remove(self, rows: Sequence[Row]) -> None:
-        """Delete what was delivered; what cannot be deleted is remembered, and counts as gone."""
+        """These are delivered, and count as gone."""
         self.kept.remove(rows)
-        self._delivered.update(row.id for row in rows)
-        gone = set(self._delivered)
-        with trio.CancelScope(shield=True):
-            try:
-                await self.lane(self.table.remove, gone)
-            except FAILURES as error:
-                self._trouble.failed("write", error)
-            else:
-                self._delivered -= gone
+        await self._delivered.remove(row.id for row in rows)

@@ -15,12 +15,13 @@ from typing import Any, Final, TypeAlias
 from ingest.core.coverage import Cause, Gap, Progress, Span
 from ingest.core.ledger import Opening
 from ingest.edge.ledger_bounds import BOUND
-from ingest.edge.ledger_rows import GAP, SPAN, count_anew, finish, gap_of, named, open_gap
+from ingest.edge.ledger_rows import GAP, SPAN, count_anew, doubt_marks, finish, gap_of, named, open_gap
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, open_reader, ours, transaction, translated
 from ingest.errors import IngestError
 
 DAMAGED: Final = "the state file was damaged"
+NOT_BROUGHT: Final = "some of what waited cannot be read: the damaged state file is kept beside the new one"
 
 _TABLES: Final = (
     ("mark", "home, store, registry_id, entity_id, time_ns, first_ns", "home, store, registry_id"),
@@ -31,30 +32,16 @@ _TABLES: Final = (
 """Each with its columns, and those that it is sorted by."""
 
 _NUMBERS: Final = frozenset(
-    {
-        "id",
-        "gap_id",
-        "time_ns",
-        "first_ns",
-        "done_ns",
-        "found",
-        "from_ns",
-        "to_ns",
-        "after_ns",
-        "before_ns",
-        "since_ns",
-        "heard_ns",
-        "stopped",
-    }
-    | {"spans", "unsettled", "filled", "folded"}
+    {"id", "gap_id", "time_ns", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns", "heard_ns", "stopped"}
+    | {"spans", "unsettled", "filled", "folded", "oldest_ns", "newest_ns", "count", "first_ns", "done_ns", "found"}
 )
 _CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
 
 Values: TypeAlias = tuple[Any, ...]
 
 
-def carry_ledger_over(source: Path, connection: Connection, path: Path, *, batches: bool) -> None:
-    """Fill the ledger of the new file at `path`; `batches` says that they came over, too.
+def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missing: str) -> None:
+    """Fill the ledger of the new file at `path`. `missing`: why not all batches came over, too; empty when they did.
 
     Raises what `translated` says of the new file.
     """
@@ -71,8 +58,8 @@ def carry_ledger_over(source: Path, connection: Connection, path: Path, *, batch
             )
         _complete(connection)
         _adopt(connection)
-        if not batches:
-            _tell_of_batches(reader, source, connection)
+        if missing:
+            _tell_of_batches(reader, source, connection, missing)
 
 
 def _rows(reader: Connection, source: Path, table: str, columns: str, order: str) -> Iterator[Values]:
@@ -137,15 +124,39 @@ def _adopt(connection: Connection) -> None:
         open_gap(connection, key, Opening(Cause.UNREADABLE, first, last, spans))
 
 
-def _tell_of_batches(reader: Connection, source: Path, connection: Connection) -> None:
-    """What waited there is not stored, and not here either: until somebody brings it back it is missing."""
+def _tell_of_batches(reader: Connection, source: Path, connection: Connection, why: str) -> None:
+    """What waited there is not here, or not all of it: nobody may believe that it is stored."""
+    for key, (oldest_ns, newest_ns) in _waited(reader, source, connection).items():
+        doubt_marks(connection, key, oldest_ns, newest_ns)
+        open_gap(connection, key, Opening(Cause.UNREADABLE, oldest_ns, newest_ns, why=why))
+
+
+def _waited(reader: Connection, source: Path, connection: Connection) -> dict[Key, tuple[int, int]]:
+    """Of what times the batches were. Where damage hides some of them, it may be all that is known of the home."""
+    known = {
+        Key(home, store): (since_ns, newest_ns)
+        for home, store, since_ns, newest_ns in connection.execute(
+            "SELECT home, store, since_ns, max(heard_ns, coalesce(max(time_ns), 0)) FROM coverage"
+            " LEFT JOIN mark USING (home, store) GROUP BY home, store"
+        )
+    }
+    found: dict[Key, tuple[int, int]] = {}
+    rows = _rows(reader, source, "batch", "home, store, oldest_ns, newest_ns, count", "id")
+    for home, store, oldest_ns, newest_ns, _ in rows:
+        first, last = found.get(Key(home, store), (oldest_ns, newest_ns))
+        found[Key(home, store)] = min(first, oldest_ns), max(last, newest_ns)
+    if _is_whole(reader, source):
+        return found
+    return {
+        key: (min(found.get(key, times)[0], times[1]), max(found.get(key, times)[1], times[1]))
+        for key, times in known.items()
+    }
+
+
+def _is_whole(reader: Connection, source: Path) -> bool:
     try:
         with ours(source):
-            rows = reader.execute(
-                "SELECT home, store, min(oldest_ns), max(newest_ns) FROM batch GROUP BY home, store"
-            ).fetchall()
+            reader.execute("SELECT max(newest_ns) FROM batch NOT INDEXED").fetchall()
     except IngestError:
-        return
-    why = f"its points wait in {source.name}: homeiq-ingest spool recover brings back what is readable"
-    for home, store, oldest_ns, newest_ns in rows:
-        open_gap(connection, Key(home, store), Opening(Cause.UNREADABLE, oldest_ns, newest_ns, why=why))
+        return False
+    return True

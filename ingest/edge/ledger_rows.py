@@ -18,7 +18,7 @@ GAP: Final = "id, cause, from_ns, to_ns, progress, why, spans, unsettled, filled
 SPAN: Final = "entity_id, registry_id, after_ns, before_ns, id, done_ns, found"
 
 NOT_KNOWN: Final = -1
-"""In the place of a mark's time: states of the entity are stored, but not the newest that there was."""
+"""In the place of a mark's time: nothing of the entity is stored, but it was asked for."""
 
 NEAR_NS: Final = 60 * 10**9
 """Gaps for which nothing can be had, for the same reason, are one when there is no more between them."""
@@ -80,14 +80,11 @@ def move_marks(connection: Connection, key: Key, marks: Iterable[Mark]) -> None:
     connection.executemany(_MARK, rows)
 
 
-def forget_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:
-    """States of that time were dropped: nobody may believe that they are stored.
-
-    What is older may be: an import must not write over it, so it stays known where that begins.
-    """
+def doubt_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:
+    """States of that time were dropped: nobody may believe that they are stored, only that everything before them is."""
     connection.execute(
-        "UPDATE mark SET time_ns = ? WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ?",
-        (NOT_KNOWN, key.home, key.store, oldest_ns, newest_ns),
+        "UPDATE mark SET time_ns = time_ns - 1 WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ?",
+        (key.home, key.store, oldest_ns, newest_ns),
     )
 
 

@@ -18,7 +18,7 @@ from attrs import evolve
 from ingest.edge.aside import PARTS, SetAside, set_aside
 from ingest.edge.bring import Room, bring
 from ingest.edge.free_space import USUAL, floor_at
-from ingest.edge.ledger_carry import carry_ledger_over
+from ingest.edge.ledger_carry import NOT_BROUGHT, carry_ledger_over
 from ingest.edge.letter_file import Bound, Letters
 from ingest.edge.salvage import open_salvage
 from ingest.edge.sqlite import Connection, Damaged
@@ -43,7 +43,7 @@ def renew(
         with closing(open_salvage(path)) as salvage, closing(opened(new)) as connection:
             brought = bring(salvage, Letters(connection, new, ALL), Room(new, sys.maxsize))
             carry_over(path, connection, new)
-            carry_ledger_over(path, connection, new, batches=True)
+            carry_ledger_over(path, connection, new, missing=NOT_BROUGHT if salvage.unreadable else "")
         _whole_without_log(new)
         aside = set_aside(path, Damaged(reason, where=str(path)), now_ns)
         new.rename(path)

@@ -24,6 +24,13 @@ SOUND: Final = (
 OURS: Final = f"home = ? AND store = ? AND {SOUND}"
 """True of a key's rows."""
 
+_UNSOUND: Final = f"""
+SELECT count(*) FROM batch AS row NOT INDEXED WHERE NOT ({SOUND}) OR NOT EXISTS (
+    SELECT 1 FROM batch AS known INDEXED BY batch_of
+    WHERE known.home = row.home AND known.store = row.store AND known.id = row.id
+)
+"""  # noqa: S608  constants
+
 GUESSES: Final = 1_000_000
 """Ids tried at most where damage hides the way to the oldest."""
 
@@ -50,9 +57,12 @@ class Scars:
 
 
 def unsound(connection: Connection, path: Path) -> str:
-    """That there are rows which nobody wrote so; empty when there are none. Raises what `translated` says."""
+    """That there are rows which nobody wrote so, or which their index does not list, so that nobody would ever find them.
+
+    Empty when there are none. Raises what `translated` says.
+    """
     with translated(path):
-        (rows,) = connection.execute(f"SELECT count(*) FROM batch WHERE NOT ({SOUND})").fetchone()  # noqa: S608  a constant
+        (rows,) = connection.execute(_UNSOUND).fetchone()
     return f"{counted(rows, 'row')} of the spool cannot be what was written" if rows else ""
 
 

@@ -10,6 +10,7 @@ from ingest.core.coverage import UNNAMED, Cause, Missed, Note
 from ingest.core.store import Batch
 from ingest.edge.spool_notes import Notes
 from ingest.edge.spool_rows import Row
+from ingest.runtime.link import Weight
 
 
 @define
@@ -19,8 +20,10 @@ class Dropped:
     notes: Notes
     _batches: list[Batch[bytes]] = field(factory=list)
 
-    def __bool__(self) -> bool:
-        return bool(self._batches)
+    @property
+    def weight(self) -> Weight:
+        """What nobody was told of yet."""
+        return Weight(sum(batch.count for batch in self._batches), sum(batch.size for batch in self._batches))
 
     def from_file(self, rows: Sequence[Row]) -> None:
         """The transaction that dropped these counted them, and opened their gap."""

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from ingest.core.coverage import UNNAMED, Cause, Gap, Note
 from ingest.core.ledger import Opening
 from ingest.core.store import Batch
-from ingest.edge.ledger_rows import forget_marks, open_gap, write_note
+from ingest.edge.ledger_rows import doubt_marks, open_gap, write_note
 from ingest.edge.spool_around import COLUMNS, OURS, Scars, around
 from ingest.edge.spool_rows import Key, Placed, Row
 from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
@@ -25,13 +25,14 @@ DAMAGED = "damaged"
 """The name in `meta` under which a file says that it is."""
 
 
-def insert(connection: Connection, key: Key, batch: Batch[bytes], put_ns: int) -> None:
+def insert(connection: Connection, key: Key, batch: Batch[bytes], put_ns: int) -> Row:
     """Add a batch, in the transaction of the caller."""
-    connection.execute(
+    cursor = connection.execute(
         "INSERT INTO batch (home, store, put_ns, oldest_ns, newest_ns, count, size, payload)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (key.home, key.store, put_ns, batch.oldest_ns, batch.newest_ns, batch.count, batch.size, batch.payload),
     )
+    return Row(cursor.lastrowid or 0, put_ns, batch.oldest_ns, batch.newest_ns, batch.count, batch.size)
 
 
 def clear(connection: Connection) -> None:
@@ -72,9 +73,9 @@ class Table:
             self._delete(gone)
             evicted = self._oldest_of(excess, kept) if excess > 0 else []
             self._evict(evicted)
-            insert(self.connection, self.key, batch, put_ns)
+            row = insert(self.connection, self.key, batch, put_ns)
             changed = write_note(self.connection, self.key, batch.note)
-        return Placed(evicted, changed)
+        return Placed(row, evicted, changed)
 
     def put_within(
         self,
@@ -97,13 +98,13 @@ class Table:
                 evicted = self._oldest_of(excess, kept) if excess > 0 else []
                 self._evict(evicted)
                 others = self.oldest({*kept, *(row.id for row in evicted)}) if evict else iter(())
-                while not self._fits(batch, put_ns):
+                while (row := self._inserted(batch, put_ns)) is None:
                     evicted.append(next(others))
                     self._evict(evicted[-1:])
                 changed = write_note(self.connection, self.key, batch.note)
         except StopIteration:
             return None
-        return Placed(evicted, changed)
+        return Placed(row, evicted, changed)
 
     def note(self, note: Note) -> list[Gap]:
         """Write what a batch has proved; returns the gaps that this changed. A damaged ledger takes no notes."""
@@ -118,20 +119,25 @@ class Table:
         """The ledger is damaged: points go on without notes, and the next start begins a new file."""
         self.scars.reason, self.scars.ledger = damage.what, True
 
-    def _fits(self, batch: Batch[bytes], put_ns: int) -> bool:
-        """Insert it; not if the file would grow for that. Which pages split for a row only SQLite knows."""
+    def _inserted(self, batch: Batch[bytes], put_ns: int) -> Row | None:
+        """Insert it; None if the file would grow for that. Which pages split for a row only SQLite knows."""
         # Of a page of a long payload four bytes lead to the next, and what is left of it stands with its row.
         needed = len(batch.payload) // (pragma(self.connection, "page_size") - 4) - 1
         if pragma(self.connection, "freelist_count") < needed:
-            return False
+            return None
         pages = pragma(self.connection, "page_count")
         self.connection.execute("SAVEPOINT fits")
-        insert(self.connection, self.key, batch, put_ns)
-        fits = bool(pragma(self.connection, "page_count") <= pages)
+        row = insert(self.connection, self.key, batch, put_ns)
+        fits = pragma(self.connection, "page_count") <= pages
         if not fits:
             self.connection.execute("ROLLBACK TO fits")
         self.connection.execute("RELEASE fits")
-        return fits
+        return row if fits else None
+
+    def touch(self) -> None:
+        """Write a little, to see whether the file can be written."""
+        with translated(self.path), transaction(self.connection):
+            self.connection.execute("INSERT OR REPLACE INTO meta VALUES ('touched', strftime('%Y-%m-%dT%H:%M:%fZ'))")
 
     def remove(self, ids: Collection[int]) -> None:
         """Delete delivered batches."""
@@ -207,12 +213,12 @@ class Table:
     def _evict(self, rows: Sequence[Row]) -> None:
         """Delete them, count them, open their gaps, in one transaction: a kill right after it leaves nobody to tell of them.
 
-        Nothing is known any more of entities whose newest state was among them.
+        Of an entity whose newest state was among them that state is not known to be stored any more.
         """
         self._delete(row.id for row in rows)
         for row in rows:
             count(self.connection, self.key, {"evicted": row.count})
-            forget_marks(self.connection, self.key, row.oldest_ns, row.newest_ns)
+            doubt_marks(self.connection, self.key, row.oldest_ns, row.newest_ns)
             opening = Opening(Cause.EVICTED, row.oldest_ns, row.newest_ns, why=UNNAMED)
             open_gap(self.connection, self.key, opening)
 

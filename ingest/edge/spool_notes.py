@@ -6,7 +6,7 @@ because the file failed, leaves its note here: the next write that succeeds take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from attrs import define, evolve, field
@@ -25,11 +25,15 @@ def _ignore(_: Sequence[Gap]) -> None:
 
 @define(eq=False)
 class Notes:
-    """The notes of one spool. `noted` is told which gaps what was written has changed."""
+    """The notes of one spool. `noted` is told which gaps what was written has changed.
+
+    `load` looks at what the file holds from before, if nobody did: what is written first would be taken for that.
+    """
 
     table: Table
     lane: Lane
     trouble: Trouble
+    load: Callable[[], Awaitable[None]]
     noted: Callable[[Sequence[Gap]], None] = _ignore
     _owed: Owed = field(factory=Owed)
 
@@ -54,6 +58,7 @@ class Notes:
         if not self._owed or self.trouble.must_wait("write"):
             return
         try:
+            await self.load()
             with self._paid() as note:
                 changed = await self.lane(self.table.note, note)
         except FAILURES as error:

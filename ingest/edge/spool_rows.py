@@ -46,8 +46,9 @@ class Row:
 
 @frozen
 class Placed:
-    """What came of putting a batch: the rows that went for it, and the gaps of which its note settled spans."""
+    """What came of putting a batch: its row, the rows that went for it, and the gaps of which its note settled spans."""
 
+    row: Row
     evicted: Sequence[Row] = ()
     gaps: Sequence[Gap] = ()
 

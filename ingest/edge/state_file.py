@@ -29,9 +29,8 @@ from ingest.edge.free_space import USUAL
 from ingest.edge.ledger_carry import carry_ledger_over
 from ingest.edge.renew import finish_renewal, renew
 from ingest.edge.salvage import left_in
-from ingest.edge.spool_around import unsound
-from ingest.edge.spool_file import DAMAGED
-from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction, translated
+from ingest.edge.sqlite import Connection, Damaged, open_writer, ours, pragma, transaction
+from ingest.edge.state_damage import damage, look_through
 from ingest.edge.totals_file import carry_over
 from ingest.errors import IngestError, Refused
 
@@ -141,25 +140,6 @@ MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_
 
 VERSION: Final = max(MIGRATIONS)
 
-_LOOK: Final = (
-    "SELECT sum(count), sum(size) FROM batch",
-    "SELECT count(*) FROM batch INDEXED BY batch_of",
-    "SELECT sum(length(line)) FROM dead_letter",
-    "SELECT sum(value) FROM total",
-    "SELECT count(*) FROM account",
-    "SELECT count(*) FROM meta",
-)
-
-_LOOK_AT_LEDGER: Final = (
-    "SELECT max(time_ns) FROM mark",
-    "SELECT sum(spans) FROM gap",
-    "SELECT count(*) FROM gap INDEXED BY gap_of",
-    "SELECT max(before_ns) FROM span",
-    "SELECT count(*) FROM span INDEXED BY span_of",
-    "SELECT count(*) FROM span INDEXED BY span_from",
-    "SELECT max(heard_ns) FROM coverage",
-)
-
 
 class Newer(Refused):
     """The file was made by a later version of this program."""
@@ -175,40 +155,37 @@ def open_state(path: Path, now_ns: Callable[[], int], min_free: int = USUAL) -> 
     finish_renewal(path)
     try:
         connection = _opened(path)
-    except (Damaged, Newer) as error:
-        aside = set_aside(path, error, now_ns())
-        thin_out(path, KEPT_ASIDE)
-        connection = _opened(path)
-        carry_over(aside.kept_as, connection, path)
-        with suppress(IngestError):  # coverage then begins now
-            carry_ledger_over(aside.kept_as, connection, path, batches=False)
-        return connection, evolve(aside, left=left_in(aside.kept_as))
-    reason = _mark(connection, path) or unsound(connection, path) or _broken_ledger(connection, path)
+    except Newer as error:
+        return _begun_anew(path, error, now_ns())
+    except Damaged as error:
+        aside = _renewed(path, error.what, now_ns(), min_free)
+        return _begun_anew(path, error, now_ns()) if aside is None else (_opened(path), aside)
+    reason = damage(connection, path)
     if not reason:
         return connection, None
     connection.close()
-    renewed = renew(path, reason, now_ns(), _opened, min_free)
-    if renewed is not None:
+    aside = _renewed(path, reason, now_ns(), min_free)
+    return _opened(path), aside
+
+
+def _renewed(path: Path, reason: str, now_ns: int, min_free: int) -> SetAside | None:
+    """Put a new file in its place, with all that is readable. Where that is not possible, the damaged one stays."""
+    aside = renew(path, reason, now_ns, _opened, min_free)
+    if aside is not None:
         thin_out(path, KEPT_ASIDE)
-    return _opened(path), renewed
+    return aside
 
 
-def _mark(connection: Connection, path: Path) -> str | None:
-    """Why the last run found that the file is damaged."""
-    with translated(path):
-        row = connection.execute("SELECT value FROM meta WHERE name = ?", (DAMAGED,)).fetchone()
-    return None if row is None else str(row[0])
-
-
-def _broken_ledger(connection: Connection, path: Path) -> str | None:
-    """Why the ledger cannot be read: the batches beside it can, so nothing need be set aside with them."""
-    try:
-        with ours(path):
-            for statement in _LOOK_AT_LEDGER:
-                connection.execute(statement).fetchall()
-    except Damaged as error:
-        return error.what
-    return None
+def _begun_anew(path: Path, error: IngestError, now_ns: int) -> tuple[Connection, SetAside]:
+    """A new file, with what the old one counted and knew, as far as it can be read; its batches wait there."""
+    aside = set_aside(path, error, now_ns)
+    thin_out(path, KEPT_ASIDE)
+    connection = _opened(path)
+    carry_over(aside.kept_as, connection, path)
+    with suppress(IngestError):  # coverage then begins now
+        why = f"its points wait in {aside.kept_as.name}: homeiq-ingest spool recover brings back what is readable"
+        carry_ledger_over(aside.kept_as, connection, path, missing=why)
+    return connection, evolve(aside, left=left_in(aside.kept_as))
 
 
 def _opened(path: Path) -> Connection:
@@ -216,7 +193,7 @@ def _opened(path: Path) -> Connection:
     try:
         with ours(path):
             _migrate(connection, path)
-            _look_through(connection)
+            look_through(connection)
     except BaseException:
         connection.close()
         raise
@@ -237,12 +214,6 @@ def _migrate(connection: Connection, path: Path) -> None:
             for statement in _statements(MIGRATIONS[version]):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
-
-
-def _look_through(connection: Connection) -> None:
-    """Every row is found, without reading its payload: damage that is met only later would be met at every start."""
-    for statement in _LOOK:
-        connection.execute(statement).fetchall()
 
 
 def _statements(script: str) -> Sequence[str]:

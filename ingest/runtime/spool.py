@@ -36,6 +36,10 @@ class Spool(Protocol[T]):
         """What of it would be gone with the process."""
 
     @property
+    def room(self) -> int:
+        """Bytes that it takes before something gives way."""
+
+    @property
     def closed(self) -> trio.Event:
         """Set once nothing more will be put."""
 
@@ -78,6 +82,11 @@ class MemorySpool(Generic[T]):
     def volatile(self) -> Weight:
         """All of it."""
         return self.held
+
+    @property
+    def room(self) -> int:
+        """Bytes that it takes before something gives way."""
+        return max(0, self.limit - self.held.size)
 
     @property
     def batches(self) -> tuple[T, ...]:
@@ -140,14 +149,22 @@ class MemorySpool(Generic[T]):
         try:
             yield entry.batch
         except BaseException:
-            self._entries.append(entry)
-            self._entries.sort(key=lambda kept: kept.number)
+            if entry in self._claimed:
+                self._entries.append(entry)
+                self._entries.sort(key=lambda kept: kept.number)
             raise
         else:
-            self.held = self.held.minus(self.weigh(entry.batch))
+            if entry in self._claimed:
+                self.held = self.held.minus(self.weigh(entry.batch))
         finally:
-            self._claimed.remove(entry)
+            self._claimed = [each for each in self._claimed if each is not entry]
             self._changed.unpark_all()
+
+    def disown(self, batch: T) -> None:
+        """A claimed batch is kept elsewhere from here on: however its claim ends, it is not ours any more."""
+        (entry,) = (each for each in self._claimed if each.batch is batch)
+        self._claimed.remove(entry)
+        self.held = self.held.minus(self.weigh(batch))
 
     def _take(self) -> _Entry[T]:
         newest = self._newest_next and not self.in_order and trio.current_time() - self._entries[-1].since < FRESH

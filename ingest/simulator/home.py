@@ -9,6 +9,7 @@ While Home Assistant is down (`stop` until `restore`) the home lives on unobserv
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -89,16 +90,22 @@ class Home:
             raise ValueError("this home does not remember its changes: make it with remember=True")
         return self._truth
 
-    def advance(self, until: datetime) -> Iterator[Change]:
-        """Let time pass until `until` and yield every change, in the order of their times."""
+    def advance(self, until: datetime, most: int = sys.maxsize) -> Iterator[Change]:
+        """Let time pass until `until` and yield every change, in the order of their times.
+
+        Ends after `most` changes; while Home Assistant is down, after as many acts, which nobody sees.
+        """
         end = micros(until)
-        while self._next.at <= end:
+        count = 0
+        while self._next.at <= end and count < most:
             act, self._next = self._next, next(self._acts)
             self.now = max(self.now + 1, act.at)
             change = self._perform(act)
+            count += change is not None or self._down
             if change is not None:
                 yield change
-        self.now = max(self.now, end)
+        if self._next.at > end:
+            self.now = max(self.now, end)
 
     def present(self) -> int:
         """Return what time it is: the clock's, or, while there is a past to catch up with, the home's own."""

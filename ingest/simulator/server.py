@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import islice
 
 import trio
 
@@ -150,7 +149,7 @@ class Server:
         if self.home.due() < self.time():
             await self.instance.heard.until(bool)
         while True:
-            changes = list(islice(self.home.advance(self.time()), self._at_once))
+            changes = list(self.home.advance(self.time(), self._at_once))
             if changes:
                 self.emit(changes)
                 await self._room()

@@ -171,7 +171,6 @@ async def test_what_the_intake_has_no_room_for_is_named(autojump_clock: MockCloc
 @pytest.mark.parametrize(
     ("messages", "kinds"),
     [
-        (["{", "7"], ["MalformedMessage", "MalformedMessage"]),
         ([json.dumps({"type": "event", "event": {}, "id": 5})], ["MalformedMessage"]),
         ([json.dumps({"type": "event", "event": {}, "id": 2})], ["MalformedMessage"]),
         ([json.dumps({"type": "news"}), json.dumps({"type": "auth_ok"})], ["UnexpectedMessage", "UnexpectedMessage"]),
@@ -184,6 +183,15 @@ async def test_what_cannot_be_used_is_reported_and_the_session_goes_on(
         await trio.sleep(5)
         assert len(held.live_at) == 1
     assert [name for name in held.names() if name.endswith("Message")] == kinds
+
+
+async def test_a_frame_that_cannot_be_read_breaks_the_session_for_nobody_knows_what_was_in_it(
+    autojump_clock: MockClock,
+) -> None:
+    with pytest.raises(Transient, match="a frame that cannot be read"):
+        async with holding(chatting("{"), answering(**ANSWERS)) as held:
+            await trio.sleep(5)
+    assert [name for name in held.names() if name.endswith("Message")] == ["MalformedMessage"]
 
 
 async def test_an_excerpt_of_a_message_shows_no_secret(autojump_clock: MockClock) -> None:

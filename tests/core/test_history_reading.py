@@ -161,8 +161,24 @@ def test_the_ends_tell_what_is_lacking(rows: tuple[tuple[float, str | None], ...
     assert result == Settled(0, inside, why)
 
 
-def test_a_span_that_begins_with_its_gap_has_no_state_at_its_beginning() -> None:
-    assert settled(Reading.of([span(10, 30)], 10 * SECOND_NS), said((20, "b"), (30, "c"))) == Settled(0, 1)
+def new(after: float, before: float) -> Span:
+    """What is missing of an entity that was not known when its gap began."""
+    return evolve(span(after, before), after_ns=int(after * SECOND_NS) + 1)
+
+
+def test_the_span_of_a_new_entity_has_no_state_at_its_beginning() -> None:
+    assert settled(Reading.of([new(10, 30)], 10 * SECOND_NS), said((20, "b"), (30, "c"))) == Settled(0, 1)
+
+
+def test_the_entity_that_changed_last_before_the_gap_has_a_state_at_its_beginning() -> None:
+    result = settled(Reading.of([span(10, 30)], 10 * SECOND_NS), said((20, "b"), (30, "c")))
+    assert result == Settled(0, 1, recorder.PURGED)
+
+
+def test_what_was_reopened_is_filled_when_its_last_state_came() -> None:
+    reopened = Span("sensor.a", "sensor.a", 10 * SECOND_NS - 1, 30 * SECOND_NS + 1)
+    result = settled(Reading.of([reopened], 10 * SECOND_NS, 40 * SECOND_NS), said((20, "b"), (30, "c")))
+    assert result == Settled(0, 2)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +200,7 @@ def test_a_span_that_ends_with_its_gap_has_no_state_at_its_end(
 
 
 def test_a_span_that_is_its_gap_misses_nothing() -> None:
-    assert settled(Reading.of([span(10, 30)], 10 * SECOND_NS, 30 * SECOND_NS), said()) == Settled(0, 0)
+    assert settled(Reading.of([new(10, 30)], 10 * SECOND_NS, 30 * SECOND_NS), said()) == Settled(0, 0)
 
 
 def test_what_other_entities_show_tells_left_out_from_not_kept() -> None:

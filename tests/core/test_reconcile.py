@@ -182,7 +182,7 @@ def test_who_is_gone_is_looked_for_until_it_comes_back() -> None:
     reconciler.complete()
     spans = [span for missed in reconciler.note().missed for span in missed.spans]
     there, *gone = spans
-    assert there == Span("c.c", "c.c", ns(5), ns(9))
+    assert there == Span("c.c", "c.c", ns(5) + 1, ns(9))  # nobody knows what it was when the gap began
     assert gone == [Span("a.a", "a.a", ns(5), FOREVER), Span("b.b", "b.b", ns(4), FOREVER)]
     reconciler.see(mark("a.a", 20))
     reconciler.see(mark("a.a", 21))
@@ -205,3 +205,35 @@ def test_marks_do_not_fill_the_memory() -> None:
     for tick in range(1, 6):
         reconciler.see(mark(f"a.{tick}", tick))
     assert list(reconciler.marks) == ["a.4", "a.5"]
+
+
+def test_what_can_be_read_only_now_is_as_if_it_was_known_at_the_start_when_nothing_was_heard_yet() -> None:
+    reconciler = Reconciler()
+    reconciler.forget_nothing()
+    reconciler.remember({"a.a": mark("a.a", 5)}, Cause.KILLED)
+    assert (reconciler.note(), reconciler.marks, reconciler.cause) == (NO_NOTE, {"a.a": mark("a.a", 5)}, Cause.KILLED)
+    reconciler.enter(1)
+    assert reconciler.knows("a.a", "a.a", ns(5))
+
+
+def test_what_was_heard_before_that_has_its_span() -> None:
+    reconciler = Reconciler()
+    reconciler.forget_nothing()
+    reconciler.enter(1)
+    reconciler.see(mark("a.a", 9))
+    reconciler.remember({"a.a": mark("a.a", 5), "b.b": mark("b.b", 4)}, Cause.KILLED)
+    [missed] = reconciler.note().missed
+    assert (missed.cause, missed.spans) == (
+        Cause.KILLED,
+        (Span("a.a", "a.a", ns(5), ns(9)), Span("b.b", "b.b", ns(4), FOREVER)),
+    )
+
+
+def test_of_what_was_lost_only_the_newest_state_is_not_known() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5)})
+    reconciler.forget(ns(4), ns(6))
+    reconciler.enter(1)
+    assert not reconciler.knows("a.a", "a.a", ns(5))
+    reconciler.see(mark("a.a", 5))
+    reconciler.complete()
+    assert [missed.spans for missed in reconciler.note().missed] == [()]

@@ -11,7 +11,7 @@ import pytest
 from ingest.core.coverage import Cause, Note, Progress, Settled
 from ingest.core.ledger import Coverage
 from ingest.edge.aside import SetAside
-from ingest.edge.ledger_carry import DAMAGED
+from ingest.edge.ledger_carry import DAMAGED, NOT_BROUGHT
 from ingest.edge.ledger_file import Due, LedgerFile
 from ingest.edge.spool_file import Table
 from ingest.edge.sqlite import Connection
@@ -98,6 +98,39 @@ def test_a_damaged_ledger_costs_what_it_hit_and_no_batches(tmp_path: Path, table
     connection, _, aside = reopened(path)
     connection.close()
     assert aside is None
+
+
+def test_of_what_did_not_come_over_no_state_is_known_to_be_stored(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    spooled(path, lines(3), lines(4, 3))
+    with ledger_in(path) as ledger:
+        ledger.write(Due(note=Note([mark("before", 0), mark("a", 2), mark("b", 6)]), heard_ns=1))
+    change(path, "UPDATE batch SET oldest_ns = id * 2, newest_ns = id * 3")
+    change(path, "UPDATE batch SET payload = x'00' WHERE id = 1")
+    change(path, "INSERT INTO meta VALUES ('damaged', 'malformed')")
+    connection, ledger, aside = reopened(path)
+    with closing(connection):
+        assert aside is not None
+        assert (aside.brought, aside.unreadable) == (4, 1)
+        assert {each.registry_id: each.time_ns for each in ledger.load().marks} == {"before": 0, "a": 1, "b": 5}
+        (gap,) = ledger.gaps()
+        assert (gap.cause, gap.from_ns, gap.to_ns, gap.why) == (Cause.UNREADABLE, 2, 6, NOT_BROUGHT)
+
+
+def test_where_nobody_can_say_what_waited_everything_is_in_doubt(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    spooled(path, *(lines(1, number) for number in range(3000)))
+    with ledger_in(path) as ledger:
+        ledger.write(Due(note=Note([mark("a", 2), mark("b", 60_000)]), heard_ns=1))
+    change(path, "UPDATE batch SET oldest_ns = id, newest_ns = id")
+    overwrite(path, "batch")
+    connection, ledger, aside = reopened(path)
+    with closing(connection):
+        assert aside is not None
+        assert 0 < (aside.brought or 0) < 3000
+        (gap,) = ledger.gaps()
+        assert (gap.cause, gap.to_ns, gap.why) == (Cause.UNREADABLE, 60_000, NOT_BROUGHT)
+        assert ledger.load().marks[-1].time_ns == 59_999
 
 
 def test_spans_that_are_gone_are_not_to_be_had(tmp_path: Path) -> None:

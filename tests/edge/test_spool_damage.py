@@ -159,7 +159,7 @@ def leaves(path: Path) -> list[int]:
 async def test_rows_that_nothing_leads_to_are_counted_when_the_others_are_delivered(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    """Damaged while it is open: `_look_through` has seen the file whole."""
+    """Damaged while it is open: `look_through` has seen the file whole."""
     path = tmp_path / "state.db"
     written(path, 60)
     async with opened(path) as it:
@@ -282,6 +282,22 @@ def test_a_row_that_nobody_wrote_so_makes_the_start_begin_a_new_file(tmp_path: P
     brought = 5 if what.startswith(("count", "size")) else 4
     assert (count, aside.brought, aside.unreadable) == (brought, brought * LINES, 5 - brought)
     assert aside_of(path) == (brought, None)
+
+
+def test_a_row_that_its_index_does_not_list_makes_the_start_begin_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    written(path, 5)
+    with opened_file(path) as connection:
+        connection.execute("CREATE TABLE other (home, store)")
+        connection.execute("CREATE INDEX other_of ON other (home, store)")
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'other_of'").fetchone()
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET rootpage = ? WHERE name = 'batch_of'", (root,))
+        connection.execute("DELETE FROM sqlite_master WHERE name LIKE 'other%'")
+    count, aside = aside_of(path)
+    assert aside is not None
+    assert aside.reason == "5 rows of the spool cannot be what was written"
+    assert (count, aside.brought, aside.unreadable) == (5, 5 * LINES, 0)
 
 
 @pytest.mark.parametrize("what", NEVER_WRITTEN)

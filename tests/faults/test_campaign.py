@@ -13,15 +13,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from ingest.core import reports
 from ingest.simulator import faults as f
-from tests.faults.campaign.mutants import MUTANTS, planted
+from tests.faults.campaign.found import FOUND
+from tests.faults.campaign.mutants import CORNERED, MUTANTS, planted
 from tests.faults.campaign.scenario import (
     SICKNESSES,
     Act,
-    Busy,
     Crash,
-    Damage,
-    Jump,
-    Narrow,
     Outage,
     Room,
     Scenario,
@@ -38,44 +35,6 @@ HUNT = 1_500
 """Scenarios within which a mutant must be found."""
 
 Record = Callable[[str, object], None]
-
-FOUND = {
-    "a Retry-After date read by a clock that is a day off was waited for an hour": Scenario(
-        0, (Act(0.0, Jump(-86_400.0)), Act(0.0, Outage("429 date", 2.0)))
-    ),
-    "a failing disk hides at the start that the file is damaged": Scenario(
-        59,
-        (
-            Act(6.9, Outage("refused", 90.0)),
-            Act(22.9, Sick("failing", 32.0)),
-            Act(24.2, Outage("401", 74.0)),
-            Act(30.2, Damage(0.484619140625, 1.0)),
-        ),
-        Room(300, 4_000, 1_500, 100),
-        2.0,
-    ),
-    "a crash between an eviction and the word of it left the points counted nowhere": Scenario(
-        0,
-        (
-            Act(0.0, Busy(1, 1)),
-            Act(0.0, Busy(1, 1)),
-            Act(2.9, Narrow(1, 1.0)),
-            Act(14.9, Sick("read-only", 1.0)),
-            Act(15.2, Outage("200 page", 15.0)),
-            Act(16.2, Sick("read-only", 9.0)),
-            Act(26.2, Outage("200 page", 104.0)),
-            Act(28.2, Crash(30, 1.0)),
-        ),
-        Room(link=2_000, disk=4_000, memory=20_000, batch=20),
-        8.0,
-    ),
-    "damage made another number of a row's count": Scenario(
-        0,
-        (Act(3.6, Outage("200 page", 7.0)), Act(8.6, Damage(0.2744140625, 1.0))),
-        Room(2_000, 1_000_000, 20_000, 100),
-        8.0,
-    ),
-}
 
 
 def test_without_faults_everything_is_stored() -> None:
@@ -145,6 +104,15 @@ def test_the_campaign_finds_a_planted_bug(name: str) -> None:
         hunt()
     assert played < HUNT
     assert isinstance(leaf(found.value), AssertionError), "the oracle finds it, not a crash"
+
+
+@pytest.mark.parametrize("name", CORNERED)
+def test_what_chance_meets_too_seldom_is_found_where_it_is_met(name: str) -> None:
+    scenario = CORNERED[name][1]
+    play(scenario)
+    with planted(name), pytest.raises((AssertionError, ExceptionGroup)) as found:
+        play(scenario)
+    assert isinstance(leaf(found.value), AssertionError)
 
 
 @pytest.mark.parametrize("name", MUTANTS)

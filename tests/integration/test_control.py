@@ -180,7 +180,7 @@ class World:
 
     def kept(self) -> Counter[bytes]:
         """What waits."""
-        rows = self.spool.table.payloads(list(self.spool.table.oldest(self.spool._delivered)))
+        rows = self.spool.table.payloads(list(self.spool.table.oldest(self.spool._delivered.ids)))
         found = [*rows, *(batch.payload for batch in self.spool.memory.batches)]
         return Counter(each for payload in found for each in unsealed(payload))
 

@@ -17,7 +17,7 @@ from attrs import define, evolve, field
 from trio.testing import MockClock
 
 from ingest.core import reports
-from ingest.core.coverage import Cause, Gap, Progress
+from ingest.core.coverage import UNNAMED, Cause, Gap, Progress
 from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.state import Source
@@ -88,8 +88,11 @@ class House:
         return [point for point in self.memory.points if point.origin is source]
 
     @asynccontextmanager
-    async def living(self, *, killed: bool = False, **changes: Any) -> AsyncGenerator[Pipeline]:
-        """The service while the block runs; `killed`: the file does not say that it ended in order."""
+    async def living(self, *, killed: bool = False, spooled: bool = True, **changes: Any) -> AsyncGenerator[Pipeline]:
+        """The service while the block runs; `killed`: the file does not say that it ended in order.
+
+        Without `spooled` batches wait in memory, as those of the embedded store do.
+        """
         connection, _ = open_state(self.path, self.now_ns)
         with closing(connection):
             lane, spare = InlineLane(), Limits(10**6, 10**6)
@@ -98,7 +101,7 @@ class House:
             ledger = Ledger(LedgerFile(connection, self.path, KEY), lane, self.told.append, lambda: None)
             await ledger.load()
             spool.notes.noted = ledger.noted
-            destination = Destination(self.memory.store(), "memory", spool=spool, ledger=ledger)
+            destination = Destination(self.memory.store(), "memory", spool=spool if spooled else None, ledger=ledger)
             plan = evolve(plan_of(self.memory, [candidate("primary")], **changes), destination=destination)
             pipeline = Pipeline(evolve(plan, wall_ns=self.now_ns), (self.told.append,), lambda: 0.5, self.dial)
             ledger.emit = pipeline.emit
@@ -196,3 +199,19 @@ async def test_an_unchanged_home_has_nothing_to_fill(tmp_path: Path, autojump_cl
             await trio.sleep(1)
         assert [gap.progress for gap in it.gaps] == [Progress.FILLED]
         assert len(it.memory.points) - count <= len(it.truth) - 20
+
+
+async def test_what_a_spool_in_memory_drops_is_a_gap(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with house(tmp_path / "state.db") as it:
+        async with it.living(spooled=False, spool=4):
+            it.memory.down = True
+            for _ in range(5):
+                await it.work()
+                await trio.sleep(5)
+            it.memory.down = False
+            await trio.sleep(FILLED)
+        dropped = [report for report in it.told if isinstance(report, reports.Evicted)]
+        assert it.missing
+        (gap,) = [gap for gap in it.gaps if gap.cause is Cause.EVICTED]
+        assert (gap.progress, gap.why) == (Progress.UNFILLABLE, UNNAMED)
+        assert (gap.from_ns, gap.to_ns) == (dropped[0].oldest_ns, max(each.newest_ns for each in dropped))

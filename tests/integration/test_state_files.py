@@ -130,12 +130,26 @@ def from_the_future(path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {VERSION + 1}")
 
 
-@pytest.mark.parametrize("spoil", [cut, from_the_future])
-async def test_what_cannot_be_used_is_set_aside_and_the_service_stores(
-    tmp_path: Path, home: Running, sink: Sink, spoil: Callable[[Path], None]
+async def test_what_is_readable_in_a_file_that_was_cut_off_is_delivered(
+    tmp_path: Path, home: Running, sink: Sink
 ) -> None:
     path = spooled(tmp_path / "state.db", *(batch_of(number) for number in range(8)))
-    spoil(path)
+    cut(path)
+    async with running(configured(tmp_path, home, sink)) as service:
+        await service.stored()
+    assert len(kept_aside(path)) == 1
+    (said,) = service.of(reports.StateSetAside)
+    assert 0 < said.brought < 8 * 1000
+    books = service.of(reports.Stopped)[0].books
+    assert books["carried"] == said.brought
+    assert books["stored"] > said.brought
+
+
+async def test_what_cannot_be_used_is_set_aside_and_the_service_stores(
+    tmp_path: Path, home: Running, sink: Sink
+) -> None:
+    path = spooled(tmp_path / "state.db", *(batch_of(number) for number in range(8)))
+    from_the_future(path)
     async with running(configured(tmp_path, home, sink)) as service:
         await service.stored()
     (aside,) = kept_aside(path)

@@ -41,6 +41,15 @@ def home_assistant(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="session")
+def newest_home_assistant(home_assistant: HomeAssistant) -> HomeAssistant:
+    """One of those that are asked for, where one is enough."""
+    newest = os.environ.get("HA_VERSIONS", USUAL).split()[-1]
+    if home_assistant.release.version != newest:
+        pytest.skip(f"the newest is enough: {newest}")
+    return home_assistant
+
+
+@pytest.fixture(scope="session")
 def victoria_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     with servers.victoria_metrics(tmp_path_factory.mktemp("victoria")) as database:
         yield database

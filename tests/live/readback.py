@@ -82,13 +82,12 @@ def embedded(path: Path) -> Callable[[], list[Row]]:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             rows = connection.execute("SELECT * FROM changes ORDER BY time_ns").fetchall()
-        return [
-            Row(
-                row["time_ns"],
-                {tag: row[tag] for tag in TAGS if row[tag]},
-                {"state_value": row["state"], "value": row["value"], "previous_state": row["previous_state"]},
-            )
-            for row in rows
-        ]
+        return [Row(row["time_ns"], {tag: row[tag] for tag in TAGS if row[tag]}, _fields(row)) for row in rows]
 
     return read
+
+
+def _fields(row: sqlite3.Row) -> dict[str, Any]:
+    found = {name: row[name] for name in row.keys() if name not in {*TAGS, "time", "time_ns"}}  # noqa: SIM118  a Row's
+    found["state_value"] = found.pop("state")
+    return {name: value for name, value in found.items() if value is not None}

@@ -10,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -67,6 +68,15 @@ class Database:
             if orgs.is_success:
                 owner = orgs.json()["orgs"][0]["id"]
                 client.post("/api/v2/buckets", json={"name": name, "orgID": owner}).raise_for_status()
+
+    def forget(self, bucket: str, measurement: str, since_ns: int) -> None:
+        """Lose what was stored of a measurement since then, as a database does that is restored from a back-up."""
+        since = datetime.fromtimestamp(since_ns // 10**9, UTC).isoformat()
+        body = {"start": since, "stop": "2100-01-01T00:00:00Z", "predicate": f'_measurement="{measurement}"'}
+        headers = {"Authorization": f"Token {self.token}"}
+        with httpx.Client(base_url=self.url, headers=headers, trust_env=False) as client:
+            where = {"org": self.org, "bucket": bucket}
+            client.post("/api/v2/delete", params=where, json=body).raise_for_status()
 
 
 def programs() -> Path:

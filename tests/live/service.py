@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,13 +48,38 @@ class Service:
 
         wait_for(connected, f"subscribed for time {times}:\n{tail(self.log)}")
 
+    def wait_for(self, kind: str, times: int, seconds: float = 60.0) -> None:
+        """Wait until its log holds so many reports of a kind; TimeoutError with the log's end."""
+        try:
+            wait_for(lambda: len(self.reported(kind)) >= times, f"{times} reports {kind}", seconds)
+        except TimeoutError as late:
+            late.add_note(tail(self.log))
+            raise
+
     def stop(self) -> int:
         """SIGTERM; its exit code."""
         return end(self.process)
 
+    def kill(self) -> None:
+        """SIGKILL."""
+        end(self.process, signal.SIGKILL)
 
-def configuration(home: HomeAssistant, database: Database | None, bucket: str) -> str:
-    lines = ["[home_assistant]", f"url = '{home.admin.url}'", "token_file = 'ha-token'", "max_retry_delay = '5s'"]
+    def again(self) -> Service:
+        """Another life, in the same folder, with the same log."""
+        return started(self.folder)
+
+    def command(self, *arguments: str) -> str:
+        """What a command says of this installation; raises CalledProcessError."""
+        command = [sys.executable, "-m", "ingest", *arguments, "--config", str(self.folder / "config.toml")]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def gaps(self) -> list[dict[str, Any]]:
+        """The ledger, as `gaps export` tells it."""
+        return [json.loads(line) for line in self.command("gaps", "export", "-").splitlines()]
+
+
+def configuration(database: Database | None, bucket: str, url: str) -> str:
+    lines = ["[home_assistant]", f"url = '{url}'", "token_file = 'ha-token'", "max_retry_delay = '5s'"]
     lines += ["[embedded]", "path = 'home.db'", "[spool]", "path = 'state.db'", "[api]", "enabled = false"]
     if database:
         lines += ["[influxdb]", f"url = '{database.url}'", "token_file = 'db-token'"]
@@ -62,9 +88,8 @@ def configuration(home: HomeAssistant, database: Database | None, bucket: str) -
     return "\n".join(lines)
 
 
-@contextmanager
-def service(folder: Path, home: HomeAssistant, database: Database | None = None, bucket: str = "") -> Iterator[Service]:
-    """A service for this home, started here and ended with the block."""
+def installed(folder: Path, home: HomeAssistant, database: Database | None, bucket: str, url: str) -> None:
+    """Make a folder with a configuration and its tokens in it."""
     folder.mkdir()
     secrets = {"ha-token": home.tokens["admin"], "db-token": database.token if database else ""}
     for name, secret in secrets.items():
@@ -72,8 +97,20 @@ def service(folder: Path, home: HomeAssistant, database: Database | None = None,
         (folder / name).write_text(secret, "utf-8")
     config = folder / "config.toml"
     config.touch(mode=0o600)
-    config.write_text(configuration(home, database, bucket), "utf-8")
-    running = Service(launch([sys.executable, "-m", "ingest", "run", "--config", config], folder / "log"), folder)
+    config.write_text(configuration(database, bucket, url), "utf-8")
+
+
+def started(folder: Path) -> Service:
+    """The service of an installed folder, running."""
+    command = [sys.executable, "-m", "ingest", "run", "--config", str(folder / "config.toml")]
+    return Service(launch(command, folder / "log"), folder)
+
+
+@contextmanager
+def service(folder: Path, home: HomeAssistant, database: Database | None = None, bucket: str = "") -> Iterator[Service]:
+    """A service for this home, started here and ended with the block."""
+    installed(folder, home, database, bucket, home.admin.url)
+    running = started(folder)
     try:
         yield running
     finally:

@@ -73,6 +73,8 @@ class Envelope(ThreadingHTTPServer):
         match method, path:
             case "POST", "/api/v2/write":
                 return self.write(query, body)
+            case "POST", "/api/v2/delete":
+                return self.delete(query, json.loads(body))
             case "GET", "/api/v2/orgs":
                 return Answer(200, {"orgs": [ORG]})
             case "GET", "/api/v2/buckets":
@@ -91,6 +93,13 @@ class Envelope(ThreadingHTTPServer):
             return Answer.error(422, "conflict", f"bucket with name {name} already exists")
         self.influxql(f'CREATE DATABASE "{name}"')
         return Answer(201, bucket(name))
+
+    def delete(self, query: dict[str, str], body: dict[str, str]) -> Answer:
+        measurement = body["predicate"].partition("=")[2]
+        span = f"time >= '{body['start']}' AND time <= '{body['stop']}'"
+        statement = {"db": query["bucket"], "q": f"DELETE FROM {measurement} WHERE {span}"}
+        answer = self.engine.post("/query", data=statement).raise_for_status().json()["results"][0]
+        return Answer.error(400, "invalid", answer["error"]) if "error" in answer else Answer(204)
 
     def write(self, query: dict[str, str], body: bytes) -> Answer:
         name, precision = query.get("bucket", ""), PRECISIONS.get(query.get("precision", "ns"))

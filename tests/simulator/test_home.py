@@ -230,6 +230,16 @@ def test_a_long_day_while_down_makes_no_change() -> None:
     assert len(home.truth()) == made
 
 
+def test_while_it_is_down_its_past_goes_by_at_the_same_pace() -> None:
+    home = Home(3, 100, START)
+    home.stop()
+    assert list(home.advance(LATER, 10)) == []
+    assert home.now < micros(home.due()) < micros(START + timedelta(minutes=10))
+    home.restore(1000)
+    assert len(list(home.advance(LATER, 10))) == 10
+    assert home.now < micros(LATER)
+
+
 def test_large_homes_are_large() -> None:
     home = Home(1, 2000, START)
     assert sum(len(state.attributes) + 330 for state in home.states.values()) > 2000 * 400

@@ -6,6 +6,7 @@
     life        one life of the service, from its start to its stop or its crash
     world       the home, the wire, the database, the disk and the clocks around it; plays a scenario
     oracle      what must hold at every look, after every life and at the end
+    found       scenarios that found something once
     mutants     bugs planted into the product: the campaign has to find each of them
 
 Everything is real but the network, the database and time: Home Assistant is the simulator, the spool is a file.

@@ -96,6 +96,12 @@ class CampaignTable(Table):
         self.disk.work(self.path, writing=True)
         return super().note(note)
 
+    def touch(self) -> None:
+        self.disk.work(self.path, writing=True)
+        self.disk.refused = True
+        super().touch()
+        self.disk.refused = False
+
     def remove(self, ids: Collection[int]) -> None:
         self.disk.work(self.path, writing=True)
         super().remove(ids)

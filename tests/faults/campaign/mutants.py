@@ -14,19 +14,26 @@ import trio
 
 from ingest.actors.filter import Filter
 from ingest.actors.writer import Writer
-from ingest.core import health_causes
+from ingest.core import health_causes, history_reading
+from ingest.core.coverage import Span
 from ingest.core.health import Cause
 from ingest.core.homeiq import unsealed
 from ingest.core.influx_answer import Answer, Split
+from ingest.core.reconcile import Reconciler
 from ingest.core.store import Batch, Delivered, Keep, Rejection
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.influx_deliver import Deliverer
 from ingest.edge.spool_file import Table
-from ingest.edge.spool_rows import Row, gathered
+from ingest.edge.spool_notes import Notes
+from ingest.edge.spool_rows import Placed, Row, gathered
 from ingest.edge.spool_trouble import Trouble
 from ingest.errors import Transient
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
+from ingest.simulator import faults as f
+from ingest.simulator import recorder_faults as r
+from tests.faults.campaign.found import FOUND
+from tests.faults.campaign.scenario import Act, Scenario
 
 _deliver_one = Writer._deliver_one
 _write = DiskSpool._write
@@ -88,9 +95,8 @@ async def _take_a_lost_answer_for_a_yes(self: Deliverer, payload: bytes) -> tupl
         return Answer(204), Delivered()
 
 
-async def _take_a_full_disk_for_a_written_one(self: DiskSpool, batch: Batch[bytes], *, evict: bool) -> bool:
-    await _write(self, batch, evict=evict)
-    return True
+async def _take_a_full_disk_for_a_written_one(self: DiskSpool, batch: Batch[bytes], *, evict: bool) -> Placed:
+    return await _write(self, batch, evict=evict) or Placed(Row(0, 0, 0, 0, 0, 0))
 
 
 def _forget_what_waited_before(self: Trouble, _found: Weight) -> None:
@@ -130,6 +136,18 @@ def _keep_everything_in_memory(self: MemorySpool[Any]) -> tuple[Any, ...]:
     return ()
 
 
+def _find_no_spans(self: Reconciler, spans: tuple[Span, ...]) -> None:
+    pass
+
+
+def _believe_the_history_at_once(*_: object, **__: object) -> bool:
+    return True
+
+
+async def _write_no_notes(self: Notes) -> None:
+    await trio.lowlevel.checkpoint()
+
+
 Mutant = tuple[object, str, object]
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
@@ -146,15 +164,31 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         "an eviction that nobody hears of": (MemorySpool, "_evict", _evict_without_a_word),
         "an eviction that the file does not count": (Table, "_evict", _evict_without_counting),
         "a memory without a bound": (MemorySpool, "_evict", _keep_everything_in_memory),
+        "what was missed, forgotten": (Reconciler, "_miss", _find_no_spans),
         "evicted states believed to be stored": (Filter, "forget", _forget_no_checkpoint),
     }
 )
 
 
+CORNERED: Mapping[str, tuple[Mutant, Scenario]] = MappingProxyType(
+    {
+        "a history believed too early": (
+            (history_reading, "final", _believe_the_history_at_once),
+            Scenario(0, (Act(19.0, r.RecorderBehind(60.0)), Act(20.0, f.Refuse(10.0)), Act(20.0, f.Drop())), pace=8.0),
+        ),
+        "notes of what memory delivered, never written": (
+            (Notes, "pay", _write_no_notes),
+            FOUND["a quiet home never wrote down what a failing file had left undone"],
+        ),
+    }
+)
+"""Mutants that chance meets too seldom, and where they are met."""
+
+
 @contextmanager
 def planted(name: str) -> Iterator[None]:
     """The product with that bug, while the block runs."""
-    where, attribute, wrong = MUTANTS[name]
+    where, attribute, wrong = MUTANTS[name] if name in MUTANTS else CORNERED[name][0]
     right = getattr(where, attribute)
     setattr(where, attribute, wrong)
     try:

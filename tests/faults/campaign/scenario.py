@@ -11,6 +11,7 @@ from attrs import frozen
 from hypothesis import strategies as st
 
 from ingest.simulator import faults as f
+from ingest.simulator import recorder_faults as r
 from ingest.simulator.faults import Fault
 from tests.faults.campaign.database import ANSWERS, WAYS
 
@@ -162,6 +163,17 @@ AT_THE_DATABASE: st.SearchStrategy[What] = st.one_of(
     st.builds(Picky, st.sampled_from(WAYS), st.integers(1, 20), _seconds(120)),
     st.builds(Narrow, st.integers(1, 50), _seconds(60)),
 )
+_asked = st.sampled_from(["history/history_during_period", "recorder/info"])
+AT_THE_RECORDER: st.SearchStrategy[What] = st.one_of(
+    st.builds(r.LateHistory, _seconds(50), _seconds(60)),
+    st.builds(r.SilentHistory, _seconds(60)),
+    st.builds(r.PartialHistory, _seconds(60), st.sampled_from([0.0, 0.3, 0.9])),
+    st.builds(r.RecorderOff, _seconds(30)),
+    st.builds(r.RecorderBehind, _seconds(60)),
+    st.builds(r.Commits, st.sampled_from([1.0, 30.0])),
+    st.builds(r.Exclude, st.sampled_from([("sensor.burst_0001",), ("light.*",)])),
+    st.builds(f.AnswerError, _asked, _seconds(60), st.sampled_from(["unknown_error", "home_assistant_error"])),
+)
 AT_THE_DISK: st.SearchStrategy[What] = st.builds(Sick, st.sampled_from(SICKNESSES), _seconds(60))
 AT_THE_PROCESS: st.SearchStrategy[What] = st.one_of(
     st.builds(Terminate, _seconds(20)),
@@ -172,7 +184,15 @@ AT_THE_PROCESS: st.SearchStrategy[What] = st.one_of(
 WORK: st.SearchStrategy[What] = st.builds(Busy, st.integers(1, 600), st.sampled_from([1, 20, 50, 200]))
 
 # The database and the process most of all: there the promise is kept or broken.
-_KINDS = (*3 * (WORK,), *5 * (AT_THE_DATABASE,), *4 * (AT_THE_PROCESS,), *4 * (AT_HOME,), *3 * (AT_THE_DISK,), RARE)
+_KINDS = (
+    *3 * (WORK,),
+    *5 * (AT_THE_DATABASE,),
+    *4 * (AT_THE_PROCESS,),
+    *4 * (AT_HOME,),
+    *3 * (AT_THE_DISK,),
+    *2 * (AT_THE_RECORDER,),
+    RARE,
+)
 _anything = st.integers(0, len(_KINDS) - 1).flatmap(_KINDS.__getitem__)
 
 
@@ -190,6 +210,7 @@ _episodes = st.one_of(
     st.builds(_two, _moments(), AT_THE_DATABASE, st.integers(1, 20), AT_THE_PROCESS),
     st.builds(_two, _moments(), AT_THE_DATABASE, st.integers(1, 20), AT_THE_DISK),
     st.builds(_two, _moments(), AT_THE_DISK, st.integers(1, 20), st.one_of(AT_THE_PROCESS, AT_HOME)),
+    st.builds(_two, _moments(), st.one_of(AT_THE_PROCESS, AT_HOME), st.integers(0, 20), AT_THE_RECORDER),
 )
 
 

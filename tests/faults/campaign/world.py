@@ -30,6 +30,7 @@ from ingest.edge.late import LateLane, Opened, open_locked
 from ingest.edge.websocket import Target
 from ingest.errors import IngestError
 from ingest.simulator import faults as f
+from ingest.simulator import recorder_faults as r
 from ingest.simulator.faults import Fault
 from ingest.simulator.home import Home
 from ingest.simulator.script import happen
@@ -113,6 +114,8 @@ class World:
     settled_ns: int = 0
     covered_ns: int = 2**62
     """When the first mark was on disk: from then on nothing is missed without a word."""
+    unrecorded: list[tuple[int, int]] = field(factory=list)
+    """When the recorder was switched off. Who asks it later cannot know that."""
     _damage: Damage | None = None
     _turns: dict[str, trio.Lock] = field(factory=lambda: defaultdict(trio.Lock))
 
@@ -233,7 +236,10 @@ class World:
                 await self.server.burst(count, 6, batch)
             case fault:
                 async with self._turns[_turn(fault)]:
+                    begun = self.home.present()
                     await happen(self.server, fault)
+                if isinstance(fault, r.RecorderOff):
+                    self.unrecorded.append((begun * 1000, self.home.present() * 1000))
 
     async def _at_the_database(self, what: Outage | Picky | Narrow) -> None:
         match what:
@@ -329,7 +335,13 @@ async def _until(met: Callable[[], bool]) -> None:
 
 def _turn(fault: Fault) -> str:
     """Faults that would undo each other happen one after the other."""
-    return "up" if isinstance(fault, f.Restart | f.Refuse) else type(fault).__name__
+    match fault:
+        case f.Restart() | f.Refuse():
+            return "up"
+        case r.LateHistory() | r.SilentHistory():
+            return "history"
+        case _:
+            return type(fault).__name__
 
 
 def play(scenario: Scenario) -> World:
