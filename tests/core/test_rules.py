@@ -104,3 +104,16 @@ def test_the_memory_is_bounded_and_decisions_stay_right() -> None:
     for entity_id in ("light.a", "update.b", "light.a", "light.a"):
         assert rules.decide(entity_id, None, Facts("id")).passed is entity_id.startswith("light")
     assert len(rules._known) == 1
+
+
+def test_what_was_never_looked_at_may_pass_unless_the_rules_are_certain() -> None:
+    facts, attic = Facts("id"), Facts("id", area_id="attic")
+    certain = Rules(FilterSettings(patterns=(Pattern(domain="update"), Pattern(area_id="attic"))))
+    assert [certain.may_pass(*each) for each in (("light.a", facts), ("update.b", facts), ("light.a", attic))] == [
+        True, False, False,
+    ]  # fmt: skip
+    rules = Rules(FilterSettings("include", (Pattern(device_class="battery"),)))
+    assert rules.may_pass("sensor.a", facts)
+    rules.decide("sensor.a", None, facts)
+    assert not rules.may_pass("sensor.a", facts)
+    assert rules.may_pass("sensor.a", attic)
