@@ -31,6 +31,7 @@ from ingest.actors.upkeep import keep_books, keep_map, keep_up
 from ingest.actors.writer import Writer
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.coverage import Note
 from ingest.core.ledger import Remembered
 from ingest.core.point import PointFrame
 from ingest.core.reconcile import ended, reconciler
@@ -103,8 +104,9 @@ class Pipeline:
                 self.filter.reconciler.forget_nothing()
                 ledger.late = self._remember
 
-    def _remember(self, remembered: Remembered) -> None:
+    def _remember(self, remembered: Remembered) -> Note:
         self.filter.reconciler.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+        return self.filter.reconciler.note()
 
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""

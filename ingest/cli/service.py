@@ -174,6 +174,7 @@ async def _influxdb(settings: Settings, emit: Emit, by: Holder) -> AsyncGenerato
         assert destination.letters is not None  # noqa: S101  `remembering` gave them
         assert destination.ledger is not None  # noqa: S101  `remembering` gave it
         spool.notes.noted, spool.recall = destination.ledger.noted, destination.ledger.recall
+        destination.ledger.owe = spool.notes.owe
         reading = ThreadLane(abandon=True)
         listening = partial(listen, state)
         control = Control(spool, destination.letters, database.where, reading, listening, destination.ledger)

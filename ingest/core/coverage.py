@@ -106,7 +106,7 @@ class Mark(NamedTuple):
 class Missed:
     """Spans of a gap, as they are found: what touches an unsettled gap of its cause is part of it.
 
-    A span that begins where a known one does, and ends earlier, takes its place. With a `why` nothing can be had.
+    A span that begins where a known one does takes its place. With a `why` nothing can be had.
     """
 
     cause: Cause

@@ -120,7 +120,8 @@ class Reconciler:
     def move(self, mark: Mark) -> None:
         """That state is on its way to be stored. What the history tells moves only the marks of who is gone."""
         if self._firsts is not None:
-            self._firsts.setdefault(mark.registry_id, mark)
+            first = self._firsts.get(mark.registry_id, mark)
+            self._firsts[mark.registry_id] = min(first, mark, key=lambda each: each.time_ns)
         known = self.marks.get(mark.registry_id)
         if known is not None and known.time_ns > mark.time_ns:
             return

@@ -43,6 +43,8 @@ _FAILURES = (IngestError, trio.BrokenResourceError)
 class Ledger:
     """One home's ledger for one store. `remembered` is what `load` found; `late` is told when that came later than the start.
 
+    What it says was missed then is owed to whoever writes the marks: none may move without it.
+
     `give_up` frees us from a disk that hangs.
     """
 
@@ -52,7 +54,8 @@ class Ledger:
     give_up: Callable[[], None]
     remembered: Remembered = field(factory=Remembered)
     loaded: bool = False
-    late: Callable[[Remembered], None] = lambda _: None
+    late: Callable[[Remembered], Note] = lambda _: NO_NOTE
+    owe: Callable[[Note], None] = lambda _: None
     bound: Bound = IN_MEMORY
     failing: bool = False
     _gaps: dict[int, Gap] = field(factory=dict)
@@ -81,13 +84,10 @@ class Ledger:
         return self.remembered
 
     async def recall(self) -> None:
-        """Load what could not be loaded at the start, and tell `late`: before anything is written. Raises as `load`.
-
-        Who comes second waits for the first: what it wants to write next would be taken for what was known before.
-        """
+        """Load what could not be loaded at the start, before anybody writes anything, and tell `late`. Raises as `load`."""
         async with self._recalling:
             if not self.loaded:
-                self.late(await self.load())
+                self.owe(self.late(await self.load()))
 
     async def open_gap(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span] = (), why: str = "") -> None:
         """Changes may have been missed. Without spans nothing was; with a `why` it is known that it cannot be had."""
@@ -120,11 +120,6 @@ class Ledger:
         self._owed.add(note)
         async with freed_after(AT_THE_STOP, self.give_up):
             await self.stopped()
-
-    async def next_spans(self, most: int, but: Collection[int] = ()) -> Sequence[Span]:
-        """The next spans to fill, without those in `but`; none while the file fails."""
-        found = await self.next_gap(most, but)
-        return () if found is None else found[1]
 
     async def next_gap(self, most: int, but: Collection[int] = ()) -> tuple[Gap, Sequence[Span]] | None:
         """The oldest gap with spans to fill that are not in `but`, and the first of them; none while the file fails."""

@@ -32,8 +32,8 @@ _TABLES: Final = (
 """Each with its columns, and those that it is sorted by."""
 
 _NUMBERS: Final = frozenset(
-    {"id", "gap_id", "time_ns", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns", "heard_ns", "stopped"}
-    | {"spans", "unsettled", "filled", "folded", "oldest_ns", "newest_ns", "count", "first_ns", "done_ns", "found"}
+    {"id", "gap_id", "time_ns", "first_ns", "done_ns", "found", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns"}
+    | {"heard_ns", "stopped", "spans", "unsettled", "filled", "folded", "oldest_ns", "newest_ns", "count"}
 )
 _CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
 

@@ -45,9 +45,10 @@ _NEW_GAP = """
 INSERT INTO gap (home, store, cause, from_ns, to_ns, progress, why, spans, unsettled, filled)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0) RETURNING id
 """
-# A span that begins where an unsettled one does is the same, in whatever gap: it ends where either does first.
-_NARROWED = """
-UPDATE span SET before_ns = min(before_ns, ?3) WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
+# A span that begins where an unsettled one does is the same, in whatever gap. Told last, its end is right: an earlier state
+# was seen, or what it ended with was lost with its process, for no mark stands there.
+_MOVED = """
+UPDATE span SET before_ns = ?3 WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
 AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5) RETURNING gap_id
 """
 _NEW_SPAN = "INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns) VALUES (?, ?, ?, ?, ?)"
@@ -218,7 +219,7 @@ def _opening(missed: Missed) -> tuple[Cause, int, int, Sequence[Span], str]:
 
 def _add_span(connection: Connection, key: Key, gap_id: int, span: Span) -> None:
     place = (span.registry_id, span.after_ns)
-    if not connection.execute(_NARROWED, (*place, span.before_ns, key.home, key.store)).fetchall():
+    if not connection.execute(_MOVED, (*place, span.before_ns, key.home, key.store)).fetchall():
         connection.execute(_NEW_SPAN, (gap_id, span.entity_id, *place, span.before_ns))
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from trio.testing import MockClock
 
 from ingest.core import reports
-from ingest.core.coverage import Cause, Gap, Note, Progress, Settled
+from ingest.core.coverage import Cause, Gap, Note, Progress, Settled, Span
 from ingest.core.ledger import Coverage
 from ingest.core.reports import Report
 from ingest.edge.ledger import DROPPED, IN_MEMORY, Ledger
@@ -58,6 +58,11 @@ class Opened:
         return self.ledger.file.gaps()
 
 
+async def next_spans(it: Opened) -> Sequence[Span]:
+    found = await it.ledger.next_gap(5)
+    return () if found is None else found[1]
+
+
 @asynccontextmanager
 async def opened(folder: Path, bound: Bound = IN_MEMORY, delay: float = 0.0) -> AsyncGenerator[Opened]:
     path, disk, emitted = folder / "state.db", Disk(), list[Report]()
@@ -82,7 +87,7 @@ async def test_a_gap_is_told_filled_and_told_again(tmp_path: Path) -> None:
         assert "changes of 2 entities may have been missed" in it.told[0].text()
         assert "nothing was missed" in it.told[1].text()
         assert it.ledger.summary.counts[Progress.OPEN] == 1
-        first, second = await it.ledger.next_spans(5)
+        first, second = await next_spans(it)
         await it.ledger.settle_now([Settled(first.id, 0)])
         assert (it.ledger.summary.counts[Progress.FILLING], it.ledger.summary.oldest_left_ns) == (1, 10)
         await it.ledger.note(Note([mark("a", 70)], [Settled(second.id, 4)]))
@@ -98,7 +103,7 @@ async def test_a_gap_is_told_filled_and_told_again(tmp_path: Path) -> None:
 async def test_what_cannot_be_filled_is_a_warning(tmp_path: Path) -> None:
     async with opened(tmp_path) as it:
         await it.ledger.open_gap(Cause.KILLED, 10, 50, [span("a", 10, 50)])
-        (left,) = await it.ledger.next_spans(5)
+        (left,) = await next_spans(it)
         await it.ledger.settle_now([Settled(left.id, 0, "Home Assistant does not record it")])
         await it.ledger.open_gap(Cause.UNREADABLE, 60, 70, why="nobody knows of whom")
         settled, opened_ = it.told[1:]
@@ -111,7 +116,7 @@ async def test_what_cannot_be_filled_is_a_warning(tmp_path: Path) -> None:
 async def test_what_a_batch_settled_is_told_when_the_spool_says_so(tmp_path: Path) -> None:
     async with opened(tmp_path) as it:
         await it.ledger.open_gap(Cause.KILLED, 10, 50, [span("a", 10, 50)])
-        (left,) = await it.ledger.next_spans(5)
+        (left,) = await next_spans(it)
         changed = it.ledger.file.settle([Settled(left.id, 3)])
         for _ in range(2):
             it.ledger.noted(changed)
@@ -122,7 +127,7 @@ async def test_what_a_batch_settled_is_told_when_the_spool_says_so(tmp_path: Pat
 async def test_while_the_file_fails_gaps_and_notes_wait_in_memory(tmp_path: Path) -> None:
     async with opened(tmp_path) as it:
         await it.ledger.open_gap(Cause.KILLED, 1, 5, [span("x", 1, 5), span("y", 1, 5)])
-        done, rest = await it.ledger.next_spans(5)
+        done, rest = await next_spans(it)
         it.disk.code = sqlite3.SQLITE_FULL
         await it.ledger.open_gap(Cause.CONNECTION, 10, 50, [span("a", 10, 50)])
         await it.ledger.open_gap(Cause.CONNECTION, 60, 61)
@@ -133,7 +138,7 @@ async def test_while_the_file_fails_gaps_and_notes_wait_in_memory(tmp_path: Path
         assert it.kinds() == ["GapOpened", "GapOpened", "LedgerFailing", "GapOpened"]
         assert (it.ledger.waiting, len(it.gaps())) == (2, 1)
         assert it.ledger.summary.counts[Progress.OPEN] == 2
-        assert await it.ledger.next_spans(5) == [rest]
+        assert await next_spans(it) == [rest]
         it.disk.code = 0
         await it.ledger.heard(80)
         assert it.kinds()[4:] == ["LedgerRecovered"]
@@ -218,6 +223,6 @@ async def test_a_lane_that_gave_up_is_a_file_that_fails(tmp_path: Path) -> None:
         it.ledger.lane = lane
         lane.give_up()
         await it.ledger.open_gap(Cause.SHED, 1, 5, [span("a", 1, 5)])
-        assert (it.ledger.waiting, await it.ledger.next_spans(5)) == (1, ())
+        assert (it.ledger.waiting, await next_spans(it)) == (1, ())
         with pytest.raises((IngestError, trio.BrokenResourceError)):
             await it.ledger.reopen(0)

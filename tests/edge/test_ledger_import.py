@@ -64,7 +64,7 @@ def test_what_was_imported_or_is_being_imported_is_not_asked_for_again(ledger: L
     assert [mark.registry_id for mark in ledger.load().marks] == ["a"]
 
 
-def test_an_eviction_doubts_the_newest_state_and_not_the_oldest(ledger: LedgerFile) -> None:
+def test_an_eviction_puts_the_newest_state_in_doubt_and_not_the_oldest(ledger: LedgerFile) -> None:
     ledger.move_marks([mark("a", 50 * SECOND)])
     table = Table(ledger.connection, ledger.path, KEY)
     table.put(Batch(b"x", 1, 1, 70 * SECOND, 70 * SECOND, Note([mark("a", 70 * SECOND)])), 0, 0, (), ())

@@ -109,12 +109,12 @@ class Model:
         return False
 
     def _fill(self, gap: OneGap, spans: list[Span]) -> None:
-        """A span that begins where one does that is left, in whatever gap, is that one, and ends where either does first."""
+        """A span that begins where one does that is left, in whatever gap, is that one, and ends where it was told last."""
         for each in spans:
             left = [old for other in self.gaps for old in other.left]
             known = [old for old in left if (old.name, old.after) == (each.registry_id, each.after_ns)]
             for old in known:
-                old.before = min(old.before, each.before_ns)
+                old.before = each.before_ns
             if not known:
                 gap.spans.append(OneSpan(next(self.numbers), each.registry_id, each.after_ns, each.before_ns))
         gap.judge()
