@@ -5,7 +5,7 @@ What is asked for is written into the ledger as a gap; `actors/backfill.py` fill
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from attrs import define, field
 
@@ -14,6 +14,7 @@ from ingest.core.catalog import Catalog
 from ingest.core.coverage import Cause, Mark
 from ingest.core.history_reading import MARGIN_NS
 from ingest.core.importing import NOTHING, Wanted, chosen, whole_microseconds
+from ingest.core.ledger import LEFT
 from ingest.core.reconcile import Reconciler
 from ingest.core.rules import Rules
 from ingest.edge.ledger import Ledger
@@ -46,7 +47,7 @@ class Importing:
         wanted = Wanted(since_ns, self._until_ns(), entities, asked.again, not asked.entities)
         gap = await self.ledger.begin_import(wanted)
         self.hurry(())
-        pending = self.ledger.left_of(Cause.IMPORTED)
+        pending = self._left((Cause.IMPORTED,))
         if gap is None:
             return control.Imported(pending=pending)
         return control.Imported(gap.id, gap.spans, gap.from_ns, gap.to_ns, pending)
@@ -55,7 +56,12 @@ class Importing:
         """Have everything tried now. Raises `Transient` or `Refused`."""
         again = await self.ledger.ask_again()
         self.hurry(again)
-        return control.Filling(self.ledger.left_of(*Cause), len(again))
+        return control.Filling(self._left(Cause), len(again))
+
+    def _left(self, causes: Iterable[Cause]) -> tuple[int, ...]:
+        """The gaps of these causes in which there is something to fill."""
+        wanted = frozenset(causes)
+        return tuple(gap.id for gap in self.ledger.gaps if gap.progress in LEFT and gap.cause in wanted)
 
     def _until_ns(self) -> int:
         """A minute ago, by the clock of Home Assistant: what comes later comes live. Its newest state is not ahead of that."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -72,10 +73,10 @@ def follow(path: Path, key: Key, watched: Watched) -> list[Gap]:
 
     Raises `Transient` when the service ends before.
     """
-    ids: set[int] = set()
+    gaps, ids = list[Gap](), set[int]()
     try:
         with filling() as show:
-            for number in range(1, 2**62):
+            for number in count(1):
                 with state_read(path) as connection, translated(path):
                     gaps = [gap for whose, gap in listed(connection) if whose == key]
                     left = watched.left(gaps)
@@ -166,7 +167,7 @@ class _Work:
         ledger = self.importing.ledger
         left = self.watched.left(ledger.gaps)
         self._ids.update(left)
-        far = await ledger.how_far(self._ids, time.time_ns())
+        far = await ledger.lane(ledger.file.how_far, self._ids, time.time_ns())
         show(far.share, far.states)
         self.ended = [gap for gap in ledger.gaps if gap.id in self._ids]
         return bool(left)

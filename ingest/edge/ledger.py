@@ -10,7 +10,7 @@ What a batch on disk proves is written with the batch, not here; `noted` hears o
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import trio
 from attrs import define, evolve, field
@@ -22,12 +22,12 @@ from ingest.core.ledger import LEFT, Opening, Owed, Remembered, Summary, folded,
 from ingest.core.reports import Emit
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile
-from ingest.edge.ledger_import import Far
 from ingest.errors import IngestError
 from ingest.runtime.ending import freed_after
 from ingest.runtime.lane import Lane
 
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 IN_MEMORY = Bound(gaps=200, spans=50_000)
 
@@ -132,38 +132,29 @@ class Ledger:
 
     async def reopen(self, since_ns: int) -> Gap | None:
         """A person says that the store lost everything since then. Raises `Transient` or `Refused`."""
-        return await self._ask_for(self.file.reopen, since_ns)
+        return self._opened(await self._change(self.file.reopen, since_ns))
 
     async def begin_import(self, wanted: Wanted) -> Gap | None:
         """A person wants what was before. None: everything is stored or asked for. Raises `Transient` or `Refused`."""
-        return await self._ask_for(self.file.begin_import, wanted)
+        return self._opened(await self._change(self.file.begin_import, wanted))
 
     async def ask_again(self) -> frozenset[int]:
         """A person wants what could not be had to be tried again; the spans. Raises `Transient` or `Refused`."""
-        await self.flush()
-        async with self._turn:
-            spans = await self.lane(self.file.ask_again)
-            self._take_in(await self.lane(self.file.gaps))
-        return spans
-
-    async def how_far(self, ids: Collection[int], now_ns: int) -> Far:
-        """How far these gaps are. Raises `Transient` or `Refused`."""
-        return await self.lane(self.file.how_far, ids, now_ns)
+        return await self._change(self.file.ask_again)
 
     @property
     def gaps(self) -> Sequence[Gap]:
         """Every gap that is on disk."""
         return tuple(self._gaps.values())
 
-    def left_of(self, *causes: Cause) -> tuple[int, ...]:
-        """The gaps of these causes in which there is something to fill."""
-        return tuple(gap.id for gap in self._gaps.values() if gap.progress in LEFT and gap.cause in causes)
-
-    async def _ask_for(self, work: Callable[[T], Gap | None], what: T) -> Gap | None:
+    async def _change(self, work: Callable[[*Args], T], *args: *Args) -> T:
         await self.flush()
         async with self._turn:
-            gap = await self.lane(work, what)
+            done = await self.lane(work, *args)
             self._take_in(await self.lane(self.file.gaps))
+        return done
+
+    def _opened(self, gap: Gap | None) -> Gap | None:
         if gap is not None:
             self.emit(reports.GapOpened(gap.cause, gap.from_ns, gap.to_ns, gap.spans))
         return gap

@@ -18,7 +18,7 @@ GAP: Final = "id, cause, from_ns, to_ns, progress, why, spans, unsettled, filled
 SPAN: Final = "entity_id, registry_id, after_ns, before_ns, id, done_ns, found"
 
 NOT_KNOWN: Final = -1
-"""In the place of a mark's time: states of the entity are stored, but not the newest that there was."""
+"""In the place of a mark's time: nothing of the entity is stored, but it was asked for."""
 
 NEAR_NS: Final = 60 * 10**9
 """Gaps for which nothing can be had, for the same reason, are one when there is no more between them."""

@@ -220,6 +220,15 @@ def test_a_signal_stops_the_work_and_it_can_go_on(
     assert stored(tmp_path) == ENTITIES * STATES
 
 
+def test_what_waits_for_the_database_is_told(home: Running, tmp_path: Path) -> None:
+    database = '[influxdb]\nurl = "http://127.0.0.1:9"\ntoken_file = "token"'
+    config = configuration(tmp_path, home.url, database)
+    result = command(config, "backfill", "--since", "11d", "--entities", "sensor.import_*")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"Gap 1 is filled: {IMPORTED} states came of Home Assistant's history.\n"
+    assert re.search(r"\d+ points wait for the database; the service sends them when it runs\.", result.stderr)
+
+
 def test_home_assistant_must_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filling, "READY", 0.5)
     config = configuration(tmp_path, "http://127.0.0.1:9")

@@ -115,3 +115,16 @@ def test_a_rule_that_lets_through_may_have_a_heartbeat() -> None:
     assert [decision(settings, name).heartbeat_ns for name in ("switch.a", "update.a")] == [None, None]
     assert Rules(settings).intervals == {900 * 10**9, 60 * 10**9}
     assert Rules(FilterSettings(patterns=(Pattern(domain="update", heartbeat=60.0),))).intervals == frozenset()
+
+
+def test_what_was_never_looked_at_may_pass_unless_the_rules_are_certain() -> None:
+    facts, attic = Facts("id"), Facts("id", area_id="attic")
+    certain = Rules(FilterSettings(patterns=(Pattern(domain="update"), Pattern(area_id="attic"))))
+    assert [certain.may_pass(*each) for each in (("light.a", facts), ("update.b", facts), ("light.a", attic))] == [
+        True, False, False,
+    ]  # fmt: skip
+    rules = Rules(FilterSettings("include", (Pattern(device_class="battery"),)))
+    assert rules.may_pass("sensor.a", facts)
+    rules.decide("sensor.a", None, facts)
+    assert not rules.may_pass("sensor.a", facts)
+    assert rules.may_pass("sensor.a", attic)

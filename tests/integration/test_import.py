@@ -10,7 +10,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from ingest.core import control, history_query
+from ingest.core import control, history_query, reports
 from ingest.core.coverage import Cause, Progress
 from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.state import Source, nanoseconds
@@ -151,3 +151,34 @@ async def test_what_could_not_be_had_is_filled_when_somebody_asks(tmp_path: Path
         assert it.missing == []
         assert stored_once(it)
         assert [gap.progress for gap in it.gaps] == [Progress.FILLED]
+
+
+@pytest.mark.parametrize(
+    ("code", "progress", "noticed"),
+    [
+        ("unknown_command", Progress.UNFILLABLE, False),
+        ("unauthorized", Progress.OPEN, True),
+        ("home_assistant_error", Progress.OPEN, True),
+    ],
+)
+async def test_a_history_that_cannot_be_read_now_is_read_when_somebody_asks(
+    code: str, progress: Progress, noticed: bool, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with house(tmp_path / "state.db") as it:
+        errors = it.server.instance.mood.errors
+        errors[history_query.COMMAND] = code, "no"
+        await live_through(it, 1)
+        async with it.living() as pipeline:
+            await trio.sleep(5)
+            await begin(pipeline)
+            await trio.sleep(FILLED)
+            assert [gap.progress for gap in it.gaps] == [progress]
+            notices = [each for each in it.told if isinstance(each, reports.Notice)]
+            assert (len(notices) == 1) is noticed
+            errors.clear()
+            assert pipeline.importing is not None
+            await pipeline.importing.fill()
+            await trio.sleep(60)
+            assert [gap.progress for gap in it.gaps] == [Progress.FILLED]
+        assert it.missing == []
+        assert stored_once(it)
