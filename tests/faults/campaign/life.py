@@ -30,6 +30,7 @@ from ingest.core.influx_answer import Answer
 from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
+from ingest.core.session import SessionState
 from ingest.core.state import Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Codec, Store
 from ingest.edge.dead_letters import DeadLetters
@@ -109,6 +110,8 @@ class Life:
     asked_since: float | None = None
     """Since when a request waits for its answer."""
     lost_at: float | None = None
+    live_at: float = 0.0
+    """When a session was live last: also one that lived between two looks of the oracle."""
     was_sick: bool = False
     stopping_since: float | None = None
     stopped_after: float | None = None
@@ -236,6 +239,8 @@ class Life:
         self.told.append(report)
         if isinstance(report, Loss):
             self.lost_at = trio.current_time()
+        if isinstance(report, reports.SessionChanged) and report.state is SessionState.LIVE:
+            self.live_at = trio.current_time()
         if isinstance(report, reports.Evicted):
             self.disk.untold.clear()
         if isinstance(report, reports.Made):

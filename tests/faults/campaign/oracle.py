@@ -86,7 +86,7 @@ def _check_health(world: World, life: Life, health: Health) -> None:
         _check_unwell(health, "the database does not take what waits", ready=False)
     if life.asked_since is not None and now - life.asked_since > SLOW + 1:
         _check_unwell(health, "the database does not answer", ready=False)
-    if world.unheard_since is not None and now - max(world.unheard_since, life.born) > NOTICED:
+    if world.unheard_since is not None and now - max(world.unheard_since, life.born, life.live_at) > NOTICED:
         _check_unwell(health, "Home Assistant is not heard", ready=False)
         assert not health.subscription.subscribed
     if life.lost_at is not None and now - life.lost_at < RECENT - 10:
