@@ -1,6 +1,6 @@
 """Ten days of a home are imported; the service is killed in the middle, and goes on.
 
-`STATES=2000000 nox -s faults -- -o faulthandler_timeout=0 -k a_service_imports` is the whole size (1,000 entities, about two minutes).
+`STATES=2000000 nox -s faults -- -k a_service_imports` is the whole size (1,000 entities, about two minutes).
 """
 
 from __future__ import annotations
