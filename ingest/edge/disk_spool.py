@@ -128,10 +128,13 @@ class DiskSpool:
         await trio.lowlevel.checkpoint()
         try:
             size = batch.size
-            if await self._refuge.move_out(size) and await self._write(batch, evict=self.memory.overflows(size)):
-                self._trouble.worked("write")
-            else:
-                self._dropped.from_memory(await self.memory.put(batch))
+            async with self._refuge.turn:
+                if await self._refuge.move_out_in_turn(size) and await self._write(
+                    batch, evict=self.memory.overflows(size)
+                ):
+                    self._trouble.worked("write")
+                else:
+                    self._dropped.from_memory(await self.memory.put(batch))
         finally:
             self._changed.unpark_all()
         return self._dropped.take()

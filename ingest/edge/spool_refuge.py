@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeAlias
 
+import trio
 from attrs import define, field
 
 from ingest.core.store import Batch
@@ -41,13 +42,17 @@ class _Sent:
 
 @define(eq=False)
 class Refuge:
-    """The spool's memory. `claimed` are the ids of rows that somebody sends."""
+    """The spool's memory. `claimed` are the ids of rows that somebody sends.
+
+    `turn` is held from moving out until what comes next is put: what is on its way to the file is older than that.
+    """
 
     memory: MemorySpool[Batch[bytes]]
     notes: Notes
     claimed: set[int]
     write: Write
     remove: Remove
+    turn: trio.Lock = field(factory=trio.Lock)
     _sent: list[_Sent] = field(factory=list)
 
     @asynccontextmanager
@@ -73,6 +78,11 @@ class Refuge:
                 self.claimed.discard(sent.row.id)
 
     async def move_out(self, coming: int | None) -> bool:
+        """As `move_out_in_turn`, where nothing is put after it."""
+        async with self.turn:
+            return await self.move_out_in_turn(coming)
+
+    async def move_out_in_turn(self, coming: int | None) -> bool:
         """Bring memory to disk, the oldest first, by force what has no room beside `coming` bytes; False: some stays."""
         with suppress(NotTaken):
             for sent in [each for each in self._sent if each.row is None]:

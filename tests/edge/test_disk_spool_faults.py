@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 import time
@@ -22,6 +23,7 @@ from ingest.core import reports
 from ingest.core.reports import Report
 from ingest.core.store import Batch
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
+from ingest.edge.free_space import Floor
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key, Row
 from ingest.edge.spool_trouble import Trouble, Work
@@ -236,6 +238,19 @@ async def test_what_gives_way_when_memory_comes_back_is_told(tmp_path: Path, aut
                 assert [report.count for report in it.told if isinstance(report, reports.Evicted)] == [1]
                 assert (it.rows(), it.spool.held.events, it.spool.memory.held.events) == (2, 2, 0)
                 fail()
+
+
+async def test_nothing_is_put_before_what_is_on_its_way_from_memory(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """The file does not grow: the large one has no room in it, the small one behind it would have."""
+    async with opened(tmp_path, delay=0.01) as it, trio.open_nursery() as nursery:
+        it.spool.floor = Floor(1, lambda: 0)
+        await it.spool.put(Batch(os.urandom(300_000), 1, 300, 1, 1))
+        assert it.spool.memory.held.events == 1
+        await trio.sleep(RETRY)
+        nursery.start_soon(it.spool._tend)
+        await trio.sleep(0.015)
+        await it.spool.put(batch(2))
+        assert (it.rows(), it.spool.memory.held.events) == (0, 2)
 
 
 async def test_on_a_read_only_file_everything_is_delivered_once(tmp_path: Path, autojump_clock: MockClock) -> None:
