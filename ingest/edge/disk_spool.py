@@ -3,10 +3,9 @@
     put ──commit──▶ state file ──claim──▶ writer ──delivered──▶ delete
       └─ the file cannot be written ─▶ memory (its own small limit) ─▶ moved to the file when it can be again
 
-Small batches wait as they were put; a claim of the oldest takes as many as make one full batch.
-A disk that is full, read-only, failing or gone is no error of the pipeline: what cannot be put there is kept in memory, what
-cannot be deleted is remembered, and what waits in a file is counted as soon as it can be looked at. `_turn` is held from a
-decision (what to evict or claim) until it is carried out: else a put evicts what a claim reads.
+Small batches wait as they were put; a claim of the oldest takes as many as make one full batch. A disk that is full,
+failing or gone is no error of the pipeline: what cannot be put there is kept in memory, what cannot be deleted is remembered,
+what waits there is counted as soon as it can be. `_turn` is held from a decision (what to evict, to claim) until it is done.
 """
 
 from __future__ import annotations
@@ -78,8 +77,8 @@ class DiskSpool:
         self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
         self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
         self._refuge = Refuge(self.memory, self.notes, self._claimed, self._write, self._remove)
-        beside = self._refuge, self._delivered, self._dropped, self.notes
-        self._tend = Tend(self.table, self.lane, self._trouble, *beside, self._load_in_turn)
+        parts = self._trouble, self._refuge, self._delivered, self._dropped, self.notes
+        self._tend = Tend(self.table, self.lane, *parts, self._load_in_turn)
 
     @property
     def on_disk(self) -> Weight:
@@ -129,9 +128,7 @@ class DiskSpool:
         try:
             size = batch.size
             async with self._refuge.turn:
-                if await self._refuge.move_out_in_turn(size) and await self._write(
-                    batch, evict=self.memory.overflows(size)
-                ):
+                if await self._refuge.bring_out(size) and await self._write(batch, evict=self.memory.overflows(size)):
                     self._trouble.worked("write")
                 else:
                     self._dropped.from_memory(await self.memory.put(batch))

@@ -78,11 +78,11 @@ class Refuge:
                 self.claimed.discard(sent.row.id)
 
     async def move_out(self, coming: int | None) -> bool:
-        """As `move_out_in_turn`, where nothing is put after it."""
+        """As `bring_out`, where nothing is put after it."""
         async with self.turn:
-            return await self.move_out_in_turn(coming)
+            return await self.bring_out(coming)
 
-    async def move_out_in_turn(self, coming: int | None) -> bool:
+    async def bring_out(self, coming: int | None) -> bool:
         """Bring memory to disk, the oldest first, by force what has no room beside `coming` bytes; False: some stays."""
         with suppress(NotTaken):
             for sent in [each for each in self._sent if each.row is None]:
