@@ -18,6 +18,7 @@ from ingest.actors.connection import Connection, connected, within
 from ingest.actors.connector import Candidate
 from ingest.actors.discovery import Discovery
 from ingest.actors.history import History
+from ingest.cli.counts import entities
 from ingest.cli.moments import shown
 from ingest.cli.service import candidates, deadlines
 from ingest.config.settings import Settings
@@ -55,7 +56,7 @@ ANSWER: Final = 60.0
 
 @frozen
 class Estimate:
-    """An import as it would be. Times in nanoseconds; `states` is exact where the windows are all of the time."""
+    """An import as it would be. Times in nanoseconds; `exact`: the windows are all of the time."""
 
     entities: int
     from_ns: int
@@ -66,10 +67,11 @@ class Estimate:
     def __str__(self) -> str:
         if not self.entities:
             return "Nothing: everything since then is stored, or was asked for already (--again reads it all the same)."
-        about = "" if self.exact else "about "
+        # What lies at the ends of the windows is counted too, stored or not.
+        about = "at most" if self.exact else "about"
         whole = f"from {shown(self.from_ns, 'seconds')} to {shown(self.to_ns, 'seconds')}"
-        how = "" if self.exact else f" ({WINDOWS} windows of {LONGEST_NS // 60_000_000_000} minutes were counted)"
-        said = f"{self.entities:,} entities, {whole}: {about}{self.states:,} states in Home Assistant's history{how}."
+        how = "" if self.exact else f"\n({WINDOWS} windows of {LONGEST_NS // 60_000_000_000} minutes were counted)"
+        said = f"{entities(self.entities)}, {whole}:\n{about} {self.states:,} states in Home Assistant's history{how}."
         return f"{said}\nNothing was written."
 
 

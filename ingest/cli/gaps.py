@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from ingest.cli import counts
 from ingest.cli.asking import ask
 from ingest.cli.exits import explained
 from ingest.cli.held import Runs, held
@@ -22,12 +23,15 @@ from ingest.core.coverage import Cause, Gap
 from ingest.core.ledger import Told
 from ingest.core.plot import table
 from ingest.core.state import nanoseconds
+from ingest.core.words import cut
 from ingest.edge.ledger_file import LedgerFile, listed, told
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
 from ingest.errors import Refused
 
 NONE = "There are no gaps."
+WHY = 60
+"""Characters of a reason in the list; `gaps show` has all of it."""
 
 
 @click.group()
@@ -49,7 +53,7 @@ def list_(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
 def _row(key: Key, gap: Gap) -> tuple[str, ...]:
     return (
         str(gap.id), key.home, key.store, shown(gap.from_ns, "seconds"), shown(gap.to_ns, "seconds"), gap.cause.value,
-        f"{gap.spans:,}", gap.progress.value, f"{gap.filled:,}", gap.why[:60],
+        f"{gap.spans:,}", gap.progress.value, f"{gap.filled:,}", cut(gap.why, WHY),
     )  # fmt: skip
 
 
@@ -66,7 +70,7 @@ def show(*, gap_id: int, config_path: Path | None, assignments: tuple[str, ...])
         spans = told(connection, gap_id)
     click.echo(f"{key.home}, {key.store}: {shown(gap.from_ns, 'seconds')} to {shown(gap.to_ns, 'seconds')}")
     click.echo(f"{gap.cause.value}; {gap.progress.value}{f': {gap.why}' if gap.why else ''}")
-    click.echo(f"{gap.spans:,} entities, {gap.left:,} left to fill, {gap.filled:,} states filled")
+    click.echo(f"{counts.entities(gap.spans)}, {gap.left:,} left to fill, {gap.filled:,} states filled")
     if spans:
         head = ("entity", "after", "before", "filled", "why")
         click.echo("\n" + "\n".join(table(head, [_span_row(each) for each in spans], right=(3,))))
@@ -90,7 +94,7 @@ def export(*, file: Path, config_path: Path | None, assignments: tuple[str, ...]
             for key, gap in found:
                 out.write(msgspec.json.encode(_as_json(key, gap, told(connection, gap.id))) + b"\n")
             out.flush()
-    click.echo(f"{len(found)} gaps in {file}", err=True)
+    click.echo(f"{counts.gaps(len(found))} in {file}", err=True)
 
 
 def _as_json(key: Key, gap: Gap, spans: Iterable[Told]) -> Mapping[str, Any]:
@@ -141,7 +145,7 @@ def reopen(*, since: str, config_path: Path | None, assignments: tuple[str, ...]
         click.echo("Nothing was stored since then.")
         return
     whole = f"from {shown(done.from_ns, 'seconds')} to {shown(done.to_ns, 'seconds')}"
-    click.echo(f"Gap {done.gap_id}, {whole}, of {done.entities:,} entities is open; {then}.")
+    click.echo(f"Gap {done.gap_id}, {whole}, of {counts.entities(done.entities)} is open; {then}.")
 
 
 def _reopen(path: Path, key: Key, asked: control.Reopen) -> control.Reopened:
@@ -180,5 +184,5 @@ def fill(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
 
 def _announce(done: control.Filling) -> bool:
     again = f", {done.again:,} of their entities once more" if done.again else ""
-    click.echo(f"Filling {len(done.gaps):,} gaps{again}." if done.gaps else "There is nothing to fill.")
+    click.echo(f"Filling {counts.gaps(len(done.gaps))}{again}." if done.gaps else "There is nothing to fill.")
     return bool(done.gaps)

@@ -85,7 +85,8 @@ def init(**flags: Any) -> None:
         click.echo(f"\nWrote {path} (readable by you alone).")
         click.echo(f"What the home does goes to {_goes_to(values)}.")
         click.echo(f"Start with:  {own_command()} run{_flag(given)}")
-        click.echo("What Home Assistant remembers of the last days comes in, before that or beside it, with:")
+        click.echo("What Home Assistant remembers of the last days comes in, before that or")
+        click.echo("beside it, with:")
         click.echo(f"             {own_command()} backfill --since 10d{_flag(given)}")
 
 

@@ -63,8 +63,8 @@ def _home(health: dict[str, Any]) -> Iterator[str]:
         problem = f", {each['problem']}" if each["problem"] else ""
         yield f"home assistant  {each['name']}: {each['state']}{problem}"
     rate = f"{subscription['event_rate_per_minute']:,} events a minute"
-    last = _at(subscription["last_event"])
-    yield f"events          {subscription['total_events_received']:,}, {rate}, last {last}"
+    last = f"last {_at(last)}" if (last := subscription["last_event"]) else "no live one yet"
+    yield f"events          {subscription['total_events_received']:,}, {rate}, {last}"
 
 
 def _store(health: dict[str, Any]) -> Iterator[str]:

@@ -120,7 +120,9 @@ def test_without_a_service_the_work_is_done_here(
     config = configuration(tmp_path, home.url)
     dry = command(config, "backfill", "--since", "11d", "--dry-run")
     assert dry.exit_code == 0, dry.output
-    assert re.match(r"\d+ entities, from 20.* to 20.*: about [\d,]+ states in .*\nNothing was written\.\n$", dry.stdout)
+    assert re.match(
+        r"\d+ entities, from 20.* to 20.*:\nabout [\d,]+ states in .*\n.*\nNothing was written\.\n$", dry.stdout
+    )
     assert not (tmp_path / "state.db").exists()
     result = command(config, "backfill", "--since", "11d")
     assert result.exit_code == 0, result.output
@@ -160,7 +162,7 @@ def test_what_could_not_be_had_is_tried_again(home: Running, tmp_path: Path) -> 
         home.do(lambda: setattr(recorder, "excluded", ()))
         filled = command(config, "gaps", "fill")
         assert filled.stdout.splitlines() == [
-            "Filling 1 gaps, 1 of their entities once more.",
+            "Filling 1 gap, 1 of their entities once more.",
             f"Gap 1 is filled: {IMPORTED} states came of Home Assistant's history.",
         ]
     assert stored(tmp_path) == ENTITIES * STATES
@@ -283,4 +285,6 @@ def test_an_estimate_says_how_it_was_made() -> None:
     about = estimate.Estimate(3, 0, 10**9, 1_234, exact=False)
     assert "about 1,234 states" in str(about)
     assert "24 windows of 10 minutes were counted" in str(about)
-    assert ": 1,234 states in Home Assistant's history." in str(estimate.Estimate(3, 0, 10**9, 1_234, exact=True))
+    assert ":\nat most 1,234 states in Home Assistant's history." in str(
+        estimate.Estimate(3, 0, 10**9, 1_234, exact=True)
+    )

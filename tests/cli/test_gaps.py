@@ -127,7 +127,7 @@ def test_reopen_without_a_service_and_with_one(tmp_path: Path) -> None:
     path = ledger(tmp_path / "state.db")
     result = run(path, "gaps", "reopen", "--since", "2026-01-01T12:00:30Z", url=URL)
     assert result.exit_code == 0, result.output
-    assert "from 2026-01-01 12:00:30+00:00 to 2026-01-01 12:01:00+00:00, of 1 entities is open" in result.stdout
+    assert "from 2026-01-01 12:00:30+00:00 to 2026-01-01 12:01:00+00:00, of 1 entity is open" in result.stdout
     assert result.stdout.endswith("the service fills it when it runs.\n")
     assert reopened(path) == [(Progress.OPEN, 1)]
     with serving(path):

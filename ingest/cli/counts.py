@@ -1,0 +1,13 @@
+"""Counts as people say them."""
+
+from __future__ import annotations
+
+
+def entities(count: int) -> str:
+    """`1 entity`, `1,234 entities`."""
+    return "1 entity" if count == 1 else f"{count:,} entities"
+
+
+def gaps(count: int) -> str:
+    """`1 gap`, `7 gaps`."""
+    return "1 gap" if count == 1 else f"{count:,} gaps"
