@@ -37,11 +37,11 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.LettersDropped: ("dead letters", "Look at them in time, and give them more room."),
     reports.GapOpened: (
         "gaps",
-        "Nothing: it is filled from Home Assistant's history, and `homeiq-ingest gaps` shows it.",
+        "Nothing: it is filled from Home Assistant's history, and `homeiq-ingest gaps list` shows it.",
     ),
     reports.GapSettled: (
         "gaps",
-        "Look at it with `homeiq-ingest gaps show`: what Home Assistant forgot is not to be had.",
+        "Look at it with `homeiq-ingest gaps list` and `gaps show ID`: what Home Assistant forgot is not to be had.",
     ),
     reports.LedgerFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
     reports.StateDamaged: ("state file", RESTART),

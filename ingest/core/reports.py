@@ -586,9 +586,9 @@ class GapSettled(Report):
         """The sentence a person reads."""
         whole = f"the gap from {_time(self.from_ns)} to {_time(self.to_ns)} ({self.cause.value})"
         if self.progress is Filling.FILLED:
-            return f"{whole} is filled: {self.filled} states came of Home Assistant's history"
-        how = "in part" if self.progress is Filling.PARTLY else "not"
-        return f"{whole} could be filled {how}, {self.filled} states came: {self.why}"
+            return f"{whole} is filled: {counted(self.filled, 'state')} came of Home Assistant's history"
+        how = "could be filled in part" if self.progress is Filling.PARTLY else "could not be filled"
+        return f"{whole} {how}, {counted(self.filled, 'state')} came: {self.why}"
 
 
 @frozen

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from ingest.core.coverage import Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
+from ingest.core.importing import BETWEEN
 from ingest.core.ledger import Opening, outcome
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
@@ -53,10 +54,10 @@ AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5) RETURNING gap_
 """
 _NEW_SPAN = "INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns) VALUES (?, ?, ?, ?, ?)"
 _READ_UNTIL = "UPDATE span SET done_ns = ?, found = ? WHERE id = ? AND filled IS NULL AND done_ns < ?"
-# What was imported is known from the import's beginning on: it is not asked for again.
+# What was imported is known from the import's beginning on: it is not asked for again. No state need be there.
 _KNOWN_FROM = f"""
 INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns)
-SELECT home, store, registry_id, entity_id, {NOT_KNOWN}, after_ns + 1 FROM span JOIN gap ON gap.id = gap_id
+SELECT home, store, registry_id, entity_id, {NOT_KNOWN}, after_ns + 1 - {BETWEEN} FROM span JOIN gap ON gap.id = gap_id
 WHERE span.id = ? AND cause = 'imported'
 ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
 """  # noqa: S608  a constant

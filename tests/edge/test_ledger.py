@@ -108,7 +108,7 @@ async def test_what_cannot_be_filled_is_a_warning(tmp_path: Path) -> None:
         await it.ledger.open_gap(Cause.UNREADABLE, 60, 70, why="nobody knows of whom")
         settled, opened_ = it.told[1:]
         assert (settled.level, opened_.level) == ("warning", "warning")
-        assert settled.text().endswith("not, 0 states came: Home Assistant does not record it (1)")
+        assert settled.text().endswith("could not be filled, 0 states came: Home Assistant does not record it (1)")
         assert "nobody knows of whom" in opened_.text()
         assert it.ledger.summary.counts[Progress.UNFILLABLE] == 2
 

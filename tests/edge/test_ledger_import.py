@@ -153,3 +153,10 @@ def test_what_could_not_be_had_is_asked_for_again(ledger: LedgerFile) -> None:
         (Progress.FILLED, 3, ""),
     ]
     assert ledger.ask_again() == frozenset()
+
+
+def test_a_longer_import_ends_before_the_shorter_one_where_no_state_need_be(ledger: LedgerFile) -> None:
+    begin(ledger, 10, "new")
+    settle_all(ledger)
+    begin(ledger, 5, "new")
+    assert spans(ledger) == [("new", 5 * SECOND - 1, 10 * SECOND - 500)]
