@@ -9,20 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-import trio
 from attrs import evolve, frozen
 
-from ingest.core.candidate import backoff
+from ingest.actors.bringing import Bringer
 from ingest.core.point import Point
 from ingest.core.store import Batch, Delivered, Keep, Rejection, Store
-from ingest.errors import Refused, Transient
 from ingest.runtime.lane import Lane
 
-CAP = 30.0
-"""Seconds between two attempts at most."""
-
-ATTEMPTS = 12
-"""Failed attempts in a row after which somebody should look."""
+REMEDY = "Run the command again later: it goes on where it stopped"
 
 Position = TypeVar("Position")
 Pages = Iterator[tuple[Position, Sequence[Point]]]
@@ -48,6 +42,10 @@ class Copier:
     waiting: Callable[[Keep, float], None]
     chance: Callable[[], float]
 
+    @property
+    def _bringer(self) -> Bringer[Any, Any]:
+        return Bringer(self.store, self.waiting, self.chance, REMEDY)
+
     async def run(self, pages: Pages[Position], reached: Callable[[Position], None]) -> Copied:
         """Copy everything. Raises Refused when a person must act, Transient after too many failures in a row."""
         copied = Copied()
@@ -60,7 +58,7 @@ class Copier:
 
     async def _copy(self, points: Sequence[Point], copied: Copied) -> Copied:
         items = [item for point in points if (item := self.store.codec.encode(point)) is not None]
-        verdict = await self._deliver(self._batch(points, items)) if items else Delivered()
+        verdict = await self._bringer.bring(self._batch(points, items)) if items else Delivered()
         return evolve(
             copied,
             points=copied.points + len(points),
@@ -73,18 +71,3 @@ class Copier:
         codec = self.store.codec
         size = sum(map(codec.size, items))
         return Batch(codec.seal(items), len(items), size, points[0].time_ns, points[-1].time_ns)
-
-    async def _deliver(self, batch: Batch[Any]) -> Delivered:
-        failures = 0
-        while isinstance(verdict := await self.store.deliver(batch), Keep):
-            if verdict.progress:
-                continue
-            failures += 1
-            if verdict.remedy:
-                raise Refused(verdict.reason, remedy=verdict.remedy)
-            if failures == ATTEMPTS:
-                raise Transient(verdict.reason, remedy="Run the command again later: it goes on where it stopped")
-            delay = max(verdict.retry_after or 0.0, backoff(failures, CAP, self.chance))
-            self.waiting(verdict, delay)
-            await trio.sleep(delay)
-        return verdict

@@ -15,7 +15,6 @@ from msgspec import Raw
 from ingest.actors.connection import CommandFailed, Connection, within
 from ingest.core import history, history_query, recorder, reports, wire
 from ingest.core.history import Row
-from ingest.core.history_query import Query
 from ingest.core.history_reading import Answer, Piece, Reading, Recorded
 from ingest.core.recorder import Recorder
 from ingest.core.reports import Emit
@@ -64,7 +63,8 @@ class History:
         await trio.sleep_until(self._free_at)
         told = await self.recorder()
         asked_ns = self.now_ns()
-        entities = await self._rows(await self._answer(reading.ask()))
+        answer = await self._answer(history_query.COMMAND, recorder.NO_HISTORY, **reading.ask().fields())
+        entities = await self._rows(answer)
         # No checkpoint after this: who is cancelled has all pieces or none, and none is taken twice.
         return reading.take(Answer(entities, told, asked_ns))
 
@@ -81,10 +81,19 @@ class History:
             raise Transient(why, where=where)
         return told
 
-    async def _answer(self, query: Query) -> Raw:
+    async def answer(self, command: str, absent: str, **fields: object) -> Raw:
+        """A command's result, at the same pace. `absent` is what it means when Home Assistant does not know it.
+
+        Raises `Transient`, `Unfillable` or `Refused`.
+        """
+        await trio.sleep_until(self._free_at)
+        await self.recorder()
+        return await self._answer(command, absent, **fields)
+
+    async def _answer(self, command: str, absent: str, **fields: object) -> Raw:
         begun = trio.current_time()
         try:
-            return await self._ask(history_query.COMMAND, recorder.NO_HISTORY, **query.fields())
+            return await self._ask(command, absent, **fields)
         finally:
             now = trio.current_time()
             self._free_at = now + (now - begun) * (1 / self.pace.share - 1)

@@ -16,24 +16,21 @@ from msgspec import Raw
 
 from ingest.actors.connection import Connection, connected, within
 from ingest.actors.connector import Candidate
-from ingest.actors.discovery import Discovery
 from ingest.actors.history import History
 from ingest.cli.counts import entities
 from ingest.cli.moments import shown
+from ingest.cli.present import ANSWER, catalog_of, present
 from ingest.cli.service import candidates, deadlines
 from ingest.config.settings import Settings
 from ingest.core import control, history, history_query, wire
-from ingest.core.attributes import Drops
-from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.catalog import Catalog
 from ingest.core.conversation import Received
 from ingest.core.coverage import Mark, Span
-from ingest.core.enrich import Enricher
 from ingest.core.history_query import Query
 from ingest.core.history_reading import MARGIN_NS
 from ingest.core.importing import NOTHING, Wanted, chosen, known, spans_of, whole_microseconds
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
-from ingest.core.state import Source, from_snapshot
 from ingest.edge.ledger_import import pending_imports, stored_marks
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
@@ -41,7 +38,6 @@ from ingest.edge.state_read import Absent, state_read
 from ingest.edge.websocket import dial
 from ingest.errors import IngestError, Transient
 from ingest.runtime.supervise import one_error
-from ingest.runtime.watch import Watch
 
 WINDOWS: Final = 24
 LONGEST_NS: Final = 600 * 10**9
@@ -49,9 +45,6 @@ LONGEST_NS: Final = 600 * 10**9
 
 TOGETHER: Final = 200
 """Entities in one question."""
-
-ANSWER: Final = 60.0
-"""Seconds for an answer."""
 
 
 @frozen
@@ -108,27 +101,17 @@ async def _estimate(settings: Settings, asked: control.Import, stored: _Stored) 
             deadlines=deadlines(settings), dialer=dial, opened=lambda: None,
         ) as bulk,
     ):  # fmt: skip
-        catalog = await _catalog(nursery, bulk, settings)
+        catalog = await catalog_of(nursery, bulk, settings, _silent)
         spans = await _spans(bulk, settings, catalog, asked, stored)
         found = await _count(bulk, spans)
         nursery.cancel_scope.cancel()
     return found
 
 
-async def _catalog(nursery: trio.Nursery, bulk: Connection, settings: Settings) -> Catalog:
-    """The registries; none after a while, as the service does it."""
-    catalog = Watch(NO_CATALOG)
-    reader = Discovery(bulk, catalog, Watch(0), _silent, settings.discovery.refresh_interval)
-    nursery.start_soon(reader.run)
-    with trio.move_on_after(settings.home_assistant.registry_wait):
-        await catalog.until(lambda found: found is not NO_CATALOG)
-    return catalog.value
-
-
 async def _spans(
     bulk: Connection, settings: Settings, catalog: Catalog, asked: control.Import, stored: _Stored
 ) -> Sequence[Span]:
-    present, left_out = await _present(bulk, settings, catalog)
+    there, left_out = await present(bulk, settings, catalog)
     rules = Rules(settings.filter)
 
     def passes(entity: Mark) -> bool:
@@ -138,30 +121,11 @@ async def _spans(
     registered = (
         Mark(catalog.facts(entity_id).registry_id, entity_id, NOTHING) for entity_id in catalog.registered_ids()
     )
-    found = chosen((*present, *stored.marks.values(), *registered), asked.entities, passes)
+    found = chosen((*there, *stored.marks.values(), *registered), asked.entities, passes)
     entities = [known(each, stored.marks.get(each.registry_id)) for each in found]
     until_ns = whole_microseconds(time.time_ns() - MARGIN_NS)
     wanted = Wanted(whole_microseconds(asked.since_ns), until_ns, entities, asked.again)
     return spans_of(wanted, stored.pending)
-
-
-async def _present(bulk: Connection, settings: Settings, catalog: Catalog) -> tuple[list[Mark], set[str]]:
-    """The entities with a state, which the service would store at once; and those that the rules leave out."""
-    with within(ANSWER, "no answer to get_states", bulk.socket.where):
-        raws = wire.raw_list(await bulk.ask("get_states"))
-    rules, enricher = Rules(settings.filter), Enricher(Drops())
-    present, left_out = list[Mark](), set[str]()
-    for raw in raws:
-        try:
-            point = enricher.point(from_snapshot(wire.state(raw)), Source.SNAPSHOT, catalog)
-        except wire.Malformed:
-            continue
-        registry_id = point.facts.registry_id
-        if rules.decide(point.entity_id, point.attributes.device_class, point.facts).passed:
-            present.append(Mark(registry_id, point.entity_id, point.time_ns))
-        else:
-            left_out.add(registry_id)
-    return present, left_out
 
 
 async def _count(bulk: Connection, spans: Sequence[Span]) -> Estimate:

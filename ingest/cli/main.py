@@ -16,6 +16,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "init": ("ingest.cli.init:init", "Write a configuration for your own home."),
         "run": ("ingest.cli.run:run", "Store every state change of a home."),
         "backfill": ("ingest.cli.backfill:backfill", "Store what Home Assistant remembers of the time before."),
+        "statistics": (
+            "ingest.cli.statistics:statistics",
+            "Store Home Assistant's hours of years: its long-term statistics.",
+        ),
         "status": ("ingest.cli.status:status", "Say how the running service is."),
         "query": ("ingest.cli.query:query", "Show an entity's stored values as a plot and a table."),
         "export": ("ingest.cli.export:export", "Write stored changes as line protocol, CSV or JSON lines."),

@@ -9,13 +9,13 @@ import click
 
 from ingest.core.state import EPOCH, nanoseconds
 
-UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 SECOND_NS = 10**9
 
 
 def parse_span(text: str) -> timedelta | None:
-    """`90s`, `5m`, `1.5h`, `2d`, `1w`; None for anything else."""
-    match = re.fullmatch(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*([smhdw])\s*", text)
+    """`90s`, `5m`, `1.5h`, `2d`, `1w`, `2y` (of 365 days); None for anything else."""
+    match = re.fullmatch(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*([smhdwy])\s*", text)
     return timedelta(seconds=float(match[1]) * UNITS[match[2]]) if match else None
 
 
@@ -29,7 +29,7 @@ def parse_moment(text: str, now: datetime, option: str = "--since") -> datetime:
         moment = now - span if span is not None else datetime.fromisoformat(text.strip()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(
-            f"{text!r} is neither a duration such as 90s, 5m, 2h, 1d or 1w nor a time such as 2026-11-20T08:00",
+            f"{text!r} is neither a duration such as 90s, 5m, 2h, 1d, 1w or 2y nor a time such as 2026-11-20T08:00",
             param_hint=option,
         ) from error
     return moment

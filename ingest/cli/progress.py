@@ -44,11 +44,15 @@ class _Lines:
 
 @frozen
 class Step:
-    """How far something is: the `share` that is done, from 0 to 1, and how many `states` came. `seconds` on some clock."""
+    """How far something is: the `share` that is done, from 0 to 1, and how many `states` came. `seconds` on some clock.
+
+    `of`: what they are, when they are no states.
+    """
 
     share: float = 0.0
     states: int = 0
     seconds: float = 0.0
+    of: str = "states"
 
     def rate(self, since: Step) -> float:
         """States a second."""
@@ -64,18 +68,18 @@ Show = Callable[[float, int], None]
 
 
 @contextmanager
-def filling() -> Iterator[Show]:
-    """A function to call with the share that is done and how many states came."""
+def filling(doing: str = "filling", of: str = "states") -> Iterator[Show]:
+    """A function to call with the share that is done and how many states came, or what else there are `of`."""
     if not sys.stderr.isatty():
-        yield _Steps().show
+        yield _Steps(of=of).show
         return
     from rich.console import Console  # noqa: PLC0415  only where it is used
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
 
-    columns = (TextColumn("filling"), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
+    columns = (TextColumn(doing), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=1.0)
-        steps = _Steps(lambda share, said: bar.update(task, completed=share, description=said), 0.0)
+        steps = _Steps(lambda share, said: bar.update(task, completed=share, description=said), 0.0, of)
         yield steps.show
 
 
@@ -87,11 +91,12 @@ def _line(share: float, said: str) -> None:
 class _Steps:
     say: Callable[[float, str], None] = _line
     every: float = LINE_EVERY
+    of: str = "states"
     _first: Step | None = None
     _last: float = 0.0
 
     def show(self, share: float, states: int) -> None:
-        step = Step(share, states, time.monotonic())
+        step = Step(share, states, time.monotonic(), self.of)
         first = self._first = self._first or step
         if step.seconds - self._last >= self.every:
             self._last = step.seconds
@@ -99,9 +104,9 @@ class _Steps:
 
 
 def said(step: Step, first: Step) -> str:
-    """The states, their rate and the time that is left, as a person reads it."""
+    """What came, its rate and the time that is left, as a person reads it."""
     left = step.left(first)
-    parts = [f"{step.states:,} states"]
+    parts = [f"{step.states:,} {step.of}"]
     parts += [f"{step.rate(first):,.0f} a second"] if step.states > first.states else []
     parts += [f"about {_time(left)} left"] if left is not None and step.share < 1 else []
     return ", ".join(parts)

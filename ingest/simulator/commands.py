@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from ingest.simulator import services
+from ingest.simulator import services, statistics
 from ingest.simulator.errors import CommandError
 from ingest.simulator.history import Question, compressed, parse_time
 from ingest.simulator.values import DAY, encode, state_json
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Message = Mapping[str, Any]
 
 HISTORY = "history/history_during_period"
+STATISTICS = "recorder/statistics_during_period"
 
 
 @frozen
@@ -153,6 +154,25 @@ def _history(conversation: Conversation, message: Message) -> bytes:
     return compressed(recorder, question) if start <= home.present() else b"{}"
 
 
+def _statistic_ids(conversation: Conversation, _: Message) -> bytes:
+    instance = conversation.instance
+    return encode(statistics.listed(instance.home.states, instance.version))
+
+
+def _statistics(conversation: Conversation, message: Message) -> bytes:
+    home, recorder = conversation.instance.home, conversation.instance.recorder
+    start, end = parse_time(message["start_time"]), parse_time(message.get("end_time"))
+    if start is None:
+        raise CommandError("invalid_start_time", "Invalid start_time")
+    if "end_time" in message and end is None:
+        raise CommandError("invalid_end_time", "Invalid end_time")
+    if message["period"] != "hour":
+        raise CommandError("invalid_format", f"not one of the simulated periods: {message['period']!r}")
+    types = tuple(message.get("types", statistics.TYPES))
+    asked = statistics.Hours(start, home.present() if end is None else end, tuple(message["statistic_ids"]), types)
+    return encode(statistics.during(recorder, asked, home.present()))
+
+
 def _call(conversation: Conversation, message: Message) -> bytes:
     target, data = message.get("target") or {}, message.get("service_data") or {}
     services.call(conversation.instance, message["domain"], message["service"], {**data, **target})
@@ -186,6 +206,12 @@ COMMANDS: Mapping[str, Command] = {
         _history,
         {"start_time": str, "end_time": str, "entity_ids": list, **dict.fromkeys(_FLAGS, bool)},
         ("start_time", "entity_ids"),
+    ),
+    "recorder/list_statistic_ids": Command(_statistic_ids, {"statistic_type": str}),
+    STATISTICS: Command(
+        _statistics,
+        {"start_time": str, "end_time": str, "statistic_ids": list, "period": str, "types": list, "units": dict},
+        ("start_time", "statistic_ids", "period"),
     ),
     "call_service": Command(_call, _CALL, ("domain", "service")),
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-from ingest.simulator.commands import COMMANDS, HISTORY, check
+from ingest.simulator.commands import COMMANDS, HISTORY, STATISTICS, check
 from ingest.simulator.errors import CommandError
 from ingest.simulator.instance import HomeAssistant, Send
 from ingest.simulator.values import encode
@@ -106,7 +106,7 @@ class Conversation:
             self._deliver(message["type"], result)
 
     def _deliver(self, kind: str, result: bytes) -> None:
-        delay = self.instance.recorder.delay if kind == HISTORY else 0.0
+        delay = self.instance.recorder.delay if kind in {HISTORY, STATISTICS} else 0.0
         if delay and self._later is not None:
             self._later(delay, result)
         else:

@@ -6,7 +6,8 @@ import pytest
 import trio
 from attrs import define, field
 
-from ingest.actors.copier import ATTEMPTS, CAP, Copied, Copier
+from ingest.actors.bringing import ATTEMPTS, CAP
+from ingest.actors.copier import Copied, Copier
 from ingest.core.homeiq import homeiq
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.store import Batch, Codec, Delivered, Keep, Rejection, Store, Verdict

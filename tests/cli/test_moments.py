@@ -22,7 +22,8 @@ def kathmandu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400), (" 2 d ", 172_800), ("1w", 604_800)]
+    ("text", "seconds"),
+    [("90s", 90), ("5m", 300), ("1.5h", 5400), (" 2 d ", 172_800), ("1w", 604_800), ("2y", 63_072_000)],
 )
 def test_spans(text: str, seconds: float) -> None:
     assert parse_span(text) == timedelta(seconds=seconds)
@@ -42,7 +43,7 @@ def test_times_are_local_unless_they_say_otherwise(text: str, moment: datetime) 
     assert parse_moment(text, NOW) == moment
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "5", "1y", "-1d", "2026-13-01", "999999w", "0001-01-01"])
+@pytest.mark.parametrize("text", ["", "yesterday", "5", "1x", "-1d", "2026-13-01", "999999w", "0001-01-01"])
 def test_anything_else_is_named_with_what_would_do(text: str) -> None:
     assert parse_span(text) is None or text == "999999w"
     with pytest.raises(click.BadParameter, match="such as 90s"):

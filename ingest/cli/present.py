@@ -1,0 +1,52 @@
+"""What a home has at present, for commands that ask Home Assistant themselves: its registries, its entities."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+
+from ingest.actors.connection import Connection, within
+from ingest.actors.discovery import Discovery
+from ingest.config.settings import Settings
+from ingest.core import wire
+from ingest.core.attributes import Drops
+from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.coverage import Mark
+from ingest.core.enrich import Enricher
+from ingest.core.reports import Emit
+from ingest.core.rules import Rules
+from ingest.core.state import Source, from_snapshot
+from ingest.runtime.watch import Watch
+
+ANSWER: Final = 60.0
+"""Seconds for an answer."""
+
+
+async def catalog_of(nursery: trio.Nursery, bulk: Connection, settings: Settings, emit: Emit) -> Catalog:
+    """The registries; none after a while, as the service does it. What cannot be read is told to `emit`."""
+    catalog = Watch(NO_CATALOG)
+    reader = Discovery(bulk, catalog, Watch(0), emit, settings.discovery.refresh_interval)
+    nursery.start_soon(reader.run)
+    with trio.move_on_after(settings.home_assistant.registry_wait):
+        await catalog.until(lambda found: found is not NO_CATALOG)
+    return catalog.value
+
+
+async def present(bulk: Connection, settings: Settings, catalog: Catalog) -> tuple[list[Mark], set[str]]:
+    """The entities with a state, which the service would store at once; and those that the rules leave out."""
+    with within(ANSWER, "no answer to get_states", bulk.socket.where):
+        raws = wire.raw_list(await bulk.ask("get_states"))
+    rules, enricher = Rules(settings.filter), Enricher(Drops())
+    there, left_out = list[Mark](), set[str]()
+    for raw in raws:
+        try:
+            point = enricher.point(from_snapshot(wire.state(raw)), Source.SNAPSHOT, catalog)
+        except wire.Malformed:
+            continue
+        registry_id = point.facts.registry_id
+        if rules.decide(point.entity_id, point.attributes.device_class, point.facts).passed:
+            there.append(Mark(registry_id, point.entity_id, point.time_ns))
+        else:
+            left_out.add(registry_id)
+    return there, left_out
