@@ -143,7 +143,7 @@ class Pipeline:
         if plan.destination.lasting is not None:
             await plan.destination.lasting.end(self.books)
         if plan.destination.ledger is not None:
-            await plan.destination.ledger.end(self.filter.reconciler.note())
+            await plan.destination.ledger.end(self.batcher.rest(self.filter.reconciler.note()))
         self.emit(reports.Stopped(books, balanced(books), volatile))
 
     async def _run(self, stop: trio.Event) -> None:

@@ -7,7 +7,7 @@
 Rows travel the way that live changes do, on the same link behind them, with a share of it, and only while the spool is
 less than half full: what Home Assistant keeps for us need not push out what only we have. A span is settled by the batch
 that makes its last rows safe, and what a batch makes safe of it before is not read again after a crash. What the history
-has nothing for is settled at once, with the reason.
+has nothing for is settled, with the reason, on the same way: rows of the span may be in front of it.
 
 The next gap is asked for when the last one is read. A session that ends takes nothing away: the reading goes on in the next.
 """
@@ -40,7 +40,7 @@ FRAME = 512
 """Rows on the link together."""
 
 ROW = 400
-"""What a row weighs, about, in bytes."""
+"""What a row weighs, or a span that is settled, about, in bytes."""
 
 IN_SPOOL = 100
 """What it takes in the spool, about, in bytes."""
@@ -78,7 +78,6 @@ class Backfill:
     margin_ns: int = MARGIN_NS
     room: Callable[[], int] = lambda: FRAME
     _reading: Reading | None = None
-    _spans: dict[int, Span] = field(factory=dict)
     _pieces: deque[Piece] = field(factory=deque)
     _later: dict[int, float] = field(factory=dict)
     _sent: dict[int, float] = field(factory=dict)
@@ -125,7 +124,6 @@ class Backfill:
             return False
         until_ns = now_ns - self.margin_ns
         asked = [_rest(span, until_ns) for span in ready]
-        self._spans = {span.id: span for span in ready}
         self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns)
         return True
 
@@ -140,7 +138,8 @@ class Backfill:
         try:
             pieces = await history.read(reading)
         except Unfillable as problem:
-            await self._give_up(problem.what)
+            self._pieces.extend(reading.give_up(problem.what))
+            self._reading = None
         except Transient as problem:
             await self._pause(str(problem), RETRY)
         except Refused as problem:
@@ -160,12 +159,7 @@ class Backfill:
         now = trio.current_time()
         self._later = {key: until for key, until in self._later.items() if until > now}
         self._later.update((span.id, now + self._margin) for span in reading.waiting)
-        self._reading, self._spans = None, {}
-
-    async def _give_up(self, why: str) -> None:
-        settled = [Settled(span_id, 0, why) for span_id in self._spans]
-        self._reading, self._spans = None, {}
-        await self.ledger.settle_now(settled)
+        self._reading = None
 
     async def _pause(self, problem: str, seconds: float) -> None:
         if problem != self._complained:
@@ -176,14 +170,11 @@ class Backfill:
     async def _send(self) -> None:
         """Put on the link what was read. What is off the list is on the link."""
         while self._pieces:
-            if not any(piece.changes for piece in self._pieces):
-                settled = [piece.settled for piece in self._pieces if piece.settled is not None]
-                await self.ledger.settle_now(settled)
-                self._pieces.clear()
-                return
             await self.intake.ready()
-            while not (rows := min(FRAME, self.room())):  # noqa: ASYNC110  nobody says when a database takes some
-                await trio.sleep(FULL)
+            rows = FRAME
+            if any(piece.changes for piece in self._pieces):
+                while not (rows := min(FRAME, self.room())):  # noqa: ASYNC110  nobody says when a database takes some
+                    await trio.sleep(FULL)
             self._put_now(*self._load(rows))
 
     def _load(self, most: int) -> tuple[list[Change], list[Settled]]:
@@ -203,8 +194,10 @@ class Backfill:
         return changes, settled
 
     def _put_now(self, changes: Collection[Change], settled: Collection[Settled]) -> None:
-        self.emit(reports.Received(len(changes), Source.BACKFILL))
-        frame = Frame(tuple(changes), ROW * len(changes), Source.BACKFILL, settled=tuple(settled))
+        if changes:
+            self.emit(reports.Received(len(changes), Source.BACKFILL))
+        size = ROW * (len(changes) + len(settled))
+        frame = Frame(tuple(changes), size, Source.BACKFILL, settled=tuple(settled))
         lost = shed_changes(self.intake.link.name, self.intake.put(frame))
         if lost is not None:
             self.emit(lost)

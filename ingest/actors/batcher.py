@@ -59,6 +59,8 @@ class Limits:
 class Batcher(Generic[Item, Payload]):
     """One store's batcher. `write` takes a note for which there is no batch: its points were written before, or left out.
 
+    Such a note may stand for points of earlier batches, too, so it waits until none of these is in memory only.
+
     `telling` has what is to be told of gaps: it goes with whatever comes over the link, if only an empty frame.
     """
 
@@ -153,10 +155,27 @@ class Batcher(Generic[Item, Payload]):
             if lost:
                 self._lose(lost)
         elif self._owed:
-            await self.write(self._owed.note)
-            self._owed = Owed()
+            await self._write_owed()
         # What was missed by what was evicted is owed still: it may not wait for the next batch to be full.
         self._deadline = trio.current_time() + self.limits.age if self._owed else math.inf
+
+    async def _write_owed(self) -> None:
+        """Write what no batch carries, as far as it is true whatever becomes of earlier batches: what was missed was missed."""
+        note, later = self._owed.note, Owed()
+        if self.spool.volatile.events:
+            later.add(Note(note.marks, note.settled))
+            note = Note(missed=note.missed)
+        if note:
+            await self.write(note)
+        self._owed = later
+
+    def rest(self, note: Note) -> Note:
+        """At the very end: the note, and what is owed, if the batches before it are delivered or will outlive us."""
+        both = Owed()
+        if not (self._items or self.spool.volatile.events):
+            both.add(self._owed.note)
+        both.add(note)
+        return both.note
 
     def _lose(self, lost: Sequence[Batch[Payload]]) -> None:
         """What was evicted proves nothing any more; what was missed before it was missed all the same."""

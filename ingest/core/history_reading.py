@@ -148,6 +148,14 @@ class Reading:
         self._unanswered = False
         return pieces
 
+    def give_up(self, why: str) -> list[Piece]:
+        """Nothing more can be had: what was not read to its end is settled with that, and with what came of it until now."""
+        left, self._queries, self._progress = list(self._progress.values()), [], {}
+        return [
+            Piece(each.span, settled=Settled(each.span.id, each.seen.found, why), found=each.seen.found)
+            for each in left
+        ]
+
     def _piece(self, query: Query, span: Span, answer: Answer) -> Iterator[Piece]:
         progress = self._progress[span]
         changes = _advance(query, span, progress, answer.entities.get(span.entity_id, Recorded()))

@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.actors.batcher import SCHEMA, Batcher, Limits
 from ingest.core import reports
-from ingest.core.coverage import Cause, Gap, Progress
+from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Missed, Note, Progress, Settled
 from ingest.core.gap_points import GapPoint, Telling
 from ingest.core.point import Attributes, Facts, Point, PointFrame
 from ingest.core.reports import Report
@@ -281,3 +281,68 @@ async def test_a_gap_that_cannot_be_written_is_counted_all_the_same(autojump_clo
     assert isinstance(letter, reports.DeadLetter)
     assert (letter.entity_id, letter.reason) == ("ingest_gaps", "ValueError: cannot be written")
     assert filtered == reports.Filtered({SCHEMA: 1})
+
+
+DONE = Note((Mark("r1", "sensor.n1", 7),), (Settled(1, 4),))
+MISSED = Note(missed=(Missed(Cause.SHED, 5, 9),))
+
+
+def note_frame(note: Note) -> PointFrame:
+    return PointFrame((), 0, note)
+
+
+def noting_stage() -> tuple[Stage, list[Note]]:
+    stage = Stage(Limits(size=1000, weight=10**6, age=1.0))
+    written: list[Note] = []
+
+    async def write(note: Note) -> None:
+        written.append(note)
+
+    stage.batcher.write = write
+    return stage, written
+
+
+async def test_a_note_without_points_waits_until_what_came_before_it_is_delivered(autojump_clock: MockClock) -> None:
+    stage, written = noting_stage()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        stage.sender.put(frame(1))
+        await trio.sleep(5)
+        stage.sender.put(note_frame(DONE))
+        stage.sender.put(note_frame(MISSED))
+        await trio.sleep(5)
+        assert written == [MISSED], "what was missed was missed, whatever becomes of the batch"
+        async with stage.spool.claim():
+            await trio.sleep(5)
+            assert written == [MISSED]
+        await trio.sleep(5)
+        assert written == [MISSED, DONE]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_note_that_waits_goes_with_the_next_points(autojump_clock: MockClock) -> None:
+    stage, written = noting_stage()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        for each in (frame(1), note_frame(DONE), frame(2)):
+            await trio.sleep(5)
+            stage.sender.put(each)
+        await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+    assert [batch.note for batch in stage.spool.batches] == [NO_NOTE, DONE]
+    assert written == []
+
+
+async def test_at_the_end_a_note_counts_if_what_came_before_it_is_safe(autojump_clock: MockClock) -> None:
+    stage, written = noting_stage()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        stage.sender.put(frame(1))
+        await trio.sleep(5)
+        stage.sender.put(note_frame(DONE))
+        stage.sender.close()
+    assert written == []
+    assert stage.batcher.rest(MISSED) == MISSED
+    async with stage.spool.claim():
+        pass
+    assert stage.batcher.rest(MISSED) == evolve(DONE, missed=MISSED.missed)

@@ -1,0 +1,116 @@
+"""What is read of the history, on its way: nothing settles a span before the rows that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+from attrs import define, field
+from trio.testing import MockClock
+
+from ingest.actors.backfill import ROW, Backfill
+from ingest.core import recorder
+from ingest.core.coverage import Cause, Gap, Progress, Settled, Span
+from ingest.core.history_query import SECOND_NS
+from ingest.core.reports import Report
+from ingest.core.state import Frame
+from ingest.edge.ledger import Ledger
+from ingest.runtime.link import Link, Overflow, Receiver, Weight
+from ingest.simulator.faults import AnswerError
+from tests.actors.test_history import Lived, lived
+from tests.edge.test_ledger import opened
+
+
+@define
+class Filling:
+    """A home with a history, a ledger with gaps of it, and what came over the link."""
+
+    home: Lived
+    ledger: Ledger
+    backfill: Backfill
+    intake: Receiver[Frame]
+    emitted: list[Report] = field(factory=list)
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """On disk."""
+        return self.ledger.file.gaps()
+
+    async def missed(self, *spans: Span) -> None:
+        first, last = min(each.after_ns for each in spans), max(each.before_ns for each in spans)
+        await self.ledger.open_gap(Cause.CONNECTION, first, min(last, self.home.now_ns()), spans)
+
+    async def run(self, seconds: float) -> list[Frame]:
+        """Let it fill for so long; what it put on the link, which nobody took meanwhile."""
+        with trio.move_on_after(seconds):
+            await self.backfill.run(self.home.bulk, self.home.bulk, self.home.now_ns)
+        frames = []
+        with trio.move_on_after(1):
+            while True:
+                frames.append(await self.intake.receive())
+        return frames
+
+
+@asynccontextmanager
+async def filling(folder: Path) -> AsyncGenerator[Filling]:
+    async with opened(folder) as disk, lived() as home:
+        link: Link[Frame] = Link("intake", Weight(10**6, 10**9), lambda each: Weight(len(each.changes), each.size))
+        backfill = Backfill(disk.ledger, link.sender(Overflow.BLOCK), disk.told.append)
+        yield Filling(home, disk.ledger, backfill, link.receiver(), disk.told)
+
+
+def settled(frames: Sequence[Frame]) -> list[Settled]:
+    """To their end."""
+    return [each for frame in frames for each in frame.settled if each.until_ns is None]
+
+
+async def test_nothing_is_settled_before_the_rows_that_are_on_their_way(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with filling(tmp_path) as it:
+        spans = it.home.spans()[:3]
+        now_ns = it.home.now_ns()
+        quiet = [Span(f"sensor.quiet_{number}", f"q{number}", now_ns - SECOND_NS, now_ns) for number in range(5)]
+        await it.missed(*spans, *quiet)
+        await trio.sleep(100)
+        frames = await it.run(60)
+        assert [(gap.progress, gap.left) for gap in it.gaps] == [(Progress.OPEN, 8)]
+        found = settled(frames)
+        assert len({each.span_id for each in found}) == len(found) == 8
+        assert {each.filled for each in found[-5:]} == {0}
+        *_, last = frames
+        assert (len(last.settled), len(last.changes), last.size) == (5, 0, 5 * ROW), "one frame for what has no rows"
+        await it.ledger.settle_now(found)
+        assert sum(gap.filled for gap in it.gaps) == sum(len(frame.changes) for frame in frames) > 40
+
+
+async def test_what_has_no_rows_needs_no_room(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with filling(tmp_path) as it:
+        it.backfill.room = lambda: 0
+        now_ns = it.home.now_ns()
+        await it.missed(Span("sensor.quiet", "q", now_ns - SECOND_NS, now_ns))
+        await trio.sleep(100)
+        (frame,) = await it.run(60)
+        assert len(frame.settled) == 1
+
+
+async def test_what_is_given_up_is_settled_behind_its_rows_and_counts_them(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with filling(tmp_path) as it:
+        spans = it.home.spans()[:3]
+        await it.missed(*spans)
+        await trio.sleep(100)
+        it.home.server.instance.recorder.delay = 20
+        first = await it.run(30)
+        await it.home.fault(AnswerError("recorder/info", 3600))
+        frames = [*first, *await it.run(60)]
+        assert [(gap.progress, gap.left) for gap in it.gaps] == [(Progress.OPEN, 3)]
+        found = settled(frames)
+        assert {each.why for each in found} == {recorder.NO_RECORDER}
+        assert sum(each.filled for each in found) == sum(len(frame.changes) for frame in frames) > 0
+        await it.ledger.settle_now(found)
+        (gap,) = it.gaps
+        assert gap.progress is Progress.PARTLY
