@@ -12,10 +12,10 @@ from typing import Final
 
 from attrs import frozen
 
-from ingest.core.coverage import Cause, Gap, Progress
+from ingest.core.coverage import Cause, Gap, Note, Progress
 from ingest.core.ledger import LEFT, Opening
-from ingest.edge.ledger_rows import all_gaps, tell_in_one
-from ingest.edge.spool_rows import Key
+from ingest.edge.ledger_rows import all_gaps, open_gap, tell_in_one, write_note
+from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.sqlite import Connection
 
 
@@ -29,6 +29,18 @@ class Bound:
 
 
 BOUND: Final = Bound()
+
+
+def enter(connection: Connection, key: Key, bound: Bound, note: Note, openings: Sequence[Opening] = ()) -> Changed:
+    """Write gaps and a note down and keep to the bounds, in the transaction of the caller; returns what that changed."""
+    for opening in openings:
+        open_gap(connection, key, opening)
+    changed = write_note(connection, key, note)
+    if not openings and not note.missed:
+        return Changed(changed)
+    if openings:
+        keep(connection, key, bound)
+    return Changed(all_gaps(connection, key), whole=True)
 
 
 def keep(connection: Connection, key: Key, bound: Bound) -> None:

@@ -255,7 +255,7 @@ def test_a_note_is_in_the_transaction_of_its_batch(ledger: LedgerFile) -> None:
     connection.set_trace_callback(None)
     assert [each for each in statements if each in {"BEGIN IMMEDIATE", "COMMIT"}] == ["BEGIN IMMEDIATE", "COMMIT"]
     assert isinstance(placed, Placed)
-    assert [told(gap) for gap in placed.gaps] == [(1, 5, Progress.FILLED, 1, 0, 2)]
+    assert [told(gap) for gap in placed.gaps.gaps] == [(1, 5, Progress.FILLED, 1, 0, 2)]
     assert ledger.load().marks == [mark("a", 9)]
 
 
