@@ -9,7 +9,7 @@ What a batch on disk proves is written with the batch, not here; `noted` hears o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar, TypeVarTuple
 
 import trio
@@ -22,6 +22,7 @@ from ingest.core.ledger import LEFT, Opening, Owed, Remembered, Summary, folded,
 from ingest.core.reports import Emit
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile
+from ingest.edge.spool_rows import Changed
 from ingest.errors import IngestError
 from ingest.runtime.ending import freed_after
 from ingest.runtime.lane import Lane
@@ -151,7 +152,7 @@ class Ledger:
         await self.flush()
         async with self._turn:
             done = await self.lane(work, *args)
-            self._take_in(await self.lane(self.file.gaps))
+            self.noted(Changed(await self.lane(self.file.gaps), whole=True))
         return done
 
     def _opened(self, gap: Gap | None) -> Gap | None:
@@ -159,13 +160,12 @@ class Ledger:
             self.emit(reports.GapOpened(gap.cause, gap.from_ns, gap.to_ns, gap.spans))
         return gap
 
-    def noted(self, gaps: Iterable[Gap]) -> None:
-        """Spans of these were settled, and that is on disk."""
-        for gap in gaps:
-            before = self._gaps.get(gap.id)
-            if before is None or before.progress in LEFT or before.cause is Cause.SEVERAL:
-                self._gaps[gap.id] = gap
-                self._tell(before, gap)
+    def noted(self, changed: Changed) -> None:
+        """Gaps were opened, grew, became one or were settled, and that is on disk."""
+        for gap in changed.gaps:
+            self._tell(self._gaps.get(gap.id), gap)
+        now = {gap.id: gap for gap in changed.gaps}
+        self._gaps = now if changed.whole else self._gaps | now
 
     def _tell(self, before: Gap | None, gap: Gap) -> None:
         settled = before is not None and before.progress in LEFT and gap.progress not in LEFT
@@ -181,7 +181,7 @@ class Ledger:
                 return
             try:
                 await self.recall()
-                changed, gaps = await self.lane(_written, self.file, due)
+                changed = await self.lane(self.file.write, due)
             except _FAILURES as error:
                 self._give_back(due)
                 self._failed(error)
@@ -191,8 +191,6 @@ class Ledger:
             else:
                 self._worked()
                 self.noted(changed)
-                if gaps is not None:
-                    self._take_in(gaps)
 
     def _due(self) -> Due:
         due = Due(self._openings, self._owed.take(), self._heard_ns, self._stopped)
@@ -206,11 +204,6 @@ class Ledger:
         if self._heard_ns is None:
             self._heard_ns, self._stopped = due.heard_ns, self._stopped or due.stopped
         self._shed()
-
-    def _take_in(self, gaps: Sequence[Gap]) -> None:
-        """All there are: some may have become one."""
-        self.noted(gaps)
-        self._gaps = {gap.id: gap for gap in gaps}
 
     def _shed(self) -> None:
         """Keep to the bound: first without the spans of the oldest, then the oldest two as one."""
@@ -233,9 +226,3 @@ class Ledger:
         if self.failing:
             self.failing = False
             self.emit(reports.LedgerRecovered())
-
-
-def _written(file: LedgerFile, due: Due) -> tuple[list[Gap], list[Gap] | None]:
-    """What it changed; and all gaps where more may have changed than that."""
-    changed = file.write(due)
-    return changed, file.gaps() if due.openings else None

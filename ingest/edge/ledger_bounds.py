@@ -12,10 +12,10 @@ from typing import Final
 
 from attrs import frozen
 
-from ingest.core.coverage import Cause, Gap, Progress
+from ingest.core.coverage import Cause, Gap, Note, Progress
 from ingest.core.ledger import LEFT, Opening
-from ingest.edge.ledger_rows import all_gaps, tell_in_one
-from ingest.edge.spool_rows import Key
+from ingest.edge.ledger_rows import all_gaps, open_gap, tell_in_one, write_note
+from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.sqlite import Connection
 
 
@@ -31,6 +31,21 @@ class Bound:
 BOUND: Final = Bound()
 
 
+def enter(connection: Connection, key: Key, bound: Bound, note: Note, openings: Sequence[Opening] = ()) -> Changed:
+    """Write gaps and a note down and keep to the bounds, in the transaction of the caller; returns what that changed."""
+    for opening in openings:
+        open_gap(connection, key, opening)
+    changed = write_note(connection, key, note)
+    if not openings and not note.missed:
+        return Changed(changed)
+    # Counting a ledger's spans takes a while, and a spool that is full opens a gap with every batch: without any.
+    if any(each.spans for each in openings) or any(each.spans for each in note.missed):
+        _keep_spans(connection, key, bound)
+    gaps = _keep_gaps(connection, key, bound)
+    _keep_marks(connection, key, bound.marks)
+    return Changed(gaps, whole=True)
+
+
 def keep(connection: Connection, key: Key, bound: Bound) -> None:
     """Bring the ledger back into its bounds, in the transaction of the caller."""
     _keep_spans(connection, key, bound)
@@ -39,6 +54,10 @@ def keep(connection: Connection, key: Key, bound: Bound) -> None:
 
 
 def _keep_spans(connection: Connection, key: Key, bound: Bound) -> None:
+    # Of all homes and stores together it is counted thirty times as fast, and nearly always there are few enough.
+    (most,) = connection.execute("SELECT count(*) FROM span").fetchone()
+    if most <= bound.spans:
+        return
     counted = dict(
         connection.execute(
             "SELECT gap_id, count(*) FROM span JOIN gap ON gap.id = gap_id"
@@ -58,19 +77,23 @@ def _keep_spans(connection: Connection, key: Key, bound: Bound) -> None:
         excess -= counted.get(gap.id, 0)
 
 
-def _keep_gaps(connection: Connection, key: Key, bound: Bound) -> None:
+def _keep_gaps(connection: Connection, key: Key, bound: Bound) -> Sequence[Gap]:
+    """Returns what is left."""
     gaps = all_gaps(connection, key)
     excess = len(gaps) - bound.gaps
+    if excess <= 0:
+        return gaps
     many = any(gap.cause is Cause.SEVERAL for gap in gaps)
     for gap in _dispensable(gaps):
         if excess <= 0:
-            return
+            break
         if gap.progress is Progress.FILLED:
             _delete(connection, gap)
         else:
             _fold(connection, key, gap)
             excess, many = excess + (not many), True
         excess -= 1
+    return all_gaps(connection, key)
 
 
 def _keep_marks(connection: Connection, key: Key, most: int) -> None:

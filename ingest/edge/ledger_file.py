@@ -15,10 +15,10 @@ from attrs import frozen
 from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Settled, Span
 from ingest.core.importing import Wanted
 from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, Told
-from ingest.edge.ledger_bounds import BOUND, Bound, keep
+from ingest.edge.ledger_bounds import BOUND, Bound, enter, keep
 from ingest.edge.ledger_import import Far, ask_again, how_far, open_import, stored_marks
-from ingest.edge.ledger_rows import GAP, NOT_KNOWN, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left, write_note
-from ingest.edge.spool_rows import Key
+from ingest.edge.ledger_rows import GAP, NOT_KNOWN, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left
+from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.sqlite import Connection, transaction, translated
 
 _HEARD = """
@@ -59,14 +59,10 @@ class LedgerFile:
             ]
         return Remembered(marks, coverage[0] if coverage else None)
 
-    def write(self, due: Due) -> list[Gap]:
-        """Write everything that is due, or nothing of it; returns the gaps that spans were settled of."""
+    def write(self, due: Due) -> Changed:
+        """Write everything that is due, or nothing of it; returns what became of gaps."""
         with translated(self.path), transaction(self.connection):
-            for opening in due.openings:
-                open_gap(self.connection, self.key, opening)
-            changed = write_note(self.connection, self.key, due.note)
-            if due.openings:
-                keep(self.connection, self.key, self.bound)
+            changed = enter(self.connection, self.key, self.bound, due.note, due.openings)
             if due.heard_ns is not None:
                 self.connection.execute(_HEARD, (self.key.home, self.key.store, due.heard_ns))
             if due.stopped:
@@ -81,9 +77,9 @@ class LedgerFile:
         """Marks move, never backwards."""
         self.write(Due(note=Note(marks)))
 
-    def settle(self, settled: Sequence[Settled]) -> list[Gap]:
+    def settle(self, settled: Sequence[Settled]) -> Sequence[Gap]:
         """These spans are done; returns their gaps."""
-        return self.write(Due(note=Note(settled=settled)))
+        return self.write(Due(note=Note(settled=settled))).gaps
 
     def reopen(self, since_ns: int) -> Gap | None:
         """What the store has since then is gone, such as after a restore: all of it is a gap. None: there was nothing.

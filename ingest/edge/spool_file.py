@@ -8,12 +8,13 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from ingest.core.coverage import UNNAMED, Cause, Gap, Note
+from ingest.core.coverage import UNNAMED, Cause, Note
 from ingest.core.ledger import Opening
 from ingest.core.store import Batch
-from ingest.edge.ledger_rows import doubt_marks, open_gap, write_note
+from ingest.edge.ledger_bounds import BOUND, Bound, enter
+from ingest.edge.ledger_rows import doubt_marks
 from ingest.edge.spool_around import COLUMNS, OURS, Scars, around
-from ingest.edge.spool_rows import Key, Placed, Row
+from ingest.edge.spool_rows import UNCHANGED, Changed, Key, Placed, Row
 from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
 from ingest.edge.totals_file import count
 from ingest.runtime.link import EMPTY, Weight
@@ -51,6 +52,7 @@ class Table:
     connection: Connection
     path: Path
     key: Key
+    bound: Bound = field(default=BOUND, kw_only=True)
     scars: Scars = field(init=False, factory=Scars, eq=False)
 
     def held(self) -> Weight:
@@ -74,7 +76,7 @@ class Table:
             evicted = self._oldest_of(excess, kept) if excess > 0 else []
             self._evict(evicted)
             row = insert(self.connection, self.key, batch, put_ns)
-            changed = write_note(self.connection, self.key, batch.note)
+            changed = self._enter(batch.note, evicted)
         return Placed(row, evicted, changed)
 
     def put_within(
@@ -101,19 +103,19 @@ class Table:
                 while (row := self._inserted(batch, put_ns)) is None:
                     evicted.append(next(others))
                     self._evict(evicted[-1:])
-                changed = write_note(self.connection, self.key, batch.note)
+                changed = self._enter(batch.note, evicted)
         except StopIteration:
             return None
         return Placed(row, evicted, changed)
 
-    def note(self, note: Note) -> list[Gap]:
-        """Write what a batch has proved; returns the gaps that this changed. A damaged ledger takes no notes."""
+    def note(self, note: Note) -> Changed:
+        """Write what a batch has proved; returns what became of gaps. A damaged ledger takes no notes."""
         try:
             with translated(self.path), transaction(self.connection):
-                return write_note(self.connection, self.key, note)
+                return self._enter(note)
         except Damaged as error:
             self.break_ledger(error)
-            return []
+            return UNCHANGED
 
     def break_ledger(self, damage: Damaged) -> None:
         """The ledger is damaged: points go on without notes, and the next start begins a new file."""
@@ -211,16 +213,18 @@ class Table:
         return evicted
 
     def _evict(self, rows: Sequence[Row]) -> None:
-        """Delete them, count them, open their gaps, in one transaction: a kill right after it leaves nobody to tell of them.
+        """Delete and count them, and of an entity whose newest state was among them that is not known to be stored any more.
 
-        Of an entity whose newest state was among them that state is not known to be stored any more.
+        `_enter` opens their gaps in the same transaction: a kill right after it leaves nobody to tell of them.
         """
         self._delete(row.id for row in rows)
         for row in rows:
             count(self.connection, self.key, {"evicted": row.count})
             doubt_marks(self.connection, self.key, row.oldest_ns, row.newest_ns)
-            opening = Opening(Cause.EVICTED, row.oldest_ns, row.newest_ns, why=UNNAMED)
-            open_gap(self.connection, self.key, opening)
+
+    def _enter(self, note: Note, evicted: Iterable[Row] = ()) -> Changed:
+        gaps = [Opening(Cause.EVICTED, row.oldest_ns, row.newest_ns, why=UNNAMED) for row in evicted]
+        return enter(self.connection, self.key, self.bound, note, gaps)
 
     def _delete(self, ids: Iterable[int]) -> None:
         """Rows that damage keeps from being deleted are hidden instead."""

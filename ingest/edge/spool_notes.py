@@ -6,26 +6,27 @@ because the file failed, leaves its note here: the next write that succeeds take
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from attrs import define, evolve, field
 
-from ingest.core.coverage import Gap, Note
+from ingest.core.coverage import Note
 from ingest.core.ledger import Owed
 from ingest.core.store import Batch
 from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Changed
 from ingest.edge.spool_trouble import FAILURES, Trouble
 from ingest.runtime.lane import Lane
 
 
-def _ignore(_: Sequence[Gap]) -> None:
+def _ignore(_: Changed) -> None:
     pass
 
 
 @define(eq=False)
 class Notes:
-    """The notes of one spool. `noted` is told which gaps what was written has changed.
+    """The notes of one spool. `noted` is told what became of gaps with what was written.
 
     `load` looks at what the file holds from before, if nobody did: what is written first would be taken for that.
     """
@@ -34,7 +35,7 @@ class Notes:
     lane: Lane
     trouble: Trouble
     load: Callable[[], Awaitable[None]]
-    noted: Callable[[Sequence[Gap]], None] = _ignore
+    noted: Callable[[Changed], None] = _ignore
     _owed: Owed = field(factory=Owed)
 
     def __bool__(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import Final
 
 from attrs import frozen
 
@@ -45,12 +46,23 @@ class Row:
 
 
 @frozen
+class Changed:
+    """Gaps as they are now on disk: those that changed; `whole`: all there are, for some may have become one."""
+
+    gaps: Sequence[Gap] = ()
+    whole: bool = False
+
+
+UNCHANGED: Final = Changed()
+
+
+@frozen
 class Placed:
-    """What came of putting a batch: its row, the rows that went for it, and the gaps of which its note settled spans."""
+    """What came of putting a batch: its row, the rows that went for it, and what became of gaps."""
 
     row: Row
     evicted: Sequence[Row] = ()
-    gaps: Sequence[Gap] = ()
+    gaps: Changed = UNCHANGED
 
 
 @frozen

@@ -11,12 +11,15 @@ from attrs import define, field, frozen
 from trio.testing import MockClock
 
 from ingest.core import reports
-from ingest.core.coverage import Cause, Gap, Note, Progress, Settled, Span
+from ingest.core.coverage import Cause, Gap, Missed, Note, Progress, Settled, Span
 from ingest.core.ledger import Coverage
 from ingest.core.reports import Report
+from ingest.core.store import Batch
 from ingest.edge.ledger import DROPPED, IN_MEMORY, Ledger
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile
+from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Changed
 from ingest.edge.sqlite import translated
 from ingest.edge.state_file import open_state
 from ingest.errors import IngestError
@@ -35,7 +38,7 @@ class OnDisk(LedgerFile):
 
     disk: Disk = field(kw_only=True)
 
-    def write(self, due: Due) -> list[Gap]:
+    def write(self, due: Due) -> Changed:
         with translated(self.path):
             if self.disk.code:
                 error = sqlite3.OperationalError("as a disk says it")
@@ -119,9 +122,41 @@ async def test_what_a_batch_settled_is_told_when_the_spool_says_so(tmp_path: Pat
         (left,) = await next_spans(it)
         changed = it.ledger.file.settle([Settled(left.id, 3)])
         for _ in range(2):
-            it.ledger.noted(changed)
+            it.ledger.noted(Changed(changed))
         assert it.kinds() == ["GapOpened", "GapSettled"]
         assert it.ledger.summary.filled == 3
+
+
+def shed(from_ns: int, to_ns: int) -> Note:
+    return Note(missed=[Missed(Cause.SHED, from_ns, to_ns, [span("a", from_ns, to_ns)])])
+
+
+async def test_gaps_that_become_one_with_a_batch_are_one_in_memory_too(tmp_path: Path) -> None:
+    """Else whoever waits for the gap that is no more waits for ever."""
+    async with opened(tmp_path) as it:
+        table = Table(it.ledger.file.connection, it.ledger.file.path, KEY)
+        for times in ((10, 11), (20, 21), (5, 30)):
+            it.ledger.noted(table.put(Batch(b"x", 1, 1, *times, note=shed(*times)), 1, 0, (), ()).gaps)
+            assert list(it.ledger.gaps) == it.gaps()
+        for times in ((110, 111), (120, 121), (105, 130)):
+            await it.ledger.note(shed(*times))
+            assert list(it.ledger.gaps) == it.gaps()
+        assert len(it.ledger.gaps) == 2
+        await it.ledger.settle_now([Settled(each.id, 1) for each in await next_spans(it)])
+        await it.ledger.settle_now([Settled(each.id, 1) for each in await next_spans(it)])
+        assert it.ledger.summary.counts[Progress.FILLED] == 2
+        assert it.kinds() == ["GapSettled", "GapSettled"]
+
+
+async def test_what_the_spool_had_no_room_for_is_known_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as it:
+        table = Table(it.ledger.file.connection, it.ledger.file.path, KEY)
+        for number in range(5):
+            placed = table.put(Batch(b"x" * 10, 1, 10, number, number), 1, 10 * (number > 0), (), ())
+            assert len(placed.evicted) == (number > 0)
+            it.ledger.noted(placed.gaps)
+        assert [(gap.cause, gap.from_ns, gap.to_ns) for gap in it.ledger.gaps] == [(Cause.EVICTED, 0, 3)]
+        assert it.ledger.summary.counts[Progress.UNFILLABLE] == 1
 
 
 async def test_while_the_file_fails_gaps_and_notes_wait_in_memory(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.core.coverage import Cause, Mark, Note, Progress, Settled, Span
+from ingest.core.coverage import Cause, Mark, Missed, Note, Progress, Settled, Span
 from ingest.core.ledger import Coverage, Opening
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import Bound
@@ -20,6 +20,8 @@ from ingest.edge.ledger_file import told as told_of
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key, Placed
 from tests.edge.ledgers import KEY, ledger_in, mark, opening, span, told
+
+HOUR = 3_600 * 10**9
 
 
 @pytest.fixture
@@ -186,6 +188,26 @@ def test_of_too_many_gaps_filled_ones_go_and_the_others_are_told_in_one(tmp_path
         assert [each.registry_id for each in ledger.next_spans(9)] == ["c", "d"]
 
 
+@pytest.mark.parametrize("way", ["a batch", "a note", "an eviction"])
+def test_the_bounds_are_kept_whatever_opens_a_gap(tmp_path: Path, way: str) -> None:
+    with ledger_in(tmp_path / "state.db", Bound(gaps=3, spans=4)) as ledger:
+        table = Table(ledger.connection, ledger.path, KEY, bound=ledger.bound)
+        for number in range(8):
+            at = number * HOUR
+            note = Note(missed=[Missed(Cause.SHED, at, at + 1, [span("a", at, at + 1), span("b", at, at + 1)])])
+            match way:
+                case "a batch":
+                    changed = table.put(Batch(b"x", 1, 1, at, at, note), 0, 0, (), ()).gaps
+                case "a note":
+                    changed = ledger.write(Due(note=note))
+                case _:
+                    changed = table.put(Batch(b"x", 1, 1, at, at), 0, 1, (), ()).gaps
+            assert list(changed.gaps) == ledger.gaps() or not changed.whole
+        assert len(ledger.gaps()) <= 3
+        assert len(ledger.next_spans(99)) <= 4
+        assert ledger.gaps()[0].cause is Cause.SEVERAL
+
+
 def test_of_too_many_spans_those_of_settled_gaps_go_first(tmp_path: Path) -> None:
     with ledger_in(tmp_path / "state.db", Bound(spans=3)) as ledger:
         ledger.open_gap(opening(1, 2, "a", "b"))
@@ -255,7 +277,7 @@ def test_a_note_is_in_the_transaction_of_its_batch(ledger: LedgerFile) -> None:
     connection.set_trace_callback(None)
     assert [each for each in statements if each in {"BEGIN IMMEDIATE", "COMMIT"}] == ["BEGIN IMMEDIATE", "COMMIT"]
     assert isinstance(placed, Placed)
-    assert [told(gap) for gap in placed.gaps] == [(1, 5, Progress.FILLED, 1, 0, 2)]
+    assert [told(gap) for gap in placed.gaps.gaps] == [(1, 5, Progress.FILLED, 1, 0, 2)]
     assert ledger.load().marks == [mark("a", 9)]
 
 

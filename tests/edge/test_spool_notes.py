@@ -46,7 +46,7 @@ async def take(it: Opened) -> int:
 async def test_a_batch_takes_its_note_to_disk(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with opened(tmp_path) as it:
         changed: list[Gap] = []
-        it.spool.notes.noted = changed.extend
+        it.spool.notes.noted = lambda told: changed.extend(told.gaps)
         ledger_of(it).open_gap(opening(1, 5, "a"))
         (span,) = ledger_of(it).next_spans(9)
         await it.spool.put(noting(1))

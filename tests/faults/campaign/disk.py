@@ -18,7 +18,7 @@ from ingest.core.store import Batch
 from ingest.edge.ledger_file import Due, LedgerFile
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.spool_file import Table
-from ingest.edge.spool_rows import Placed, Row
+from ingest.edge.spool_rows import Changed, Placed, Row
 from ingest.edge.sqlite import Connection, pragma, translated
 from ingest.errors import Transient
 from ingest.runtime.lane import InlineLane
@@ -92,7 +92,7 @@ class CampaignTable(Table):
         self.disk.evicted += sum(row.count for row in placed.evicted)
         return placed
 
-    def note(self, note: Note) -> list[Gap]:
+    def note(self, note: Note) -> Changed:
         self.disk.work(self.path, writing=True)
         return super().note(note)
 
@@ -128,7 +128,7 @@ class CampaignLedger(LedgerFile):
 
     disk: Disk = field(factory=Disk)
 
-    def write(self, due: Due) -> list[Gap]:
+    def write(self, due: Due) -> Changed:
         self.disk.work(self.path, writing=True)
         return super().write(due)
 
