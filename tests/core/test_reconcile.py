@@ -237,3 +237,60 @@ def test_of_what_was_lost_only_the_newest_state_is_not_known() -> None:
     reconciler.see(mark("a.a", 5))
     reconciler.complete()
     assert [missed.spans for missed in reconciler.note().missed] == [()]
+
+
+def test_an_entity_with_another_id_is_not_gone() -> None:
+    reconciler = Reconciler({"old": Mark("old", "light.a", ns(5))})
+    reconciler.enter(1)
+    reconciler.see(mark("b.b", 8))
+    reconciler.complete()
+    reconciler.see(Mark("new", "light.a", ns(9)))
+    [back] = reconciler.note().missed[-1].spans
+    assert back == Span("light.a", "old", ns(5), ns(9))
+    assert reconciler.told("new", ns(9))
+    reconciler.enter(2)
+    assert reconciler.knows("new", "light.a", ns(9))
+    assert reconciler.knows("b.b", "b.b", ns(8))
+    reconciler.complete()
+    assert [missed.spans for missed in reconciler.note().missed] == [()]
+    reconciler.enter(3)
+    reconciler.complete()
+    gone = [span for missed in reconciler.note().missed for span in missed.spans]
+    assert Span("light.a", "new", ns(9), FOREVER) in gone
+    assert "old" not in [span.registry_id for span in gone]
+
+
+def test_what_was_stored_under_another_id_is_stored() -> None:
+    before = Mark("light.a", "light.a", ns(5), ns(2))
+    for first in ("snapshot", "live"):
+        reconciler = Reconciler({"light.a": before})
+        reconciler.enter(1)
+        if first == "live":
+            reconciler.see(Mark("r1", "light.a", ns(9)))
+        assert reconciler.knows("r1", "light.a", ns(5))
+        reconciler.complete()
+        note = reconciler.note()
+        newest = ns(9) if first == "live" else ns(5)
+        assert note.marks[0] == Mark("r1", "light.a", newest, ns(2))
+        spans = [span for missed in note.missed for span in missed.spans]
+        assert spans == [Span("light.a", "light.a", ns(5), ns(9))] * (first == "live")
+
+
+def test_a_name_that_goes_to_another_entity_takes_no_mark_along() -> None:
+    reconciler = Reconciler({"r1": Mark("r1", "light.a", ns(5)), "r2": Mark("r2", "light.b", ns(6))})
+    reconciler.enter(1)
+    reconciler.see(Mark("r1", "light.b", ns(9)))
+    reconciler.see(Mark("r2", "light.a", ns(10)))
+    reconciler.complete()
+    spans = [span for missed in reconciler.note().missed for span in missed.spans]
+    assert spans == [Span("light.b", "r1", ns(5), ns(9)), Span("light.a", "r2", ns(6), ns(10))]
+
+
+def test_what_can_be_read_only_now_may_be_of_an_entity_that_has_another_id() -> None:
+    reconciler = Reconciler()
+    reconciler.forget_nothing()
+    reconciler.enter(1)
+    reconciler.see(Mark("r1", "light.a", ns(9)))
+    reconciler.remember({"light.a": Mark("light.a", "light.a", ns(5))}, Cause.KILLED)
+    [missed] = reconciler.note().missed
+    assert missed.spans == (Span("light.a", "r1", ns(5), ns(9)),)
