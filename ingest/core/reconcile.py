@@ -10,7 +10,8 @@ mark that moves, and the span that it leaves behind. If the process dies in betw
 The snapshot is taken after subscribing. So a state in it that is newer than the baseline is either one that came live
 as well, or the one that was true before the first live one: then it is a change that nobody told us of, and is stored.
 An entity that is in the baseline and not in the snapshot was removed meanwhile, or was gone before and may have come and
-gone again; the history may know. Its span has no end until it comes back.
+gone again; the history may know. Its span has no end until it comes back. Its mark moves to where nothing is known of it, at
+the beginning of the gap: after a session through which it was absent, it is asked for from there on.
 
 An entity may get another id for life: paired again, or its registry came late. It is looked for by its name, then.
 """
@@ -23,12 +24,10 @@ from typing import NamedTuple
 from attrs import define, field
 
 from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Settled, Span
+from ingest.core.marks import is_absent, missing_since, named, newest, unknown_at
 
 FOREVER = 2**62
 """The end of a span that has none yet."""
-
-UNKNOWN = 1
-"""So many nanoseconds after its gap begins the span of an entity of which no state is known there."""
 
 
 class Found(NamedTuple):
@@ -73,16 +72,16 @@ class Reconciler:
         if not self.session:
             self.marks, self.cause = dict(marks), cause
             return
-        from_ns = max((mark.time_ns for mark in marks.values()), default=0)
-        named, seen = _named(marks), {first.entity_id for first in firsts.values()} | firsts.keys()
+        from_ns = newest(marks)
+        names, seen = named(marks), {first.entity_id for first in firsts.values()} | firsts.keys()
         spans = []
         for key, first in firsts.items():
-            before = marks.get(key) or marks.get(named.get(first.entity_id, key))
-            after = from_ns + UNKNOWN if before is None else before.time_ns
+            before = marks.get(key) or marks.get(names.get(first.entity_id, key))
+            after = missing_since(before, from_ns)
             if first.time_ns > after:
                 spans.append(Span(first.entity_id, key, after, first.time_ns))
         gone = [mark for key, mark in marks.items() if not seen & {key, mark.entity_id}]
-        spans += [Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone]
+        spans += [Span(mark.entity_id, mark.registry_id, missing_since(mark, from_ns), FOREVER) for mark in gone]
         if marks:
             self.miss(cause, from_ns, max((first.time_ns for first in firsts.values()), default=from_ns), spans)
         self.marks = {**{key: mark for key, mark in marks.items() if key not in self.marks}, **self.marks}
@@ -98,11 +97,11 @@ class Reconciler:
         self.session = session
         if self._baseline is None:
             self._because, self._spanned = self.cause, set()
-            self._from_ns = self._newest_ns = max((mark.time_ns for mark in self.marks.values()), default=0)
+            self._from_ns = self._newest_ns = newest(self.marks)
         # Of a session that broke before its snapshot was through, what was seen has its spans already.
         self._baseline, self._first, self._present, self._oldest_ns = dict(self.marks), {}, set(), FOREVER
         self._absent, self._returned = {}, {}
-        self._known_as = _named(self.marks)
+        self._known_as = named(self.marks)
 
     @property
     def reconciling(self) -> bool:
@@ -162,7 +161,7 @@ class Reconciler:
         self._present.update((key, entity_id))
         self._oldest_ns = min(self._oldest_ns, time_ns)
         mark = self._before(self.marks if self._baseline is None else self._baseline, key, entity_id)
-        if mark is not None and time_ns <= mark.time_ns:
+        if mark is not None and time_ns <= mark.time_ns and not is_absent(mark):
             if mark.registry_id != key:
                 self.move(mark._replace(registry_id=key))
             return True
@@ -195,16 +194,22 @@ class Reconciler:
         there = self._present | self._first.keys()
         gone = [mark for key, mark in baseline.items() if not there & {key, mark.entity_id}]
         # A name that several bore is asked for once: of the others everything was stored when it changed hands.
-        gone = [mark for mark in gone if self._known_as[mark.entity_id] == mark.registry_id]
+        gone = [
+            mark._replace(time_ns=missing_since(mark, self._from_ns))
+            for mark in gone
+            if self._known_as[mark.entity_id] == mark.registry_id
+        ]
         self._absent = {mark.registry_id: mark.time_ns for mark in gone}
         self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
+        for mark in gone:
+            self.move(mark._replace(time_ns=unknown_at(self._from_ns)))
         return Found(self._because, self._from_ns, self._newest_ns, len(self._spanned | self._absent.keys()))
 
     def forget(self, oldest_ns: int, newest_ns: int) -> None:
         """States of that time were lost: what the next snapshot says of their entities is not stored already."""
-        lost = [key for key, mark in self.marks.items() if oldest_ns <= mark.time_ns <= newest_ns]
-        for key in lost:
-            self.lose(key)
+        for key, mark in tuple(self.marks.items()):
+            if oldest_ns <= mark.time_ns <= newest_ns and not is_absent(mark):
+                self.lose(key)
 
     def miss(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span], why: str = "") -> None:
         """States that had come were lost again; with a `why` it is not known which."""
@@ -225,7 +230,7 @@ class Reconciler:
             return
         self._first[key] = time_ns
         before = self._before(baseline, key, mark.entity_id)
-        after = self._from_ns + UNKNOWN if before is None else before.time_ns
+        after = missing_since(before, self._from_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends earlier now.
         if baseline and (first is not None or time_ns > after + MICROSECOND):
             self._spanned.add(key)
@@ -241,8 +246,3 @@ class Reconciler:
 
     def _miss(self, spans: tuple[Span, ...]) -> None:
         self._missed.append(Missed(self._because, self._from_ns, self._newest_ns, spans))
-
-
-def _named(marks: Mapping[str, Mark]) -> dict[str, str]:
-    """Under which id each name was seen last."""
-    return {mark.entity_id: key for key, mark in sorted(marks.items(), key=lambda each: each[1].time_ns)}
