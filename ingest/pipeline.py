@@ -36,7 +36,7 @@ from ingest.core.coverage import Note
 from ingest.core.gap_points import Telling
 from ingest.core.ledger import Remembered
 from ingest.core.point import PointFrame
-from ingest.core.reconcile import ended, reconciler
+from ingest.core.remembering import ended, reconciler
 from ingest.core.reports import Emit, Report
 from ingest.core.state import Frame
 from ingest.core.store import Batch

@@ -10,7 +10,10 @@ mark that moves, and the span that it leaves behind. If the process dies in betw
 The snapshot is taken after subscribing. So a state in it that is newer than the baseline is either one that came live
 as well, or the one that was true before the first live one: then it is a change that nobody told us of, and is stored.
 An entity that is in the baseline and not in the snapshot was removed meanwhile, or was gone before and may have come and
-gone again; the history may know. Its span has no end until it comes back.
+gone again; the history may know. Its span has no end until it comes back. Its mark moves to where nothing is known of it, at
+the beginning of the gap: after a session through which it was absent, it is asked for from there on.
+
+An entity may get another id for life: paired again, or its registry came late. It is looked for by its name, then.
 """
 
 from __future__ import annotations
@@ -21,13 +24,10 @@ from typing import NamedTuple
 from attrs import define, field
 
 from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Settled, Span
-from ingest.core.ledger import Remembered
+from ingest.core.marks import is_absent, missing_since, named, newest, unknown_at
 
 FOREVER = 2**62
 """The end of a span that has none yet."""
-
-UNKNOWN = 1
-"""So many nanoseconds after its gap begins the span of an entity of which no state is known there."""
 
 
 class Found(NamedTuple):
@@ -72,13 +72,16 @@ class Reconciler:
         if not self.session:
             self.marks, self.cause = dict(marks), cause
             return
-        from_ns = max((mark.time_ns for mark in marks.values()), default=0)
+        from_ns = newest(marks)
+        names, seen = named(marks), {first.entity_id for first in firsts.values()} | firsts.keys()
         spans = []
         for key, first in firsts.items():
-            after = marks[key].time_ns if key in marks else from_ns + UNKNOWN
+            before = marks.get(key) or marks.get(names.get(first.entity_id, key))
+            after = missing_since(before, from_ns)
             if first.time_ns > after:
                 spans.append(Span(first.entity_id, key, after, first.time_ns))
-        spans += [Span(mark.entity_id, key, mark.time_ns, FOREVER) for key, mark in marks.items() if key not in firsts]
+        gone = [mark for key, mark in marks.items() if not seen & {key, mark.entity_id}]
+        spans += [Span(mark.entity_id, mark.registry_id, missing_since(mark, from_ns), FOREVER) for mark in gone]
         if marks:
             self.miss(cause, from_ns, max((first.time_ns for first in firsts.values()), default=from_ns), spans)
         self.marks = {**{key: mark for key, mark in marks.items() if key not in self.marks}, **self.marks}
@@ -94,11 +97,11 @@ class Reconciler:
         self.session = session
         if self._baseline is None:
             self._because, self._spanned = self.cause, set()
-            self._from_ns = self._newest_ns = max((mark.time_ns for mark in self.marks.values()), default=0)
+            self._from_ns = self._newest_ns = newest(self.marks)
         # Of a session that broke before its snapshot was through, what was seen has its spans already.
         self._baseline, self._first, self._present, self._oldest_ns = dict(self.marks), {}, set(), FOREVER
         self._absent, self._returned = {}, {}
-        self._known_as = {mark.entity_id: key for key, mark in self.marks.items()}
+        self._known_as = named(self.marks)
 
     @property
     def reconciling(self) -> bool:
@@ -120,7 +123,7 @@ class Reconciler:
         if self._baseline is not None:
             mark = mark._replace(registry_id=self._key(mark.registry_id, mark.entity_id))
             self._first_seen(mark, end_ns, self._baseline)
-        elif self._absent and mark.registry_id in self._absent:
+        elif self._absent:
             self._come_back(mark, end_ns)
         known = self.marks.get(mark.registry_id)
         if known is not None and mark.time_ns < known.oldest_ns:
@@ -136,9 +139,10 @@ class Reconciler:
         known = self.marks.get(mark.registry_id)
         if known is not None and known.time_ns > mark.time_ns:
             return
-        if known is not None:
-            mark = Mark(mark.registry_id, mark.entity_id, mark.time_ns, known.oldest_ns)
-        elif len(self.marks) >= self.entities:
+        before = known or self._before(self.marks, mark.registry_id, mark.entity_id)
+        if before is not None:
+            mark = Mark(mark.registry_id, mark.entity_id, mark.time_ns, min(before.oldest_ns, mark.time_ns))
+        if known is None and len(self.marks) >= self.entities:
             del self.marks[next(iter(self.marks))]
         self.marks[mark.registry_id] = mark
         self._moved.append(mark)
@@ -154,10 +158,12 @@ class Reconciler:
     def knows(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """True when that state of a snapshot is stored already, or came live."""
         key = self._key(registry_id, entity_id)
-        self._present.add(key)
+        self._present.update((key, entity_id))
         self._oldest_ns = min(self._oldest_ns, time_ns)
-        mark = (self.marks if self._baseline is None else self._baseline).get(key)
-        if mark is not None and time_ns <= mark.time_ns:
+        mark = self._before(self.marks if self._baseline is None else self._baseline, key, entity_id)
+        if mark is not None and time_ns <= mark.time_ns and not is_absent(mark):
+            if mark.registry_id != key:
+                self.move(mark._replace(registry_id=key))
             return True
         return self._first.get(key, time_ns + 1) <= time_ns
 
@@ -169,6 +175,13 @@ class Reconciler:
         """The entity's name for life; while the registries cannot be read, the one that it had when they could."""
         return registry_id if registry_id != entity_id else self._known_as.get(entity_id, registry_id)
 
+    def _before(self, marks: Mapping[str, Mark], key: str, entity_id: str) -> Mark | None:
+        """The entity's mark, if need be the one that it had under another id."""
+        mark = marks.get(key)
+        if mark is None and (mark := marks.get(self._known_as.get(entity_id, key))) and mark.entity_id != entity_id:
+            return None
+        return mark
+
     def complete(self) -> Found | None:
         """The snapshot is through: what was missed of entities that are gone, and the gap's end.
 
@@ -179,16 +192,24 @@ class Reconciler:
         if not baseline:
             return None
         there = self._present | self._first.keys()
-        gone = [mark for key, mark in baseline.items() if key not in there]
+        gone = [mark for key, mark in baseline.items() if not there & {key, mark.entity_id}]
+        # A name that several bore is asked for once: of the others everything was stored when it changed hands.
+        gone = [
+            mark._replace(time_ns=missing_since(mark, self._from_ns))
+            for mark in gone
+            if self._known_as[mark.entity_id] == mark.registry_id
+        ]
         self._absent = {mark.registry_id: mark.time_ns for mark in gone}
         self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
+        for mark in gone:
+            self.move(mark._replace(time_ns=unknown_at(self._from_ns)))
         return Found(self._because, self._from_ns, self._newest_ns, len(self._spanned | self._absent.keys()))
 
     def forget(self, oldest_ns: int, newest_ns: int) -> None:
         """States of that time were lost: what the next snapshot says of their entities is not stored already."""
-        lost = [key for key, mark in self.marks.items() if oldest_ns <= mark.time_ns <= newest_ns]
-        for key in lost:
-            self.lose(key)
+        for key, mark in tuple(self.marks.items()):
+            if oldest_ns <= mark.time_ns <= newest_ns and not is_absent(mark):
+                self.lose(key)
 
     def miss(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span], why: str = "") -> None:
         """States that had come were lost again; with a `why` it is not known which."""
@@ -204,31 +225,24 @@ class Reconciler:
         key, time_ns = mark.registry_id, mark.time_ns
         self._newest_ns, self._oldest_ns = max(self._newest_ns, time_ns), min(self._oldest_ns, time_ns)
         first = self._first.get(key)
+        self._present.add(mark.entity_id)
         if first is not None and first <= time_ns:
             return
         self._first[key] = time_ns
-        before = baseline.get(key)
-        after = self._from_ns + UNKNOWN if before is None else before.time_ns
+        before = self._before(baseline, key, mark.entity_id)
+        after = missing_since(before, self._from_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends earlier now.
         if baseline and (first is not None or time_ns > after + MICROSECOND):
             self._spanned.add(key)
-            self._miss((Span(mark.entity_id, key, after, end_ns),))
+            # Under the id that it had: then it takes the place of a span that has no end yet.
+            self._miss((Span(mark.entity_id, key if before is None else before.registry_id, after, end_ns),))
 
     def _come_back(self, mark: Mark, end_ns: int) -> None:
-        after = self._absent.pop(mark.registry_id)
-        self._returned[mark.registry_id] = end_ns
-        self._miss((Span(mark.entity_id, mark.registry_id, after, end_ns),))
+        key = mark.registry_id
+        key = key if key in self._absent else self._known_as.get(mark.entity_id, key)
+        if (after := self._absent.pop(key, None)) is not None:
+            self._returned[mark.registry_id] = end_ns
+            self._miss((Span(mark.entity_id, key, after, end_ns),))
 
     def _miss(self, spans: tuple[Span, ...]) -> None:
         self._missed.append(Missed(self._because, self._from_ns, self._newest_ns, spans))
-
-
-def reconciler(remembered: Remembered) -> Reconciler:
-    """What a new run begins with: the marks of the last one, and how that ended."""
-    return Reconciler({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
-
-
-def ended(remembered: Remembered) -> Cause:
-    """How the last run ended."""
-    stopped = remembered.coverage is None or remembered.coverage.stopped
-    return Cause.STOPPED if stopped else Cause.KILLED

@@ -9,9 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from ingest.core.coverage import Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
+from ingest.core.coverage import MICROSECOND, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
 from ingest.core.importing import BETWEEN
 from ingest.core.ledger import Opening, outcome
+from ingest.core.marks import UNKNOWN
+from ingest.edge.ledger_spans import add_spans
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 
@@ -32,6 +34,10 @@ ON CONFLICT DO UPDATE SET
     time_ns = excluded.time_ns, entity_id = excluded.entity_id, first_ns = min(first_ns, excluded.first_ns)
 WHERE excluded.time_ns >= mark.time_ns
 """
+_DOUBTED = f"""
+UPDATE mark SET time_ns = time_ns - 1
+WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ? AND time_ns % {MICROSECOND} <> {UNKNOWN}
+"""  # noqa: S608  constants
 _TOUCHING = """
 SELECT id FROM gap
 WHERE home = ? AND store = ? AND cause = ? AND progress IN ('open', 'filling') AND from_ns <= ? AND to_ns >= ?
@@ -46,13 +52,6 @@ _NEW_GAP = """
 INSERT INTO gap (home, store, cause, from_ns, to_ns, progress, why, spans, unsettled, filled)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0) RETURNING id
 """
-# A span that begins where an unsettled one does is the same, in whatever gap. Told last, its end is right: an earlier state
-# was seen, or what it ended with was lost with its process, for no mark stands there.
-_MOVED = """
-UPDATE span SET before_ns = ?3 WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
-AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5) RETURNING gap_id
-"""
-_NEW_SPAN = "INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns) VALUES (?, ?, ?, ?, ?)"
 _READ_UNTIL = "UPDATE span SET done_ns = ?, found = ? WHERE id = ? AND filled IS NULL AND done_ns < ?"
 # What was imported is known from the import's beginning on: it is not asked for again. No state need be there.
 _KNOWN_FROM = f"""
@@ -84,10 +83,7 @@ def move_marks(connection: Connection, key: Key, marks: Iterable[Mark]) -> None:
 
 def doubt_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:
     """States of that time were dropped: nobody may believe that they are stored, only that everything before them is."""
-    connection.execute(
-        "UPDATE mark SET time_ns = time_ns - 1 WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ?",
-        (key.home, key.store, oldest_ns, newest_ns),
-    )
+    connection.execute(_DOUBTED, (key.home, key.store, oldest_ns, newest_ns))
 
 
 def settle(connection: Connection, settled: Iterable[Settled]) -> list[Gap]:
@@ -126,8 +122,7 @@ def open_gap(connection: Connection, key: Key, opening: Opening) -> int:
     for other in ids[1:]:
         _merge(connection, ids[0], other)
     _widen(connection, ids[0], opening.from_ns, opening.to_ns)
-    for each in opening.spans:
-        _add_span(connection, key, ids[0], each)
+    add_spans(connection, key, ids[0], opening.spans)
     count_anew(connection, ids[0])
     finish(connection, ids[0])
     return ids[0]
@@ -216,12 +211,6 @@ def _unfillable(connection: Connection, key: Key, opening: Opening) -> int:
 
 def _opening(missed: Missed) -> tuple[Cause, int, int, Sequence[Span], str]:
     return missed.cause, missed.from_ns, missed.to_ns, missed.spans, missed.why
-
-
-def _add_span(connection: Connection, key: Key, gap_id: int, span: Span) -> None:
-    place = (span.registry_id, span.after_ns)
-    if not connection.execute(_MOVED, (*place, span.before_ns, key.home, key.store)).fetchall():
-        connection.execute(_NEW_SPAN, (gap_id, span.entity_id, *place, span.before_ns))
 
 
 def _new(connection: Connection, key: Key, opening: Opening, progress: Progress) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import define, field, frozen
+import pytest
+from attrs import define, evolve, field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,9 @@ class Ledger:
                 key = (span.registry_id, span.after_ns)
                 known = self.spans.get(key, span)
                 self.spans[key] = known if known.before_ns <= span.before_ns else span
+                for other in [each for each in self.spans.values() if each.before_ns == FOREVER]:
+                    if other.registry_id == span.registry_id and other.after_ns < span.after_ns:
+                        self.spans[span.registry_id, other.after_ns] = evolve(other, before_ns=span.after_ns + 1)
 
 
 def ns(tick: int) -> int:
@@ -237,3 +241,108 @@ def test_of_what_was_lost_only_the_newest_state_is_not_known() -> None:
     reconciler.see(mark("a.a", 5))
     reconciler.complete()
     assert [missed.spans for missed in reconciler.note().missed] == [()]
+
+
+def test_an_entity_with_another_id_is_not_gone() -> None:
+    reconciler = Reconciler({"old": Mark("old", "light.a", ns(5))})
+    reconciler.enter(1)
+    reconciler.see(mark("b.b", 8))
+    reconciler.complete()
+    reconciler.see(Mark("new", "light.a", ns(9)))
+    [back] = reconciler.note().missed[-1].spans
+    assert back == Span("light.a", "old", ns(5), ns(9))
+    assert reconciler.told("new", ns(9))
+    reconciler.enter(2)
+    assert reconciler.knows("new", "light.a", ns(9))
+    assert reconciler.knows("b.b", "b.b", ns(8))
+    reconciler.complete()
+    assert [missed.spans for missed in reconciler.note().missed] == [()]
+    reconciler.enter(3)
+    reconciler.complete()
+    gone = [span for missed in reconciler.note().missed for span in missed.spans]
+    assert Span("light.a", "new", ns(9), FOREVER) in gone
+    assert "old" not in [span.registry_id for span in gone]
+
+
+def test_what_was_stored_under_another_id_is_stored() -> None:
+    before = Mark("light.a", "light.a", ns(5), ns(2))
+    for first in ("snapshot", "live"):
+        reconciler = Reconciler({"light.a": before})
+        reconciler.enter(1)
+        if first == "live":
+            reconciler.see(Mark("r1", "light.a", ns(9)))
+        assert reconciler.knows("r1", "light.a", ns(5))
+        reconciler.complete()
+        note = reconciler.note()
+        newest = ns(9) if first == "live" else ns(5)
+        assert note.marks[0] == Mark("r1", "light.a", newest, ns(2))
+        spans = [span for missed in note.missed for span in missed.spans]
+        assert spans == [Span("light.a", "light.a", ns(5), ns(9))] * (first == "live")
+
+
+def test_a_name_that_goes_to_another_entity_takes_no_mark_along() -> None:
+    reconciler = Reconciler({"r1": Mark("r1", "light.a", ns(5)), "r2": Mark("r2", "light.b", ns(6))})
+    reconciler.enter(1)
+    reconciler.see(Mark("r1", "light.b", ns(9)))
+    reconciler.see(Mark("r2", "light.a", ns(10)))
+    reconciler.complete()
+    spans = [span for missed in reconciler.note().missed for span in missed.spans]
+    assert spans == [Span("light.b", "r1", ns(5), ns(9)), Span("light.a", "r2", ns(6), ns(10))]
+
+
+def test_what_can_be_read_only_now_may_be_of_an_entity_that_has_another_id() -> None:
+    reconciler = Reconciler()
+    reconciler.forget_nothing()
+    reconciler.enter(1)
+    reconciler.see(Mark("r1", "light.a", ns(9)))
+    reconciler.remember({"light.a": Mark("light.a", "light.a", ns(5))}, Cause.KILLED)
+    [missed] = reconciler.note().missed
+    assert missed.spans == (Span("light.a", "r1", ns(5), ns(9)),)
+
+
+def spans_of(note: Note) -> list[Span]:
+    return [span for missed in note.missed for span in missed.spans]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_who_was_absent_all_the_time_is_asked_for_from_the_beginning_of_the_gap(again: bool) -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 50)})
+    marks = dict(reconciler.marks)
+
+    def hold(session: int, seen: Mark) -> list[Span]:
+        nonlocal reconciler
+        if again:
+            reconciler = Reconciler(dict(marks), Cause.STOPPED)
+        reconciler.enter(session)
+        reconciler.see(seen)
+        reconciler.complete()
+        note = reconciler.note()
+        marks.update((each.registry_id, each) for each in note.marks)
+        return [span for span in spans_of(note) if span.registry_id == "a.a"]
+
+    assert hold(1, mark("b.b", 60)) == [Span("a.a", "a.a", ns(5), FOREVER)]
+    assert hold(2, mark("b.b", 70)) == [Span("a.a", "a.a", ns(60) + 1, FOREVER)]
+    assert hold(3, mark("b.b", 80)) == [Span("a.a", "a.a", ns(70) + 1, FOREVER)]
+    assert hold(4, mark("a.a", 90)) == [Span("a.a", "a.a", ns(80) + 1, ns(90))]
+    assert hold(5, mark("b.b", 95)) == [Span("a.a", "a.a", ns(90), FOREVER)]
+
+
+def test_who_comes_back_ends_the_span_that_was_told_and_is_not_known_by_what_it_was() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 50)})
+    for session, tick in ((1, 60), (2, 70)):
+        reconciler.enter(session)
+        reconciler.see(mark("b.b", tick))
+        reconciler.complete()
+    reconciler.note()
+    reconciler.see(mark("a.a", 80))
+    assert spans_of(reconciler.note()) == [Span("a.a", "a.a", ns(60) + 1, ns(80))]
+
+
+def test_a_session_in_which_nothing_comes_moves_no_beginning() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 50)})
+    for session in range(1, 5):
+        reconciler.enter(session)
+        reconciler.knows("b.b", "b.b", ns(50))
+        assert reconciler.complete() == (Cause.STOPPED if session == 1 else Cause.CONNECTION, ns(50), ns(50), 1)
+    reconciler.forget(ns(50), ns(60))
+    assert reconciler.marks == {"a.a": Mark("a.a", "a.a", ns(50) + 1, ns(5)), "b.b": Mark("b.b", "b.b", ns(50) - 1)}

@@ -13,10 +13,12 @@ import pytest
 
 from ingest.core.coverage import Cause, Mark, Missed, Note, Progress, Settled, Span
 from ingest.core.ledger import Coverage, Opening
+from ingest.core.reconcile import FOREVER
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile, listed
 from ingest.edge.ledger_file import told as told_of
+from ingest.edge.ledger_rows import doubt_marks
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key, Placed
 from tests.edge.ledgers import KEY, ledger_in, mark, opening, span, told
@@ -321,3 +323,19 @@ def test_spans_of_one_entity_may_lie_side_by_side(ledger: LedgerFile) -> None:
     """The state between them is one that we have: it is not to be filled."""
     ledger.open_gap(Opening(Cause.SHED, 10, 30, [span("a", 10, 20), span("a", 20, 30)]))
     assert [(each.after_ns, each.before_ns) for each in ledger.next_spans(9)] == [(10, 20), (20, 30)]
+
+
+def test_what_has_no_end_ends_where_it_is_asked_for_anew(ledger: LedgerFile) -> None:
+    """Where no state is known, that is: what was shed of it meanwhile says nothing of the rest."""
+    endless = Span("sensor.a", "a", 5_000, FOREVER)
+    ledger.open_gap(Opening(Cause.STOPPED, 5_000, 6_000, [endless]))
+    ledger.open_gap(Opening(Cause.SHED, 7_000, 7_000, [Span("sensor.a", "a", 6_999, 7_001)]))
+    ledger.open_gap(Opening(Cause.CONNECTION, 9_000, 9_000, [Span("sensor.a", "a", 9_001, FOREVER)]))
+    ends = {each.after_ns: each.before_ns for each in ledger.next_spans(9)}
+    assert ends == {5_000: 9_002, 6_999: 7_001, 9_001: FOREVER}
+
+
+def test_where_no_state_is_none_is_in_doubt(ledger: LedgerFile) -> None:
+    ledger.move_marks([mark("a", 5_000), mark("gone", 5_001)])
+    doubt_marks(ledger.connection, ledger.key, 4_000, 6_000)
+    assert [(each.registry_id, each.time_ns) for each in ledger.load().marks] == [("a", 4_999), ("gone", 5_001)]

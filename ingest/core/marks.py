@@ -1,0 +1,38 @@
+"""What the marks of a home say together. Times in nanoseconds, Home Assistant's.
+
+The mark of an entity that is gone lies between two of Home Assistant's times: no state is there, and none is known since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ingest.core.coverage import MICROSECOND, Mark
+
+UNKNOWN = 1
+"""So many nanoseconds after one of Home Assistant's times stands what is no state's."""
+
+
+def unknown_at(from_ns: int) -> int:
+    """Where the span begins of an entity of which no state is known at the beginning of its gap."""
+    return from_ns - from_ns % MICROSECOND + UNKNOWN
+
+
+def is_absent(mark: Mark) -> bool:
+    """True when the mark is no state's: the entity was not there then."""
+    return mark.time_ns % MICROSECOND == UNKNOWN
+
+
+def missing_since(mark: Mark | None, from_ns: int) -> int:
+    """Since when something may be missing of an entity, in a gap that begins at `from_ns`."""
+    return unknown_at(from_ns) if mark is None or is_absent(mark) else mark.time_ns
+
+
+def newest(marks: Mapping[str, Mark]) -> int:
+    """The time of the newest state of all; 0 without any."""
+    return max((mark.time_ns - UNKNOWN * is_absent(mark) for mark in marks.values()), default=0)
+
+
+def named(marks: Mapping[str, Mark]) -> dict[str, str]:
+    """Under which id each name was seen last."""
+    return {mark.entity_id: key for key, mark in sorted(marks.items(), key=lambda each: each[1].time_ns)}

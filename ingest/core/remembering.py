@@ -1,0 +1,18 @@
+"""What a new run begins with: what the last one left behind."""
+
+from __future__ import annotations
+
+from ingest.core.coverage import Cause
+from ingest.core.ledger import Remembered
+from ingest.core.reconcile import Reconciler
+
+
+def reconciler(remembered: Remembered) -> Reconciler:
+    """What a new run begins with: the marks of the last one, and how that ended."""
+    return Reconciler({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+
+
+def ended(remembered: Remembered) -> Cause:
+    """How the last run ended."""
+    stopped = remembered.coverage is None or remembered.coverage.stopped
+    return Cause.STOPPED if stopped else Cause.KILLED
