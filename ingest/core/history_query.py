@@ -36,6 +36,9 @@ OVER_NS = 1_000_000
 GROWTH = 4
 """A window is at most so many times as wide as the last: a quiet night says little of the morning."""
 
+JOIN = 4
+"""A window reaches so small a part of the way to where the group's last span begins, if others begin in it."""
+
 
 @frozen
 class Query:
@@ -109,7 +112,19 @@ def _groups(spans: Iterable[Span], entities: int) -> Iterator[list[Span]]:
 
 
 def _window(spans: Sequence[Span], from_ns: int, width_ns: int) -> Query:
-    end = max(span.before_ns for span in spans)
+    """The question from there on. It ends before the first span that begins too late to be asked for from here on.
+
+    Who begins within the window is asked for from the window's beginning, and may be busy; but nothing happened to an entity
+    from where its span begins until the last one's does, if what was missed is the same for all. So the longer that is, the
+    earlier may it be asked for, and the wider the window be in which it joins.
+    """
+    beginnings = [span.after_ns for span in spans if span.after_ns > from_ns]
+    near_ns = max(FIRST_NS, (max(beginnings, default=from_ns) - from_ns) // JOIN)
+    # A window takes in who begins where it ends.
+    too_late = [each - 1 for each in beginnings if each - from_ns > near_ns]
+    end = min([max(span.before_ns for span in spans), *too_late])
+    if any(each - from_ns <= near_ns for each in beginnings):
+        width_ns = min(width_ns, near_ns)
     return Query(spans, from_ns, max(from_ns, min(end, from_ns + width_ns)), width_ns)
 
 

@@ -252,7 +252,7 @@ async def test_a_part_of_the_rows_is_never_taken_for_all(autojump_clock: MockClo
     async with lived() as it:
         spans = it.spans()
         await it.fault(r.PartialHistory(MARGIN_NS / SECOND_NS))
-        reading = Reading.of(spans, it.now_ns(), width_ns=10**15)
+        reading = Reading.of(spans, it.now_ns(), entities=1, width_ns=10**15)
         found = await Found().read(it.history(), reading)
         assert {each.why for each in found.settled.values() if each.filled} <= {recorder.NO_END}
         for each in spans:

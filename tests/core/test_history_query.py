@@ -94,6 +94,41 @@ def test_an_entity_is_asked_for_from_the_beginning_of_its_span_to_its_end_only()
     assert [query.entity_ids for query in asked] == [["a.b"], ["a.b", "a.c"], ["a.c", "a.d"], ["a.c"]]
 
 
+@pytest.mark.parametrize("before", [5 * 86_400, 100 * 86_400])
+def test_one_entity_that_was_quiet_for_days_does_not_make_the_busy_be_asked_for_days(before: int) -> None:
+    end = 101 * 86_400
+    busy = [span(f"a.busy_{number}", end - 90 - number, end) for number in range(49)]
+    (first,) = queries([span("a.quiet", end - before, end), *busy])
+    asked = windows(first, 0)
+    assert {len(query.entity_ids) for query in asked} == {1, 50}
+    (last,) = [query for query in asked if len(query.entity_ids) == 50]
+    assert (last.from_ns, last.to_ns) == ((end - 90 - 48) * SECOND_NS - 1, end * SECOND_NS)
+    assert len(asked) < 12
+
+
+def test_where_others_begin_a_window_is_as_narrow_as_the_first() -> None:
+    day = 86_400
+    busy = [span(f"a.busy_{number}", 10 * day + number, 30 * day) for number in range(49)]
+    (first,) = queries([span("a.quiet", 0, 30 * day), *busy])
+    asked = windows(first, 0)
+    (joined,) = [place for place, query in enumerate(asked) if query.from_ns == 10 * DAY_NS - 1]
+    widths = [query.to_ns - query.from_ns for query in asked[joined : joined + 3]]
+    assert widths == [FIRST_NS, GROWTH * FIRST_NS, GROWTH**2 * FIRST_NS]
+    assert all(len(query.entity_ids) == 1 for query in asked[:joined])
+
+
+def test_entities_that_were_quiet_for_ever_longer_are_asked_for_in_few_questions() -> None:
+    end = 40 * 86_400
+    given = [span(f"a.{number}", end - 70_000 * (50 - number), end) for number in range(50)]
+    (first,) = queries(given)
+    asked = windows(first, 0)
+    assert len(asked) <= 40
+    for query in asked:
+        begun = [each for each in given if query.from_ns < each.after_ns <= query.to_ns]
+        rest = given[-1].after_ns - query.from_ns
+        assert all(each.after_ns - query.from_ns <= max(FIRST_NS, rest // 4) for each in begun)
+
+
 def test_a_span_that_holds_nothing_is_asked_for_all_the_same() -> None:
     for before in (10, 9):
         (query,) = queries([span("a.b", 10, before)])
