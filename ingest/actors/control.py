@@ -33,6 +33,7 @@ from ingest.edge.ledger import Ledger
 from ingest.edge.letter_file import Letter
 from ingest.edge.letter_retry import named, returning
 from ingest.edge.salvage import Found, Salvage
+from ingest.edge.spool_gone import purged
 from ingest.edge.spool_purge import newest_id, purge_others, purge_part, waits
 from ingest.edge.spool_rows import Change, Key
 from ingest.edge.sqlite import translated
@@ -96,12 +97,16 @@ class Control:
         async with self._turn:
             table, total = self.spool.table, self.spool.held.events
             newest = await self.spool.lane(newest_id, table)
-            points = self._purged(self.spool.memory.purge())
-            while gone := (await self.spool.change(partial(purge_part, table, newest))).gone:
-                points += self._purged([row.batch() for row in gone])
+            in_memory = self.spool.memory.purge()
+            self.spool.notes.owe(purged(in_memory))
+            points = self._purged(in_memory)
+            while (change := await self.spool.change(partial(purge_part, table, newest))).gone:
+                self.spool.notes.noted(change.gaps)
+                points += self._purged([row.batch() for row in change.gone])
                 say(Progress(points, total))
             while others := await self.spool.lane(purge_others, table):
                 points += others
+            await self.spool.notes.pay()
         return control.Purged(points)
 
     def _purged(self, batches: Sequence[Batch[bytes]]) -> int:

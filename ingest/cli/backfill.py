@@ -26,6 +26,10 @@ NOTHING = (
     "Everything since then is stored, or Home Assistant did not have it (`homeiq-ingest gaps fill` asks for that again;"
     " --again reads everything)."
 )
+WRITTEN_OVER = (
+    "What is stored is known from the state file. If an earlier one (lost, damaged, in another place) was used with this"
+    " database, states that were stored while it was are written over, and lose their context."
+)
 IMPORTS = Watched((Cause.IMPORTED,))
 
 
@@ -54,8 +58,9 @@ def backfill(
 ) -> None:
     """Store what Home Assistant remembers since TIME and the store does not know.
 
-    Home Assistant keeps ten days unless it is told otherwise. Nothing that is stored is written over or stored twice, and
-    live changes are stored meanwhile. When the service runs, it does the work, and Ctrl-C ends only the looking; else the
+    Home Assistant keeps ten days unless it is told otherwise. Nothing that is stored is written over or stored twice, as far as
+    the state file knows of it: with a new one beside an old InfluxDB database, give a TIME before which nothing was stored, or
+    richer live states are written over. Live changes are stored meanwhile. When the service runs, it does the work, and Ctrl-C ends only the looking; else the
     work is done here, and ends when it is done. Cut off, even killed, it goes on when the service runs or this is run again.
     """
     now = datetime.now(UTC)
@@ -67,6 +72,8 @@ def backfill(
         settings = loaded(config_path, assignments, for_running=True).settings
         if settings.store_kind == "stdout":
             raise Refused("standard output keeps nothing", remedy="Choose a store: influxdb.url, or none of it.")
+        if settings.store_kind == "influxdb":
+            click.echo(WRITTEN_OVER, err=True)
         if dry_run:
             _estimate(settings, asked)
         else:

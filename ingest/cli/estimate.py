@@ -28,10 +28,10 @@ from ingest.core.conversation import Received
 from ingest.core.coverage import Mark, Span
 from ingest.core.history_query import Query
 from ingest.core.history_reading import MARGIN_NS
-from ingest.core.importing import NOTHING, Wanted, chosen, known, spans_of, whole_microseconds
+from ingest.core.importing import NOTHING, Wanted, chosen, known, spans_of, stored_since, whole_microseconds
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
-from ingest.edge.ledger_import import pending_imports, stored_marks
+from ingest.edge.ledger_import import pending_imports, stored_marks, unmarked_since
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
 from ingest.edge.state_read import Absent, state_read
@@ -74,6 +74,7 @@ class _Stored:
 
     marks: dict[str, Mark]
     pending: dict[str, int]
+    unmarked_ns: int | None = None
 
 
 def estimate(settings: Settings, asked: control.Import) -> Estimate:
@@ -87,7 +88,9 @@ def _stored(settings: Settings) -> _Stored:
     key = Key(settings.home, settings.store_kind)
     try:
         with state_read(settings.spool.path) as connection, translated(settings.spool.path):
-            return _Stored(stored_marks(connection, key), pending_imports(connection, key))
+            return _Stored(
+                stored_marks(connection, key), pending_imports(connection, key), unmarked_since(connection, key)
+            )
     except Absent:
         return _Stored({}, {})
 
@@ -122,7 +125,8 @@ async def _spans(
         Mark(catalog.facts(entity_id).registry_id, entity_id, NOTHING) for entity_id in catalog.registered_ids()
     )
     found = chosen((*there, *stored.marks.values(), *registered), asked.entities, passes)
-    entities = [known(each, stored.marks.get(each.registry_id)) for each in found]
+    since_ns = None if asked.again else stored.unmarked_ns
+    entities = [stored_since(known(each, stored.marks.get(each.registry_id)), since_ns) for each in found]
     until_ns = whole_microseconds(time.time_ns() - MARGIN_NS)
     wanted = Wanted(whole_microseconds(asked.since_ns), until_ns, entities, asked.again)
     return spans_of(wanted, stored.pending)

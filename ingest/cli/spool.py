@@ -24,7 +24,7 @@ from ingest.core.homeiq import unsealed
 from ingest.core.plot import table
 from ingest.edge.aside import kept_aside
 from ingest.edge.database_file import is_there
-from ingest.edge.spool_file import clear
+from ingest.edge.spool_purge import purge_all
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, translated
 from ingest.edge.state_read import Absent, Waiting, batches, payload, waiting
@@ -188,7 +188,10 @@ def show(*, batch_id: int, lines: int, config_path: Path | None, assignments: tu
 @click.option("--yes", is_flag=True, help="Do it; the points are gone for good.")
 @configured
 def purge(*, yes: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Remove everything that waits. When the service runs, not what it is delivering right now."""
+    """Remove everything that waits. When the service runs, not what it is delivering right now.
+
+    What is gone is a gap in the ledger: `homeiq-ingest gaps list`.
+    """
     with explained():
         own = own_state(config_path, assignments)
         try:
@@ -207,11 +210,9 @@ def _purge(own: OwnFile, *, sure: bool) -> int:
     if not is_there(own.path):
         own.look_elsewhere()
     with held(own.path) as connection, translated(own.path):
-        points = sum(each.points for each in waiting(connection))
         if not sure:
             _sure(connection, own)
-        clear(connection)
-    return points
+        return purge_all(connection, own.path)
 
 
 def _sure(connection: Connection, own: OwnFile) -> NoReturn:

@@ -30,13 +30,14 @@ class Cause(Enum):
     SHED = "a queue was full"
     EVICTED = "the spool was full"
     UNREADABLE = "the spool was damaged"
+    PURGED = "what waited was removed by hand"
     REOPENED = "reopened by hand"
     IMPORTED = "asked for by `backfill`"
     SEVERAL = "several causes: the ledger was full"
 
 
 UNNAMED: Final = "it is not known whose states these were"
-"""Why nothing fills what a spool dropped."""
+"""Why nothing fills what went out of a spool without being stored."""
 
 
 class Progress(Enum):

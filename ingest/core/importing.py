@@ -56,6 +56,13 @@ def known(entity: Mark, stored: Mark | None) -> Mark:
     return Mark(entity.registry_id, entity.entity_id, max(entity.time_ns, stored.time_ns), min(first, default=NOTHING))
 
 
+def stored_since(entity: Mark, since_ns: int | None) -> Mark:
+    """The entity, where everything since then may be stored, and no mark tells of it. None: marks tell of everything."""
+    if since_ns is None or 0 < entity.oldest_ns <= since_ns:
+        return entity
+    return Mark(entity.registry_id, entity.entity_id, max(entity.time_ns, since_ns), since_ns)
+
+
 def spans_of(wanted: Wanted, pending: Mapping[str, int]) -> list[Span]:
     """What is to be asked for. `pending` says since when an entity's states are asked for already.
 

@@ -26,6 +26,7 @@ NOT_BROUGHT: Final = "some of what waited cannot be read: the damaged state file
 _TABLES: Final = (
     ("mark", "home, store, registry_id, entity_id, time_ns, first_ns", "home, store, registry_id"),
     ("coverage", "home, store, since_ns, heard_ns, stopped", "home, store"),
+    ("unmarked", "home, store, since_ns", "home, store"),
     ("gap", f"home, store, {GAP}, folded", "id"),
     ("span", f"gap_id, {SPAN}, filled, why", "id"),
 )
@@ -41,7 +42,7 @@ Values: TypeAlias = tuple[Any, ...]
 
 
 def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missing: str) -> None:
-    """Fill the ledger of the new file at `path`. `missing`: why not all batches came over, too; empty when they did.
+    """Fill the ledger of the new file at `path`, after its accounts. `missing`: why not all batches came over, too; empty when they did.
 
     Raises what `translated` says of the new file.
     """
@@ -56,6 +57,8 @@ def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missi
                 f"INSERT OR IGNORE INTO {table} ({columns}) VALUES (?{marks})",  # noqa: S608  constants
                 _rows(reader, source, table, columns, order),
             )
+        # Marks may be missing of what was stored since the old file's account began.
+        connection.execute("INSERT OR IGNORE INTO unmarked SELECT home, store, since_ns FROM account")
         _complete(connection)
         _adopt(connection)
         if missing:

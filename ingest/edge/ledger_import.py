@@ -8,7 +8,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from ingest.core.coverage import Cause, Gap, Mark, Progress
-from ingest.core.importing import BETWEEN, Wanted, known, spans_of
+from ingest.core.importing import BETWEEN, Wanted, known, spans_of, stored_since
 from ingest.core.ledger import Opening
 from ingest.core.reconcile import FOREVER
 from ingest.edge.ledger_rows import count_anew, gaps_of, open_gap
@@ -72,6 +72,13 @@ def stored_marks(connection: Connection, key: Key) -> dict[str, Mark]:
     return {row[0]: Mark(*row) for row in connection.execute(_MARKS, (key.home, key.store))}
 
 
+def unmarked_since(connection: Connection, key: Key) -> int | None:
+    """Since when states may be stored of which no mark tells; None when there are none."""
+    whose = (key.home, key.store)
+    row = connection.execute("SELECT since_ns FROM unmarked WHERE home = ? AND store = ?", whose).fetchone()
+    return None if row is None else int(row[0])
+
+
 def pending_imports(connection: Connection, key: Key) -> dict[str, int]:
     """Since when each entity's states are being imported."""
     return dict(connection.execute(_PENDING, (key.home, key.store)).fetchall())
@@ -79,8 +86,8 @@ def pending_imports(connection: Connection, key: Key) -> dict[str, int]:
 
 def open_import(connection: Connection, key: Key, wanted: Wanted) -> Gap | None:
     """The gap of what is wanted and neither stored nor asked for; None when there is nothing of that kind."""
-    stored = stored_marks(connection, key)
-    entities = [known(each, stored.get(each.registry_id)) for each in wanted.entities]
+    stored, since_ns = stored_marks(connection, key), None if wanted.again else unmarked_since(connection, key)
+    entities = [stored_since(known(each, stored.get(each.registry_id)), since_ns) for each in wanted.entities]
     spans = spans_of(evolve(wanted, entities=entities), pending_imports(connection, key))
     if wanted.again:
         whose = (key.home, key.store)

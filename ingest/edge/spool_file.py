@@ -14,6 +14,7 @@ from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import BOUND, Bound, enter
 from ingest.edge.ledger_rows import doubt_marks
 from ingest.edge.spool_around import COLUMNS, OURS, Scars, around
+from ingest.edge.spool_gone import tell_purged
 from ingest.edge.spool_rows import UNCHANGED, Changed, Key, Placed, Row
 from ingest.edge.sqlite import Connection, Damaged, pragma, transaction, translated
 from ingest.edge.totals_file import count
@@ -34,12 +35,6 @@ def insert(connection: Connection, key: Key, batch: Batch[bytes], put_ns: int) -
         (key.home, key.store, put_ns, batch.oldest_ns, batch.newest_ns, batch.count, batch.size, batch.payload),
     )
     return Row(cursor.lastrowid or 0, put_ns, batch.oldest_ns, batch.newest_ns, batch.count, batch.size)
-
-
-def clear(connection: Connection) -> None:
-    """Remove every batch, of every home and store."""
-    with transaction(connection):
-        connection.execute("DELETE FROM batch")
 
 
 @frozen
@@ -145,6 +140,12 @@ class Table:
         """Delete delivered batches."""
         with translated(self.path), transaction(self.connection):
             self._delete(ids)
+
+    def purge(self, rows: Sequence[Row]) -> Changed:
+        """Delete what was not delivered; returns what became of gaps."""
+        with translated(self.path), transaction(self.connection):
+            self._delete(row.id for row in rows)
+            return tell_purged(self.connection, self.key, [(row.oldest_ns, row.newest_ns) for row in rows], self.bound)
 
     def newest(self, taken: Container[int]) -> list[Row]:
         """The newest batch that is not taken."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import takewhile
+from pathlib import Path
 from typing import Final
 
 from ingest.edge.spool_file import Table
+from ingest.edge.spool_gone import tell_purged
 from ingest.edge.spool_rows import Change, Key, fitting
 from ingest.edge.sqlite import Connection, transaction, translated
 from ingest.runtime.link import Weight
@@ -16,7 +20,10 @@ PART: Final = Weight(200_000, 32 * 1024 * 1024)
 
 ROWS: Final = 500
 
-_OTHERS: Final = "FROM batch WHERE NOT (home = ? AND store = ?)"
+_OTHERS: Final = (
+    "SELECT id, count, home, store, oldest_ns, newest_ns FROM batch WHERE NOT (home = ? AND store = ?) LIMIT ?"
+)
+_ALL: Final = "SELECT id, count, home, store, oldest_ns, newest_ns FROM batch"
 
 
 def newest_id(table: Table) -> int:
@@ -33,18 +40,28 @@ def waits(table: Table, newest: int, delivered: AbstractSet[int]) -> bool:
 def purge_part(table: Table, newest: int, claimed: AbstractSet[int], delivered: AbstractSet[int]) -> Change:
     """Remove some of the oldest batches, none after the `newest`, and none that is claimed or delivered."""
     rows = fitting(takewhile(lambda row: row.id <= newest, table.oldest(claimed | delivered)), PART)
-    if rows:
-        table.remove([row.id for row in rows])
-    return Change(gone=rows)
+    return Change(gone=rows, gaps=table.purge(rows)) if rows else Change()
 
 
 def purge_others(table: Table) -> int:
     """Remove some of the batches of other homes and stores, which nobody delivers; returns how many points."""
     with translated(table.path), transaction(table.connection):
-        return _purge_others(table.connection, table.key)
+        return _purged(
+            table.connection, table.connection.execute(_OTHERS, (table.key.home, table.key.store, ROWS)).fetchall()
+        )
 
 
-def _purge_others(connection: Connection, key: Key) -> int:
-    found = connection.execute(f"SELECT id, count {_OTHERS} LIMIT {ROWS}", (key.home, key.store)).fetchall()
-    connection.executemany("DELETE FROM batch WHERE id = ?", [(each,) for each, _ in found])
-    return sum(count for _, count in found)
+def purge_all(connection: Connection, path: Path) -> int:
+    """Remove every batch, of every home and store; returns how many points. Raises what `translated` says."""
+    with translated(path), transaction(connection):
+        return _purged(connection, connection.execute(_ALL).fetchall())
+
+
+def _purged(connection: Connection, found: Sequence[tuple[int, int, str, str, int, int]]) -> int:
+    batches: defaultdict[Key, list[tuple[int, int]]] = defaultdict(list)
+    for _, _, home, store, oldest_ns, newest_ns in found:
+        batches[Key(home, store)].append((oldest_ns, newest_ns))
+    connection.executemany("DELETE FROM batch WHERE id = ?", [(row[0],) for row in found])
+    for key, gone in batches.items():
+        tell_purged(connection, key, gone)
+    return sum(row[1] for row in found)

@@ -67,13 +67,14 @@ class Placed:
 
 @frozen
 class Change:
-    """What a change of a key's rows came to: what it added, which rows are gone, how many points it left to do."""
+    """What a change of a key's rows came to: what it added, which rows are gone, how many points it left, and of gaps."""
 
     added: Weight = EMPTY
     batches: int = 0
     """How many it added."""
     gone: Sequence[Row] = ()
     left: int = 0
+    gaps: Changed = UNCHANGED
 
 
 def fitting(rows: Iterable[Row], limit: Weight) -> list[Row]:

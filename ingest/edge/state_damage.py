@@ -26,6 +26,7 @@ _LOOK_AT_LEDGER: Final = (
     "SELECT count(*) FROM span INDEXED BY span_of",
     "SELECT count(*) FROM span INDEXED BY span_from",
     "SELECT max(heard_ns) FROM coverage",
+    "SELECT max(since_ns) FROM unmarked",
 )
 
 

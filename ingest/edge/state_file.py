@@ -6,6 +6,7 @@
     account       since when they are counted, and how fast the spool fills
     coverage      since when a home is known; minus every gap, of whose spans some are filled
     mark          of every entity the newest state that is stored or safe
+    unmarked      since when states are stored of which no mark tells, where an earlier file or version stored some
     meta          whether the file is damaged
 
 One writing process, one lane, `synchronous=FULL`: a commit that returned survives a power cut. An older file is
@@ -133,6 +134,13 @@ CREATE TABLE coverage (
     stopped INTEGER NOT NULL,
     PRIMARY KEY (home, store)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE unmarked (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    since_ns INTEGER NOT NULL,
+    PRIMARY KEY (home, store)
+) STRICT, WITHOUT ROWID;
+INSERT INTO unmarked SELECT home, store, since_ns FROM account;
 """
 
 MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4})

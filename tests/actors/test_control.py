@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 from trio.testing import MockClock
 
 from ingest.actors.control import RECOVERED, RETRIED, Control
 from ingest.actors.replay import ATTEMPTS, SAFE
 from ingest.core import control, reports
 from ingest.core.control import Progress
-from ingest.core.coverage import Cause, Mark
+from ingest.core.coverage import Cause, Mark, Missed, Note
 from ingest.core.homeiq import joined, resealed
 from ingest.core.reports import Report
 from ingest.edge.control import Commands, Complain
@@ -27,11 +27,12 @@ from ingest.edge.ledger import Ledger
 from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.spool_file import Table
-from ingest.edge.spool_rows import Key
+from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.state_file import open_state
 from ingest.errors import Refused, Transient
 from ingest.runtime.lane import InlineLane
 from ingest.runtime.link import Weight
+from tests.cli.stores import NOON, S
 from tests.cli.waiting import KEY, buried, lines, spooled, waiting_lines
 
 OTHER = Key("cottage", "influxdb")
@@ -180,6 +181,29 @@ async def test_purge_leaves_what_comes_meanwhile_and_takes_what_is_in_memory(
         nursery.start_soon(come)
         assert await it.control.purge(control.Purge(), it.said.append) == control.Purged(605)
     assert waiting_lines(path) == lines(2, 9_000)
+
+
+async def test_what_is_purged_is_a_gap(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = spooled(tmp_path / "state.db", lines(3), lines(2, 10))
+    spooled(path, lines(2), key=OTHER)
+    async with opened(path) as it:
+        table, heard = it.spool.table, list[Changed]()
+        ledger = LedgerFile(table.connection, path, KEY)
+        it.spool.notes.noted = heard.append
+        ledger.move_marks([Mark("a", "sensor.a", NOON + 2 * S), Mark("b", "sensor.b", NOON + 2 * S + 1)])
+        shed = Missed(Cause.SHED, 1, 2, why="it was shed")
+        await it.spool.memory.put(
+            evolve(resealed(lines(5, 5_000)), note=Note([Mark("b", "sensor.b", 9)], missed=[shed]))
+        )
+        assert await it.control.purge(control.Purge(), it.said.append) == control.Purged(12)
+        assert [mark.time_ns for mark in ledger.load().marks] == [NOON + 2 * S - 1, NOON + 2 * S + 1]
+        assert [(gap.cause, gap.from_ns, gap.to_ns) for gap in ledger.gaps()] == [
+            (Cause.SHED, 1, 2),
+            (Cause.PURGED, NOON, NOON + 11 * S),
+            (Cause.PURGED, NOON + 5_000 * S, NOON + 5_004 * S),
+        ]
+        assert list(heard[-1].gaps) == ledger.gaps()
+        assert [gap.cause for gap in LedgerFile(table.connection, path, OTHER).gaps()] == [Cause.PURGED]
 
 
 async def test_replay_hurries_and_tells_how_far_it_is(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -228,6 +228,7 @@ def test_what_waits_for_the_database_is_told(home: Running, tmp_path: Path) -> N
     result = command(config, "backfill", "--since", "11d", "--entities", "sensor.import_*")
     assert result.exit_code == 0, result.output
     assert result.stdout == f"Gap 1 is filled: {IMPORTED} states came of Home Assistant's history.\n"
+    assert "states that were stored while it was are written over" in result.stderr
     assert re.search(r"\d+ points wait for the database; the service sends them when it runs\.", result.stderr)
 
 

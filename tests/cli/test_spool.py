@@ -14,14 +14,16 @@ import pytest
 from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
 from ingest.cli.exits import REFUSED
+from ingest.core.coverage import UNNAMED, Cause, Mark
 from ingest.core.homeiq import resealed
 from ingest.edge import free_space
+from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.lock import SERVICE, locked
 from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
 from ingest.edge.totals_file import Totals, accounts
-from tests.cli.stores import S
+from tests.cli.stores import NOON, S
 from tests.cli.waiting import KEY, buried, letters, lines, opened, run, spooled, waiting_lines
 from tests.edge.answering import Reply, answering
 from tests.edge.test_state_file import VERSION_1, VERSION_2
@@ -166,6 +168,25 @@ def test_purge_removes_everything_when_it_is_meant(tmp_path: Path) -> None:
     assert len(waiting_lines(path)) == 7
     assert run(path, "spool", "purge", "--yes").stdout == "7 points removed.\n"
     assert waiting_lines(path) == []
+
+
+def test_what_is_purged_is_a_gap_and_not_known_to_be_stored(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(3), lines(4, 3), lines(2, 9_000))
+    spooled(path, lines(2), key=OTHER)
+    newest = NOON + 6 * S
+    with opened(path) as connection:
+        marks = [Mark("a", "sensor.a", newest), Mark("b", "sensor.b", newest + 1), Mark("c", "sensor.c", NOON - 1)]
+        LedgerFile(connection, path, KEY).move_marks(marks)
+    assert run(path, "spool", "purge", "--yes").stdout == "11 points removed.\n"
+    with opened(path) as connection:
+        ledger = LedgerFile(connection, path, KEY)
+        assert [mark.time_ns for mark in ledger.load().marks] == [newest - 1, newest + 1, NOON - 1]
+        last = NOON + 9_000 * S
+        gaps = [(gap.from_ns, gap.to_ns) for gap in ledger.gaps()]
+        assert gaps == [(NOON, newest), (last, last + S)]
+        assert {(gap.cause, gap.why) for gap in ledger.gaps()} == {(Cause.PURGED, UNNAMED)}
+        (other,) = LedgerFile(connection, path, OTHER).gaps()
+        assert (other.cause, other.from_ns, other.to_ns) == (Cause.PURGED, NOON, NOON + S)
 
 
 def test_a_damaged_file_is_set_aside_and_named_before_anything_is_removed(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from ingest.edge.ledger_file import Due, LedgerFile
 from ingest.edge.ledger_import import Far
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
+from ingest.edge.state_file import MIGRATIONS
+from ingest.edge.totals_file import Totals
 from tests.edge.ledgers import KEY, ledger_in, mark, opening, told
 
 SECOND = 10**9
@@ -160,3 +164,40 @@ def test_a_longer_import_ends_before_the_shorter_one_where_no_state_need_be(ledg
     settle_all(ledger)
     begin(ledger, 5, "new")
     assert spans(ledger) == [("new", 5 * SECOND - 1, 10 * SECOND - 500)]
+
+
+def test_what_a_version_without_marks_stored_is_not_asked_for_but_again(tmp_path: Path) -> None:
+    """Its first snapshot would make everything look missing that was stored live before."""
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as older:
+        for version in (1, 2, 3):
+            older.executescript(MIGRATIONS[version])
+        older.execute("INSERT INTO account VALUES (?, ?, ?, NULL)", (KEY.home, KEY.store, 30 * SECOND))
+        older.executescript("PRAGMA user_version = 3")
+    with ledger_in(path) as ledger:
+        ledger.move_marks([mark("a", 90 * SECOND), mark("old", 20 * SECOND)])
+        assert begin(ledger, 40, "a", "old", "new") is None
+        assert begin(ledger, 10, "a", "old", "new") is not None
+        after = 10 * SECOND - 1
+        expected = [("a", after, 30 * SECOND), ("old", after, 20 * SECOND), ("new", after, 30 * SECOND)]
+        assert spans(ledger) == expected
+        begin(ledger, 40, "a", again=True)
+        assert ("a", 40 * SECOND - 1, 90 * SECOND + 1) in spans(ledger)
+    with ledger_in(path, key=Key("cottage", "influxdb")) as other:
+        begin(other, 40, "a")
+        assert spans(other) == [("a", 40 * SECOND - 1, 100 * SECOND + 500)]
+
+
+def test_nor_what_was_stored_with_a_file_that_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with ledger_in(path) as ledger:
+        Totals(ledger.connection, path, KEY).opened(30 * SECOND)
+        ledger.connection.execute("PRAGMA user_version = 99")
+    with ledger_in(path) as ledger:
+        assert begin(ledger, 40, "a") is None
+        assert begin(ledger, 10, "a") is not None
+    with ledger_in(path) as ledger:
+        ledger.connection.execute("DELETE FROM account")
+        ledger.connection.execute("PRAGMA user_version = 99")
+    with ledger_in(path) as ledger:
+        assert begin(ledger, 40, "b") is None
