@@ -16,7 +16,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
+from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Progress, Settled, Span
+from ingest.core.missing import Missing
 
 LEFT: Final = (Progress.OPEN, Progress.FILLING)
 """There are spans to fill in these."""
@@ -74,14 +75,17 @@ class Summary:
 
 @define
 class Owed:
-    """Notes that are true and not written yet: of an entity the newest mark, of a span that it is settled."""
+    """Notes that are true and not written yet: of an entity the newest mark, of a span that it is settled.
+
+    What was missed has a bound.
+    """
 
     _marks: dict[str, Mark] = field(factory=dict)
     _settled: dict[int, Settled] = field(factory=dict)
-    _missed: list[Missed] = field(factory=list)
+    _missing: Missing = field(factory=Missing)
 
     def __bool__(self) -> bool:
-        return bool(self._marks or self._settled or self._missed)
+        return bool(self._marks or self._settled or self._missing)
 
     def add(self, note: Note) -> None:
         """One more."""
@@ -93,19 +97,18 @@ class Owed:
             told = self._settled.get(each.span_id)
             if told is None or each.after(told):
                 self._settled[each.span_id] = each
-        self._missed += note.missed
+        for missed in note.missed:
+            self._missing.add(missed)
 
     @property
     def note(self) -> Note:
         """All of it."""
-        return (
-            Note(tuple(self._marks.values()), tuple(self._settled.values()), tuple(self._missed)) if self else NO_NOTE
-        )
+        return Note(tuple(self._marks.values()), tuple(self._settled.values()), self._missing.all) if self else NO_NOTE
 
     def take(self) -> Note:
         """All of it, to be written; `add` gives it back."""
         note = self.note
-        self._marks, self._settled, self._missed = {}, {}, []
+        self._marks, self._settled, self._missing = {}, {}, Missing()
         return note
 
     @property

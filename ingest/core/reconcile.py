@@ -25,6 +25,7 @@ from attrs import define, field
 
 from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Settled, Span
 from ingest.core.marks import is_absent, missing_since, named, newest, unknown_at
+from ingest.core.missing import Missing
 
 FOREVER = 2**62
 """The end of a span that has none yet."""
@@ -64,7 +65,7 @@ class Reconciler:
     _oldest_ns: int = FOREVER
     _because: Cause = Cause.STOPPED
     _moved: list[Mark] = field(factory=list)
-    _missed: list[Missed] = field(factory=list)
+    _missing: Missing = field(factory=Missing)
 
     def remember(self, marks: Mapping[str, Mark], cause: Cause) -> None:
         """What the run before knew can be read only now: what was missed before this one is found out after all."""
@@ -149,10 +150,10 @@ class Reconciler:
 
     def note(self, settled: Sequence[Settled] = ()) -> Note:
         """What becomes true with the frame that was just looked through."""
-        if not (self._moved or self._missed or settled):
+        if not (self._moved or self._missing or settled):
             return NO_NOTE
-        note = Note(tuple(self._moved), tuple(settled), tuple(self._missed))
-        self._moved, self._missed = [], []
+        note = Note(tuple(self._moved), tuple(settled), self._missing.take())
+        self._moved = []
         return note
 
     def knows(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
@@ -213,7 +214,7 @@ class Reconciler:
 
     def miss(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span], why: str = "") -> None:
         """States that had come were lost again; with a `why` it is not known which."""
-        self._missed.append(Missed(cause, from_ns, to_ns, tuple(spans), why))
+        self._missing.add(Missed(cause, from_ns, to_ns, tuple(spans), why))
 
     def lose(self, registry_id: str) -> None:
         """The newest state of that entity was lost: it is not known to be stored, but everything before it is."""
@@ -245,4 +246,4 @@ class Reconciler:
             self._miss((Span(mark.entity_id, key, after, end_ns),))
 
     def _miss(self, spans: tuple[Span, ...]) -> None:
-        self._missed.append(Missed(self._because, self._from_ns, self._newest_ns, spans))
+        self._missing.add(Missed(self._because, self._from_ns, self._newest_ns, spans))

@@ -249,8 +249,7 @@ def test_an_entity_with_another_id_is_not_gone() -> None:
     reconciler.see(mark("b.b", 8))
     reconciler.complete()
     reconciler.see(Mark("new", "light.a", ns(9)))
-    [back] = reconciler.note().missed[-1].spans
-    assert back == Span("light.a", "old", ns(5), ns(9))
+    assert spans_of(reconciler.note())[-1] == Span("light.a", "old", ns(5), ns(9))
     assert reconciler.told("new", ns(9))
     reconciler.enter(2)
     assert reconciler.knows("new", "light.a", ns(9))

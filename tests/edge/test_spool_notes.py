@@ -139,10 +139,10 @@ async def test_what_is_evicted_from_the_disk_is_not_known_to_be_stored_any_more(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     async with opened(tmp_path, Limits(20, 1000)) as it:
-        await it.spool.put(noting(1, name="old"))
-        for number in (2, 3):
+        await it.spool.put(noting(2, name="old"))
+        for number in (3, 4):
             await it.spool.put(noting(number))
-        assert marks(it) == {"a": 3, "old": 0}
+        assert marks(it) == {"a": 4, "old": 1}
 
 
 async def test_a_damaged_ledger_does_not_keep_points_from_the_disk(tmp_path: Path, autojump_clock: MockClock) -> None:
