@@ -222,6 +222,8 @@ class Filter:
                 for point in chain.from_iterable(each.points for each in lost):
                     if point.origin is not Source.HEARTBEAT:
                         self.reconciler.lose(point.facts.registry_id)
+            for each in lost:
+                self.reconciler.give_back(each.note.missed)
 
 
 def dead_letter(change: Change) -> reports.DeadLetter:

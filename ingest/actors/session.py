@@ -155,3 +155,7 @@ class Sessions:
             lost = self.intake.put(part)
             if (report := shed_changes("intake", lost)) is not None:
                 self.emit(report)
+            for each in lost:
+                if each.final and each.session == part.session:
+                    # What was in it is lost, but not that the snapshot is through. It weighs nothing.
+                    self.intake.put(evolve(each, changes=(), size=0))

@@ -117,6 +117,15 @@ class Missed:
     why: str = ""
 
 
+class Found(NamedTuple):
+    """A gap as it was found: of so many entities something may be missing."""
+
+    cause: Cause
+    from_ns: int
+    to_ns: int
+    entities: int
+
+
 @frozen
 class Settled:
     """A span of which `filled` states came; `why` is set when not all of it could be had.

@@ -19,25 +19,15 @@ An entity may get another id for life: paired again, or its registry came late. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-from attrs import define, field
+from attrs import define, evolve, field
 
-from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Settled, Span
+from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
 from ingest.core.marks import is_absent, missing_since, named, newest, unknown_at
 from ingest.core.missing import Missing
 
 FOREVER = 2**62
 """The end of a span that has none yet."""
-
-
-class Found(NamedTuple):
-    """A gap as it was found: of so many entities something may be missing."""
-
-    cause: Cause
-    from_ns: int
-    to_ns: int
-    entities: int
 
 
 @define
@@ -162,7 +152,7 @@ class Reconciler:
         self._present.update((key, entity_id))
         self._oldest_ns = min(self._oldest_ns, time_ns)
         mark = self._before(self.marks if self._baseline is None else self._baseline, key, entity_id)
-        if mark is not None and time_ns <= mark.time_ns and not is_absent(mark):
+        if mark is not None and time_ns <= mark.time_ns:
             if mark.registry_id != key:
                 self.move(mark._replace(registry_id=key))
             return True
@@ -216,6 +206,16 @@ class Reconciler:
         """States that had come were lost again; with a `why` it is not known which."""
         self._missing.add(Missed(cause, from_ns, to_ns, tuple(spans), why))
 
+    def give_back(self, missed: Sequence[Missed]) -> None:
+        """These were found, and the frame that carried them was lost. What was told of their ends since then holds."""
+        for each in missed:
+            spans = each.spans if each.cause is Cause.SHED else [self._shortened(span) for span in each.spans]
+            self.miss(each.cause, each.from_ns, each.to_ns, spans, each.why)
+
+    def _shortened(self, span: Span) -> Span:
+        seen = [times.get(span.registry_id, FOREVER) for times in (self._first, self._returned)]
+        return evolve(span, before_ns=min([span.before_ns, *(each for each in seen if each > span.after_ns)]))
+
     def lose(self, registry_id: str) -> None:
         """The newest state of that entity was lost: it is not known to be stored, but everything before it is."""
         mark = self.marks.get(registry_id)
@@ -232,8 +232,9 @@ class Reconciler:
         self._first[key] = time_ns
         before = self._before(baseline, key, mark.entity_id)
         after = missing_since(before, self._from_ns)
-        # Two states a microsecond apart have nothing between them; but a span that was told already ends earlier now.
-        if baseline and (first is not None or time_ns > after + MICROSECOND):
+        # Two states a microsecond apart have nothing between them; but a span that was told already ends now, or earlier.
+        told = first is not None or (before is not None and is_absent(before))
+        if baseline and (told or time_ns > after + MICROSECOND):
             self._spanned.add(key)
             # Under the id that it had: then it takes the place of a span that has no end yet.
             self._miss((Span(mark.entity_id, key if before is None else before.registry_id, after, end_ns),))

@@ -11,6 +11,7 @@ from ingest.actors.filter import STAGE, Filter
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.coverage import Cause, Mark, Span
 from ingest.core.enrich import Enricher
 from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.point import Facts, Point, PointFrame
@@ -204,3 +205,20 @@ def test_checkpoints_do_not_fill_the_memory() -> None:
     stage.step(on("light.a"), on("light.b"), on("light.b"), on("light.c"))
     assert stage.step(on("light.b"), on("light.c"), source=Source.SNAPSHOT) == []
     assert stage.step(on("light.a"), source=Source.SNAPSHOT) == ["light.a"]
+
+
+@pytest.mark.parametrize("overflow", [Overflow.DROP_NEWEST, Overflow.DROP_OLDEST])
+def test_what_was_missed_is_not_lost_with_the_frame_that_a_stores_link_shed(overflow: Overflow) -> None:
+    stage, link = Stage(), points_link(1)
+    reconciler = stage.filter.reconciler
+    reconciler.remember({"light.a": Mark("light.a", "light.a", 1_000)}, Cause.STOPPED)
+    outlets = [link.sender(overflow)]
+    for name in ("light.z", "light.a", "light.y"):
+        stage.filter._pass_on(stage.filter.step(Frame([on(name)], 100, session=1)), outlets)
+    carried = [frame.note for frame in link._queue] + [reconciler.note()]
+    spans = {span.entity_id: span for note in carried for missed in note.missed for span in missed.spans}
+    later = nanoseconds(moment_of(on("light.a")))
+    assert {"light.a", "light.y", "light.z"} == set(spans)
+    assert Span("light.a", "light.a", 1_000, later) in [
+        span for note in carried for missed in note.missed for span in missed.spans
+    ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,15 +15,17 @@ from ingest.actors.connector import Candidate
 from ingest.actors.session import FRAME_CHANGES, Sessions
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.home_clock import HomeClock
 from ingest.core.point import Facts
 from ingest.core.reports import Report
 from ingest.core.state import Frame, Source
+from ingest.edge.websocket import dial
 from ingest.errors import IngestError, Transient
 from ingest.runtime.link import Link, Overflow, Weight
 from ingest.runtime.supervise import one_error
 from ingest.runtime.watch import Watch
 from tests.actors.peer import DEADLINES, TARGET, TOKEN, VERSION, Act, Peer, Reply, Side, answering, no, ok, playing
-from tests.core.changes import state
+from tests.core.changes import change, state
 from tests.core.test_conversation import event
 
 REGISTRIES: dict[str, Reply] = {f"config/{kind}_registry/list": [ok([])] for kind in ("area", "device", "entity")}
@@ -243,3 +246,18 @@ async def test_a_token_that_only_the_bulk_connection_finds_refused_is_still_a_re
 
     with pytest.raises(TokenRefused):
         await _held_to_the_end(answering(**ANSWERS), refuse)
+
+
+def test_that_a_snapshot_is_through_is_not_lost_with_its_last_frame() -> None:
+    link: Link[Frame] = Link("intake", Weight(1, 10**9), lambda frame: Weight(len(frame.changes), frame.size))
+    live, snapshot = link.sender(Overflow.DROP_OLDEST), link.sender(Overflow.BLOCK)
+    emitted: list[Report] = []
+    sessions = Sessions(live, snapshot, Watch(NO_CATALOG), emitted.append, DEADLINES, dial, attempts=2)
+    sessions._clock = HomeClock(time.time_ns)
+    for session in (1, 2):
+        snapshot.put(Frame([change(state("a.1", "on"))], 10, Source.SNAPSHOT, session, final=True))
+    sessions._take(Frame([change(state("a.2", "on"))], 10, session=2))
+    assert [(len(frame.changes), frame.size, frame.session, frame.final) for frame in link._queue] == [
+        (1, 10, 2, False), (0, 0, 2, True),
+    ]  # fmt: skip
+    assert [each.count for each in emitted if isinstance(each, reports.Shed)] == [2]

@@ -9,7 +9,7 @@ from attrs import define, evolve, field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Mark, Note, Span
+from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Span
 from ingest.core.reconcile import FOREVER, Reconciler
 
 ENTITIES = ("a.a", "b.b", "c.c")
@@ -345,3 +345,41 @@ def test_a_session_in_which_nothing_comes_moves_no_beginning() -> None:
         assert reconciler.complete() == (Cause.STOPPED if session == 1 else Cause.CONNECTION, ns(50), ns(50), 1)
     reconciler.forget(ns(50), ns(60))
     assert reconciler.marks == {"a.a": Mark("a.a", "a.a", ns(50) + 1, ns(5)), "b.b": Mark("b.b", "b.b", ns(50) - 1)}
+
+
+def test_what_is_given_back_ends_where_it_is_known_to_end_by_now() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 6), "c.c": mark("c.c", 7)})
+    reconciler.enter(1)
+    reconciler.see(mark("b.b", 20))
+    reconciler.complete()
+    lost = reconciler.note()
+    reconciler.see(mark("a.a", 30))
+    reconciler.note()
+    reconciler.give_back(lost.missed)
+    shed = Missed(Cause.SHED, ns(20), ns(20), (Span("b.b", "b.b", ns(20) - 1, ns(20) + 1),))
+    reconciler.give_back([shed])
+    missed, other = reconciler.note().missed
+    assert [(span.registry_id, span.before_ns) for span in missed.spans] == [
+        ("b.b", ns(20)), ("a.a", ns(30)), ("c.c", FOREVER),
+    ]  # fmt: skip
+    assert other == shed
+
+
+def test_a_state_that_only_the_snapshot_lacked_is_stored() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 50)})
+    reconciler.enter(1)
+    reconciler.see(mark("b.b", 60))
+    reconciler.complete()
+    reconciler.enter(2)
+    assert reconciler.knows("a.a", "a.a", ns(5))
+
+
+def test_who_comes_back_at_once_ends_the_span_that_was_told() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 50)})
+    reconciler.enter(1)
+    reconciler.see(mark("b.b", 60))
+    reconciler.complete()
+    reconciler.note()
+    reconciler.enter(2)
+    reconciler.see(mark("a.a", 61))
+    assert spans_of(reconciler.note()) == [Span("a.a", "a.a", ns(60) + 1, ns(61))]
