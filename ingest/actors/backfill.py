@@ -23,7 +23,7 @@ from attrs import define, evolve, field
 from ingest.actors.connection import Connection, within
 from ingest.actors.history import History, Pace, Unfillable
 from ingest.core import reports
-from ingest.core.coverage import Settled, Span
+from ingest.core.coverage import Gap, Settled, Span
 from ingest.core.history_reading import MARGIN_NS, Piece, Reading
 from ingest.core.loss import shed_changes
 from ingest.core.reconcile import FOREVER
@@ -63,6 +63,9 @@ PONG = 30.0
 SENT = 120.0
 """After so many seconds a span that was sent and is not settled is asked for again: its rows were dropped on their way."""
 
+FORGET = 3600.0
+"""So many seconds after the entity of a span that has no end could be asked about, that is forgotten."""
+
 
 @define(eq=False)
 class Backfill:
@@ -80,6 +83,7 @@ class Backfill:
     _reading: Reading | None = None
     _pieces: deque[Piece] = field(factory=deque)
     _later: dict[int, float] = field(factory=dict)
+    _gone: dict[int, float] = field(factory=dict)
     _sent: dict[int, float] = field(factory=dict)
     _woken: trio.Event = field(factory=trio.Event)
     _complained: str = ""
@@ -115,24 +119,33 @@ class Backfill:
         now = trio.current_time()
         self._sent = {key: until for key, until in self._sent.items() if until > now}
         waiting = {*self._sent, *(key for key, until in self._later.items() if until > now)}
-        found = await self.ledger.next_gap(SPANS, waiting)
+        found = await self._ready(waiting)
         if found is None:
             return False
-        gap, spans = found
-        ready = [span for span in spans if self._is_due(span)]
-        if not ready:
-            return False
+        gap, ready = found
         until_ns = now_ns - self.margin_ns
         asked = [_rest(span, until_ns) for span in ready]
         self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns)
         return True
 
-    def _is_due(self, span: Span) -> bool:
+    async def _ready(self, waiting: Collection[int]) -> tuple[Gap, list[Span]] | None:
+        """The oldest gap with spans that can be asked for now. Who is gone may be back: they are looked at each time."""
+        now = trio.current_time()
+        self._gone = {key: due for key, due in self._gone.items() if due + FORGET > now}
+        but = set(waiting)
+        while (found := await self.ledger.next_gap(SPANS + len(self._gone), but)) is not None:
+            gap, spans = found
+            if ready := [span for span in spans if self._is_due(span, now)]:
+                return gap, ready[:SPANS]
+            but.update(span.id for span in spans)
+        return None
+
+    def _is_due(self, span: Span, now: float) -> bool:
         """Who is gone is asked about when the recorder has written down what happened until it was missed."""
-        if span.before_ns < FOREVER or span.id in self._later:
+        if span.before_ns < FOREVER:
+            self._gone.pop(span.id, None)
             return True
-        self._later[span.id] = trio.current_time() + 2 * self._margin
-        return False
+        return self._gone.setdefault(span.id, now + 2 * self._margin) <= now
 
     async def _read(self, history: History, live: Connection, reading: Reading) -> None:
         try:

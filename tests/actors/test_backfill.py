@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 from trio.testing import MockClock
 
-from ingest.actors.backfill import ROW, Backfill
+from ingest.actors.backfill import ROW, SPANS, Backfill
 from ingest.core import recorder
 from ingest.core.coverage import Cause, Gap, Progress, Settled, Span
 from ingest.core.history_query import SECOND_NS
+from ingest.core.reconcile import FOREVER
 from ingest.core.reports import Report
 from ingest.core.state import Frame
 from ingest.edge.ledger import Ledger
@@ -114,3 +115,29 @@ async def test_what_is_given_up_is_settled_behind_its_rows_and_counts_them(
         await it.ledger.settle_now(found)
         (gap,) = it.gaps
         assert gap.progress is Progress.PARTLY
+
+
+async def test_who_was_gone_is_asked_about_as_soon_as_it_is_back(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with filling(tmp_path) as it:
+        back, gone = it.home.spans()[:2]
+        await trio.sleep(100)
+        await it.missed(evolve(back, before_ns=FOREVER), evolve(gone, before_ns=FOREVER))
+        assert await it.run(60) == []
+        await it.missed(back)
+        frames = await it.run(30)
+        (first,) = settled(frames)
+        assert (first.why, first.filled) == ("", sum(len(frame.changes) for frame in frames))
+        await it.ledger.settle_now([first])
+        assert settled(await it.run(30)) == []
+        (second,) = settled(await it.run(60))
+        assert second.span_id != first.span_id
+
+
+async def test_who_is_gone_keeps_nobody_waiting(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with filling(tmp_path) as it:
+        now_ns = it.home.now_ns()
+        gone = [Span(f"sensor.gone_{number}", f"g{number}", number, FOREVER) for number in range(SPANS + 10)]
+        quiet = [Span(f"sensor.q_{number}", f"q{number}", now_ns - SECOND_NS, now_ns) for number in range(SPANS)]
+        await it.missed(*gone, *quiet)
+        await trio.sleep(100)
+        assert len(settled(await it.run(10))) == SPANS
