@@ -198,7 +198,7 @@ def read_until(running: subprocess.Popen[str], text: str) -> None:
 
 def test_ctrl_c_ends_it_within_two_seconds_and_without_a_traceback(tmp_path: Path) -> None:
     with process(tmp_path) as running:
-        read_until(running, "°C")
+        read_until(running, "· stored")
         assert figures(interrupted(running, within=2))[2] == 0
 
 
