@@ -130,5 +130,8 @@ def test_the_ledger_lists_each_gap_as_filled_with_its_count(story: Story, store:
     assert {(gap["state"], gap["why"], gap["left"]) for gap in gaps} == {("filled", "", 0)}
     # While Home Assistant starts the connection may break more than once.
     causes = Counter(gap["cause"] for gap in gaps if gap["filled"])
-    assert causes >= Counter(list(OUTAGES.values()) * TURNS)
-    assert sum(gap["filled"] for gap in gaps) == story.filled[store]
+    # Two of one cause that touch are one gap.
+    assert causes.keys() >= set(OUTAGES.values())
+    came = sum(gap["filled"] for gap in gaps)
+    # What the history tells a second time stays in the embedded store as it came live.
+    assert came >= story.filled[store] if store == "embedded" else came == story.filled[store]
