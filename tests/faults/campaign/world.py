@@ -312,8 +312,11 @@ class World:
     def _waits(self) -> bool:
         if self.life is None:
             return True
-        books = self.life.pipeline.books()
-        return bool(books["spooled"] or books["in_flight"] or self.life.ledger.summary.oldest_left_ns is not None)
+        books, ledger = self.life.pipeline.books(), self.life.ledger
+        # A damaged ledger is in memory until the next start, as health says: nobody fills what stands in it.
+        damaged = self.met["bytes overwritten"] and ledger.failing
+        left = ledger.summary.oldest_left_ns is not None and not damaged
+        return bool(books["spooled"] or books["in_flight"] or left)
 
     async def _look(self) -> None:
         while True:
