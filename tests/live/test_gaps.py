@@ -133,5 +133,6 @@ def test_the_ledger_lists_each_gap_as_filled_with_its_count(story: Story, store:
     # Two of one cause that touch are one gap.
     assert causes.keys() >= set(OUTAGES.values())
     came = sum(gap["filled"] for gap in gaps)
-    # What the history tells a second time stays in the embedded store as it came live.
+    # Seen once: 5,129 counted, 5,108 rows of the history. Perhaps what it told again stayed as it came live; that is not known yet,
+    # and until it is, this is weaker than it should be.
     assert came >= story.filled[store] if store == "embedded" else came == story.filled[store]
