@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -61,6 +61,25 @@ def stored(rows: Sequence[Row], since_ns: int, until_ns: int) -> dict[Key, str]:
     found = {(row.tags["entity_id"], row.time): row.fields["state_value"] for row in within}
     assert len(found) == len(within), "a state is stored twice"
     return found
+
+
+def came(rows: Sequence[Row]) -> set[Key]:
+    """What a store has of the history."""
+    return {(row.tags["entity_id"], row.time) for row in rows if row.fields.get("origin") == "backfill"}
+
+
+def times(keys: Iterable[Key]) -> dict[str, list[int]]:
+    """The times of each entity's states."""
+    found = defaultdict(list)
+    for entity_id, at in keys:
+        found[entity_id].append(at)
+    return found
+
+
+def inside(span: Mapping[str, Any], of: Mapping[str, Sequence[int]]) -> int:
+    """How many of these times lie within a span of the ledger, as `gaps export` tells it."""
+    after, before = (nanoseconds(datetime.fromisoformat(span[end])) for end in ("after", "before"))
+    return sum(after < at < before for at in of.get(span["entity_id"], ()))
 
 
 def reasons(beyond: Iterable[Key], config: Path, purged_ns: int = 0) -> Counter[str]:
