@@ -10,6 +10,7 @@ that makes its last rows safe, and what a batch makes safe of it before is not r
 has nothing for is settled, with the reason, on the same way: rows of the span may be in front of it.
 
 The next gap is asked for when the last one is read. A session that ends takes nothing away: the reading goes on in the next.
+Nor does it wait for the disk that the ledger is on: who looks into it does so outside the session.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ingest.core.reports import Emit
 from ingest.core.state import Change, Frame, Source
 from ingest.edge.ledger import Ledger
 from ingest.errors import Refused, Transient
+from ingest.runtime.errand import Errand
 from ingest.runtime.link import Sender
 
 SPANS = 500
@@ -71,10 +73,11 @@ FORGET = 3600.0
 class Backfill:
     """One home's. `margin_ns` is how long the recorder may take to write a state down.
 
-    `room` says how many rows the way to the store has room for now.
+    `outside` the session is where the ledger is asked. `room` says how many rows the way to the store has room for now.
     """
 
     ledger: Ledger
+    outside: Errand
     intake: Sender[Frame]
     emit: Emit
     pace: Pace = field(factory=Pace)
@@ -133,7 +136,7 @@ class Backfill:
         now = trio.current_time()
         self._gone = {key: due for key, due in self._gone.items() if due + FORGET > now}
         but = set(waiting)
-        while (found := await self.ledger.next_gap(SPANS + len(self._gone), but)) is not None:
+        while (found := await self.outside(self.ledger.next_gap, SPANS + len(self._gone), but)) is not None:
             gap, spans = found
             if ready := [span for span in spans if self._is_due(span, now)]:
                 return gap, ready[:SPANS]
