@@ -84,7 +84,9 @@ class Reading:
     """The spans of one gap, from `since_ns` until `until_ns`, on their way to being settled.
 
     Where a span begins or ends with the gap, no state is known to be there, and none is missed. `waiting` are those that
-    were read to their end too early: what the recorder said is not final yet.
+    were read to their end too early: what the recorder said is not final yet. `oldest_ns` is the oldest row that came, in
+    this reading of the gap or one shortly before it: whoever waited is asked about alone, and only the others' rows tell
+    what the recorder keeps.
     """
 
     since_ns: int
@@ -108,6 +110,7 @@ class Reading:
         entities: int = ENTITIES,
         width_ns: int = FIRST_NS,
         target: int = TARGET,
+        oldest_ns: int | None = None,
     ) -> Reading:
         """A reading of spans from their beginning."""
         asked = queries(spans, entities=entities, width_ns=width_ns)
@@ -116,7 +119,7 @@ class Reading:
             for query in asked
             for span in query.spans
         }
-        return cls(since_ns, until_ns, margin_ns, target, queries=asked, progress=progress)
+        return cls(since_ns, until_ns, margin_ns, target, oldest_ns=oldest_ns, queries=asked, progress=progress)
 
     @property
     def done(self) -> bool:

@@ -94,7 +94,8 @@ def lacking(
 
     Its gap lasts from `since_ns` until `until_ns`. A span that ends with it has no state there that we know; nor has one
     that begins or ends between two of Home Assistant's microseconds, but for an end just after a state that is part of it.
-    `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept.
+    `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept. Of a span without
+    any row the end tells most: a state that is younger than that row, and not there, was not thrown away for its age.
     """
     begins = begins_at_a_state(span) and not seen.began
     ends = span.before_ns != until_ns and not (seen.ended or seen.removed or not _ends_at_a_state(span))
@@ -104,7 +105,8 @@ def lacking(
     if (ends or nothing) and not told.recording:
         return SWITCHED_OFF
     if nothing:
-        return NOT_RECORDED if _kept(max(span.after_ns, since_ns), oldest_ns) else NOT_KEPT
+        missed_ns = span.before_ns if ends else max(span.after_ns, since_ns)
+        return NOT_RECORDED if _kept(missed_ns, oldest_ns) else NOT_KEPT
     if begins and not _kept(since_ns, oldest_ns):
         return PURGED
     if begins and _kept(span.after_ns, oldest_ns):

@@ -10,7 +10,7 @@ import trio
 from attrs import define, evolve, field
 from trio.testing import MockClock
 
-from ingest.actors.backfill import ROW, SPANS, Backfill
+from ingest.actors.backfill import REMEMBERED, ROW, SPANS, Backfill
 from ingest.core import recorder
 from ingest.core.coverage import Cause, Gap, Progress, Settled, Span
 from ingest.core.history_query import SECOND_NS
@@ -21,6 +21,7 @@ from ingest.edge.ledger import Ledger
 from ingest.runtime.errand import Errand
 from ingest.runtime.link import Link, Overflow, Receiver, Weight
 from ingest.simulator.faults import AnswerError
+from ingest.simulator.recorder_faults import Exclude
 from tests.actors.test_history import Lived, lived
 from tests.edge.test_ledger import opened
 from tests.runtime.lanes import Hanging
@@ -164,3 +165,32 @@ async def test_a_session_ends_though_the_disk_hangs_that_the_ledger_is_on(
         await trio.sleep(1000)
         found = settled(await it.run(30))
         assert len({each.span_id for each in found}) == len(found) == 3
+
+
+async def test_whom_the_recorder_leaves_out_is_told_from_what_it_no_longer_has(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Nothing proves early that an excluded entity has no rows: it is asked about once more, alone by then."""
+    async with filling(tmp_path) as it:
+        await it.home.fault(Exclude(("*_humidity",)))
+        spans = it.home.spans()
+        excluded = {each.registry_id for each in spans if each.entity_id.endswith("_humidity")}
+        await it.missed(*spans)
+        frames = await it.run(600)
+        found = {each.span_id: each.why for each in settled(frames)}
+        assert len(found) == len(spans)
+        told = {each.registry_id: found[each.id] for each in (await it.ledger.next_gap(SPANS) or (None, []))[1]}
+        assert {key for key, why in told.items() if why} == excluded
+        assert {told[key] for key in excluded} == {recorder.NOT_RECORDED}
+
+
+async def test_what_the_recorder_had_long_ago_proves_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with filling(tmp_path) as it:
+        (left_out, *others) = it.home.spans()
+        await it.home.fault(Exclude((left_out.entity_id,)))
+        await it.missed(left_out, *others[:3])
+        frames = await it.run(30)
+        await it.ledger.settle_now(settled(frames))
+        await trio.sleep(REMEMBERED)
+        (alone,) = settled(await it.run(120))
+        assert alone.why == recorder.NOT_KEPT
