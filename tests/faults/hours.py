@@ -14,17 +14,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import trio
-from attrs import evolve
+from attrs import define
 
-from ingest.simulator.commands import COMMANDS, STATISTICS
-from ingest.simulator.history import parse_time
 from ingest.simulator.home import Home
+from ingest.simulator.recorder import Recorder
 from ingest.simulator.serve import LOOPBACK, listen
 from ingest.simulator.server import Server
-from ingest.simulator.statistics import HOUR
+from ingest.simulator.statistics import HOUR, Answer, Hours
 from ingest.simulator.values import State, encode, micros
 from tests.faults.remembering import CONTEXT
 from tests.faults.sink import wait_for
@@ -47,28 +45,33 @@ def hours(key: str, begin: int, end: int) -> list[Mapping[str, Any]]:
     ]
 
 
+@define
+class Years(Recorder):
+    """Has the last `count` hours of every statistic."""
+
+    count: int = 0
+
+    def hours(self, asked: Hours) -> Answer:
+        """Make them."""
+        over = self.home.present() // HOUR
+        begin, end = max(-(-asked.start // HOUR), over - self.count), min(-(-asked.end // HOUR), over)
+        return {each: hours(each, begin, end) for each in asked.statistic_ids if begin < end}
+
+
 async def main(entities: int, count: int, file: Path) -> None:
     now = datetime.now(UTC)
     home = Home(1, 5, now, history=timedelta(0))
-    over = micros(now) // HOUR
-    names = [f"{PREFIX}{number:04}" for number in range(entities)]
-    for name in names:
-        attributes = encode({"state_class": "measurement", "unit_of_measurement": "W", "friendly_name": name})
-        home.states[name] = State(name, "1", attributes, micros(now), micros(now), CONTEXT)
-
-    def answer(_: object, message: Mapping[str, Any]) -> bytes:
-        start, end = (parse_time(message[key]) or 0 for key in ("start_time", "end_time"))
-        begin, until = max(-(-start // HOUR), over - count), min(-(-end // HOUR), over)
-        asked = (each for each in message["statistic_ids"] if each.startswith(PREFIX) and begin < until)
-        return encode({each: hours(each, begin, until) for each in asked})
-
+    for number in range(entities):
+        key = f"{PREFIX}{number:04}"
+        attributes = encode({"state_class": "measurement", "unit_of_measurement": "W", "friendly_name": key})
+        home.states[key] = State(key, "1", attributes, micros(now), micros(now), CONTEXT)
     server = Server(home, token=TOKEN, now=partial(datetime.now, UTC))
-    with patch.dict(COMMANDS, {STATISTICS: evolve(COMMANDS[STATISTICS], answer=answer)}):
-        async with trio.open_nursery() as nursery:
-            port = await nursery.start(listen, server, LOOPBACK, 0)
-            (part := file.with_suffix(".part")).write_text(str(port), "ascii")
-            part.rename(file)
-            await server.run()
+    server.instance.recorder = Years(home, count=count)
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(listen, server, LOOPBACK, 0)
+        (part := file.with_suffix(".part")).write_text(str(port), "ascii")
+        part.rename(file)
+        await server.run()
 
 
 @contextmanager

@@ -71,7 +71,8 @@ class Ran:
 
 def statistics(where: Place) -> Ran:
     """Run the command to its end."""
-    command = [sys.executable, "-m", "ingest", "statistics", "--since", f"{EACH // 24 + 2}d", "--entities", f"{PREFIX}*"]
+    since = f"{EACH // 24 + 2}d"
+    command = [sys.executable, "-m", "ingest", "statistics", "--since", since, "--entities", f"{PREFIX}*"]
     command += ["--config", str(where.folder / "config.toml"), *(f"--set={each}" for each in where.changes)]
     said, begun = where.folder / "said", time.monotonic()
     with said.open("wb") as out:
