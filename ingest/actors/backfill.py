@@ -28,6 +28,7 @@ from ingest.core.coverage import Gap, Settled, Span
 from ingest.core.history_reading import MARGIN_NS, Piece, Reading
 from ingest.core.loss import shed_changes
 from ingest.core.reconcile import FOREVER
+from ingest.core.recorder import Horizon
 from ingest.core.reports import Emit
 from ingest.core.state import Change, Frame, Source
 from ingest.edge.ledger import Ledger
@@ -62,9 +63,6 @@ FULL = 0.25
 
 PONG = 30.0
 
-REMEMBERED = 300.0
-"""Seconds in which the recorder is taken to have still what it had: who waits for it is asked about alone, then."""
-
 SENT = 120.0
 """After so many seconds a span that was sent and is not settled is asked for again: its rows were dropped on their way."""
 
@@ -91,7 +89,7 @@ class Backfill:
     _later: dict[int, float] = field(factory=dict)
     _gone: dict[int, float] = field(factory=dict)
     _sent: dict[int, float] = field(factory=dict)
-    _oldest: dict[int, tuple[float, int]] = field(factory=dict)
+    _horizon: Horizon = field(factory=Horizon)
     _woken: trio.Event = field(factory=trio.Event)
     _complained: str = ""
 
@@ -132,9 +130,8 @@ class Backfill:
         gap, ready = found
         until_ns = now_ns - self.margin_ns
         asked = [_rest(span, until_ns) for span in ready]
-        self._oldest = {key: each for key, each in self._oldest.items() if each[0] > now}
-        _, oldest_ns = self._oldest.get(gap.from_ns, (now, None))
-        self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns, oldest_ns=oldest_ns)
+        known_ns = self._horizon.oldest_ns(now)
+        self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns, known_ns=known_ns)
         return True
 
     async def _ready(self, waiting: Collection[int]) -> tuple[Gap, list[Span]] | None:
@@ -181,9 +178,7 @@ class Backfill:
         now = trio.current_time()
         self._later = {key: until for key, until in self._later.items() if until > now}
         self._later.update((span.id, now + self._margin) for span in reading.waiting)
-        _, known_ns = self._oldest.get(reading.since_ns, (now, None))
-        if reading.oldest_ns is not None and reading.oldest_ns != known_ns:
-            self._oldest[reading.since_ns] = now + REMEMBERED, reading.oldest_ns
+        self._horizon.add(reading.oldest_ns, now)
         self._reading = None
 
     async def _pause(self, problem: str, seconds: float) -> None:

@@ -10,8 +10,10 @@ have, so that we know of two rows that it should return; those it does not retur
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
-from attrs import frozen
+from attrs import define, field, frozen
 from msgspec import Raw
 
 from ingest.core.coverage import MICROSECOND, Span
@@ -52,6 +54,32 @@ class Seen:
     found: int = 0
     removed: bool = False
     unreadable: int = 0
+
+
+@define(eq=False)
+class Horizon:
+    """How far back the recorder reaches, as its rows showed of late.
+
+    `seconds` long it is taken to have still what it had: that is less than there is between two purges.
+    """
+
+    seconds: float = 300.0
+    _shown: deque[tuple[float, int]] = field(factory=deque)
+    """Until when something counts, and how old it was: the ages rise, for what is younger than a later one tells nothing."""
+
+    def add(self, oldest_ns: int | None, now: float) -> None:
+        """A row as old as that came; None: none did. `now` never goes back."""
+        if oldest_ns is None:
+            return
+        while self._shown and self._shown[-1][1] >= oldest_ns:
+            self._shown.pop()
+        self._shown.append((now + self.seconds, oldest_ns))
+
+    def oldest_ns(self, now: float) -> int | None:
+        """The oldest row that counts."""
+        while self._shown and self._shown[0][0] <= now:
+            self._shown.popleft()
+        return self._shown[0][1] if self._shown else None
 
 
 _decoder = msgspec.json.Decoder(Recorder)

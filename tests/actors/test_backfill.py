@@ -10,7 +10,7 @@ import trio
 from attrs import define, evolve, field
 from trio.testing import MockClock
 
-from ingest.actors.backfill import REMEMBERED, ROW, SPANS, Backfill
+from ingest.actors.backfill import ROW, SPANS, Backfill
 from ingest.core import recorder
 from ingest.core.coverage import Cause, Gap, Progress, Settled, Span
 from ingest.core.history_query import SECOND_NS
@@ -191,6 +191,6 @@ async def test_what_the_recorder_had_long_ago_proves_nothing(tmp_path: Path, aut
         await it.missed(left_out, *others[:3])
         frames = await it.run(30)
         await it.ledger.settle_now(settled(frames))
-        await trio.sleep(REMEMBERED)
+        await trio.sleep(it.backfill._horizon.seconds)
         (alone,) = settled(await it.run(120))
         assert alone.why == recorder.NOT_KEPT

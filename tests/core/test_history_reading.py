@@ -238,7 +238,7 @@ def test_a_span_without_an_end_needs_a_row_as_old_as_its_beginning() -> None:
 
 
 def test_who_is_asked_about_alone_is_told_by_what_the_others_showed_before() -> None:
-    reading = Reading.of([span(10, 30)], 15 * SECOND_NS, oldest_ns=29 * SECOND_NS)
+    reading = Reading.of([span(10, 30)], 15 * SECOND_NS, known_ns=29 * SECOND_NS)
     assert settled(reading, said()) == Settled(0, 0, recorder.NOT_RECORDED)
 
 

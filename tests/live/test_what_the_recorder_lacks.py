@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from ingest.core.recorder import NOT_KEPT, NOT_RECORDED, PURGED
+from ingest.core.recorder import NOT_RECORDED, PURGED
 from tests.live.homeassistant import HomeAssistant
 from tests.live.lab import wait_for
 from tests.live.outages import QUIET, STORES, two_services, wait_connected
@@ -125,8 +125,9 @@ def test_what_was_purged_is_named(story: Story, store: str) -> None:
 
 @pytest.mark.parametrize("store", STORES)
 def test_a_gap_of_which_nothing_was_recorded_is_unfillable(story: Story, store: str) -> None:
+    """The rows that filled the gap before prove how far back the recorder reaches."""
     gap = story.hidden[store]
     assert {span["entity_id"] for span in gap["spans"]} == {f"{EXCLUDED}{number}" for number in range(HIDDEN)}
     assert (gap["cause"], gap["state"], gap["filled"], gap["left"]) == ("connection", "unfillable", 0, 0)
-    assert whys(gap, EXCLUDED) == {NOT_KEPT: HIDDEN}
-    assert f"{NOT_KEPT} ({HIDDEN})" in gap["why"]
+    assert whys(gap, EXCLUDED) == {NOT_RECORDED: HIDDEN}
+    assert f"{NOT_RECORDED} ({HIDDEN})" in gap["why"]
