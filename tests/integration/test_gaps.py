@@ -238,3 +238,17 @@ async def test_a_session_that_breaks_is_made_again_though_the_disk_of_the_ledger
             await trio.sleep(300 + 2 * FILLED)
         check(it, [gap.cause for gap in it.gaps])
         assert {gap.cause for gap in it.gaps} == {Cause.CONNECTION}
+
+
+async def test_what_is_stored_is_not_told_to_be_lost_after_a_stop_while_the_disk_of_the_ledger_hangs(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with house(tmp_path / "state.db") as it:
+        async with it.living(spooled=False) as pipeline:
+            ledger = pipeline.plan.destination.ledger
+            assert ledger is not None
+            ledger.lane = InlineLane(300.0)
+            await it.work()
+            await trio.sleep(30)
+            assert pipeline.books()["spooled"], "a batch waits behind one whose word does not reach the disk"
+        assert pipeline.books()["stored"] == len(it.memory.points)
