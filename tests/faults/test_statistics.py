@@ -8,9 +8,11 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from attrs import define, field
 from tests.faults.hours import PREFIX, remembering_hours, value
 from tests.faults.service import Place, place
 from tests.faults.sink import Sink, sinking
+from tests.faults.test_import import peak
 
 pytestmark = pytest.mark.slow
 
@@ -74,13 +77,14 @@ def statistics(where: Place) -> Ran:
     since = f"{EACH // 24 + 2}d"
     command = [sys.executable, "-m", "ingest", "statistics", "--since", since, "--entities", f"{PREFIX}*"]
     command += ["--config", str(where.folder / "config.toml"), *(f"--set={each}" for each in where.changes)]
-    said, begun = where.folder / "said", time.monotonic()
+    said, begun, megabytes = where.folder / "said", time.monotonic(), 0.0
     with said.open("wb") as out:
-        actions = [(os.POSIX_SPAWN_DUP2, out.fileno(), number) for number in (1, 2)]
-        child = os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)
-    _, status, usage = os.wait4(child, 0)
-    seconds = time.monotonic() - begun
-    return Ran(os.waitstatus_to_exitcode(status), said.read_text("utf-8"), seconds, usage.ru_maxrss / 1024)
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            with suppress(IndexError):  # it has ended since
+                megabytes = peak(process)
+            time.sleep(0.02)
+    return Ran(process.returncode, said.read_text("utf-8"), time.monotonic() - begun, megabytes)
 
 
 def test_years_of_statistics_come_at_a_rate_and_in_bounded_memory(
