@@ -28,13 +28,13 @@ AND gap_id IN (SELECT id FROM gap WHERE home = ? AND store = ? AND cause = 'impo
 """
 # Of an entity that was gone it is not known since when it is back; and a stand-in for what is lost has no name.
 _LACKING: Final = f"""
-UPDATE span SET filled = NULL, why = '' WHERE why <> '' AND filled IS NOT NULL AND registry_id <> ''
+UPDATE span SET had = filled, filled = NULL, why = '' WHERE why <> '' AND filled IS NOT NULL AND registry_id <> ''
 AND before_ns < {FOREVER} AND gap_id IN (
     SELECT id FROM gap WHERE home = ? AND store = ? AND progress IN ('partly', 'unfillable') AND cause <> 'several'
 ) RETURNING gap_id, id
 """  # noqa: S608  a constant
 _HOW_FAR: Final = """
-SELECT count(*), count(filled), coalesce(sum(coalesce(filled, found)), 0),
+SELECT count(*), count(filled), coalesce(sum(coalesce(filled, max(found, had))), 0),
     coalesce(sum((min(before_ns, ?1) - after_ns) / 1e9), 0),
     coalesce(sum((CASE WHEN filled IS NULL THEN max(after_ns, done_ns) ELSE min(before_ns, ?1) END - after_ns) / 1e9), 0)
 FROM span WHERE gap_id = ?2
@@ -106,7 +106,10 @@ def open_import(connection: Connection, key: Key, wanted: Wanted) -> Gap | None:
 
 
 def ask_again(connection: Connection, key: Key) -> frozenset[int]:
-    """What could not be had, or not all of it, is to be asked for again; returns the spans."""
+    """What could not be had, or not all of it, is to be asked for again; returns the spans.
+
+    What came of them stays counted: it is stored, and the recorder may have purged it meanwhile.
+    """
     reopened: Sequence[tuple[int, int]] = connection.execute(_LACKING, (key.home, key.store)).fetchall()
     for gap_id in {gap_id for gap_id, _ in reopened}:
         count_anew(connection, gap_id)

@@ -62,7 +62,7 @@ ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
 """  # noqa: S608  a constant
 _COUNT = """
 UPDATE gap SET (spans, unsettled, filled) = (
-    SELECT count(*), count(*) - count(span.filled), coalesce(sum(span.filled), 0) FROM span WHERE gap_id = gap.id
+    SELECT count(*), count(*) - count(span.filled), coalesce(sum(coalesce(span.filled, span.had)), 0) FROM span WHERE gap_id = gap.id
 ) WHERE id = ?
 """
 
@@ -95,11 +95,12 @@ def settle(connection: Connection, settled: Iterable[Settled]) -> list[Gap]:
             connection.execute(_READ_UNTIL, done)
             continue
         row = connection.execute(
-            "UPDATE span SET filled = ?, why = ? WHERE id = ? AND filled IS NULL RETURNING gap_id",
+            "UPDATE span SET filled = max(?, had), why = ? WHERE id = ? AND filled IS NULL"
+            " RETURNING gap_id, filled - had",
             (each.filled, each.why, each.span_id),
         ).fetchall()
-        for (gap_id,) in row:
-            came[gap_id].append(each.filled)
+        for gap_id, more in row:
+            came[gap_id].append(more)
             connection.execute(_KNOWN_FROM, (each.span_id,))
     for gap_id, filled in came.items():
         connection.execute(

@@ -12,6 +12,7 @@ from ingest.core.importing import Wanted
 from ingest.core.ledger import Coverage
 from ingest.core.store import Batch
 from ingest.edge.ledger_file import Due, LedgerFile
+from ingest.edge.ledger_file import told as told_of
 from ingest.edge.ledger_import import Far
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
@@ -146,8 +147,8 @@ def test_what_could_not_be_had_is_asked_for_again(ledger: LedgerFile) -> None:
     assert [gap.progress for gap in ledger.gaps()] == [Progress.PARTLY, Progress.PARTLY, Progress.UNFILLABLE]
     assert len(ledger.ask_again()) == 2
     assert [told(gap)[2:] for gap in ledger.gaps()] == [
-        (Progress.OPEN, 2, 1, 2),
-        (Progress.OPEN, 1, 1, 0),
+        (Progress.OPEN, 2, 1, 4),
+        (Progress.OPEN, 1, 1, 2),
         (Progress.UNFILLABLE, 0, 0, 0),
     ]
     assert [each.registry_id for each in ledger.next_spans(9)] == ["b", "c"]
@@ -157,6 +158,37 @@ def test_what_could_not_be_had_is_asked_for_again(ledger: LedgerFile) -> None:
         (Progress.FILLED, 3, ""),
     ]
     assert ledger.ask_again() == frozenset()
+
+
+def test_what_came_stays_counted_though_the_recorder_has_purged_it_meanwhile(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(1, 5, "a", "b", "c"))
+    settle_all(ledger, "it was off")
+    for counts in ((0, 7, 3), (3, 0, 0), (4, 8, 1)):
+        before = ledger.gaps()[0].filled
+        assert len(ledger.ask_again()) == 3
+        (gap,) = ledger.gaps()
+        assert (gap.progress, gap.left, gap.filled) == (Progress.OPEN, 3, before)
+        assert ledger.how_far([gap.id], 10).states == before
+        for each, count in zip(ledger.next_spans(9), counts, strict=True):
+            ledger.settle([Settled(each.id, 0, until_ns=each.after_ns + 1)])
+            ledger.settle([Settled(each.id, count, "it is purged")])
+            assert ledger.gaps()[0].filled >= before
+    (gap,) = ledger.gaps()
+    assert (gap.progress, gap.filled) == (Progress.PARTLY, 4 + 8 + 3)
+    assert [each.filled for each in told_of(ledger.connection, gap.id)] == [4, 8, 3]
+
+
+def test_what_came_stays_counted_in_the_place_of_a_damaged_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with ledger_in(path) as ledger:
+        ledger.open_gap(opening(1, 5, "a"))
+        settle_all(ledger, "it was off")
+        ledger.ask_again()
+        ledger.connection.execute("PRAGMA user_version = 99")
+    with ledger_in(path) as ledger:
+        assert [told(gap)[2:] for gap in ledger.gaps()] == [(Progress.OPEN, 1, 1, 3)]
+        ledger.settle([Settled(each.id, 0, "it is purged") for each in ledger.next_spans(9)])
+        assert [told(gap)[2:] for gap in ledger.gaps()] == [(Progress.PARTLY, 1, 0, 3)]
 
 
 def test_a_longer_import_ends_before_the_shorter_one_where_no_state_need_be(ledger: LedgerFile) -> None:
