@@ -12,7 +12,7 @@ from ingest.edge.lock import SERVICE, locked
 from tests.cli.stores import NOON, S
 from tests.cli.test_control import serving
 from tests.cli.waiting import run, spooled
-from tests.edge.ledgers import ledger_in
+from tests.edge.ledgers import ledger_in, next_spans
 
 MINUTE = 60 * S
 
@@ -34,7 +34,7 @@ def ledger(path: Path) -> Path:
                 Note([Mark("a", "sensor.a", NOON), Mark("b", "sensor.b", NOON + MINUTE)]),
             )
         )
-        one, two = made.next_spans(2)
+        one, two = next_spans(made, 2)
         made.settle([Settled(one.id, 7), Settled(two.id, 0, "not recorded")])
     return path
 
