@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, evolve, field
 
 from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
-from ingest.core.marks import is_absent, missing_since, named, newest, unknown_at
+from ingest.core.marks import is_absent, mark_of, missing_since, named, newest, unknown_at
 from ingest.core.missing import Missing
 
 FOREVER = 2**62
@@ -67,8 +67,7 @@ class Reconciler:
         names, seen = named(marks), {first.entity_id for first in firsts.values()} | firsts.keys()
         spans = []
         for key, first in firsts.items():
-            before = marks.get(key) or marks.get(names.get(first.entity_id, key))
-            after = missing_since(before, from_ns)
+            after = missing_since(mark_of(marks, names, key, first.entity_id), from_ns)
             if first.time_ns > after:
                 spans.append(Span(first.entity_id, key, after, first.time_ns))
         gone = [mark for key, mark in marks.items() if not seen & {key, mark.entity_id}]
@@ -168,10 +167,7 @@ class Reconciler:
 
     def _before(self, marks: Mapping[str, Mark], key: str, entity_id: str) -> Mark | None:
         """The entity's mark, if need be the one that it had under another id."""
-        mark = marks.get(key)
-        if mark is None and (mark := marks.get(self._known_as.get(entity_id, key))) and mark.entity_id != entity_id:
-            return None
-        return mark
+        return mark_of(marks, self._known_as, key, entity_id)
 
     def complete(self) -> Found | None:
         """The snapshot is through: what was missed of entities that are gone, and the gap's end.

@@ -279,6 +279,24 @@ def test_what_was_stored_under_another_id_is_stored() -> None:
         assert spans == [Span("light.a", "light.a", ns(5), ns(9))] * (first == "live")
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_who_gets_an_old_id_back_misses_nothing_that_was_stored_under_the_other(*, late: bool) -> None:
+    """The old id's mark stays on disk. What came in between is stored, richer than the history tells it."""
+    marks = {"old": Mark("old", "light.a", ns(5)), "new": Mark("new", "light.a", ns(9), ns(5))}
+    reconciler = Reconciler({} if late else marks)
+    if late:
+        reconciler.forget_nothing()
+    reconciler.enter(1)
+    assert late or reconciler.knows("old", "light.a", ns(9))
+    reconciler.see(Mark("old", "light.a", ns(20)))
+    if late:
+        reconciler.remember(marks, Cause.KILLED)
+    else:
+        reconciler.complete()
+    (span,) = spans_of(reconciler.note())
+    assert (span.after_ns, span.before_ns) == (ns(9), ns(20))
+
+
 def test_a_name_that_goes_to_another_entity_takes_no_mark_along() -> None:
     reconciler = Reconciler({"r1": Mark("r1", "light.a", ns(5)), "r2": Mark("r2", "light.b", ns(6))})
     reconciler.enter(1)
