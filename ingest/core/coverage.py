@@ -85,6 +85,11 @@ class Gap:
     left: int = 0
     filled: int = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """True when nobody listened, and nothing was missed."""
+        return self.progress is Progress.FILLED and not self.spans
+
 
 class Mark(NamedTuple):
     """An entity's newest state that is stored or safe. A tuple: one is made for every change.
