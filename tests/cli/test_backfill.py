@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,15 +35,19 @@ from ingest.edge.lock import SERVICE, locked
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_read import state_read
 from ingest.runtime.supervise import one_error
+from ingest.simulator.faults import Drop
+from ingest.simulator.script import happen
 from tests.cli.test_run import configuration
 from tests.faults.remembering import remember
 from tests.support.homes import Running, running_home
+from tests.support.terminal import on_a_terminal, screen
 
 ENTITIES, STATES = 3, 40
 IMPORTED = ENTITIES * (STATES - 1)
 """The present states come of the snapshot."""
 
 API = ("--set", "api.enabled=false")
+CONSOLE = ("--set", "log.format=console")
 
 
 @pytest.fixture
@@ -260,6 +265,24 @@ def test_a_service_that_takes_no_commands_must_be_stopped(tmp_path: Path) -> Non
         for words in (("backfill", "--since", "1d"), ("gaps", "fill")):
             result = command(config, *words)
             assert (result.exit_code, "Stop the service" in result.stderr) == (2, True)
+
+
+def test_on_a_terminal_the_log_stands_above_the_bar(home: Running, tmp_path: Path) -> None:
+    """On a real one: Home Assistant loses the connection while the bar is shown, and does not record one entity."""
+    recorder = home.server.instance.recorder
+    home.do(lambda: setattr(recorder, "excluded", ("sensor.import_0001",)))
+    home.do(lambda: setattr(recorder, "delay", 0.3))
+    config = configuration(tmp_path, home.url)
+    threading.Timer(4.5, partial(trio.from_thread.run, happen, home.server, Drop(), trio_token=home.token)).start()
+    code, written = on_a_terminal(["backfill", "--since", "11d", "--config", str(config), *API, *CONSOLE])
+    lines = screen(written)
+    assert code == 0, "\n".join(lines)
+    (bar,) = [line for line in lines if "━" in line]
+    assert re.fullmatch(r"filling ━+ 100% \d+ states.*", bar), "\n".join(lines)
+    logged = [line for line in lines if "[warning" in line]
+    assert any("connection" in line for line in logged), "\n".join(lines)
+    assert all(re.match(r"20\d\d-\S+Z \[warning", line) for line in logged), "\n".join(lines)
+    assert max(map(lines.index, logged)) < lines.index(bar), "\n".join(lines)
 
 
 def number_in(said: str, pattern: str) -> int:
