@@ -30,6 +30,7 @@ from ingest.core.coverage import Mark, Span
 from ingest.core.history_query import Query
 from ingest.core.history_reading import MARGIN_NS
 from ingest.core.importing import NOTHING, Wanted, chosen, known, spans_of, stored_since, whole_microseconds
+from ingest.core.marks import bearers
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
 from ingest.edge.ledger_import import pending_imports, stored_marks, unmarked_since
@@ -124,7 +125,7 @@ async def _spans(
     registered = (
         Mark(catalog.facts(entity_id).registry_id, entity_id, NOTHING) for entity_id in catalog.registered_ids()
     )
-    found = chosen((*there, *stored.marks.values(), *registered), asked.entities, passes)
+    found = chosen((*there, *bearers(stored.marks), *registered), asked.entities, passes)
     since_ns = None if asked.again else stored.unmarked_ns
     entities = [stored_since(known(each, stored.marks.get(each.registry_id)), since_ns) for each in found]
     until_ns = whole_microseconds(time.time_ns() - MARGIN_NS)

@@ -94,7 +94,8 @@ class Gap:
 class Mark(NamedTuple):
     """An entity's newest state that is stored or safe. A tuple: one is made for every change.
 
-    `first_ns` is the time of its oldest one; 0: this is it, as far as is known.
+    `first_ns` is the time of its oldest one; 0: this is it, as far as is known. One without an `entity_id` says that the entity
+    has another id by now: nothing is known under this one any more.
     """
 
     registry_id: str

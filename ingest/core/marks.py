@@ -38,6 +38,12 @@ def named(marks: Mapping[str, Mark]) -> dict[str, str]:
     return {mark.entity_id: key for key, mark in sorted(marks.items(), key=lambda each: each[1].time_ns)}
 
 
+def bearers(marks: Mapping[str, Mark]) -> list[Mark]:
+    """The marks without those whose name another id had last."""
+    names = named(marks)
+    return [mark for key, mark in marks.items() if names[mark.entity_id] == key]
+
+
 def mark_of(marks: Mapping[str, Mark], names: Mapping[str, str], key: str, entity_id: str) -> Mark | None:
     """An entity's mark under its id, or under another that its name had last (`names`), whichever is the newer.
 

@@ -46,6 +46,15 @@ def test_marks_move_and_never_back(ledger: LedgerFile) -> None:
     assert ledger.load().marks == [mark("a", 5), Mark("b", "sensor.renamed", 7), mark("c", 1)]
 
 
+def test_a_mark_of_nobody_goes_unless_its_id_came_back_since(ledger: LedgerFile) -> None:
+    nobodys = Mark("a", "", 5)
+    ledger.move_marks([mark("a", 5), mark("b", 5), Mark("a2", "sensor.a", 7), nobodys])
+    assert ledger.load().marks == [Mark("a2", "sensor.a", 7), mark("b", 5)]
+    ledger.move_marks([Mark("b2", "sensor.b", 8), Mark("b", "", 5), mark("b", 9)])
+    ledger.move_marks([nobodys, Mark("b", "", 8)])
+    assert ledger.load().marks == [Mark("a2", "sensor.a", 7), Mark("b", "sensor.b", 9, 5), Mark("b2", "sensor.b", 8)]
+
+
 def test_a_home_is_known_since_the_first_time_and_until_the_last(ledger: LedgerFile) -> None:
     for heard in (10, 30, 20):
         ledger.write(Due(heard_ns=heard))
