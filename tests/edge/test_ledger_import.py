@@ -178,6 +178,18 @@ def test_what_came_stays_counted_though_the_recorder_has_purged_it_meanwhile(led
     assert [each.filled for each in told_of(ledger.connection, gap.id)] == [4, 8, 3]
 
 
+def test_what_came_stays_counted_when_everything_is_asked_for_again(ledger: LedgerFile) -> None:
+    ledger.move_marks([mark("a", 50 * SECOND)])
+    begin(ledger, 10, "a", "b")
+    settle_all(ledger, "it was off")
+    ledger.ask_again()
+    gap = begin(ledger, 10, "a", "b", again=True)
+    assert gap is not None
+    assert (gap.spans, gap.left, gap.filled) == (2, 2, 6)
+    ledger.settle([Settled(each.id, 1 if each.registry_id == "a" else 9) for each in next_spans(ledger, 9)])
+    assert [told(each)[2:] for each in ledger.gaps()] == [(Progress.FILLED, 2, 0, 12)]
+
+
 def test_what_came_stays_counted_in_the_place_of_a_damaged_file(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with ledger_in(path) as ledger:
