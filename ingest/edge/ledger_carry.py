@@ -28,13 +28,13 @@ _TABLES: Final = (
     ("coverage", "home, store, since_ns, heard_ns, stopped", "home, store"),
     ("unmarked", "home, store, since_ns", "home, store"),
     ("gap", f"home, store, {GAP}, folded", "id"),
-    ("span", f"gap_id, {SPAN}, filled, why", "id"),
+    ("span", f"gap_id, {SPAN}, filled, had, why", "id"),
 )
 """Each with its columns, and those that it is sorted by."""
 
 _NUMBERS: Final = frozenset(
     {"id", "gap_id", "time_ns", "first_ns", "done_ns", "found", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns"}
-    | {"heard_ns", "stopped", "spans", "unsettled", "filled", "folded", "oldest_ns", "newest_ns", "count"}
+    | {"heard_ns", "stopped", "spans", "unsettled", "filled", "had", "folded", "oldest_ns", "newest_ns", "count"}
 )
 _CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
 
@@ -92,7 +92,8 @@ def _complete(connection: Connection) -> None:
     for row in connection.execute(f"SELECT {GAP} FROM gap WHERE progress IN ('open', 'filling')").fetchall():  # noqa: S608
         gap = gap_of(row)
         there, done, filled = connection.execute(
-            "SELECT count(*), count(filled), coalesce(sum(filled), 0) FROM span WHERE gap_id = ?", (gap.id,)
+            "SELECT count(*), count(filled), coalesce(sum(coalesce(filled, had)), 0) FROM span WHERE gap_id = ?",
+            (gap.id,),
         ).fetchone()
         lost = max(0, gap.left - (there - done))
         _stand_in(connection, gap, lost, DAMAGED, 0)

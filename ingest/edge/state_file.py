@@ -121,7 +121,7 @@ CREATE TABLE span (
     after_ns INTEGER NOT NULL,
     before_ns INTEGER NOT NULL,
     done_ns INTEGER NOT NULL DEFAULT 0, found INTEGER NOT NULL DEFAULT 0,
-    filled INTEGER,
+    filled INTEGER, had INTEGER NOT NULL DEFAULT 0,
     why TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX span_of ON span (gap_id, registry_id);
