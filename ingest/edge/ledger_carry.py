@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -51,7 +51,8 @@ def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missi
     except IngestError:
         return
     with closing(reader), translated(path), transaction(connection):
-        for table, columns, order in _TABLES:
+        for table, known, order in _TABLES:
+            columns = _there(reader, source, table, known)
             marks = ", ?" * columns.count(",")
             connection.executemany(
                 f"INSERT OR IGNORE INTO {table} ({columns}) VALUES (?{marks})",  # noqa: S608  constants
@@ -63,6 +64,14 @@ def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missi
         _adopt(connection)
         if missing:
             _tell_of_batches(reader, source, connection, missing)
+
+
+def _there(reader: Connection, source: Path, table: str, columns: str) -> str:
+    """The columns that the old file has: an earlier version has fewer, and what a new one begins with does for the others."""
+    with suppress(IngestError), ours(source):
+        found = {name for (name,) in reader.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+        return ", ".join(each for each in columns.split(", ") if each in found) or columns
+    return columns
 
 
 def _rows(reader: Connection, source: Path, table: str, columns: str, order: str) -> Iterator[Values]:

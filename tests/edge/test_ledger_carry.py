@@ -174,3 +174,14 @@ def test_what_nobody_could_have_written_is_left_out(tmp_path: Path) -> None:
     connection, ledger, _ = reopened(path)
     with closing(connection):
         assert [gap.from_ns for gap in ledger.gaps()][:1] == [10]
+
+
+def test_a_ledger_of_an_earlier_version_is_handed_on_without_the_columns_that_it_has_not(tmp_path: Path) -> None:
+    path = written(tmp_path / "state.db")
+    change(path, f"ALTER TABLE span DROP COLUMN had; PRAGMA user_version = {VERSION + 1}")
+    connection, ledger, aside = reopened(path)
+    with closing(connection):
+        assert aside is not None
+        assert [told(each) for each in ledger.gaps()][:2] == [
+            (1, 5, Progress.FILLING, 2, 1, 3), (10, 15, Progress.FILLED, 900, 0, 900),
+        ]  # fmt: skip
