@@ -1,7 +1,7 @@
 """What a file that failed left undone, done when the file is well again.
 
 Every put tries that, too. But a quiet home puts nothing for hours, and until then a crash would lose what is in memory,
-and health would say that the file fails.
+and health would say that the file fails. A file that goes on failing is tried ever more seldom.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from ingest.edge.spool_refuge import Refuge
 from ingest.edge.spool_trouble import FAILURES, RETRY, Trouble
 from ingest.runtime.lane import Lane
 
+SELDOM = 30.0
+"""Seconds between two attempts at most."""
+
 
 @define(eq=False)
 class Tend:
@@ -35,6 +38,7 @@ class Tend:
     notes: Notes
     load: Callable[[], Awaitable[None]]
     _not_before: float = -math.inf
+    _pause: float = RETRY
 
     @property
     def due_at(self) -> float:
@@ -48,7 +52,8 @@ class Tend:
         """Try it, if it is time to."""
         if trio.current_time() < self.due_at:
             return
-        self._not_before = trio.current_time() + RETRY
+        self._not_before = trio.current_time() + self._pause
+        self._pause = min(2 * self._pause, SELDOM)
         try:
             await self.load()
             await self.lane(self.table.touch)
@@ -60,6 +65,7 @@ class Tend:
             self.trouble.emit(evicted(self.trouble.store, lost))
         if not moved:
             return
+        self._pause = RETRY
         self.trouble.worked("write")
         if self.delivered.ids:
             await self.delivered.remove()
