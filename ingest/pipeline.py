@@ -94,6 +94,8 @@ class Pipeline:
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.filter.spooled = plan.destination.spool is not None
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
+        if not self.filter.spooled:
+            self.batcher.whose = store.codec.whose
         if ledger is not None:
             if store.codec.gap is not None:
                 self.batcher.telling = Telling(plan.home)

@@ -152,8 +152,7 @@ class Reading:
         """Nothing more can be had: what was not read to its end is settled with that, and with what came of it until now."""
         left, self._queries, self._progress = list(self._progress.values()), [], {}
         return [
-            Piece(each.span, settled=Settled(each.span.id, each.seen.found, why), found=each.seen.found)
-            for each in left
+            Piece(each.span, settled=_whole(each.span, each.seen.found, why), found=each.seen.found) for each in left
         ]
 
     def _piece(self, query: Query, span: Span, answer: Answer) -> Iterator[Piece]:
@@ -172,12 +171,16 @@ class Reading:
             self.waiting.append(progress.span)
             return None
         why = lacking(span, seen, told, since_ns=self.since_ns, until_ns=self.until_ns, oldest_ns=self.oldest_ns)
-        return Settled(span.id, seen.found, why)
+        return _whole(span, seen.found, why)
 
     def _remember_oldest(self, answer: Answer) -> None:
         firsts = [each.rows[0].time_ns for each in answer.entities.values() if each.rows]
         known = [] if self.oldest_ns is None else [self.oldest_ns]
         self.oldest_ns = min([*firsts, *known], default=None)
+
+
+def _whole(span: Span, found: int, why: str) -> Settled:
+    return Settled(span.id, found, why, before_ns=span.before_ns)
 
 
 def _advance(query: Query, span: Span, progress: _Progress, recorded: Recorded) -> list[Change]:

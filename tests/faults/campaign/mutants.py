@@ -5,7 +5,7 @@ A mutant replaces one function of the product by one that is wrong, for the leng
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -19,11 +19,12 @@ from ingest.core.coverage import Span
 from ingest.core.health import Cause
 from ingest.core.homeiq import unsealed
 from ingest.core.influx_answer import Answer, Split
+from ingest.core.ledger import Opening
 from ingest.core.reconcile import Reconciler
 from ingest.core.store import Batch, Delivered, Keep, Rejection
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.influx_deliver import Deliverer
-from ingest.edge.spool_file import Table
+from ingest.edge.spool_file import Doomed, Table
 from ingest.edge.spool_notes import Notes
 from ingest.edge.spool_rows import Placed, Row, gathered
 from ingest.edge.spool_trouble import Trouble
@@ -124,8 +125,9 @@ def _evict_without_a_word(self: MemorySpool[Any]) -> tuple[Any, ...]:
     return ()
 
 
-def _evict_without_counting(self: Table, rows: Collection[Row]) -> None:
-    self._delete(row.id for row in rows)
+def _evict_without_counting(self: Table, doomed: Doomed) -> list[Opening]:
+    self._delete(row.id for row in doomed)
+    return [gap for row, named in doomed.items() for gap in self.succession.drop(row, named)]
 
 
 def _forget_no_checkpoint(self: Filter, oldest_ns: int, newest_ns: int) -> None:
