@@ -11,13 +11,14 @@ from ingest.edge.sqlite import Connection
 
 # A span that begins where an unsettled one does is the same, in whatever gap. Told last, its end is right: an earlier state
 # was seen, or what it ended with was lost with its process, for no mark stands there. What a spool dropped stands by itself:
-# it was known, and whatever is seen afterwards its span only grows.
+# it was known, and whatever is seen afterwards its span only grows. Where it does not, a state went that the history had
+# told, perhaps for that very span, which may be settled at any moment: it is missing anew.
 _MOVED = """
 UPDATE span SET before_ns = ?3 WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
 AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5 AND cause <> 'evicted') RETURNING id
 """
 _GROWN = """
-UPDATE span SET before_ns = max(before_ns, ?3) WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
+UPDATE span SET before_ns = ?3 WHERE registry_id = ?1 AND after_ns = ?2 AND before_ns < ?3 AND filled IS NULL
 AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5 AND cause = 'evicted') RETURNING id
 """
 # Who was absent is asked for anew from where nothing is known of it: what has no end yet ends there.
