@@ -18,12 +18,15 @@ from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from ingest.core.coverage import UNNAMED, Cause, Missed, Span
+from ingest.core.coverage import MICROSECOND, UNNAMED, Cause, Missed, Span
 
 ALONE: Final = 1_000
 """Spans of one state each that a batch may leave: the ledger is bounded, and an import fills whole batches with such."""
 
 TOO_MANY: Final = "too many states from the history were dropped again: `gaps reopen --since` has them asked for anew"
+
+BEFORE_ONE: Final = 2
+"""Nanoseconds before a state at which the span of that one alone begins; no other one's does."""
 
 ENTITIES: Final = 100_000
 """Entities whose spans may grow."""
@@ -81,7 +84,8 @@ class Trail:
         """What is missing now. A span that begins where one told before does is that one, grown."""
         told: dict[tuple[str, int], Span] = {}
         for each in named:
-            span = Span(each.entity_id, each.registry_id, each.oldest_ns - 1, each.newest_ns + 1)
+            after = each.oldest_ns - (1 if each.live else BEFORE_ONE)
+            span = Span(each.entity_id, each.registry_id, after, each.newest_ns + 1)
             if each.live:
                 span = self._grown(span)
             keep_longer(told, span)
@@ -96,6 +100,11 @@ class Trail:
         if last is None or last.before_ns <= span.before_ns:
             self._last[span.registry_id] = span
         return span
+
+
+def is_alone(span: Span) -> bool:
+    """True for a span of one state that the history or a snapshot told: no other is told to be the same."""
+    return span.after_ns % MICROSECOND == MICROSECOND - BEFORE_ONE
 
 
 def keep_longer(spans: dict[tuple[str, int], Span], span: Span) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ingest.core.coverage import MICROSECOND, Cause, Settled
+from ingest.core.evicted import is_alone
 from ingest.core.ledger import Opening
 from ingest.core.marks import UNKNOWN
 from ingest.core.reconcile import FOREVER
@@ -11,14 +12,14 @@ from ingest.edge.sqlite import Connection
 
 # A span that begins where an unsettled one does is the same, in whatever gap. Told last, its end is right: an earlier state
 # was seen, or what it ended with was lost with its process, for no mark stands there. What a spool dropped stands by itself:
-# it was known, and whatever is seen afterwards its span only grows. Where it does not, a state went that the history had
-# told, perhaps for that very span, which may be settled at any moment: it is missing anew.
+# it was known, and whatever is seen afterwards its span only grows. A state that is missing alone is missing anew: the span
+# that it had, if it went before, may be settled at any moment by what was on its way.
 _MOVED = """
 UPDATE span SET before_ns = ?3 WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
 AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5 AND cause <> 'evicted') RETURNING id
 """
 _GROWN = """
-UPDATE span SET before_ns = ?3 WHERE registry_id = ?1 AND after_ns = ?2 AND before_ns < ?3 AND filled IS NULL
+UPDATE span SET before_ns = max(before_ns, ?3) WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
 AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5 AND cause = 'evicted') RETURNING id
 """
 # Who was absent is asked for anew from where nothing is known of it: what has no end yet ends there.
@@ -40,7 +41,8 @@ def add_spans(connection: Connection, key: Key, gap_id: int, opening: Opening) -
     whose, evicted = (key.home, key.store), opening.cause is Cause.EVICTED
     for span in opening.spans:
         place = (span.registry_id, span.after_ns)
-        if not connection.execute(_GROWN if evicted else _MOVED, (*place, span.before_ns, *whose)).fetchall():
+        told = _GROWN if evicted else _MOVED
+        if is_alone(span) or not connection.execute(told, (*place, span.before_ns, *whose)).fetchall():
             if not evicted:
                 connection.execute(_ENDED, (*place, *whose))
             connection.execute(_NEW_SPAN, (gap_id, span.entity_id, *place, span.before_ns))
