@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import trio
 from attrs import define, evolve, field
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
-from ingest.core.coverage import UNNAMED, Cause, Note, Progress, Settled, Span
+from ingest.core.coverage import MICROSECOND, UNNAMED, Cause, Note, Progress, Settled, Span
+from ingest.core.evicted import Named, Owners
 from ingest.core.homeiq import homeiq, whose
 from ingest.core.ledger import Opening
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.state import Source
 from ingest.core.store import Batch
+from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
 from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_succession import insert
 from ingest.edge.sqlite import Connection, transaction
 from ingest.edge.state_file import open_state
+from ingest.runtime.lane import InlineLane
+from ingest.runtime.link import Weight
 from tests.edge.ledgers import KEY
+from tests.edge.test_disk_spool_faults import Disk, OnDisk, joined
+from tests.runtime.spools import Stay, fail
 
 CODEC = homeiq()
 State = tuple[str, int]
@@ -293,3 +302,109 @@ def test_spans_hold_what_went_and_nothing_that_was_delivered(doings: Sequence[tu
     for states, missing in ((model.gone, True), (model.delivered, False), (waiting, False)):
         for name, time_ns in states:
             assert any(key == name and after < time_ns < before for key, after, before in spans) == missing
+
+
+# ---- with memory beside the file ---------------------------------------------------------------------------------
+
+
+def numbered(number: int) -> Batch[bytes]:
+    """One live state of the entity `a`, so many microseconds after the epoch."""
+    return Batch(b"%d " % number, 1, 10, number * MICROSECOND, number * MICROSECOND)
+
+
+def whose_number(payload: bytes) -> Sequence[Named]:
+    owners = Owners()
+    for number in payload.split():
+        owners.add("a", "sensor.a", int(number) * MICROSECOND, live=True)
+    return owners.all
+
+
+@define
+class Mixed:
+    """A spool that is put into and taken from while its disk fails and comes back."""
+
+    spool: DiskSpool
+    disk: Disk
+    gone: list[int] = field(factory=list)
+    delivered: list[int] = field(factory=list)
+    last: int = 0
+
+    async def do(self, doing: str) -> None:
+        match doing:
+            case "put":
+                self.last += 1
+                self.tell(await self.spool.put(numbered(self.last)))
+            case "fails" | "well":
+                self.disk.writing = sqlite3.SQLITE_FULL if doing == "fails" else 0
+            case "later":
+                await trio.sleep(RETRY)
+            case _:
+                await self.claim(keep=doing == "keep")
+
+    def tell(self, lost: Sequence[Batch[bytes]]) -> None:
+        self.gone += [each.oldest_ns // MICROSECOND for each in lost]
+
+    async def claim(self, *, keep: bool) -> None:
+        with trio.move_on_after(RETRY), suppress(Stay):
+            async with self.spool.claim() as claimed:
+                if keep:
+                    fail()
+                self.delivered += [int(each) for each in claimed.payload.split()]
+
+
+_mixed = st.sampled_from(["put"] * 5 + ["fails", "well", "later", "claim", "claim", "keep"])
+
+
+async def _played(folder: Path, doings: Sequence[str]) -> tuple[Mixed, list[tuple[int, int]]]:
+    """What became of what was put, and the spans that it left."""
+    connection, _ = open_state(folder / "state.db", lambda: 0)
+    with closing(connection):
+        disk = Disk()
+        table = OnDisk(connection, folder / "state.db", KEY, disk, whose=whose_number)
+        spool = DiskSpool(table, InlineLane(), Limits(40, 30, Weight(1, 1)), joined, lambda: 0, lambda _: None)
+        await spool.load()
+        mixed = Mixed(spool, disk)
+        for doing in doings:
+            await mixed.do(doing)
+        disk.writing = 0
+        mixed.tell(await spool.flush())
+        spans = LedgerFile(connection, folder / "state.db", KEY).next_spans(10_000)
+    return mixed, [(each.after_ns // MICROSECOND + 1, each.before_ns // MICROSECOND) for each in spans]
+
+
+FULL = ["put"] * 12
+
+
+@pytest.mark.parametrize(
+    ("doings", "delivered", "spans"),
+    [
+        (["put", "put", *FULL], [], [(1, 10)]),
+        (["put", "fails", "put", "claim", "well", "later", *FULL], [2], [(1, 1), (3, 10)]),
+        (
+            ["put", "fails", "put", "put", "put", "claim", "well", "later", *FULL],
+            [4],
+            [(1, 1), (2, 2), (3, 3), (5, 12)],
+        ),
+        (["fails", *FULL], [], [(1, 9)]),
+        (["fails", *FULL[:5], "claim", *FULL], [5], [(1, 4), (6, 14)]),
+    ],
+)
+async def test_what_memory_delivered_is_never_reached_over(
+    tmp_path: Path,
+    autojump_clock: MockClock,
+    doings: Sequence[str],
+    delivered: Sequence[int],
+    spans: Sequence[tuple[int, int]],
+) -> None:
+    mixed, found = await _played(tmp_path, doings)
+    assert (mixed.delivered, found) == (delivered, spans)
+
+
+@given(st.lists(_mixed, max_size=40))
+def test_so_it_is_where_memory_stands_in_for_the_file(doings: Sequence[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        mixed, spans = trio.run(_played, Path(folder), doings, clock=MockClock(autojump_threshold=0))
+    waiting = set(range(1, mixed.last + 1)) - {*mixed.gone, *mixed.delivered}
+    for numbers, missing in ((mixed.gone, True), (mixed.delivered, False), (waiting, False)):
+        for number in numbers:
+            assert any(first <= number <= last for first, last in spans) == missing, number
