@@ -6,29 +6,27 @@ function goes to the dead letters; the service lives.
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import chain
 
-import msgspec
-from attrs import define, evolve, field
+from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.catalog import Catalog
-from ingest.core.coverage import UNNAMED, Cause, Mark, Span
+from ingest.core.coverage import UNNAMED, Cause, Mark, Missed, Span
 from ingest.core.enrich import Enricher
+from ingest.core.evicted import Trail, missed
 from ingest.core.heartbeat import HEARTBEATS, Heartbeats
-from ingest.core.loss import shed_points
+from ingest.core.loss import dead_letter, shed_points
 from ingest.core.point import Point, PointFrame
 from ingest.core.reconcile import Reconciler
-from ingest.core.redact import redacted
 from ingest.core.reports import Emit, Report
 from ingest.core.restart import REPEATS, Last, repeats
-from ingest.core.rules import Decision, Rules
+from ingest.core.rules import Decision, Rules, treated
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
-from ingest.core.treatment import USUAL
+from ingest.core.told import Told
 from ingest.runtime.link import Receiver, Sender
 from ingest.runtime.watch import Watch
 
@@ -55,6 +53,8 @@ class Filter:
     reconciler: Reconciler = field(factory=Reconciler)
     spooled: bool = True
     heartbeats: Heartbeats = field(factory=Heartbeats)
+    _told: Told = field(factory=Told)
+    _trail: Trail = field(factory=Trail)
     _due: list[Point] = field(factory=list)
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
@@ -87,7 +87,7 @@ class Filter:
                 verdict = self._judge(change, frame.source)
             except Exception:  # noqa: BLE001  a bug met by one event must not take the others with it
                 self.heartbeats.forget([change.data.entity_id])
-                self.emit(dead_letter(change))
+                self.emit(dead_letter(STAGE, change))
                 continue
             if isinstance(verdict, Point):
                 points.append(verdict)
@@ -143,6 +143,8 @@ class Filter:
             self.reconciler.move(mark)
         else:
             self.reconciler.see(mark, left_out=left_out)
+        if source is Source.SNAPSHOT and not left_out:
+            self._told.add(facts.registry_id, point.time_ns)
         return REPEATS if left_out else point
 
     def _confirm(self, change: Change) -> None:
@@ -177,12 +179,13 @@ class Filter:
     def _is_known(self, registry_id: str, change: Change, source: Source) -> bool:
         time_ns = nanoseconds(moment_of(change))
         if source is Source.BACKFILL:
-            return self.reconciler.told(registry_id, time_ns)
+            return self.reconciler.told(registry_id, time_ns) or self._told.knows(registry_id, time_ns)
         return self.reconciler.knows(registry_id, change.data.entity_id, time_ns)
 
     def forget(self, oldest_ns: int, newest_ns: int) -> None:
         """Points of that time were evicted: what the next snapshot says of their entities is not stored already."""
         self.reconciler.forget(oldest_ns, newest_ns)
+        self._told.forget(oldest_ns, newest_ns)
 
     def lost(self, report: Report) -> None:
         """Something was dropped: what the history may tell of it is a gap."""
@@ -199,12 +202,22 @@ class Filter:
             case reports.Unreadable():
                 self.forget(report.oldest_ns, report.newest_ns)
                 self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
-            case reports.Evicted() | reports.Purged():
-                self.forget(report.oldest_ns, report.newest_ns)
+            case reports.Evicted(named=named, oldest_ns=oldest_ns, newest_ns=newest_ns):
+                self.forget(oldest_ns, newest_ns)
                 if not self.spooled:
-                    self.reconciler.miss(Cause.EVICTED, report.oldest_ns, report.newest_ns, (), UNNAMED)
+                    self._miss(missed(named or None, oldest_ns, newest_ns, self._trail))
+            case reports.Purged():
+                self.forget(report.oldest_ns, report.newest_ns)
+            case reports.Stored():
+                self._trail.cut()
+            case reports.GapOpened(cause=Cause.REOPENED | Cause.IMPORTED):
+                self._told.clear()
             case _:
                 pass
+
+    def _miss(self, gaps: Sequence[Missed]) -> None:
+        for gap in gaps:
+            self.reconciler.miss(gap.cause, gap.from_ns, gap.to_ns, gap.spans, gap.why)
 
     def _report(self, passed: int, left_out: Counter[str], repeated: int) -> None:
         if passed:
@@ -224,16 +237,6 @@ class Filter:
                 for point in chain.from_iterable(each.points for each in lost):
                     if point.origin is not Source.HEARTBEAT:
                         self.reconciler.lose(point.facts.registry_id)
+                        self._told.lose(point.facts.registry_id, point.time_ns)
             for each in lost:
                 self.reconciler.give_back(each.note.missed)
-
-
-def treated(point: Point, decision: Decision) -> Point:
-    """The point with what is different in those of its entity."""
-    return point if decision.treatment is USUAL else evolve(point, treatment=decision.treatment)
-
-
-def dead_letter(change: Change) -> reports.DeadLetter:
-    """The change being handled when an exception came, with its JSON and that exception's traceback."""
-    json = msgspec.json.encode(change).decode("utf-8", "replace")
-    return reports.DeadLetter(STAGE, change.data.entity_id, redacted(json), redacted(traceback.format_exc()))

@@ -19,7 +19,9 @@ import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw
 
+from ingest.core.evicted import Named
 from ingest.core.gap_points import gap_line, gap_numbers
+from ingest.core.line_owners import owners_in
 from ingest.core.lineprotocol import TEXT_LIMIT, decimal, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.store import Batch, Codec
@@ -211,6 +213,11 @@ def whole(payload: bytes, count: int) -> bool:
     return lines_in(payload) == count > 0
 
 
+def whose(payload: bytes) -> Sequence[Named] | None:
+    """Who has states in a payload; None when it is not whole, or not all of it is ours."""
+    return owners_in(payload, MEASUREMENT.encode())
+
+
 def joined(payloads: Sequence[bytes]) -> bytes:
     """Several payloads as one: gzip's members may follow each other, and each ends with a line break."""
     return b"".join(payloads)
@@ -222,4 +229,4 @@ def homeiq(*, numeric_only: bool = False, gaps: bool = False, entities: int = 10
     With `gaps` it writes those, too, into their own measurement.
     """
     gap = (gap_numbers if numeric_only else gap_line) if gaps else None
-    return Codec(numbers if numeric_only else Encoder(entities).line, len, seal, gap, heartbeats=True)
+    return Codec(numbers if numeric_only else Encoder(entities).line, len, seal, gap, heartbeats=True, whose=whose)

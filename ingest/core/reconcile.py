@@ -207,7 +207,7 @@ class Reconciler:
     def give_back(self, missed: Sequence[Missed]) -> None:
         """These were found, and the frame that carried them was lost. What was told of their ends since then holds."""
         for each in missed:
-            spans = each.spans if each.cause is Cause.SHED else [self._shortened(span) for span in each.spans]
+            spans = each.spans if each.had_come else [self._shortened(span) for span in each.spans]
             self.miss(each.cause, each.from_ns, each.to_ns, spans, each.why)
 
     def _shortened(self, span: Span) -> Span:

@@ -7,7 +7,7 @@ listens. No report holds a secret. `LEVEL` is how loud a log should be; `text` t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar, Final, Literal, TypeAlias
 
@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from ingest.core.coverage import Cause
 from ingest.core.coverage import Progress as Filling
+from ingest.core.evicted import Named
 from ingest.core.session import SessionState
 from ingest.core.state import EPOCH, Source
 from ingest.core.store import Rejection
@@ -292,7 +293,10 @@ class BacklogGone(Report):
 
 @frozen
 class Evicted(Report):
-    """The spool was full: its oldest batch went. `counted` of the points are in the lasting totals already."""
+    """The spool was full: its oldest batch went. `counted` of the points are in the lasting totals already.
+
+    `named` says whose states they were, where nobody wrote that down yet; empty when it is not known.
+    """
 
     LEVEL: ClassVar[Level] = "error"
     store: str
@@ -300,6 +304,7 @@ class Evicted(Report):
     oldest_ns: int
     newest_ns: int
     counted: int = 0
+    named: Sequence[Named] = field(default=(), repr=False)
 
     def text(self) -> str:
         """The sentence a person reads."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple, TypeAlias
 
+from ingest.core.evicted import Named, Owners
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Context, Source
 from ingest.core.store import Codec
@@ -162,4 +163,12 @@ def _seal(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-CODEC: Codec[Row, tuple[Row, ...]] = Codec(row_of, size_of, _seal)
+def whose(rows: Sequence[Row]) -> Sequence[Named]:
+    """Who has states among rows."""
+    owners = Owners()
+    for row in rows:
+        owners.add(row.registry_id, row.tags[0], row.time_ns, live=row.origin is None)
+    return owners.all
+
+
+CODEC: Codec[Row, tuple[Row, ...]] = Codec(row_of, size_of, _seal, whose=whose)

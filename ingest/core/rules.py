@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from fnmatch import translate
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ingest.core.filter_settings import KEYS, OF_THE_STATE, Asked, FilterSettings, Override, Pattern
-from ingest.core.point import Attributes, Facts
+from ingest.core.point import Attributes, Facts, Point
 from ingest.core.treatment import USUAL, Treatment
 
 NO_ATTRIBUTES = Attributes()
@@ -165,6 +165,11 @@ class Rules:
         decision = next((each for matches, each in self._rules if matches(subject)), self._otherwise)
         said = [(name, override) for matches, name, override in self._overrides if matches(subject)]
         return _treated(decision, said) if said and decision.passed else decision
+
+
+def treated(point: Point, decision: Decision) -> Point:
+    """The point with what is different in those of its entity."""
+    return point if decision.treatment is USUAL else evolve(point, treatment=decision.treatment)
 
 
 def _alike(one: Attributes, other: Attributes) -> bool:

@@ -23,7 +23,7 @@ from ingest.core.state import Context
 from ingest.core.store import Batch, Delivered
 from ingest.edge.influx import Address, open_influx
 from ingest.edge.influx_deliver import Deliverer
-from ingest.edge.spool_file import insert
+from ingest.edge.spool_succession import insert
 from ingest.edge.sqlite import transaction
 from ingest.runtime.lane import ThreadLane
 from tests.cli.stores import DAY, NOON, S, temperature

@@ -118,6 +118,12 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             Room(60, 1000000, 1500, 100),
             8.0,
         ),
+        "what had been filled and was dropped again counted as filled": Scenario(
+            65536,
+            (Act(1.0, Outage("hangs", 88.0)), Act(45.2, Narrow(9, 4.0)), Act(58.0, Outage("refused", 44.0))),
+            Room(2000, 4_000, 20_000, 100),
+            8.0,
+        ),
         "a quiet home never wrote down what a failing file had left undone": Scenario(
             60751,
             (

@@ -25,7 +25,7 @@ from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
 from ingest.core.filter_settings import FilterSettings
 from ingest.core.health import Health
-from ingest.core.homeiq import homeiq, joined, unsealed, whole
+from ingest.core.homeiq import homeiq, joined, unsealed, whole, whose
 from ingest.core.influx_answer import Answer
 from ingest.core.point import Point
 from ingest.core.reports import Report
@@ -159,7 +159,7 @@ class Life:
 
     async def _build(self) -> None:
         key, path = SpoolKey("home", STORE), self.path
-        table = CampaignTable(self.file.connection, path, key, self.disk)
+        table = CampaignTable(self.file.connection, path, key, disk=self.disk, whose=whose)
         limits = SpoolLimits(self.room.disk, self.room.memory)
         self.spool = DiskSpool(table, self.file, limits, joined, self.now_ns, self._emit, whole)
         with suppress(*FAILURES):
