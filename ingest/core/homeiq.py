@@ -11,10 +11,6 @@ Source: HomeIQ's websocket-ingestion, `influxdb_schema.py`.
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Sequence
-
 import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw
@@ -22,7 +18,8 @@ from msgspec import Raw
 from ingest.core.gap_points import gap_line, gap_numbers
 from ingest.core.lineprotocol import TEXT_LIMIT, decimal, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
-from ingest.core.store import Batch, Codec
+from ingest.core.sealing import seal
+from ingest.core.store import Codec
 
 MEASUREMENT = "home_assistant_events"
 
@@ -178,42 +175,6 @@ def numbers(point: Point) -> bytes | None:
         return None
     series = _series(point.entity_id, point.facts, point.attributes.device_class)
     return utf8(f"{series}{known} {point.time_ns}")
-
-
-def seal(lines: Sequence[bytes]) -> bytes:
-    """The payload as it is sent: the lines, compressed; the same lines make the same bytes at any time."""
-    return gzip.compress(b"\n".join([*lines, b""]), 1, mtime=0)
-
-
-def resealed(lines: Sequence[bytes]) -> Batch[bytes]:
-    """Lines that were taken out of a payload, as a batch of their own. Raises `ValueError` when one has no time."""
-    times = [int(line.rpartition(b" ")[2]) for line in lines]
-    payload = seal(lines)
-    return Batch(payload, len(lines), len(payload), min(times), max(times))
-
-
-def unsealed(payload: bytes) -> tuple[bytes, ...]:
-    """The lines of a payload."""
-    return tuple(gzip.decompress(payload).removesuffix(b"\n").split(b"\n"))
-
-
-def lines_in(payload: bytes) -> int:
-    """How many lines a payload decompresses into (it has a checksum); 0 when it is not whole."""
-    try:
-        lines = gzip.decompress(payload)
-    except (OSError, EOFError, zlib.error):
-        return 0
-    return lines.count(b"\n") if lines.endswith(b"\n") else 0
-
-
-def whole(payload: bytes, count: int) -> bool:
-    """True when a payload decompresses into so many lines."""
-    return lines_in(payload) == count > 0
-
-
-def joined(payloads: Sequence[bytes]) -> bytes:
-    """Several payloads as one: gzip's members may follow each other, and each ends with a line break."""
-    return b"".join(payloads)
 
 
 def homeiq(*, numeric_only: bool = False, gaps: bool = False, entities: int = 100_000) -> Codec[bytes, bytes]:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point as Reference
 
-from ingest.core.homeiq import MEASUREMENT, Encoder, category, fitting, homeiq, resealed, tags, unsealed
+from ingest.core.homeiq import MEASUREMENT, Encoder, category, fitting, homeiq, tags
 from ingest.core.lineprotocol import TEXT_LIMIT
 from ingest.core.point import Attributes, Facts, Kind, Point
+from ingest.core.sealing import resealed, unsealed
 from ingest.core.state import Context, Source
 from tests.core import lines
 
