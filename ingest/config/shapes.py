@@ -72,6 +72,18 @@ def by_domain() -> Kind:
     )
 
 
+def texts() -> Kind:
+    """A text for each name, read-only."""
+
+    def parse(raw: object) -> Mapping[str, str]:
+        table = _unjson(raw)
+        if not isinstance(table, Mapping):
+            raise Wrong(f"{said(raw)} is not a table of texts")
+        return MappingProxyType({_word(name): _word(value) for name, value in table.items()})
+
+    return Kind('a table of texts, such as {source = "HA"}', parse, dict)
+
+
 def networks() -> Kind:
     """IP networks; a single address is a network of one."""
 
@@ -135,7 +147,7 @@ def _check(parts: SplitResult, raw: str, schemes: tuple[str, ...]) -> None:
 
 
 def _word(raw: object) -> str:
-    if not isinstance(raw, str) or not raw.strip():
+    if not isinstance(raw, str) or not raw.strip() or re.search(r"[\x00-\x1f]", raw.strip()):
         raise Wrong(f"{said(raw)} in the list is not a name")
     return raw.strip()
 

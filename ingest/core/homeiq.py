@@ -11,19 +11,18 @@ Source: HomeIQ's websocket-ingestion, `influxdb_schema.py`.
 
 from __future__ import annotations
 
-import msgspec
 from attrs import define, field, frozen
-from msgspec import Raw
 
+from ingest.core.attributes import fitting
 from ingest.core.gap_points import gap_line, gap_numbers
-from ingest.core.lineprotocol import TEXT_LIMIT, decimal, quote, tag, utf8
+from ingest.core.legacy_repr import with_legacy_states
+from ingest.core.lineprotocol import decimal, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.sealing import seal
 from ingest.core.store import Codec
 
 MEASUREMENT = "home_assistant_events"
 
-_members = msgspec.json.Decoder(dict[str, Raw])
 _removed = Kind.REMOVED  # Python 3.11 takes 0.1 µs to find an enum's member, and as long for its value
 _kinds = {kind: f',kind="{kind.value}"' for kind in Kind} | {None: ""}
 
@@ -78,18 +77,6 @@ def _attributes(json: str) -> bytes:
     if not json:
         return b""
     return utf8(f",attributes={quote(fitting(json))}")
-
-
-def fitting(json: str, limit: int = TEXT_LIMIT) -> str:
-    """The JSON object, without its longest members when it is longer than a field may be: it stays readable JSON."""
-    if len(json) <= limit // 4 or len(utf8(json)) <= limit:
-        return json
-    members = _members.decode(utf8(json))
-    longest = sorted(members, key=lambda name: len(members[name]))
-    while len(utf8(json)) > limit:
-        del members[longest.pop()]
-        json = msgspec.json.encode(members).decode()
-    return json
 
 
 @frozen
@@ -177,10 +164,14 @@ def numbers(point: Point) -> bytes | None:
     return utf8(f"{series}{known} {point.time_ns}")
 
 
-def homeiq(*, numeric_only: bool = False, gaps: bool = False, entities: int = 100_000) -> Codec[bytes, bytes]:
+def homeiq(
+    *, numeric_only: bool = False, gaps: bool = False, legacy: bool = False, entities: int = 100_000
+) -> Codec[bytes, bytes]:
     """The schema's codec: points to lines, lines to a compressed payload. Each pipeline has its own.
 
-    With `gaps` it writes those, too, into their own measurement.
+    With `gaps` it writes those, too, into their own measurement; `legacy`: states as HomeIQ wrote them.
     """
     gap = (gap_numbers if numeric_only else gap_line) if gaps else None
-    return Codec(numbers if numeric_only else Encoder(entities).line, len, seal, gap, heartbeats=True)
+    line = Encoder(entities).line
+    encode = numbers if numeric_only else (lambda point: line(with_legacy_states(point))) if legacy else line
+    return Codec(encode, len, seal, gap, heartbeats=True)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point as Reference
 
-from ingest.core.homeiq import MEASUREMENT, Encoder, category, fitting, homeiq, tags
+from ingest.core.attributes import fitting
+from ingest.core.homeiq import MEASUREMENT, Encoder, category, homeiq, tags
 from ingest.core.lineprotocol import TEXT_LIMIT
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.sealing import resealed, unsealed
