@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from itertools import chain
 
 import msgspec
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ingest.core import reports
 from ingest.core.catalog import Catalog
@@ -28,6 +28,7 @@ from ingest.core.reports import Emit, Report
 from ingest.core.restart import REPEATS, Last, repeats
 from ingest.core.rules import Decision, Rules
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
+from ingest.core.treatment import USUAL
 from ingest.runtime.link import Receiver, Sender
 from ingest.runtime.watch import Watch
 
@@ -130,7 +131,8 @@ class Filter:
             return None
         last = self.enricher.last(entity_id)
         point = self.enricher.point(change, source, self.catalog.value)
-        decision = self.rules.decide(entity_id, point.attributes.device_class, point.facts)
+        decision = self.rules.decide(entity_id, point.attributes, point.facts)
+        point = treated(point, decision)
         if source is not Source.BACKFILL and self.rules.intervals:
             self._stand(point, decision)
         if not decision.passed:
@@ -150,8 +152,8 @@ class Filter:
             self.heartbeats.confirm(entity_id, nanoseconds(moment_of(change)))
             return
         point = self.enricher.point(change, Source.SNAPSHOT, self.catalog.value)
-        decision = self.rules.decide(entity_id, point.attributes.device_class, point.facts)
-        self._stand(point, decision)
+        decision = self.rules.decide(entity_id, point.attributes, point.facts)
+        self._stand(treated(point, decision), decision)
 
     def _stand(self, point: Point, decision: Decision) -> None:
         """A snapshot may say what was before a change that came live meanwhile: that stands no more."""
@@ -224,6 +226,11 @@ class Filter:
                         self.reconciler.lose(point.facts.registry_id)
             for each in lost:
                 self.reconciler.give_back(each.note.missed)
+
+
+def treated(point: Point, decision: Decision) -> Point:
+    """The point with what is different in those of its entity."""
+    return point if decision.treatment is USUAL else evolve(point, treatment=decision.treatment)
 
 
 def dead_letter(change: Change) -> reports.DeadLetter:

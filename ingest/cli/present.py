@@ -45,7 +45,7 @@ async def present(bulk: Connection, settings: Settings, catalog: Catalog) -> tup
         except wire.Malformed:
             continue
         registry_id = point.facts.registry_id
-        if rules.decide(point.entity_id, point.attributes.device_class, point.facts).passed:
+        if rules.decide(point.entity_id, point.attributes, point.facts).passed:
             there.append(Mark(registry_id, point.entity_id, point.time_ns))
         else:
             left_out.add(registry_id)

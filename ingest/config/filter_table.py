@@ -15,7 +15,7 @@ from ingest.config.settings import KEYS
 from ingest.errors import Refused
 
 INLINE_VARIABLES: Final = (f"{PREFIX}FILTER", "ENTITY_FILTER_CONFIG")
-_EMPTY: Final[Mapping[str, object]] = {"mode": "exclude", "patterns": (), "exceptions": ()}
+_EMPTY: Final[Mapping[str, object]] = {"mode": "exclude", "patterns": (), "exceptions": (), "overrides": ()}
 _REMEDY: Final = 'Give {"mode": "exclude", "patterns": [{"domain": "update"}], "exceptions": []}'
 
 

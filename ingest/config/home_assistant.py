@@ -11,9 +11,9 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from ingest.config import kinds, shapes
+from ingest.config import filter_kinds, kinds, shapes
 from ingest.config.options import option
-from ingest.core.filter_settings import FilterSettings, Pattern
+from ingest.core.filter_settings import FilterSettings, Override, Pattern
 from ingest.core.secret import Secret
 from ingest.core.urls import http_base, websocket_url
 
@@ -152,12 +152,19 @@ class Filter(FilterSettings):
     )
     patterns: tuple[Pattern, ...] = option(
         (),
-        shapes.patterns(),
-        'Tables such as `{entity_id = "sensor.*_battery"}`; all keys of one must agree. One that lets entities through may'
+        filter_kinds.patterns(),
+        'Tables such as `{entity_id = "sensor.*_battery"}`; all keys of one must agree, and of a list one text. One that lets entities through may'
         ' have a `heartbeat = "15m"` (a minute to a day): how often a value that does not change is written again.',
     )
     exceptions: tuple[Pattern, ...] = option(
-        (), shapes.patterns(), "Patterns that win over both modes; each may have a `heartbeat`."
+        (), filter_kinds.patterns(), "Patterns that win over both modes; each may have a `heartbeat`."
+    )
+    overrides: tuple[Override, ...] = option(
+        (),
+        filter_kinds.overrides(),
+        'What is different for some of the entities that are stored: `{domain = "weather", attributes = ["temperature"]}`.'
+        " `attributes` is `all`, `none` or a list that is stored as typed fields; `ignore` leaves some out; `measurement` is"
+        " where they go (schema `homeassistant`); `heartbeat` as above. Of several the first that says a thing counts.",
     )
     drop_replays: bool = option(
         False,
@@ -165,7 +172,10 @@ class Filter(FilterSettings):
         "Leave out what merely repeats the last known value, attributes included, after a restart of Home Assistant.",
     )
     file: Path | None = option(
-        None, kinds.path(), "JSON or TOML file with mode, patterns and exceptions.", ("ENTITY_FILTER_CONFIG_FILE",)
+        None,
+        kinds.path(),
+        "JSON or TOML file with mode, patterns, exceptions and overrides.",
+        ("ENTITY_FILTER_CONFIG_FILE",),
     )
 
 

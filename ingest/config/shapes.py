@@ -1,4 +1,4 @@
-"""Kinds that are more than a number or a word: addresses, secrets, lists, filter patterns."""
+"""Kinds that are more than a number or a word: addresses, secrets, lists. Filter patterns are in `config/filter_kinds.py`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from types import MappingProxyType
-from typing import Any, Final, Literal, cast
+from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
-import attrs
-
-from ingest.config.kinds import Kind, Wrong, duration, items, said
-from ingest.core.filter_settings import Pattern
+from ingest.config.kinds import Kind, Wrong, items, said
 from ingest.core.secret import MASK, Secret
-
-_PATTERN_KEYS: Final = tuple(each.name for each in attrs.fields(Pattern))
-_HEARTBEAT: Final = duration(60, 86_400)
 
 
 def secret() -> Kind:
@@ -51,7 +45,7 @@ def words() -> Kind:
     """Names; in the environment separated by commas."""
 
     def parse(raw: object) -> tuple[str, ...]:
-        return tuple(_word(each) for each in items(_unjson(raw), "a list of names"))
+        return tuple(_word(each) for each in items(unjson(raw), "a list of names"))
 
     return Kind('a list of names, such as ["token"]', parse, list)
 
@@ -60,7 +54,7 @@ def by_domain() -> Kind:
     """Names by domain, read-only."""
 
     def parse(raw: object) -> Mapping[str, tuple[str, ...]]:
-        table = _unjson(raw)
+        table = unjson(raw)
         if not isinstance(table, Mapping):
             raise Wrong(f"{said(raw)} is not a table of lists")
         return MappingProxyType({_word(domain): words().parse(names) for domain, names in table.items()})
@@ -88,7 +82,7 @@ def networks() -> Kind:
     """IP networks; a single address is a network of one."""
 
     def parse(raw: object) -> tuple[IPv4Network | IPv6Network, ...]:
-        return tuple(_network(each) for each in items(_unjson(raw), "a list of networks"))
+        return tuple(_network(each) for each in items(unjson(raw), "a list of networks"))
 
     return Kind('a list of networks, such as ["192.168.1.0/24"]', parse, lambda value: [str(each) for each in value])
 
@@ -97,24 +91,13 @@ def origins() -> Kind:
     """Origins of web pages, or `*`."""
 
     def parse(raw: object) -> tuple[str, ...]:
-        return tuple(_origin(each) for each in items(_unjson(raw), "a list of origins"))
+        return tuple(_origin(each) for each in items(unjson(raw), "a list of origins"))
 
     return Kind('a list of origins, such as ["https://dash.example"]', parse, list)
 
 
-def patterns() -> Kind:
-    """The filter's patterns: tables of texts; in the environment JSON."""
-
-    def parse(raw: object) -> tuple[Pattern, ...]:
-        rows = _unjson(raw)
-        if not isinstance(rows, list | tuple):
-            raise Wrong(f"{said(raw)} is not a list of patterns")
-        return tuple(_pattern(row, number) for number, row in enumerate(rows, 1))
-
-    return Kind('a list of patterns, such as [{entity_id = "sensor.*_battery"}]', parse, _shown_patterns)
-
-
-def _unjson(raw: object) -> object:
+def unjson(raw: object) -> object:
+    """The value of a text that is JSON. Raises `Wrong`."""
     if not isinstance(raw, str) or not raw.lstrip().startswith(("[", "{")):
         return raw
     try:
@@ -164,37 +147,3 @@ def _origin(raw: object) -> str:
     if text != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", text):
         raise Wrong(f"{said(raw)} is not an origin: scheme, host and port, no path")
     return text
-
-
-def _pattern(row: object, number: int) -> Pattern:
-    if not isinstance(row, Mapping):
-        raise Wrong(f"pattern {number} is {said(row)}, not a table of texts")
-    unknown = [key for key in row if key not in _PATTERN_KEYS]
-    if unknown:
-        raise Wrong(f"pattern {number} has the unknown key {said(unknown[0])} (known: {', '.join(_PATTERN_KEYS)})")
-    heartbeat = _heartbeat(row.get("heartbeat"), number)
-    texts = {key: _text(value, key, number) for key, value in row.items() if key != "heartbeat"}
-    match = texts.pop("match", "all").lower()
-    if match not in {"all", "any"}:
-        raise Wrong(f"pattern {number} has match = {said(match)}, which is neither all nor any")
-    if not texts:
-        raise Wrong(f"pattern {number} names nothing")
-    return Pattern(**texts, match=cast("Literal['all', 'any']", match), heartbeat=heartbeat)
-
-
-def _heartbeat(value: object, number: int) -> float | None:
-    try:
-        return None if value is None else cast("float", _HEARTBEAT.parse(value))
-    except Wrong as problem:
-        raise Wrong(f"pattern {number} has a heartbeat that is none: {problem}") from None
-
-
-def _text(value: object, key: str, number: int) -> str:
-    if not isinstance(value, str) or not value:
-        raise Wrong(f"pattern {number} has {key} = {said(value)}, which is not a text")
-    return value
-
-
-def _shown_patterns(value: tuple[Pattern, ...]) -> list[dict[str, Any]]:
-    rows = [attrs.asdict(row, filter=lambda field, each: each != field.default) for row in value]
-    return [{key: _HEARTBEAT.show(each) if key == "heartbeat" else each for key, each in row.items()} for row in rows]

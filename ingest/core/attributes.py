@@ -29,6 +29,7 @@ class Seen:
 
     device_class: object = None
     unit_of_measurement: object = None
+    state_class: object = None
     friendly_name: object = None
     restored: object = False
 
@@ -65,6 +66,7 @@ def parse(text: str, drops: frozenset[str] = frozenset()) -> Attributes:
         unit=_unit(seen.unit_of_measurement),
         friendly_name=seen.friendly_name if isinstance(seen.friendly_name, str) else None,
         restored=seen.restored is True,
+        state_class=_word(seen.state_class),
     )
 
 
@@ -150,6 +152,7 @@ def tagged_like(attributes: Attributes, last: Attributes) -> Attributes:
     """The attributes with the tags of `last` where they have none of their own (an entity that is unavailable)."""
     device_class = attributes.device_class or last.device_class
     unit = attributes.unit or last.unit
-    if (device_class, unit) == (attributes.device_class, attributes.unit):
+    state_class = attributes.state_class or last.state_class
+    if (device_class, unit, state_class) == (attributes.device_class, attributes.unit, attributes.state_class):
         return attributes
-    return evolve(attributes, device_class=device_class, unit=unit)
+    return evolve(attributes, device_class=device_class, unit=unit, state_class=state_class)

@@ -25,10 +25,12 @@ T = TypeVar("T")
 
 @frozen
 class Area:
-    """An entry of `config/area_registry/list`."""
+    """An entry of `config/area_registry/list`. Before 2024.4 there are no floors and labels."""
 
     area_id: str
     name: str
+    floor_id: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 @frozen
@@ -41,6 +43,7 @@ class Device:
     manufacturer: object = None
     model: object = None
     sw_version: object = None
+    labels: tuple[str, ...] = ()
 
 
 @frozen
@@ -53,6 +56,9 @@ class Entity:
     area_id: str | None = None
     entity_category: str | None = None
     platform: str | None = None
+    labels: tuple[str, ...] = ()
+    disabled_by: str | None = None
+    hidden_by: str | None = None
 
 
 _area = msgspec.json.Decoder(Area)
@@ -117,14 +123,14 @@ class CatalogBuilder:
 
     previous: Catalog = field(factory=Catalog)
     skipped: int = 0
-    _areas: dict[str, str] = field(factory=dict)
+    _areas: dict[str, Area] = field(factory=dict)
     _devices: dict[str, Device] = field(factory=dict)
     _facts: dict[str, Facts] = field(factory=dict)
 
     def add_areas(self, entries: Iterable[Raw]) -> None:
         """Take entries of the area registry."""
         for area in self._read(_area, entries):
-            self._areas[area.area_id] = area.name
+            self._areas[area.area_id] = area
 
     def add_devices(self, entries: Iterable[Raw]) -> None:
         """Take entries of the device registry; before the entities."""
@@ -147,15 +153,21 @@ class CatalogBuilder:
 
     def _facts_of(self, entity: Entity) -> Facts:
         device = self._devices.get(entity.device_id or "")
+        area_id = _shared(entity.area_id) or self._area_of(device)
+        area = self._areas.get(area_id or "")
         return Facts(
             registry_id=entity.id,
             device_id=entity.device_id if device is None else device.id,
-            area_id=_shared(entity.area_id) or self._area_of(device),
+            area_id=area_id,
             entity_category=_shared(entity.entity_category),
             platform=_shared(entity.platform),
             manufacturer=None if device is None else _text(device.manufacturer),
             model=None if device is None else _text(device.model),
             sw_version=None if device is None else _text(device.sw_version),
+            floor_id=None if area is None else _shared(area.floor_id),
+            labels=_labels(entity, device, area),
+            disabled=entity.disabled_by is not None,
+            hidden=entity.hidden_by is not None,
         )
 
     def _area_of(self, device: Device | None) -> str | None:
@@ -170,7 +182,12 @@ class CatalogBuilder:
 
     def build(self) -> Catalog:
         """The catalog of all that was taken."""
-        return Catalog(self._facts, self._areas)
+        return Catalog(self._facts, {area.area_id: area.name for area in self._areas.values()})
+
+
+def _labels(*bearers: Area | Device | Entity | None) -> tuple[str, ...]:
+    """As Home Assistant targets by label: who belongs to something that bears one bears it, too."""
+    return tuple(sorted({intern(label) for each in bearers if each is not None for label in each.labels}))
 
 
 def _shared(text: str | None) -> str | None:

@@ -81,7 +81,7 @@ class Enricher:
             nanoseconds(moment_of(change)),
             REMOVED,
             facts,
-            Attributes("", last.device_class, last.unit),
+            Attributes("", last.device_class, last.unit, state_class=last.state_class),
             previous_state=None if old is None else old.state,
             duration=_duration(old, None, change),
             kind=Kind.REMOVED,

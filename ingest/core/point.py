@@ -13,6 +13,7 @@ from attrs import frozen
 
 from ingest.core.coverage import NO_NOTE, Note
 from ingest.core.state import Context, Source
+from ingest.core.treatment import USUAL, Treatment
 
 
 class Kind(Enum):
@@ -30,7 +31,10 @@ class Kind(Enum):
 
 @frozen
 class Facts:
-    """What the registries know of an entity. `registry_id` is constant for its life (a rename keeps it)."""
+    """What the registries know of an entity. `registry_id` is constant for its life (a rename keeps it).
+
+    `labels` are its own, its device's and its area's, sorted.
+    """
 
     registry_id: str
     device_id: str | None = None
@@ -40,6 +44,10 @@ class Facts:
     manufacturer: str | None = None
     model: str | None = None
     sw_version: str | None = None
+    floor_id: str | None = None
+    labels: tuple[str, ...] = ()
+    disabled: bool = False
+    hidden: bool = False
 
 
 @frozen
@@ -55,6 +63,7 @@ class Attributes:
     unit: str | None = None
     friendly_name: str | None = None
     restored: bool = False
+    state_class: str | None = None
 
 
 @frozen
@@ -73,6 +82,7 @@ class Point:
     context: Context | None = None
     origin: Source | None = None
     """None for a live change; where a point came from otherwise. It is a field, never a tag or a time."""
+    treatment: Treatment = USUAL
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""The filter, compiled: which entities are stored, and the name of the rule that decided.
+"""The filter, compiled: which entities are stored, how, and the name of the rule that decided.
 
     exception? ──yes──▶ stored
         │no
@@ -6,7 +6,7 @@
         └──no─────────▶ exclude: stored   · include: left out
 
 Inside a pattern every key must agree (`match = "any"`: one is enough, which is how HomeIQ read it); of several
-patterns the first that agrees decides.
+patterns the first that agrees decides. Overrides decide nothing: they say how the points of what is stored are written.
 """
 
 from __future__ import annotations
@@ -14,25 +14,30 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from fnmatch import translate
+from typing import TypeAlias
 
 from attrs import frozen
 
-from ingest.core.filter_settings import FilterSettings, Pattern
-from ingest.core.point import Facts
+from ingest.core.filter_settings import KEYS, OF_THE_STATE, Asked, FilterSettings, Override, Pattern
+from ingest.core.point import Attributes, Facts
+from ingest.core.treatment import USUAL, Treatment
 
-KEYS = ("entity_id", "domain", "device_class", "area_id")
+NO_ATTRIBUTES = Attributes()
 
 
 @frozen
 class Decision:
     """Whether an entity is stored, and the rule that says so: the same name as long as the settings are the same.
 
-    `heartbeat_ns`: how often its value is said again while it does not change; None: never.
+    `heartbeat_ns`: how often its value is said again while it does not change; None: never. `treatment`: what is
+    different in its points. `overrides` are the names of those that said so.
     """
 
     passed: bool
     rule: str
     heartbeat_ns: int | None = None
+    treatment: Treatment = USUAL
+    overrides: tuple[str, ...] = ()
 
 
 @frozen
@@ -40,8 +45,8 @@ class Subject:
     """What a rule may ask of an entity."""
 
     entity_id: str
-    device_class: str | None
-    area_id: str | None
+    attributes: Attributes
+    facts: Facts
 
     @property
     def domain(self) -> str:
@@ -49,7 +54,19 @@ class Subject:
         return self.entity_id.partition(".")[0]
 
 
-Matches = Callable[[Subject], bool]
+Matches: TypeAlias = Callable[[Subject], bool]
+
+_ANSWERS: dict[str, Callable[[Subject], str | None]] = {
+    "domain": lambda subject: subject.domain,
+    "device_class": lambda subject: subject.attributes.device_class,
+    "area_id": lambda subject: subject.facts.area_id,
+    "floor_id": lambda subject: subject.facts.floor_id,
+    "device_id": lambda subject: subject.facts.device_id,
+    "integration": lambda subject: subject.facts.platform,
+    "entity_category": lambda subject: subject.facts.entity_category,
+    "unit": lambda subject: subject.attributes.unit,
+    "state_class": lambda subject: subject.attributes.state_class,
+}
 
 
 def compiled(pattern: Pattern) -> Matches:
@@ -62,22 +79,42 @@ def compiled(pattern: Pattern) -> Matches:
 
 def _tests(pattern: Pattern) -> Iterator[Matches]:
     if pattern.entity_id is not None:
-        glob = re.compile(translate(pattern.entity_id)).match
+        glob = re.compile("|".join(translate(each) for each in texts(pattern.entity_id))).match
         yield lambda subject: glob(subject.entity_id) is not None
-    for key in KEYS[1:]:
+    for key, answer in _ANSWERS.items():
         asked = getattr(pattern, key)
         if asked is not None:
-            yield lambda subject, key=key, asked=asked: getattr(subject, key) == asked  # type: ignore[misc]  # bound now
+            wanted = frozenset(texts(asked))
+            yield lambda subject, answer=answer, wanted=wanted: answer(subject) in wanted  # type: ignore[misc]  # bound now
+    if pattern.label is not None:
+        labels = frozenset(texts(pattern.label))
+        yield lambda subject: not labels.isdisjoint(subject.facts.labels)
+    if pattern.disabled is not None:
+        yield lambda subject: subject.facts.disabled is pattern.disabled
+    if pattern.hidden is not None:
+        yield lambda subject: subject.facts.hidden is pattern.hidden
+
+
+def texts(asked: Asked) -> tuple[str, ...]:
+    """What is asked, each text of it."""
+    return (asked,) if isinstance(asked, str) else asked or ()
 
 
 def named(kind: str, number: int, pattern: Pattern) -> str:
     """A rule's name: `pattern 1: domain=update`."""
-    asked = (f"{key}={getattr(pattern, key)}" for key in KEYS if getattr(pattern, key) is not None)
+    given = ((key, getattr(pattern, key)) for key in KEYS)
+    asked = (f"{key}={_said(value)}" for key, value in given if value is not None)
     return f"{kind} {number}: {(' or ' if pattern.match == 'any' else ' and ').join(asked)}"
 
 
+def _said(value: str | tuple[str, ...] | bool) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "|".join(texts(value))
+
+
 class Rules:
-    """Decides for each entity once, until its device class or area changes.
+    """Decides for each entity once, until what the rules ask of it changes.
 
     It remembers at most `entities` of them, and forgets the one that came first. `intervals` are those of all heartbeats,
     in nanoseconds.
@@ -85,42 +122,72 @@ class Rules:
 
     def __init__(self, settings: FilterSettings, entities: int = 100_000) -> None:
         include = settings.mode == "include"
+        self.settings = settings
         self.drop_replays = settings.drop_replays
         self._rules: list[tuple[Matches, Decision]] = [
             *_compiled("exception", settings.exceptions, passed=True),
             *_compiled("pattern", settings.patterns, passed=include),
         ]
-        self.intervals = frozenset(
-            each.heartbeat_ns for _, each in self._rules if each.passed and each.heartbeat_ns is not None
-        )
+        self._overrides = [
+            (compiled(each.pattern), named("override", number, each.pattern), each)
+            for number, each in enumerate(settings.overrides, start=1)
+        ]
+        beats = [
+            *(each.heartbeat_ns for _, each in self._rules if each.passed),
+            *(_nanoseconds(each.heartbeat) for each in settings.overrides),
+        ]
+        self.intervals = frozenset(each for each in beats if each is not None)
         self._otherwise = Decision(not include, "no pattern")
-        self._by_class = any(each.device_class for each in (*settings.patterns, *settings.exceptions))
+        asking = (*settings.patterns, *settings.exceptions)
+        self._by_state = any(getattr(each, key) is not None for each in asking for key in OF_THE_STATE)
         self._entities = entities
-        self._known: dict[str, tuple[str | None, str | None, Decision]] = {}
+        self._known: dict[str, tuple[Attributes, Facts, Decision]] = {}
 
-    def decide(self, entity_id: str, device_class: str | None, facts: Facts) -> Decision:
-        """Whether the entity is stored."""
+    def decide(self, entity_id: str, attributes: Attributes, facts: Facts) -> Decision:
+        """Whether the entity is stored, and how."""
         known = self._known.get(entity_id)
-        if known is not None and known[0] == device_class and known[1] == facts.area_id:
+        if known is not None and known[1] is facts and (known[0] is attributes or _alike(known[0], attributes)):
             return known[2]
         if known is None and len(self._known) >= self._entities:
             del self._known[next(iter(self._known))]
-        decision = self._decide(Subject(entity_id, device_class, facts.area_id))
-        self._known[entity_id] = (device_class, facts.area_id, decision)
+        decision = self._decide(Subject(entity_id, attributes, facts))
+        self._known[entity_id] = (attributes, facts, decision)
         return decision
 
     def may_pass(self, entity_id: str, facts: Facts) -> bool:
         """False when it is certain that the entity is left out, though no state of it was looked at."""
         known = self._known.get(entity_id)
-        if known is not None and known[1] == facts.area_id:
+        if known is not None and known[1] == facts:
             return known[2].passed
-        return self._by_class or self._decide(Subject(entity_id, None, facts.area_id)).passed
+        return self._by_state or self._decide(Subject(entity_id, NO_ATTRIBUTES, facts)).passed
 
     def _decide(self, subject: Subject) -> Decision:
-        return next((decision for matches, decision in self._rules if matches(subject)), self._otherwise)
+        decision = next((each for matches, each in self._rules if matches(subject)), self._otherwise)
+        said = [(name, override) for matches, name, override in self._overrides if matches(subject)]
+        return _treated(decision, said) if said and decision.passed else decision
+
+
+def _alike(one: Attributes, other: Attributes) -> bool:
+    return one.device_class == other.device_class and one.unit == other.unit and one.state_class == other.state_class
+
+
+def _treated(decision: Decision, said: list[tuple[str, Override]]) -> Decision:
+    """With what the overrides say, the first of them that says a thing."""
+    overrides = [override for _, override in said]
+    treatment = Treatment(
+        next((each.attributes for each in overrides if each.attributes is not None), None),
+        next((each.measurement for each in overrides if each.measurement is not None), None),
+        next((each.ignore for each in overrides if each.ignore is not None), ()),
+    )
+    beat = next((each.heartbeat for each in overrides if each.heartbeat is not None), None)
+    heartbeat_ns = _nanoseconds(beat) if decision.heartbeat_ns is None else decision.heartbeat_ns
+    return Decision(True, decision.rule, heartbeat_ns, treatment, tuple(name for name, _ in said))
 
 
 def _compiled(kind: str, patterns: tuple[Pattern, ...], *, passed: bool) -> Iterator[tuple[Matches, Decision]]:
     for number, pattern in enumerate(patterns, start=1):
-        heartbeat_ns = None if pattern.heartbeat is None else round(pattern.heartbeat) * 1_000_000_000
-        yield compiled(pattern), Decision(passed, named(kind, number, pattern), heartbeat_ns)
+        yield compiled(pattern), Decision(passed, named(kind, number, pattern), _nanoseconds(pattern.heartbeat))
+
+
+def _nanoseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds) * 1_000_000_000

@@ -84,7 +84,7 @@ def test_two_ways_in_one_source_are_an_error() -> None:
         ("{", "filter (environment ENTITY_FILTER_CONFIG): the text is not JSON at line 1, column 2"),
         ("[" * 100_000, "filter (environment ENTITY_FILTER_CONFIG): the text is not JSON."),
         ("[]", "filter (environment ENTITY_FILTER_CONFIG): a list is not a filter"),
-        ('{"mod": 1}', 'it has the unknown key "mod". Known are mode, patterns, exceptions.'),
+        ('{"mod": 1}', 'it has the unknown key "mod". Known are mode, patterns, exceptions, overrides.'),
         ('{"mode": "both"}', 'filter.mode (environment ENTITY_FILTER_CONFIG): "both" is not one of include or exclude'),
         ('{"patterns": null}', "filter.patterns (environment ENTITY_FILTER_CONFIG): None is not a list of patterns"),
         (

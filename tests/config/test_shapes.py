@@ -4,7 +4,6 @@ import pytest
 
 from ingest.config import shapes
 from ingest.config.kinds import Kind, Wrong
-from ingest.core.filter_settings import Pattern
 from ingest.core.secret import MASK, Secret
 from ingest.core.urls import websocket_url
 
@@ -71,23 +70,6 @@ def test_origins() -> None:
     assert shapes.origins().parse("http://a.example:3000/,*") == ("http://a.example:3000", "*")
 
 
-def test_patterns() -> None:
-    kind = shapes.patterns()
-    rows = [{"entity_id": "sensor.*"}, {"domain": "light", "area_id": "garage", "match": "ANY"}]
-    assert kind.parse(rows) == (
-        Pattern(entity_id="sensor.*"),
-        Pattern(domain="light", area_id="garage", match="any"),
-    )
-    assert kind.show(kind.parse(rows)) == [rows[0], {**rows[1], "match": "any"}]
-
-
-@pytest.mark.parametrize("raw", ["15m", 900, "900s"])
-def test_a_pattern_may_have_a_heartbeat(raw: object) -> None:
-    kind = shapes.patterns()
-    assert kind.parse([{"domain": "light", "heartbeat": raw}]) == (Pattern(domain="light", heartbeat=900.0),)
-    assert kind.show(kind.parse([{"domain": "light", "heartbeat": raw}])) == [{"domain": "light", "heartbeat": "15m"}]
-
-
 @pytest.mark.parametrize(
     ("kind", "raw", "said"),
     [
@@ -99,17 +81,6 @@ def test_a_pattern_may_have_a_heartbeat(raw: object) -> None:
         (shapes.networks(), ["192.168.1.1/24"], "not a network"),
         (shapes.networks(), [5], "not a network"),
         (shapes.origins(), ["http://a/b"], "not an origin"),
-        (shapes.patterns(), "x", "not a list of patterns"),
-        (shapes.patterns(), [{}], "pattern 1 names nothing"),
-        (shapes.patterns(), [{"match": "all"}], "pattern 1 names nothing"),
-        (shapes.patterns(), [{"heartbeat": "15m"}], "pattern 1 names nothing"),
-        (shapes.patterns(), [{"domain": "a", "heartbeat": "5s"}], "pattern 1 has a heartbeat that is none: "),
-        (shapes.patterns(), [{"domain": "a", "heartbeat": "often"}], "pattern 1 has a heartbeat that is none: "),
-        (shapes.patterns(), [{"domain": "a"}, 5], "pattern 2 is 5, not a table"),
-        (shapes.patterns(), [{"entity": "a"}], 'pattern 1 has the unknown key "entity"'),
-        (shapes.patterns(), [{"domain": 5}], "pattern 1 has domain = 5"),
-        (shapes.patterns(), [{"domain": ""}], "pattern 1 has domain"),
-        (shapes.patterns(), [{"domain": "a", "match": "some"}], "neither all nor any"),
     ],
 )
 def test_what_is_wrong_is_named(kind: Kind, raw: object, said: str) -> None:

@@ -107,3 +107,22 @@ def test_a_renamed_entity_stays_who_it_is() -> None:
     renamed = catalog.renamed("light.old", "light.new")
     assert renamed.facts("light.new") is renamed.facts("light.old") is catalog.facts("light.old")
     assert catalog.renamed("light.unheard_of", "light.new") is catalog
+
+
+def test_floor_and_labels_come_with_the_area_and_the_device() -> None:
+    builder = CatalogBuilder()
+    builder.add_areas([raw({"area_id": "attic", "name": "Attic", "floor_id": "top", "labels": ["warm"]})])
+    builder.add_areas([raw({"area_id": "cellar", "name": "Cellar", "picture": None})])
+    builder.add_devices([raw({"id": "d1", "area_id": "attic", "labels": ["solar", "export"]})])
+    builder.add_entities(
+        [
+            entity("sensor.a", device_id="d1", labels=["export", "own"]),
+            entity("sensor.b", area_id="cellar", disabled_by="user", hidden_by="integration"),
+        ]
+    )
+    catalog = builder.build()
+    first, second = catalog.facts("sensor.a"), catalog.facts("sensor.b")
+    assert (first.floor_id, first.labels) == ("top", ("export", "own", "solar", "warm"))
+    assert (first.disabled, first.hidden) == (False, False)
+    assert (second.floor_id, second.labels, second.disabled, second.hidden) == (None, (), True, True)
+    assert catalog.areas == {"attic": "Attic", "cellar": "Cellar"}

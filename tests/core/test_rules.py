@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from ingest.core.filter_settings import FilterSettings, Pattern
-from ingest.core.point import Facts
+from ingest.core.filter_settings import KEYS, FilterSettings, Override, Pattern
+from ingest.core.point import Attributes, Facts
 from ingest.core.rules import Decision, Rules
+from ingest.core.treatment import USUAL, Treatment
+
+PLAIN = Attributes()
 
 
 def decision(
     settings: FilterSettings, entity_id: str, device_class: str | None = None, area: str | None = None
 ) -> Decision:
-    return Rules(settings).decide(entity_id, device_class, Facts("id", area_id=area))
+    return Rules(settings).decide(entity_id, Attributes(device_class=device_class), Facts("id", area_id=area))
 
 
 def passes(pattern: Pattern, entity_id: str, device_class: str | None = None, area: str | None = None) -> bool:
@@ -93,7 +98,7 @@ def test_a_decision_is_made_anew_when_device_class_or_area_changes() -> None:
     rules = Rules(FilterSettings(patterns=(Pattern(device_class="battery"), Pattern(area_id="attic"))))
     nowhere, attic = Facts("id"), Facts("id", area_id="attic")
     decisions = [
-        rules.decide("sensor.a", device_class, facts).passed
+        rules.decide("sensor.a", Attributes(device_class=device_class), facts).passed
         for device_class, facts in [(None, nowhere), ("battery", nowhere), (None, nowhere), (None, attic)]
     ]
     assert decisions == [True, False, True, False]
@@ -102,7 +107,7 @@ def test_a_decision_is_made_anew_when_device_class_or_area_changes() -> None:
 def test_the_memory_is_bounded_and_decisions_stay_right() -> None:
     rules = Rules(FilterSettings(patterns=(Pattern(domain="update"),)), entities=1)
     for entity_id in ("light.a", "update.b", "light.a", "light.a"):
-        assert rules.decide(entity_id, None, Facts("id")).passed is entity_id.startswith("light")
+        assert rules.decide(entity_id, PLAIN, Facts("id")).passed is entity_id.startswith("light")
     assert len(rules._known) == 1
 
 
@@ -125,6 +130,114 @@ def test_what_was_never_looked_at_may_pass_unless_the_rules_are_certain() -> Non
     ]  # fmt: skip
     rules = Rules(FilterSettings("include", (Pattern(device_class="battery"),)))
     assert rules.may_pass("sensor.a", facts)
-    rules.decide("sensor.a", None, facts)
+    rules.decide("sensor.a", PLAIN, facts)
     assert not rules.may_pass("sensor.a", facts)
     assert rules.may_pass("sensor.a", attic)
+
+
+FACTS = Facts(
+    "id",
+    "the device",
+    "attic",
+    "diagnostic",
+    "zha",
+    floor_id="top",
+    labels=("export", "solar"),
+    disabled=False,
+    hidden=True,
+)
+ATTRIBUTES = Attributes(device_class="power", unit="W", state_class="measurement")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "agrees"),
+    [
+        (Pattern(floor_id="top"), True),
+        (Pattern(floor_id="ground"), False),
+        (Pattern(label="solar"), True),
+        (Pattern(label=("heating", "export")), True),
+        (Pattern(label="sol"), False),
+        (Pattern(device_id="the device"), True),
+        (Pattern(device_id="another"), False),
+        (Pattern(integration="zha"), True),
+        (Pattern(integration=("hue", "mqtt")), False),
+        (Pattern(entity_category="diagnostic"), True),
+        (Pattern(entity_category="config"), False),
+        (Pattern(unit="W"), True),
+        (Pattern(unit="w"), False),
+        (Pattern(state_class="measurement"), True),
+        (Pattern(state_class="total"), False),
+        (Pattern(disabled=False), True),
+        (Pattern(disabled=True), False),
+        (Pattern(hidden=True), True),
+        (Pattern(hidden=False), False),
+        (Pattern(domain=("light", "sensor"), area_id=("attic", "cellar")), True),
+        (Pattern(entity_id=("light.*", "*.a")), True),
+        (Pattern(entity_id=("light.*", "*.b")), False),
+        (Pattern(unit="W", label="heating"), False),
+        (Pattern(unit="W", label="heating", match="any"), True),
+    ],
+)
+def test_everything_that_is_known_of_an_entity_can_be_asked(pattern: Pattern, agrees: bool) -> None:
+    assert Rules(FilterSettings("include", (pattern,))).decide("sensor.a", ATTRIBUTES, FACTS).passed is agrees
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in {"disabled", "hidden"}])
+def test_what_is_not_known_agrees_with_nothing(key: str) -> None:
+    asked: dict[str, Any] = {key: "x"}
+    rules = Rules(FilterSettings("include", (Pattern(**asked),)))
+    assert not rules.decide("sensor.a", PLAIN, Facts("id")).passed
+
+
+def test_a_rule_of_several_texts_says_them_all() -> None:
+    settings = FilterSettings(patterns=(Pattern(domain=("light", "switch"), hidden=True),))
+    rule = Rules(settings).decide("light.a", PLAIN, Facts("id", hidden=True)).rule
+    assert rule == "pattern 1: domain=light|switch and hidden=true"
+
+
+def test_a_decision_is_made_anew_when_anything_changes_that_is_asked() -> None:
+    rules = Rules(FilterSettings(patterns=(Pattern(label="x"), Pattern(unit="W"), Pattern(state_class="total"))))
+    plain, labelled = Facts("id"), Facts("id", labels=("x",))
+    watts, total = Attributes(unit="W"), Attributes(state_class="total")
+    asked = [
+        (PLAIN, plain),
+        (PLAIN, labelled),
+        (PLAIN, plain),
+        (watts, plain),
+        (total, plain),
+        (Attributes("{}"), plain),
+    ]
+    assert [rules.decide("sensor.a", *each).passed for each in asked] == [True, False, True, False, False, True]
+
+
+def test_overrides_say_how_what_is_stored_is_written_and_the_first_that_says_a_thing_counts() -> None:
+    rules = Rules(
+        FilterSettings(
+            patterns=(Pattern(domain="update"),),
+            exceptions=(Pattern(entity_id="light.own", heartbeat=600.0),),
+            overrides=(
+                Override(Pattern(entity_id="light.a"), measurement="lamps"),
+                Override(Pattern(domain="light"), attributes=("brightness",), measurement="lights", heartbeat=60.0),
+                Override(Pattern(entity_id="*"), attributes="none", ignore=("icon",)),
+            ),
+        )
+    )
+    lamp, other, own, update = (
+        rules.decide(entity_id, PLAIN, Facts("id")) for entity_id in ("light.a", "switch.b", "light.own", "update.c")
+    )
+    assert lamp.treatment == Treatment(("brightness",), "lamps", ("icon",))
+    assert lamp.overrides == ("override 1: entity_id=light.a", "override 2: domain=light", "override 3: entity_id=*")
+    assert other.treatment == Treatment("none", None, ("icon",))
+    assert update == Decision(passed=False, rule="pattern 1: domain=update")
+    assert [each.heartbeat_ns for each in (lamp, other, own)] == [60 * 10**9, None, 600 * 10**9]
+    assert rules.intervals == {60 * 10**9, 600 * 10**9}
+
+
+def test_without_an_override_nothing_is_different() -> None:
+    assert decision(FilterSettings(), "light.a").treatment is USUAL
+
+
+def test_what_only_a_state_tells_is_not_certain() -> None:
+    for pattern in (Pattern(unit="W"), Pattern(state_class="total")):
+        assert Rules(FilterSettings("include", (pattern,))).may_pass("sensor.a", Facts("id"))
+    assert not Rules(FilterSettings("include", (Pattern(label="x"),))).may_pass("sensor.a", Facts("id"))

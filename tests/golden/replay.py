@@ -87,7 +87,7 @@ class Replay:
     def _blocks(self, frame: Frame, known: Catalog) -> Iterator[str]:
         for change in frame.changes:
             point = self._enricher.point(change, frame.source, known)
-            decision = self._rules.decide(point.entity_id, point.attributes.device_class, point.facts)
+            decision = self._rules.decide(point.entity_id, point.attributes, point.facts)
             if decision.passed:
                 yield readable(self._encoder.line(point).decode())
             else:
