@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Literal
 
 from attrs import frozen
 
 from ingest.config import kinds, shapes
 from ingest.config.options import option
-
-_MEASUREMENT: Final = kinds.text(
-    'a name of printable characters that does not begin with #, or "" for none',
-    r"(?:[^\s\x00-\x1f#](?:[^\x00-\x1f]{0,253}[^\s\x00-\x1f])?)?",
-)
 
 
 @frozen
@@ -27,9 +22,9 @@ class HomeassistantSchema:
         "What a measurement is named after.",
     )
     default_measurement: str = option(
-        "", _MEASUREMENT, "The measurement of what has no unit; without it, of each entity its own."
+        "", shapes.measurement(), "The measurement of what has no unit; without it, of each entity its own."
     )
-    override_measurement: str = option("", _MEASUREMENT, "One measurement for everything.")
+    override_measurement: str = option("", shapes.measurement(), "One measurement for everything.")
     tags: Mapping[str, str] = option(
         MappingProxyType({}), shapes.texts(), "Tags that every point gets; they come before its own."
     )

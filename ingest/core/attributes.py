@@ -7,7 +7,7 @@ secret and changes at every look (`entity_picture`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from sys import intern
 
 import msgspec
@@ -81,15 +81,16 @@ def was_restored(raw: Raw) -> bool:
 def _kept(text: str, drops: frozenset[str]) -> str:
     # An escaped name ("\u0074oken") is not found by looking for it, so a text with escapes is always taken apart.
     if "\\u" in text or any(f'"{name}"' in text for name in drops):
-        text = _without(text, drops)
+        text = without(text, drops)
     if "\n" in text or "\r" in text:
         text = msgspec.json.format(text, indent=-1)
     return text
 
 
-def _without(text: str, drops: frozenset[str]) -> str:
+def without(text: str, drops: Collection[str]) -> str:
+    """The JSON object without these members."""
     members = _members.decode(text)
-    if drops.isdisjoint(members):
+    if not any(name in drops for name in members):
         return text
     return msgspec.json.encode({name: raw for name, raw in members.items() if name not in drops}).decode()
 

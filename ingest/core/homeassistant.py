@@ -23,7 +23,8 @@ from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Kind, Point
 from ingest.core.sealing import seal
 from ingest.core.store import Codec
-from ingest.core.typed_fields import Fields, members, number, plain, typed, written
+from ingest.core.treatment import Treatment
+from ingest.core.typed_fields import Fields, kept, members, number, plain, typed, written
 
 NOT_WRITTEN = frozenset({"unknown", "unavailable", ""})
 UNIT, DEVICE_CLASS = "unit_of_measurement", "device_class"
@@ -74,6 +75,7 @@ class Parts:
     """What repeats in an entity's lines, escaped, and what it was made from. `shape`: see `_shape`."""
 
     attributes: Attributes
+    treatment: Treatment
     shape: int
     head: bytes
     tail: bytes
@@ -106,7 +108,12 @@ class Encoder:
         value = point.value if point.value is not None else number(state)
         shape = _shape(state, value)
         parts = self._parts.get(point.entity_id)
-        if parts is None or parts.attributes is not point.attributes or parts.shape != shape:
+        if (
+            parts is None
+            or parts.attributes is not point.attributes
+            or parts.shape != shape
+            or parts.treatment is not point.treatment
+        ):
             parts = self._renew(point, shape, parts)
         own = "" if value is None else f"value={decimal(value)}"
         if shape & _TEXT and not self.numeric_only:
@@ -129,19 +136,20 @@ class Encoder:
     def _made(self, point: Point, shape: int) -> Parts:
         attributes = members(point.attributes.json)
         domain, _, name = point.entity_id.partition(".")
-        measured, said = self._measurement(point.entity_id, domain, attributes)
+        measured, said = self._measurement(point, domain, attributes)
         tags: dict[str, object] = {"domain": domain, "entity_id": name}
         tags |= {key: attributes.pop(key) for key in self.profile.tags_attributes if key in attributes}
         left_out = self.profile.ignore_attributes | {said}
-        kept = {key: value for key, value in attributes.items() if key not in left_out}
+        fields = {key: value for key, value in kept(attributes, point.treatment).items() if key not in left_out}
         head = measurement(measured) + _tags({**tags, **self.profile.tags}) + " "
-        return Parts(point.attributes, shape, utf8(head), utf8(written(self._fields(kept, domain, shape))))
+        tail = written(self._fields(fields, domain, shape))
+        return Parts(point.attributes, point.treatment, shape, utf8(head), utf8(tail))
 
-    def _measurement(self, entity_id: str, domain: str, attributes: Mapping[str, object]) -> tuple[str, str | None]:
+    def _measurement(self, point: Point, domain: str, attributes: Mapping[str, object]) -> tuple[str, str | None]:
         """The measurement, and the attribute that it says already, which is therefore no field."""
-        profile = self.profile
-        if profile.override_measurement:
-            return profile.override_measurement, None
+        profile, entity_id = self.profile, point.entity_id
+        if override := point.treatment.measurement or profile.override_measurement:
+            return override, None
         match profile.measurement_attr:
             case MeasurementAttr.ENTITY:
                 return entity_id, None

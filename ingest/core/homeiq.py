@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from attrs import define, field, frozen
 
-from ingest.core.attributes import fitting
+from ingest.core.attributes import fitting, without
 from ingest.core.gap_points import gap_line, gap_numbers
 from ingest.core.legacy_repr import with_legacy_states
-from ingest.core.lineprotocol import decimal, quote, tag, utf8
+from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.sealing import seal
 from ingest.core.store import Codec
+from ingest.core.treatment import Treatment
+from ingest.core.typed_fields import Fields, kept, members, typed, written
 
 MEASUREMENT = "home_assistant_events"
 
@@ -57,9 +59,18 @@ def tags(entity_id: str, facts: Facts, device_class: str | None) -> dict[str, st
     }
 
 
-def _series(entity_id: str, facts: Facts, device_class: str | None) -> str:
-    written = (f",{key}={tag(value)}" for key, value in tags(entity_id, facts, device_class).items() if value)
-    return MEASUREMENT + "".join(written) + " "
+NAMES = frozenset({
+    *tags("", Facts(""), None), "time", "state_value", "previous_state", "value", "duration_in_state_seconds", "kind",
+    "origin", "context_id", "context_parent_id", "context_user_id", "attributes", "manufacturer", "model", "sw_version",
+    "unit",
+})  # fmt: skip
+"""What is a tag or a field of the schema: no attribute's number goes under such a name."""
+
+
+def _series(point: Point) -> str:
+    known = tags(point.entity_id, point.facts, point.attributes.device_class)
+    series = (f",{key}={tag(value)}" for key, value in known.items() if value)
+    return measurement(point.treatment.measurement or MEASUREMENT) + "".join(series) + " "
 
 
 def _constants(facts: Facts, unit: str | None) -> str:
@@ -73,10 +84,20 @@ def _constants(facts: Facts, unit: str | None) -> str:
     return "".join(f"{key}={quote(value)}," for key, value in values.items() if value)
 
 
-def _attributes(json: str) -> bytes:
-    if not json:
+def _tail(attributes: Attributes, treatment: Treatment) -> bytes:
+    """The attributes: all of them as JSON, or those that are wanted as fields."""
+    json = attributes.json
+    if not json or treatment.attributes == "none":
         return b""
+    if isinstance(treatment.attributes, tuple):
+        return utf8(written(_chosen(json, treatment)))
+    if treatment.ignore:
+        json = without(json, treatment.ignore)
     return utf8(f",attributes={quote(fitting(json))}")
+
+
+def _chosen(json: str, treatment: Treatment) -> Fields:
+    return typed(kept(members(json), treatment), {}, NAMES)
 
 
 @frozen
@@ -85,6 +106,7 @@ class Parts:
 
     facts: Facts
     attributes: Attributes
+    treatment: Treatment
     head: bytes
     tail: bytes
 
@@ -99,7 +121,12 @@ class Encoder:
     def line(self, point: Point) -> bytes:
         """The point's line, without a line break."""
         parts = self._parts.get(point.entity_id)
-        if parts is None or parts.attributes is not point.attributes or parts.facts is not point.facts:
+        if (
+            parts is None
+            or parts.attributes is not point.attributes
+            or parts.facts is not point.facts
+            or parts.treatment is not point.treatment
+        ):
             parts = self._renew(point, parts)
         return b"".join((parts.head, utf8(_fields(point)), parts.tail, b" %d" % point.time_ns))
 
@@ -115,17 +142,18 @@ class Encoder:
 
 
 def _parts(point: Point, old: Parts | None) -> Parts:
-    facts, attributes = point.facts, point.attributes
-    if old is not None and old.facts is facts and _same_tags(old.attributes, attributes):
+    facts, attributes, treatment = point.facts, point.attributes, point.treatment
+    if old is not None and _same_head(old, point):
         head = old.head
     else:
-        series = _series(point.entity_id, facts, attributes.device_class)
-        head = utf8(series + _constants(facts, attributes.unit))
-    return Parts(facts, attributes, head, _attributes(attributes.json))
+        head = utf8(_series(point) + _constants(facts, attributes.unit))
+    return Parts(facts, attributes, treatment, head, _tail(attributes, treatment))
 
 
-def _same_tags(one: Attributes, other: Attributes) -> bool:
-    return one.device_class == other.device_class and one.unit == other.unit
+def _same_head(old: Parts, point: Point) -> bool:
+    one, other = old.attributes, point.attributes
+    same = one.device_class == other.device_class and one.unit == other.unit
+    return same and old.facts is point.facts and old.treatment.measurement == point.treatment.measurement
 
 
 def _fields(point: Point) -> str:
@@ -157,11 +185,16 @@ def numbers(point: Point) -> bytes | None:
     For VictoriaMetrics, which would store every text as 0.
     """
     fields = {"value": point.value, "duration_in_state_seconds": point.duration}
-    known = ",".join(f"{key}={decimal(number)}" for key, number in fields.items() if number is not None)
-    if not known:
-        return None
-    series = _series(point.entity_id, point.facts, point.attributes.device_class)
-    return utf8(f"{series}{known} {point.time_ns}")
+    own = ",".join(f"{key}={decimal(number)}" for key, number in fields.items() if number is not None)
+    chosen: Fields = {}
+    if isinstance(point.treatment.attributes, tuple) and point.attributes.json:
+        chosen = {
+            key: each
+            for key, each in _chosen(point.attributes.json, point.treatment).items()
+            if not isinstance(each, str)
+        }
+    known = own + written(chosen)
+    return utf8(f"{_series(point)}{known.removeprefix(',')} {point.time_ns}") if known else None
 
 
 def homeiq(

@@ -24,6 +24,7 @@ from typing import TypeAlias
 import msgspec
 
 from ingest.core.lineprotocol import decimal, quote, tag
+from ingest.core.treatment import Treatment
 
 Fields: TypeAlias = dict[str, float | str]
 """By name: a finite float, or a text."""
@@ -46,6 +47,16 @@ def members(text: str) -> dict[str, object]:
         if not isinstance(found, dict):
             raise
         return found
+
+
+def kept(attributes: Mapping[str, object], treatment: Treatment) -> dict[str, object]:
+    """Those that are stored."""
+    wanted = () if treatment.attributes == "none" else treatment.attributes
+    return {
+        name: value
+        for name, value in attributes.items()
+        if name not in treatment.ignore and (not isinstance(wanted, tuple) or name in wanted)
+    }
 
 
 def number(value: object) -> float | None:

@@ -22,6 +22,7 @@ from ingest.core.line_types import line_types
 from ingest.core.number import number
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Change, Source
+from ingest.core.treatment import Treatment
 from tests.support import integration_lines as lines
 
 FRAMES = Path(__file__).parents[1] / "frames"
@@ -217,6 +218,35 @@ def test_what_is_no_json_inside_home_assistant_is_written_as_it_is_there(
     entity_id: str, attributes: dict[str, Any], expected: dict[str, float | str]
 ) -> None:
     assert fields(point(entity_id, "x", **attributes)) == {"state": "x", **expected}
+
+
+@pytest.mark.parametrize(
+    ("treatment", "expected"),
+    [
+        (
+            Treatment(measurement="mine"),
+            'mine,domain=sensor,entity_id=a value=1,unit_of_measurement_str="W",a_str="x",b=5 1',
+        ),
+        (Treatment(ignore=("b", "c")), 'W,domain=sensor,entity_id=a value=1,a_str="x" 1'),
+        (Treatment(attributes=("b", "c")), "W,domain=sensor,entity_id=a value=1,b=5 1"),
+        (Treatment(attributes="none"), "W,domain=sensor,entity_id=a value=1 1"),
+        (Treatment(attributes="all"), 'W,domain=sensor,entity_id=a value=1,a_str="x",b=5 1'),
+        (Treatment(attributes=("a", "b"), ignore=("b",)), 'W,domain=sensor,entity_id=a value=1,a_str="x" 1'),
+    ],
+)
+def test_what_a_rule_says_of_an_entity(treatment: Treatment, expected: str) -> None:
+    made = point("sensor.a", "1", unit_of_measurement="W", a="x", b=5)
+    encoder = Encoder()
+    usual = encoder.line(made)
+    found = encoder.line(evolve(made, treatment=treatment))
+    assert found is not None
+    assert found.decode() == expected
+    assert encoder.line(made) == usual
+
+
+def test_a_rules_measurement_comes_before_the_one_for_everything() -> None:
+    made = evolve(point("sensor.a", "1"), treatment=Treatment(measurement="mine"))
+    assert line(made, override_measurement="all") == "mine,domain=sensor,entity_id=a value=1 1"
 
 
 def test_numbers_alone() -> None:
