@@ -11,8 +11,9 @@ from attrs import define, evolve, field
 
 from ingest.config.settings import Settings
 from ingest.core import reports
-from ingest.core.homeiq import joined, whole, whose
+from ingest.core.line_owners import whose
 from ingest.core.reports import Emit, Report
+from ingest.core.sealing import joined, whole
 from ingest.edge.aside import SetAside
 from ingest.edge.control import Commands, Complain
 from ingest.edge.control_socket import ControlSocket

@@ -8,13 +8,14 @@ from typing import Any, Final, Literal, cast
 import attrs
 
 from ingest.config.kinds import Kind, Wrong, boolean, duration, said
-from ingest.config.shapes import unjson
+from ingest.config.shapes import measurement, unjson
 from ingest.core.filter_settings import KEYS, Asked, Override, Pattern
 from ingest.core.treatment import Kept
 
 _FLAGS: Final = ("disabled", "hidden")
 _SAYS: Final = ("attributes", "measurement", "ignore", "heartbeat")
 _HEARTBEAT: Final = duration(60, 86_400)
+_MEASUREMENT: Final = measurement()
 
 
 def patterns() -> Kind:
@@ -76,7 +77,7 @@ def _override(row: object, name: str) -> Override:
     except Wrong as problem:
         raise Wrong(f"{name} has attributes that are none: {problem}") from None
     ignore = _texts(row["ignore"], "ignore", name) if "ignore" in row else None
-    measurement = _text(row["measurement"], "measurement", name) if "measurement" in row else None
+    measurement = _measurement(row["measurement"], name) if "measurement" in row else None
     return Override(pattern, attributes, measurement, ignore, _heartbeat(row.get("heartbeat"), name))
 
 
@@ -87,6 +88,13 @@ def _kept(raw: object) -> Kept:
     if isinstance(value, list | tuple) and value and all(isinstance(each, str) and each for each in value):
         return tuple(value)
     raise Wrong(f'{said(raw)} is neither "all" nor "none" nor a list of names')
+
+
+def _measurement(value: object, name: str) -> str:
+    try:
+        return cast("str", _MEASUREMENT.parse(_text(value, "measurement", name)))
+    except Wrong as problem:
+        raise Wrong(f"{name} has measurement = {problem}") from None
 
 
 def _match(value: object, name: str) -> Literal["all", "any"]:

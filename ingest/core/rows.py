@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple, TypeAlias
 
+from ingest.core.attributes import fewer
 from ingest.core.evicted import Named, Owners
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Context, Source
@@ -94,7 +95,7 @@ def row_of(point: Point) -> Row:
             attributes.friendly_name,
             attributes.restored,
         ),
-        attributes.json,
+        fewer(attributes.json, point.treatment),
         point.state,
         _finite(point.value),
         point.previous_state,

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from ingest.core.coverage import Cause, Gap, Progress
 from ingest.core.evicted import Named, Owners
 from ingest.core.gap_points import gap_line, gap_point
-from ingest.core.homeiq import Encoder, homeiq, joined, numbers, seal, whose
+from ingest.core.homeassistant import Profile, homeassistant
+from ingest.core.homeiq import Encoder, homeiq, numbers
+from ingest.core.line_owners import whose
 from ingest.core.point import Attributes, Facts, Point
+from ingest.core.sealing import joined, seal
 from ingest.core.state import Source
 from tests.core.test_homeiq import points
 
@@ -48,6 +51,31 @@ def test_heartbeats_and_gaps_are_nobodys_states() -> None:
     assert whose(seal(lines)) == ()
 
 
+def test_entries_of_registries_are_nobodys_states() -> None:
+    assert (
+        whose(seal([b"devices,device_id=d name=1 5", b"entities,domain=sensor,entity_id=sensor.a unique_id=1 5"])) == ()
+    )
+
+
+def test_the_other_schema_tells_names() -> None:
+    encode = homeassistant(Profile(tags={"site": "a b"})).encode
+    lines = [
+        encode(evolve(point(name, time_ns), facts=Facts("id")))
+        for name, time_ns in (("a", 1_000), ("b", 2_000), ("a", 3_000))
+    ]
+    assert whose(seal([line for line in lines if line is not None])) == (
+        Named("sensor.a", "sensor.a", 1_000, 3_000), Named("sensor.b", "sensor.b", 2_000, 2_000),
+    )  # fmt: skip
+    assert homeassistant(Profile()).whose is whose
+
+
+def test_what_waited_in_one_schema_is_known_when_the_other_is_chosen() -> None:
+    line = homeassistant(Profile()).encode(point("b", 2_000))
+    assert line is not None
+    found = whose(seal([Encoder().line(point("a", 1_000)), line]))
+    assert found == (Named("a", "sensor.a", 1_000, 1_000), Named("sensor.b", "sensor.b", 2_000, 2_000))
+
+
 def test_numbers_alone_are_somebodys_too() -> None:
     line = numbers(point("a", 5_000))
     assert line is not None
@@ -68,6 +96,7 @@ def test_a_state_that_looks_like_a_field_is_none() -> None:
         seal([b"home_assistant_events,entity_id=a v=1 1"])[:-9],
         seal([b"home_assistant_events,entity_id=a v=1 1"]),
         seal([b"home_assistant_events,entity_id=a,registry_id=b v=1 now"]),
+        seal([b"W,entity_id=attic v=1 1"]),
         seal([b"home_assistant_events,entity_id=\xff,registry_id=b v=1 1"]),
         seal([b"home_assistant_events"]),
         seal([b""]),

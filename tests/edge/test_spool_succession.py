@@ -17,8 +17,9 @@ from trio.testing import MockClock
 
 from ingest.core.coverage import MICROSECOND, UNNAMED, Cause, Note, Progress, Settled, Span
 from ingest.core.evicted import Named, Owners
-from ingest.core.homeiq import homeiq, whose
+from ingest.core.homeiq import homeiq
 from ingest.core.ledger import Opening
+from ingest.core.line_owners import whose
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.state import Source
 from ingest.core.store import Batch

@@ -12,7 +12,7 @@ import trio
 from attrs import define, evolve, field
 from trio.testing import MockClock
 
-from ingest.core import homeiq, reports, rows
+from ingest.core import homeiq, reports, rows, sealing
 from ingest.core.coverage import Cause, Gap, Progress
 from ingest.core.point import Point
 from ingest.core.state import Source
@@ -45,7 +45,7 @@ class Database(Memory):
         return line
 
     async def deliver(self, batch: Batch[Any]) -> Verdict:
-        points = tuple(self.lines[line] for line in homeiq.unsealed(batch.payload))
+        points = tuple(self.lines[line] for line in sealing.unsealed(batch.payload))
         return await super().deliver(evolve(batch, payload=points))
 
     def store(self) -> Store[Any, Any]:

@@ -19,10 +19,10 @@ from ingest.core import health_causes, history_reading
 from ingest.core.coverage import MICROSECOND, Span
 from ingest.core.evicted import Named, Trail
 from ingest.core.health import Cause
-from ingest.core.homeiq import unsealed
 from ingest.core.influx_answer import Answer, Split
 from ingest.core.ledger import Opening
 from ingest.core.reconcile import Reconciler
+from ingest.core.sealing import unsealed
 from ingest.core.store import Batch, Delivered, Keep, Rejection
 from ingest.edge import ledger_rows
 from ingest.edge.disk_spool import DiskSpool
