@@ -138,6 +138,21 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             Room(300, 30_000, 1_500, 100),
             8.0,
         ),
+        "a clock that was set forward had the recorder believed too early": Scenario(
+            98,
+            (
+                Act(19.0, Outage(answer="hangs", seconds=63.0)),
+                Act(24.9, Outage(answer="answer lost", seconds=91.0)),
+                Act(26.0, Outage(answer="refused", seconds=53.0)),
+                Act(33.8, f.AnswerError("supported_features", 2.0, "unknown_command")),
+                Act(38.8, r.Commits(interval=30.0)),
+                Act(44.2, Outage(answer="slow", seconds=105.0)),
+                Act(52.9, Sick(how="read-only", seconds=32.0)),
+                Act(56.2, Jump(seconds=45.0)),
+            ),
+            Room(2000, 4_000, 20_000, 5),
+            8.0,
+        ),
         "a quiet home never wrote down what a failing file had left undone": Scenario(
             60751,
             (
