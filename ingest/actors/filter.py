@@ -15,7 +15,7 @@ from attrs import define, field
 
 from ingest.core import reports
 from ingest.core.catalog import Catalog
-from ingest.core.coverage import UNNAMED, Cause, Mark, Missed, Span
+from ingest.core.coverage import UNNAMED, Cause, Mark, Span
 from ingest.core.enrich import Enricher
 from ingest.core.evicted import Trail, missed
 from ingest.core.heartbeat import HEARTBEATS, Heartbeats
@@ -109,6 +109,7 @@ class Filter:
     def _enter(self, frame: Frame) -> None:
         if frame.session != self.reconciler.session:
             self.heartbeats.begin()
+            self._told.begin()
         self.reconciler.enter(frame.session)
         self.enricher.restarts.under_way = self.reconciler.reconciling
         if frame.source is Source.HEARTBEAT and not self.reconciler.reconciling:
@@ -179,7 +180,8 @@ class Filter:
     def _is_known(self, registry_id: str, change: Change, source: Source) -> bool:
         time_ns = nanoseconds(moment_of(change))
         if source is Source.BACKFILL:
-            return self.reconciler.told(registry_id, time_ns) or self._told.knows(registry_id, time_ns)
+            came = self.reconciler.told(registry_id, time_ns) and not self._told.is_lost(time_ns)
+            return came or self._told.knows(registry_id, time_ns)
         return self.reconciler.knows(registry_id, change.data.entity_id, time_ns)
 
     def forget(self, oldest_ns: int, newest_ns: int) -> None:
@@ -196,6 +198,7 @@ class Filter:
                     Span(entity_id, facts(entity_id).registry_id, first - 1, last + 1)
                     for entity_id, (first, last) in report.spans.items()
                 ]
+                self._told.miss(report.oldest_ns, report.newest_ns)
                 self.heartbeats.lose({entity_id: last for entity_id, (_, last) in report.spans.items()})
                 if spans:
                     self.reconciler.miss(Cause.SHED, report.oldest_ns, report.newest_ns, spans)
@@ -204,8 +207,9 @@ class Filter:
                 self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
             case reports.Evicted(named=named, oldest_ns=oldest_ns, newest_ns=newest_ns):
                 self.forget(oldest_ns, newest_ns)
-                if not self.spooled:
-                    self._miss(missed(named or None, oldest_ns, newest_ns, self._trail))
+                gaps = () if self.spooled else missed(named or None, oldest_ns, newest_ns, self._trail)
+                for gap in gaps:
+                    self.reconciler.miss(gap.cause, gap.from_ns, gap.to_ns, gap.spans, gap.why)
             case reports.Purged():
                 self.forget(report.oldest_ns, report.newest_ns)
             case reports.Stored():
@@ -214,10 +218,6 @@ class Filter:
                 self._told.clear()
             case _:
                 pass
-
-    def _miss(self, gaps: Sequence[Missed]) -> None:
-        for gap in gaps:
-            self.reconciler.miss(gap.cause, gap.from_ns, gap.to_ns, gap.spans, gap.why)
 
     def _report(self, passed: int, left_out: Counter[str], repeated: int) -> None:
         if passed:

@@ -66,8 +66,8 @@ class Table(Rows):
     ) -> Placed | None:
         """As `put`, but the file does not grow. To `evict`: the oldest go, as many as it takes.
 
-        A note's marks may still take some pages, once for each entity that is new: the floor has room for them. None
-        when the batch does not fit; then nothing has changed.
+        A note's marks and the spans of what goes may still take some pages, once for each entity that is new: the floor
+        has room for them. None when the batch does not fit; then nothing has changed.
         """
         doomed = self._doomed(excess, kept)
         try:

@@ -310,3 +310,17 @@ def test_what_cannot_be_named_has_no_spans() -> None:
     stage.filter.spooled = False
     stage.filter.lost(reports.Evicted("db", 1, 1_000, 2_000))
     assert missing(stage) == [(Cause.EVICTED, UNNAMED, [])]
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_what_came_back_live_and_was_lost_again_is_told_by_the_history(*, link: bool) -> None:
+    """Who was gone and is back counts as told from then on: but for what nobody has any more."""
+    stage, back, later = Stage(), on("light.a", updated=NOON), on("light.a")
+    stage.filter.reconciler.remember({"light.a": Mark("light.a", "light.a", 1_000)}, Cause.STOPPED)
+    stage.filter.step(Frame([], 100, Source.SNAPSHOT, session=1, final=True))
+    stage.filter.step(Frame([back], 100, session=1))
+    stage.filter.step(Frame([later], 100, session=1))
+    assert stage.step(back, later, source=Source.BACKFILL) == []
+    lost, at = reports.Evicted("db", 1, time_of(later), time_of(later)), time_of(later)
+    stage.filter.lost(reports.Shed("intake", 1, at, at, ("light.a",), {"light.a": (at, at)}) if link else lost)
+    assert stage.step(back, later, source=Source.BACKFILL) == ["light.a"]
