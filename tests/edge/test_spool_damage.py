@@ -467,3 +467,19 @@ def test_of_a_file_that_was_cut_off_what_is_left_can_be_read(tmp_path: Path) -> 
         found = [unsealed(each.batch.payload) for each in salvage.batches()]
     assert found
     assert all(list(each) == batch_of(number) for number, each in enumerate(found))
+
+
+def test_a_row_that_cannot_be_looked_into_below_the_floor_is_gone_around(tmp_path: Path) -> None:
+    """SQLite gives the transaction up in which it met that; the next one takes the row after it."""
+    path = tmp_path / "state.db"
+    payloads = written(path)
+    break_the_chain(path, payloads[0])
+    connection, _ = open_state(path, now_ns)
+    with closing(connection):
+        table, coming = Table(connection, path, Key("home", "influxdb")), Batch(payloads[1], LINES, 10, 1, 1)
+        with pytest.raises(Damaged):
+            table.put_within(coming, 0, 0, (), (), evict=True)
+        assert table.held().events == 8 * LINES
+        placed = table.put_within(coming, 0, 0, (), (), evict=True)
+        assert placed is not None
+        assert [row.oldest_ns for row in placed.evicted] == [1]
