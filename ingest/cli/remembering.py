@@ -11,8 +11,8 @@ from attrs import define, evolve, field
 
 from ingest.config.settings import Settings
 from ingest.core import reports
-from ingest.core.homeiq import joined, whole
 from ingest.core.reports import Emit, Report
+from ingest.core.sealing import joined, whole
 from ingest.edge.aside import SetAside
 from ingest.edge.control import Commands, Complain
 from ingest.edge.control_socket import ControlSocket

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 import attrs
 
 from ingest.config.kinds import Kind, Wrong, boolean, duration, said
-from ingest.config.shapes import unjson
+from ingest.config.shapes import measurement, unjson
 from ingest.core.filter_settings import KEYS, Asked, Override, Pattern
 from ingest.core.treatment import Kept
 
@@ -17,6 +17,7 @@ _SAYS: Final = ("attributes", "measurement", "ignore", "heartbeat")
 _MODES: Final = ("include", "exclude")
 _BESIDE: Final = ("heartbeat", "mode")
 _HEARTBEAT: Final = duration(60, 86_400)
+_MEASUREMENT: Final = measurement()
 
 
 def patterns(beside: tuple[str, ...] = _BESIDE) -> Kind:
@@ -89,7 +90,7 @@ def _override(row: object, name: str) -> Override:
         raise Wrong(f"{name} has attributes that are none: {problem}") from None
     # An empty list is said, too: of what the overrides behind this one say, nothing is left out then.
     ignore = tuple(_texts(row["ignore"], "ignore", name) if row["ignore"] != [] else ()) if "ignore" in row else None
-    measurement = _text(row["measurement"], "measurement", name) if "measurement" in row else None
+    measurement = _measurement(row["measurement"], name) if "measurement" in row else None
     return Override(pattern, attributes, measurement, ignore, _heartbeat(row.get("heartbeat"), name))
 
 
@@ -100,6 +101,13 @@ def _kept(raw: object) -> Kept:
     if isinstance(value, list | tuple) and value and all(isinstance(each, str) and each for each in value):
         return tuple(value)
     raise Wrong(f'{said(raw)} is neither "all" nor "none" nor a list of names')
+
+
+def _measurement(value: object, name: str) -> str:
+    try:
+        return cast("str", _MEASUREMENT.parse(_text(value, "measurement", name)))
+    except Wrong as problem:
+        raise Wrong(f"{name} has measurement = {problem}") from None
 
 
 def _word(value: object, key: str, name: str, words: tuple[str, str]) -> str:

@@ -7,13 +7,14 @@ secret and changes at every look (`entity_picture`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from sys import intern
 
 import msgspec
 from attrs import evolve, frozen
 from msgspec import Raw
 
+from ingest.core.lineprotocol import TEXT_LIMIT, utf8
 from ingest.core.point import Attributes
 
 SECRET_OR_VOLATILE = ("access_token", "entity_picture", "entity_picture_local", "token")
@@ -80,17 +81,30 @@ def was_restored(raw: Raw) -> bool:
 def _kept(text: str, drops: frozenset[str]) -> str:
     # An escaped name ("\u0074oken") is not found by looking for it, so a text with escapes is always taken apart.
     if "\\u" in text or any(f'"{name}"' in text for name in drops):
-        text = _without(text, drops)
+        text = without(text, drops)
     if "\n" in text or "\r" in text:
         text = msgspec.json.format(text, indent=-1)
     return text
 
 
-def _without(text: str, drops: frozenset[str]) -> str:
+def without(text: str, drops: Collection[str]) -> str:
+    """The JSON object without these members."""
     members = _members.decode(text)
-    if drops.isdisjoint(members):
+    if not any(name in drops for name in members):
         return text
     return msgspec.json.encode({name: raw for name, raw in members.items() if name not in drops}).decode()
+
+
+def fitting(json: str, limit: int = TEXT_LIMIT) -> str:
+    """The JSON object, without its longest members when it is longer than a field may be: it stays readable JSON."""
+    if len(json) <= limit // 4 or len(utf8(json)) <= limit:
+        return json
+    members = _members.decode(utf8(json))
+    longest = sorted(members, key=lambda name: len(members[name]))
+    while len(utf8(json)) > limit:
+        del members[longest.pop()]
+        json = msgspec.json.encode(members).decode()
+    return json
 
 
 def _word(value: object) -> str | None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ingest.core.homeiq import resealed
+from ingest.core.sealing import resealed
 from ingest.core.store import Batch
 from ingest.edge.spool_file import insert
 from ingest.edge.spool_rows import Key

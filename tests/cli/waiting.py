@@ -9,7 +9,7 @@ from pathlib import Path
 from click.testing import Result
 
 from ingest.cli.main import main
-from ingest.core.homeiq import resealed, unsealed
+from ingest.core.sealing import resealed, unsealed
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.spool_file import insert
 from ingest.edge.spool_rows import Key

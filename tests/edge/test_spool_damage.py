@@ -16,8 +16,8 @@ from attrs import define
 from trio.testing import MockClock
 
 from ingest.core import reports
-from ingest.core.homeiq import joined, resealed, unsealed, whole
 from ingest.core.reports import Report
+from ingest.core.sealing import joined, resealed, unsealed, whole
 from ingest.core.store import Batch
 from ingest.edge import free_space, renew, state_file
 from ingest.edge.aside import SetAside, kept_aside

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from attrs import evolve, frozen
 
-from ingest.core.homeiq import MEASUREMENT, Encoder, seal
+from ingest.core.homeiq import MEASUREMENT, Encoder
 from ingest.core.influx_answer import CHECK_BUCKET, Answer, check_token
 from ingest.core.point import Attributes
+from ingest.core.sealing import seal
 from ingest.core.secret import Secret
 from ingest.core.state import Context
 from ingest.core.store import Batch, Delivered

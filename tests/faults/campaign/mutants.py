@@ -17,9 +17,9 @@ from ingest.actors.writer import Writer
 from ingest.core import health_causes, history_reading
 from ingest.core.coverage import Span
 from ingest.core.health import Cause
-from ingest.core.homeiq import unsealed
 from ingest.core.influx_answer import Answer, Split
 from ingest.core.reconcile import Reconciler
+from ingest.core.sealing import unsealed
 from ingest.core.store import Batch, Delivered, Keep, Rejection
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.influx_deliver import Deliverer

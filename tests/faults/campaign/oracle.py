@@ -20,10 +20,10 @@ from ingest.core import reports
 from ingest.core.coverage import Cause, Gap
 from ingest.core.health import Health, Status
 from ingest.core.health_causes import RESTART, SLOW
-from ingest.core.homeiq import unsealed
 from ingest.core.influx_searches import REMEMBERED
 from ingest.core.ledger import LEFT
 from ingest.core.rates import RECENT
+from ingest.core.sealing import unsealed
 from ingest.core.tally import balanced
 from ingest.edge.aside import kept_aside
 from ingest.edge.ledger_file import listed
