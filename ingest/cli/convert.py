@@ -41,7 +41,7 @@ def convert(
     with explained():
         block = read_block(file, KEY, KNOWN, os.environ)
         found = converted(block.values)
-        values = {**found.values, **_chosen(bucket, url, token_file)}
+        values = {**found.values, **_chosen(bucket, found.values["influxdb.bucket"], url, token_file)}
         remarks = [f"From {file.name}.", *_remarks(found)]
         if output is None:
             _check_printable(block.hidden)
@@ -52,9 +52,10 @@ def convert(
         click.echo(line, err=True)
 
 
-def _chosen(bucket: str | None, url: str | None, token_file: Path | None) -> Mapping[str, object]:
+def _chosen(bucket: str | None, theirs: object, url: str | None, token_file: Path | None) -> Mapping[str, object]:
     asked = {
         "influxdb.bucket": bucket,
+        "original.bucket": bucket and theirs,
         "home_assistant.url": url,
         "home_assistant.token_file": token_file and str(token_file.absolute()),
     }
