@@ -165,7 +165,7 @@ class Filter(FilterSettings):
         filter_kinds.overrides(),
         'What is different for some of the entities that are stored: `{domain = "weather", attributes = ["temperature"]}`.'
         " `attributes` is `all`, `none` or a list that is stored as typed fields; `ignore` leaves some out; `measurement` is"
-        " where they go (schema `homeassistant`); `heartbeat` as above. Of several the first that says a thing counts.",
+        " where they go in InfluxDB; `heartbeat` as above. Of several the first that says a thing counts.",
     )
     drop_replays: bool = option(
         False,

@@ -7,7 +7,7 @@ secret and changes at every look (`entity_picture`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from sys import intern
 
 import msgspec
@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from ingest.core.lineprotocol import TEXT_LIMIT, utf8
 from ingest.core.point import Attributes
+from ingest.core.treatment import Treatment
 
 SECRET_OR_VOLATILE = ("access_token", "entity_picture", "entity_picture_local", "token")
 MICRO_SIGN, GREEK_MU = "\u00b5", "\u03bc"
@@ -81,18 +82,29 @@ def was_restored(raw: Raw) -> bool:
 def _kept(text: str, drops: frozenset[str]) -> str:
     # An escaped name ("\u0074oken") is not found by looking for it, so a text with escapes is always taken apart.
     if "\\u" in text or any(f'"{name}"' in text for name in drops):
-        text = without(text, drops)
+        text = _without(text, drops)
     if "\n" in text or "\r" in text:
         text = msgspec.json.format(text, indent=-1)
     return text
 
 
-def without(text: str, drops: Collection[str]) -> str:
-    """The JSON object without these members."""
+def _without(text: str, drops: frozenset[str]) -> str:
     members = _members.decode(text)
-    if not any(name in drops for name in members):
+    if drops.isdisjoint(members):
         return text
     return msgspec.json.encode({name: raw for name, raw in members.items() if name not in drops}).decode()
+
+
+def fewer(json: str, treatment: Treatment) -> str:
+    """The JSON object with what a rule leaves of it; "" (no state) stays."""
+    wanted = () if treatment.attributes == "none" else treatment.attributes
+    if not json or not (isinstance(wanted, tuple) or treatment.ignore):
+        return json
+    members = _members.decode(json)
+    kept = (
+        name for name in members if name not in treatment.ignore and (not isinstance(wanted, tuple) or name in wanted)
+    )
+    return msgspec.json.encode({name: members[name] for name in kept}).decode()
 
 
 def fitting(json: str, limit: int = TEXT_LIMIT) -> str:

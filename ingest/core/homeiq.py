@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from attrs import define, field, frozen
 
-from ingest.core.attributes import fitting, without
+from ingest.core.attributes import fewer, fitting
 from ingest.core.gap_points import gap_line, gap_numbers
 from ingest.core.legacy_repr import with_legacy_states
 from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
@@ -91,9 +91,7 @@ def _tail(attributes: Attributes, treatment: Treatment) -> bytes:
         return b""
     if isinstance(treatment.attributes, tuple):
         return utf8(written(_chosen(json, treatment)))
-    if treatment.ignore:
-        json = without(json, treatment.ignore)
-    return utf8(f",attributes={quote(fitting(json))}")
+    return utf8(f",attributes={quote(fitting(fewer(json, treatment)))}")
 
 
 def _chosen(json: str, treatment: Treatment) -> Fields:

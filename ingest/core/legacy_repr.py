@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from attrs import asdict, evolve
 
-from ingest.core.attributes import fitting
+from ingest.core.attributes import fewer, fitting
 from ingest.core.lineprotocol import TEXT_LIMIT
 from ingest.core.point import Point
 from ingest.core.state import moment_at
-from ingest.core.typed_fields import kept, members
+from ingest.core.typed_fields import members
 
 _ROOM = TEXT_LIMIT // 4
 """Bytes of JSON whose attributes as Python writes them surely fit: a text that is cut cannot be read back."""
@@ -34,7 +34,7 @@ def with_legacy_states(point: Point) -> Point:
 def _now(point: Point) -> dict[str, object]:
     state: dict[str, object] = {"entity_id": point.entity_id, "state": point.state}
     if point.attributes.json:
-        state["attributes"] = kept(members(fitting(point.attributes.json, _ROOM)), point.treatment)
+        state["attributes"] = members(fitting(fewer(point.attributes.json, point.treatment), _ROOM))
     state["last_updated"] = moment_at(point.time_ns).isoformat()
     if point.context is not None:
         state["context"] = asdict(point.context)

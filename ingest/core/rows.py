@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple, TypeAlias
 
+from ingest.core.attributes import fewer
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Context, Source
 from ingest.core.store import Codec
@@ -93,7 +94,7 @@ def row_of(point: Point) -> Row:
             attributes.friendly_name,
             attributes.restored,
         ),
-        attributes.json,
+        fewer(attributes.json, point.treatment),
         point.state,
         _finite(point.value),
         point.previous_state,

@@ -56,6 +56,8 @@ def test_what_is_a_number(value: object, expected: float | None) -> None:
         ("6e41ab", None),
         ("1,234.5 kWh", None),
         ("9" * 400, None),
+        (f"{'9' * 60_000} 1", None),
+        ("x. 55", None),
         ("None", None),
     ],
 )

@@ -16,12 +16,18 @@ GLUED = "glued digits"
 SIGN = "lost sign"
 NOT_FINITE = "no finite number"
 ENUM = "names of classes"
+TAKEN = "name that is taken"
+LONG = "too long"
+LINE_BREAK = "line break"
+ESCAPED = "escaped too much"
 UNEXPLAINED = "unexplained"
 
 _PART = r"(?:[^,= \\]|\\.)+"
 _SERIES = re.compile(rf"((?:[^, \\]|\\.)+)((?:,{_PART}={_PART})*) ", re.DOTALL)
 _TAG = re.compile(rf",({_PART})=({_PART})", re.DOTALL)
 _FIELD = re.compile(rf'({_PART})=("(?:[^"\\]|\\.)*"|[^", ]+)(,| )', re.DOTALL)
+_TAGS = {"domain", "entity_id"}
+_LIMIT = 65_535
 _MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
 
 
@@ -49,7 +55,7 @@ def read(line: str) -> Written:
         fields[_plain(name)] = re.sub(r'\\(["\\])', r"\1", value[1:-1]) if value[0] == '"' else float(value)
         at = match.end()
     tags = {_plain(key): _plain(value) for key, value in _TAG.findall(series[2])}
-    return Written(_plain(series[1]), tags, fields, int(line[at:]))
+    return Written(re.sub(r"\\([, ])", r"\1", series[1]), tags, fields, int(line[at:]))
 
 
 def _plain(text: str) -> str:
@@ -58,9 +64,11 @@ def _plain(text: str) -> str:
 
 def differences(ours: Written, theirs: Written, dropped: Collection[str]) -> Iterator[tuple[str, str]]:
     """Each field that differs, and why; what is no field and differs has no explanation."""
-    for part in ("measurement", "tags", "time"):
+    for part in ("tags", "time"):
         if getattr(ours, part) != getattr(theirs, part):
             yield part, UNEXPLAINED
+    if ours.measurement != theirs.measurement:
+        yield "measurement", ESCAPED if ours.measurement == theirs.measurement.replace("\\=", "=") else UNEXPLAINED
     for name in sorted({*ours.fields, *theirs.fields}):
         if ours.fields.get(name) != theirs.fields.get(name):
             yield name, _why(name, ours.fields, theirs.fields, dropped)
@@ -79,6 +87,28 @@ def _why(name: str, ours: dict[str, float | str], theirs: dict[str, float | str]
         and isinstance(there, float)
         and here == -there
         and bool(re.search(r"(?<!\w)[-\u2212]\d", text)),
-        ENUM: isinstance(here, str) and isinstance(there, str) and _MEMBER.sub(r"\1", there) == here,
+        TAKEN: _moved(name, theirs, ours.get(f"{name}_")) or _moved(name[:-1], theirs, here),
+        **_texts(here, there),
     }
     return next((reason for reason, holds in reasons.items() if holds), UNEXPLAINED)
+
+
+def _moved(name: str, theirs: dict[str, float | str], here: float | str | None) -> bool:
+    """True when `here`, under the name and an underscore, is the number that they have there, or have overwritten."""
+    there = theirs.get(name)
+    same = isinstance(there, str) or (isinstance(there, float) and here in {there, -there})
+    return _is_taken(name) and isinstance(here, float) and same
+
+
+def _is_taken(name: str) -> bool:
+    return name in {"state", "time", *_TAGS} or name.endswith("_str")
+
+
+def _texts(here: float | str | None, there: float | str | None) -> dict[str, bool]:
+    if not (isinstance(here, str) and isinstance(there, str)):
+        return {}
+    return {
+        ENUM: _MEMBER.sub(r"\1", there) == here,
+        LINE_BREAK: there.replace("\n", "\\n") == here,
+        LONG: len(there.encode()) > _LIMIT and there.startswith(here.removesuffix("…")),
+    }
