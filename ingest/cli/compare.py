@@ -82,7 +82,7 @@ def compare(
 
 def _span(since: str, until: str | None) -> tuple[int, int]:
     now = datetime.now(UTC)
-    end = now - SETTLING if until is None else min(parse_moment(until, now, "--until"), now - SETTLING)
+    end = now - SETTLING if until is None else parse_moment(until, now, "--until")
     start = parse_moment(since, now)
     if start >= end:
         raise click.BadParameter("there is nothing between --since and --until", param_hint="--since")

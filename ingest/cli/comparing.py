@@ -8,7 +8,7 @@ of which entities the original wrote anything at all, and how long it was silent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from itertools import islice
@@ -25,7 +25,7 @@ from ingest.core.comparison import ROUNDING, Comparison, Finding, Side
 from ingest.core.comparison_reasons import NOT_WRITTEN, Because, Known, Reason
 from ingest.core.comparison_silence import Listening, Silence
 from ingest.core.comparison_tally import LOST, Tally
-from ingest.core.influxql import EVERYTHING, OF_HOMEIQ, homeiq_points, points
+from ingest.core.influxql import OF_HOMEIQ, homeiq_points, points
 from ingest.errors import IngestError, Refused
 from ingest.runtime.supervise import one_error
 
@@ -77,7 +77,9 @@ def compared(asked: Asked, tell: Tell, *, ask_home: bool = True) -> Compared:
                 remedy="Check the database and bucket that --with names, and --since.",
             )
         file.seek(0)
-        knows = evolve(known(asked.settings), there=comparison.entities, silence=listening.at)
+        never = frozenset(_never_written(file, comparison.entities, listening))
+        file.seek(0)
+        knows = evolve(known(asked.settings), never=never, silence=listening.at)
         tally = Tally(comparison.ours, comparison.theirs, comparison.same)
         with one_error(IngestError):
             no_home = trio.run(partial(_explain, ask_home=ask_home), asked.settings, file, knows, tally, tell)
@@ -86,13 +88,14 @@ def compared(asked: Asked, tell: Tell, *, ask_home: bool = True) -> Compared:
 
 def _read(asked: Asked, file: IO[bytes]) -> tuple[Comparison, Listening]:
     """Go through both databases; what is not the same is then in the file."""
-    from ingest.edge.influx_read import Source, Windows  # noqa: PLC0415  imports the network
+    from ingest.edge.influx_read import Source, Windows, everything  # noqa: PLC0415  imports the network
 
     whole = asked.settings.influxdb.schema == "homeassistant"
     comparison, listening = Comparison(whole), Listening(asked.from_ns)
     with _clients(asked) as (ours, theirs), filling("reading", "points") as show:
-        mine = Source(ours, EVERYTHING, points) if whole else Source(ours, OF_HOMEIQ, homeiq_points)
-        for window in Windows(mine, Source(theirs, EVERYTHING, points, -ROUNDING)).between(asked.from_ns, asked.to_ns):
+        mine = Source(ours, everything(ours), points) if whole else Source(ours, [OF_HOMEIQ], homeiq_points)
+        original = Source(theirs, everything(theirs), points, -ROUNDING)
+        for window in Windows(mine, original).between(asked.from_ns, asked.to_ns):
             missed = []
             for found in comparison.span(window.ours, window.theirs):
                 file.write(msgspec.json.encode(found) + b"\n")
@@ -102,6 +105,15 @@ def _read(asked: Asked, file: IO[bytes]) -> tuple[Comparison, Listening]:
             show((window.to_ns - asked.from_ns) / (asked.to_ns - asked.from_ns), comparison.ours + comparison.theirs)
     listening.end(asked.to_ns)
     return comparison, listening
+
+
+def _never_written(file: IO[bytes], there: Collection[str], listening: Listening) -> Iterator[str]:
+    """The entities of which the original wrote nothing, although it wrote others when they changed."""
+    for line in file:
+        found = _findings.decode(line)
+        alone = found.side is Side.OURS and found.entity_id not in there
+        if alone and listening.at(found.time_ns) is None:
+            yield found.entity_id
 
 
 @contextmanager

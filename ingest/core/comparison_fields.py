@@ -31,6 +31,7 @@ class Why(Enum):
     LONG = "a text that is too long, cut at its end"
     LINE_BREAK = "a line break in a text"
     NATIVE = "an attribute that Home Assistant tells in another form than it has it inside"
+    HISTORY = "an attribute that Home Assistant's history does not keep, of a state that filled a gap of ours"
     NUMBERS = "a text, where only numbers are sent (influxdb.numeric_only)"
     TAG = "a tag that only one side has been told"
     MEASUREMENT = "another measurement"
@@ -54,11 +55,15 @@ class Difference:
 
 @frozen
 class Kept:
-    """Which attributes our side leaves out of an entity: in general, by its treatment, all texts."""
+    """Which attributes our side leaves out of an entity: in general, by its treatment, all texts.
+
+    `filled`: the point lies in a gap of ours, so that it may come of Home Assistant's history.
+    """
 
     dropped: Collection[str] = ()
     treatment: Treatment = USUAL
     numeric_only: bool = False
+    filled: bool = False
 
     def leaves_out(self, name: str) -> bool:
         """True when a rule says that an attribute of that name is not stored."""
@@ -98,6 +103,7 @@ def why(found: Difference, kept: Kept) -> Why:
         Why.SECRET: here is None and attribute in kept.dropped,
         Why.RULE: here is None and name not in STATE and kept.leaves_out(attribute),
         Why.NUMBERS: kept.numeric_only and here is None and isinstance(there, str),
+        Why.HISTORY: kept.filled and here is None and name not in STATE,
         Why.TAG: name.startswith("tag "),
         Why.MEASUREMENT: name == MEASUREMENT and not _escaped(here, there),
         Why.NOT_FINITE: _is_not_finite(here) or _is_not_finite(there),

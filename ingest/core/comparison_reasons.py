@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import Enum
+from math import isfinite
 from typing import Final
 
 from attrs import Factory, frozen
@@ -24,7 +25,10 @@ class Reason(Enum):
     ABSENT = "unknown, unavailable or removed, which the original never writes"
     HEARTBEAT = "a heartbeat: a value said again"
     PRECISION = "another change has the same time there, cut to its precision"
-    THEIR_FILTER = "of an entity of which the original wrote nothing: its own filter"
+    NOT_FINITE = "a state that is no finite number, which the original cannot write"
+    THEIR_FILTER = (
+        "of an entity of which the original wrote nothing in all that time, as a filter of its own would have it"
+    )
     SILENT = "lost by the original, which wrote nothing at all at that time"
     LOST = "lost by the original, which wrote others at that time"
     RULE = "left out here by a rule"
@@ -58,12 +62,12 @@ def _no_facts(entity_id: str) -> Facts:
 class Known:
     """What is known of our side and of the original. Times in nanoseconds; None: it is not known.
 
-    `there` are the entities of which the original wrote anything; `waiting` is the time of what the spool holds; `refused`
-    are dead letters by entity and time.
+    `never` are entities of which the original wrote nothing; `waiting` is the time of what the spool holds; `refused` are
+    dead letters by entity and time.
     """
 
     rules: Rules
-    there: Collection[str] = ()
+    never: Collection[str] = ()
     silence: Callable[[int], Silence | None] = lambda _: None
     gaps: Sequence[Gap] = ()
     since_ns: int | None = None
@@ -88,7 +92,8 @@ class Known:
                 return [next(self._theirs(found))]
         domain = found.entity_id.partition(".")[0]
         dropped = {*self.dropped, *self.dropped_by_domain.get(domain, ())}
-        kept = Kept(dropped, self.decided(found).treatment, self.numeric_only)
+        filled = any(gap.from_ns <= found.time_ns <= gap.to_ns for gap in self.gaps)
+        kept = Kept(dropped, self.decided(found).treatment, self.numeric_only, filled)
         return [Because(why(each, kept), each.name) for each in found.fields]
 
     def _ours(self, found: Finding) -> Because:
@@ -97,7 +102,8 @@ class Known:
             Reason.ABSENT: found.state in NOT_WRITTEN,
             Reason.PRECISION: found.shared,
             Reason.HEARTBEAT: beat is not None and found.time_ns % beat == 0,
-            Reason.THEIR_FILTER: found.entity_id not in self.there,
+            Reason.NOT_FINITE: _is_number(found.state) and not isfinite(float(found.state)),
+            Reason.THEIR_FILTER: found.entity_id in self.never,
             Reason.SILENT: self.silence(found.time_ns) is not None,
         }
         return Because(next((reason for reason, holds in reasons.items() if holds), Reason.LOST))

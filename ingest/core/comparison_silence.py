@@ -29,11 +29,12 @@ class Silence:
 
 @define
 class Listening:
-    """Hears spans of time in their order."""
+    """Hears spans of time in their order. Until it heard anything one change makes a silence."""
 
     last_ns: int
     found: list[Silence] = field(factory=list)
     _missed: int = 0
+    _few: int = 1
 
     def heard(self, times: Iterable[int], missed: Iterable[int]) -> None:
         """In the next span it wrote at `times`, and not what happened at those that it `missed`."""
@@ -45,11 +46,11 @@ class Listening:
 
     def end(self, time_ns: int) -> None:
         """It wrote something then, or nothing is looked at after that."""
-        if self._missed >= FEW and time_ns - self.last_ns >= LEAST_NS:
+        if self._missed >= self._few and time_ns - self.last_ns >= LEAST_NS:
             self.found.append(Silence(self.last_ns, time_ns, self._missed))
             if len(self.found) > MOST:
                 self.found.remove(min(self.found, key=lambda each: each.missed))
-        self.last_ns, self._missed = time_ns, 0
+        self.last_ns, self._missed, self._few = time_ns, 0, FEW
 
     def at(self, time_ns: int) -> Silence | None:
         """The silence in which a time lies."""

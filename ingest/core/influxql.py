@@ -13,7 +13,7 @@ from ingest.core.homeiq import MEASUREMENT
 Value: TypeAlias = float | str
 """A field: a number or a text."""
 
-EVERYTHING: Final = "SELECT * FROM /.+/"
+FIELD_KEYS: Final = "SHOW FIELD KEYS"
 OF_HOMEIQ: Final = f'SELECT "value", "state_value", "origin" FROM "{MEASUREMENT}"'  # noqa: S608  a constant
 
 
@@ -56,9 +56,32 @@ class _Results:
 _results = msgspec.json.Decoder(_Results)
 
 
-def between(select: str, from_ns: int, to_ns: int) -> str:
-    """The query for all series in a span of time, the end not included."""
-    return f"{select} WHERE time >= {from_ns} AND time < {to_ns} GROUP BY *"
+def between(selects: Sequence[str], from_ns: int, to_ns: int) -> str:
+    """The query for all series of entities in a span of time, the end not included."""
+    where = f"WHERE time >= {from_ns} AND time < {to_ns} AND \"entity_id\" != '' GROUP BY *"
+    return "; ".join(f"{select} {where}" for select in selects)
+
+
+def selects(text: str) -> list[str]:
+    """What selects everything, after the answer to `FIELD_KEYS`. Raises `Unreadable`.
+
+    One statement cannot read measurements in which a field of the same name has different types, and the original makes
+    such (an attribute that is called `state`): of one type everything would be null. So there may be several.
+    """
+    groups: list[tuple[dict[str, str], list[str]]] = []
+    for series in _read(text):
+        types = {row[0]: row[1] for row in series.values}
+        fitting = (each for each in groups if all(each[0].get(name, kind) == kind for name, kind in types.items()))
+        merged, names = next(fitting, ({}, []))
+        if not names:
+            groups.append((merged, names))
+        merged.update(types)
+        names.append(_quoted(series.name))
+    return [f"SELECT * FROM {', '.join(names)}" for _, names in groups]  # noqa: S608  quoted
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def points(text: str) -> Iterator[Stored]:

@@ -6,13 +6,15 @@ the span asked for instead. The client reads 16 MiB of an answer at most.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
+from urllib.parse import urlencode
 
 from attrs import define, frozen
 
 from ingest.core.influx_answer import CHECK_URL, Answer, check_token, is_page, words
-from ingest.core.influxql import Stored, Unreadable, between
+from ingest.core.influxql import FIELD_KEYS, Stored, Unreadable, between, selects
 from ingest.edge.influx_client import Client
 from ingest.errors import Refused, Transient
 
@@ -25,6 +27,12 @@ FIRST_NS: Final = 300 * 10**9
 LONGEST_NS: Final = 6 * 3_600 * 10**9
 """Nanoseconds: a span, the first one, the longest."""
 
+NOTHING: Final = "{}"
+"""The answer of a database that holds nothing."""
+
+# The charset keeps the client from making a form of its own.
+FORM: Final = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+
 MAPPING: Final = (
     "InfluxDB 2 is asked in InfluxQL: a bucket needs a mapping of its own name, which newer ones have by themselves"
     " (else: influx v1 dbrp create --db BUCKET --rp autogen --default --bucket-id ID)."
@@ -33,43 +41,61 @@ MAPPING: Final = (
 
 @frozen
 class Source:
-    """One side: a database's client, what is read of it, and how its answer is read. `shift_ns` moves its spans."""
+    """One side: a database's client, the statements that read it, and how its answer is read. `shift_ns` moves its spans."""
 
     client: Client
-    select: str
+    selects: Sequence[str]
     read: Callable[[str], Iterator[Stored]]
     shift_ns: int = 0
 
     def ask(self, from_ns: int, to_ns: int) -> str:
         """The answer for a span, or as much of it as is read. Raises `Refused` or `Transient`."""
-        query = {
-            "db": self.client.address.bucket,
-            "epoch": "ns",
-            "q": between(self.select, from_ns + self.shift_ns, to_ns + self.shift_ns),
-        }
-        answer = self.client.request("GET", "/query", query)
-        if answer.status != 200:
-            raise self._problem(answer)
-        return answer.text
+        if not self.selects:
+            return NOTHING
+        return ask(self.client, between(self.selects, from_ns + self.shift_ns, to_ns + self.shift_ns))
 
     def points(self, text: str) -> list[Stored]:
         """The points in an answer. Raises `Refused` with the server's words when it is none."""
-        try:
+        with _readable(self.client):
             return list(self.read(text))
-        except Unreadable as error:
-            raise Refused(f"the database cannot tell: {error}", where=self._where, remedy=MAPPING) from None
 
-    def _problem(self, answer: Answer) -> Refused | Transient:
-        said = f"the database answers {answer.status}: {words(answer)}"
-        if answer.status in {401, 403}:
-            return Refused(said, where=self._where, remedy=check_token(self.client.address.token_setting))
-        if answer.status == 429 or answer.status >= 500:
-            return Transient(said, where=self._where, remedy="Try again.")
-        return Refused(said, where=self._where, remedy=CHECK_URL if is_page(answer) else MAPPING)
 
-    @property
-    def _where(self) -> str:
-        return f"{self.client.address.where}, {self.client.address.bucket}"
+def ask(client: Client, statements: str) -> str:
+    """What a database answers to statements in InfluxQL. Raises `Refused` or `Transient`."""
+    query = {"db": client.address.bucket, "epoch": "ns"}
+    # In the body, because a list of all measurements is too long for an address.
+    answer = client.request("POST", "/query", query, FORM, urlencode({"q": statements}).encode())
+    if answer.status != 200:
+        raise _problem(client, answer)
+    return answer.text
+
+
+def everything(client: Client) -> list[str]:
+    """The statements that read all that a database holds. Raises as `ask`."""
+    answer = ask(client, FIELD_KEYS)
+    with _readable(client):
+        return selects(answer)
+
+
+@contextmanager
+def _readable(client: Client) -> Iterator[None]:
+    try:
+        yield
+    except Unreadable as error:
+        raise Refused(f"the database cannot tell: {error}", where=_where(client), remedy=MAPPING) from None
+
+
+def _problem(client: Client, answer: Answer) -> Refused | Transient:
+    said = f"the database answers {answer.status}: {words(answer)}"
+    if answer.status in {401, 403}:
+        return Refused(said, where=_where(client), remedy=check_token(client.address.token_setting))
+    if answer.status == 429 or answer.status >= 500:
+        return Transient(said, where=_where(client), remedy="Try again.")
+    return Refused(said, where=_where(client), remedy=CHECK_URL if is_page(answer) else MAPPING)
+
+
+def _where(client: Client) -> str:
+    return f"{client.address.where}, {client.address.bucket}"
 
 
 @frozen

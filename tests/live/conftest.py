@@ -15,7 +15,7 @@ from tests.live.servers import Database
 USUAL = "2024.3.3 2025.4.4"
 
 
-def runnable(version: str) -> Release:
+def _runnable(version: str) -> Release:
     """The release, or a skip when this machine has no Python for it and another usual version has one."""
     if version not in RELEASES:
         pytest.fail(
@@ -30,7 +30,7 @@ def runnable(version: str) -> Release:
 @pytest.fixture(scope="session", params=os.environ.get("HA_VERSIONS", USUAL).split())
 def home_assistant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HomeAssistant]:
     """A furnished home, RUNNING. Who stops it starts it again."""
-    release = runnable(request.param)
+    release = _runnable(request.param)
     server = HomeAssistant.fresh(release, tmp_path_factory.mktemp("home") / "config")
     try:
         server.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -20,9 +19,8 @@ from ingest.config.load import load
 from ingest.config.settings import Settings
 from ingest.core.point import Attributes, Facts
 from ingest.core.rules import Decision, Rules
-from tests.live.conftest import USUAL, runnable
 from tests.live.ha_filter import HomeAssistantFilter, home_assistant_filter
-from tests.live.ha_install import install
+from tests.live.ha_install import Release, install
 from tests.support.integration_yaml import EXAMPLES
 
 pytestmark = pytest.mark.live
@@ -33,9 +31,9 @@ PATIENT = settings(
 )
 
 
-@pytest.fixture(scope="module", params=os.environ.get("HA_VERSIONS", USUAL).split())
-def own_code(request: pytest.FixtureRequest) -> Iterator[HomeAssistantFilter]:
-    with home_assistant_filter(install(runnable(request.param))) as asked:
+@pytest.fixture(scope="module")
+def own_code(release_with_influxdb: Release) -> Iterator[HomeAssistantFilter]:
+    with home_assistant_filter(install(release_with_influxdb)) as asked:
         yield asked
 
 
