@@ -9,9 +9,12 @@ from typing import Any
 from ingest.cli.comparing import Asked, Compared
 from ingest.cli.moments import iso, shown
 from ingest.core.comparison import Finding, Side
+from ingest.core.comparison_fields import Why
 from ingest.core.comparison_reasons import Because
 from ingest.core.comparison_tally import Count, Tally
+from ingest.core.influxql import Value
 from ingest.core.plot import table
+from ingest.core.secret import MASK
 from ingest.core.words import counted, cut, some
 
 TITLES = {
@@ -82,11 +85,16 @@ def _example(found: Finding, because: Because) -> str:
     if found.side is not Side.BOTH:
         return f"{where}  {cut(found.state, LONGEST)}"
     each = next(each for each in found.fields if each.name == because.about)
-    return f"{where}  {each.name}: here {_value(each.ours)}, there {_value(each.theirs)}"
+    secret = because.reason is Why.SECRET
+    return f"{where}  {each.name}: here {_value(each.ours, secret=secret)}, there {_value(each.theirs, secret=secret)}"
 
 
-def _value(value: object) -> str:
-    return "nothing" if value is None else cut(repr(value) if isinstance(value, str) else f"{value:g}", LONGEST)
+def _value(value: Value | None, *, secret: bool) -> str:
+    if value is None:
+        return "nothing"
+    if secret:
+        return MASK
+    return cut(repr(value) if isinstance(value, str) else f"{value:g}", LONGEST)
 
 
 def _silences(found: Compared) -> Iterator[str]:
@@ -115,9 +123,16 @@ def point_as_json(found: Finding, reasons: Sequence[Because], recorded: bool | N
         "entity_id": found.entity_id,
         "state": found.state,
         "reasons": [_because(each) for each in reasons],
-        "fields": {each.name: {"ours": each.ours, "theirs": each.theirs} for each in found.fields},
+        "fields": dict(_fields(found, reasons)),
         "recorded": recorded,
     }
+
+
+def _fields(found: Finding, reasons: Sequence[Because]) -> Iterator[tuple[str, Mapping[str, Value | None]]]:
+    for each, because in zip(found.fields, reasons, strict=False):
+        values = {"ours": each.ours, "theirs": each.theirs}
+        secret = because.reason is Why.SECRET
+        yield each.name, {whose: MASK if secret and value is not None else value for whose, value in values.items()}
 
 
 def _because(because: Because) -> Mapping[str, Any]:

@@ -98,7 +98,7 @@ class Comparison:
         mine, their = self._steps(ours, exact=True), self._steps(theirs, exact=False)
         for step, points in their.items():
             again = self._again(entity_id, points[-1].fields)
-            found = mine.pop(step, None) or (None if step + 1 in their else self._beside(mine, step))
+            found = mine.pop(step, None) or (None if step + 1 in their else self._beside(mine, step, points))
             if found is None:
                 yield _theirs(entity_id, points[-1], again=again)
             else:
@@ -123,10 +123,12 @@ class Comparison:
             found[(point.time_ns if exact else _rounded(point.time_ns)) // self.step].append(point)
         return found
 
-    def _beside(self, mine: dict[int, list[Stored]], step: int) -> list[Stored] | None:
+    def _beside(self, mine: dict[int, list[Stored]], step: int, theirs: Sequence[Stored]) -> list[Stored] | None:
         """Ours of a time that is a whole step: reckoned with floats and then cut it may be one step too early there."""
         points = mine.get(step + 1)
-        return None if points is None or points[0].time_ns % self.step else mine.pop(step + 1)
+        if points is None or points[0].time_ns % self.step or _state(points[-1].fields) != _state(theirs[-1].fields):
+            return None
+        return mine.pop(step + 1)
 
     def _again(self, entity_id: str, fields: Mapping[str, Value]) -> bool:
         number = hash(tuple(sorted(fields.items(), key=lambda item: item[0])))

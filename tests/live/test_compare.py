@@ -32,15 +32,12 @@ from tests.live.service import Service, started
 
 pytestmark = pytest.mark.live
 
-SECOND = """
-  api_version: 2
-  token: !secret influxdb_token
-  organization: {org}
-  bucket: {bucket}
-  exclude:
-    domains: camera
-"""
-BLOCK = "\ninfluxdb:\n  host: 127.0.0.1\n  port: {port}\n  ssl: false\n"
+FIRST = "  database: {bucket}\n"
+SECOND = "  api_version: 2\n  token: !secret influxdb_token\n  organization: {org}\n  bucket: {bucket}\n"
+APIS = {"2024.3.3": FIRST}
+"""One version writes as to InfluxDB 1, whose client reckons its times with floats; the other as to InfluxDB 2."""
+
+BLOCK = "\ninfluxdb:\n  host: 127.0.0.1\n  port: {port}\n  ssl: false\n  exclude:\n    domains: camera\n"
 
 
 @frozen
@@ -93,7 +90,8 @@ def beside(
     home = HomeAssistant.fresh(release_with_influxdb, folder / "config")
     with proxy(int(influxdb.url.rpartition(":")[2])) as line:
         (home.config / "secrets.yaml").write_text(f"influxdb_token: {influxdb.token}\n")
-        told = BLOCK.format(port=line.port) + SECOND.format(org=influxdb.org, bucket=bucket)
+        api = APIS.get(release_with_influxdb.version, SECOND)
+        told = BLOCK.format(port=line.port) + api.format(org=influxdb.org, bucket=bucket)
         (home.config / "influxdb.yaml").write_text(told)
         with (home.config / "configuration.yaml").open("a", encoding="utf-8") as file:
             file.write(told)
@@ -123,6 +121,11 @@ def _convert(home: HomeAssistant, folder: Path, line: Proxy, database: Database,
     assert made.exit_code == 0, made.output
     text = config.read_text("utf-8")
     assert database.token not in text
+    token = folder / "influxdb-token"
+    if not token.exists():  # where the original needs none
+        token.touch(mode=0o600)
+        token.write_text(database.token)
+        text = text.replace("[influxdb]", '[influxdb]\ntoken_file = "influxdb-token"')
     text = text.replace(line.url, database.url)
     text += '\n[spool]\npath = "state.db"\n[api]\nenabled = false\n'
     config.write_text(text.replace('{domain = ["camera"]}', '{domain = ["camera", "lock"]}'), "utf-8")

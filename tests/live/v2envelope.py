@@ -141,6 +141,9 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         if url.path in {"/ping", "/health"}:
             answer = Answer(200, {"name": "influxdb", "status": "pass", "version": VERSION})
+        elif url.path == "/write":  # as InfluxDB 1 has it, for who writes like that, without a token
+            written = self.server.engine.post("/write", params=dict(parse_qsl(url.query)), content=body)
+            answer = Answer(written.status_code, written.json() if written.content else None)
         elif self.headers.get("Authorization") != f"Token {self.server.token}":
             answer = Answer.error(401, "unauthorized", "unauthorized access")
         else:
