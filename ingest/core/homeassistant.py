@@ -29,6 +29,7 @@ from ingest.core.typed_fields import Fields, kept, members, number, plain, typed
 NOT_WRITTEN = frozenset({"unknown", "unavailable", ""})
 UNIT, DEVICE_CLASS = "unit_of_measurement", "device_class"
 
+_NUMBER, _TEXT = 1, 2
 _removed = Kind.REMOVED  # Python 3.11 takes 0.1 µs to find an enum's member
 
 
@@ -170,9 +171,6 @@ class Encoder:
             for name, value in made.items()
             if name not in there and not (self.numeric_only and isinstance(value, str))
         }
-
-
-_NUMBER, _TEXT = 1, 2
 
 
 def _shape(state: str, value: float | None) -> int:

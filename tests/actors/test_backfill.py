@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from ingest.actors.backfill import ROW, SPANS, Backfill
 from ingest.core import recorder
-from ingest.core.coverage import Cause, Gap, Progress, Settled, Span
+from ingest.core.coverage import Cause, Gap, Note, Progress, Settled, Span
 from ingest.core.history_query import SECOND_NS
 from ingest.core.reconcile import FOREVER
 from ingest.core.reports import Report
@@ -83,7 +83,7 @@ async def test_nothing_is_settled_before_the_rows_that_are_on_their_way(
         assert {each.filled for each in found[-5:]} == {0}
         *_, last = frames
         assert (len(last.settled), len(last.changes), last.size) == (5, 0, 5 * ROW), "one frame for what has no rows"
-        await it.ledger.settle_now(found)
+        await it.ledger.note(Note(settled=found))
         assert sum(gap.filled for gap in it.gaps) == sum(len(frame.changes) for frame in frames) > 40
 
 
@@ -112,7 +112,7 @@ async def test_what_is_given_up_is_settled_behind_its_rows_and_counts_them(
         found = settled(frames)
         assert {each.why for each in found} == {recorder.NO_RECORDER}
         assert sum(each.filled for each in found) == sum(len(frame.changes) for frame in frames) > 0
-        await it.ledger.settle_now(found)
+        await it.ledger.note(Note(settled=found))
         (gap,) = it.gaps
         assert gap.progress is Progress.PARTLY
 
@@ -127,7 +127,7 @@ async def test_who_was_gone_is_asked_about_as_soon_as_it_is_back(tmp_path: Path,
         frames = await it.run(30)
         (first,) = settled(frames)
         assert (first.why, first.filled) == ("", sum(len(frame.changes) for frame in frames))
-        await it.ledger.settle_now([first])
+        await it.ledger.note(Note(settled=[first]))
         assert settled(await it.run(30)) == []
         (second,) = settled(await it.run(60))
         assert second.span_id != first.span_id

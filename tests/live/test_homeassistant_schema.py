@@ -6,14 +6,20 @@ point; where a field differs, it is for a reason of the list in docs/reference/s
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
+import httpx
 import pytest
 from attrs import frozen
 
 from ingest.core.attributes import SECRET_OR_VOLATILE
+from ingest.core.homeassistant import Encoder
+from ingest.core.number import number
+from ingest.core.point import Attributes, Facts, Point
 from tests.live.capture import Capture, capture
 from tests.live.driven import CALLS, ODD, STILL
 from tests.live.ha_client import Client
@@ -151,3 +157,21 @@ def test_every_point_is_the_same_but_for_what_is_listed(sides: Sides, release_wi
             reasons[f"{key}: {name}" if why == lines.UNEXPLAINED else why] += 1
     listed = {lines.SECRET, lines.GLUED, lines.SIGN, lines.NOT_FINITE, lines.ENUM, lines.TAKEN, lines.LONG}
     assert set(reasons) == listed | {lines.LINE_BREAK if APIS.get(release_with_influxdb.version) else lines.ESCAPED}
+
+
+def test_a_real_engine_stores_every_line_as_it_is(influxdb: Database) -> None:
+    bucket, encoder = f"lines-{uuid.uuid4().hex}", Encoder()
+    influxdb.create_bucket(bucket)
+    made = [
+        Point(f"sensor.odd_{at}", at * 1_000, state, Facts("r"), Attributes(json.dumps(attributes)), number(state))
+        for at, (state, attributes) in enumerate(ODD)
+    ]
+    written = [line for line in map(encoder.line, made) if line is not None]
+    headers, where = {"Authorization": f"Token {influxdb.token}"}, {"org": influxdb.org, "bucket": bucket}
+    with httpx.Client(base_url=influxdb.url, headers=headers, trust_env=False) as client:
+        client.post("/api/v2/write", params=where, content=b"\n".join(written)).raise_for_status()
+    for point in (lines.read(line.decode()) for line in written):
+        [row] = [row for row in influxdb.read(bucket, point.measurement) if row.time == point.time]
+        # Its JSON has no decimal point where none is needed.
+        stored = {name: value if isinstance(value, str) else float(value) for name, value in row.fields.items()}
+        assert (row.tags, stored) == (point.tags, point.fields)
