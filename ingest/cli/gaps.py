@@ -19,6 +19,8 @@ from ingest.cli.options import configured, loaded
 from ingest.cli.output import written
 from ingest.cli.own_file import looking, own_state
 from ingest.cli.tables import Columns, Entry, listing, terminal, wrapped
+from ingest.cli.twice import tell_of_two_series
+from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.coverage import Cause, Gap
 from ingest.core.ledger import Told
@@ -164,7 +166,8 @@ def _as_json(key: Key, gap: Gap, spans: Iterable[Told]) -> Mapping[str, Any]:
 def reopen(*, since: str, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Have everything since TIME filled again: the database was restored from a back-up of then. The service may run.
 
-    What the database has of that time and Home Assistant's history tells poorer is written over.
+    What the database has of that time and Home Assistant's history tells poorer is written over. Of an entity that was moved to
+    another area since, InfluxDB keeps both, as two series.
     """
     asked = control.Reopen(nanoseconds(parse_moment(since, datetime.now(UTC))))
     with explained():
@@ -179,6 +182,7 @@ def reopen(*, since: str, config_path: Path | None, assignments: tuple[str, ...]
         click.echo("Nothing was stored since then.")
         return
     whole = f"from {shown(done.from_ns, 'seconds')} to {shown(done.to_ns, 'seconds')}"
+    tell_of_two_series(settings)
     click.echo(f"Gap {done.gap_id}, {whole}, of {counts.entities(done.entities)} is open; {then}.")
 
 
@@ -194,7 +198,8 @@ def fill(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Fill now what is open, and try once more what could not be had. When the service runs, it does.
 
     Of what could not be had, or in part, everything is read again: Home Assistant may have been without a recorder, or
-    behind. Only the history has anything between two stored states, so nothing richer is written over.
+    behind. Only the history has anything between two stored states, so nothing richer is written over. But what came in part comes
+    whole once more: of an entity that was moved to another area since, InfluxDB keeps both, as two series.
     """
     from ingest.actors.importing import Importing  # noqa: PLC0415  only where it is used
     from ingest.cli.filling import Watched, alone, check_no_service, follow, tell  # noqa: PLC0415
@@ -206,17 +211,19 @@ def fill(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
             check_no_service(path)
         except Runs as service:
             done = ask(service, "fill", control.Fill(), control.Filling, doing="looking", of="{} gaps")
-            if _announce(done):
+            if _announce(done, settings):
                 tell(follow(path, Key(settings.home, settings.store_kind), every))
             return
 
         async def begin(importing: Importing) -> bool:
-            return _announce(await importing.fill())
+            return _announce(await importing.fill(), settings)
 
         tell(alone(settings, begin, every))
 
 
-def _announce(done: control.Filling) -> bool:
+def _announce(done: control.Filling, settings: Settings) -> bool:
+    if done.again:
+        tell_of_two_series(settings)
     again = f", {done.again:,} of their entities once more" if done.again else ""
     click.echo(f"Filling {counts.gaps(len(done.gaps))}{again}." if done.gaps else "There is nothing to fill.")
     return bool(done.gaps)

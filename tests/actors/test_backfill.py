@@ -18,10 +18,13 @@ from ingest.core.reconcile import FOREVER
 from ingest.core.reports import Report
 from ingest.core.state import Frame
 from ingest.edge.ledger import Ledger
+from ingest.runtime.errand import Errand
 from ingest.runtime.link import Link, Overflow, Receiver, Weight
 from ingest.simulator.faults import AnswerError
+from ingest.simulator.recorder_faults import Exclude
 from tests.actors.test_history import Lived, lived
 from tests.edge.test_ledger import opened
+from tests.runtime.lanes import Hanging
 
 
 @define
@@ -58,8 +61,9 @@ class Filling:
 async def filling(folder: Path) -> AsyncGenerator[Filling]:
     async with opened(folder) as disk, lived() as home:
         link: Link[Frame] = Link("intake", Weight(10**6, 10**9), lambda each: Weight(len(each.changes), each.size))
-        backfill = Backfill(disk.ledger, link.sender(Overflow.BLOCK), disk.told.append)
-        yield Filling(home, disk.ledger, backfill, link.receiver(), disk.told)
+        async with trio.open_nursery() as outside:
+            backfill = Backfill(disk.ledger, Errand(outside), link.sender(Overflow.BLOCK), disk.told.append)
+            yield Filling(home, disk.ledger, backfill, link.receiver(), disk.told)
 
 
 def settled(frames: Sequence[Frame]) -> list[Settled]:
@@ -141,3 +145,52 @@ async def test_who_is_gone_keeps_nobody_waiting(tmp_path: Path, autojump_clock: 
         await it.missed(*gone, *quiet)
         await trio.sleep(100)
         assert len(settled(await it.run(10))) == SPANS
+
+
+async def test_a_session_ends_though_the_disk_hangs_that_the_ledger_is_on(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with filling(tmp_path) as it:
+        spans = it.home.spans()[:3]
+        await it.missed(*spans)
+        await trio.sleep(100)
+        it.ledger.lane = lane = Hanging(it.ledger.lane)
+        lane.seconds = 1000.0
+        for _ in range(3):
+            begun = trio.current_time()
+            assert await it.run(30) == []
+            assert trio.current_time() - begun == 31, "30 s of a session, and a look at the link"
+        assert lane.begun == 1, "who comes meanwhile waits for the first"
+        lane.seconds = 0.0
+        await trio.sleep(1000)
+        found = settled(await it.run(30))
+        assert len({each.span_id for each in found}) == len(found) == 3
+
+
+async def test_whom_the_recorder_leaves_out_is_told_from_what_it_no_longer_has(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Nothing proves early that an excluded entity has no rows: it is asked about once more, alone by then."""
+    async with filling(tmp_path) as it:
+        await it.home.fault(Exclude(("*_humidity",)))
+        spans = it.home.spans()
+        excluded = {each.registry_id for each in spans if each.entity_id.endswith("_humidity")}
+        await it.missed(*spans)
+        frames = await it.run(600)
+        found = {each.span_id: each.why for each in settled(frames)}
+        assert len(found) == len(spans)
+        told = {each.registry_id: found[each.id] for each in (await it.ledger.next_gap(SPANS) or (None, []))[1]}
+        assert {key for key, why in told.items() if why} == excluded
+        assert {told[key] for key in excluded} == {recorder.NOT_RECORDED}
+
+
+async def test_what_the_recorder_had_long_ago_proves_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with filling(tmp_path) as it:
+        (left_out, *others) = it.home.spans()
+        await it.home.fault(Exclude((left_out.entity_id,)))
+        await it.missed(left_out, *others[:3])
+        frames = await it.run(30)
+        await it.ledger.note(Note(settled=settled(frames)))
+        await trio.sleep(it.backfill._horizon.seconds)
+        (alone,) = settled(await it.run(120))
+        assert alone.why == recorder.NOT_KEPT

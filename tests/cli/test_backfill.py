@@ -25,6 +25,7 @@ from ingest.cli.main import main
 from ingest.cli.options import loaded
 from ingest.cli.progress import Step, said
 from ingest.cli.service import serve
+from ingest.cli.twice import TWO_SERIES
 from ingest.core import reports
 from ingest.core.coverage import Cause, Progress
 from ingest.core.reports import Report
@@ -170,6 +171,7 @@ def test_what_could_not_be_had_is_tried_again(home: Running, tmp_path: Path) -> 
             "Filling 1 gap, 1 of their entities once more.",
             f"Gap 1 is filled: {IMPORTED} states came of Home Assistant's history.",
         ]
+        assert TWO_SERIES not in filled.stderr, "the embedded store has each once"
     assert stored(tmp_path) == ENTITIES * STATES
 
 
@@ -235,6 +237,21 @@ def test_what_waits_for_the_database_is_told(home: Running, tmp_path: Path) -> N
     assert result.stdout == f"Gap 1 is filled: {IMPORTED} states came of Home Assistant's history.\n"
     assert "states that were stored while it was are written over" in result.stderr
     assert re.search(r"\d+ points wait for the database; the service sends them when it runs\.", result.stderr)
+    assert TWO_SERIES not in result.stderr
+    again = command(config, "backfill", "--since", "11d", "--again", "--dry-run")
+    assert TWO_SERIES in again.stderr
+
+
+def test_what_comes_in_part_is_read_whole_once_more_and_that_is_said(home: Running, tmp_path: Path) -> None:
+    recorder = home.server.instance.recorder
+    home.do(lambda: setattr(recorder, "excluded", ("sensor.import_0001",)))
+    database = '[influxdb]\nurl = "http://127.0.0.1:9"\ntoken_file = "token"'
+    config = configuration(tmp_path, home.url, database)
+    assert command(config, "backfill", "--since", "11d", "--entities", "sensor.import_*").exit_code == 0
+    home.do(lambda: setattr(recorder, "excluded", ()))
+    filled = command(config, "gaps", "fill")
+    assert filled.stdout.startswith("Filling 1 gap, 1 of their entities once more.\n")
+    assert TWO_SERIES in filled.stderr
 
 
 def test_home_assistant_must_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

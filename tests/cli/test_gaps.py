@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.cli.twice import TWO_SERIES
 from ingest.core.coverage import Cause, Mark, Note, Progress, Settled, Span
 from ingest.core.ledger import Opening
 from ingest.core.reconcile import FOREVER
@@ -207,12 +208,13 @@ def test_reopen_without_a_service_and_with_one(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "from 2026-01-01 12:00:30+00:00 to 2026-01-01 12:01:00+00:00, of 1 entity is open" in result.stdout
     assert result.stdout.endswith("the service fills it when it runs.\n")
+    assert result.stderr == TWO_SERIES + "\n"
     assert reopened(path) == [(Progress.OPEN, 1)]
     with serving(path):
         result = run(path, "gaps", "reopen", "--since", "2026-01-01T12:00:00Z", url=URL)
         assert result.stdout.endswith("of 3 entities is open; the service fills it.\n"), result.output
         nothing = run(path, "gaps", "reopen", "--since", "2026-01-01T12:02:00Z", url=URL)
-        assert nothing.stdout == "Nothing was stored since then.\n"
+        assert (nothing.stdout, nothing.stderr) == ("Nothing was stored since then.\n", "")
     assert reopened(path) == [(Progress.OPEN, 3)]
 
 
