@@ -67,6 +67,11 @@ def compare(
     """
     with explained():
         settings = loaded(config_path, assignments).settings
+        if settings.store_kind != "influxdb":
+            remedy = "It reads InfluxDB alone; `homeiq-ingest copy` brings the embedded store into one."
+            raise Refused(
+                "what is stored here is in no database", where=f"store.kind is {settings.store_kind}", remedy=remedy
+            )
         from_ns, to_ns = _span(since, until)
         asked = Asked(settings, address(settings), _original(settings, other, with_token_file), from_ns, to_ns)
         if (asked.ours.url, asked.ours.bucket) == (asked.theirs.url, asked.theirs.bucket):

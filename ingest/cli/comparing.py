@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 1_000
 """Findings that are in memory at a time."""
 
-WORTH_ASKING: Final = frozenset({*LOST, Reason.MISSING})
+WORTH_ASKING: Final = frozenset({*LOST, Reason.FILLED, Reason.MISSING})
 """Reasons for which it matters whether Home Assistant's recorder has the point."""
 
 Tell = Callable[[Finding, list[Because], "bool | None"], None]
@@ -156,5 +156,7 @@ async def _count(chunk: list[tuple[Finding, list[Because]]], home: Home | None, 
     wanted = [found for found, reasons in chunk if reasons[0].reason in WORTH_ASKING]
     recorded = await home.recorded(wanted) if home is not None and wanted else {}
     for found, reasons in chunk:
-        tally.add(found, reasons, recorded=recorded.get(found))
-        tell(found, reasons, recorded.get(found))
+        has = recorded.get(found)
+        known = [each.known_to(recorder=bool(has)) for each in reasons]
+        tally.add(found, known, recorded=has)
+        tell(found, known, has)

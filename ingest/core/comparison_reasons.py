@@ -13,6 +13,7 @@ from ingest.core.comparison import Finding, Side
 from ingest.core.comparison_fields import EXPLAINED, Kept, Why, why
 from ingest.core.comparison_silence import Silence
 from ingest.core.coverage import Gap
+from ingest.core.ledger import LEFT
 from ingest.core.point import Attributes, Facts
 from ingest.core.rules import Decision, Rules
 
@@ -35,7 +36,8 @@ class Reason(Enum):
     NUMBERS = "a text, where only numbers are sent (influxdb.numeric_only)"
     REPLAY = "a restart said the last value again, which filter.drop_replays leaves out"
     BEFORE = "before our coverage began"
-    GAP = "in a gap of ours"
+    GAP = "in a gap of ours that is not filled yet"
+    FILLED = "in a gap of ours, filled as far as Home Assistant's history has it"
     WAITS = "on its way: our spool holds points of that time"
     REFUSED = "refused by our database: a dead letter"
     MISSING = "missing here, and nothing says why"
@@ -47,6 +49,10 @@ class Because:
 
     reason: Reason | Why
     about: str = ""
+
+    def known_to(self, *, recorder: bool) -> Because:
+        """The reason, once Home Assistant's recorder was asked: what it has it should have filled the gap with."""
+        return Because(Reason.MISSING, self.about) if recorder and self.reason is Reason.FILLED else self
 
     @property
     def explained(self) -> bool:
@@ -122,7 +128,8 @@ class Known:
             yield Because(Reason.REFUSED)
         for gap in self.gaps:
             if gap.from_ns <= time_ns <= gap.to_ns:
-                yield Because(Reason.GAP, f"gap {gap.id}, {gap.progress.value}: {gap.cause.value}")
+                reason = Reason.GAP if gap.progress in LEFT else Reason.FILLED
+                yield Because(reason, f"gap {gap.id}: {gap.cause.value}")
         if self.waiting is not None and self.waiting[0] <= time_ns <= self.waiting[1]:
             yield Because(Reason.WAITS)
         yield Because(Reason.MISSING)

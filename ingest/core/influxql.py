@@ -14,7 +14,7 @@ Value: TypeAlias = float | str
 """A field: a number or a text."""
 
 FIELD_KEYS: Final = "SHOW FIELD KEYS"
-OF_HOMEIQ: Final = f'SELECT "value", "state_value", "origin" FROM "{MEASUREMENT}"'  # noqa: S608  a constant
+OF_HOMEIQ: Final = f'SELECT "value", "state_value" FROM "{MEASUREMENT}"'  # noqa: S608  a constant
 
 
 class Unreadable(ValueError):  # noqa: N818  what an answer is

@@ -149,7 +149,7 @@ def test_what_the_state_file_knows(tmp_path: Path, server: Databases) -> None:
     assert reasons(told, "only_theirs") == {
         ("missing", ""): 1,
         ("before", ""): 1,
-        ("gap", "gap 1, open: the service was stopped"): 1,
+        ("gap", "gap 1: the service was stopped"): 1,
         ("refused", ""): 2,
         ("waits", ""): 1,
     }
@@ -182,6 +182,7 @@ def test_the_other_side_is_said_on_the_command_line(tmp_path: Path, server: Data
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("--set", "store.kind=embedded"), "what is stored here is in no database"),
         (("--with", "ours"), "both sides are the same bucket"),
         (("--with", "none"), "database not found: none"),
         (("--set", "original.bucket="), "it is not said where the original writes"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from ingest.core.comparison import Finding, Side
 from ingest.core.comparison_fields import Difference, Why
@@ -63,7 +64,11 @@ def test_what_only_the_original_has() -> None:
     assert reason(theirs(), since_ns=151) == Because(Reason.BEFORE)
     assert reason(theirs(), since_ns=150) == Because(Reason.MISSING)
     assert reason(theirs(), refused={("sensor.a", 150)}) == Because(Reason.REFUSED)
-    assert reason(theirs(), gaps=[GAP]) == Because(Reason.GAP, "gap 3, open: the service was stopped")
+    assert reason(theirs(), gaps=[GAP]) == Because(Reason.GAP, "gap 3: the service was stopped")
+    filled = reason(theirs(), gaps=[evolve(GAP, progress=Progress.FILLED)])
+    assert filled == Because(Reason.FILLED, "gap 3: the service was stopped")
+    assert filled.known_to(recorder=False) is filled
+    assert filled.known_to(recorder=True) == Because(Reason.MISSING, "gap 3: the service was stopped")
     assert reason(theirs(time_ns=201), gaps=[GAP]) == Because(Reason.MISSING)
     assert reason(theirs(), waiting=(100, 150)) == Because(Reason.WAITS)
     assert reason(theirs(), waiting=(151, 160)) == Because(Reason.MISSING)

@@ -185,3 +185,26 @@ def test_what_is_missing_here_without_a_reason_is_named(beside: Beside) -> None:
     _, everything = beside.command("compare", "--all", "--json")
     points = [json.loads(line) for line in everything.splitlines()[:-1]]
     assert sum(point["reasons"][0]["reason"] == "missing" for point in points) == missing[0]["points"]
+
+
+def test_a_gap_of_ours_that_the_history_filled_costs_attributes_at_most(beside: Beside) -> None:
+    """It is the last test: the service that it leaves is another one."""
+    since = datetime.now(UTC).isoformat()
+    beside.marked(7)
+    beside.service.stop()
+    for number in range(20):
+        beside.home.admin.set_states(
+            [("sensor.meanwhile", f"{number}", {"unit_of_measurement": "W", "number": number})]
+        )
+        time.sleep(0.1)
+    time.sleep(3)  # the recorder commits every second
+    again = beside.service.again()
+    try:
+        wait_for(lambda: any(gap["state"] == "filled" for gap in again.gaps()), "a filled gap", 60)
+        beside.marked(8)
+        code, found = beside.compared("--since", since)
+    finally:
+        again.stop()
+    assert code == 0, found
+    assert found["only_theirs"] == []
+    assert found["same"] >= 20
