@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -10,11 +11,12 @@ import trio
 from attrs import define
 from msgspec import Raw
 
-from ingest.actors.connection import Connection, connected, within
-from ingest.cli.present import ANSWER, catalog_of
+from ingest.actors.connection import connected
+from ingest.actors.history import History
+from ingest.cli.present import catalog_of
 from ingest.cli.service import candidates, deadlines
 from ingest.config.settings import Settings
-from ingest.core import history, history_query
+from ingest.core import history, history_query, recorder
 from ingest.core.catalog import Catalog
 from ingest.core.comparison import Finding
 from ingest.core.conversation import Received
@@ -36,21 +38,26 @@ MANY: Final = 200
 
 @define
 class Home:
-    """A connected Home Assistant. `left`: how many points may still be asked for."""
+    """A connected Home Assistant. `left`: how many points may still be asked for; `failed`: why there are no more answers."""
 
-    bulk: Connection
+    history: History
     catalog: Catalog
     left: int = ASKED
+    failed: str = ""
 
     async def recorded(self, found: Sequence[Finding]) -> dict[Finding, bool]:
-        """Whether the recorder has a state of that entity and time; only of those that were asked for. Raises `Transient`."""
+        """Whether the recorder has a state of that entity and time; only of those that were asked for."""
         wanted = sorted(found[: self.left], key=lambda each: each.time_ns)
         self.left -= len(wanted)
         answers = dict[Finding, bool]()
         while wanted:
             together = _together(wanted)
             wanted = wanted[len(together) :]
-            times = await self._times(together)
+            try:
+                times = await self._times(together)
+            except IngestError as error:
+                self.left, self.failed = 0, str(error)
+                break
             answers |= {each: (each.entity_id, each.time_ns) in times for each in together}
         return answers
 
@@ -58,13 +65,12 @@ class Home:
         from_ns, to_ns = found[0].time_ns, found[-1].time_ns
         spans = [Span(each, each, from_ns - 1, to_ns + 1) for each in {each.entity_id for each in found}]
         query = Query(spans, from_ns, to_ns, to_ns - from_ns)
-        with within(ANSWER, "no answer to the history", self.bulk.socket.where):
-            result = await self.bulk.ask(history_query.COMMAND, **{**query.fields(), "no_attributes": True})
+        fields = {**query.fields(), "no_attributes": True}
+        result = await self.history.answer(history_query.COMMAND, recorder.NO_HISTORY, **fields)
         try:
             return set(_times_in(result))
         except Malformed as problem:
-            where = self.bulk.socket.where
-            raise Transient(f"the answer of the history cannot be read: {problem}", where=where) from problem
+            raise Transient(f"the answer of the history cannot be read: {problem}") from problem
 
 
 def _times_in(result: Raw) -> list[tuple[str, int]]:
@@ -99,7 +105,8 @@ async def home_of(settings: Settings) -> AsyncGenerator[Home]:
                 deadlines=deadlines(settings), dialer=dial, opened=lambda: None,
             ) as bulk,
         ):  # fmt: skip
-            yield Home(bulk, await catalog_of(nursery, bulk, settings, _silent))
+            catalog = await catalog_of(nursery, bulk, settings, _silent)
+            yield Home(History(bulk, _silent, time.time_ns), catalog)
             nursery.cancel_scope.cancel()
 
 

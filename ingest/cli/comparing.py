@@ -138,7 +138,7 @@ async def _explain(
             knows = evolve(knows, facts=home.catalog.facts)
         while chunk := [_findings.decode(line) for line in islice(file, CHUNK)]:
             await _count([(found, list(knows.reasons(found))) for found in chunk], home, tally, tell)
-    return no_home
+        return home.failed if home is not None else no_home
 
 
 async def _home(settings: Settings, stack: AsyncExitStack) -> tuple[Home | None, str]:
