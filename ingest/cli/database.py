@@ -67,11 +67,12 @@ async def opened_influx(settings: Settings) -> AsyncGenerator[Influx]:
     """The configured database. Nothing is sent before something is asked of it. Raises `Refused` without an address."""
     from ingest.edge.influx import open_influx  # noqa: PLC0415  only where it is used
 
-    async with open_influx(_address(settings), ThreadLane(abandon=True), time.time_ns) as influx:
+    async with open_influx(address(settings), ThreadLane(abandon=True), time.time_ns) as influx:
         yield influx
 
 
-def _address(settings: Settings) -> Address:
+def address(settings: Settings) -> Address:
+    """Where the configured database is. Raises `Refused` when there is none."""
     from ingest.edge.influx_client import Address  # noqa: PLC0415  only where it is used
 
     given = settings.influxdb

@@ -154,10 +154,11 @@ class Filter(FilterSettings):
         (),
         filter_kinds.patterns(),
         'Tables such as `{entity_id = "sensor.*_battery"}`; all keys of one must agree, and of a list one text. One that lets entities through may'
-        ' have a `heartbeat = "15m"` (a minute to a day): how often a value that does not change is written again.',
+        ' have a `heartbeat = "15m"` (a minute to a day): how often a value that does not change is written again. The first that'
+        ' names an entity decides, and a `mode = "exclude"` or `"include"` of its own comes before the filter\'s.',
     )
     exceptions: tuple[Pattern, ...] = option(
-        (), filter_kinds.patterns(), "Patterns that win over both modes; each may have a `heartbeat`."
+        (), filter_kinds.exceptions(), "Patterns that win over both modes; each may have a `heartbeat`."
     )
     overrides: tuple[Override, ...] = option(
         (),

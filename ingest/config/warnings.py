@@ -57,7 +57,7 @@ def exposed(path: Path, layer: Mapping[str, Given]) -> Iterator[str]:
 
 def _lets_through(settings: Settings) -> tuple[Pattern, ...]:
     chosen = settings.filter
-    return (*chosen.exceptions, *(chosen.patterns if chosen.mode == "include" else ()))
+    return (*chosen.exceptions, *(each for each in chosen.patterns if chosen.passing(each)))
 
 
 def _idle(settings: Settings) -> Iterator[str]:

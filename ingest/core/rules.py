@@ -2,7 +2,7 @@
 
     exception? ──yes──▶ stored
         │no
-    pattern?   ──yes──▶ exclude: left out · include: stored
+    pattern?   ──yes──▶ exclude: left out · include: stored   (a pattern's own mode before the filter's)
         └──no─────────▶ exclude: stored   · include: left out
 
 Inside a pattern every key must agree (`match = "any"`: one is enough, which is how HomeIQ read it); of several
@@ -23,6 +23,9 @@ from ingest.core.point import Attributes, Facts, Point
 from ingest.core.treatment import USUAL, Treatment
 
 NO_ATTRIBUTES = Attributes()
+
+SHOWN = 5
+"""Texts of a list that a rule's name shows: it stands in logs and metrics, and a list may have hundreds."""
 
 
 @frozen
@@ -110,7 +113,9 @@ def named(kind: str, number: int, pattern: Pattern) -> str:
 def _said(value: str | tuple[str, ...] | bool) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return "|".join(texts(value))
+    found = texts(value)
+    more = len(found) - SHOWN
+    return "|".join(found if more <= 0 else (*found[:SHOWN], f"{more} more"))
 
 
 class Rules:
@@ -125,8 +130,8 @@ class Rules:
         self.settings = settings
         self.drop_replays = settings.drop_replays
         self._rules: list[tuple[Matches, Decision]] = [
-            *_compiled("exception", settings.exceptions, passed=True),
-            *_compiled("pattern", settings.patterns, passed=include),
+            *_compiled("exception", settings.exceptions, lambda _: True),
+            *_compiled("pattern", settings.patterns, settings.passing),
         ]
         self._overrides = [
             (compiled(each.pattern), named("override", number, each.pattern), each)
@@ -189,9 +194,12 @@ def _treated(decision: Decision, said: list[tuple[str, Override]]) -> Decision:
     return Decision(True, decision.rule, heartbeat_ns, treatment, tuple(name for name, _ in said))
 
 
-def _compiled(kind: str, patterns: tuple[Pattern, ...], *, passed: bool) -> Iterator[tuple[Matches, Decision]]:
+def _compiled(
+    kind: str, patterns: tuple[Pattern, ...], passing: Callable[[Pattern], bool]
+) -> Iterator[tuple[Matches, Decision]]:
     for number, pattern in enumerate(patterns, start=1):
-        yield compiled(pattern), Decision(passed, named(kind, number, pattern), _nanoseconds(pattern.heartbeat))
+        decision = Decision(passing(pattern), named(kind, number, pattern), _nanoseconds(pattern.heartbeat))
+        yield compiled(pattern), decision
 
 
 def _nanoseconds(seconds: float | None) -> int | None:
