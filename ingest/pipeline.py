@@ -14,6 +14,7 @@ the books, and for what keeps that rest afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -28,20 +29,20 @@ from ingest.actors.filter import Filter
 from ingest.actors.gap_telling import tell_gaps
 from ingest.actors.importing import Importing
 from ingest.actors.session import Filling, Sessions
+from ingest.actors.template_reading import Render
 from ingest.actors.upkeep import keep_books, keep_map, keep_up
 from ingest.actors.writer import Writer
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
-from ingest.core.coverage import Note
 from ingest.core.gap_points import Telling
-from ingest.core.ledger import Remembered
 from ingest.core.point import PointFrame
-from ingest.core.remembering import ended, reconciler
+from ingest.core.remembering import reconciler, remembered_late
 from ingest.core.reports import Emit, Report
 from ingest.core.state import Frame
 from ingest.core.store import Batch
 from ingest.core.tally import Tally, balanced
-from ingest.edge.websocket import Dial, dial
+from ingest.edge.rest import renderer
+from ingest.edge.websocket import Dial, Target, dial
 from ingest.errors import IngestError
 from ingest.plan import Plan
 from ingest.runtime.ending import Ending
@@ -65,6 +66,7 @@ class Pipeline:
     listeners: tuple[Emit, ...]
     chance: Callable[[], float]
     dialer: Dial = dial
+    renderer: Callable[[Target, str], Render] = renderer
     catalog: Watch[Catalog] = field(factory=lambda: Watch(NO_CATALOG))
     tally: Tally = field(factory=Tally)
     intake: Link[Frame] = field(init=False)
@@ -83,7 +85,9 @@ class Pipeline:
         self.listeners = (*(each.hear for each in beside if each is not None), *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
-        ledger = plan.destination.ledger
+        ledger, kept = plan.destination.ledger, plan.destination.catalog
+        if kept is not None and kept.last is not None:
+            self.catalog.set(kept.last)
         # What a batch proves of the coverage is written down when it is delivered, so none may overtake another.
         self.spool = plan.destination.spool or MemorySpool(
             plan.spool, lambda batch: Weight(batch.count, batch.size), in_order=ledger is not None
@@ -102,11 +106,7 @@ class Pipeline:
             self.importing = Importing(ledger, plan.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
             if not ledger.loaded:
                 self.filter.reconciler.forget_nothing()
-                ledger.late = self._remember
-
-    def _remember(self, remembered: Remembered) -> Note:
-        self.filter.reconciler.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
-        return self.filter.reconciler.note()
+                ledger.late = partial(remembered_late, self.filter.reconciler)
 
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""
@@ -179,6 +179,8 @@ class Pipeline:
         made = self.plan.destination
         nursery.start_soon(keep_up, made.upkeep, self.plan.upkeep_every, self._complain, name="upkeep")
         nursery.start_soon(keep_books, lambda: self.emit(reports.Progress(self.books())), name="books")
+        if made.catalog is not None:
+            nursery.start_soon(made.catalog.run, self.catalog, name="kept catalog")
         if made.letters is not None:
             nursery.start_soon(made.letters.run, name="dead letters")
         if made.lasting is not None:
@@ -208,7 +210,7 @@ class Pipeline:
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
             plan.registry_wait, plan.refresh_interval, filling=self._filling(history), wall_ns=plan.wall_ns,
-            intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (),
+            intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (), renderer=self.renderer,
         )  # fmt: skip
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer

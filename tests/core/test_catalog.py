@@ -4,7 +4,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from ingest.core.catalog import Catalog, CatalogBuilder
+from ingest.core.catalog import Catalog
+from ingest.core.catalog_builder import CatalogBuilder
 from ingest.core.point import Facts
 from tests.core.changes import raw
 
