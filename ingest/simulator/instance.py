@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 from hmac import compare_digest
 from typing import Any
 
@@ -33,7 +34,13 @@ class Mood:
     delay: float = 0.0
     """Seconds before a command is looked at."""
     errors: dict[str, tuple[str, str]] = field(factory=dict)
-    """Command types answered with an error: code and message."""
+    """Command types answered with an error, `*` stands for anything: code and message. `api/template` is one."""
+    nameless: set[str] = field(factory=set)
+    """Of those, the ones whose error does not say which command it answers."""
+
+    def error(self, kind: str) -> tuple[str, tuple[str, str]] | None:
+        """What is written of the errors of a command, and its code and message; None when it works."""
+        return next((each for each in self.errors.items() if fnmatchcase(kind, each[0])), None)
 
 
 class HomeAssistant:

@@ -101,7 +101,9 @@ class Conversation:
         try:
             result = self._answer(message)
         except CommandError as error:
-            self._refuse(message["id"], error)
+            scripted = self.instance.mood.error(message["type"])
+            nameless = scripted is not None and scripted[0] in self.instance.mood.nameless
+            self._refuse(None if nameless else message["id"], error)
         else:
             self._deliver(message["type"], result)
 
@@ -114,9 +116,9 @@ class Conversation:
 
     def _answer(self, message: dict[str, Any]) -> bytes:
         kind = message["type"]
-        scripted = self.instance.mood.errors.get(kind)
+        scripted = self.instance.mood.error(kind)
         if scripted:
-            raise CommandError(*scripted)
+            raise CommandError(*scripted[1])
         if kind not in COMMANDS:
             raise CommandError("unknown_command", "Unknown command.")
         self._last_id = message["id"]
