@@ -28,8 +28,8 @@ ANSWER = 120.0
 ASIDE = 30.0
 """Seconds for what is only good to know."""
 
-CHUNK = 1000
-"""Entries read between two checkpoints."""
+CHUNK = 250
+"""Entries read between two checkpoints: two milliseconds."""
 
 FAILURES = (CommandFailed, wire.Malformed)
 
