@@ -42,8 +42,12 @@ PATIENCE = 5.0
 KNOWS_NONE = frozenset({"unknown_command", NAMELESS})
 """Codes of a server that has no registries, or cannot say so."""
 
+CHANGED = "reading what changed"
+
 Tell = Callable[[Sequence[Raw], Sequence[Raw]], None]
-"""Is handed the raw device and entity entries of a whole reading, before it is reported; it must not keep them."""
+"""Is handed the raw device and entity entries of a whole reading, before it is reported; it must not keep them.
+
+A reading in which the devices failed is none."""
 
 
 @define(eq=False)
@@ -98,8 +102,9 @@ class Discovery:
         try:
             catalog = await self._registrar.changed(self.catalog.value, changes)
         except FAILURES as problem:
-            self._complain("config/entity_registry/get", problem)
+            self._complain(CHANGED, problem)
             return False
+        self._works(CHANGED)
         self._swap(catalog)
         names, lists = tuple(changes.entities), tuple(sorted(changes.lists))
         self.emit(reports.CatalogChanged(names, lists, trio.current_time() - started))
@@ -114,7 +119,7 @@ class Discovery:
             return await self._failed(problem), False
         catalog, registries = whole.catalog, whole.catalog.registries
         self._swap(catalog)
-        if self.tell is not None:
+        if self.tell is not None and whole.devices is not None:
             self.tell(whole.devices, whole.entities)
         self.notices.works("")
         seconds = trio.current_time() - started

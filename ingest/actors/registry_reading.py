@@ -38,10 +38,13 @@ NOT_THERE = frozenset({"unknown_command", "not_found"})
 
 @frozen
 class Whole:
-    """All that was read: the catalog, the raw entries of devices and entities, and how many could not be read."""
+    """All that was read: the catalog, the raw entries of devices and entities, and how many could not be read.
+
+    `devices` None: these could not be read, and are those known before.
+    """
 
     catalog: Catalog
-    devices: Sequence[Raw]
+    devices: Sequence[Raw] | None
     entities: Sequence[Raw]
     skipped: int
 
@@ -63,7 +66,6 @@ class Registrar:
         devices = await self._take(DEVICES, builder, known=known)
         entities = await self._list(ENTITIES)
         await _fed(builder.add_entities, entities)
-        self.works(_command(ENTITIES))
         return Whole(builder.build(), devices, entities, builder.skipped)
 
     async def name_others(self, catalog: Watch[Catalog]) -> None:
@@ -103,7 +105,7 @@ class Registrar:
             await trio.lowlevel.checkpoint()
         return builder.build()
 
-    async def _take(self, kind: str, builder: CatalogBuilder, *, known: bool) -> Sequence[Raw]:
+    async def _take(self, kind: str, builder: CatalogBuilder, *, known: bool) -> Sequence[Raw] | None:
         """A registry that tags are made of; when it fails and was `known` before, that goes on serving."""
         try:
             entries = await self._list(kind)
@@ -111,7 +113,7 @@ class Registrar:
             if not known:
                 raise
             self.complain(_command(kind), problem)
-            return ()
+            return None
         self.works(_command(kind))
         await _fed(builder.add_areas if kind == AREAS else builder.add_devices, entries)
         return entries

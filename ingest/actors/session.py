@@ -146,7 +146,7 @@ class Sessions:
                     self.notices.hear(value)
                     if data.entity_id and data.old_entity_id:
                         # Its first states under the new name come before any answer of the registry could.
-                        self.catalog.set(self.catalog.value.renamed(data.old_entity_id, data.entity_id))
+                        self.catalog.set(self.catalog.value.renamed([(data.old_entity_id, data.entity_id)]))
                 case Malformed():
                     self.emit(reports.MalformedMessage(value.kind, value.problem, value.excerpt))
                     if value.kind == "frame":

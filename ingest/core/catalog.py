@@ -9,7 +9,7 @@ are the very same objects from one catalog to the next. Building is `core/catalo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from sys import intern
 
 from attrs import field, frozen
@@ -103,24 +103,35 @@ class Catalog:
         """All facts, and what is their entities' own: tables of the caller's, to make the next catalog of."""
         return dict(self._facts), dict(self._own)
 
-    def renamed(self, old: str, new: str) -> Catalog:
-        """The catalog in which an entity has a second, newer name: what it is stays known until it is read again."""
-        facts = self._facts.get(old)
-        if facts is None:
-            return self
-        own = self._own if old not in self._own else {**self._own, new: self._own[old]}
-        return self._with({**self._facts, new: facts}, self.registries, own)
+    def renamed(self, renames: Iterable[tuple[str, str]]) -> Catalog:
+        """The catalog in which entities have a second, newer name: what they are stays known until it is read again."""
+        facts, own, found = *self.every(), False
+        for old, new in renames:
+            if old in facts:
+                found, facts[new] = True, facts[old]
+                own |= {new: own[old]} if old in own else {}
+        return self.followed_by(facts, self.registries, own, self.as_of_ns) if found else self
 
     def beside(self, registries: Registries) -> Catalog:
         """The same facts beside other registries, which say nothing of entities."""
-        return self._with(self._facts, registries, self._own)
+        return self.followed_by(self._facts, registries, self._own, self.as_of_ns)
 
     def as_of(self, as_of_ns: int) -> Catalog:
         """The same, as it was known at a time of the past: it is to be read again."""
-        return Catalog(self._facts, self.registries, self._own, as_of_ns=as_of_ns, unregistered=self._limit)
+        return self.followed_by(self._facts, self.registries, self._own, as_of_ns)
 
-    def _with(self, facts: Mapping[str, Facts], registries: Registries, own: Mapping[str, Own]) -> Catalog:
-        return Catalog(facts, registries, own, as_of_ns=self.as_of_ns, unregistered=self._limit)
+    def followed_by(
+        self,
+        facts: Mapping[str, Facts],
+        registries: Registries,
+        own: Mapping[str, Own],
+        as_of_ns: int | None = None,
+    ) -> Catalog:
+        """The next one. What is remembered of entities that no registry knows goes on, the same objects."""
+        catalog = Catalog(facts, registries, own, as_of_ns=as_of_ns, unregistered=self._limit)
+        if self is not NO_CATALOG:
+            catalog._unregistered = self._unregistered
+        return catalog
 
     def _unknown(self, entity_id: str) -> Facts:
         facts = self._unregistered.get(entity_id)

@@ -131,7 +131,7 @@ class CatalogBuilder:
 
     def build(self) -> Catalog:
         """The catalog of all that was taken."""
-        return Catalog(self._facts, self._registries, self._own)
+        return self.previous.followed_by(self._facts, self._registries, self._own)
 
     def _put(self, entity: Entity) -> None:
         facts = facts_of(entity, self._registries)

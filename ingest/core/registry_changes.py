@@ -14,6 +14,9 @@ from ingest.core.wire import RegistryUpdated
 SINGLY = 50
 """So many changed entities are fetched one by one; more are a burst, for which one reading of everything is cheaper."""
 
+RENAMES = 1000
+"""So many new names are remembered until they are read."""
+
 AREAS, FLOORS, LABELS, DEVICES, ENTITIES = "area", "floor", "label", "device", "entity"
 
 
@@ -32,6 +35,10 @@ class Changes:
     def add(self, event: RegistryUpdated) -> None:
         """One more event; of an entity the last word counts."""
         kind, data = event.event_type.removesuffix("_registry_updated"), event.data
+        if data.entity_id and data.old_entity_id:
+            self.renames = [*self.renames[-RENAMES:], (data.old_entity_id, data.entity_id)]
+        if self.whole:
+            return
         if kind != ENTITIES:
             self.lists.add(kind)
         elif not data.entity_id:
@@ -39,18 +46,15 @@ class Changes:
         else:
             if data.old_entity_id:
                 self.entities[data.old_entity_id] = False
-                self.renames.append((data.old_entity_id, data.entity_id))
             self.entities[data.entity_id] = data.action != "remove"
-        self.whole = self.whole or len(self.entities) > SINGLY
+            self.whole = len(self.entities) > SINGLY
 
     def known_in(self, catalog: Catalog) -> Catalog:
         """The catalog in which who has a new name meanwhile is known by it.
 
         The first states under that name come before any answer of the registry could.
         """
-        for old, new in self.renames:
-            catalog = catalog.renamed(old, new)
-        return catalog
+        return catalog.renamed(self.renames) if self.renames else catalog
 
     def __bool__(self) -> bool:
         return bool(self.entities or self.lists or self.whole)

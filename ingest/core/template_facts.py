@@ -108,4 +108,4 @@ class Told:
     def catalog(self) -> Catalog:
         """What was told, and of entities without a state what was known."""
         facts, own = self.previous.every()
-        return Catalog(facts | self._facts, self.previous.registries, own)
+        return self.previous.followed_by(facts | self._facts, self.previous.registries, own)

@@ -4,7 +4,7 @@ import pytest
 
 from ingest.core.catalog import Catalog
 from ingest.core.point import Facts
-from ingest.core.registry_changes import AREAS, DEVICES, FLOORS, LABELS, SINGLY, Changes
+from ingest.core.registry_changes import AREAS, DEVICES, FLOORS, LABELS, RENAMES, SINGLY, Changes
 from ingest.core.wire import RegistryData, RegistryUpdated
 
 
@@ -52,3 +52,11 @@ def test_a_burst_and_an_event_without_a_name_call_for_everything() -> None:
     assert not after(*names[:-1]).whole
     assert after(*names).whole
     assert after(RegistryData("update")).whole
+
+
+def test_what_is_remembered_of_a_storm_is_bounded() -> None:
+    changes = after(*(RegistryData("update", f"a.{number}", f"b.{number}") for number in range(3 * RENAMES)))
+    assert changes.whole
+    assert len(changes.entities) <= SINGLY + 2
+    assert len(changes.renames) <= RENAMES + 1
+    assert changes.renames[-1] == (f"b.{3 * RENAMES - 1}", f"a.{3 * RENAMES - 1}")
