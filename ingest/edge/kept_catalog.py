@@ -1,6 +1,6 @@
 """The last catalog on its way to disk and back, so that a start knows what the registries said before they are read.
 
-Written when it changed, once and then every minute at most: packing runs beside the loop, writing in the file's lane.
+Written soon after it changed, and every minute at most: packing runs beside the loop, writing in the file's lane.
 A file that cannot be written is no error of anybody: the next start then has an older catalog, or none.
 """
 
@@ -23,6 +23,9 @@ from ingest.runtime.watch import Watch
 
 EVERY: Final = 60.0
 """Seconds between two times."""
+
+REST: Final = 2.0
+"""Seconds from a change until it is written: a session that begins has other work, and what changes once often changes twice."""
 
 CHUNK: Final = 1000
 """Entries read between two checkpoints."""
@@ -65,6 +68,7 @@ class KeptCatalog:
         """Keep every catalog that was read, for ever."""
         while True:
             await catalog.until(lambda value: not value.to_be_read and value is not self.last)
+            await trio.sleep(REST)
             self.last = catalog.value
             await self._write(self.last)
             await trio.sleep(EVERY)

@@ -19,7 +19,7 @@ from ingest.core.point import Facts
 from ingest.core.registry_entries import Area, Device
 from ingest.core.reports import Report
 from ingest.edge.catalog_file import CatalogFile, Kept
-from ingest.edge.kept_catalog import EVERY, KeptCatalog
+from ingest.edge.kept_catalog import EVERY, REST, KeptCatalog
 from ingest.edge.state_file import VERSION, open_state
 from ingest.errors import Refused
 from ingest.runtime.lane import InlineLane
@@ -70,7 +70,7 @@ async def opened(path: Path, home: str = "home") -> AsyncGenerator[Opened]:
 
 async def keep(each: Opened, catalog: Catalog = CATALOG) -> None:
     """Let it keep one catalog."""
-    with trio.move_on_after(1):
+    with trio.move_on_after(REST + 1):
         await each.kept.run(Watch(catalog))
 
 
@@ -84,10 +84,10 @@ async def test_a_start_knows_what_the_registries_said_and_when(tmp_path: Path, a
         assert last is not None
         assert last.facts("light.a") == CATALOG.facts("light.a")
         assert last.areas == {"kitchen": "Kitchen"}
-        assert last.as_of_ns == START
+        assert last.as_of_ns == START + round(REST * 1e9)
     (report,) = again.told
     assert isinstance(report, reports.CatalogKept)
-    assert (report.entities, report.as_of_ns) == (1, START)
+    assert (report.entities, report.as_of_ns) == (1, START + round(REST * 1e9))
 
 
 async def test_every_home_has_its_own(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -127,7 +127,7 @@ async def test_the_same_again_only_moves_its_time(tmp_path: Path, autojump_clock
         await keep(each)
         kept = each.file.read()
         assert kept is not None
-        assert kept.as_of_ns == START + 101 * 10**9
+        assert kept.as_of_ns == START + round((100 + 2 * REST + 1) * 1e9)
         assert each.file.connection.execute("SELECT total_changes()").fetchone() == (before + 1,)
 
 
