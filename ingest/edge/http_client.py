@@ -71,12 +71,11 @@ def bearer(token: str) -> Mapping[str, str]:
 
 
 async def _beginning(response: httpx.Response, longest: int) -> str:
+    """Read to the end, and keep no more: httpx's generators, left half-way, would not be closed by anybody."""
     body = bytearray()
     async for piece in response.aiter_raw():
-        body += piece
-        if len(body) > longest:
-            break
-    return body[:longest].decode("utf-8", "replace")
+        body += piece[: longest - len(body)]
+    return body.decode("utf-8", "replace")
 
 
 @contextmanager

@@ -27,7 +27,8 @@ ADMIN: Final = (
 _HOME = Peer(
     "Home Assistant",
     "Check home_assistant.url: the address must be that of Home Assistant itself, as in a browser.",
-    "Set home_assistant.ca_file to the authority that signed it.",
+    "Set home_assistant.ca_file to the authority that signed it, or home_assistant.ssl_verify = false if you trust this "
+    "network.",
 )
 
 

@@ -40,6 +40,11 @@ class Disk:
 class OnDisk(CatalogFile):
     disk: Disk = field(factory=Disk)
 
+    def read(self) -> Kept | None:
+        if self.disk.failing:
+            raise Refused("no disk")
+        return super().read()
+
     def write(self, kept: Kept) -> None:
         if self.disk.failing:
             raise Refused("no space")
@@ -153,6 +158,17 @@ async def test_a_disk_that_fails_is_said_once_and_nobodys_problem(tmp_path: Path
         assert each.file.disk.writes >= 1
         nursery.cancel_scope.cancel()
     assert [type(each) for each in each.told] == [reports.Notice]
+
+
+async def test_a_file_that_cannot_be_used_at_the_start_is_nobodys_problem(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(tmp_path / "state.db") as each:
+        await keep(each)
+        each.kept.last, each.file.disk.failing = None, True
+        await each.kept.load()
+        assert each.kept.last is None
+        assert [type(report) for report in each.told] == [reports.Notice]
 
 
 @pytest.mark.parametrize(

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import h11
 import pytest
 import trio
+import trustme
 from trio.testing import MockClock
 
 from ingest.actors.template_reading import by_template
 from ingest.core.catalog import Catalog
 from ingest.core.point import Facts
 from ingest.edge import rest
+from ingest.edge.http_client import Peer, open_client
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Target
 from ingest.errors import Refused, Transient
@@ -25,7 +29,7 @@ from ingest.simulator.home import Home
 from ingest.simulator.serve import clock
 from ingest.simulator.server import Server
 
-Handler: TypeAlias = Callable[[trio.SocketStream], Awaitable[None]]
+Handler: TypeAlias = Callable[[trio.abc.Stream], Awaitable[None]]
 
 MORNING = datetime(2026, 11, 22, 7, tzinfo=UTC)
 TOKEN = "the-right-token"
@@ -41,12 +45,12 @@ async def served(handler: Handler) -> AsyncGenerator[str]:
 
 
 def answering(status: int, body: bytes) -> Handler:
-    async def handle(stream: trio.SocketStream) -> None:
+    async def handle(stream: trio.abc.Stream) -> None:
         connection = h11.Connection(h11.SERVER)
         async with stream:
             while not isinstance(event := connection.next_event(), h11.EndOfMessage):
                 if event is h11.NEED_DATA:
-                    connection.receive_data(await stream.receive_some())
+                    connection.receive_data(bytes(await stream.receive_some()))
             response = h11.Response(status_code=status, headers=[("Content-Length", str(len(body)))])
             data = [connection.send(each) or b"" for each in (response, h11.Data(data=body), h11.EndOfMessage())]
             await stream.send_all(b"".join(data))
@@ -98,7 +102,7 @@ async def test_nobody_there() -> None:
         await rest.renderer(Target(f"ws://{address}"), TOKEN)(b"{}")
 
 
-async def hang_up(stream: trio.SocketStream) -> None:
+async def hang_up(stream: trio.abc.Stream) -> None:
     await stream.receive_some()
     await stream.aclose()
 
@@ -107,6 +111,31 @@ async def test_a_connection_that_breaks() -> None:
     async with served(hang_up) as address:
         with pytest.raises(Transient, match="broke the connection off"):
             await rest.renderer(Target(f"ws://{address}"), TOKEN)(b"{}")
+
+
+async def test_a_certificate_is_checked_as_it_is_for_the_websocket(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+
+    async def secured(stream: trio.abc.Stream) -> None:
+        with suppress(trio.BrokenResourceError):
+            await answering(200, b"[]")(trio.SSLStream(stream, tls, server_side=True, https_compatible=True))
+
+    async with served(secured) as address:
+        trusting = Target(f"wss://{address}", tls_context(ca_file=tmp_path / "ca.pem"))
+        assert await rest.renderer(trusting, TOKEN)(b"{}") == b"[]"
+        with pytest.raises(Refused, match="not trusted") as caught:
+            await rest.renderer(Target(f"wss://{address}", tls_context()), TOKEN)(b"{}")
+    assert "ca_file" in caught.value.remedy
+
+
+async def test_of_an_endless_answer_only_the_beginning_is_read() -> None:
+    peer = Peer("it", "", "")
+    async with served(answering(200, b"x" * 100_000)) as address, open_client(peer, None) as client:
+        answer = await client.post(f"http://{address}/", b"{}", {}, 10)
+    assert (answer.status, answer.text) == (200, "x" * 10)
 
 
 async def test_no_tls_where_it_was_expected() -> None:
@@ -121,7 +150,7 @@ async def test_an_address_that_is_none() -> None:
 
 
 async def test_a_server_that_never_answers(autojump_clock: MockClock) -> None:
-    async def silent(_: trio.SocketStream) -> None:
+    async def silent(_: trio.abc.Stream) -> None:
         await trio.sleep_forever()
 
     async with served(silent) as address:
