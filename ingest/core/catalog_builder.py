@@ -10,7 +10,8 @@ failed takes nothing away from what was known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 from attrs import define, evolve, field
@@ -21,6 +22,8 @@ from ingest.core.catalog import Catalog, Own, Registries, entity_of, facts_of, o
 from ingest.core.point import Facts
 from ingest.core.registry_changes import AREAS, DEVICES
 from ingest.core.registry_entries import Area, Device, Entity, Reader
+
+T = TypeVar("T")
 
 _services = msgspec.json.Decoder(dict[str, dict[str, Raw]])
 
@@ -118,6 +121,8 @@ class CatalogBuilder:
     def concerned(self) -> Sequence[str]:
         """The entities whose facts may be others because of the areas and devices that were taken."""
         devices, areas = self._changed_devices(), self._changed_areas()
+        if not (devices or areas):
+            return ()
         return [
             entity_id
             for entity_id, facts in self._facts.items()
@@ -145,15 +150,22 @@ class CatalogBuilder:
             self._own[entity.entity_id] = known if known == own and known is not None else own
 
     def _changed_areas(self) -> set[str | None]:
-        before, now = self.previous.registries.areas, self._registries.areas
-        return {area_id for area_id in before.keys() | now.keys() if before.get(area_id) != now.get(area_id)}
+        return _different(self.previous.registries.areas, self._registries.areas)
 
     def _changed_devices(self) -> set[str | None]:
         """Those that are others now, and all that stand below them."""
-        before, now = self.previous.registries.devices, self._registries.devices
-        changed: set[str | None] = {each for each in before.keys() | now.keys() if before.get(each) != now.get(each)}
+        now = self._registries.devices
+        changed = _different(self.previous.registries.devices, now)
         below = {device.id for device in now.values() if device.parent_device_id in changed} - changed
         while below:
             changed |= below
             below = {device.id for device in now.values() if device.parent_device_id in changed} - changed
         return changed
+
+
+def _different(before: Mapping[str, T], now: Mapping[str, T]) -> set[str | None]:
+    """The ids of which the one says something else than the other."""
+    if before is now:
+        return set()
+    pairs = ((each, before.get(each), now.get(each)) for each in before.keys() | now.keys())
+    return {each for each, one, other in pairs if one is not other and one != other}
