@@ -46,6 +46,7 @@ from ingest.edge.websocket import Dial, Target, dial
 from ingest.errors import IngestError
 from ingest.plan import Plan
 from ingest.runtime.ending import Ending
+from ingest.runtime.errand import Errand
 from ingest.runtime.link import Link, Overflow, Sender, Weight
 from ingest.runtime.spool import MemorySpool, Spool
 from ingest.runtime.supervise import one_error
@@ -85,9 +86,7 @@ class Pipeline:
         self.listeners = (*(each.hear for each in beside if each is not None), *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
-        ledger, kept = plan.destination.ledger, plan.destination.catalog
-        if kept is not None and kept.last is not None:
-            self.catalog.set(kept.last)
+        ledger = plan.destination.ledger
         # What a batch proves of the coverage is written down when it is delivered, so none may overtake another.
         self.spool = plan.destination.spool or MemorySpool(
             plan.spool, lambda batch: Weight(batch.count, batch.size), in_order=ledger is not None
@@ -163,7 +162,7 @@ class Pipeline:
                 tail.start_soon(self.filter.run, self.intake.receiver(), outlets, name="filter")
                 commands = trio.CancelScope()
                 tail.start_soon(self._until_the_stop, writer.hurry, commands, name="control")
-                gave_up = await self._head(stop)
+                gave_up = await self._head(stop, Errand(nursery))
                 commands.cancel()
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = self.ending.tail
@@ -201,7 +200,7 @@ class Pipeline:
                 if made.ledger is not None and telling is not None:
                     nursery.start_soon(tell_gaps, made.ledger, telling, self.link.sender(Overflow.BLOCK), name="gaps")
 
-    async def _head(self, stop: trio.Event) -> GaveUp | None:
+    async def _head(self, stop: trio.Event, outside: Errand) -> GaveUp | None:
         """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""
         plan = self.plan
         live = self.intake.sender(plan.intake_overflow)
@@ -209,7 +208,7 @@ class Pipeline:
         history = self.intake.sender(Overflow.BLOCK, share=HISTORY_SHARE)
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
-            plan.registry_wait, plan.refresh_interval, filling=self._filling(history), wall_ns=plan.wall_ns,
+            plan.registry_wait, plan.refresh_interval, filling=self._filling(history, outside), wall_ns=plan.wall_ns,
             intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (), renderer=self.renderer,
         )  # fmt: skip
         self.connector = Connector(
@@ -226,11 +225,11 @@ class Pipeline:
             self.ending.begin()
         return None
 
-    def _filling(self, outlet: Sender[Frame]) -> Filling | None:
+    def _filling(self, outlet: Sender[Frame], outside: Errand) -> Filling | None:
         ledger = self.plan.destination.ledger
         if ledger is None or self.importing is None:
             return None
-        backfill = Backfill(ledger, outlet, self.emit, room=self._room_for_history)
+        backfill = Backfill(ledger, outside, outlet, self.emit, room=self._room_for_history)
         self.importing.hurry = backfill.hurry
         return backfill.run
 

@@ -1,7 +1,8 @@
 """How much an import would be: of how many entities, from when to when, and about how many states.
 
 Home Assistant cannot be asked how many states it has. It is asked for those of some short windows, evenly spread and
-without attributes; what they hold, times what they are a part of, is about what all hold. Nothing is written.
+without attributes; what they hold inside the spans, times what they are a part of, is about what all hold. An import of a
+few hours is looked through whole: then it is the number that will come. Nothing is written.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from ingest.core.coverage import Mark, Span
 from ingest.core.history_query import Query
 from ingest.core.history_reading import MARGIN_NS
 from ingest.core.importing import NOTHING, Wanted, chosen, known, spans_of, stored_since, whole_microseconds
+from ingest.core.marks import bearers
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
 from ingest.edge.ledger_import import pending_imports, stored_marks, unmarked_since
@@ -60,11 +62,10 @@ class Estimate:
     def __str__(self) -> str:
         if not self.entities:
             return "Nothing: everything since then is stored, or was asked for already (--again reads it all the same)."
-        # What lies at the ends of the windows is counted too, stored or not.
-        about = "at most" if self.exact else "about"
+        about = "" if self.exact else "about "
         whole = f"from {shown(self.from_ns, 'seconds')} to {shown(self.to_ns, 'seconds')}"
         how = "" if self.exact else f"\n({WINDOWS} windows of {LONGEST_NS // 60_000_000_000} minutes were counted)"
-        said = f"{entities(self.entities)}, {whole}:\n{about} {self.states:,} states in Home Assistant's history{how}."
+        said = f"{entities(self.entities)}, {whole}:\n{about}{self.states:,} states in Home Assistant's history{how}."
         return f"{said}\nNothing was written."
 
 
@@ -124,7 +125,7 @@ async def _spans(
     registered = (
         Mark(catalog.facts(entity_id).registry_id, entity_id, NOTHING) for entity_id in catalog.registered_ids()
     )
-    found = chosen((*there, *stored.marks.values(), *registered), asked.entities, passes)
+    found = chosen((*there, *bearers(stored.marks), *registered), asked.entities, passes)
     since_ns = None if asked.again else stored.unmarked_ns
     entities = [stored_since(known(each, stored.marks.get(each.registry_id)), since_ns) for each in found]
     until_ns = whole_microseconds(time.time_ns() - MARGIN_NS)
@@ -136,7 +137,7 @@ async def _count(bulk: Connection, spans: Sequence[Span]) -> Estimate:
     if not spans:
         return Estimate(0, 0, 0, 0, exact=True)
     first, last = min(each.after_ns for each in spans), max(each.before_ns for each in spans)
-    stride = max((last - first) // WINDOWS, 1)
+    stride = _ceil(last - first, WINDOWS)
     width = min(stride, LONGEST_NS)
     await History(bulk, _silent, time.time_ns).recorder()
     states = 0
@@ -146,6 +147,11 @@ async def _count(bulk: Connection, spans: Sequence[Span]) -> Estimate:
     return Estimate(len({each.registry_id for each in spans}), first, last, states * stride // width, width == stride)
 
 
+def _ceil(whole: int, parts: int) -> int:
+    """So much that the parts reach to the end."""
+    return -(-whole // parts)
+
+
 async def _count_in(bulk: Connection, from_ns: int, to_ns: int, spans: Iterable[Span]) -> int:
     there = [each for each in spans if each.after_ns < to_ns and each.before_ns > from_ns]
     count = 0
@@ -153,8 +159,17 @@ async def _count_in(bulk: Connection, from_ns: int, to_ns: int, spans: Iterable[
         query = Query(there[start : start + TOGETHER], from_ns, to_ns, to_ns - from_ns)
         with within(ANSWER, "no answer to the history", bulk.socket.where):
             result = await bulk.ask(history_query.COMMAND, **{**query.fields(), "no_attributes": True})
-        count += sum(len(rows) for _, rows in _listed(bulk, result) if isinstance(rows, list))
+        told = dict(_listed(bulk, result))
+        count += sum(_inside(each, told.get(each.entity_id, []), from_ns, to_ns) for each in query.spans)
     return count
+
+
+def _inside(span: Span, raws: list[Raw] | wire.Malformed, from_ns: int, to_ns: int) -> int:
+    """How many rows of a span lie in the window, each once: a question reaches over both, and windows touch."""
+    if not isinstance(raws, list):
+        return 0
+    rows = history.in_order(each for each in history.rows_of(raws) if isinstance(each, history.Row))
+    return len(history.changes_of(span, [each for each in rows if from_ns < each.time_ns <= to_ns]))
 
 
 def _listed(bulk: Connection, result: Raw) -> Iterable[history.Listed]:

@@ -36,3 +36,22 @@ def newest(marks: Mapping[str, Mark]) -> int:
 def named(marks: Mapping[str, Mark]) -> dict[str, str]:
     """Under which id each name was seen last."""
     return {mark.entity_id: key for key, mark in sorted(marks.items(), key=lambda each: each[1].time_ns)}
+
+
+def bearers(marks: Mapping[str, Mark]) -> list[Mark]:
+    """The marks without those whose name another id had last."""
+    names = named(marks)
+    return [mark for key, mark in marks.items() if names[mark.entity_id] == key]
+
+
+def mark_of(marks: Mapping[str, Mark], names: Mapping[str, str], key: str, entity_id: str) -> Mark | None:
+    """An entity's mark under its id, or under another that its name had last (`names`), whichever is the newer.
+
+    Who gets an old id back, as from a back-up of the registry, has the mark of then under it.
+    """
+    own, other = marks.get(key), marks.get(names.get(entity_id, key))
+    if other is None or other.entity_id != entity_id:
+        return own
+    if own is None or (own.entity_id == entity_id and own.time_ns < other.time_ns):
+        return other
+    return own

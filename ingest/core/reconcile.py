@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, evolve, field
 
 from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
-from ingest.core.marks import is_absent, missing_since, named, newest, unknown_at
+from ingest.core.marks import is_absent, mark_of, missing_since, named, newest, unknown_at
 from ingest.core.missing import Missing
 
 FOREVER = 2**62
@@ -67,8 +67,7 @@ class Reconciler:
         names, seen = named(marks), {first.entity_id for first in firsts.values()} | firsts.keys()
         spans = []
         for key, first in firsts.items():
-            before = marks.get(key) or marks.get(names.get(first.entity_id, key))
-            after = missing_since(before, from_ns)
+            after = missing_since(mark_of(marks, names, key, first.entity_id), from_ns)
             if first.time_ns > after:
                 spans.append(Span(first.entity_id, key, after, first.time_ns))
         gone = [mark for key, mark in marks.items() if not seen & {key, mark.entity_id}]
@@ -130,13 +129,18 @@ class Reconciler:
         known = self.marks.get(mark.registry_id)
         if known is not None and known.time_ns > mark.time_ns:
             return
-        before = known or self._before(self.marks, mark.registry_id, mark.entity_id)
+        before = known or mark_of(self.marks, self._known_as, mark.registry_id, mark.entity_id)
         if before is not None:
             mark = Mark(mark.registry_id, mark.entity_id, mark.time_ns, min(before.oldest_ns, mark.time_ns))
         if known is None and len(self.marks) >= self.entities:
             del self.marks[next(iter(self.marks))]
         self.marks[mark.registry_id] = mark
         self._moved.append(mark)
+        if before is not None and before.registry_id != mark.registry_id:
+            # Else the old id would be taken for an entity that is gone, once this one has another name, too.
+            if self._baseline is None:
+                self._known_as[mark.entity_id] = mark.registry_id
+            self._moved.append(self.marks.pop(before.registry_id, before)._replace(entity_id=""))
 
     def note(self, settled: Sequence[Settled] = ()) -> Note:
         """What becomes true with the frame that was just looked through."""
@@ -151,7 +155,7 @@ class Reconciler:
         key = self._key(registry_id, entity_id)
         self._present.update((key, entity_id))
         self._oldest_ns = min(self._oldest_ns, time_ns)
-        mark = self._before(self.marks if self._baseline is None else self._baseline, key, entity_id)
+        mark = mark_of(self.marks if self._baseline is None else self._baseline, self._known_as, key, entity_id)
         if mark is not None and time_ns <= mark.time_ns:
             if mark.registry_id != key:
                 self.move(mark._replace(registry_id=key))
@@ -166,19 +170,13 @@ class Reconciler:
         """The entity's name for life; while the registries cannot be read, the one that it had when they could."""
         return registry_id if registry_id != entity_id else self._known_as.get(entity_id, registry_id)
 
-    def _before(self, marks: Mapping[str, Mark], key: str, entity_id: str) -> Mark | None:
-        """The entity's mark, if need be the one that it had under another id."""
-        mark = marks.get(key)
-        if mark is None and (mark := marks.get(self._known_as.get(entity_id, key))) and mark.entity_id != entity_id:
-            return None
-        return mark
-
     def complete(self) -> Found | None:
         """The snapshot is through: what was missed of entities that are gone, and the gap's end.
 
         Returns the gap; None at the first start of all, before which nothing was promised.
         """
         baseline, self._baseline = self._baseline, None
+        names, self._known_as = self._known_as, named(self.marks)
         self.cause = Cause.CONNECTION
         if not baseline:
             return None
@@ -188,7 +186,7 @@ class Reconciler:
         gone = [
             mark._replace(time_ns=missing_since(mark, self._from_ns))
             for mark in gone
-            if self._known_as[mark.entity_id] == mark.registry_id
+            if names[mark.entity_id] == mark.registry_id
         ]
         self._absent = {mark.registry_id: mark.time_ns for mark in gone}
         self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
@@ -230,7 +228,7 @@ class Reconciler:
         if first is not None and first <= time_ns:
             return
         self._first[key] = time_ns
-        before = self._before(baseline, key, mark.entity_id)
+        before = mark_of(baseline, self._known_as, key, mark.entity_id)
         after = missing_since(before, self._from_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends now, or earlier.
         told = first is not None or (before is not None and is_absent(before))

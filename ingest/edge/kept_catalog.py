@@ -13,7 +13,7 @@ import trio
 from attrs import define
 
 from ingest.core import reports
-from ingest.core.catalog import Catalog
+from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.kept_catalog import packed, rebuilt, unpacked
 from ingest.core.reports import Emit
 from ingest.edge.catalog_file import CatalogFile, Kept
@@ -65,7 +65,9 @@ class KeptCatalog:
         return last
 
     async def run(self, catalog: Watch[Catalog]) -> None:
-        """Keep every catalog that was read, for ever."""
+        """The last one serves until another is read; every one that is read is kept, for ever."""
+        if self.last is not None and catalog.value is NO_CATALOG:
+            catalog.set(self.last)
         while True:
             await catalog.until(lambda value: not value.to_be_read and value is not self.last)
             await trio.sleep(REST)

@@ -146,6 +146,10 @@ INSERT INTO unmarked SELECT home, store, since_ns FROM account;
 """
 
 _VERSION_5: Final = """
+ALTER TABLE span ADD COLUMN had INTEGER NOT NULL DEFAULT 0;
+"""
+
+_VERSION_6: Final = """
 CREATE TABLE catalog (
     home TEXT PRIMARY KEY NOT NULL,
     as_of_ns INTEGER NOT NULL,
@@ -154,7 +158,9 @@ CREATE TABLE catalog (
 ) STRICT;
 """
 
-MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5})
+MIGRATIONS: Final = MappingProxyType(
+    {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5, 6: _VERSION_6}
+)
 """What makes a file of a version out of one of the version before; an empty file is version 0."""
 
 VERSION: Final = max(MIGRATIONS)

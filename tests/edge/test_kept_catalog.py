@@ -95,6 +95,19 @@ async def test_a_start_knows_what_the_registries_said_and_when(tmp_path: Path, a
     assert (report.entities, report.as_of_ns) == (1, START + round(REST * 1e9))
 
 
+async def test_it_serves_until_another_is_read(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = tmp_path / "state.db"
+    async with opened(path) as first:
+        await keep(first)
+    catalog = Watch(NO_CATALOG)
+    async with opened(path) as again, trio.open_nursery() as nursery:
+        nursery.start_soon(again.kept.run, catalog)
+        with trio.fail_after(1):
+            await catalog.until(lambda value: value.facts("light.a").registry_id == "r1")
+        assert catalog.value.to_be_read
+        nursery.cancel_scope.cancel()
+
+
 async def test_every_home_has_its_own(tmp_path: Path, autojump_clock: MockClock) -> None:
     path = tmp_path / "state.db"
     async with opened(path) as one:
