@@ -38,9 +38,14 @@ class Mood:
     nameless: set[str] = field(factory=set)
     """Of those, the ones whose error does not say which command it answers."""
 
-    def error(self, kind: str) -> tuple[str, tuple[str, str]] | None:
-        """What is written of the errors of a command, and its code and message; None when it works."""
-        return next((each for each in self.errors.items() if fnmatchcase(kind, each[0])), None)
+    def error(self, kind: str) -> tuple[str, str] | None:
+        """The code and message that a command is answered with; None when it works."""
+        named = self.errors.get(kind)
+        return named or next((error for name, error in self.errors.items() if fnmatchcase(kind, name)), None)
+
+    def names(self, kind: str) -> bool:
+        """Whether the error of a command says which it answers."""
+        return not any(fnmatchcase(kind, name) for name in self.nameless)
 
 
 class HomeAssistant:

@@ -101,9 +101,7 @@ class Conversation:
         try:
             result = self._answer(message)
         except CommandError as error:
-            scripted = self.instance.mood.error(message["type"])
-            nameless = scripted is not None and scripted[0] in self.instance.mood.nameless
-            self._refuse(None if nameless else message["id"], error)
+            self._refuse(message["id"] if self.instance.mood.names(message["type"]) else None, error)
         else:
             self._deliver(message["type"], result)
 
@@ -118,7 +116,7 @@ class Conversation:
         kind = message["type"]
         scripted = self.instance.mood.error(kind)
         if scripted:
-            raise CommandError(*scripted[1])
+            raise CommandError(*scripted)
         if kind not in COMMANDS:
             raise CommandError("unknown_command", "Unknown command.")
         self._last_id = message["id"]

@@ -142,7 +142,7 @@ def _service(call: Call) -> Response:
 
 def _template(call: Call) -> Response:
     if scripted := call.instance.mood.error("api/template"):
-        return UNAUTHORIZED if scripted[1][0] == "unauthorized" else NOT_FOUND
+        return UNAUTHORIZED if scripted[0] == "unauthorized" else NOT_FOUND
     text = rendered(call.instance.home, call.body)
     if text is None:
         return told(400, "Error rendering template: the simulator does not know it")
