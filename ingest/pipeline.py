@@ -29,6 +29,7 @@ from ingest.actors.filter import Filter
 from ingest.actors.gap_telling import tell_gaps
 from ingest.actors.importing import Importing
 from ingest.actors.session import Filling, Sessions
+from ingest.actors.template_reading import Render
 from ingest.actors.upkeep import keep_books, keep_map, keep_up
 from ingest.actors.writer import Writer
 from ingest.core import reports
@@ -40,7 +41,8 @@ from ingest.core.reports import Emit, Report
 from ingest.core.state import Frame
 from ingest.core.store import Batch
 from ingest.core.tally import Tally, balanced
-from ingest.edge.websocket import Dial, dial
+from ingest.edge.rest import renderer
+from ingest.edge.websocket import Dial, Target, dial
 from ingest.errors import IngestError
 from ingest.plan import Plan
 from ingest.runtime.ending import Ending
@@ -65,6 +67,7 @@ class Pipeline:
     listeners: tuple[Emit, ...]
     chance: Callable[[], float]
     dialer: Dial = dial
+    renderer: Callable[[Target, str], Render] = renderer
     catalog: Watch[Catalog] = field(factory=lambda: Watch(NO_CATALOG))
     tally: Tally = field(factory=Tally)
     intake: Link[Frame] = field(init=False)
@@ -177,6 +180,8 @@ class Pipeline:
         made = self.plan.destination
         nursery.start_soon(keep_up, made.upkeep, self.plan.upkeep_every, self._complain, name="upkeep")
         nursery.start_soon(keep_books, lambda: self.emit(reports.Progress(self.books())), name="books")
+        if made.catalog is not None:
+            nursery.start_soon(made.catalog.run, self.catalog, name="kept catalog")
         if made.letters is not None:
             nursery.start_soon(made.letters.run, name="dead letters")
         if made.lasting is not None:
@@ -206,7 +211,7 @@ class Pipeline:
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
             plan.registry_wait, plan.refresh_interval, filling=self._filling(history, outside), wall_ns=plan.wall_ns,
-            intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (),
+            intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (), renderer=self.renderer,
         )  # fmt: skip
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer
@@ -214,7 +219,7 @@ class Pipeline:
         try:
             with live, snapshot, history, one_error():
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._stop_when, stop, nursery.cancel_scope, name="stop")
+                    nursery.start_soon(self.ending.begin_when, stop, nursery.cancel_scope, name="stop")
                     await self.connector.run()
         except GaveUp as error:
             return error
@@ -234,11 +239,6 @@ class Pipeline:
         """Rows: as many as fill the spool to its half, with what is in it and on its way."""
         under_way = self.intake.held.events + self.link.held.events + self.batcher.open
         return max(0, (self.spool.room - self.spool.held.size) // (2 * IN_SPOOL) - under_way)
-
-    async def _stop_when(self, stop: trio.Event, head: trio.CancelScope) -> None:
-        await stop.wait()
-        self.ending.begin()
-        head.cancel()
 
     def _give_up(self) -> None:
         """Free whoever hangs in a dead disk."""

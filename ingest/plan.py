@@ -18,6 +18,7 @@ from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.store import Batch, Store
 from ingest.edge.dead_letters import DeadLetters
+from ingest.edge.kept_catalog import KeptCatalog
 from ingest.edge.lasting import Lasting
 from ingest.edge.ledger import Ledger
 from ingest.runtime.link import Overflow, Weight
@@ -35,7 +36,8 @@ class Destination:
     """An open store, where it is in words, what it wants done from time to time, and what keeps its batches and letters.
 
     Without a `spool` batches wait in memory, without `letters` a dead letter is only reported, without `lasting` totals
-    are those of one run, without a `ledger` nobody knows what was missed before.
+    are those of one run, without a `ledger` nobody knows what was missed before, without a `catalog` not what the registries
+    said then.
     `give_up` is called when the time of the end is over: it leaves blocking work behind. `flush` is called at the very
     end: it brings what only memory holds to where it lasts. `control` takes commands of a person, until the stop.
     """
@@ -50,6 +52,7 @@ class Destination:
     control: Control | MendingAlone | None = None
     lasting: Lasting | None = None
     ledger: Ledger | None = None
+    catalog: KeptCatalog | None = None
 
 
 @frozen

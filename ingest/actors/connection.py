@@ -14,7 +14,17 @@ import trio
 from attrs import define, field, frozen
 from msgspec import Raw
 
-from ingest.core.conversation import Answer, AuthInvalid, AuthOk, AuthRequired, Conversation, Received, Unexpected, auth
+from ingest.core.conversation import (
+    Answer,
+    AuthInvalid,
+    AuthOk,
+    AuthRequired,
+    Conversation,
+    Nameless,
+    Received,
+    Unexpected,
+    auth,
+)
 from ingest.edge.websocket import Dial, Socket, Target, open_socket
 from ingest.errors import Refused, Transient
 
@@ -64,6 +74,8 @@ class Connection:
             for value in self._conversation.receive(await self.socket.receive()):
                 if isinstance(value, Answer):
                     self._answered(value)
+                elif isinstance(value, Nameless):
+                    self._answered(Answer(self._longest_waiting(), error=value.error))
                 else:
                     self.deliver(value)
 
@@ -112,6 +124,10 @@ class Connection:
         if answer.error is not None:
             raise CommandFailed(command, answer.error.code, answer.error.message, where=self.socket.where)
         return answer.result
+
+    def _longest_waiting(self) -> int:
+        """The id of the first command without an answer; 0 when there is none."""
+        return next((number for number, waiter in self._waiters.items() if waiter.answer is None), 0)
 
     def _answered(self, answer: Answer) -> None:
         waiter = self._waiters.get(answer.id)

@@ -1,19 +1,30 @@
-"""Reading the registries: at the start of a session, when Home Assistant says that one changed, and now and then.
+"""Keeping the catalog true: at the start of a session, when Home Assistant says what changed, and now and then.
 
-The catalog is swapped whole, never half: a failed command leaves the last one serving. Registry events carry ids and
-old values only, so they are debounced into one fresh reading.
+    everything ──▶ what changed, again and again ──▶ everything, after half an hour, or when there is no telling what
+
+The catalog is swapped whole, never half: what fails leaves the last one serving. Registry events carry ids and old
+values only, so they are gathered until they rest, and what they name is asked for: an entity by itself, the small
+registries whole. A server that knows no registry is asked by template (`actors/template_reading.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import trio
-from attrs import define
+from attrs import define, evolve, field
 from msgspec import Raw
 
-from ingest.actors.connection import CommandFailed, Connection, within
-from ingest.core import reports, wire
-from ingest.core.catalog import Catalog, CatalogBuilder
+from ingest.actors.connection import CommandFailed, Connection
+from ingest.actors.notices import Notices
+from ingest.actors.registry_reading import FAILURES, Registrar
+from ingest.actors.template_reading import TEMPLATE, Render, by_template
+from ingest.core import reports
+from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.conversation import NAMELESS
+from ingest.core.registry_changes import Changes
 from ingest.core.reports import Emit
+from ingest.errors import IngestError
 from ingest.runtime.watch import Watch
 
 DEBOUNCE = 0.5
@@ -22,70 +33,138 @@ DEBOUNCE = 0.5
 AGAIN = 60.0
 """Seconds after which a failed reading is tried again; a server that has no registries is not asked so often."""
 
-ANSWER = 120.0
-"""Seconds for a registry of a very large home."""
+SOON = 1.0
+"""Seconds after which what changed is read even though the events go on: a new truth is known within two."""
 
 PATIENCE = 5.0
-"""Seconds after which the registries are read even though the events go on."""
+"""Seconds after which everything is."""
 
-CHUNK = 1000
-"""Entries decoded between two checkpoints."""
+KNOWS_NONE = frozenset({"unknown_command", NAMELESS})
+"""Codes of a server that has no registries, or cannot say so."""
+
+CHANGED = "reading what changed"
+
+Tell = Callable[[Sequence[Raw], Sequence[Raw]], None]
+"""Is handed the raw device and entity entries of a whole reading, before it is reported; it must not keep them.
+
+A reading in which the devices failed is none."""
 
 
 @define(eq=False)
 class Discovery:
-    """Keeps `catalog` true while a session lasts. `changed` counts registry events; `interval` is in seconds."""
+    """Keeps `catalog` true while a session lasts. `notices` has what changed; `interval` is in seconds.
+
+    `render` has Home Assistant render a template. `tried` is set once a first reading came to an end, good or bad.
+    """
 
     bulk: Connection
     catalog: Watch[Catalog]
-    changed: Watch[int]
+    notices: Notices
     emit: Emit
     interval: float
+    tell: Tell | None = None
+    render: Render | None = None
+    tried: trio.Event = field(factory=trio.Event)
+    _registrar: Registrar = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._registrar = Registrar(self.bulk, self._complain, self._works)
 
     async def run(self) -> None:
         """Read now, and again whenever there is reason to, for ever."""
         while True:
-            seen = self.changed.value
-            wait = await self._refresh()
-            with trio.move_on_after(wait):
-                await self.changed.until(lambda count, seen=seen: count != seen)  # type: ignore[misc]  # mypy: default
-            await self._settle()
+            self.notices.take()
+            wait, complete = await self._everything()
+            self.tried.set()
+            async with trio.open_nursery() as nursery:
+                if complete:
+                    nursery.start_soon(self._beside)
+                with trio.move_on_after(wait):
+                    await self._follow(complete=complete)
+                nursery.cancel_scope.cancel()
 
-    async def _settle(self) -> None:
-        with trio.move_on_after(PATIENCE):
-            while True:
-                with trio.move_on_after(DEBOUNCE) as silence:
-                    await self.changed.changed()
-                if silence.cancelled_caught:
-                    return
+    async def _follow(self, *, complete: bool) -> None:
+        """Read what changes, until everything must be read: what is not `complete` cannot be mended in parts."""
+        while True:
+            await self.notices.some()
+            quiet = await self.notices.settle(DEBOUNCE, SOON)
+            changes = self.notices.take()
+            if changes.whole or not complete:
+                if not quiet:
+                    await self.notices.settle(DEBOUNCE, PATIENCE - SOON)
+                return
+            if not await self._some(changes):
+                return
 
-    async def _refresh(self) -> float:
-        """Read everything; the seconds until the next time."""
+    async def _some(self, changes: Changes) -> bool:
+        """Read what changed; False when that failed."""
         started = trio.current_time()
-        builder = CatalogBuilder(self.catalog.value)
         try:
-            devices = await self._read(builder)
-        except (CommandFailed, wire.Malformed) as problem:
-            self.emit(reports.CatalogFailed(str(problem)))
-            unknown = isinstance(problem, CommandFailed) and problem.code == "unknown_command"
-            return self.interval if unknown else min(self.interval, AGAIN)
-        catalog = builder.build()
-        self.catalog.set(catalog)
+            catalog = await self._registrar.changed(self.catalog.value, changes)
+        except FAILURES as problem:
+            self._complain(CHANGED, problem)
+            return False
+        self._works(CHANGED)
+        self._swap(catalog)
+        names, lists = tuple(changes.entities), tuple(sorted(changes.lists))
+        self.emit(reports.CatalogChanged(names, lists, trio.current_time() - started))
+        return True
+
+    async def _everything(self) -> tuple[float, bool]:
+        """Read everything; the seconds until the next time, and whether all of it is known."""
+        started = trio.current_time()
+        try:
+            whole = await self._registrar.whole(self.catalog.value)
+        except FAILURES as problem:
+            return await self._failed(problem), False
+        catalog, registries = whole.catalog, whole.catalog.registries
+        self._swap(catalog)
+        if self.tell is not None and whole.devices is not None:
+            self.tell(whole.devices, whole.entities)
+        self.notices.works("")
         seconds = trio.current_time() - started
-        self.emit(reports.CatalogLoaded(len(catalog), devices, len(catalog.areas), builder.skipped, seconds))
-        return self.interval
+        self.emit(
+            reports.CatalogLoaded(
+                len(catalog), len(registries.devices), len(registries.areas), whole.skipped, seconds,
+                len(registries.floors), len(registries.labels),
+            )
+        )  # fmt: skip
+        return self.interval, True
 
-    async def _read(self, builder: CatalogBuilder) -> int:
-        builder.add_areas(await self._list("config/area_registry/list"))
-        devices = await self._list("config/device_registry/list")
-        builder.add_devices(devices)
-        entities = await self._list("config/entity_registry/list")
-        for start in range(0, len(entities), CHUNK):
-            builder.add_entities(entities[start : start + CHUNK])
-            await trio.lowlevel.checkpoint()
-        return len(devices)
+    async def _beside(self) -> None:
+        """Read what no entity waits for."""
+        await self._registrar.name_others(self.catalog)
 
-    async def _list(self, command: str) -> list[Raw]:
-        with within(ANSWER, f"no answer to {command}", self.bulk.socket.where):
-            return wire.raw_list(await self.bulk.ask(command))
-        raise AssertionError  # pragma: no cover  `within` raised
+    def _swap(self, catalog: Catalog) -> None:
+        latest = self.catalog.value.registries
+        together = evolve(catalog.registries, config_entries=latest.config_entries, services=latest.services)
+        self.catalog.set(self.notices.known_in(catalog.beside(together)))
+
+    def _works(self, command: str) -> None:
+        if self.notices.works(command):
+            self.emit(reports.RegistryWorks(command))
+
+    def _complain(self, command: str, problem: Exception) -> None:
+        if self.notices.is_news(command, str(problem)):
+            self.emit(reports.RegistryFailed(command, str(problem)))
+
+    async def _failed(self, problem: Exception) -> float:
+        """Say so, and ask by template where that can help; the seconds until the next time."""
+        self.emit(reports.CatalogFailed(str(problem), again=not self.notices.is_news("", str(problem))))
+        knows_none = isinstance(problem, CommandFailed) and problem.code in KNOWS_NONE
+        if self.render is not None and (knows_none or self.catalog.value is NO_CATALOG):
+            await self._ask_by_template(self.render)
+        return self.interval if knows_none else min(self.interval, AGAIN)
+
+    async def _ask_by_template(self, render: Render) -> None:
+        started = trio.current_time()
+        try:
+            catalog, skipped = await by_template(render, self.catalog.value)
+        except IngestError as error:
+            self._complain(TEMPLATE, error)
+            return
+        self._works(TEMPLATE)
+        self._swap(catalog)
+        seconds, registries = trio.current_time() - started, catalog.registries
+        sizes = len(catalog), len(registries.devices), len(registries.areas), skipped, seconds
+        self.emit(reports.CatalogLoaded(*sizes, source="templates"))

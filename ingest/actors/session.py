@@ -21,9 +21,11 @@ from ingest.actors import discovery, subscription
 from ingest.actors.connection import Connection, Deadlines, connected
 from ingest.actors.connector import Candidate
 from ingest.actors.heartbeat import prove
+from ingest.actors.notices import Notices
 from ingest.actors.subscription import Patience
+from ingest.actors.template_reading import Render
 from ingest.core import reports
-from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.catalog import Catalog
 from ingest.core.conversation import Received, Unexpected
 from ingest.core.home_clock import HomeClock
 from ingest.core.loss import shed_changes
@@ -31,7 +33,7 @@ from ingest.core.reports import Emit
 from ingest.core.session import SessionState
 from ingest.core.state import Frame, moment_of, nanoseconds, split
 from ingest.core.wire import Malformed, RegistryUpdated
-from ingest.edge.websocket import Dial
+from ingest.edge.websocket import Dial, Target
 from ingest.errors import Transient
 from ingest.runtime.link import Sender
 from ingest.runtime.watch import Watch
@@ -48,8 +50,9 @@ Filling: TypeAlias = Callable[[Connection, Connection, Callable[[], int]], Await
 class Sessions:
     """What every session of one home shares: where changes go, what is known of the home, how long to wait.
 
-    `registry_wait` is how many seconds changes wait for the first catalog. `filling` has its two connections and Home
-    Assistant's clock while a session is live. `intervals` are those of heartbeats, in nanoseconds.
+    `registry_wait` is how many seconds changes wait for the first catalog that is read. `filling` has its two connections and Home
+    Assistant's clock while a session is live. `intervals` are those of heartbeats, in nanoseconds. `renderer` makes what
+    asks a server's templates, given its address and token.
     """
 
     intake: Sender[Frame]
@@ -64,6 +67,8 @@ class Sessions:
     filling: Filling | None = None
     intervals: Collection[int] = ()
     wall_ns: Callable[[], int] = time.time_ns
+    renderer: Callable[[Target, str], Render] | None = None
+    notices: Notices = field(factory=Notices)
     attempts: int = 0
     _clock: HomeClock = field(init=False)
 
@@ -71,13 +76,15 @@ class Sessions:
         """Hold one session until it breaks. Raises `Transient` or `Refused`, often in a group."""
         self.attempts += 1
         self._clock = HomeClock(_steady(self.wall_ns))
-        changed = Watch(0)
         async with (
             trio.open_nursery() as nursery,
-            self._connected(nursery, candidate, token, changed, SessionState.AUTHENTICATING) as live,
-            self._connected(nursery, candidate, token, changed) as bulk,
+            self._connected(nursery, candidate, token, SessionState.AUTHENTICATING) as live,
+            self._connected(nursery, candidate, token) as bulk,
         ):
-            await self._run(nursery, candidate, live, bulk, changed)
+            reader = discovery.Discovery(bulk, self.catalog, self.notices, self.emit, self.refresh_interval)
+            if self.renderer is not None:
+                reader.render = self.renderer(candidate.target, token)
+            await self._run(nursery, candidate, live, bulk, reader)
             live_now()
             if self.intervals:
                 proof = (live, self.snapshot, self.attempts, self._clock, self.intervals)
@@ -87,15 +94,20 @@ class Sessions:
             await trio.sleep_forever()
 
     async def _run(
-        self, nursery: trio.Nursery, candidate: Candidate, live: Connection, bulk: Connection, changed: Watch[int]
+        self,
+        nursery: trio.Nursery,
+        candidate: Candidate,
+        live: Connection,
+        bulk: Connection,
+        reader: discovery.Discovery,
     ) -> None:
         self._enter(candidate, SessionState.LOADING)
         await subscription.announce_features(live, self.patience)
         await subscription.follow_registries(live, self.patience)
-        reader = discovery.Discovery(bulk, self.catalog, changed, self.emit, self.refresh_interval)
         nursery.start_soon(reader.run, name="discovery")
-        with trio.move_on_after(self.registry_wait):
-            await self.catalog.until(lambda catalog: catalog is not NO_CATALOG)
+        if self.catalog.value.to_be_read:
+            with trio.move_on_after(self.registry_wait):
+                await reader.tried.wait()
         self._enter(candidate, SessionState.SUBSCRIBING)
         await subscription.subscribe(live, self.patience)
         self.emit(reports.Connected(candidate.name, candidate.target.url, live.ha_version, self.attempts))
@@ -108,14 +120,13 @@ class Sessions:
         nursery: trio.Nursery,
         candidate: Candidate,
         token: str,
-        changed: Watch[int],
         opened: SessionState | None = None,
     ) -> AbstractAsyncContextManager[Connection]:
         return connected(
             nursery,
             candidate.target,
             token,
-            self._deliver(candidate.target.url, changed),
+            self._deliver(candidate.target.url),
             deadlines=self.deadlines,
             dialer=self.dialer,
             opened=lambda: None if opened is None else self._enter(candidate, opened),
@@ -124,7 +135,7 @@ class Sessions:
     def _enter(self, candidate: Candidate, state: SessionState) -> None:
         self.emit(reports.SessionChanged(candidate.name, state))
 
-    def _deliver(self, where: str, changed: Watch[int]) -> Callable[[Received], None]:
+    def _deliver(self, where: str) -> Callable[[Received], None]:
         session = self.attempts
 
         def deliver(value: Received) -> None:
@@ -132,10 +143,10 @@ class Sessions:
                 case Frame():
                     self._take(evolve(value, session=session))
                 case RegistryUpdated(data=data):
+                    self.notices.hear(value)
                     if data.entity_id and data.old_entity_id:
                         # Its first states under the new name come before any answer of the registry could.
-                        self.catalog.set(self.catalog.value.renamed(data.old_entity_id, data.entity_id))
-                    changed.set(changed.value + 1)
+                        self.catalog.set(self.catalog.value.renamed([(data.old_entity_id, data.entity_id)]))
                 case Malformed():
                     self.emit(reports.MalformedMessage(value.kind, value.problem, value.excerpt))
                     if value.kind == "frame":

@@ -7,6 +7,8 @@ Assistant had queued for it, so whatever came before the snapshot is on the link
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 import trio
 from attrs import frozen
@@ -45,13 +47,11 @@ async def announce_features(live: Connection, patience: Patience) -> None:
 
 
 async def follow_registries(live: Connection, patience: Patience) -> None:
-    """Subscribe to what says that a registry changed; a server without registries has nothing to say."""
+    """Subscribe to what says that a registry changed; a server has nothing to say of registries that it has not."""
     for event_type in REGISTRY_EVENTS:
-        with within(patience.answer, f"no answer to subscribing to {event_type}", live.socket.where):
-            try:
-                await live.subscribe(event_type)
-            except CommandFailed:
-                return
+        silence = f"no answer to subscribing to {event_type}"
+        with suppress(CommandFailed), within(patience.answer, silence, live.socket.where):
+            await live.subscribe(event_type)
 
 
 async def subscribe(live: Connection, patience: Patience) -> None:

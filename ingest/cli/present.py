@@ -8,6 +8,7 @@ import trio
 
 from ingest.actors.connection import Connection, within
 from ingest.actors.discovery import Discovery
+from ingest.actors.notices import Notices
 from ingest.config.settings import Settings
 from ingest.core import wire
 from ingest.core.attributes import Drops
@@ -26,10 +27,10 @@ ANSWER: Final = 60.0
 async def catalog_of(nursery: trio.Nursery, bulk: Connection, settings: Settings, emit: Emit) -> Catalog:
     """The registries; none after a while, as the service does it. What cannot be read is told to `emit`."""
     catalog = Watch(NO_CATALOG)
-    reader = Discovery(bulk, catalog, Watch(0), emit, settings.discovery.refresh_interval)
+    reader = Discovery(bulk, catalog, Notices(), emit, settings.discovery.refresh_interval)
     nursery.start_soon(reader.run)
     with trio.move_on_after(settings.home_assistant.registry_wait):
-        await catalog.until(lambda found: found is not NO_CATALOG)
+        await reader.tried.wait()
     return catalog.value
 
 

@@ -15,11 +15,13 @@ from ingest.core.line_owners import whose
 from ingest.core.reports import Emit, Report
 from ingest.core.sealing import joined, whole
 from ingest.edge.aside import SetAside
+from ingest.edge.catalog_file import CatalogFile
 from ingest.edge.control import Commands, Complain
 from ingest.edge.control_socket import ControlSocket
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.free_space import Floor, floor_at
+from ingest.edge.kept_catalog import KeptCatalog
 from ingest.edge.lasting import Lasting
 from ingest.edge.ledger import Ledger
 from ingest.edge.ledger_file import LedgerFile
@@ -33,6 +35,7 @@ from ingest.edge.state import State, opened_state, room
 from ingest.edge.totals_file import Totals
 from ingest.errors import IngestError, Transient
 from ingest.plan import Destination
+from ingest.runtime.lane import ThreadLane
 
 
 @define
@@ -96,7 +99,7 @@ async def listen(state: State, commands: Commands, complain: Complain) -> None:
 
 
 async def remembering(settings: Settings, destination: Destination, state: State, emit: Emit) -> Destination:
-    """The destination with dead letters, totals and coverage in it."""
+    """The destination with dead letters, totals, coverage and the last catalog in it."""
     key = Key(settings.home, destination.store.name)
     letters = DeadLetters(Letters(state.connection, state.path), key, state.lane, time.time_ns, emit)
     await letters.look()
@@ -106,6 +109,9 @@ async def remembering(settings: Settings, destination: Destination, state: State
     ledger = Ledger(LedgerFile(state.connection, state.path, key), state.lane, emit, state.give_up)
     with suppress(*FAILURES):  # what was missed before is then not known
         await ledger.load()
+    file = CatalogFile(state.connection, state.path, settings.home)
+    catalog = KeptCatalog(file, state.lane, ThreadLane(abandon=True), time.time_ns, emit)
+    await catalog.load()
     before = destination.give_up
 
     def give_up() -> None:
@@ -113,4 +119,4 @@ async def remembering(settings: Settings, destination: Destination, state: State
         if before is not None:
             before()
 
-    return evolve(destination, letters=letters, lasting=lasting, ledger=ledger, give_up=give_up)
+    return evolve(destination, letters=letters, lasting=lasting, ledger=ledger, give_up=give_up, catalog=catalog)

@@ -1,87 +1,86 @@
 """What the registries know of every entity, as one immutable value that is swapped whole.
 
-    areas, devices ──▶ entities, a chunk at a time ──▶ Catalog
+    areas, devices ──▶ entities, a chunk at a time ──▶ Catalog ──a few entries that changed──▶ Catalog
 
-A home of 41,000 entities answers with 23 MB in one frame, so a `CatalogBuilder` takes the raw entries in chunks, and
-whoever feeds it lets others run between them. Devices come first: an entity's facts are complete when it is read, and
-share their texts with its device. An entry that cannot be read is skipped and counted; its list goes on.
-Source: registries recorded from 2024.3.3, 2025.4.4 and 2026.11.0 (child devices with few keys, `parent_device_id`).
+A catalog holds the facts of every entity, complete: asking costs one look into a table. Beside them stand the other
+registries, because a change of one area or device has to find the entities that it concerns. Facts that did not change
+are the very same objects from one catalog to the next. Building is `core/catalog_builder.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from sys import intern
-from typing import TypeVar
 
-import msgspec
-from attrs import define, field, frozen
-from msgspec import Raw
+from attrs import field, frozen
 
 from ingest.core.point import Facts
-
-T = TypeVar("T")
-
-
-@frozen
-class Area:
-    """An entry of `config/area_registry/list`. Before 2024.4 there are no floors and labels."""
-
-    area_id: str
-    name: str
-    floor_id: str | None = None
-    labels: tuple[str, ...] = ()
+from ingest.core.registry_entries import Area, ConfigEntry, Device, Entity, text_of
 
 
-@frozen
-class Device:
-    """An entry of `config/device_registry/list`. Integrations put numbers where texts belong."""
+@frozen(eq=False)
+class Registries:
+    """Every registry but that of the entities, by ids; of floors and labels the names, of services what each domain has."""
 
-    id: str
-    area_id: str | None = None
-    parent_device_id: str | None = None
-    manufacturer: object = None
-    model: object = None
-    sw_version: object = None
-    labels: tuple[str, ...] = ()
+    areas: Mapping[str, Area] = field(factory=dict)
+    devices: Mapping[str, Device] = field(factory=dict)
+    floors: Mapping[str, str] = field(factory=dict)
+    labels: Mapping[str, str] = field(factory=dict)
+    config_entries: Mapping[str, ConfigEntry] = field(factory=dict)
+    services: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+    def area_of(self, device: Device | None) -> str | None:
+        """The device's own area, else that of the nearest device it belongs to (none, if they go round in a circle)."""
+        seen = set()
+        while device is not None and device.id not in seen:
+            if device.area_id:
+                return intern(device.area_id)
+            seen.add(device.id)
+            device = self.devices.get(device.parent_device_id or "")
+        return None
 
 
 @frozen
-class Entity:
-    """An entry of `config/entity_registry/list`."""
+class Own:
+    """What an entity has of its own where it also has it from its device and area."""
 
-    entity_id: str
-    id: str
-    device_id: str | None = None
-    area_id: str | None = None
-    entity_category: str | None = None
-    platform: str | None = None
-    labels: tuple[str, ...] = ()
-    disabled_by: str | None = None
-    hidden_by: str | None = None
-
-
-_area = msgspec.json.Decoder(Area)
-_device = msgspec.json.Decoder(Device)
-_entity = msgspec.json.Decoder(Entity)
+    area_id: str | None
+    labels: tuple[str, ...]
 
 
 class Catalog:
-    """The facts of every entity, and the names of areas by their ids.
+    """The facts of every entity, and the other registries.
 
-    An entity that no registry knows is known by its entity_id; of those, `unregistered` are remembered.
+    An entity that no registry knows is known by its entity_id; of those, `unregistered` are remembered. `own` has the
+    entities with an area or labels of their own. `as_of_ns` says from when a catalog is that was kept in the state
+    file; None: it was read by this process.
     """
 
     def __init__(
         self,
         facts: Mapping[str, Facts] | None = None,
-        areas: Mapping[str, str] | None = None,
+        registries: Registries | None = None,
+        own: Mapping[str, Own] | None = None,
+        *,
+        as_of_ns: int | None = None,
         unregistered: int = 100_000,
     ) -> None:
         self._facts = dict(facts or {})
         self._limit = unregistered
         self._unregistered: dict[str, Facts] = {}
-        self.areas: Mapping[str, str] = dict(areas or {})
+        self._own = own or {}
+        self.registries = registries or Registries()
+        self.as_of_ns = as_of_ns
+
+    @property
+    def to_be_read(self) -> bool:
+        """True when nothing in it was read by this process."""
+        return self is NO_CATALOG or self.as_of_ns is not None
+
+    @property
+    def areas(self) -> Mapping[str, str]:
+        """The names of areas by their ids."""
+        return {area_id: area.name for area_id, area in self.registries.areas.items()}
 
     def facts(self, entity_id: str) -> Facts:
         """The entity's facts; asked again, the very same object."""
@@ -96,10 +95,43 @@ class Catalog:
         """The entity_ids that are in the registry."""
         return iter(self._facts)
 
-    def renamed(self, old: str, new: str) -> Catalog:
-        """The catalog in which an entity has a second, newer name: what it is stays known until it is read again."""
-        facts = self._facts.get(old)
-        return self if facts is None else Catalog({**self._facts, new: facts}, self.areas, self._limit)
+    def own(self, entity_id: str) -> Own | None:
+        """The area and labels that the entity has by itself; None when it has neither."""
+        return self._own.get(entity_id)
+
+    def every(self) -> tuple[dict[str, Facts], dict[str, Own]]:
+        """All facts, and what is their entities' own: tables of the caller's, to make the next catalog of."""
+        return dict(self._facts), dict(self._own)
+
+    def renamed(self, renames: Iterable[tuple[str, str]]) -> Catalog:
+        """The catalog in which entities have a second, newer name: what they are stays known until it is read again."""
+        facts, own, found = *self.every(), False
+        for old, new in renames:
+            if old in facts:
+                found, facts[new] = True, facts[old]
+                own |= {new: own[old]} if old in own else {}
+        return self.followed_by(facts, self.registries, own, self.as_of_ns) if found else self
+
+    def beside(self, registries: Registries) -> Catalog:
+        """The same facts beside other registries, which say nothing of entities."""
+        return self.followed_by(self._facts, registries, self._own, self.as_of_ns)
+
+    def as_of(self, as_of_ns: int) -> Catalog:
+        """The same, as it was known at a time of the past: it is to be read again."""
+        return self.followed_by(self._facts, self.registries, self._own, as_of_ns)
+
+    def followed_by(
+        self,
+        facts: Mapping[str, Facts],
+        registries: Registries,
+        own: Mapping[str, Own],
+        as_of_ns: int | None = None,
+    ) -> Catalog:
+        """The next one. What is remembered of entities that no registry knows goes on, the same objects."""
+        catalog = Catalog(facts, registries, own, as_of_ns=as_of_ns, unregistered=self._limit)
+        if self is not NO_CATALOG:
+            catalog._unregistered = self._unregistered
+        return catalog
 
     def _unknown(self, entity_id: str) -> Facts:
         facts = self._unregistered.get(entity_id)
@@ -113,76 +145,48 @@ class Catalog:
         return len(self._facts)
 
 
-@define
-class CatalogBuilder:
-    """Builds a catalog: areas and devices, then entities in chunks, then `build`.
+def facts_of(entity: Entity, registries: Registries) -> Facts:
+    """An entity's facts: its own, and those of its device and its area. Texts that many share are one object."""
+    device = registries.devices.get(entity.device_id or "")
+    area_id = _shared(entity.area_id) or registries.area_of(device)
+    area = registries.areas.get(area_id or "")
+    return Facts(
+        registry_id=entity.id,
+        device_id=entity.device_id if device is None else device.id,
+        area_id=area_id,
+        entity_category=_shared(entity.entity_category),
+        platform=_shared(entity.platform),
+        manufacturer=None if device is None else _shared(text_of(device.manufacturer)),
+        model=None if device is None else _shared(text_of(device.model)),
+        sw_version=None if device is None else _shared(text_of(device.sw_version)),
+        floor_id=None if area is None else _shared(area.floor_id),
+        labels=_labels(entity, device, area),
+        disabled=entity.disabled_by is not None,
+        hidden=entity.hidden_by is not None,
+    )
 
-    `skipped` counts the entries that could not be read. Facts equal to those of `previous` are its very objects, so
-    that nothing cached for an entity is made again because a registry was read again.
-    """
 
-    previous: Catalog = field(factory=Catalog)
-    skipped: int = 0
-    _areas: dict[str, Area] = field(factory=dict)
-    _devices: dict[str, Device] = field(factory=dict)
-    _facts: dict[str, Facts] = field(factory=dict)
+def entity_of(entity_id: str, facts: Facts, own: Own | None) -> Entity:
+    """The entry that these facts were made of, as far as it was looked at."""
+    by = "registry"
+    return Entity(
+        entity_id,
+        facts.registry_id,
+        facts.device_id,
+        None if own is None else own.area_id,
+        facts.entity_category,
+        facts.platform,
+        () if own is None else own.labels,
+        by if facts.disabled else None,
+        by if facts.hidden else None,
+    )
 
-    def add_areas(self, entries: Iterable[Raw]) -> None:
-        """Take entries of the area registry."""
-        for area in self._read(_area, entries):
-            self._areas[area.area_id] = area
 
-    def add_devices(self, entries: Iterable[Raw]) -> None:
-        """Take entries of the device registry; before the entities."""
-        for device in self._read(_device, entries):
-            self._devices[device.id] = device
-
-    def add_entities(self, entries: Iterable[Raw]) -> None:
-        """Take entries of the entity registry."""
-        for entity in self._read(_entity, entries):
-            facts = self._facts_of(entity)
-            before = self.previous.registered(entity.entity_id)
-            self._facts[entity.entity_id] = before if before is not None and before == facts else facts
-
-    def _read(self, decoder: msgspec.json.Decoder[T], entries: Iterable[Raw]) -> Iterator[T]:
-        for entry in entries:
-            try:
-                yield decoder.decode(entry)
-            except (msgspec.DecodeError, RecursionError):
-                self.skipped += 1
-
-    def _facts_of(self, entity: Entity) -> Facts:
-        device = self._devices.get(entity.device_id or "")
-        area_id = _shared(entity.area_id) or self._area_of(device)
-        area = self._areas.get(area_id or "")
-        return Facts(
-            registry_id=entity.id,
-            device_id=entity.device_id if device is None else device.id,
-            area_id=area_id,
-            entity_category=_shared(entity.entity_category),
-            platform=_shared(entity.platform),
-            manufacturer=None if device is None else _text(device.manufacturer),
-            model=None if device is None else _text(device.model),
-            sw_version=None if device is None else _text(device.sw_version),
-            floor_id=None if area is None else _shared(area.floor_id),
-            labels=_labels(entity, device, area),
-            disabled=entity.disabled_by is not None,
-            hidden=entity.hidden_by is not None,
-        )
-
-    def _area_of(self, device: Device | None) -> str | None:
-        """The device's own area, else that of the nearest device it belongs to (none, if they go round in a circle)."""
-        seen = set()
-        while device is not None and device.id not in seen:
-            if device.area_id:
-                return intern(device.area_id)
-            seen.add(device.id)
-            device = self._devices.get(device.parent_device_id or "")
+def own_of(entity: Entity) -> Own | None:
+    """What the entity has of its own."""
+    if not (entity.area_id or entity.labels):
         return None
-
-    def build(self) -> Catalog:
-        """The catalog of all that was taken."""
-        return Catalog(self._facts, {area.area_id: area.name for area in self._areas.values()})
+    return Own(_shared(entity.area_id), tuple(map(intern, entity.labels)))
 
 
 def _labels(*bearers: Area | Device | Entity | None) -> tuple[str, ...]:
@@ -192,12 +196,6 @@ def _labels(*bearers: Area | Device | Entity | None) -> tuple[str, ...]:
 
 def _shared(text: str | None) -> str | None:
     return intern(text) if text else None
-
-
-def _text(value: object) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return _shared(str(value))
 
 
 NO_CATALOG = Catalog()

@@ -7,7 +7,8 @@ Home Assistant's rules, all of them kept here and nowhere else:
 * After `supported_features` a frame may be an array that mixes results and events.
 * Events may come before the answer to the command that subscribed to them, so a subscription is known from the
   moment its command is made.
-* Errors may come without an id (from servers that only resemble Home Assistant); they belong to nobody.
+* Errors may come without an id, from servers that only resemble Home Assistant. They answer in order, so such an error
+  is that of the command that has waited longest.
 
 `receive` never raises: what it cannot read is a value like the others, and costs its neighbours nothing.
 """
@@ -26,7 +27,16 @@ from ingest.core.state import Change, Frame
 from ingest.core.wire import CommandError, Malformed, RegistryUpdated
 
 STATE_CHANGED = "state_changed"
-REGISTRY_EVENTS = ("area_registry_updated", "device_registry_updated", "entity_registry_updated")
+
+NAMELESS = "error_without_id"
+"""Our code for an error without an id that has no code of its own."""
+REGISTRY_EVENTS = (
+    "area_registry_updated",
+    "device_registry_updated",
+    "entity_registry_updated",
+    "floor_registry_updated",
+    "label_registry_updated",
+)
 
 
 @frozen
@@ -60,13 +70,22 @@ class Answer:
 
 
 @frozen
+class Nameless:
+    """An error that does not say which command it answers."""
+
+    error: CommandError
+
+
+@frozen
 class Unexpected:
     """A message nobody asked for; `kind` is bounded in length."""
 
     kind: str
 
 
-Received: TypeAlias = AuthRequired | AuthOk | AuthInvalid | Answer | Frame | RegistryUpdated | Malformed | Unexpected
+Received: TypeAlias = (
+    AuthRequired | AuthOk | AuthInvalid | Answer | Nameless | Frame | RegistryUpdated | Malformed | Unexpected
+)
 
 
 def auth(token: str) -> str:
@@ -123,23 +142,36 @@ class Conversation:
         match envelope.type:
             case "result" | "pong" if envelope.id is not None:
                 return _answer(envelope)
+            case "result" | "error" if not envelope.success:
+                return Nameless(_nameless(envelope))
             case "event" if envelope.id in self._subscriptions:
                 return _registry_updated(envelope.event)
-            case "auth_required":
-                return AuthRequired(envelope.ha_version)
-            case "auth_ok":
-                return AuthOk(envelope.ha_version)
-            case "auth_invalid":
-                return AuthInvalid(envelope.message)
             case kind:
-                return Unexpected(kind[:40])
+                return _auth(envelope) or Unexpected(kind[:40])
+
+
+def _auth(envelope: wire.Envelope) -> AuthRequired | AuthOk | AuthInvalid | None:
+    match envelope.type:
+        case "auth_required":
+            return AuthRequired(envelope.ha_version)
+        case "auth_ok":
+            return AuthOk(envelope.ha_version)
+        case "auth_invalid":
+            return AuthInvalid(envelope.message)
+        case _:
+            return None
 
 
 def _answer(envelope: wire.Envelope) -> Answer:
     number = envelope.id or 0
     if envelope.type == "pong" or envelope.success:
         return Answer(number, envelope.result)
-    return Answer(number, error=envelope.error or CommandError())
+    return Answer(number, error=wire.command_error(envelope.error))
+
+
+def _nameless(envelope: wire.Envelope) -> CommandError:
+    error = wire.command_error(envelope.error)
+    return error if error.code != "unknown" else CommandError(NAMELESS, error.message or envelope.message)
 
 
 def _registry_updated(event: Raw) -> RegistryUpdated | Malformed:

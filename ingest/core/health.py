@@ -19,6 +19,7 @@ from attrs import field, frozen
 from ingest.core.ledger import Summary
 from ingest.core.lifetime import Lifetime
 from ingest.core.problem import Category, Problem
+from ingest.core.registries_health import RegistriesHealth
 from ingest.core.words import all_is_well
 
 
@@ -214,6 +215,7 @@ class Health:
     causes: tuple[Cause, ...] = ()
     lifetime: Lifetime | None = None
     gaps: Summary | None = None
+    registries: RegistriesHealth = field(factory=RegistriesHealth)
 
     @property
     def status(self) -> Status:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription
+from ingest.core.registries_health import RegistriesHealth
 from ingest.core.reports import LETTERS, StateSetAside
 from ingest.core.words import counted, waits
 
@@ -17,6 +18,8 @@ SLOW = 10.0
 DAMAGED = (
     "Look for disk errors with dmesg. The next start begins a new state file and keeps this one for `spool recover`."
 )
+
+NO_REGISTRIES = "Nothing, if Home Assistant is restarting; else look at its log. It is asked again by itself."
 
 DISK = "Look for disk errors with dmesg."
 
@@ -49,11 +52,12 @@ class Facts:
     aside: tuple[StateSetAside, ...] = ()
     letters: int = 0
     damaged: str = ""
+    registries: RegistriesHealth = field(factory=RegistriesHealth)
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
     """Every cause, the most telling first."""
-    rules = (_database, _connection, _lost, _refused, _spool, _damaged, _aside, _queues, _rate)
+    rules = (_database, _connection, _lost, _refused, _spool, _damaged, _aside, _queues, _rate, _registries)
     return tuple(cause for rule in rules for cause in rule(facts))
 
 
@@ -141,6 +145,21 @@ def _queues(facts: Facts) -> Iterator[Cause]:
 def _rate(facts: Facts) -> Iterator[Cause]:
     if facts.subscription.subscribed and facts.subscription.unusual:
         yield Cause(Status.DEGRADED, facts.subscription.unusual)
+
+
+def _registries(facts: Facts) -> Iterator[Cause]:
+    known = facts.registries
+    if known.reason:
+        since = (
+            "nothing is known of them"
+            if known.as_of is None
+            else f"points carry what they said at {known.as_of:%Y-%m-%d %H:%M} UTC"
+        )
+        if known.source == "templates":
+            since = "its templates are asked instead, which know no registry ids"
+        yield Cause(Status.DEGRADED, f"the registries cannot be read, {since}: {known.reason}", NO_REGISTRIES)
+    for command in known.partly:
+        yield Cause(Status.DEGRADED, f"what was known before serves in its place: {command}")
 
 
 def _points(count: int) -> str:

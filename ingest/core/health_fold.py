@@ -18,6 +18,7 @@ from ingest.core.health_causes import SLOW, Facts, causes
 from ingest.core.health_parts import CandidateFold, FileFold, StoreFold, maybe
 from ingest.core.health_problems import Problems
 from ingest.core.rates import RECENT, Window, unusual
+from ingest.core.registries_health import RegistriesFold
 from ingest.core.reports import Report
 from ingest.core.session import SessionState
 from ingest.core.state import EPOCH, Source
@@ -39,6 +40,7 @@ class HealthFold:
     _store: StoreFold = field(factory=StoreFold)
     _file: FileFold = field(factory=FileFold)
     _problems: Problems = field(factory=Problems)
+    _registries: RegistriesFold = field(factory=RegistriesFold)
     _rate: Window = field(factory=Window)
     _losses: Window = field(factory=lambda: Window(slots=61))
     _unreadable: Window = field(factory=lambda: Window(slots=61))
@@ -130,6 +132,7 @@ class HealthFold:
                 self._ledger_failing = ""
             case _:
                 self._file.add(report, now)
+                self._registries.add(report, now)
 
     def _received(self, count: int, source: Source, now: float) -> None:
         self._by_type[_TYPES.get(source, source.value)] += count
@@ -150,15 +153,18 @@ class HealthFold:
         pending = self._store.silent(now)
         lost, damaged = self._losses.total(RECENT, now), self._unreadable.total(RECENT, now)
         refused = self._refused.total(RECENT, now)
+        registries = self._registries.health(moment)
         facts = Facts(
             wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged, refused,
             tuple(self._file.aside.values()), self._file.letters.total(RECENT, now), self._file.damaged,
+            registries=registries,
         )  # fmt: skip
         started = self._started
         return Health(
             wall, 0.0 if self._started_at is None else now - self._started_at, started.version, started.home,
             connection, subscription, database, spool, gauges.queues, gauges.books, self._problems.last(moment),
             self._problems.categories(moment, now), causes(facts), gauges.lifetime, gauges.gaps,
+            registries=registries,
         )  # fmt: skip
 
     def _connection(self, now: float, moment: Callable[[float], datetime]) -> health.Connection:

@@ -24,6 +24,10 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
         "registries",
         "Nothing, if Home Assistant is restarting; points carry what was known last.",
     ),
+    reports.RegistryFailed: (
+        "registries",
+        "Nothing, if it passes; what it would have said stays as it was known last.",
+    ),
     reports.MalformedMessage: ("message", "Report it, with the excerpt of the log."),
     reports.UnexpectedMessage: ("message", "Report it, if it goes on."),
     reports.Shed: ("overflow", "Raise intake.events and intake.bytes, or give the service a faster machine."),

@@ -125,29 +125,92 @@ class Snapshot(Report):
 
 @frozen
 class CatalogLoaded(Report):
-    """The registries were read anew."""
+    """The registries were read anew. `source`: how; a template knows no registry ids."""
 
     entities: int
     devices: int
     areas: int
     skipped: int
     seconds: float
+    floors: int = 0
+    labels: int = 0
+    source: Literal["registries", "templates"] = "registries"
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"read the registries: {self.entities} registered entities, {self.devices} devices, {self.areas} areas"
+        more = f", {self.skipped} entries that cannot be read left out" if self.skipped else ""
+        if self.source == "templates":
+            return f"asked the templates of Home Assistant for devices and areas: {self.entities} entities{more}"
+        return f"read the registries: {self.entities} registered entities, {self.devices} devices, {self.areas} areas{more}"
+
+
+@frozen
+class CatalogChanged(Report):
+    """What had changed in the registries was read: entities by name, of the others whole lists."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    entities: tuple[str, ...]
+    lists: tuple[str, ...]
+    seconds: float
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        what = [some(self.entities), *(f"the {kind} registry" for kind in self.lists)]
+        return f"read what changed in the registries: {', '.join(each for each in what if each)}"
+
+
+@frozen
+class CatalogKept(Report):
+    """Until the registries are read, what was known of them in an earlier run serves."""
+
+    entities: int
+    as_of_ns: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        at = EPOCH + timedelta(microseconds=self.as_of_ns // 1000)
+        return f"until the registries are read, what they said at {at:%Y-%m-%d %H:%M} UTC serves ({self.entities} entities)"
 
 
 @frozen
 class CatalogFailed(Report):
-    """The registries could not be read; the last catalog goes on serving."""
+    """The registries could not be read; the last catalog goes on serving. `again`: that was said before."""
 
-    LEVEL: ClassVar[Level] = "warning"
     reason: str
+    again: bool = False
+
+    @property
+    def level(self) -> Level:
+        """A failure that lasts is said once."""
+        return "debug" if self.again else "warning"
 
     def text(self) -> str:
         """The sentence a person reads."""
         return f"the registries could not be read, the last known ones go on serving: {self.reason}"
+
+
+@frozen
+class RegistryFailed(Report):
+    """One command failed: what was known of that goes on serving, the rest is read. Said once, until it works again."""
+
+    LEVEL: ClassVar[Level] = "warning"
+    command: str
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.command} failed, what was known of that goes on serving: {self.reason}"
+
+
+@frozen
+class RegistryWorks(Report):
+    """A command that failed works again."""
+
+    command: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.command} works again"
 
 
 # ---- the stream --------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ class Envelope:
     id: int | None = None
     success: bool = False
     result: Raw = NOTHING
-    error: CommandError | None = None
+    error: Raw = NOTHING
     event: Raw = NOTHING
     ha_version: str = ""
     message: str = ""
@@ -57,7 +57,7 @@ class RegistryData:
 
 @frozen
 class RegistryUpdated:
-    """A `*_registry_updated` event: somebody changed a registry; refetch it."""
+    """A `*_registry_updated` event: somebody changed a registry; what it says now must be asked for."""
 
     event_type: str
     data: RegistryData
@@ -89,6 +89,7 @@ _change = msgspec.json.Decoder(Change)
 _registry = msgspec.json.Decoder(RegistryUpdated)
 _state = msgspec.json.Decoder(State)
 _config = msgspec.json.Decoder(CoreConfig)
+_error = msgspec.json.Decoder(CommandError | str | None)
 
 
 def envelopes(text: str) -> Iterator[Envelope | Malformed]:
@@ -131,6 +132,15 @@ def registry_updated(event: Raw) -> RegistryUpdated:
 def core_config(result: Raw) -> CoreConfig:
     """The answer to `get_config`. Raises `Malformed`."""
     return _read("get_config", _config, result)
+
+
+def command_error(error: Raw) -> CommandError:
+    """Why a command failed, as far as it is said: foreign servers have a text, or nothing, where the object should be."""
+    try:
+        said = _error.decode(error)
+    except (msgspec.DecodeError, RecursionError):
+        return CommandError()
+    return said if isinstance(said, CommandError) else CommandError(message=said or "")
 
 
 def raw_list(result: Raw) -> list[Raw]:

@@ -17,6 +17,7 @@ from attrs import evolve
 
 from ingest.edge.aside import PARTS, SetAside, set_aside
 from ingest.edge.bring import Room, bring
+from ingest.edge.catalog_file import carry_catalogs_over
 from ingest.edge.free_space import USUAL, floor_at
 from ingest.edge.ledger_carry import NOT_BROUGHT, carry_ledger_over
 from ingest.edge.letter_file import Bound, Letters
@@ -44,6 +45,7 @@ def renew(
             brought = bring(salvage, Letters(connection, new, ALL), Room(new, sys.maxsize))
             carry_over(path, connection, new)
             carry_ledger_over(path, connection, new, missing=NOT_BROUGHT if salvage.unreadable else "")
+            carry_catalogs_over(path, connection, new)
         _whole_without_log(new)
         aside = set_aside(path, Damaged(reason, where=str(path)), now_ns)
         new.rename(path)

@@ -6,6 +6,7 @@
     account       since when they are counted, and how fast the spool fills
     coverage      since when a home is known; minus every gap, of whose spans some are filled
     mark          of every entity the newest state that is stored or safe
+    catalog       what the registries of a home last said
     unmarked      since when states are stored of which no mark tells, where an earlier file or version stored some
     meta          whether the file is damaged
 
@@ -26,6 +27,7 @@ from typing import Final
 from attrs import evolve
 
 from ingest.edge.aside import SetAside, set_aside, thin_out
+from ingest.edge.catalog_file import carry_catalogs_over
 from ingest.edge.free_space import USUAL
 from ingest.edge.ledger_carry import carry_ledger_over
 from ingest.edge.renew import finish_renewal, renew
@@ -147,7 +149,18 @@ _VERSION_5: Final = """
 ALTER TABLE span ADD COLUMN had INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5})
+_VERSION_6: Final = """
+CREATE TABLE catalog (
+    home TEXT PRIMARY KEY NOT NULL,
+    as_of_ns INTEGER NOT NULL,
+    crc INTEGER NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: Final = MappingProxyType(
+    {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5, 6: _VERSION_6}
+)
 """What makes a file of a version out of one of the version before; an empty file is version 0."""
 
 VERSION: Final = max(MIGRATIONS)
@@ -197,6 +210,7 @@ def _begun_anew(path: Path, error: IngestError, now_ns: int) -> tuple[Connection
     with suppress(IngestError):  # coverage then begins now
         why = f"its points wait in {aside.kept_as.name}: homeiq-ingest spool recover brings back what is readable"
         carry_ledger_over(aside.kept_as, connection, path, missing=why)
+        carry_catalogs_over(aside.kept_as, connection, path)
     return connection, evolve(aside, left=left_in(aside.kept_as))
 
 

@@ -113,12 +113,17 @@ class Malformed:
 
 @frozen
 class AnswerError:
-    """A command is answered with an error for a while; code `unknown_command`: the release does not have it."""
+    """Commands are answered with an error for a while; code `unknown_command`: the release does not have them.
+
+    `*` stands for anything, and `api/template` for the templates of REST. `without_id`: it does not say which command
+    it answers, as servers do that only resemble Home Assistant.
+    """
 
     command: str
     seconds: float
     code: str = "unknown_command"
     message: str = "Unknown command."
+    without_id: bool = False
 
 
 @frozen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 from hmac import compare_digest
 from typing import Any
 
@@ -33,7 +34,18 @@ class Mood:
     delay: float = 0.0
     """Seconds before a command is looked at."""
     errors: dict[str, tuple[str, str]] = field(factory=dict)
-    """Command types answered with an error: code and message."""
+    """Command types answered with an error, `*` stands for anything: code and message. `api/template` is one."""
+    nameless: set[str] = field(factory=set)
+    """Of those, the ones whose error does not say which command it answers."""
+
+    def error(self, kind: str) -> tuple[str, str] | None:
+        """The code and message that a command is answered with; None when it works."""
+        named = self.errors.get(kind)
+        return named or next((error for name, error in self.errors.items() if fnmatchcase(kind, name)), None)
+
+    def names(self, kind: str) -> bool:
+        """Whether the error of a command says which it answers."""
+        return not any(fnmatchcase(kind, name) for name in self.nameless)
 
 
 class HomeAssistant:

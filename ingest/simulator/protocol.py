@@ -101,7 +101,7 @@ class Conversation:
         try:
             result = self._answer(message)
         except CommandError as error:
-            self._refuse(message["id"], error)
+            self._refuse(message["id"] if self.instance.mood.names(message["type"]) else None, error)
         else:
             self._deliver(message["type"], result)
 
@@ -114,7 +114,7 @@ class Conversation:
 
     def _answer(self, message: dict[str, Any]) -> bytes:
         kind = message["type"]
-        scripted = self.instance.mood.errors.get(kind)
+        scripted = self.instance.mood.error(kind)
         if scripted:
             raise CommandError(*scripted)
         if kind not in COMMANDS:

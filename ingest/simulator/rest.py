@@ -14,6 +14,7 @@ from ingest.simulator import services
 from ingest.simulator.errors import CommandError
 from ingest.simulator.history import Question, full, parse_time
 from ingest.simulator.instance import HomeAssistant
+from ingest.simulator.templates import rendered
 from ingest.simulator.values import DAY, encode, state_json
 
 ENTITY_ID = re.compile(r"(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)")
@@ -139,6 +140,15 @@ def _service(call: Call) -> Response:
     return Response(200, b"[%b]" % b",".join(state_json(change.new) for change in changes if change.new))
 
 
+def _template(call: Call) -> Response:
+    if scripted := call.instance.mood.error("api/template"):
+        return UNAUTHORIZED if scripted[0] == "unauthorized" else NOT_FOUND
+    text = rendered(call.instance.home, call.body)
+    if text is None:
+        return told(400, "Error rendering template: the simulator does not know it")
+    return Response(200, text, "text/plain; charset=utf-8")
+
+
 def _root(call: Call) -> Response:
     return told(200, "API running.") if call.rest == "" else NOT_FOUND
 
@@ -161,6 +171,7 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "/api/history/period", _history),
     ("GET", "/api/services", _described),
     ("POST", "/api/services/", _service),
+    ("POST", "/api/template", _template),
     ("GET", "/api/", _root),
 )
 """Method, what the path begins with, and who answers; the first that fits."""

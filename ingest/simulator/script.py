@@ -135,10 +135,12 @@ def _mood(
             mood.silent_auth = True
             yield
             mood.silent_auth = False
-        case f.AnswerError(command, _, code, message):
+        case f.AnswerError(command, _, code, message, without_id):
             mood.errors[command] = (code, message)
+            mood.nameless |= {command} if without_id else set()
             yield
             del mood.errors[command]
+            mood.nameless.discard(command)
         case f.SlowAnswers(delay):
             mood.delay = delay
             yield

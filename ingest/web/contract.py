@@ -11,6 +11,7 @@ from ingest.core.health import CandidateHealth, Database, Health, Queue, Spool
 from ingest.core.health_fold import utc
 from ingest.core.lifetime import Lifetime
 from ingest.core.problem import Category, Problem
+from ingest.core.registries_health import RegistriesHealth
 from ingest.edge.process import Usage
 
 SERVICE = "homeiq-ingest"
@@ -67,6 +68,7 @@ def as_contract(health: Health, usage: Usage) -> dict[str, Any]:
         "database": _database(health.database),
         "spool": _spool(health.spool),
         "gaps": _gaps(health),
+        "registries": _registries(health.registries),
         "queues": [_queue(each) for each in health.queues],
         "totals": dict(health.totals),
         "lifetime": _lifetime(health.lifetime),
@@ -118,6 +120,18 @@ def _spool(spool: Spool) -> dict[str, Any]:
         "rate_seconds": spool.measured,
         "days": spool.days,
         "days_left": spool.days_left,
+    }
+
+
+def _registries(known: RegistriesHealth) -> dict[str, Any]:
+    counted = ("entities", "devices", "areas", "floors", "labels", "skipped", "readings", "changes")
+    return {
+        "source": known.source,
+        "as_of": _iso(known.as_of),
+        **{name: getattr(known, name) for name in counted},
+        "last_reading_seconds": known.seconds,
+        "failing": known.reason,
+        "commands_failing": list(known.partly),
     }
 
 

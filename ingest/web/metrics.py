@@ -74,6 +74,7 @@ class Metrics(Collector):
         yield from _of_store(health)
         yield from _of_queues(health)
         yield from _of_gaps(health)
+        yield from _of_registries(health)
         yield _gauge("resident_memory_bytes", "Memory of the process.", [((), usage.memory_mb * 2**20)])
         yield _gauge("uptime_seconds", "Seconds since the start.", [((), health.uptime)])
         statuses = [((each.value,), each is health.status) for each in Status]
@@ -147,6 +148,22 @@ def _of_gaps(health: Health) -> Iterator[Metric]:
     if gaps.oldest_left_ns is not None:
         age = (health.at - utc(gaps.oldest_left_ns)).total_seconds()
         yield _gauge("gap_oldest_age_seconds", "Since the beginning of the oldest gap to fill.", [((), age)])
+
+
+def _of_registries(health: Health) -> Iterator[Metric]:
+    known = health.registries
+    kinds = ("entities", "devices", "areas", "floors", "labels")
+    entries = [((kind,), getattr(known, kind)) for kind in kinds]
+    yield _gauge("registry_entries", "What the registries hold, as they were last read.", entries, "registry")
+    yield _gauge("registry_entries_skipped", "Entries that the last reading could not read.", [((), known.skipped)])
+    yield _gauge("registries_failing", "1 while they cannot be read.", [((), bool(known.reason))])
+    yield _counter("registry_readings", "Times that the registries were read whole.", [((), known.readings)])
+    yield _counter("registry_changes", "Times that only what had changed was read.", [((), known.changes)])
+    if known.seconds is not None:
+        yield _gauge("registry_reading_seconds", "How long the last whole reading took.", [((), known.seconds)])
+    if known.as_of is not None:
+        age = (health.at - known.as_of).total_seconds()
+        yield _gauge("registries_age_seconds", "Since what is known of them was read.", [((), age)])
 
 
 def _counter(name: str, text: str, series: Series, *labels: str) -> Metric:

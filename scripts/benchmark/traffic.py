@@ -17,7 +17,8 @@ from wsproto.frame_protocol import FrameProtocol
 from ingest.config.settings import Settings
 from ingest.core import wire
 from ingest.core.attributes import Drops
-from ingest.core.catalog import Catalog, CatalogBuilder
+from ingest.core.catalog import Catalog
+from ingest.core.catalog_builder import CatalogBuilder
 from ingest.core.enrich import Enricher
 from ingest.core.homeiq import homeiq
 from ingest.core.point import Point

@@ -9,7 +9,7 @@ from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.actors.connection import CommandFailed, Deadlines, TokenRefused, peek_version, within
-from ingest.core.conversation import Received, Unexpected
+from ingest.core.conversation import NAMELESS, Received, Unexpected
 from ingest.core.state import Frame
 from ingest.edge.websocket import Target
 from ingest.errors import IngestError, Refused, Transient
@@ -142,10 +142,25 @@ async def test_changes_before_the_answer_to_their_subscription_are_delivered(aut
 
 async def test_an_answer_to_nobody_disturbs_nobody(autojump_clock: MockClock) -> None:
     got: list[Received] = []
-    act = answering(x=[json.dumps({**ok(), "id": 99}), json.dumps(no("late")), "", ok(1)])
+    act = answering(x=[json.dumps({**ok(), "id": 99}), json.dumps(ok()), "", ok(1)])
     async with playing(act) as peer, connection(peer.dial, got.append) as opened:
         assert bytes(await opened.ask("x")) == b"1"
     assert {"result", "an answer that nobody waits for"} <= {each.kind for each in got if isinstance(each, Unexpected)}
+
+
+@pytest.mark.parametrize("error", [no("unknown_command"), {"type": "error", "error": "what?"}, {"type": "error"}])
+async def test_an_error_without_an_id_is_that_of_the_command_that_waits_longest(
+    error: dict[str, Any], autojump_clock: MockClock
+) -> None:
+    got: list[Received] = []
+    act = answering(first=[json.dumps(error)], second=[ok(2), json.dumps(error)])
+    async with playing(act) as peer, connection(peer.dial, got.append) as opened:
+        with pytest.raises(CommandFailed) as caught:
+            await opened.ask("first")
+        assert bytes(await opened.ask("second")) == b"2"
+        await trio.sleep(1)
+    assert caught.value.code in {"unknown_command", NAMELESS}
+    assert [each for each in got if isinstance(each, Unexpected)] == [Unexpected("an answer that nobody waits for")]
 
 
 async def test_who_gave_up_waiting_is_not_missed_by_the_late_answer(autojump_clock: MockClock) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,116 +12,317 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from ingest.actors.discovery import DEBOUNCE, Discovery
+from ingest.actors.notices import Notices
+from ingest.actors.template_reading import Render
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.point import Facts
+from ingest.core.registry_changes import SINGLY
 from ingest.core.reports import Report
-from ingest.errors import IngestError, Transient
+from ingest.core.wire import RegistryData, RegistryUpdated
+from ingest.errors import IngestError, Refused, Transient
 from ingest.runtime.supervise import one_error
 from ingest.runtime.watch import Watch
 from tests.actors.peer import answering, connection, no, ok, playing
 
 HOUR = 3600.0
 
+AREAS = "config/area_registry/list"
+DEVICES = "config/device_registry/list"
+ENTITIES = "config/entity_registry/list"
+ENTITY = "config/entity_registry/get"
+FLOORS = "config/floor_registry/list"
+LABELS = "config/label_registry/list"
+
+
+def an_entity(entity_id: str, number: str = "r1", **more: Any) -> dict[str, Any]:
+    return {"entity_id": entity_id, "id": number, "device_id": "d1", **more}
+
 
 @define
 class Registries:
-    """A server's registries, and how often each was asked for."""
+    """A server's registries; which commands fail, and how; and when each was asked."""
 
-    entities: list[Any] = field(factory=lambda: [{"entity_id": "light.a", "id": "r1", "device_id": "d1"}])
-    failing: str = ""
-    asked: list[float] = field(factory=list)
+    entities: Any = field(factory=lambda: [an_entity("light.a")])
+    devices: Any = field(factory=lambda: [{"id": "d1", "area_id": "kitchen"}])
+    areas: Any = field(factory=lambda: [{"area_id": "kitchen", "name": "Kitchen"}])
+    floors: Any = field(factory=list)
+    labels: Any = field(factory=list)
+    failing: dict[str, str] = field(factory=dict)
+    asked: dict[str, list[float]] = field(factory=dict)
 
-    def answers(self) -> dict[str, Any]:
-        return {
-            "config/area_registry/list": [ok([{"area_id": "kitchen", "name": "Kitchen"}])],
-            "config/device_registry/list": [ok([{"id": "d1", "area_id": "kitchen"}])],
-            "config/entity_registry/list": self.entity_list,
-        }
+    def answer(self, message: dict[str, Any]) -> list[object]:
+        command = message["type"]
+        self.asked.setdefault(command, []).append(trio.current_time())
+        if command in self.failing:
+            return [no(self.failing[command])]
+        return [self.result(command, message)]
 
-    def entity_list(self, _message: dict[str, Any]) -> list[object]:
-        self.asked.append(trio.current_time())
-        return [no(self.failing) if self.failing else ok(self.entities)]
+    def result(self, command: str, message: dict[str, Any]) -> object:
+        lists = {
+            AREAS: self.areas, DEVICES: self.devices, ENTITIES: self.entities, FLOORS: self.floors,
+            LABELS: self.labels, "config_entries/get": [{"entry_id": "c1", "domain": "demo", "title": "Demo"}],
+            "get_services": {"light": {"turn_on": {}, "turn_off": {}}},
+        }  # fmt: skip
+        if command != ENTITY:
+            return ok(lists[command])
+        found = [each for each in self.entities if each["entity_id"] == message["entity_id"]]
+        return ok(found[0] | {"aliases": []}) if found else no("not_found")
+
+    def times(self, command: str = ENTITIES) -> list[float]:
+        return self.asked.get(command, [])
+
+    def counts(self) -> Counter[str]:
+        return Counter({command: len(times) for command, times in self.asked.items()})
+
+
+COMMANDS = (AREAS, DEVICES, ENTITIES, ENTITY, FLOORS, LABELS, "config_entries/get", "get_services")
 
 
 @define
 class Running:
     catalog: Watch[Catalog]
-    changed: Watch[int]
+    notices: Notices
     emitted: list[Report]
+    told: list[tuple[int, int]] = field(factory=list)
+
+    def hear(self, kind: str = "entity", **data: Any) -> None:
+        self.notices.hear(RegistryUpdated(f"{kind}_registry_updated", RegistryData(**data)))
+
+    def names(self) -> list[str]:
+        return [type(each).__name__ for each in self.emitted]
 
 
 @asynccontextmanager
-async def discovering(registries: Registries, interval: float = HOUR) -> AsyncGenerator[Running]:
-    running = Running(Watch(NO_CATALOG), Watch(0), [])
+async def discovering(
+    registries: Registries,
+    interval: float = HOUR,
+    catalog: Catalog = NO_CATALOG,
+    render: Render | None = None,
+    **answers: Any,
+) -> AsyncGenerator[Running]:
+    running = Running(Watch(catalog), Notices(), [])
     async with (
-        playing(answering(**registries.answers())) as peer,
+        playing(answering(**{**dict.fromkeys(COMMANDS, registries.answer), **answers})) as peer,
         connection(peer.dial) as bulk,
         trio.open_nursery() as nursery,
     ):
-        actor = Discovery(bulk, running.catalog, running.changed, running.emitted.append, interval)
+        actor = Discovery(bulk, running.catalog, running.notices, running.emitted.append, interval, render=render)
+        actor.tell = lambda devices, entities: running.told.append((len(devices), len(entities)))
         nursery.start_soon(actor.run)
+        await actor.tried.wait()
         yield running
         nursery.cancel_scope.cancel()
 
 
 async def test_the_registries_are_read_at_once(autojump_clock: MockClock) -> None:
-    async with discovering(Registries()) as running:
-        catalog = await running.catalog.until(lambda value: value is not NO_CATALOG)
+    registries = Registries(floors=[{"floor_id": "f", "name": "Ground"}], labels=[{"label_id": "l", "name": "Loud"}])
+    async with discovering(registries) as running:
+        catalog = running.catalog.value
         await trio.sleep(1)
+        beside = running.catalog.value
     facts = catalog.facts("light.a")
     assert (facts.registry_id, facts.area_id, facts.device_id) == ("r1", "kitchen", "d1")
+    assert beside.facts("light.a") is facts
+    assert (beside.registries.floors, beside.registries.labels) == ({"f": "Ground"}, {"l": "Loud"})
+    assert beside.registries.config_entries["c1"].domain == "demo"
+    assert beside.registries.services == {"light": ("turn_off", "turn_on")}
     (loaded,) = running.emitted
     assert isinstance(loaded, reports.CatalogLoaded)
     assert (loaded.entities, loaded.devices, loaded.areas, loaded.skipped) == (1, 1, 1, 0)
+    assert (loaded.floors, loaded.labels, loaded.source) == (1, 1, "registries")
+    assert running.told == [(1, 1)]
 
 
 async def test_they_are_read_again_now_and_then(autojump_clock: MockClock) -> None:
     registries = Registries()
     async with discovering(registries, interval=100):
         await trio.sleep(450)
-    assert len(registries.asked) == 5
+    assert len(registries.times()) == 5
 
 
-async def test_many_registry_events_are_one_reading_after_a_silence(autojump_clock: MockClock) -> None:
+async def test_one_changed_entity_is_fetched_alone_within_two_seconds(autojump_clock: MockClock) -> None:
+    registries = Registries([an_entity("light.a"), an_entity("light.b", "r2")])
+    async with discovering(registries) as running:
+        await trio.sleep(10)
+        before = running.catalog.value
+        asked = registries.counts()
+        registries.entities = [an_entity("light.a", area_id="attic"), an_entity("light.b", "r2")]
+        registries.areas = [*registries.areas, {"area_id": "attic", "name": "Attic"}]
+        running.hear(action="update", entity_id="light.a")
+        with trio.fail_after(2):
+            catalog = await running.catalog.until(lambda value: value.facts("light.a").area_id == "attic")
+    # Its new area is one that nobody had heard of: so areas are read, and nothing else.
+    assert registries.counts() - asked == {ENTITY: 1, AREAS: 1}
+    assert catalog.facts("light.b") is before.facts("light.b")
+    assert catalog.areas == {"kitchen": "Kitchen", "attic": "Attic"}
+    changed = running.emitted[-1]
+    assert isinstance(changed, reports.CatalogChanged)
+    assert (changed.entities, changed.lists) == (("light.a",), ())
+
+
+async def test_a_truth_is_known_within_two_seconds_although_the_events_go_on(autojump_clock: MockClock) -> None:
     registries = Registries()
     async with discovering(registries) as running:
         await trio.sleep(10)
-        registries.entities = [{"entity_id": "light.b", "id": "r2"}]
-        for count in range(1, 9):
-            running.changed.set(count)
-            await trio.sleep(DEBOUNCE / 2)
-        last = trio.current_time() - DEBOUNCE / 2
+        registries.entities = [an_entity("light.a", area_id="kitchen", entity_category="config")]
+        with trio.fail_after(2):
+            while running.catalog.value.facts("light.a").entity_category is None:
+                running.hear(action="update", entity_id="light.a")
+                await trio.sleep(0.1)
+    assert len(registries.times()) == 1
+
+
+async def test_a_removed_entity_is_not_asked_for(autojump_clock: MockClock) -> None:
+    registries = Registries([an_entity("light.a"), an_entity("light.b", "r2")])
+    async with discovering(registries) as running:
+        await trio.sleep(5)
+        asked = registries.counts()
+        running.hear(action="remove", entity_id="light.a")
+        await trio.sleep(2)
+    assert not registries.counts() - asked
+    assert running.catalog.value.registered("light.a") is None
+    assert running.catalog.value.registered("light.b") is not None
+
+
+async def test_a_renamed_entity_is_fetched_by_its_new_name_and_the_old_one_is_gone(autojump_clock: MockClock) -> None:
+    registries = Registries()
+    async with discovering(registries) as running:
+        await trio.sleep(5)
+        registries.entities = [an_entity("light.new")]
+        running.hear(action="update", entity_id="light.new", old_entity_id="light.a")
+        await trio.sleep(2)
+    catalog = running.catalog.value
+    assert catalog.facts("light.new").registry_id == "r1"
+    assert catalog.registered("light.a") is None
+
+
+async def test_an_entity_that_is_gone_when_it_is_asked_for_is_gone(autojump_clock: MockClock) -> None:
+    registries = Registries()
+    async with discovering(registries) as running:
+        await trio.sleep(5)
+        registries.entities = []
+        running.hear(action="update", entity_id="light.a")
+        await trio.sleep(2)
+    assert running.catalog.value.registered("light.a") is None
+    assert "RegistryFailed" not in running.names()
+
+
+async def test_a_device_that_moved_takes_its_entities_along_without_any_being_asked_for(
+    autojump_clock: MockClock,
+) -> None:
+    registries = Registries(
+        [
+            an_entity("light.a"),
+            an_entity("light.own", "r2", area_id="attic"),
+            an_entity("light.c", "r3", device_id="d2"),
+        ]
+    )
+    registries.devices = [{"id": "d1", "area_id": "kitchen"}, {"id": "d2", "parent_device_id": "d1"}]
+    async with discovering(registries) as running:
+        await trio.sleep(5)
+        asked, before = registries.counts(), running.catalog.value
+        registries.devices = [{"id": "d1", "area_id": "cellar"}, {"id": "d2", "parent_device_id": "d1"}]
+        running.hear("device", action="update", device_id="d1")
+        await trio.sleep(2)
+    assert registries.counts() - asked == {DEVICES: 1}
+    areas = {name: running.catalog.value.facts(f"light.{name}").area_id for name in ("a", "own", "c")}
+    assert areas == {"a": "cellar", "own": "attic", "c": "cellar"}
+    assert running.catalog.value.facts("light.own") is before.facts("light.own")
+
+
+async def test_a_swapped_device_keeps_who_the_entity_is(autojump_clock: MockClock) -> None:
+    registries = Registries()
+    async with discovering(registries) as running:
+        await trio.sleep(5)
+        registries.devices = [{"id": "d9", "area_id": "kitchen", "manufacturer": "New"}]
+        registries.entities = [an_entity("light.a", device_id="d9")]
+        running.hear("device", action="create", device_id="d9")
+        running.hear(action="update", entity_id="light.a")
+        running.hear("device", action="remove", device_id="d1")
+        await trio.sleep(2)
+    facts = running.catalog.value.facts("light.a")
+    assert (facts.registry_id, facts.device_id, facts.manufacturer) == ("r1", "d9", "New")
+
+
+@pytest.mark.parametrize(("kind", "command"), [("area", AREAS), ("floor", FLOORS), ("label", LABELS)])
+async def test_a_small_registry_is_read_when_it_changed(autojump_clock: MockClock, kind: str, command: str) -> None:
+    registries = Registries()
+    async with discovering(registries) as running:
+        await trio.sleep(5)
+        asked = registries.counts()
+        running.hear(kind, action="create")
+        await trio.sleep(2)
+    assert registries.counts() - asked == {command: 1}
+
+
+async def test_a_burst_is_one_reading_of_everything_after_a_silence(autojump_clock: MockClock) -> None:
+    registries = Registries()
+    async with discovering(registries) as running:
         await trio.sleep(10)
-    assert len(registries.asked) == 2
-    assert registries.asked[1] == pytest.approx(last + DEBOUNCE)
+        registries.entities = [an_entity("light.b", "r2")]
+        for number in range(SINGLY + 1):
+            running.hear(action="create", entity_id=f"light.x{number}")
+            await trio.sleep(0.01)
+        last = trio.current_time() - 0.01
+        await trio.sleep(10)
+    assert len(registries.times()) == 2
+    assert registries.times()[1] == pytest.approx(last + DEBOUNCE)
+    assert not registries.times(ENTITY)
     assert running.catalog.value.registered("light.b") is not None
     assert running.catalog.value.registered("light.a") is None
 
 
-async def test_a_registry_that_never_rests_is_read_all_the_same(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("data", [{}, {"action": "update"}])
+async def test_an_event_that_names_nothing_has_everything_read(autojump_clock: MockClock, data: Any) -> None:
     registries = Registries()
     async with discovering(registries) as running:
-        for count in range(1, 600):
-            running.changed.set(count)
+        await trio.sleep(10)
+        running.hear(**data)
+        await trio.sleep(10)
+    assert len(registries.times()) == 2
+
+
+async def test_somebody_may_ask_for_everything(autojump_clock: MockClock) -> None:
+    registries = Registries()
+    async with discovering(registries) as running:
+        await trio.sleep(10)
+        running.hear(action="update", entity_id="light.a")
+        running.notices.count.set(running.notices.count.value + 1)
+        await trio.sleep(10)
+    assert len(registries.times()) == 2
+    assert running.told == [(1, 1), (1, 1)]
+
+
+async def test_registries_that_never_rest_are_read_all_the_same(autojump_clock: MockClock) -> None:
+    registries = Registries()
+    async with discovering(registries) as running:
+        for _ in range(600):
+            running.hear()
             await trio.sleep(DEBOUNCE / 2)
-    assert len(registries.asked) >= 5
+    assert len(registries.times()) >= 5
 
 
 async def test_a_change_while_the_registries_are_read_is_not_missed(autojump_clock: MockClock) -> None:
     registries = Registries()
+    notices = Notices()
 
     def during(message: dict[str, Any]) -> list[object]:
-        if not registries.asked:
-            running.changed.set(running.changed.value + 1)
-        return Registries.entity_list(registries, message)
+        if not registries.times():
+            notices.hear(RegistryUpdated("entity_registry_updated", RegistryData("update", "light.b", "light.a")))
+        return registries.answer(message)
 
-    answers = {**registries.answers(), "config/entity_registry/list": during}
-    running = Running(Watch(NO_CATALOG), Watch(0), [])
+    answers = {**dict.fromkeys(COMMANDS, registries.answer), ENTITIES: during}
+    catalog, emitted = Watch(NO_CATALOG), list[Report]()
     async with playing(answering(**answers)) as peer, connection(peer.dial) as bulk, trio.open_nursery() as nursery:
-        nursery.start_soon(Discovery(bulk, running.catalog, running.changed, running.emitted.append, HOUR).run)
+        actor = Discovery(bulk, catalog, notices, emitted.append, HOUR)
+        nursery.start_soon(actor.run)
+        await actor.tried.wait()
+        # The list that was read has the old name; the new one is known all the same.
+        assert catalog.value.facts("light.b").registry_id == "r1"
         await trio.sleep(10)
         nursery.cancel_scope.cancel()
-    assert len(registries.asked) == 2
+    assert len(registries.times(ENTITY)) == 1
 
 
 async def test_a_failed_reading_leaves_the_last_catalog_serving(autojump_clock: MockClock) -> None:
@@ -127,27 +330,100 @@ async def test_a_failed_reading_leaves_the_last_catalog_serving(autojump_clock: 
     async with discovering(registries) as running:
         await trio.sleep(5)
         before = running.catalog.value
-        registries.failing = "unknown_error"
-        running.changed.set(1)
+        registries.failing = {ENTITIES: "unknown_error"}
+        running.hear()
         await trio.sleep(5)
         assert running.catalog.value is before
-        registries.failing = ""
-        running.changed.set(2)
+        registries.failing = {}
+        running.hear()
         await trio.sleep(5)
     assert running.catalog.value is not before
-    assert [type(each).__name__ for each in running.emitted] == ["CatalogLoaded", "CatalogFailed", "CatalogLoaded"]
+    assert running.names() == ["CatalogLoaded", "CatalogFailed", "CatalogLoaded"]
+
+
+@pytest.mark.parametrize("command", [AREAS, DEVICES, FLOORS, LABELS, "config_entries/get", "get_services"])
+async def test_a_command_that_fails_takes_nothing_from_what_was_known_and_is_named_once(
+    autojump_clock: MockClock, command: str
+) -> None:
+    registries = Registries(floors=[{"floor_id": "f", "name": "Ground"}], labels=[{"label_id": "l"}])
+    async with discovering(registries, interval=100) as running:
+        await trio.sleep(5)
+        before = running.catalog.value
+        registries.failing = {command: "unknown_error"}
+        await trio.sleep(500)
+        after = running.catalog.value
+        registries.failing = {}
+        await trio.sleep(500)
+        registries.failing = {command: "unknown_error"}
+        await trio.sleep(500)
+    assert after.facts("light.a") is before.facts("light.a")
+    # Whoever makes more of the raw entries is not handed half of them.
+    assert set(running.told) == {(1, 1)}
+    assert (len(running.told) < len(registries.times())) is (command == DEVICES)
+    for kind in ("areas", "devices", "floors", "labels", "config_entries", "services"):
+        assert getattr(after.registries, kind) == getattr(before.registries, kind)
+    said = [each for each in running.emitted if isinstance(each, reports.RegistryFailed)]
+    assert [each.command for each in said] == [command, command]
+
+
+@pytest.mark.parametrize("command", [FLOORS, LABELS])
+async def test_a_release_without_floors_or_labels_is_no_failure(autojump_clock: MockClock, command: str) -> None:
+    registries = Registries(failing={command: "unknown_command"})
+    async with discovering(registries) as running:
+        await trio.sleep(5)
+    assert running.names() == ["CatalogLoaded"]
+
+
+@pytest.mark.parametrize("command", [AREAS, DEVICES, ENTITIES])
+async def test_what_tags_are_made_of_must_be_there_the_first_time(autojump_clock: MockClock, command: str) -> None:
+    registries = Registries(failing={command: "unknown_error"})
+    async with discovering(registries) as running:
+        await trio.sleep(5)
+        assert running.catalog.value is NO_CATALOG
+        registries.failing = {}
+        await trio.sleep(100)
+    assert running.catalog.value.facts("light.a").area_id == "kitchen"
+
+
+async def test_an_entity_that_cannot_be_fetched_has_everything_read(autojump_clock: MockClock) -> None:
+    registries = Registries(failing={ENTITY: "unknown_command"})
+    async with discovering(registries) as running:
+        await trio.sleep(5)
+        registries.entities = [an_entity("light.a", area_id="attic")]
+        running.hear(action="update", entity_id="light.a")
+        await trio.sleep(5)
+    assert running.catalog.value.facts("light.a").area_id == "attic"
+    assert running.names() == ["CatalogLoaded", "RegistryFailed", "CatalogLoaded"]
+
+
+async def test_services_that_are_never_answered_hold_nothing_up(autojump_clock: MockClock) -> None:
+    registries = Registries()
+    async with discovering(registries, get_services=[]) as running:
+        await trio.sleep(5)
+        registries.entities = [an_entity("light.a", area_id="attic")]
+        running.hear(action="update", entity_id="light.a")
+        await trio.sleep(2)
+        assert running.catalog.value.facts("light.a").area_id == "attic"
+        await trio.sleep(60)
+    assert [each.command for each in running.emitted if isinstance(each, reports.RegistryFailed)] == ["get_services"]
+
+
+@pytest.mark.parametrize("answer", [[], {"light": 5}, None])
+async def test_services_of_another_shape_are_left_out(autojump_clock: MockClock, answer: object) -> None:
+    async with discovering(Registries(), get_services=[ok(answer)]) as running:
+        await trio.sleep(5)
+    assert running.names() == ["CatalogLoaded", "RegistryFailed"]
 
 
 async def test_a_list_that_is_none_is_a_failed_reading(autojump_clock: MockClock) -> None:
-    registries = Registries(entities="no list")  # type: ignore[arg-type]  # what a foreign server might send
-    async with discovering(registries) as running:
+    async with discovering(Registries(entities="no list")) as running:
         await trio.sleep(5)
-    assert [type(each).__name__ for each in running.emitted] == ["CatalogFailed"]
+    assert running.names() == ["CatalogFailed"]
     assert running.catalog.value is NO_CATALOG
 
 
 async def test_an_entry_that_cannot_be_read_is_skipped_and_counted(autojump_clock: MockClock) -> None:
-    registries = Registries(entities=[7, {"entity_id": "light.a", "id": "r1"}])
+    registries = Registries([7, an_entity("light.a")])
     async with discovering(registries) as running:
         await trio.sleep(5)
     (loaded,) = running.emitted
@@ -157,8 +433,8 @@ async def test_an_entry_that_cannot_be_read_is_skipped_and_counted(autojump_cloc
 
 async def test_a_server_that_never_answers_ends_the_session(autojump_clock: MockClock) -> None:
     with pytest.raises(IngestError) as caught, one_error():
-        async with playing(answering(**{"config/area_registry/list": []})) as peer, connection(peer.dial) as bulk:
-            await Discovery(bulk, Watch(NO_CATALOG), Watch(0), lambda _: None, HOUR).run()
+        async with playing(answering(**{AREAS: []})) as peer, connection(peer.dial) as bulk:
+            await Discovery(bulk, Watch(NO_CATALOG), Notices(), lambda _: None, HOUR).run()
     assert type(caught.value) is Transient
     assert trio.current_time() >= 100
 
@@ -167,7 +443,107 @@ async def test_a_server_that_never_answers_ends_the_session(autojump_clock: Mock
 async def test_a_failed_reading_is_tried_again_soon_but_not_of_a_server_that_has_none(
     autojump_clock: MockClock, code: str, readings: int
 ) -> None:
-    registries = Registries(failing=code)
-    async with discovering(registries):
+    registries = Registries(failing={ENTITIES: code})
+    async with discovering(registries) as running:
         await trio.sleep(9 * (60 + DEBOUNCE) + 30)
-    assert len(registries.asked) == readings
+    assert len(registries.times()) == readings
+    # It is said aloud once.
+    levels = [each.level for each in running.emitted if isinstance(each, reports.CatalogFailed)]
+    assert levels == ["warning", *["debug"] * (readings - 1)]
+
+
+@define
+class Templates:
+    """Home Assistant's templates: they tell of these rows, a question at a time."""
+
+    rows: list[dict[str, Any]]
+    refused: str = ""
+    asked: list[dict[str, Any]] = field(factory=list)
+
+    async def render(self, body: bytes) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if self.refused:
+            raise Refused(self.refused, remedy="Do something.")
+        self.asked.append(json.loads(body))
+        wanted = self.asked[-1]["variables"].get("entity_ids")
+        if wanted is None:
+            return json.dumps([row["entity_id"] for row in self.rows]).encode()
+        return json.dumps([row for row in self.rows if row["entity_id"] in wanted]).encode()
+
+
+ROWS: list[dict[str, Any]] = [
+    {
+        "entity_id": "light.a",
+        "device_id": "d1",
+        "area_id": "attic",
+        "manufacturer": "Acme",
+        "model": "",
+        "hidden": True,
+    },
+    {"entity_id": "light.new", "area_id": "hall", "floor_id": "f", "labels": ["x", "a", "x"]},
+    {"entity_id": "light.odd", "labels": 7},
+]
+
+
+async def test_a_server_without_registries_is_asked_by_template_and_what_was_known_keeps_its_id(
+    autojump_clock: MockClock,
+) -> None:
+    known = Catalog({"light.a": Facts("r1", platform="demo", labels=("old",)), "light.off": Facts("r2", disabled=True)})
+    templates = Templates(ROWS)
+    async with discovering(
+        Registries(failing={ENTITIES: "unknown_command"}), catalog=known, render=templates.render
+    ) as running:
+        await trio.sleep(5)
+    catalog = running.catalog.value
+    assert catalog.facts("light.a") == Facts("r1", "d1", "attic", None, "demo", "Acme", labels=("old",), hidden=True)
+    assert catalog.facts("light.new") == Facts("light.new", None, "hall", floor_id="f", labels=("a", "x"))
+    assert catalog.facts("light.off") is known.facts("light.off")
+    assert running.names() == ["CatalogFailed", "CatalogLoaded"]
+    loaded = running.emitted[-1]
+    assert isinstance(loaded, reports.CatalogLoaded)
+    assert (loaded.source, loaded.skipped) == ("templates", 1)
+    assert len(templates.asked) == 2
+
+
+async def test_templates_that_are_refused_leave_what_was_known_and_that_is_said_once(autojump_clock: MockClock) -> None:
+    known = Catalog({"light.a": Facts("r1", area_id="attic")})
+    templates = Templates([], refused="not for this token")
+    async with discovering(
+        Registries(failing={ENTITIES: "unknown_command"}), 100, known, render=templates.render
+    ) as running:
+        await trio.sleep(500)
+        assert running.catalog.value is known
+    said = [each for each in running.emitted if isinstance(each, reports.RegistryFailed)]
+    assert [each.reason for each in said] == ["not for this token. Do something."]
+
+
+async def test_templates_that_make_no_sense_are_said(autojump_clock: MockClock) -> None:
+    async def render(_: bytes) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return b"None"
+
+    async with discovering(Registries(failing={ENTITIES: "unknown_command"}), render=render) as running:
+        await trio.sleep(5)
+    assert running.names() == ["CatalogFailed", "RegistryFailed"]
+
+
+async def test_a_failure_that_may_pass_does_not_ask_templates_when_something_is_known(
+    autojump_clock: MockClock,
+) -> None:
+    registries, templates = Registries(), Templates(ROWS)
+    async with discovering(registries, render=templates.render) as running:
+        await trio.sleep(5)
+        registries.failing = {ENTITIES: "unknown_error"}
+        running.hear()
+        await trio.sleep(5)
+    assert not templates.asked
+
+
+async def test_an_error_without_an_id_ends_the_command_at_once(autojump_clock: MockClock) -> None:
+    answers: dict[str, Any] = {AREAS: [json.dumps({"type": "error", "message": "no such thing"})]}
+    templates = Templates(ROWS)
+    async with discovering(Registries(), render=templates.render, **answers) as running:
+        await trio.sleep(1)
+        assert trio.current_time() < 5
+    assert running.names() == ["CatalogFailed", "CatalogLoaded"]
+    assert running.catalog.value.facts("light.a").area_id == "attic"

@@ -4,7 +4,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from ingest.core.catalog import Catalog, CatalogBuilder
+from ingest.core.catalog import Catalog
+from ingest.core.catalog_builder import CatalogBuilder
 from ingest.core.point import Facts
 from tests.core.changes import raw
 
@@ -104,9 +105,9 @@ def test_entities_of_one_device_share_its_texts() -> None:
 
 def test_a_renamed_entity_stays_who_it_is() -> None:
     catalog = built([entity("light.old")])
-    renamed = catalog.renamed("light.old", "light.new")
+    renamed = catalog.renamed([("light.old", "light.new")])
     assert renamed.facts("light.new") is renamed.facts("light.old") is catalog.facts("light.old")
-    assert catalog.renamed("light.unheard_of", "light.new") is catalog
+    assert catalog.renamed([("light.unheard_of", "light.new")]) is catalog
 
 
 def test_floor_and_labels_come_with_the_area_and_the_device() -> None:
@@ -126,3 +127,12 @@ def test_floor_and_labels_come_with_the_area_and_the_device() -> None:
     assert (first.disabled, first.hidden) == (False, False)
     assert (second.floor_id, second.labels, second.disabled, second.hidden) == (None, (), True, True)
     assert catalog.areas == {"attic": "Attic", "cellar": "Cellar"}
+
+
+def test_what_no_registry_knows_is_the_same_object_in_the_next_catalog() -> None:
+    before = built([entity("light.a")])
+    builder = CatalogBuilder.of_changes(before)
+    builder.drop(["light.a"])
+    after = builder.build().renamed([("light.a", "light.b")]).beside(before.registries)
+    assert after.facts("sun.sun") is before.facts("sun.sun")
+    assert after.registered("light.a") is None

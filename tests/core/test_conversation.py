@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from ingest.core.conversation import (
+    NAMELESS,
     STATE_CHANGED,
     Answer,
     AuthInvalid,
     AuthOk,
     AuthRequired,
     Conversation,
+    Nameless,
     Unexpected,
     auth,
 )
@@ -152,9 +154,24 @@ def test_an_event_of_no_subscription_is_unexpected() -> None:
 
 
 @pytest.mark.parametrize("message", [{}, {"id": None}], ids=["no id", "null"])
-def test_an_error_without_an_id_belongs_to_nobody(message: dict[str, object]) -> None:
-    error = {"type": "result", "success": False, "error": {"code": "x", "message": "y"}}
-    assert Conversation().receive(json.dumps({**error, **message})) == [Unexpected("result")]
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ({"type": "result", "error": {"code": "x", "message": "y"}}, CommandError("x", "y")),
+        ({"type": "result"}, CommandError(NAMELESS, "")),
+        ({"type": "error", "message": "no such thing"}, CommandError(NAMELESS, "no such thing")),
+        ({"type": "error", "error": "no such thing"}, CommandError(NAMELESS, "no such thing")),
+        ({"type": "error", "error": ["odd"]}, CommandError(NAMELESS, "")),
+    ],
+)
+def test_an_error_without_an_id_is_one_without_a_name(
+    message: dict[str, object], said: dict[str, object], error: CommandError
+) -> None:
+    assert Conversation().receive(json.dumps({**said, **message})) == [Nameless(error)]
+
+
+def test_a_success_without_an_id_belongs_to_nobody() -> None:
+    assert Conversation().receive('{"type":"result","success":true}') == [Unexpected("result")]
 
 
 def test_a_failure_that_does_not_say_why_is_still_one() -> None:

@@ -15,6 +15,7 @@ import trio
 from ingest.core.ledger import Remembered
 from ingest.core.store import Batch
 from ingest.edge.aside import SetAside
+from ingest.edge.catalog_file import CatalogFile
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.lock import Held, locked
@@ -158,6 +159,16 @@ PRAGMA user_version = 4;
 )
 """As version 4 made it, with a ledger: this text is never changed either."""
 
+VERSION_5 = (
+    VERSION_4
+    + """
+ALTER TABLE span ADD COLUMN had INTEGER NOT NULL DEFAULT 0;
+UPDATE span SET had = 2;
+PRAGMA user_version = 5;
+"""
+)
+"""As version 5 made it: this text is never changed either."""
+
 
 def now_ns() -> int:
     return 1_700_000_000_000_000_000
@@ -199,7 +210,7 @@ async def opened(path: Path) -> AsyncGenerator[tuple[State, list[SetAside]]]:
 # ---- versions ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3, VERSION_4])
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5])
 async def test_an_older_file_with_a_full_spool_is_upgraded_and_delivered(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "state.db", 500, script)
     async with opened(tmp_path / "state.db") as (state, told):
@@ -228,7 +239,7 @@ def test_totals_of_version_3_stay_and_coverage_begins(tmp_path: Path) -> None:
         assert (ledger.load(), ledger.gaps()) == (Remembered([], None), [])
 
 
-@pytest.mark.parametrize("script", [VERSION_2, VERSION_3, VERSION_4])
+@pytest.mark.parametrize("script", [VERSION_2, VERSION_3, VERSION_4, VERSION_5])
 def test_dead_letters_of_older_versions_stay(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "state.db", 1, script)
     connection, _ = open_state(tmp_path / "state.db", now_ns)
@@ -236,7 +247,7 @@ def test_dead_letters_of_older_versions_stay(tmp_path: Path, script: str) -> Non
         assert connection.execute("SELECT line, reason FROM dead_letter").fetchall() == [("m v=1 1", "conflict")]
 
 
-@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3, VERSION_4])
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5])
 def test_an_upgraded_file_is_as_a_new_one(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "old.db", 3, script)
     found = []
@@ -247,7 +258,7 @@ def test_an_upgraded_file_is_as_a_new_one(tmp_path: Path, script: str) -> None:
     assert found[0] == found[1]
 
 
-def test_a_ledger_of_version_4_stays(tmp_path: Path) -> None:
+def test_a_ledger_of_version_4_stays_and_no_catalog_is_known(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     old_file(path, 1, VERSION_4)
     connection, _ = open_state(path, now_ns)
@@ -256,6 +267,7 @@ def test_a_ledger_of_version_4_stays(tmp_path: Path) -> None:
         assert [(gap.id, gap.left) for gap in ledger.gaps()] == [(3, 1)]
         assert [(span.id, span.entity_id) for span in (ledger.next_gap(5, set()) or ((), ()))[1]] == [(4, "light.a")]
         assert [mark.time_ns for mark in ledger.load().marks] == [9]
+        assert CatalogFile(connection, path, "home").read() is None
 
 
 def test_a_file_that_cannot_be_upgraded_stays_as_it_was(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from msgspec import Raw
 
 from ingest.core import wire
 from ingest.core.attributes import Drops
-from ingest.core.catalog import Catalog, CatalogBuilder
+from ingest.core.catalog import Catalog
+from ingest.core.catalog_builder import CatalogBuilder
 from ingest.core.conversation import Answer, AuthOk, AuthRequired, Conversation, Received
 from ingest.core.enrich import Enricher
 from ingest.core.filter_settings import FilterSettings, Pattern

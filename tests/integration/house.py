@@ -11,12 +11,14 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 import trio
 from attrs import define, field
 
 from ingest.actors.connector import Candidate
+from ingest.actors.template_reading import Render
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
@@ -27,6 +29,7 @@ from ingest.core.rules import Rules
 from ingest.core.store import Batch, Codec, Delivered, Keep, Store, Verdict
 from ingest.core.tally import balanced
 from ingest.edge.websocket import Target
+from ingest.errors import Refused
 from ingest.pipeline import Pipeline
 from ingest.plan import Destination, Plan
 from ingest.runtime.link import Weight
@@ -34,6 +37,7 @@ from ingest.runtime.spool import MemorySpool
 from ingest.simulator.home import Home
 from ingest.simulator.serve import Peer, clock
 from ingest.simulator.server import Server
+from ingest.simulator.templates import rendered
 from tests.actors.states import check_states
 
 TOKEN = "the-right-token"
@@ -140,6 +144,16 @@ def server_of(home: Home, token: str = TOKEN) -> Server:
     return Server(home, token=token, now=clock(MORNING))
 
 
+async def render(server: Server, body: bytes) -> bytes:
+    """As a request to `/api/template` would be answered."""
+    await trio.sleep(0.1)
+    if server.instance.mood.error("api/template"):
+        raise Refused("templates are refused", remedy="Give another token.")
+    text = rendered(server.instance.home, body)
+    assert text is not None
+    return text
+
+
 @asynccontextmanager
 async def living(
     *,
@@ -161,7 +175,11 @@ async def living(
             return await peers[wanted.url].connect()
 
         made = plan_of(memory, candidates or [candidate("primary")], **plan)
-        pipeline = Pipeline(made, (emitted.append,), lambda: 0.5, dial)
+
+        def renderer(wanted: Target, _token: str) -> Render:
+            return partial(render, peers[wanted.url].server)
+
+        pipeline = Pipeline(made, (emitted.append,), lambda: 0.5, dial, renderer)
         if slow_spool:
             pipeline.spool = pipeline.batcher.spool = SlowSpool(
                 made.spool, lambda batch: Weight(batch.count, batch.size)

@@ -288,7 +288,38 @@ async def test_commands_that_a_release_does_not_have_are_no_obstacle(autojump_cl
         await running.live()
         await running.settled()
     assert running.reports(reports.CatalogFailed)
+    # What templates tell is there, what they cannot is not invented.
     assert {point.facts.registry_id == point.entity_id for point in running.memory.points} == {True}
+    assert any(point.facts.area_id for point in running.memory.points)
+
+
+async def test_a_server_without_registries_or_ids_in_its_errors_delays_nothing(autojump_clock: MockClock) -> None:
+    async with living() as running:
+        mood = running.server.instance.mood
+        mood.errors |= {"config/*": ("unknown_command", ""), "api/template": ("unauthorized", "")}
+        mood.nameless = {"config/*"}
+        await running.live()
+        assert trio.current_time() < 5
+        await running.settled()
+    assert running.reports(reports.RegistryFailed)[0].reason == "templates are refused. Give another token."
+
+
+async def test_what_was_known_serves_from_the_first_point_on_when_the_registries_fail(
+    autojump_clock: MockClock,
+) -> None:
+    async with living() as first:
+        await first.live()
+        await first.settled()
+    known = first.pipeline.catalog.value
+    async with living() as running:
+        running.server.instance.mood.errors |= {"config/*": ("unknown_error", ""), "api/*": ("unauthorized", "")}
+        running.pipeline.catalog.set(known.as_of(5))
+        await running.live()
+        await running.settled()
+    ids = {point.entity_id: point.facts.registry_id for point in running.memory.points}
+    assert ids
+    assert ids == {entity_id: known.facts(entity_id).registry_id for entity_id in ids}
+    assert any(point.facts.area_id for point in running.memory.points)
 
 
 async def test_the_primary_is_back_within_one_backoff_while_the_others_token_is_wrong(

@@ -218,6 +218,45 @@ async def test_totals_outlive_the_service(tmp_path: Path, home: Running, sink: S
     assert (account[1].totals["received"], account[1].totals["stored"]) == (received, stored)
 
 
+@pytest.mark.parametrize("embedded", [False, True], ids=["influxdb", "embedded"])
+async def test_a_start_whose_registries_fail_knows_what_the_last_one_knew(
+    tmp_path: Path, home: Running, sink: Sink, *, embedded: bool
+) -> None:
+    settings = configured(tmp_path, home, None if embedded else sink)
+    async with running(settings) as service:
+        await service.until(lambda: service.of(reports.CatalogLoaded))
+        await service.until(lambda: kept_catalogs(tmp_path / "state.db"))
+        await service.stored()
+    entity = next(each for each in home.server.home.registry.entities.values() if each.device and each.device.area_id)
+    known = home.server.home.registry.entry(entity)
+    mood = home.server.instance.mood
+    mood.errors |= {"config/*": ("unknown_error", ""), "api/template": ("unauthorized", "")}
+    try:
+        async with running(settings) as service:
+            await service.stored()
+            changed = await trio.to_thread.run_sync(home.change, [entity.entity_id], "changed")
+            await trio.sleep(1)
+    finally:
+        mood.errors.clear()
+    (kept,) = service.of(reports.CatalogKept)
+    assert kept.entities > 10
+    assert service.of(reports.CatalogFailed)
+    assert changed
+    if not embedded:
+        lines_of_it = [line.decode() for line in sink.lines if f",entity_id={entity.entity_id},".encode() in line]
+        written = [line for line in lines_of_it if 'state_value="changed"' in line]
+        assert written
+        for line in written:
+            assert f",registry_id={known['id']} " in line
+            assert f",device_id={known['device_id']}," in line
+            assert "area_id=" in line
+
+
+def kept_catalogs(path: Path) -> int:
+    with state_read(path) as connection:
+        return int(connection.execute("SELECT count(*) FROM catalog").fetchone()[0])
+
+
 async def test_the_embedded_store_begins_without_a_state_file_and_takes_it_when_it_can(
     tmp_path: Path, home: Running
 ) -> None:

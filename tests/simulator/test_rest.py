@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from ingest.core.template_facts import ENTITY_IDS, ROWS
 from ingest.simulator.home import Home
 from ingest.simulator.serve import Peer
 from ingest.simulator.values import moment
@@ -161,3 +162,29 @@ async def test_what_ends_a_connection(autojump_clock: MockClock, peer: Peer, dat
     except trio.BrokenResourceError:
         pass
     assert not peer.server._clients
+
+
+async def test_templates_that_a_client_of_ours_asks(autojump_clock: MockClock, web: Browser, home: Home) -> None:
+    status, known = await web.do("POST", "/api/template", {"template": ENTITY_IDS})
+    assert (status, known) == (200, list(home.states))
+    status, rows = await web.do("POST", "/api/template", {"template": ROWS, "variables": {"entity_ids": known}})
+    assert status == 200
+    entry = next(each for each in home.registry.entities.values() if each.device and each.device.area_id)
+    row = next(each for each in rows if each["entity_id"] == entry.entity_id)
+    assert entry.device is not None
+    assert (row["area_id"], row["manufacturer"]) == (entry.device.area_id, entry.device.manufacturer)
+    assert [row["entity_id"] for row in rows] == known
+
+
+@pytest.mark.parametrize("body", [b"{", [], {"template": "{{ now() }}"}])
+async def test_templates_that_nobody_knows(autojump_clock: MockClock, web: Browser, body: object) -> None:
+    status, _ = await web.do("POST", "/api/template", body)
+    assert status == 400
+
+
+@pytest.mark.parametrize(("code", "status"), [("unauthorized", 401), ("unknown_command", 404)])
+async def test_templates_that_are_refused(
+    autojump_clock: MockClock, web: Browser, peer: Peer, code: str, status: int
+) -> None:
+    peer.server.instance.mood.errors["api/*"] = (code, "")
+    assert (await web.do("POST", "/api/template", {"template": ENTITY_IDS}))[0] == status

@@ -168,6 +168,19 @@ async def test_answers(autojump_clock: MockClock, peer: Peer, nursery: trio.Nurs
     assert trio.current_time() - begun < 0.1
 
 
+async def test_errors_of_many_commands_without_an_id(
+    autojump_clock: MockClock, peer: Peer, nursery: trio.Nursery
+) -> None:
+    client = await caller(peer)
+    nursery.start_soon(happen, peer.server, f.AnswerError("config/*", 20, without_id=True))
+    await trio.sleep(1)
+    await client.say({"id": 1, "type": "config/floor_registry/list"})
+    answer = await client.hear()
+    assert (answer["id"], answer["success"], answer["error"]["code"]) == (None, False, "unknown_command")
+    await trio.sleep(20)
+    assert (await client.ask("config/floor_registry/list"))["success"]
+
+
 async def test_a_script_keeps_its_times(autojump_clock: MockClock, peer: Peer, nursery: trio.Nursery) -> None:
     client = await listener(peer)
     sent = peer.server.instance.emitted.value

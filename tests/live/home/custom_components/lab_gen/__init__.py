@@ -4,6 +4,7 @@
 per second (0: flat out), `tag` before each number; afterwards the event `lab_gen_done` with `count` and `seconds`.
 `lab_gen.flow`: from now on `rate` states per second over `entities` sensors, after a restart too, until the service is called
 with a rate of 0. The first `hidden` ones are called `sensor.unrecorded_N`, the others `sensor.gen_N`.
+`lab_gen.swap`: the entity `entity_id` belongs to a new device from now on, as when a broken one was replaced.
 `lab_gen.block`: stops the event loop for `seconds`, as a badly written integration does.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from importlib import import_module
 from itertools import count as counted
 from pathlib import Path
 from typing import Any
@@ -69,9 +71,23 @@ async def async_setup(hass: Any, _config: Any) -> bool:
     async def block(call: Any) -> None:
         time.sleep(call.data.get("seconds", 1))  # noqa: ASYNC251  stalling the loop is its purpose
 
+    async def swap(call: Any) -> None:
+        entities, devices = (
+            import_module(f"homeassistant.helpers.{kind}_registry").async_get(hass) for kind in ("entity", "device")
+        )
+        entry = entities.async_get(call.data["entity_id"])
+        new = devices.async_get_or_create(
+            config_entry_id=entry.config_entry_id,
+            identifiers={(DOMAIN, entry.entity_id)},
+            name="Second",
+            manufacturer="Second",
+        )
+        entities.async_update_entity(entry.entity_id, device_id=new.id)
+
     flow = Flow(hass)
     await flow.resume()
     hass.services.async_register(DOMAIN, "burst", burst)
     hass.services.async_register(DOMAIN, "flow", flow.change)
     hass.services.async_register(DOMAIN, "block", block)
+    hass.services.async_register(DOMAIN, "swap", swap)
     return True

@@ -1,0 +1,167 @@
+"""Asking Home Assistant for its registries, over the bulk connection: all of them, or what is said to have changed.
+
+Answers are taken raw and read in chunks, with a checkpoint between: 23 MB of entities hold no event up. Areas, devices
+and entities are what tags are made of; without them there is no reading, unless they were known before. The others are
+names: a command that fails, or that a release does not have, costs nothing but what it would have said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+import trio
+from attrs import define, frozen
+from msgspec import Raw
+
+from ingest.actors.connection import CommandFailed, Connection, within
+from ingest.core import wire
+from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.catalog_builder import CatalogBuilder
+from ingest.core.registry_changes import AREAS, DEVICES, ENTITIES, FLOORS, LABELS, Changes
+from ingest.errors import Transient
+from ingest.runtime.watch import Watch
+
+ANSWER = 120.0
+"""Seconds for a registry of a very large home."""
+
+ASIDE = 30.0
+"""Seconds for what is only good to know."""
+
+CHUNK = 250
+"""Entries read between two checkpoints: two milliseconds."""
+
+FAILURES = (CommandFailed, wire.Malformed)
+
+NOT_THERE = frozenset({"unknown_command", "not_found"})
+
+
+@frozen
+class Whole:
+    """All that was read: the catalog, the raw entries of devices and entities, and how many could not be read.
+
+    `devices` None: these could not be read, and are those known before.
+    """
+
+    catalog: Catalog
+    devices: Sequence[Raw] | None
+    entities: Sequence[Raw]
+    skipped: int
+
+
+@define(eq=False)
+class Registrar:
+    """Reads from one connection. `complain` is told which command failed, and `works` which did not."""
+
+    bulk: Connection
+    complain: Callable[[str, Exception], None]
+    works: Callable[[str], None]
+
+    async def whole(self, previous: Catalog) -> Whole:
+        """Everything. Raises `CommandFailed`, `Malformed`; `Transient` when there is no answer at all."""
+        builder, known = CatalogBuilder(previous), previous is not NO_CATALOG
+        await self._take(AREAS, builder, known=known)
+        await self._name(FLOORS, builder.set_floors)
+        await self._name(LABELS, builder.set_labels)
+        devices = await self._take(DEVICES, builder, known=known)
+        entities = await self._list(ENTITIES)
+        await _fed(builder.add_entities, entities)
+        return Whole(builder.build(), devices, entities, builder.skipped)
+
+    async def name_others(self, catalog: Watch[Catalog]) -> None:
+        """Config entries and services, which no entity waits for, into the catalog that is there when they come."""
+
+        def entries(answer: Raw) -> None:
+            builder = CatalogBuilder(catalog.value)
+            builder.set_config_entries(wire.raw_list(answer))
+            catalog.set(catalog.value.beside(builder.registries))
+
+        def services(answer: Raw) -> None:
+            builder = CatalogBuilder(catalog.value)
+            builder.set_services(answer)
+            catalog.set(catalog.value.beside(builder.registries))
+
+        await self._ask("config_entries/get", entries)
+        await self._ask("get_services", services)
+
+    async def changed(self, previous: Catalog, changes: Changes) -> Catalog:
+        """The catalog with what has changed. Raises as `whole`."""
+        builder = CatalogBuilder.of_changes(previous)
+        found = {name: await self._entity(name) if there else None for name, there in changes.entities.items()}
+        entries = [entry for entry in found.values() if entry is not None]
+        lists = changes.lists | builder.unheard_of(entries)
+        if AREAS in lists:
+            builder.add_areas(await self._list(AREAS))
+        if FLOORS in lists:
+            await self._name(FLOORS, builder.set_floors)
+        if LABELS in lists:
+            await self._name(LABELS, builder.set_labels)
+        if DEVICES in lists:
+            await _fed(builder.add_devices, await self._list(DEVICES))
+        builder.drop(name for name, entry in found.items() if entry is None)
+        builder.add_entities(entries)
+        for names in _parts(builder.concerned()):
+            builder.make_again(names)
+            await trio.lowlevel.checkpoint()
+        return builder.build()
+
+    async def _take(self, kind: str, builder: CatalogBuilder, *, known: bool) -> Sequence[Raw] | None:
+        """A registry that tags are made of; when it fails and was `known` before, that goes on serving."""
+        try:
+            entries = await self._list(kind)
+        except FAILURES as problem:
+            if not known:
+                raise
+            self.complain(_command(kind), problem)
+            return None
+        self.works(_command(kind))
+        await _fed(builder.add_areas if kind == AREAS else builder.add_devices, entries)
+        return entries
+
+    async def _name(self, kind: str, take: Callable[[Sequence[Raw]], None]) -> None:
+        await self._ask(_command(kind), lambda answer: take(wire.raw_list(answer)))
+
+    async def _ask(self, command: str, take: Callable[[Raw], None]) -> None:
+        """A command that may fail."""
+        try:
+            with within(ASIDE, f"no answer to {command}", self.bulk.socket.where):
+                take(await self.bulk.ask(command))
+        except msgspec.DecodeError as problem:
+            self.complain(command, problem)
+        except (*FAILURES, Transient) as problem:
+            if not (isinstance(problem, CommandFailed) and problem.code in NOT_THERE):
+                self.complain(command, problem)
+        else:
+            self.works(command)
+
+    async def _list(self, kind: str) -> Sequence[Raw]:
+        command = _command(kind)
+        with within(ANSWER, f"no answer to {command}", self.bulk.socket.where):
+            return wire.raw_list(await self.bulk.ask(command))
+        raise AssertionError  # pragma: no cover  `within` raised
+
+    async def _entity(self, entity_id: str) -> Raw | None:
+        """One entry; None when it is gone meanwhile."""
+        command = "config/entity_registry/get"
+        with within(ANSWER, f"no answer to {command}", self.bulk.socket.where):
+            try:
+                return await self.bulk.ask(command, entity_id=entity_id)
+            except CommandFailed as problem:
+                if problem.code != "not_found":
+                    raise
+        return None
+
+
+def _command(kind: str) -> str:
+    return f"config/{kind}_registry/list"
+
+
+def _parts(entries: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(entries), CHUNK):
+        yield entries[start : start + CHUNK]
+
+
+async def _fed(take: Callable[[Sequence[Raw]], None], entries: Sequence[Raw]) -> None:
+    for start in range(0, max(len(entries), 1), CHUNK):
+        take(entries[start : start + CHUNK])
+        await trio.lowlevel.checkpoint()

@@ -1,0 +1,115 @@
+"""HTTP towards a server: the one module that knows `httpx`.
+
+What replaces it must offer: bytes that are sent as they are, any status as a value, answers that are read piece by
+piece, TLS with a context of ours, and trio's cancellation (it gets no timeout of its own: deadlines are the caller's).
+Nothing of the environment is used: neither proxies nor `.netrc`, which would put another key in place of ours.
+Every foreign error leaves as `Transient` or `Refused`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from attrs import define, frozen
+
+from ingest.core.influx_answer import Answer
+from ingest.errors import Refused, Transient
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@frozen
+class Peer:
+    """Who is at the other end, as a sentence names it; and what a person does about its address, or its certificate."""
+
+    name: str
+    check_address: str
+    check_trust: str
+
+
+@define(eq=False)
+class HttpClient:
+    """Connections to one peer, kept open between requests."""
+
+    peer: Peer
+    _client: httpx.AsyncClient
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], longest: int) -> Answer:
+        """Post JSON; any status is an answer, of which `longest` bytes are read. The caller sets the deadline.
+
+        Raises `Transient` or `Refused`.
+        """
+        sent = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
+        with _translated(self.peer, url):
+            async with self._client.stream("POST", url, content=body, headers=sent) as response:
+                text = await _beginning(response, longest)
+                return Answer(response.status_code, text, {k.lower(): v for k, v in response.headers.items()})
+
+
+@asynccontextmanager
+async def open_client(peer: Peer, tls: ssl.SSLContext | None) -> AsyncGenerator[HttpClient]:
+    """A client, as long as the block lasts; nothing is sent before something is posted. Without `tls` only plain HTTP."""
+    import httpx  # noqa: PLC0415  only where it is used
+
+    limits = httpx.Limits(max_connections=1)
+    async with httpx.AsyncClient(
+        timeout=None,  # noqa: S113  deadlines are the caller's
+        trust_env=False,
+        verify=tls or False,
+        limits=limits,
+    ) as client:
+        yield HttpClient(peer, client)
+
+
+def bearer(token: str) -> Mapping[str, str]:
+    """The header that says who asks."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def _beginning(response: httpx.Response, longest: int) -> str:
+    """Read to the end, and keep no more: httpx's generators, left half-way, would not be closed by anybody."""
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece[: longest - len(body)]
+    return body.decode("utf-8", "replace")
+
+
+@contextmanager
+def _translated(peer: Peer, where: str) -> Iterator[None]:
+    import httpx  # noqa: PLC0415  only where it is used
+
+    try:
+        yield
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
+        raise Refused(f"{peer.name} cannot have this address", where=where, remedy=peer.check_address) from error
+    except httpx.ConnectError as error:
+        raise _not_connected(error, peer, where) from error
+    except httpx.HTTPError as error:
+        raise Transient(f"{peer.name} broke the connection off: {_reason(error)}", where=where) from error
+
+
+def _not_connected(error: BaseException, peer: Peer, where: str) -> Refused | Transient:
+    cause = _tls_error(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        what = f"the certificate of {peer.name} is not trusted: {cause.verify_message}"
+        return Refused(what, where=where, remedy=peer.check_trust)
+    if cause is not None:
+        return Refused(f"{peer.name} does not speak TLS at this address", where=where, remedy=peer.check_address)
+    return Transient(f"{peer.name} cannot be reached: {_reason(error)}", where=where)
+
+
+def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost reason, which names what the system said."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
