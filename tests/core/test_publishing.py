@@ -99,11 +99,13 @@ def test_the_hash_is_of_what_is_told() -> None:
 
 def test_services_are_told_with_four_keys_a_domain_at_a_time() -> None:
     turn_on = {"name": "Turn on", "description": "On.", "fields": {"b": {}}, "target": {"entity": []}, "response": {}}
-    answer = Raw(json.dumps({"light": {"turn_on": turn_on}, "homeassistant": {"restart": {"name": "Restart"}}}).encode())
+    answer = Raw(
+        json.dumps({"light": {"turn_on": turn_on}, "homeassistant": {"restart": {"name": "Restart"}}}).encode()
+    )
     told = {each.id: json.loads(b"{%b}" % each.json) for each in publishing.services(answer)}
     on = {key: turn_on[key] for key in ("name", "description", "fields", "target")}
     assert told["light"] == {"light": {"turn_on": on}}
-    restart = {"name": "Restart", "description": None, "fields": {}, "target": None}
+    restart: dict[str, Any] = {"name": "Restart", "description": None, "fields": {}, "target": None}
     assert told["homeassistant"] == {"homeassistant": {"restart": restart}}
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import httpx
+import trio
 from attrs import define, field
 
 from tests.edge.answering import Peer, Reply, Request, answering
@@ -37,6 +38,9 @@ class DataApi:
     key: str = KEY
     failing: Failing = failing_never
     keeps_services: bool = True
+    seconds: float = 0.0
+    """How long it takes in memory, and whether it is `away`."""
+    away: bool = False
     devices: dict[str, dict[str, Any]] = field(factory=dict)
     entities: dict[str, dict[str, Any]] = field(factory=dict)
     services: dict[tuple[str, str], dict[str, Any]] = field(factory=dict)
@@ -108,12 +112,15 @@ class DataApi:
     def transport(self) -> httpx.MockTransport:
         """In memory, under a virtual clock."""
 
-        def handle(request: httpx.Request) -> httpx.Response:
+        async def handle(request: httpx.Request) -> httpx.Response:
+            await trio.sleep(self.seconds)
+            if self.away:
+                raise httpx.ConnectError("refused", request=request)
             headers = {name.lower(): value for name, value in request.headers.items()}
             asked = Request(
                 request.method, request.url.path, dict(request.url.params), headers, request.content, ("here", 1)
             )
             reply = self.answer(asked)
-            return httpx.Response(reply.status, headers=dict(reply.headers), content=reply.body)
+            return httpx.Response(reply.status, headers=dict(reply.headers), stream=httpx.ByteStream(reply.body))
 
         return httpx.MockTransport(handle)
