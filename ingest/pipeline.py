@@ -14,6 +14,7 @@ the books, and for what keeps that rest afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -27,16 +28,15 @@ from ingest.actors.connector import Connector, GaveUp
 from ingest.actors.filter import Filter
 from ingest.actors.gap_telling import tell_gaps
 from ingest.actors.importing import Importing
+from ingest.actors.inventory import Inventory, inventory
 from ingest.actors.session import Filling, Sessions
 from ingest.actors.upkeep import keep_books, keep_map, keep_up
 from ingest.actors.writer import Writer
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
-from ingest.core.coverage import Note
 from ingest.core.gap_points import Telling
-from ingest.core.ledger import Remembered
 from ingest.core.point import PointFrame
-from ingest.core.remembering import ended, reconciler
+from ingest.core.remembering import reconciler, remembered_late
 from ingest.core.reports import Emit, Report
 from ingest.core.state import Frame
 from ingest.core.store import Batch
@@ -73,6 +73,7 @@ class Pipeline:
     filter: Filter = field(init=False)
     batcher: Batcher[Any, Any] = field(init=False)
     ending: Ending = field(init=False)
+    inventory: Inventory = field(init=False)
     connector: Connector | None = None
     importing: Importing | None = None
 
@@ -90,10 +91,13 @@ class Pipeline:
         )
         self.tally.carried = carried = self.spool.held.events
         backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
-        self.listeners = (*self.listeners, backlog.hear)
+        written = store.codec.registry is not None
+        self.inventory = inventory(plan.data_api, self.emit, self.chance, plan.wall_ns, written=written)
+        self.listeners = (*self.listeners, backlog.hear, self.inventory.rediscovery.hear)
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.filter.spooled = plan.destination.spool is not None
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
+        self.batcher.registry = self.inventory.news
         if ledger is not None:
             if store.codec.gap is not None:
                 self.batcher.telling = Telling(plan.home)
@@ -102,11 +106,7 @@ class Pipeline:
             self.importing = Importing(ledger, plan.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
             if not ledger.loaded:
                 self.filter.reconciler.forget_nothing()
-                ledger.late = self._remember
-
-    def _remember(self, remembered: Remembered) -> Note:
-        self.filter.reconciler.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
-        return self.filter.reconciler.note()
+                ledger.late = partial(remembered_late, self.filter.reconciler)
 
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""
@@ -177,6 +177,7 @@ class Pipeline:
     def _start_beside(self, nursery: trio.Nursery) -> None:
         """What goes on beside the stream, until it has ended."""
         made = self.plan.destination
+        nursery.start_soon(self.inventory.run, name="publisher")
         nursery.start_soon(keep_up, made.upkeep, self.plan.upkeep_every, self._complain, name="upkeep")
         nursery.start_soon(keep_books, lambda: self.emit(reports.Progress(self.books())), name="books")
         if made.letters is not None:
@@ -196,6 +197,7 @@ class Pipeline:
             async with trio.open_nursery() as nursery:
                 if made.control is not None:
                     nursery.start_soon(made.control.run, hurry, self.emit, self.importing, name="control")
+                nursery.start_soon(self.inventory.write, self.link.sender(Overflow.BLOCK), name="device history")
                 if made.ledger is not None and telling is not None:
                     nursery.start_soon(tell_gaps, made.ledger, telling, self.link.sender(Overflow.BLOCK), name="gaps")
 
@@ -209,6 +211,7 @@ class Pipeline:
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
             plan.registry_wait, plan.refresh_interval, filling=self._filling(history), wall_ns=plan.wall_ns,
             intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (),
+            inventory=self.inventory,
         )  # fmt: skip
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer
@@ -216,7 +219,7 @@ class Pipeline:
         try:
             with live, snapshot, history, one_error():
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._stop_when, stop, nursery.cancel_scope, name="stop")
+                    nursery.start_soon(self.ending.begin_when, stop, nursery.cancel_scope, name="stop")
                     await self.connector.run()
         except GaveUp as error:
             return error
@@ -236,11 +239,6 @@ class Pipeline:
         """Rows: as many as fill the spool to its half, with what is in it and on its way."""
         under_way = self.intake.held.events + self.link.held.events + self.batcher.open
         return max(0, (self.spool.room - self.spool.held.size) // (2 * IN_SPOOL) - under_way)
-
-    async def _stop_when(self, stop: trio.Event, head: trio.CancelScope) -> None:
-        await stop.wait()
-        self.ending.begin()
-        head.cancel()
 
     def _give_up(self) -> None:
         """Free whoever hangs in a dead disk."""

@@ -17,6 +17,7 @@ from ingest.core.enrich import Enricher
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.store import Batch, Store
+from ingest.edge.data_api import DataApi
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.lasting import Lasting
 from ingest.edge.ledger import Ledger
@@ -56,7 +57,7 @@ class Destination:
 class Plan:
     """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds.
 
-    `files` are the paths of what it keeps, by kind: `state` and `store`.
+    `files` are the paths of what it keeps, by kind: `state` and `store`. `data_api` is told of devices and entities.
     """
 
     home: str
@@ -79,3 +80,4 @@ class Plan:
     upkeep_every: float = 3600.0
     wall_ns: Callable[[], int] = time.time_ns
     files: Mapping[str, str] = field(factory=dict)
+    data_api: DataApi | None = None

@@ -6,6 +6,8 @@ old values only, so they are debounced into one fresh reading.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 from attrs import define
 from msgspec import Raw
@@ -13,6 +15,7 @@ from msgspec import Raw
 from ingest.actors.connection import CommandFailed, Connection, within
 from ingest.core import reports, wire
 from ingest.core.catalog import Catalog, CatalogBuilder
+from ingest.core.registries import RegistryLists
 from ingest.core.reports import Emit
 from ingest.runtime.watch import Watch
 
@@ -34,13 +37,17 @@ CHUNK = 1000
 
 @define(eq=False)
 class Discovery:
-    """Keeps `catalog` true while a session lasts. `changed` counts registry events; `interval` is in seconds."""
+    """Keeps `catalog` true while a session lasts. `changed` counts registry events; `interval` is in seconds.
+
+    `tell` is handed each complete reading, before it is reported.
+    """
 
     bulk: Connection
     catalog: Watch[Catalog]
     changed: Watch[int]
     emit: Emit
     interval: float
+    tell: Callable[[RegistryLists], None] | None = None
 
     async def run(self) -> None:
         """Read now, and again whenever there is reason to, for ever."""
@@ -64,18 +71,20 @@ class Discovery:
         started = trio.current_time()
         builder = CatalogBuilder(self.catalog.value)
         try:
-            devices = await self._read(builder)
+            lists = await self._read(builder)
         except (CommandFailed, wire.Malformed) as problem:
             self.emit(reports.CatalogFailed(str(problem)))
             unknown = isinstance(problem, CommandFailed) and problem.code == "unknown_command"
             return self.interval if unknown else min(self.interval, AGAIN)
         catalog = builder.build()
         self.catalog.set(catalog)
+        if self.tell is not None:
+            self.tell(lists)
         seconds = trio.current_time() - started
-        self.emit(reports.CatalogLoaded(len(catalog), devices, len(catalog.areas), builder.skipped, seconds))
+        self.emit(reports.CatalogLoaded(len(catalog), len(lists.devices), len(catalog.areas), builder.skipped, seconds))
         return self.interval
 
-    async def _read(self, builder: CatalogBuilder) -> int:
+    async def _read(self, builder: CatalogBuilder) -> RegistryLists:
         builder.add_areas(await self._list("config/area_registry/list"))
         devices = await self._list("config/device_registry/list")
         builder.add_devices(devices)
@@ -83,7 +92,7 @@ class Discovery:
         for start in range(0, len(entities), CHUNK):
             builder.add_entities(entities[start : start + CHUNK])
             await trio.lowlevel.checkpoint()
-        return len(devices)
+        return RegistryLists(devices, entities)
 
     async def _list(self, command: str) -> list[Raw]:
         with within(ANSWER, f"no answer to {command}", self.bulk.socket.where):

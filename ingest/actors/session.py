@@ -21,6 +21,7 @@ from ingest.actors import discovery, subscription
 from ingest.actors.connection import Connection, Deadlines, connected
 from ingest.actors.connector import Candidate
 from ingest.actors.heartbeat import prove
+from ingest.actors.inventory import Inventory
 from ingest.actors.subscription import Patience
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
@@ -49,7 +50,8 @@ class Sessions:
     """What every session of one home shares: where changes go, what is known of the home, how long to wait.
 
     `registry_wait` is how many seconds changes wait for the first catalog. `filling` has its two connections and Home
-    Assistant's clock while a session is live. `intervals` are those of heartbeats, in nanoseconds.
+    Assistant's clock while a session is live. `intervals` are those of heartbeats, in nanoseconds. `inventory` is
+    handed what the registries hold.
     """
 
     intake: Sender[Frame]
@@ -64,6 +66,7 @@ class Sessions:
     filling: Filling | None = None
     intervals: Collection[int] = ()
     wall_ns: Callable[[], int] = time.time_ns
+    inventory: Inventory = field(factory=Inventory)
     attempts: int = 0
     _clock: HomeClock = field(init=False)
 
@@ -92,7 +95,9 @@ class Sessions:
         self._enter(candidate, SessionState.LOADING)
         await subscription.announce_features(live, self.patience)
         await subscription.follow_registries(live, self.patience)
-        reader = discovery.Discovery(bulk, self.catalog, changed, self.emit, self.refresh_interval)
+        tell = self.inventory.tell
+        reader = discovery.Discovery(bulk, self.catalog, changed, self.emit, self.refresh_interval, tell)
+        nursery.start_soon(self.inventory.attend, bulk, changed, name="inventory")
         nursery.start_soon(reader.run, name="discovery")
         with trio.move_on_after(self.registry_wait):
             await self.catalog.until(lambda catalog: catalog is not NO_CATALOG)

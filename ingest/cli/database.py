@@ -12,7 +12,7 @@ from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
 from ingest.core.homeiq import homeiq
 from ingest.core.secret import Secret
-from ingest.core.store import Store, since
+from ingest.core.store import Codec, Store, since
 from ingest.errors import Refused
 from ingest.plan import Destination
 from ingest.runtime.lane import ThreadLane
@@ -25,7 +25,7 @@ DATABASE = "influxdb"
 """The name that keys what the state file holds for the configured database."""
 
 
-DATABASE_SECTIONS = frozenset({"home", "influxdb"})
+DATABASE_SECTIONS = frozenset({"home", "influxdb", "device_history"})
 """What must be right in a configuration for bringing something into it."""
 
 
@@ -33,12 +33,17 @@ DATABASE_SECTIONS = frozenset({"home", "influxdb"})
 async def opened_database(settings: Settings) -> AsyncGenerator[Destination]:
     """The configured database alone: nothing is spooled on disk. Raises `Refused` without an address."""
     chosen = settings.influxdb
-    codec, retention = homeiq(numeric_only=chosen.numeric_only, gaps=chosen.gaps), chosen.retention
+    codec, retention = _schema(settings), chosen.retention
     if retention is not None:
         kept_ns = int(retention * 1e9)
         codec = since(codec, lambda: time.time_ns() - kept_ns)
     async with opened_influx(settings) as influx:
         yield Destination(Store(DATABASE, codec, influx.deliver), influx.where)
+
+
+def _schema(settings: Settings) -> Codec[bytes, bytes]:
+    chosen = settings.influxdb
+    return homeiq(numeric_only=chosen.numeric_only, gaps=chosen.gaps, registries=settings.device_history)
 
 
 @asynccontextmanager

@@ -27,6 +27,8 @@ def warnings(settings: Settings) -> Iterator[str]:
         yield "influxdb.token is missing: InfluxDB refuses writes without one (VictoriaMetrics wants numeric_only = true)."
     if settings.store_kind == "embedded" and any(each.heartbeat for each in _lets_through(settings)):
         yield "the embedded store has no heartbeats: what it is asked for holds until the next change anyway."
+    if settings.device_history and settings.store_kind != "influxdb":
+        yield "device_history is for a database: this store writes no devices and entities."
     for name in _idle(settings):
         yield f"{name} is set, but this version does nothing with it yet."
     for name, ca_file, verify in _certificates(settings):

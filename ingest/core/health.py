@@ -16,6 +16,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
+from ingest.core.data_api_health import DataApiHealth
 from ingest.core.ledger import Summary
 from ingest.core.lifetime import Lifetime
 from ingest.core.problem import Category, Problem
@@ -214,6 +215,8 @@ class Health:
     causes: tuple[Cause, ...] = ()
     lifetime: Lifetime | None = None
     gaps: Summary | None = None
+    data_api: DataApiHealth | None = None
+    """None: none is configured."""
 
     @property
     def status(self) -> Status:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from attrs import frozen
 
+from ingest.core.data_api_health import DataApiHealth
 from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription
 from ingest.core.reports import LETTERS, StateSetAside
 from ingest.core.words import counted, waits
@@ -49,11 +50,12 @@ class Facts:
     aside: tuple[StateSetAside, ...] = ()
     letters: int = 0
     damaged: str = ""
+    data_api: DataApiHealth | None = None
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
     """Every cause, the most telling first."""
-    rules = (_database, _connection, _lost, _refused, _spool, _damaged, _aside, _queues, _rate)
+    rules = (_database, _connection, _lost, _refused, _spool, _damaged, _aside, _queues, _rate, _data_api)
     return tuple(cause for rule in rules for cause in rule(facts))
 
 
@@ -141,6 +143,14 @@ def _queues(facts: Facts) -> Iterator[Cause]:
 def _rate(facts: Facts) -> Iterator[Cause]:
     if facts.subscription.subscribed and facts.subscription.unusual:
         yield Cause(Status.DEGRADED, facts.subscription.unusual)
+
+
+def _data_api(facts: Facts) -> Iterator[Cause]:
+    told = facts.data_api
+    if told is not None and told.failing_since is not None and told.waiting:
+        since = f"{told.failing_since:%Y-%m-%d %H:%M:%S} UTC"
+        sentence = f"data-api is not told of the home since {since} ({told.waiting} wait): {told.reason}"
+        yield Cause(Status.DEGRADED, sentence, told.remedy)
 
 
 def _points(count: int) -> str:

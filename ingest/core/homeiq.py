@@ -22,6 +22,7 @@ from msgspec import Raw
 from ingest.core.gap_points import gap_line, gap_numbers
 from ingest.core.lineprotocol import TEXT_LIMIT, decimal, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
+from ingest.core.registry_points import registry_line, registry_numbers
 from ingest.core.store import Batch, Codec
 
 MEASUREMENT = "home_assistant_events"
@@ -216,10 +217,14 @@ def joined(payloads: Sequence[bytes]) -> bytes:
     return b"".join(payloads)
 
 
-def homeiq(*, numeric_only: bool = False, gaps: bool = False, entities: int = 100_000) -> Codec[bytes, bytes]:
+def homeiq(
+    *, numeric_only: bool = False, gaps: bool = False, registries: bool = False, entities: int = 100_000
+) -> Codec[bytes, bytes]:
     """The schema's codec: points to lines, lines to a compressed payload. Each pipeline has its own.
 
-    With `gaps` it writes those, too, into their own measurement.
+    With `gaps` it writes those, too, and with `registries` devices and entities, into measurements of their own.
     """
     gap = (gap_numbers if numeric_only else gap_line) if gaps else None
-    return Codec(numbers if numeric_only else Encoder(entities).line, len, seal, gap, heartbeats=True)
+    registry = (registry_numbers if numeric_only else registry_line) if registries else None
+    encode = numbers if numeric_only else Encoder(entities).line
+    return Codec(encode, len, seal, gap, heartbeats=True, registry=registry)

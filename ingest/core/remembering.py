@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.core.coverage import Cause
+from ingest.core.coverage import Cause, Note
 from ingest.core.ledger import Remembered
 from ingest.core.reconcile import Reconciler
 
@@ -10,6 +10,12 @@ from ingest.core.reconcile import Reconciler
 def reconciler(remembered: Remembered) -> Reconciler:
     """What a new run begins with: the marks of the last one, and how that ended."""
     return Reconciler({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+
+
+def remembered_late(known: Reconciler, remembered: Remembered) -> Note:
+    """Add what could not be read at the start; returns what becomes true with it."""
+    known.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+    return known.note()
 
 
 def ended(remembered: Remembered) -> Cause:

@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from ingest.core.coverage import NO_NOTE, Note
 from ingest.core.gap_points import GapPoint
 from ingest.core.point import Point
+from ingest.core.registry_points import RegistryPoint
 
 Item = TypeVar("Item")
 Payload = TypeVar("Payload")
@@ -27,7 +28,7 @@ class Codec(Generic[Item, Payload]):
 
     `encode` may raise: that one point goes to the dead letters. None: the schema does not write such a point
     (filtered). `size` is an item's weight in bytes. `gap` encodes a gap of the coverage; None: the store has no such
-    points. `heartbeats`: it takes points that say a value again.
+    points. `registry` encodes an entry of a registry; None likewise. `heartbeats`: it takes points that say a value again.
     """
 
     encode: Callable[[Point], Item | None]
@@ -35,6 +36,7 @@ class Codec(Generic[Item, Payload]):
     seal: Callable[[Sequence[Item]], Payload]
     gap: Callable[[GapPoint], Item | None] | None = None
     heartbeats: bool = False
+    registry: Callable[[RegistryPoint], Item | None] | None = None
 
 
 @frozen
@@ -97,9 +99,10 @@ class Store(Generic[Item, Payload]):
 
 def since(codec: Codec[Item, Payload], oldest_ns: Callable[[], int]) -> Codec[Item, Payload]:
     """The codec of a store that keeps nothing older: such a point is not written, where the store would refuse it."""
-    gap = codec.gap
+    gap, registry = codec.gap, codec.registry
     return evolve(
         codec,
         encode=lambda point: codec.encode(point) if point.time_ns >= oldest_ns() else None,
         gap=gap and (lambda point: gap(point) if point.time_ns >= oldest_ns() else None),
+        registry=registry and (lambda point: registry(point) if point.time_ns >= oldest_ns() else None),
     )

@@ -35,6 +35,12 @@ class Ending:
             self.tail, self.over = now + TAIL * self.within, now + self.within
             self.begun.set()
 
+    async def begin_when(self, stop: trio.Event, head: trio.CancelScope) -> None:
+        """Wait for a stop; it then counts, and the head is cut off."""
+        await stop.wait()
+        self.begin()
+        head.cancel()
+
     @asynccontextmanager
     async def freed(self, give_up: Callable[[], None]) -> AsyncGenerator[None]:
         """A block in which `give_up` is called when the end is over, also when the block was cancelled by then."""

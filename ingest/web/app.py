@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import field, frozen
 from starlette.applications import Starlette
@@ -12,10 +12,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from ingest.actors.rediscovery import Discovered
 from ingest.config.service import Api
 from ingest.core.health import Health
 from ingest.edge.process import Usage
 from ingest.web.contract import as_contract, identity, readiness
+from ingest.web.discovery import triggered
 from ingest.web.guard import Guard
 from ingest.web.metrics import CONTENT_TYPE
 
@@ -27,6 +29,7 @@ class Sources:
     health: Callable[[], Health]
     usage: Callable[[], Usage]
     metrics: Callable[[], bytes]
+    discover: Callable[[], Awaitable[Discovered]]
     files: Mapping[str, str] = field(factory=dict)
 
     async def root(self, _: Request) -> Response:
@@ -46,6 +49,10 @@ class Sources:
         """For Prometheus."""
         return Response(self.metrics(), media_type=CONTENT_TYPE)
 
+    async def read_registries(self, _: Request) -> Response:
+        """Now, and with what came of it."""
+        return await triggered(self.discover, lambda: self.health().at)
+
 
 def application(sources: Sources, api: Api) -> ASGIApp:
     """The ASGI application, guarded as configured."""
@@ -55,6 +62,7 @@ def application(sources: Sources, api: Api) -> ASGIApp:
         Route("/health/detailed", sources.healthy),
         Route("/ready", sources.ready),
         Route("/metrics", sources.numbers),
+        Route("/api/v1/discovery/trigger", sources.read_registries, methods=["POST"]),
     ]
     guarded: ASGIApp = Guard(Starlette(routes=routes), api.token, api.trusted_networks)
     if api.cors_origins:

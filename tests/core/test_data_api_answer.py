@@ -39,9 +39,7 @@ def test_an_upsert_that_did_not_succeed_is_about_its_entries() -> None:
 @pytest.mark.parametrize("status", [400, 413, 422, 500])
 def test_what_may_be_about_one_entry_is_halved(status: int) -> None:
     found = verdict(status, '{"detail": "Failed to bulk upsert devices:\\n NOT NULL constraint failed"}')
-    assert found == Halve(
-        f"data-api answers {status}: Failed to bulk upsert devices: NOT NULL constraint failed"
-    )
+    assert found == Halve(f"data-api answers {status}: Failed to bulk upsert devices: NOT NULL constraint failed")
 
 
 def test_services_may_be_missing_and_nothing_else() -> None:

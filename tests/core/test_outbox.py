@@ -26,7 +26,9 @@ def test_a_chunks_body_and_that_of_its_parts_is_what_was_put_into_it(texts: list
     chunks = packed(entries)
     while any(len(each) > 1 for each in chunks):
         whole = next(each for each in chunks if len(each) > 1)
-        assert [json.loads(each.json) for each in entries] == [part for each in chunks for part in json.loads(each.body())]
+        assert [json.loads(each.json) for each in entries] == [
+            part for each in chunks for part in json.loads(each.body())
+        ]
         at = chunks.index(whole)
         chunks[at : at + 1] = whole.halves()
         if data.draw(st.booleans()):
