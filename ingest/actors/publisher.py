@@ -40,8 +40,11 @@ REFUSED_DELAY = 300.0
 BREAKER = 5
 """Failures in a row that open data-api's circuit breaker."""
 
-SUSPICION = 3
+SUSPICION = 5
 """Failures of one single entry, while others are taken, after which it is the entry's fault."""
+
+QUIET = 3
+"""Failures in a row up to which it may well be an entry's fault: nothing is said of data-api."""
 
 
 def _utc_now() -> datetime:
@@ -133,17 +136,17 @@ class Publisher:
         self._queue = deque(each for each in self._queue if each.kind is not Kind.SERVICES)
 
     async def _not_taken(self, queue: deque[Chunk], chunk: Chunk, reason: str) -> None:
-        if len(chunk) == 1 and chunk.failures >= SUSPICION and self._taken > chunk.since:
+        if len(chunk) == 1 and chunk.failures >= SUSPICION and self._taken > (chunk.since or 0):
             self.told.add(chunk)
             self.emit(reports.EntryRefused(chunk.kind.value, chunk.stubs[0].id, reason))
             return
         if len(chunk) > 1:
             self.emit(reports.PublishingHalved(chunk.kind.value, len(chunk), reason))
         queue.extend(chunk.halves() if len(chunk) > 1 else [chunk])
-        await self._wait(Keep(reason), quiet=self._failures < SUSPICION - 1)
+        await self._wait(Keep(reason), quiet=self._failures < QUIET)
 
     async def _wait(self, verdict: Keep, *, quiet: bool = False) -> None:
-        """Wait for the next attempt. `quiet`: it may well be an entry's fault and not data-api's."""
+        """Wait for the next attempt. `quiet`: nothing is said about it yet."""
         self._failures += 1
         delay = REFUSED_DELAY if verdict.remedy else backoff(self._failures, CAP, self.chance)
         delay = max(verdict.retry_after or 0.0, delay)

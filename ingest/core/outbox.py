@@ -33,14 +33,15 @@ class Stub:
 class Chunk:
     """Entries that are posted together, compressed while they wait.
 
-    `failures`: how often it was not taken; `since`: how many chunks had been taken when that happened first.
+    `failures`: how often these very entries were not taken; `since`: how many chunks had been taken when that happened
+    first, to them or to what they are a part of. None: it did not.
     """
 
     kind: Kind
     stubs: tuple[Stub, ...]
     packed: bytes = field(repr=False)
     failures: int = 0
-    since: int = 0
+    since: int | None = None
 
     def __len__(self) -> int:
         return len(self.stubs)
@@ -52,13 +53,13 @@ class Chunk:
 
     def failed(self, taken: int) -> Chunk:
         """The same after one more failure, when so many chunks have been taken."""
-        return evolve(self, failures=self.failures + 1, since=self.since if self.failures else taken)
+        return evolve(self, failures=self.failures + 1, since=taken if self.since is None else self.since)
 
     def halves(self) -> tuple[Chunk, ...]:
-        """Its entries in two chunks, which have failed as often. There must be two entries at least."""
+        """Its entries in two chunks. There must be two entries at least."""
         jsons, middle = self._jsons(), len(self.stubs) // 2
         return tuple(
-            evolve(self, stubs=self.stubs[part], packed=_packed(jsons[part]))
+            evolve(self, stubs=self.stubs[part], packed=_packed(jsons[part]), failures=0)
             for part in (slice(middle), slice(middle, None))
         )
 

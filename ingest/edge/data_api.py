@@ -103,7 +103,9 @@ def _translated(where: str) -> Iterator[None]:
     except httpx.ConnectError as error:
         raise _not_connected(error, where) from error
     except httpx.HTTPError as error:
-        raise Transient(f"data-api broke the connection off: {reason(_system_error(error) or error)}", where=where) from error
+        raise Transient(
+            f"data-api broke the connection off: {reason(_system_error(error) or error)}", where=where
+        ) from error
 
 
 def _not_connected(error: BaseException, where: str) -> Refused | Transient:

@@ -47,6 +47,9 @@ class DataApi:
     requests: Counter[tuple[str, int]] = field(factory=Counter)
     sizes: list[tuple[str, int]] = field(factory=list)
     wrong: list[str] = field(factory=list)
+    hanging: threading.Event = field(factory=threading.Event)
+    released: threading.Event = field(factory=threading.Event)
+    """On a real port: while `hanging` it says nothing, until it is `released`."""
     _turn: threading.Lock = field(factory=threading.Lock)
 
     def restart_empty(self) -> None:
@@ -54,7 +57,11 @@ class DataApi:
         for table in (self.devices, self.entities, self.services):
             table.clear()
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: Request) -> Reply | None:
+        """None hangs up; so does who hung for too long, when the request is given up."""
+        if self.hanging.is_set():
+            self.released.wait(30)
+            return None
         with self._turn:
             kind = PATHS.get(request.path, "")
             reply = self._answer(request, kind)
@@ -104,10 +111,11 @@ class DataApi:
     # ---- two ways to reach it
 
     @contextmanager
-    def serving(self) -> Iterator[Peer]:
-        """On a real port of loopback, in threads."""
-        with answering(self.answer) as peer:
+    def serving(self, port: int = 0) -> Iterator[Peer]:
+        """On a real port of loopback, in threads; 0 takes a free one."""
+        with answering(self.answer, port=port) as peer:
             yield peer
+            peer.script = lambda _: None  # connections that are kept do not outlive a process
 
     def transport(self) -> httpx.MockTransport:
         """In memory, under a virtual clock."""
@@ -121,6 +129,7 @@ class DataApi:
                 request.method, request.url.path, dict(request.url.params), headers, request.content, ("here", 1)
             )
             reply = self.answer(asked)
+            assert reply is not None, "in memory `seconds` makes it hang"
             return httpx.Response(reply.status, headers=dict(reply.headers), stream=httpx.ByteStream(reply.body))
 
         return httpx.MockTransport(handle)
