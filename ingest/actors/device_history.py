@@ -1,8 +1,8 @@
 """Writing what the registries say of devices and entities into measurements of their own, beside the states.
 
-A complete reading is looked at in parts of a thousand entries; what is new of a part goes with the next batch, and the
-next part is looked at when it is there. So however large a home, memory holds one part, and a database that is away
-holds this up and nothing else. What is not written at the stop is found new at the next start, with everything else.
+A complete reading is looked at in parts of 250 entries; what is new of a part goes with the next batch, and the
+next part is looked at when it is there. So however large a home, memory holds one part of it beside the reading. What is
+not written at the stop is found new at the next start, with everything else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import trio
 from attrs import define, field
 
 from ingest.core.point import PointFrame
-from ingest.core.registries import RegistryLists, chunks
+from ingest.core.registries import RegistryLists, parts
 from ingest.core.registry_points import (
     RegistryPoint,
     RegistryTelling,
@@ -57,17 +57,17 @@ class DeviceHistory:
 
     async def _tell(self, lists: RegistryLists, time_ns: int, store: Sender[PointFrame]) -> None:
         counts = Counter[str]()
-        for part in chunks(lists.entities):
+        for part in parts(lists.entities):
             counted_by_device(part, counts)
             await trio.lowlevel.checkpoint()
-        devices = (device_points(part, counts, time_ns) for part in chunks(lists.devices))
-        entities = (entity_points(part, time_ns) for part in chunks(lists.entities))
+        devices = (device_points(part, counts, time_ns) for part in parts(lists.devices))
+        entities = (entity_points(part, time_ns) for part in parts(lists.entities))
         present = await self._tell_parts(devices, store) | await self._tell_parts(entities, store)
         self._telling.keep(present)
 
-    async def _tell_parts(self, parts: Iterable[Iterable[RegistryPoint]], store: Sender[PointFrame]) -> set[str]:
+    async def _tell_parts(self, found: Iterable[Iterable[RegistryPoint]], store: Sender[PointFrame]) -> set[str]:
         present = set[str]()
-        for part in parts:
+        for part in found:
             present |= self._telling.look(part)
             if self._telling:
                 self._taken = trio.Event()

@@ -14,7 +14,9 @@ from itertools import accumulate
 from attrs import define, evolve, field, frozen
 
 from ingest.core.publishing import Entry, Kind
-from ingest.core.registries import CHUNK
+
+CHUNK = 1000
+"""Entries of a chunk at most."""
 
 HEAVY = 1024 * 1024
 """Bytes of entries after which a chunk is full though it holds fewer than `CHUNK`: a proxy may allow no more."""

@@ -1,6 +1,6 @@
 """One complete reading of the registries, raw: what discovery hands on to whoever wants more of it than the catalog.
 
-The entries are views into frames of many megabytes. Who is handed them takes from them what they need, in chunks, and
+The entries are views into frames of many megabytes. Who is handed them takes from them what they need, in parts, and
 lets them go.
 """
 
@@ -15,8 +15,8 @@ from msgspec import Raw
 
 T = TypeVar("T")
 
-CHUNK = 1000
-"""Entries worked on between two checkpoints."""
+PART = 250
+"""Entries worked on between two checkpoints: a few milliseconds, in which no change of the home is looked at."""
 
 
 @frozen
@@ -27,10 +27,10 @@ class RegistryLists:
     entities: Sequence[Raw]
 
 
-def chunks(entries: Sequence[Raw]) -> Iterator[Sequence[Raw]]:
+def parts(entries: Sequence[Raw]) -> Iterator[Sequence[Raw]]:
     """The entries, so many at a time that others may run in between."""
-    for start in range(0, len(entries), CHUNK):
-        yield entries[start : start + CHUNK]
+    for start in range(0, len(entries), PART):
+        yield entries[start : start + PART]
 
 
 def readable(decoder: msgspec.json.Decoder[T], entries: Sequence[Raw]) -> Iterator[tuple[Raw, T]]:

@@ -11,7 +11,7 @@ from ingest.actors.batcher import Batcher, Limits
 from ingest.actors.device_history import DeviceHistory
 from ingest.core import reports
 from ingest.core.point import PointFrame
-from ingest.core.registries import CHUNK, RegistryLists
+from ingest.core.registries import PART, RegistryLists
 from ingest.core.registry_points import RegistryPoint
 from ingest.core.reports import Report
 from ingest.core.store import Batch, Codec
@@ -69,7 +69,7 @@ async def test_a_reading_goes_through_batches_a_part_at_a_time(autojump_clock: M
         assert len(stage.written) == 4500
         assert stage.written[0] == "devices {'device_id': 'd0'} 2 5"
         added = [each.count for each in stage.emitted if isinstance(each, reports.Added)]
-        assert max(added) == CHUNK
+        assert max(added) == PART
         assert sum(added) == 4500
         nursery.cancel_scope.cancel()
 
@@ -107,12 +107,13 @@ async def test_without_a_batcher_it_waits_and_holds_one_part(autojump_clock: Moc
     stage = Stage()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.history.run, stage.link.sender(Overflow.BLOCK))
-        stage.history.hear(lists(1500))
+        stage.history.hear(lists(350))
         await trio.sleep(1000)
-        assert len(stage.history.take()) == CHUNK
+        assert len(stage.history.take()) == PART
         await trio.sleep(1000)
-        assert len(stage.history.take()) == 500
-        assert stage.history.take() == ()
+        assert len(stage.history.take()) == 100
+        await trio.sleep(1)
+        assert len(stage.history.take()) == PART
         nursery.cancel_scope.cancel()
 
 

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from ingest.actors.discovery import DEBOUNCE, Discovery
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
+from ingest.core.registries import RegistryLists
 from ingest.core.reports import Report
 from ingest.errors import IngestError, Transient
 from ingest.runtime.supervise import one_error
@@ -136,6 +137,32 @@ async def test_a_failed_reading_leaves_the_last_catalog_serving(autojump_clock: 
         await trio.sleep(5)
     assert running.catalog.value is not before
     assert [type(each).__name__ for each in running.emitted] == ["CatalogLoaded", "CatalogFailed", "CatalogLoaded"]
+
+
+async def test_each_complete_reading_is_handed_on_before_it_is_reported_and_no_other(autojump_clock: MockClock) -> None:
+    registries, told = Registries(), list[tuple[int, int, int]]()
+    running = Running(Watch(NO_CATALOG), Watch(0), [])
+
+    def tell(lists: RegistryLists) -> None:
+        told.append((len(lists.devices), len(lists.entities), len(running.emitted)))
+
+    async with (
+        playing(answering(**registries.answers())) as peer,
+        connection(peer.dial) as bulk,
+        trio.open_nursery() as nursery,
+    ):
+        reader = Discovery(bulk, running.catalog, running.changed, running.emitted.append, HOUR, tell)
+        nursery.start_soon(reader.run)
+        await trio.sleep(5)
+        registries.failing = "unknown_error"
+        running.changed.set(1)
+        await trio.sleep(5)
+        registries.failing, registries.entities = "", []
+        running.changed.set(2)
+        await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+    assert told == [(1, 1, 0), (1, 0, 2)]
+    assert len(running.emitted) == 3
 
 
 async def test_a_list_that_is_none_is_a_failed_reading(autojump_clock: MockClock) -> None:
