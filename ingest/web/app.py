@@ -64,7 +64,8 @@ def application(sources: Sources, api: Api) -> ASGIApp:
         Route("/metrics", sources.numbers),
         Route("/api/v1/discovery/trigger", sources.read_registries, methods=["POST"]),
     ]
-    guarded: ASGIApp = Guard(Starlette(routes=routes), api.token, api.trusted_networks)
+    guarded: ASGIApp = Guard(Starlette(routes=routes), api.token, api.trusted_networks, api.cors_origins)
     if api.cors_origins:
-        guarded = CORSMiddleware(guarded, allow_origins=api.cors_origins, allow_headers=["Authorization"])
+        methods = ["GET", "POST"]
+        guarded = CORSMiddleware(guarded, api.cors_origins, allow_methods=methods, allow_headers=["Authorization"])
     return guarded

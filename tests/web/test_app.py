@@ -336,6 +336,30 @@ async def test_discovery_is_behind_the_guard() -> None:
     assert (await trigger(discovered, TOKEN, authorization="Bearer let-me-in")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("origins", "origin", "status"),
+    [
+        ((), "http://evil", 403),
+        ((), "null", 403),
+        ((), "http://here", 200),
+        (("http://panel",), "http://panel", 200),
+        (("http://panel",), "http://other", 403),
+        (("*",), "http://anybody", 200),
+    ],
+)
+async def test_discovery_is_not_triggered_by_pages_of_others(
+    origins: tuple[str, ...], origin: str, status: int
+) -> None:
+    assert (await trigger(discovered, Api(cors_origins=origins), origin=origin)).status_code == status
+
+
+async def test_a_page_of_a_configured_origin_may_ask_whether_it_may() -> None:
+    asked = {"origin": "http://panel", "access-control-request-method": "POST"}
+    app = application(sources(after(*UP)), Api(cors_origins=("http://panel",)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as session:
+        assert (await session.options("/api/v1/discovery/trigger", headers=asked)).status_code == 200
+
+
 async def test_an_unknown_way_and_an_unknown_path_are_answered() -> None:
     assert (await ask("/nothing")).status_code == 404
     async with httpx.AsyncClient(transport=httpx.ASGITransport(application(sources(after()), Api()))) as session:
