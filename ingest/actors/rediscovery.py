@@ -65,21 +65,26 @@ class Rediscovery:
             case _:
                 pass
 
-    async def now(self) -> Discovered:
-        """Have them read. Raises `NotConnected`, or `Transient` when they cannot be read or data-api does not have them."""
+    async def now(self, *, everything: bool = False) -> Discovered:
+        """Have them read. `everything`: data-api is told all of it again, not only what changed.
+
+        Raises `NotConnected`, or `Transient` when they cannot be read or data-api does not have them.
+        """
         doing = "Home Assistant has not answered"
         with trio.move_on_after(PATIENCE):
-            found = await self._read()
+            if everything and self.comparer is not None:
+                self.comparer.publisher.told.forget()
+            found = await self._read(alone=everything)
             if self.comparer is not None:
                 doing = "the registries were read, but data-api does not have them yet (see /health)"
                 await self._published(self.comparer)
             return found
         raise Transient(f"{doing} within {PATIENCE:.0f} s")
 
-    async def _read(self) -> Discovered:
+    async def _read(self, *, alone: bool) -> Discovered:
         if self._changed is None:
             raise NotConnected
-        if not self._waiting:
+        if alone or not self._waiting:
             self._changed.set(self._changed.value + 1)
         self._waiting += 1
         try:

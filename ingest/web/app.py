@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 from starlette.applications import Starlette
@@ -12,12 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ingest.actors.rediscovery import Discovered
 from ingest.config.service import Api
 from ingest.core.health import Health
 from ingest.edge.process import Usage
 from ingest.web.contract import as_contract, identity, readiness
-from ingest.web.discovery import triggered
+from ingest.web.discovery import Discover, triggered
 from ingest.web.guard import Guard
 from ingest.web.metrics import CONTENT_TYPE
 
@@ -29,7 +28,7 @@ class Sources:
     health: Callable[[], Health]
     usage: Callable[[], Usage]
     metrics: Callable[[], bytes]
-    discover: Callable[[], Awaitable[Discovered]]
+    discover: Discover
     files: Mapping[str, str] = field(factory=dict)
 
     async def root(self, _: Request) -> Response:
@@ -49,9 +48,9 @@ class Sources:
         """For Prometheus."""
         return Response(self.metrics(), media_type=CONTENT_TYPE)
 
-    async def read_registries(self, _: Request) -> Response:
+    async def read_registries(self, request: Request) -> Response:
         """Now, and with what came of it."""
-        return await triggered(self.discover, lambda: self.health().at)
+        return await triggered(self.discover, request.query_params, lambda: self.health().at)
 
 
 def application(sources: Sources, api: Api) -> ASGIApp:

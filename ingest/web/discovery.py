@@ -1,5 +1,7 @@
 """`POST /api/v1/discovery/trigger`: have the registries read now, and answer when they were.
 
+With `?everything=true` data-api is told all of it again, not only what changed.
+
 | status | when                                                                         |
 |--------|------------------------------------------------------------------------------|
 | 200    | they were read, and data-api has them, if one is configured                   |
@@ -9,8 +11,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from typing import Protocol
 
 from starlette.responses import JSONResponse, Response
 
@@ -18,10 +21,17 @@ from ingest.actors.rediscovery import Discovered, NotConnected
 from ingest.errors import Transient
 
 
-async def triggered(discover: Callable[[], Awaitable[Discovered]], now: Callable[[], datetime]) -> Response:
+class Discover(Protocol):
+    """Has the registries read."""
+
+    def __call__(self, *, everything: bool) -> Awaitable[Discovered]:
+        """Returns what they hold; raises `NotConnected` or `Transient`."""
+
+
+async def triggered(discover: Discover, query: Mapping[str, str], now: Callable[[], datetime]) -> Response:
     """The answer, once there is one. `now` is the time that it carries, in UTC."""
     try:
-        found = await discover()
+        found = await discover(everything=query.get("everything", "").lower() in {"true", "1"})
     except Transient as problem:
         status = 503 if isinstance(problem, NotConnected) else 502
         return _answer(Discovered(0, 0), now(), status, error=str(problem))

@@ -8,6 +8,8 @@ from ingest.actors.comparer import Comparer
 from ingest.actors.publisher import Publisher
 from ingest.actors.rediscovery import PATIENCE, Discovered, NotConnected, Rediscovery
 from ingest.core import reports
+from ingest.core.outbox import Chunk, Stub
+from ingest.core.publishing import Entry, Kind
 from ingest.core.registries import RegistryLists
 from ingest.core.secret import Secret
 from ingest.edge.data_api import open_data_api
@@ -101,4 +103,9 @@ async def test_with_a_data_api_it_has_what_was_read_and_is_not_waited_for_in_vai
             publisher.has.set(comparer.heard + 1)
             nursery.start_soon(read)
             assert await asking.now() == Discovered(3, 7)
+            publisher.told.add(Chunk(Kind.DEVICES, (Stub("d1", 1, 2),), b""))
+            publisher.has.set(comparer.heard + 1)
+            nursery.start_soon(read)
+            assert await asking.now(everything=True) == Discovered(3, 7)
+            assert list(publisher.told.news(Kind.DEVICES, [Entry("d1", b"{}", 1)])), "it is told again"
         nursery.cancel_scope.cancel()

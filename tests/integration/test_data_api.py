@@ -58,12 +58,12 @@ class Service:
     async def published(self, times: int = 1) -> None:
         await self.until(lambda: len(self.of(reports.Published)) >= times)
 
-    async def trigger(self) -> httpx.Response:
+    async def trigger(self, query: str = "") -> httpx.Response:
         """As HomeIQ's dashboard does."""
         await self.until(lambda: self.of(reports.Listening) and self.of(reports.CatalogLoaded))
         where = self.of(reports.Listening)[-1].where
         async with httpx.AsyncClient(base_url=where, trust_env=False, timeout=20) as client:
-            return await client.post("/api/v1/discovery/trigger")
+            return await client.post(f"/api/v1/discovery/trigger{query}")
 
 
 @asynccontextmanager
@@ -101,7 +101,11 @@ async def test_what_is_posted_is_what_the_contract_says_and_a_restart_posts_the_
         async with service(tmp_path, home, peer.url) as it:
             await it.published()
             answer = await it.trigger()
-    assert data_api.requests.total() - before.total() == 3
+            assert data_api.requests.total() - before.total() == 3
+            data_api.restart_empty()
+            assert (await it.trigger("?everything=true")).status_code == 200
+        check_told(data_api, home.server.home)
+    assert data_api.requests.total() - before.total() == 6
     assert {(each.method, each.headers["authorization"]) for each in peer.requests} == {("POST", f"Bearer {KEY}")}
     assert answer.status_code == 200
     told = answer.json()

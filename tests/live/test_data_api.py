@@ -51,7 +51,7 @@ def check_told(data_api: DataApi, home: HomeAssistant) -> None:
 
 
 def _service(described: dict[str, Any]) -> dict[str, Any]:
-    bare = {"name": None, "description": None, "fields": {}, "target": None}
+    bare: dict[str, Any] = {"name": None, "description": None, "fields": {}, "target": None}
     return {key: described.get(key, absent) for key, absent in bare.items()}
 
 

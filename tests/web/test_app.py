@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Any
 
@@ -26,6 +26,7 @@ from ingest.edge.process import Usage
 from ingest.errors import Transient
 from ingest.web.app import Sources, application
 from ingest.web.contract import as_contract
+from ingest.web.discovery import Discover
 from ingest.web.metrics import Metrics
 from tests.core.test_health import AWAY, DOWN, UP, after
 
@@ -70,19 +71,19 @@ CONTRACT: Mapping[str, Any] = {
 UNKNOWN: list[Report] = []
 
 
-async def discovered() -> Discovered:
-    return Discovered(5, 7)
+async def discovered(*, everything: bool) -> Discovered:
+    return Discovered(5, 8 if everything else 7)
 
 
-async def not_connected() -> Discovered:
+async def not_connected(*, everything: bool) -> Discovered:
     raise NotConnected
 
 
-async def not_read() -> Discovered:
+async def not_read(*, everything: bool) -> Discovered:
     raise Transient("the registries could not be read: unknown_error")
 
 
-def sources(health: Health, discover: Callable[[], Awaitable[Discovered]] = discovered) -> Sources:
+def sources(health: Health, discover: Discover = discovered) -> Sources:
     usage = Usage(50.5, 1.5)
     metrics = Metrics(lambda: health, lambda: usage, lambda: {"sensor.*": 3})
     for report in UP:
@@ -301,14 +302,15 @@ async def test_who_may_ask(api: Api, client: str, authorization: str, status: in
 
 
 async def trigger(
-    discover: Callable[[], Awaitable[Discovered]],
+    discover: Discover,
     api: Api = Api(),  # noqa: B008  frozen
+    query: str = "",
     **headers: str,
 ) -> httpx.Response:
     transport = httpx.ASGITransport(application(sources(after(*UP), discover), api))
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as session:
         assert (await session.get("/api/v1/discovery/trigger", headers=headers)).status_code in {405, 401}
-        return await session.post("/api/v1/discovery/trigger", headers=headers)
+        return await session.post(f"/api/v1/discovery/trigger{query}", headers=headers)
 
 
 async def test_discovery_is_triggered_and_answers_what_was_found() -> None:
@@ -320,6 +322,11 @@ async def test_discovery_is_triggered_and_answers_what_was_found() -> None:
         "entities_discovered": 7,
         "timestamp": "2026-11-22T07:00:00+00:00",
     }
+
+
+@pytest.mark.parametrize(("query", "told"), [("?everything=true", 8), ("?everything=1", 8), ("?everything=no", 7)])
+async def test_everything_may_be_told_again(query: str, told: int) -> None:
+    assert (await trigger(discovered, query=query)).json()["entities_discovered"] == told
 
 
 async def test_discovery_that_fails_says_why_in_the_same_shape() -> None:
