@@ -28,6 +28,7 @@ from ingest.actors.connector import Connector, GaveUp
 from ingest.actors.filter import Filter
 from ingest.actors.gap_telling import tell_gaps
 from ingest.actors.importing import Importing
+from ingest.actors.inventory import Inventory, inventory
 from ingest.actors.session import Filling, Sessions
 from ingest.actors.template_reading import Render
 from ingest.actors.upkeep import keep_books, keep_map, keep_up
@@ -43,7 +44,6 @@ from ingest.core.store import Batch
 from ingest.core.tally import Tally, balanced
 from ingest.edge.rest import renderer
 from ingest.edge.websocket import Dial, Target, dial
-from ingest.errors import IngestError
 from ingest.plan import Plan
 from ingest.runtime.ending import Ending
 from ingest.runtime.errand import Errand
@@ -76,6 +76,7 @@ class Pipeline:
     filter: Filter = field(init=False)
     batcher: Batcher[Any, Any] = field(init=False)
     ending: Ending = field(init=False)
+    inventory: Inventory = field(init=False)
     connector: Connector | None = None
     importing: Importing | None = None
 
@@ -93,10 +94,13 @@ class Pipeline:
         )
         self.tally.carried = carried = self.spool.held.events
         backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
-        self.listeners = (*self.listeners, backlog.hear)
+        written = store.codec.registry is not None
+        self.inventory = inventory(plan.data_api, self.emit, self.chance, plan.wall_ns, written=written)
+        self.listeners = (*self.listeners, backlog.hear, self.inventory.rediscovery.hear)
         self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
         self.filter.spooled = plan.destination.spool is not None
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
+        self.batcher.registry = self.inventory.news
         if not self.filter.spooled:
             self.batcher.whose = store.codec.whose
         if ledger is not None:
@@ -127,7 +131,7 @@ class Pipeline:
         Raises `GaveUp` when Home Assistant stayed away for longer than the configuration allows.
         """
         self.emit(reports.Started(__version__, self.plan.home, self.plan.destination.where))
-        async with self.ending.freed(self._give_up):
+        async with self.ending.freed(self.plan.destination.give_up):
             try:
                 await self._run(stop)
             finally:
@@ -178,7 +182,8 @@ class Pipeline:
     def _start_beside(self, nursery: trio.Nursery) -> None:
         """What goes on beside the stream, until it has ended."""
         made = self.plan.destination
-        nursery.start_soon(keep_up, made.upkeep, self.plan.upkeep_every, self._complain, name="upkeep")
+        nursery.start_soon(self.inventory.run, name="publisher")
+        nursery.start_soon(keep_up, made.upkeep, self.plan.upkeep_every, made.where, self.emit, name="upkeep")
         nursery.start_soon(keep_books, lambda: self.emit(reports.Progress(self.books())), name="books")
         if made.catalog is not None:
             nursery.start_soon(made.catalog.run, self.catalog, name="kept catalog")
@@ -189,9 +194,6 @@ class Pipeline:
         if made.ledger is not None:
             nursery.start_soon(keep_map, made.ledger, self.filter.reconciler, name="map of coverage")
 
-    def _complain(self, problem: IngestError) -> None:
-        self.emit(reports.Notice(f"{self.plan.destination.where} could not be tidied: {problem}"))
-
     async def _until_the_stop(self, hurry: Callable[[], None], scope: trio.CancelScope) -> None:
         """Take commands, and tell of gaps. A command that waits for a dead disk has as long to end as the tail."""
         made, telling = self.plan.destination, self.batcher.telling
@@ -199,6 +201,7 @@ class Pipeline:
             async with trio.open_nursery() as nursery:
                 if made.control is not None:
                     nursery.start_soon(made.control.run, hurry, self.emit, self.importing, name="control")
+                nursery.start_soon(self.inventory.write, self.link.sender(Overflow.BLOCK), name="device history")
                 if made.ledger is not None and telling is not None:
                     nursery.start_soon(tell_gaps, made.ledger, telling, self.link.sender(Overflow.BLOCK), name="gaps")
 
@@ -212,6 +215,7 @@ class Pipeline:
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
             plan.registry_wait, plan.refresh_interval, filling=self._filling(history, outside), wall_ns=plan.wall_ns,
             intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (), renderer=self.renderer,
+            inventory=self.inventory,
         )  # fmt: skip
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer
@@ -239,8 +243,3 @@ class Pipeline:
         """Rows: as many as fill the spool to its half, with what is in it and on its way."""
         under_way = self.intake.held.events + self.link.held.events + self.batcher.open
         return max(0, (self.spool.room - self.spool.held.size) // (2 * IN_SPOOL) - under_way)
-
-    def _give_up(self) -> None:
-        """Free whoever hangs in a dead disk."""
-        if self.plan.destination.give_up is not None:
-            self.plan.destination.give_up()

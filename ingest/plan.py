@@ -17,6 +17,7 @@ from ingest.core.enrich import Enricher
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.store import Batch, Store
+from ingest.edge.data_api import DataApi
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.kept_catalog import KeptCatalog
 from ingest.edge.lasting import Lasting
@@ -46,7 +47,7 @@ class Destination:
     where: str
     upkeep: Callable[[], Awaitable[None]] | None = None
     spool: Spool[Batch[Any]] | None = None
-    give_up: Callable[[], None] | None = None
+    give_up: Callable[[], None] = lambda: None
     flush: Callable[[Emit], Awaitable[None]] | None = None
     letters: DeadLetters | None = None
     control: Control | MendingAlone | None = None
@@ -59,7 +60,7 @@ class Destination:
 class Plan:
     """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds.
 
-    `files` are the paths of what it keeps, by kind: `state` and `store`.
+    `files` are the paths of what it keeps, by kind: `state` and `store`. `data_api` is told of devices and entities.
     """
 
     home: str
@@ -82,3 +83,4 @@ class Plan:
     upkeep_every: float = 3600.0
     wall_ns: Callable[[], int] = time.time_ns
     files: Mapping[str, str] = field(factory=dict)
+    data_api: DataApi | None = None

@@ -9,6 +9,8 @@ import tomllib
 from pathlib import Path
 
 import attrs
+import msgspec
+from msgspec import Raw
 
 from ingest import pipeline
 from ingest.cli import exits
@@ -16,6 +18,7 @@ from ingest.config.load import load
 from ingest.core.homeiq import NAMES, Encoder, category
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Facts, Kind, Point
+from ingest.core.registry_points import device_points, entity_points, registry_line
 from ingest.core.state import Context, Source
 from ingest.simulator.faults import KINDS, parse
 
@@ -129,3 +132,16 @@ def test_every_module_and_test_that_is_named_exists() -> None:
     named = {path for page in pages for path in re.findall(r"`((?:ingest|tests)/[\w./-]+)", page.read_text("utf-8"))}
     assert len(named) > 30
     assert [path for path in sorted(named) if not (DOCS.parent / path).exists()] == []
+
+
+def test_the_lines_of_devices_and_entities_in_the_schema_are_what_is_written() -> None:
+    device = {"id": "9f1c", "name": "Living room", "manufacturer": "Aqara", "model": "WSDCGQ11LM"}
+    entity = {"entity_id": "sensor.living_room_temperature", "device_id": "9f1c", "platform": "mqtt"}
+    area, key = {"area_id": "living_room"}, {"unique_id": "0x00158d0001dc1ca8_temperature"}
+    (first,) = device_points([_raw({**device, **area, "sw_version": "3000-0001"})], {"9f1c": 4}, COMPLETE.time_ns)
+    (second,) = entity_points([_raw({**entity, **area, **key})], COMPLETE.time_ns)
+    assert f"{registry_line(first).decode()}\n{registry_line(second).decode()}\n" in text("reference/schema.md")
+
+
+def _raw(entry: dict[str, str]) -> Raw:
+    return Raw(msgspec.json.encode(entry))

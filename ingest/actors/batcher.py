@@ -26,6 +26,7 @@ from ingest.core.ledger import Owed
 from ingest.core.loss import Whose, evicted
 from ingest.core.point import Point, PointFrame
 from ingest.core.redact import redacted
+from ingest.core.registry_points import RegistryPoint
 from ingest.core.reports import Emit
 from ingest.core.store import Batch, Codec
 from ingest.runtime.link import Receiver
@@ -34,12 +35,16 @@ from ingest.runtime.spool import Spool
 LAST_PUT = 3.0
 """Seconds that a cancelled batcher has to put its open batch into the spool."""
 
+REGISTRIES = "registries"
+"""What stands beside the states' points, in reports, of devices and entities."""
+
 SCHEMA = "schema"
 """The rule by whose name points are counted that a store's schema does not write."""
 
 Item = TypeVar("Item")
 Payload = TypeVar("Payload")
-T = TypeVar("T", Point, GapPoint)
+T = TypeVar("T", Point, GapPoint, RegistryPoint)
+Beside = TypeVar("Beside", GapPoint, RegistryPoint)
 
 
 async def _forget(_: Note) -> None:
@@ -61,8 +66,9 @@ class Batcher(Generic[Item, Payload]):
 
     Such a note may stand for points of earlier batches, too, so it waits until none of these is in memory only.
 
-    `telling` has what is to be told of gaps: it goes with whatever comes over the link, if only an empty frame. `whose`
-    says whose states a batch held, where the spool does not write that down itself.
+    `telling` has what is to be told of gaps, `registry` returns what is of devices and entities: it goes with whatever
+    comes over the link, if only an empty frame. `whose` says whose states a batch held, where the spool does not write
+    that down itself.
     """
 
     store: str
@@ -73,6 +79,7 @@ class Batcher(Generic[Item, Payload]):
     write: Callable[[Note], Awaitable[None]] = _forget
     telling: Telling | None = None
     whose: Whose = lambda _: None
+    registry: Callable[[], Sequence[RegistryPoint]] | None = None
     _items: list[Item] = field(factory=list)
     _times: list[int] = field(factory=list)
     _weight: int = 0
@@ -116,7 +123,9 @@ class Batcher(Generic[Item, Payload]):
         self._owed.add(frame.note)
         unwritten = self._add(self.codec.encode, frame.points, self._times)
         if self.telling and self.codec.gap is not None:
-            unwritten += self._tell(self.codec.gap, self.telling.take())
+            unwritten += self._tell(GAPS, self.codec.gap, self.telling.take())
+        if self.registry is not None and self.codec.registry is not None and (news := self.registry()):
+            unwritten += self._tell(REGISTRIES, self.codec.registry, news)
         if unwritten:
             self.emit(reports.Filtered({SCHEMA: unwritten}))
 
@@ -137,11 +146,11 @@ class Batcher(Generic[Item, Payload]):
             self._weight += size(item)
         return unwritten
 
-    def _tell(self, encode: Callable[[GapPoint], Item | None], gaps: Sequence[GapPoint]) -> int:
-        """Gaps travel with the states, but their times are not the batch's: what evicts it would tell of a gap so long."""
-        self.emit(reports.Added(len(gaps), GAPS))
-        self._near_ns = max(self._near_ns, *(each.end_ns for each in gaps))
-        return self._add(encode, gaps, [])
+    def _tell(self, what: str, encode: Callable[[Beside], Item | None], points: Sequence[Beside]) -> int:
+        """They travel with the states, but their times are not the batch's: what evicts it would tell of a gap so long."""
+        self.emit(reports.Added(len(points), what))
+        self._near_ns = max(self._near_ns, *(each.end_ns for each in points))
+        return self._add(encode, points, [])
 
     async def _seal(self) -> None:
         """Put the open batch into the spool; it stays open until the spool has it."""
@@ -185,7 +194,16 @@ class Batcher(Generic[Item, Payload]):
             self._owed.add(Note(missed=batch.note.missed))
         self.emit(evicted(self.store, lost, self.whose))
 
-    def _dead_letter(self, point: Point | GapPoint) -> reports.DeadLetter:
+    def _dead_letter(self, point: Point | GapPoint | RegistryPoint) -> reports.DeadLetter:
         json = msgspec.json.encode(point, enc_hook=str).decode("utf-8", "replace")
-        whose = point.entity_id if isinstance(point, Point) else GAPS
-        return reports.DeadLetter(self.store, whose, redacted(json), redacted(traceback.format_exc()))
+        return reports.DeadLetter(self.store, _whose(point), redacted(json), redacted(traceback.format_exc()))
+
+
+def _whose(point: Point | GapPoint | RegistryPoint) -> str:
+    match point:
+        case Point(entity_id=entity_id):
+            return entity_id
+        case GapPoint():
+            return GAPS
+        case RegistryPoint(measurement=measurement):
+            return measurement

@@ -9,11 +9,10 @@ registries whole. A server that knows no registry is asked by template (`actors/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import trio
 from attrs import define, evolve, field
-from msgspec import Raw
 
 from ingest.actors.connection import CommandFailed, Connection
 from ingest.actors.notices import Notices
@@ -22,6 +21,7 @@ from ingest.actors.template_reading import TEMPLATE, Render, by_template
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.conversation import NAMELESS
+from ingest.core.registries import RegistryLists
 from ingest.core.registry_changes import Changes
 from ingest.core.reports import Emit
 from ingest.errors import IngestError
@@ -44,7 +44,10 @@ KNOWS_NONE = frozenset({"unknown_command", NAMELESS})
 
 CHANGED = "reading what changed"
 
-Tell = Callable[[Sequence[Raw], Sequence[Raw]], None]
+TOLD = 5.0
+"""Seconds after a few changes were read in which everything is, where somebody makes more of the raw entries."""
+
+Tell = Callable[[RegistryLists], None]
 """Is handed the raw device and entity entries of a whole reading, before it is reported; it must not keep them.
 
 A reading in which the devices failed is none."""
@@ -79,11 +82,11 @@ class Discovery:
             async with trio.open_nursery() as nursery:
                 if complete:
                     nursery.start_soon(self._beside)
-                with trio.move_on_after(wait):
-                    await self._follow(complete=complete)
+                with trio.move_on_after(wait) as until:
+                    await self._follow(until, complete=complete)
                 nursery.cancel_scope.cancel()
 
-    async def _follow(self, *, complete: bool) -> None:
+    async def _follow(self, until: trio.CancelScope, *, complete: bool) -> None:
         """Read what changes, until everything must be read: what is not `complete` cannot be mended in parts."""
         while True:
             await self.notices.some()
@@ -95,6 +98,8 @@ class Discovery:
                 return
             if not await self._some(changes):
                 return
+            if self.tell is not None:
+                until.deadline = min(until.deadline, trio.current_time() + TOLD)
 
     async def _some(self, changes: Changes) -> bool:
         """Read what changed; False when that failed."""
@@ -120,13 +125,13 @@ class Discovery:
         catalog, registries = whole.catalog, whole.catalog.registries
         self._swap(catalog)
         if self.tell is not None and whole.devices is not None:
-            self.tell(whole.devices, whole.entities)
+            self.tell(RegistryLists(whole.devices, whole.entities))
         self.notices.works("")
         seconds = trio.current_time() - started
         self.emit(
             reports.CatalogLoaded(
                 len(catalog), len(registries.devices), len(registries.areas), whole.skipped, seconds,
-                len(registries.floors), len(registries.labels),
+                len(registries.floors), len(registries.labels), lacking=whole.lacking,
             )
         )  # fmt: skip
         return self.interval, True

@@ -40,13 +40,14 @@ NOT_THERE = frozenset({"unknown_command", "not_found"})
 class Whole:
     """All that was read: the catalog, the raw entries of devices and entities, and how many could not be read.
 
-    `devices` None: these could not be read, and are those known before.
+    `devices` None: these could not be read, for the reason in `lacking`, and are those known before.
     """
 
     catalog: Catalog
     devices: Sequence[Raw] | None
     entities: Sequence[Raw]
     skipped: int
+    lacking: str = ""
 
 
 @define(eq=False)
@@ -63,10 +64,10 @@ class Registrar:
         await self._take(AREAS, builder, known=known)
         await self._name(FLOORS, builder.set_floors)
         await self._name(LABELS, builder.set_labels)
-        devices = await self._take(DEVICES, builder, known=known)
+        devices, lacking = await self._take(DEVICES, builder, known=known)
         entities = await self._list(ENTITIES)
         await _fed(builder.add_entities, entities)
-        return Whole(builder.build(), devices, entities, builder.skipped)
+        return Whole(builder.build(), devices, entities, builder.skipped, lacking)
 
     async def name_others(self, catalog: Watch[Catalog]) -> None:
         """Config entries and services, which no entity waits for, into the catalog that is there when they come."""
@@ -105,18 +106,18 @@ class Registrar:
             await trio.lowlevel.checkpoint()
         return builder.build()
 
-    async def _take(self, kind: str, builder: CatalogBuilder, *, known: bool) -> Sequence[Raw] | None:
-        """A registry that tags are made of; when it fails and was `known` before, that goes on serving."""
+    async def _take(self, kind: str, builder: CatalogBuilder, *, known: bool) -> tuple[Sequence[Raw] | None, str]:
+        """A registry that tags are made of; when it fails and was `known` before, that goes on serving: and why it failed."""
         try:
             entries = await self._list(kind)
         except FAILURES as problem:
             if not known:
                 raise
             self.complain(_command(kind), problem)
-            return None
+            return None, str(problem)
         self.works(_command(kind))
         await _fed(builder.add_areas if kind == AREAS else builder.add_devices, entries)
-        return entries
+        return entries, ""
 
     async def _name(self, kind: str, take: Callable[[Sequence[Raw]], None]) -> None:
         await self._ask(_command(kind), lambda answer: take(wire.raw_list(answer)))

@@ -21,6 +21,7 @@ from ingest.actors import discovery, subscription
 from ingest.actors.connection import Connection, Deadlines, connected
 from ingest.actors.connector import Candidate
 from ingest.actors.heartbeat import prove
+from ingest.actors.inventory import Inventory
 from ingest.actors.notices import Notices
 from ingest.actors.subscription import Patience
 from ingest.actors.template_reading import Render
@@ -52,7 +53,7 @@ class Sessions:
 
     `registry_wait` is how many seconds changes wait for the first catalog that is read. `filling` has its two connections and Home
     Assistant's clock while a session is live. `intervals` are those of heartbeats, in nanoseconds. `renderer` makes what
-    asks a server's templates, given its address and token.
+    asks a server's templates, given its address and token. `inventory` is handed what the registries hold.
     """
 
     intake: Sender[Frame]
@@ -69,6 +70,7 @@ class Sessions:
     wall_ns: Callable[[], int] = time.time_ns
     renderer: Callable[[Target, str], Render] | None = None
     notices: Notices = field(factory=Notices)
+    inventory: Inventory = field(factory=Inventory)
     attempts: int = 0
     _clock: HomeClock = field(init=False)
 
@@ -81,7 +83,9 @@ class Sessions:
             self._connected(nursery, candidate, token, SessionState.AUTHENTICATING) as live,
             self._connected(nursery, candidate, token) as bulk,
         ):
-            reader = discovery.Discovery(bulk, self.catalog, self.notices, self.emit, self.refresh_interval)
+            reader = discovery.Discovery(
+                bulk, self.catalog, self.notices, self.emit, self.refresh_interval, self.inventory.told
+            )
             if self.renderer is not None:
                 reader.render = self.renderer(candidate.target, token)
             await self._run(nursery, candidate, live, bulk, reader)
@@ -104,6 +108,7 @@ class Sessions:
         self._enter(candidate, SessionState.LOADING)
         await subscription.announce_features(live, self.patience)
         await subscription.follow_registries(live, self.patience)
+        nursery.start_soon(self.inventory.attend, bulk, self.notices.count, name="inventory")
         nursery.start_soon(reader.run, name="discovery")
         if self.catalog.value.to_be_read:
             with trio.move_on_after(self.registry_wait):

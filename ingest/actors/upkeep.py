@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from ingest.core import reports
 from ingest.core.reconcile import Reconciler
+from ingest.core.reports import Emit
 from ingest.edge.ledger import Ledger
 from ingest.errors import IngestError
 
@@ -23,16 +25,14 @@ HEARD = 60.0
 """Seconds between two looks at how far the home is known."""
 
 
-async def keep_up(
-    upkeep: Callable[[], Awaitable[None]] | None, every: float, complain: Callable[[IngestError], None]
-) -> None:
-    """Do the upkeep every so many seconds, soon for the first time. What fails is complained of, and tried again."""
+async def keep_up(upkeep: Callable[[], Awaitable[None]] | None, every: float, where: str, emit: Emit) -> None:
+    """Do the upkeep of the store every so many seconds, soon for the first time. What fails is told, and tried again."""
     await trio.sleep(min(every, FIRST_UPKEEP))
     while upkeep is not None:
         try:
             await upkeep()
         except IngestError as problem:
-            complain(problem)
+            emit(reports.Notice(f"{where} could not be tidied: {problem}"))
         await trio.sleep(every)
 
 

@@ -27,7 +27,7 @@ DATABASE = "influxdb"
 """The name that keys what the state file holds for the configured database."""
 
 
-DATABASE_SECTIONS = frozenset({"home", "influxdb"})
+DATABASE_SECTIONS = frozenset({"home", "influxdb", "device_history"})
 """What must be right in a configuration for bringing something into it."""
 
 
@@ -46,8 +46,18 @@ def schema(settings: Settings) -> Codec[bytes, bytes]:
     """The codec of the chosen schema."""
     chosen = settings.influxdb
     if chosen.schema == "homeiq":
-        return homeiq(numeric_only=chosen.numeric_only, gaps=chosen.gaps, legacy=chosen.legacy_state_repr)
-    return homeassistant(profile(settings.homeassistant_schema), numeric_only=chosen.numeric_only, gaps=chosen.gaps)
+        return homeiq(
+            numeric_only=chosen.numeric_only,
+            gaps=chosen.gaps,
+            registries=settings.device_history,
+            legacy=chosen.legacy_state_repr,
+        )
+    return homeassistant(
+        profile(settings.homeassistant_schema),
+        numeric_only=chosen.numeric_only,
+        gaps=chosen.gaps,
+        registries=settings.device_history,
+    )
 
 
 def profile(told: HomeassistantSchema) -> Profile:

@@ -25,6 +25,7 @@ from ingest.actors.mending import MendingAlone
 from ingest.cli.database import opened_database, schema
 from ingest.cli.exits import FAILED
 from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering
+from ingest.cli.telling import opened_data_api
 from ingest.config import home_assistant
 from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
@@ -35,6 +36,7 @@ from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
+from ingest.edge.data_api import DataApi
 from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import SERVICE, Held, Holder, locked_soon
 from ingest.edge.shrink import shrink
@@ -52,7 +54,7 @@ LATEST = 4.75
 """Seconds from a signal to the end of the process, even where a file hangs while it is opened or closed."""
 
 
-def make_plan(settings: Settings, destination: Destination) -> Plan:
+def make_plan(settings: Settings, destination: Destination, data_api: DataApi | None = None) -> Plan:
     """The pipeline's plan, from settings and an opened store. Raises `Refused` when a CA file cannot be read."""
     home = settings.home_assistant
     return Plan(
@@ -73,6 +75,7 @@ def make_plan(settings: Settings, destination: Destination) -> Plan:
         refresh_interval=settings.discovery.refresh_interval,
         store_breaker=settings.influxdb.breaker_threshold,
         files=_files(settings),
+        data_api=data_api,
     )
 
 
@@ -195,8 +198,8 @@ async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Even
     Raises as `opened`, and `Refused` (`GaveUp` among them), or what is a bug.
     """
     relay = Relay(listeners)
-    async with opened(settings, relay) as destination:
-        plan = make_plan(settings, destination)
+    async with opened(settings, relay) as destination, opened_data_api(settings) as data_api:
+        plan = make_plan(settings, destination, data_api)
         if settings.api.enabled:
             await _run_with_api(settings, plan, relay, stop)
         else:

@@ -91,7 +91,7 @@ async def _replay(settings: Settings) -> control.Replayed:
             with telling("delivering", spool.held.events, "{} points") as tell, scope:
                 await writer.run()
         finally:
-            async with freed_after(AT_THE_STOP, destination.give_up or _nothing):
+            async with freed_after(AT_THE_STOP, destination.give_up):
                 await _keep(destination, letters, spool, tally)
         left = spool.held.events
     problem = None if watch.problem is None else control.failure(watch.problem)
@@ -104,7 +104,3 @@ async def _keep(destination: Destination, letters: DeadLetters, spool: DiskSpool
     await letters.end()
     if destination.lasting is not None:
         await destination.lasting.write(lambda: tally.books(spooled=spool.held.events, in_flight=0))
-
-
-def _nothing() -> None:
-    pass

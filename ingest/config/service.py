@@ -19,21 +19,21 @@ from ingest.core.secret import Secret
 class DataApi:
     """HomeIQ's data-api, which is told of devices and entities."""
 
-    url: str | None = option(None, shapes.url("http", "https"), "Address of data-api.", ("DATA_API_URL",), idle=True)
+    url: str | None = option(
+        None, shapes.url("http", "https"), "Address of data-api; without one nobody is told.", ("DATA_API_URL",)
+    )
     api_key: Secret | None = option(
         None,
         shapes.secret(),
         "Its key.",
         ("DATA_API_API_KEY", "DATA_API_KEY", "API_KEY"),
         "a bare `API_KEY` counts only when data_api.url is set",
-        idle=True,
     )
     api_key_file: Path | None = option(
         None,
         kinds.path(),
-        "File that holds the key.",
+        "File that holds the key; read again at every attempt.",
         ("DATA_API_API_KEY_FILE", "DATA_API_KEY_FILE", "API_KEY_FILE"),
-        idle=True,
     )
 
 

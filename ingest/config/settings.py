@@ -30,9 +30,8 @@ class Settings:
     device_history: bool = option(
         False,
         kinds.boolean(),
-        "Store devices and entities as measurements of their own.",
+        "Write devices and entities into measurements of their own, `devices` and `entities`, whenever they change.",
         ("STORE_DEVICE_HISTORY_IN_INFLUXDB",),
-        idle=True,
     )
     home_assistant: HomeAssistant = section(HomeAssistant)
     discovery: Discovery = section(Discovery)

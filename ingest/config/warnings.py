@@ -29,6 +29,8 @@ def warnings(settings: Settings) -> Iterator[str]:
         yield "the embedded store has no heartbeats: what it is asked for holds until the next change anyway."
     for name in _of_the_other_schema(settings):
         yield f"{name} is not used, because influxdb.schema is {settings.influxdb.schema}."
+    if settings.device_history and settings.store_kind != "influxdb":
+        yield "device_history is for a database: this store writes no devices and entities."
     for name in _idle(settings):
         yield f"{name} is set, but this version does nothing with it yet."
     for name, ca_file, verify in _certificates(settings):

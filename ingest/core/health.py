@@ -16,6 +16,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
+from ingest.core.data_api_health import DataApiHealth
 from ingest.core.ledger import Summary
 from ingest.core.lifetime import Lifetime
 from ingest.core.problem import Category, Problem
@@ -216,6 +217,8 @@ class Health:
     lifetime: Lifetime | None = None
     gaps: Summary | None = None
     registries: RegistriesHealth = field(factory=RegistriesHealth)
+    data_api: DataApiHealth | None = None
+    """None: none is configured."""
 
     @property
     def status(self) -> Status:

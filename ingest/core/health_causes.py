@@ -7,6 +7,7 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from ingest.core.data_api_health import DataApiHealth
 from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription
 from ingest.core.registries_health import RegistriesHealth
 from ingest.core.reports import LETTERS, StateSetAside
@@ -53,11 +54,14 @@ class Facts:
     letters: int = 0
     damaged: str = ""
     registries: RegistriesHealth = field(factory=RegistriesHealth)
+    data_api: DataApiHealth | None = None
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
     """Every cause, the most telling first."""
-    rules = (_database, _connection, _lost, _refused, _spool, _damaged, _aside, _queues, _rate, _registries)
+    rules = (
+        _database, _connection, _lost, _refused, _spool, _damaged, _aside, _queues, _rate, _registries, _data_api,
+    )  # fmt: skip
     return tuple(cause for rule in rules for cause in rule(facts))
 
 
@@ -160,6 +164,14 @@ def _registries(facts: Facts) -> Iterator[Cause]:
         yield Cause(Status.DEGRADED, f"the registries cannot be read, {since}: {known.reason}", NO_REGISTRIES)
     for command in known.partly:
         yield Cause(Status.DEGRADED, f"what was known before serves in its place: {command}")
+
+
+def _data_api(facts: Facts) -> Iterator[Cause]:
+    told = facts.data_api
+    if told is not None and told.failing_since is not None and told.waiting:
+        since = f"{told.failing_since:%Y-%m-%d %H:%M:%S} UTC"
+        sentence = f"data-api is not told of the home since {since} ({told.waiting} wait): {told.reason}"
+        yield Cause(Status.DEGRADED, sentence, told.remedy)
 
 
 def _points(count: int) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from attrs import define, field
 
 from ingest.core import health, reports
+from ingest.core.data_api_health import DataApiFold
 from ingest.core.health import Gauges, Health
 from ingest.core.health_causes import SLOW, Facts, causes
 from ingest.core.health_parts import CandidateFold, FileFold, StoreFold, maybe
@@ -30,12 +31,13 @@ _TYPES = {Source.LIVE: "state_changed"}
 class HealthFold:
     """Reports in, `Health` out. `name` is the store's; candidates are in the order of the configuration.
 
-    `carried` are the points that the spool held before the start.
+    `carried` are the points that the spool held before the start; `data_api` is there when one is told of the home.
     """
 
     name: str
     candidates: tuple[str, ...]
     carried: int = 0
+    data_api: DataApiFold | None = None
     _candidates: dict[str, CandidateFold] = field(init=False)
     _store: StoreFold = field(factory=StoreFold)
     _file: FileFold = field(factory=FileFold)
@@ -133,6 +135,8 @@ class HealthFold:
             case _:
                 self._file.add(report, now)
                 self._registries.add(report, now)
+                if self.data_api is not None:
+                    self.data_api.add(report, now)
 
     def _received(self, count: int, source: Source, now: float) -> None:
         self._by_type[_TYPES.get(source, source.value)] += count
@@ -154,17 +158,18 @@ class HealthFold:
         lost, damaged = self._losses.total(RECENT, now), self._unreadable.total(RECENT, now)
         refused = self._refused.total(RECENT, now)
         registries = self._registries.health(moment)
+        data_api = None if self.data_api is None else self.data_api.health(now, moment)
         facts = Facts(
             wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged, refused,
             tuple(self._file.aside.values()), self._file.letters.total(RECENT, now), self._file.damaged,
-            registries=registries,
+            registries=registries, data_api=data_api,
         )  # fmt: skip
         started = self._started
         return Health(
             wall, 0.0 if self._started_at is None else now - self._started_at, started.version, started.home,
             connection, subscription, database, spool, gauges.queues, gauges.books, self._problems.last(moment),
             self._problems.categories(moment, now), causes(facts), gauges.lifetime, gauges.gaps,
-            registries=registries,
+            registries=registries, data_api=data_api,
         )  # fmt: skip
 
     def _connection(self, now: float, moment: Callable[[float], datetime]) -> health.Connection:

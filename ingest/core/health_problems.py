@@ -37,6 +37,8 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.Unreadable: ("evicted", DAMAGED),
     reports.Rejected: ("rejected", f"Look at the reasons, mostly two kinds of value in one field: {LETTERS}"),
     reports.StoreWaiting: ("database", ""),
+    reports.DataApiWaiting: ("data-api", ""),
+    reports.EntryRefused: ("data-api", "Look at the reason; a device without any name needs one in Home Assistant."),
     reports.LettersFailing: ("dead letters", "Free some space, or mend the disk or the permissions of the state file."),
     reports.LettersDropped: ("dead letters", "Look at them in time, and give them more room."),
     reports.GapOpened: (
@@ -78,7 +80,7 @@ class Problems:
         if known is None or report.level == "info":
             return
         category, remedy = known
-        if isinstance(report, reports.StoreWaiting):
+        if isinstance(report, reports.StoreWaiting | reports.DataApiWaiting):
             remedy = report.remedy
         self._last.append((now, category, redacted(report.text())[:LONGEST], remedy))
         counted = self._counted.setdefault(category, _Counted())

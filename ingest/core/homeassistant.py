@@ -22,6 +22,7 @@ from ingest.core.line_owners import whose
 from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Kind, Point
+from ingest.core.registry_points import registry_line, registry_numbers
 from ingest.core.sealing import seal
 from ingest.core.store import Codec
 from ingest.core.treatment import Treatment
@@ -191,11 +192,18 @@ def _tags(tags: Mapping[str, object]) -> str:
 
 
 def homeassistant(
-    profile: Profile, *, numeric_only: bool = False, gaps: bool = False, entities: int = 100_000
+    profile: Profile,
+    *,
+    numeric_only: bool = False,
+    gaps: bool = False,
+    registries: bool = False,
+    entities: int = 100_000,
 ) -> Codec[bytes, bytes]:
     """The schema's codec: points to lines, lines to a compressed payload. Each pipeline has its own.
 
-    With `gaps` it writes those, too, into their own measurement.
+    With `gaps` it writes those, too, and with `registries` devices and entities, into measurements of their own.
     """
     gap = (gap_numbers if numeric_only else gap_line) if gaps else None
-    return Codec(Encoder(profile, numeric_only, entities).line, len, seal, gap, heartbeats=True, whose=whose)
+    registry = (registry_numbers if numeric_only else registry_line) if registries else None
+    encode = Encoder(profile, numeric_only, entities).line
+    return Codec(encode, len, seal, gap, registry, heartbeats=True, whose=whose)

@@ -19,6 +19,7 @@ from ingest.core.legacy_repr import with_legacy_states
 from ingest.core.line_owners import whose
 from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
+from ingest.core.registry_points import registry_line, registry_numbers
 from ingest.core.sealing import seal
 from ingest.core.store import Codec
 from ingest.core.treatment import Treatment
@@ -197,13 +198,20 @@ def numbers(point: Point) -> bytes | None:
 
 
 def homeiq(
-    *, numeric_only: bool = False, gaps: bool = False, legacy: bool = False, entities: int = 100_000
+    *,
+    numeric_only: bool = False,
+    gaps: bool = False,
+    registries: bool = False,
+    legacy: bool = False,
+    entities: int = 100_000,
 ) -> Codec[bytes, bytes]:
     """The schema's codec: points to lines, lines to a compressed payload. Each pipeline has its own.
 
-    With `gaps` it writes those, too, into their own measurement; `legacy`: states as HomeIQ wrote them.
+    With `gaps` it writes those, too, and with `registries` devices and entities, into measurements of their own;
+    `legacy`: states as HomeIQ wrote them.
     """
     gap = (gap_numbers if numeric_only else gap_line) if gaps else None
+    registry = (registry_numbers if numeric_only else registry_line) if registries else None
     line = Encoder(entities).line
     encode = numbers if numeric_only else (lambda point: line(with_legacy_states(point))) if legacy else line
-    return Codec(encode, len, seal, gap, heartbeats=True, whose=whose)
+    return Codec(encode, len, seal, gap, registry, heartbeats=True, whose=whose)

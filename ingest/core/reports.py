@@ -125,7 +125,10 @@ class Snapshot(Report):
 
 @frozen
 class CatalogLoaded(Report):
-    """The registries were read anew. `source`: how; a template knows no registry ids."""
+    """The registries were read anew. `source`: how; a template knows no registry ids.
+
+    `lacking`: why the devices could not be read, so that those known before go on serving.
+    """
 
     entities: int
     devices: int
@@ -135,6 +138,7 @@ class CatalogLoaded(Report):
     floors: int = 0
     labels: int = 0
     source: Literal["registries", "templates"] = "registries"
+    lacking: str = ""
 
     def text(self) -> str:
         """The sentence a person reads."""
@@ -680,6 +684,113 @@ class LedgerRecovered(Report):
         return "the ledger of coverage is on disk again"
 
 
+# ---- data-api ----------------------------------------------------------------------------------------------------
+
+
+@frozen
+class ToPublish(Report):
+    """The registries were compared with what data-api was told: so much of each is new to it."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    devices: int
+    entities: int
+    services: int
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.devices + self.entities + self.services
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"data-api is to be told of {_inventory(self.devices, self.entities, self.services)}"
+
+
+@frozen
+class Posted(Report):
+    """data-api took entries of one kind: `devices`, `entities`, or `services`, which count by domain."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    kind: str
+    count: int
+
+
+@frozen
+class Published(Report):
+    """data-api has everything that it was to be told."""
+
+    devices: int
+    entities: int
+    services: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"data-api was told of {_inventory(self.devices, self.entities, self.services)}"
+
+
+@frozen
+class PublishingHalved(Report):
+    """data-api did not take so many entries at once: they are posted again in smaller parts."""
+
+    LEVEL: ClassVar[Level] = "debug"
+    kind: str
+    count: int
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.count} {self.kind} are posted again in smaller parts: {self.reason}"
+
+
+@frozen
+class EntryRefused(Report):
+    """data-api took its neighbours and not this entry: it is left out until it changes."""
+
+    LEVEL: ClassVar[Level] = "warning"
+    kind: str
+    id: str
+    reason: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"data-api does not take {self.id} ({self.kind}), it is left out until it changes: {self.reason}"
+
+
+@frozen
+class DataApiWaiting(Report):
+    """data-api takes nothing now; what it is to be told waits. `again`: that was said before."""
+
+    reason: str
+    remedy: str
+    retry_in: float
+    waiting: int
+    failures: int
+    breaker: str = "closed"
+    again: bool = False
+
+    @property
+    def level(self) -> Level:
+        """An outage is said once."""
+        return "debug" if self.again else "warning"
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        todo = f". {self.remedy}" if self.remedy else ""
+        again = f"{_entries(self.waiting)}, trying again within {math.ceil(self.retry_in)} s"
+        return f"data-api is not told of the home ({again}): {self.reason}{todo}"
+
+
+@frozen
+class DataApiRecovered(Report):
+    """data-api takes entries again."""
+
+    after: float
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"data-api takes entries again after {self.after:.0f} s"
+
+
 # ---- the process -------------------------------------------------------------------------------------------------
 
 
@@ -780,6 +891,15 @@ def _are(count: int, noun: str) -> str:
 
 def _were(count: int, noun: str) -> str:
     return f"{counted(count, noun)} {'was' if count == 1 else 'were'}"
+
+
+def _entries(count: int) -> str:
+    return "1 entry waits" if count == 1 else f"{count} entries wait"
+
+
+def _inventory(devices: int, entities: int, services: int) -> str:
+    known = "1 entity" if entities == 1 else f"{entities} entities"
+    return f"{counted(devices, 'device')}, {known} and the services of {counted(services, 'domain')}"
 
 
 def _figures(books: Mapping[str, int], more: Mapping[str, str] | None = None) -> str:

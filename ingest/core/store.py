@@ -17,6 +17,7 @@ from ingest.core.coverage import NO_NOTE, Note
 from ingest.core.evicted import Named
 from ingest.core.gap_points import GapPoint
 from ingest.core.point import Point
+from ingest.core.registry_points import RegistryPoint
 
 Item = TypeVar("Item")
 Payload = TypeVar("Payload")
@@ -28,14 +29,15 @@ class Codec(Generic[Item, Payload]):
 
     `encode` may raise: that one point goes to the dead letters. None: the schema does not write such a point
     (filtered). `size` is an item's weight in bytes. `gap` encodes a gap of the coverage; None: the store has no such
-    points. `heartbeats`: it takes points that say a value again. `whose` says who has states in a payload, as far as
-    that is known: None when it is not.
+    points. `registry` encodes an entry of a registry; None likewise. `heartbeats`: it takes points that say a value again.
+    `whose` says who has states in a payload, as far as that is known: None when it is not.
     """
 
     encode: Callable[[Point], Item | None]
     size: Callable[[Item], int]
     seal: Callable[[Sequence[Item]], Payload]
     gap: Callable[[GapPoint], Item | None] | None = None
+    registry: Callable[[RegistryPoint], Item | None] | None = None
     heartbeats: bool = False
     whose: Callable[[Payload], Sequence[Named] | None] = lambda _: None
 
@@ -100,9 +102,10 @@ class Store(Generic[Item, Payload]):
 
 def since(codec: Codec[Item, Payload], oldest_ns: Callable[[], int]) -> Codec[Item, Payload]:
     """The codec of a store that keeps nothing older: such a point is not written, where the store would refuse it."""
-    gap = codec.gap
+    gap, registry = codec.gap, codec.registry
     return evolve(
         codec,
         encode=lambda point: codec.encode(point) if point.time_ns >= oldest_ns() else None,
         gap=gap and (lambda point: gap(point) if point.time_ns >= oldest_ns() else None),
+        registry=registry and (lambda point: registry(point) if point.time_ns >= oldest_ns() else None),
     )

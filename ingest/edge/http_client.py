@@ -11,15 +11,21 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+import trio
 from attrs import define, frozen
 
 from ingest.core.influx_answer import Answer
+from ingest.edge.reason import reason
 from ingest.errors import Refused, Transient
 
 if TYPE_CHECKING:
     import httpx
+
+
+Transport: TypeAlias = "httpx.AsyncBaseTransport"
+"""What stands in for the network."""
 
 
 @frozen
@@ -51,7 +57,9 @@ class HttpClient:
 
 
 @asynccontextmanager
-async def open_client(peer: Peer, tls: ssl.SSLContext | None) -> AsyncGenerator[HttpClient]:
+async def open_client(
+    peer: Peer, tls: ssl.SSLContext | None, transport: Transport | None = None
+) -> AsyncGenerator[HttpClient]:
     """A client, as long as the block lasts; nothing is sent before something is posted. Without `tls` only plain HTTP."""
     import httpx  # noqa: PLC0415  only where it is used
 
@@ -61,6 +69,7 @@ async def open_client(peer: Peer, tls: ssl.SSLContext | None) -> AsyncGenerator[
         trust_env=False,
         verify=tls or False,
         limits=limits,
+        transport=transport,
     ) as client:
         yield HttpClient(peer, client)
 
@@ -71,11 +80,14 @@ def bearer(token: str) -> Mapping[str, str]:
 
 
 async def _beginning(response: httpx.Response, longest: int) -> str:
-    """Read to the end, and keep no more: httpx's generators, left half-way, would not be closed by anybody."""
     body = bytearray()
-    async for piece in response.aiter_raw():
-        body += piece[: longest - len(body)]
-    return body.decode("utf-8", "replace")
+    # Leaving the loop would leave httpx's generators open; what is cancelled inside them closes them.
+    with trio.CancelScope() as enough:
+        async for piece in response.aiter_raw():
+            body += piece
+            if len(body) > longest:
+                enough.cancel()
+    return body[:longest].decode("utf-8", "replace")
 
 
 @contextmanager
@@ -89,27 +101,22 @@ def _translated(peer: Peer, where: str) -> Iterator[None]:
     except httpx.ConnectError as error:
         raise _not_connected(error, peer, where) from error
     except httpx.HTTPError as error:
-        raise Transient(f"{peer.name} broke the connection off: {_reason(error)}", where=where) from error
+        why = reason(_system_error(error) or error)
+        raise Transient(f"{peer.name} broke the connection off: {why}", where=where) from error
 
 
 def _not_connected(error: BaseException, peer: Peer, where: str) -> Refused | Transient:
-    cause = _tls_error(error)
+    cause = _system_error(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         what = f"the certificate of {peer.name} is not trusted: {cause.verify_message}"
         return Refused(what, where=where, remedy=peer.check_trust)
-    if cause is not None:
+    if isinstance(cause, ssl.SSLError):
         return Refused(f"{peer.name} does not speak TLS at this address", where=where, remedy=peer.check_address)
-    return Transient(f"{peer.name} cannot be reached: {_reason(error)}", where=where)
+    return Transient(f"{peer.name} cannot be reached: {reason(cause or error)}", where=where)
 
 
-def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
-    while error is not None and not isinstance(error, ssl.SSLError):
+def _system_error(error: BaseException | None) -> OSError | None:
+    """What the library's error is about: of TLS, or of the network."""
+    while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost reason, which names what the system said."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

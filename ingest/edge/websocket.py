@@ -20,6 +20,7 @@ import wsproto.utilities
 from attrs import define, frozen
 
 from ingest.edge.heard import Heard
+from ingest.edge.reason import reason
 from ingest.errors import IngestError, Refused, Transient
 
 RECEIVE_BUFFER = 256 * 1024
@@ -192,9 +193,9 @@ def _translated(where: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         remedy = "Is it running there, and are host and port right?"
-        raise Transient(f"the address cannot be reached: {_reason(error)}", where=where, remedy=remedy) from error
+        raise Transient(f"the address cannot be reached: {reason(error)}", where=where, remedy=remedy) from error
     except (trio.ClosedResourceError, trio_websocket.HandshakeError) as error:
-        raise Transient(_reason(error), where=where) from error
+        raise Transient(reason(error), where=where) from error
 
 
 def _rejected(status: int, where: str) -> Refused | Transient:
@@ -234,14 +235,3 @@ def _tls_failed(error: Exception, where: str) -> Refused | Transient:
     if isinstance(cause, ssl.SSLError):
         return Refused(f"TLS failed: {cause.reason or cause}", where=where, remedy=remedy)
     return Transient("the connection broke", where=where)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.__cause__ is not None and error.errno is None:
-        return _reason(_first(error.__cause__))
-    text = str(getattr(error, "strerror", None) or str(error) or type(error).__name__)
-    return text.rpartition(": ")[2] if text.startswith("Error connecting to") else text  # trio names the address, too
-
-
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -16,6 +16,7 @@ from ingest.config.service import Api
 from ingest.core.health import Health
 from ingest.edge.process import Usage
 from ingest.web.contract import as_contract, identity, readiness
+from ingest.web.discovery import Discover, triggered
 from ingest.web.guard import Guard
 from ingest.web.metrics import CONTENT_TYPE
 
@@ -27,6 +28,7 @@ class Sources:
     health: Callable[[], Health]
     usage: Callable[[], Usage]
     metrics: Callable[[], bytes]
+    discover: Discover
     files: Mapping[str, str] = field(factory=dict)
 
     async def root(self, _: Request) -> Response:
@@ -46,6 +48,10 @@ class Sources:
         """For Prometheus."""
         return Response(self.metrics(), media_type=CONTENT_TYPE)
 
+    async def read_registries(self, request: Request) -> Response:
+        """Now, and with what came of it."""
+        return await triggered(self.discover, request.query_params, lambda: self.health().at)
+
 
 def application(sources: Sources, api: Api) -> ASGIApp:
     """The ASGI application, guarded as configured."""
@@ -55,8 +61,10 @@ def application(sources: Sources, api: Api) -> ASGIApp:
         Route("/health/detailed", sources.healthy),
         Route("/ready", sources.ready),
         Route("/metrics", sources.numbers),
+        Route("/api/v1/discovery/trigger", sources.read_registries, methods=["POST"]),
     ]
-    guarded: ASGIApp = Guard(Starlette(routes=routes), api.token, api.trusted_networks)
+    guarded: ASGIApp = Guard(Starlette(routes=routes), api.token, api.trusted_networks, api.cors_origins)
     if api.cors_origins:
-        guarded = CORSMiddleware(guarded, allow_origins=api.cors_origins, allow_headers=["Authorization"])
+        methods = ["GET", "POST"]
+        guarded = CORSMiddleware(guarded, api.cors_origins, allow_methods=methods, allow_headers=["Authorization"])
     return guarded

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ingest.core.coverage import Progress
+from ingest.core.data_api_health import DataApiHealth
 from ingest.core.health import CandidateHealth, Database, Health, Queue, Spool
 from ingest.core.health_fold import utc
 from ingest.core.lifetime import Lifetime
@@ -69,6 +70,7 @@ def as_contract(health: Health, usage: Usage) -> dict[str, Any]:
         "spool": _spool(health.spool),
         "gaps": _gaps(health),
         "registries": _registries(health.registries),
+        "data_api": _data_api(health.data_api),
         "queues": [_queue(each) for each in health.queues],
         "totals": dict(health.totals),
         "lifetime": _lifetime(health.lifetime),
@@ -102,6 +104,22 @@ def _database(database: Database) -> dict[str, Any]:
         "circuit_breaker": {"state": database.breaker, "failure_count": database.failures},
         "last_stored": _iso(database.last_stored),
         "last_delivery_seconds": database.last_seconds,
+    }
+
+
+def _data_api(told: DataApiHealth | None) -> dict[str, Any] | None:
+    if told is None:
+        return None
+    return {
+        "reachable": told.reachable,
+        "posted": dict(told.posted),
+        "refused": told.refused,
+        "waiting": told.waiting,
+        "failing_since": _iso(told.failing_since),
+        "reason": told.reason,
+        "remedy": told.remedy,
+        "circuit_breaker": {"state": told.breaker, "failure_count": told.failures_in_row},
+        "last_published": _iso(told.last_published),
     }
 
 

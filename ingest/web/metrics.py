@@ -75,6 +75,7 @@ class Metrics(Collector):
         yield from _of_queues(health)
         yield from _of_gaps(health)
         yield from _of_registries(health)
+        yield from _of_data_api(health)
         yield _gauge("resident_memory_bytes", "Memory of the process.", [((), usage.memory_mb * 2**20)])
         yield _gauge("uptime_seconds", "Seconds since the start.", [((), health.uptime)])
         statuses = [((each.value,), each is health.status) for each in Status]
@@ -164,6 +165,18 @@ def _of_registries(health: Health) -> Iterator[Metric]:
     if known.as_of is not None:
         age = (health.at - known.as_of).total_seconds()
         yield _gauge("registries_age_seconds", "Since what is known of them was read.", [((), age)])
+
+
+def _of_data_api(health: Health) -> Iterator[Metric]:
+    told = health.data_api
+    if told is None:
+        return
+    posted = [((kind,), count) for kind, count in told.posted.items()]
+    yield _counter("data_api_posted", "Entries that data-api took.", posted, "kind")
+    yield _counter("data_api_refused", "Entries that data-api does not take.", [((), told.refused)])
+    yield _counter("data_api_failures", "Attempts to tell data-api that failed.", [((), told.failures)])
+    yield _gauge("data_api_reachable", "1 when the last attempt was taken.", [((), told.reachable is True)])
+    yield _gauge("data_api_waiting_entries", "Entries that data-api does not have yet.", [((), told.waiting)])
 
 
 def _counter(name: str, text: str, series: Series, *labels: str) -> Metric:

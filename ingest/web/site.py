@@ -13,6 +13,7 @@ from attrs import define, field
 
 from ingest.config.service import Api
 from ingest.core import reports
+from ingest.core.data_api_health import DataApiFold
 from ingest.core.health import Gauges, Health
 from ingest.core.health_fold import HealthFold, utc
 from ingest.core.reports import Report
@@ -48,7 +49,8 @@ class Site:
     def __attrs_post_init__(self) -> None:
         names = tuple(candidate.name for candidate in self.plan.candidates)
         spool = self.plan.destination.spool
-        self.fold = HealthFold(self.plan.destination.store.name, names, spool.held.events if spool else 0)
+        told = None if self.plan.data_api is None else DataApiFold()
+        self.fold = HealthFold(self.plan.destination.store.name, names, spool.held.events if spool else 0, told)
         self.metrics = Metrics(self.health, self.process.usage, self._rules)
 
     def hear(self, report: Report) -> None:
@@ -64,7 +66,9 @@ class Site:
     async def serve(self, pipeline: Pipeline) -> None:
         """Serve until cancelled."""
         self.pipeline = pipeline
-        app = application(Sources(self.health, self.process.usage, self.metrics.page, self.plan.files), self.api)
+        discover = pipeline.inventory.rediscovery.now
+        sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
+        app = application(sources, self.api)
         listeners = await self._listeners(pipeline.emit)
         pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
         await http_server.serve(app, listeners, self._complain)

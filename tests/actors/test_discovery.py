@@ -11,12 +11,13 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from ingest.actors.discovery import DEBOUNCE, Discovery
+from ingest.actors.discovery import DEBOUNCE, TOLD, Discovery, Tell
 from ingest.actors.notices import Notices
 from ingest.actors.template_reading import Render
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.point import Facts
+from ingest.core.registries import RegistryLists
 from ingest.core.registry_changes import SINGLY
 from ingest.core.reports import Report
 from ingest.core.wire import RegistryData, RegistryUpdated
@@ -99,16 +100,25 @@ async def discovering(
     interval: float = HOUR,
     catalog: Catalog = NO_CATALOG,
     render: Render | None = None,
+    tell: Tell | None = None,
+    counts: bool = False,
+    emitted: list[Report] | None = None,
     **answers: Any,
 ) -> AsyncGenerator[Running]:
-    running = Running(Watch(catalog), Notices(), [])
+    running = Running(Watch(catalog), Notices(), [] if emitted is None else emitted)
+
+    def counted(lists: RegistryLists) -> None:
+        running.told.append((len(lists.devices), len(lists.entities)))
+        if tell is not None:
+            tell(lists)
+
     async with (
         playing(answering(**{**dict.fromkeys(COMMANDS, registries.answer), **answers})) as peer,
         connection(peer.dial) as bulk,
         trio.open_nursery() as nursery,
     ):
         actor = Discovery(bulk, running.catalog, running.notices, running.emitted.append, interval, render=render)
-        actor.tell = lambda devices, entities: running.told.append((len(devices), len(entities)))
+        actor.tell = counted if tell is not None or counts else None
         nursery.start_soon(actor.run)
         await actor.tried.wait()
         yield running
@@ -117,7 +127,7 @@ async def discovering(
 
 async def test_the_registries_are_read_at_once(autojump_clock: MockClock) -> None:
     registries = Registries(floors=[{"floor_id": "f", "name": "Ground"}], labels=[{"label_id": "l", "name": "Loud"}])
-    async with discovering(registries) as running:
+    async with discovering(registries, counts=True) as running:
         catalog = running.catalog.value
         await trio.sleep(1)
         beside = running.catalog.value
@@ -285,7 +295,7 @@ async def test_an_event_that_names_nothing_has_everything_read(autojump_clock: M
 
 async def test_somebody_may_ask_for_everything(autojump_clock: MockClock) -> None:
     registries = Registries()
-    async with discovering(registries) as running:
+    async with discovering(registries, counts=True) as running:
         await trio.sleep(10)
         running.hear(action="update", entity_id="light.a")
         running.notices.count.set(running.notices.count.value + 1)
@@ -346,7 +356,7 @@ async def test_a_command_that_fails_takes_nothing_from_what_was_known_and_is_nam
     autojump_clock: MockClock, command: str
 ) -> None:
     registries = Registries(floors=[{"floor_id": "f", "name": "Ground"}], labels=[{"label_id": "l"}])
-    async with discovering(registries, interval=100) as running:
+    async with discovering(registries, interval=100, counts=True) as running:
         await trio.sleep(5)
         before = running.catalog.value
         registries.failing = {command: "unknown_error"}
@@ -413,6 +423,41 @@ async def test_services_of_another_shape_are_left_out(autojump_clock: MockClock,
     async with discovering(Registries(), get_services=[ok(answer)]) as running:
         await trio.sleep(5)
     assert running.names() == ["CatalogLoaded", "RegistryFailed"]
+
+
+async def test_each_complete_reading_is_handed_on_before_it_is_reported_and_no_other(autojump_clock: MockClock) -> None:
+    registries, told, emitted = Registries(), list[tuple[int, int, int]](), list[Report]()
+
+    def tell(lists: RegistryLists) -> None:
+        told.append((len(lists.devices), len(lists.entities), len(emitted)))
+
+    async with discovering(registries, tell=tell, emitted=emitted) as running:
+        await trio.sleep(5)
+        registries.failing = {ENTITIES: "unknown_error"}
+        running.hear()
+        await trio.sleep(5)
+        registries.failing, registries.entities = {}, []
+        running.hear()
+        await trio.sleep(5)
+    assert told == [(1, 1, 0), (1, 0, 2)]
+    assert len(emitted) == 3
+
+
+async def test_who_takes_complete_readings_has_one_soon_after_what_changed_was_read(autojump_clock: MockClock) -> None:
+    registries, told = Registries(), list[RegistryLists]()
+    async with discovering(registries, tell=told.append) as running:
+        await trio.sleep(60)
+        for area in ("attic", "cellar"):
+            registries.entities = [an_entity("light.a", area_id=area)]
+            running.hear(action="update", entity_id="light.a")
+            await trio.sleep(2)
+            assert running.catalog.value.facts("light.a").area_id == area
+        assert len(told) == 1, "changes are read by themselves first"
+        await trio.sleep(TOLD)
+        assert len(told) == 2
+        await trio.sleep(600)
+    assert len(told) == 2, "nothing else changed"
+    assert b"cellar" in bytes(told[-1].entities[0])
 
 
 async def test_a_list_that_is_none_is_a_failed_reading(autojump_clock: MockClock) -> None:

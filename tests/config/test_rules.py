@@ -87,13 +87,19 @@ def test_what_works_but_is_probably_not_meant() -> None:
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
-        ({"STORE_DEVICE_HISTORY_IN_INFLUXDB": "true"}, "device_history"),
-        ({"DATA_API_URL": "http://data-api:8006"}, "data_api.url"),
         ({"WEBSOCKET_RATE_LIMIT_MESSAGES": "5"}, "api.rate_limit_messages"),
+        ({"WEBSOCKET_RATE_LIMIT_WINDOW": "5"}, "api.rate_limit_window"),
     ],
 )
 def test_what_comes_with_a_later_release_is_not_taken_in_silence(environ: dict[str, str], named: str) -> None:
     assert load(None, environ, {}).warnings == (f"{named} is set, but this version does nothing with it yet.",)
+
+
+def test_a_store_that_writes_no_devices_says_so() -> None:
+    (found,) = load(None, {"STORE_DEVICE_HISTORY_IN_INFLUXDB": "true"}, {}).warnings
+    assert found == "device_history is for a database: this store writes no devices and entities."
+    database = {"INFLUXDB_URL": "http://db", "INFLUXDB_TOKEN": "t", "DATA_API_URL": "http://data-api:8006"}
+    assert load(None, {"STORE_DEVICE_HISTORY_IN_INFLUXDB": "true", **database}, {}).warnings == ()
 
 
 BEATING = [{"domain": "light", "heartbeat": "15m"}]

@@ -46,7 +46,7 @@ class Peer:
 
 
 @contextmanager
-def answering(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Peer]:
+def answering(script: Script, tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Peer]:
     peer = Peer("", script)
 
     class Handler(BaseHTTPRequestHandler):
@@ -78,7 +78,7 @@ def answering(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Pee
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  http.server's name
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]  # clients that hang up
     if tls is not None:

@@ -11,17 +11,22 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ingest.actors.rediscovery import Discovered, NotConnected
 from ingest.config.service import Api
 from ingest.core import reports
 from ingest.core.coverage import Progress
+from ingest.core.data_api_health import DataApiFold
 from ingest.core.health import Gauges, Health, Queue
+from ingest.core.health_fold import HealthFold, utc
 from ingest.core.ledger import Summary
 from ingest.core.lifetime import Lifetime
 from ingest.core.reports import Report
 from ingest.core.secret import Secret
 from ingest.edge.process import Usage
+from ingest.errors import Transient
 from ingest.web.app import Sources, application
 from ingest.web.contract import as_contract
+from ingest.web.discovery import Discover
 from ingest.web.metrics import Metrics
 from tests.core.test_health import AWAY, DOWN, UP, after
 
@@ -61,16 +66,29 @@ CONTRACT: Mapping[str, Any] = {
     "database": (dict,),
     "spool": (dict,),
     "gaps": {"dropped_changes": (int,), "open": (int, type(None)), "oldest_open": MAYBE},
+    "data_api": (dict, type(None)),
 }
 UNKNOWN: list[Report] = []
 
 
-def sources(health: Health) -> Sources:
+async def discovered(*, everything: bool) -> Discovered:
+    return Discovered(5, 8 if everything else 7)
+
+
+async def not_connected(*, everything: bool) -> Discovered:
+    raise NotConnected
+
+
+async def not_read(*, everything: bool) -> Discovered:
+    raise Transient("the registries could not be read: unknown_error")
+
+
+def sources(health: Health, discover: Discover = discovered) -> Sources:
     usage = Usage(50.5, 1.5)
     metrics = Metrics(lambda: health, lambda: usage, lambda: {"sensor.*": 3})
     for report in UP:
         metrics.hear(report)
-    return Sources(lambda: health, lambda: usage, metrics.page)
+    return Sources(lambda: health, lambda: usage, metrics.page, discover)
 
 
 async def ask(
@@ -223,6 +241,37 @@ async def test_errors_are_counted_by_kind() -> None:
     assert (found["errors_total", "database"], found["errors_total", "message"]) == (1, 1)
 
 
+async def test_health_and_metrics_tell_of_a_data_api_where_there_is_one() -> None:
+    assert (await ask("/health", *UP)).json()["data_api"] is None
+    assert not [name for name, _ in await figures(*UP) if name.startswith("data_api")]
+    fold = HealthFold("db", ("primary",), data_api=DataApiFold())
+    waits = reports.DataApiWaiting("data-api answers 503", "", 8.0, 4, 5, "open")
+    for at, report in enumerate([*UP, reports.ToPublish(2, 5, 1), reports.Posted("devices", 2), waits]):
+        fold.add(report, at)
+    health = fold.look(GAUGES, 20, utc(10**9))
+    told = as_contract(health, Usage(50, 1))["data_api"]
+    assert told == {
+        "reachable": False,
+        "posted": {"devices": 2},
+        "refused": 0,
+        "waiting": 4,
+        "failing_since": "1969-12-31T23:59:53+00:00",
+        "reason": "data-api answers 503",
+        "remedy": "",
+        "circuit_breaker": {"state": "half_open", "failure_count": 5},
+        "last_published": None,
+    }
+    page = Metrics(lambda: health, lambda: Usage(50, 1), dict).page().decode()
+    found = [line for line in page.splitlines() if line.startswith("homeiq_ingest_data_api_") and "created" not in line]
+    assert found == [
+        'homeiq_ingest_data_api_posted_total{kind="devices"} 2.0',
+        "homeiq_ingest_data_api_refused_total 0.0",
+        "homeiq_ingest_data_api_failures_total 1.0",
+        "homeiq_ingest_data_api_reachable 0.0",
+        "homeiq_ingest_data_api_waiting_entries 4.0",
+    ]
+
+
 TOKEN = Api(token=Secret("let-me-in"))
 NETWORK = Api(trusted_networks=(ip_network("192.168.1.0/24"),))
 
@@ -250,6 +299,72 @@ async def test_who_may_ask(api: Api, client: str, authorization: str, status: in
         assert (answer.headers.get("www-authenticate") == "Bearer") is (status == 401)
     for path in ("/health", "/ready"):
         assert (await ask(path, *UP, api=api, client=client)).status_code == 200
+
+
+async def trigger(
+    discover: Discover,
+    api: Api = Api(),  # noqa: B008  frozen
+    query: str = "",
+    **headers: str,
+) -> httpx.Response:
+    transport = httpx.ASGITransport(application(sources(after(*UP), discover), api))
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as session:
+        assert (await session.get("/api/v1/discovery/trigger", headers=headers)).status_code in {405, 401}
+        return await session.post(f"/api/v1/discovery/trigger{query}", headers=headers)
+
+
+async def test_discovery_is_triggered_and_answers_what_was_found() -> None:
+    answer = await trigger(discovered)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "success": True,
+        "devices_discovered": 5,
+        "entities_discovered": 7,
+        "timestamp": "2026-11-22T07:00:00+00:00",
+    }
+
+
+@pytest.mark.parametrize(("query", "told"), [("?everything=true", 8), ("?everything=1", 8), ("?everything=no", 7)])
+async def test_everything_may_be_told_again(query: str, told: int) -> None:
+    assert (await trigger(discovered, query=query)).json()["entities_discovered"] == told
+
+
+async def test_discovery_that_fails_says_why_in_the_same_shape() -> None:
+    for discover, status, why in ((not_connected, 503, "no connection"), (not_read, 502, "unknown_error")):
+        answer = await trigger(discover)
+        told = answer.json()
+        assert answer.status_code == status
+        assert (told["success"], told["devices_discovered"], told["entities_discovered"]) == (False, 0, 0)
+        assert why in told["error"]
+
+
+async def test_discovery_is_behind_the_guard() -> None:
+    assert (await trigger(discovered, TOKEN)).status_code == 401
+    assert (await trigger(discovered, TOKEN, authorization="Bearer let-me-in")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "status"),
+    [
+        ((), "http://evil", 403),
+        ((), "null", 403),
+        ((), "http://here", 200),
+        (("http://panel",), "http://panel", 200),
+        (("http://panel",), "http://other", 403),
+        (("*",), "http://anybody", 200),
+    ],
+)
+async def test_discovery_is_not_triggered_by_pages_of_others(
+    origins: tuple[str, ...], origin: str, status: int
+) -> None:
+    assert (await trigger(discovered, Api(cors_origins=origins), origin=origin)).status_code == status
+
+
+async def test_a_page_of_a_configured_origin_may_ask_whether_it_may() -> None:
+    asked = {"origin": "http://panel", "access-control-request-method": "POST"}
+    app = application(sources(after(*UP)), Api(cors_origins=("http://panel",)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as session:
+        assert (await session.options("/api/v1/discovery/trigger", headers=asked)).status_code == 200
 
 
 async def test_an_unknown_way_and_an_unknown_path_are_answered() -> None:

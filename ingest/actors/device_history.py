@@ -1,0 +1,78 @@
+"""Writing what the registries say of devices and entities into measurements of their own, beside the states.
+
+A complete reading is looked at in parts of 250 entries; what is new of a part goes with the next batch, and the
+next part is looked at when it is there. So however large a home, memory holds one part of it beside the reading. What is
+not written at the stop is found new at the next start, with everything else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import trio
+from attrs import define, field
+
+from ingest.core.point import PointFrame
+from ingest.core.registries import RegistryLists, parts
+from ingest.core.registry_points import (
+    RegistryPoint,
+    RegistryTelling,
+    counted_by_device,
+    device_points,
+    entity_points,
+)
+from ingest.runtime.link import Sender
+from ingest.runtime.watch import Watch
+
+
+@define(eq=False)
+class DeviceHistory:
+    """Has the news of each reading for a batcher to `take`. `wall_ns` is the wall clock."""
+
+    wall_ns: Callable[[], int]
+    _telling: RegistryTelling = field(factory=RegistryTelling)
+    _taken: trio.Event = field(factory=trio.Event)
+    _heard: Watch[tuple[RegistryLists, int] | None] = field(factory=lambda: Watch(None))
+
+    def hear(self, lists: RegistryLists) -> None:
+        """Take a complete reading. The newest counts."""
+        self._heard.set((lists, self.wall_ns()))
+
+    def take(self) -> Sequence[RegistryPoint]:
+        """What is to be written; it counts as written."""
+        due = self._telling.take()
+        if due:
+            self._taken.set()
+        return due
+
+    async def run(self, store: Sender[PointFrame]) -> None:
+        """Tell of each reading, for ever; closes its end of the link."""
+        with store:
+            while True:
+                heard = await self._heard.until(lambda heard: heard is not None)
+                self._heard.set(None)
+                assert heard is not None  # noqa: S101  that was waited for
+                await self._tell(*heard, store)
+
+    async def _tell(self, lists: RegistryLists, time_ns: int, store: Sender[PointFrame]) -> None:
+        counts = Counter[str]()
+        for part in parts(lists.entities):
+            counted_by_device(part, counts)
+            await trio.lowlevel.checkpoint()
+        devices = (device_points(part, counts, time_ns) for part in parts(lists.devices))
+        entities = (entity_points(part, time_ns) for part in parts(lists.entities))
+        present = await self._tell_parts(devices, store) | await self._tell_parts(entities, store)
+        self._telling.keep(present)
+
+    async def _tell_parts(self, found: Iterable[Iterable[RegistryPoint]], store: Sender[PointFrame]) -> set[str]:
+        present = set[str]()
+        for part in found:
+            present |= self._telling.look(part)
+            if self._telling:
+                self._taken = trio.Event()
+                await store.ready()
+                store.put(PointFrame((), 0))
+                await self._taken.wait()
+            await trio.lowlevel.checkpoint()
+        return present
