@@ -36,8 +36,9 @@ from ingest.core.coverage import Note
 from ingest.core.gap_points import Telling
 from ingest.core.ledger import Remembered
 from ingest.core.point import PointFrame
-from ingest.core.remembering import ended, reconciler
+from ingest.core.remembering import reconciler, remember
 from ingest.core.reports import Emit, Report
+from ingest.core.rules import Rules
 from ingest.core.state import Frame
 from ingest.core.store import Batch
 from ingest.core.tally import Tally, balanced
@@ -67,6 +68,7 @@ class Pipeline:
     dialer: Dial = dial
     catalog: Watch[Catalog] = field(factory=lambda: Watch(NO_CATALOG))
     tally: Tally = field(factory=Tally)
+    rules: Watch[Rules] = field(init=False)
     intake: Link[Frame] = field(init=False)
     link: Link[PointFrame] = field(init=False)
     spool: Spool[Batch[Any]] = field(init=False)
@@ -89,9 +91,9 @@ class Pipeline:
             plan.spool, lambda batch: Weight(batch.count, batch.size), in_order=ledger is not None
         )
         self.tally.carried = carried = self.spool.held.events
-        backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
-        self.listeners = (*self.listeners, backlog.hear)
-        self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
+        waiting = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit).hear
+        self.listeners, self.rules = (*self.listeners, waiting), Watch(plan.rules)
+        self.filter = Filter(self.rules, plan.enricher, self.catalog, self.emit)
         self.filter.spooled = plan.destination.spool is not None
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
         if ledger is not None:
@@ -99,13 +101,13 @@ class Pipeline:
                 self.batcher.telling = Telling(plan.home)
             self.filter.reconciler = reconciler(ledger.remembered)
             self.batcher.write = ledger.note
-            self.importing = Importing(ledger, plan.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
+            self.importing = Importing(ledger, self.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
             if not ledger.loaded:
                 self.filter.reconciler.forget_nothing()
                 ledger.late = self._remember
 
     def _remember(self, remembered: Remembered) -> Note:
-        self.filter.reconciler.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+        remember(self.filter.reconciler, remembered)
         return self.filter.reconciler.note()
 
     def emit(self, report: Report) -> None:
@@ -208,7 +210,7 @@ class Pipeline:
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
             plan.registry_wait, plan.refresh_interval, filling=self._filling(history), wall_ns=plan.wall_ns,
-            intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (),
+            rules=self.rules, heartbeats=plan.destination.store.codec.heartbeats,
         )  # fmt: skip
         self.connector = Connector(
             plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer

@@ -6,29 +6,27 @@ function goes to the dead letters; the service lives.
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import chain
 
 import msgspec
-from attrs import define, evolve, field
+from attrs import define, field
 
 from ingest.core import reports
+from ingest.core.attributes import looked_at
 from ingest.core.catalog import Catalog
-from ingest.core.coverage import UNNAMED, Cause, Mark, Span
+from ingest.core.coverage import UNNAMED, Cause, Mark
 from ingest.core.enrich import Enricher
 from ingest.core.heartbeat import HEARTBEATS, Heartbeats
-from ingest.core.loss import shed_points
-from ingest.core.point import Point, PointFrame
+from ingest.core.loss import dead_letter, missing_of, shed_points
+from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reconcile import Reconciler
-from ingest.core.redact import redacted
 from ingest.core.reports import Emit, Report
 from ingest.core.restart import REPEATS, Last, repeats
-from ingest.core.rules import Decision, Rules
+from ingest.core.rules import Decision, Rules, treated
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
-from ingest.core.treatment import USUAL
 from ingest.runtime.link import Receiver, Sender
 from ingest.runtime.watch import Watch
 
@@ -45,17 +43,24 @@ BEAT = 1000
 class Filter:
     """The stage's memory: the rules, the enricher's, and which states were passed on (the reconciler's).
 
+    Other rules hold from the next frame on. `snapshots` counts those that are through.
     `spooled`: what waits for the store is on disk, in a spool that opens the gap of what it drops itself.
     """
 
-    rules: Rules
+    rules: Watch[Rules]
     enricher: Enricher
     catalog: Watch[Catalog]
     emit: Emit
     reconciler: Reconciler = field(factory=Reconciler)
     spooled: bool = True
     heartbeats: Heartbeats = field(factory=Heartbeats)
+    snapshots: Watch[int] = field(factory=lambda: Watch(0))
     _due: list[Point] = field(factory=list)
+    _current: Rules = field(init=False)
+    _renewed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._current = self.rules.value
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
         """Turn frames into points until the intake ends; closes both its ends."""
@@ -77,6 +82,8 @@ class Filter:
 
     def step(self, frame: Frame) -> PointFrame:
         """The points of a frame; everything else in it is reported."""
+        if self._current is not self.rules.value:
+            self._renew()
         if frame.source is not Source.BACKFILL:
             self._enter(frame)
         points: list[Point] = []
@@ -87,7 +94,7 @@ class Filter:
                 verdict = self._judge(change, frame.source)
             except Exception:  # noqa: BLE001  a bug met by one event must not take the others with it
                 self.heartbeats.forget([change.data.entity_id])
-                self.emit(dead_letter(change))
+                self.emit(dead_letter(STAGE, change))
                 continue
             if isinstance(verdict, Point):
                 points.append(verdict)
@@ -105,6 +112,11 @@ class Filter:
         self._due += self.heartbeats.take(BEATS)
         points = self._beaten()
         return PointFrame(points, BEAT * len(points))
+
+    def _renew(self) -> None:
+        """Other rules hold now. Whose value is to be said again from now on, the next snapshot tells."""
+        self._current, self._renewed = self.rules.value, True
+        self.heartbeats.renew(self._current.interval_of)
 
     def _enter(self, frame: Frame) -> None:
         if frame.session != self.reconciler.session:
@@ -126,37 +138,50 @@ class Filter:
         entity_id = change.data.entity_id
         facts = self.catalog.value.facts(entity_id)
         if source is not Source.LIVE and self._is_known(facts.registry_id, change, source):
-            if source is Source.SNAPSHOT and self.rules.intervals:
-                self._confirm(change)
+            if source is Source.SNAPSHOT:
+                self._confirm(change, facts)
             return None
         last = self.enricher.last(entity_id)
         point = self.enricher.point(change, source, self.catalog.value)
-        decision = self.rules.decide(entity_id, point.attributes, point.facts)
+        decision = self._current.decide(entity_id, point.attributes, point.facts)
         point = treated(point, decision)
-        if source is not Source.BACKFILL and self.rules.intervals:
+        if change.data.new_state is None:
+            self._current.forget(entity_id)
+        if source is not Source.BACKFILL:
             self._stand(point, decision)
-        if not decision.passed:
-            return decision.rule
-        left_out = self.rules.drop_replays and self._is_replay(point, change, last)
         mark = Mark(facts.registry_id, entity_id, point.time_ns)
+        if not decision.passed:
+            self.reconciler.exclude(mark, told=source is Source.BACKFILL)
+            return decision.rule
+        left_out = self._current.drop_replays and self._is_replay(point, change, last)
         if source is Source.BACKFILL:
             self.reconciler.move(mark)
         else:
             self.reconciler.see(mark, left_out=left_out)
         return REPEATS if left_out else point
 
-    def _confirm(self, change: Change) -> None:
-        """What is known stands on. After a start of ours it is made into a point again, which nobody stores again."""
-        entity_id = change.data.entity_id
-        if self.enricher.last(entity_id) is not None:
+    def _confirm(self, change: Change, facts: Facts) -> None:
+        """What is known stands on. After a start of ours it is made into a point again, which nobody stores again.
+
+        Where nobody says values again, it is only decided what becomes of the entity: that may be asked for.
+        """
+        entity_id, new = change.data.entity_id, change.data.new_state
+        if not self._current.intervals:
+            if new is not None and entity_id not in self._current:
+                with suppress(msgspec.DecodeError):
+                    self._current.decide(entity_id, looked_at(new.attributes), facts)
+            return
+        if self.enricher.last(entity_id) is not None and not self._renewed:
             self.heartbeats.confirm(entity_id, nanoseconds(moment_of(change)))
             return
         point = self.enricher.point(change, Source.SNAPSHOT, self.catalog.value)
-        decision = self.rules.decide(entity_id, point.attributes, point.facts)
+        decision = self._current.decide(entity_id, point.attributes, point.facts)
         self._stand(treated(point, decision), decision)
 
     def _stand(self, point: Point, decision: Decision) -> None:
         """A snapshot may say what was before a change that came live meanwhile: that stands no more."""
+        if not self._current.intervals:
+            return
         mark = self.reconciler.marks.get(point.facts.registry_id)
         if mark is None or mark.time_ns <= point.time_ns:
             self._due += self.heartbeats.see(point, decision.heartbeat_ns if decision.passed else None)
@@ -168,6 +193,8 @@ class Filter:
         return repeats(point, change, known, restarted=self.reconciler.restarted_ns is not None)
 
     def _complete(self) -> None:
+        self._renewed = False
+        self.snapshots.set(self.snapshots.value + 1)
         self.heartbeats.complete()
         self.enricher.restarts.over(self.reconciler.restarted_ns)
         found = self.reconciler.complete()
@@ -180,27 +207,19 @@ class Filter:
             return self.reconciler.told(registry_id, time_ns)
         return self.reconciler.knows(registry_id, change.data.entity_id, time_ns)
 
-    def forget(self, oldest_ns: int, newest_ns: int) -> None:
-        """Points of that time were evicted: what the next snapshot says of their entities is not stored already."""
-        self.reconciler.forget(oldest_ns, newest_ns)
-
     def lost(self, report: Report) -> None:
         """Something was dropped: what the history may tell of it is a gap."""
         match report:
             case reports.Shed():
-                facts = self.catalog.value.facts
-                spans = [
-                    Span(entity_id, facts(entity_id).registry_id, first - 1, last + 1)
-                    for entity_id, (first, last) in report.spans.items()
-                ]
+                spans = missing_of(report, lambda entity_id: self.catalog.value.facts(entity_id).registry_id)
                 self.heartbeats.lose({entity_id: last for entity_id, (_, last) in report.spans.items()})
                 if spans:
                     self.reconciler.miss(Cause.SHED, report.oldest_ns, report.newest_ns, spans)
             case reports.Unreadable():
-                self.forget(report.oldest_ns, report.newest_ns)
+                self.reconciler.forget(report.oldest_ns, report.newest_ns)
                 self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
             case reports.Evicted() | reports.Purged():
-                self.forget(report.oldest_ns, report.newest_ns)
+                self.reconciler.forget(report.oldest_ns, report.newest_ns)
                 if not self.spooled:
                     self.reconciler.miss(Cause.EVICTED, report.oldest_ns, report.newest_ns, (), UNNAMED)
             case _:
@@ -226,14 +245,3 @@ class Filter:
                         self.reconciler.lose(point.facts.registry_id)
             for each in lost:
                 self.reconciler.give_back(each.note.missed)
-
-
-def treated(point: Point, decision: Decision) -> Point:
-    """The point with what is different in those of its entity."""
-    return point if decision.treatment is USUAL else evolve(point, treatment=decision.treatment)
-
-
-def dead_letter(change: Change) -> reports.DeadLetter:
-    """The change being handled when an exception came, with its JSON and that exception's traceback."""
-    json = msgspec.json.encode(change).decode("utf-8", "replace")
-    return reports.DeadLetter(STAGE, change.data.entity_id, redacted(json), redacted(traceback.format_exc()))

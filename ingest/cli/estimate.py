@@ -7,11 +7,11 @@ without attributes; what they hold, times what they are a part of, is about what
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 from msgspec import Raw
 
 from ingest.actors.connection import Connection, connected, within
@@ -28,9 +28,19 @@ from ingest.core.conversation import Received
 from ingest.core.coverage import Mark, Span
 from ingest.core.history_query import Query
 from ingest.core.history_reading import MARGIN_NS
-from ingest.core.importing import NOTHING, Wanted, chosen, known, spans_of, stored_since, whole_microseconds
+from ingest.core.importing import (
+    NOTHING,
+    Wanted,
+    chosen,
+    known,
+    spans_of,
+    stored_since,
+    whole_microseconds,
+    with_left_out,
+)
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
+from ingest.edge.ledger_filtered import left_out
 from ingest.edge.ledger_import import pending_imports, stored_marks, unmarked_since
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
@@ -75,6 +85,7 @@ class _Stored:
     marks: dict[str, Mark]
     pending: dict[str, int]
     unmarked_ns: int | None = None
+    left_out: Mapping[str, Sequence[Span]] = field(factory=dict)
 
 
 def estimate(settings: Settings, asked: control.Import) -> Estimate:
@@ -89,7 +100,10 @@ def _stored(settings: Settings) -> _Stored:
     try:
         with state_read(settings.spool.path) as connection, translated(settings.spool.path):
             return _Stored(
-                stored_marks(connection, key), pending_imports(connection, key), unmarked_since(connection, key)
+                stored_marks(connection, key),
+                pending_imports(connection, key),
+                unmarked_since(connection, key),
+                left_out(connection, key),
             )
     except Absent:
         return _Stored({}, {})
@@ -129,7 +143,7 @@ async def _spans(
     entities = [stored_since(known(each, stored.marks.get(each.registry_id)), since_ns) for each in found]
     until_ns = whole_microseconds(time.time_ns() - MARGIN_NS)
     wanted = Wanted(whole_microseconds(asked.since_ns), until_ns, entities, asked.again)
-    return spans_of(wanted, stored.pending)
+    return with_left_out(wanted, spans_of(wanted, stored.pending), stored.left_out)[0]
 
 
 async def _count(bulk: Connection, spans: Sequence[Span]) -> Estimate:

@@ -19,7 +19,7 @@ from ingest.cli.options import configured, loaded
 from ingest.cli.output import written
 from ingest.cli.own_file import looking, own_state
 from ingest.core import control
-from ingest.core.coverage import Cause, Gap
+from ingest.core.coverage import FOREVER, Cause, Gap
 from ingest.core.ledger import Told
 from ingest.core.plot import table
 from ingest.core.state import nanoseconds
@@ -79,8 +79,12 @@ def show(*, gap_id: int, config_path: Path | None, assignments: tuple[str, ...])
 
 
 def _span_row(each: Told) -> tuple[str, ...]:
-    after, before = (shown(time_ns, "milliseconds") for time_ns in (each.span.after_ns, each.span.before_ns))
+    after, before = (_shown(time_ns) for time_ns in (each.span.after_ns, each.span.before_ns))
     return each.span.entity_id or "?", after, before, "to do" if each.filled is None else f"{each.filled:,}", each.why
+
+
+def _shown(time_ns: int) -> str:
+    return shown(time_ns, "milliseconds") if time_ns < FOREVER else "not known yet"
 
 
 @gaps.command()

@@ -49,10 +49,14 @@ class Coverage:
 
 @frozen
 class Remembered:
-    """What the ledger knows at the start; no coverage before the first time."""
+    """What the ledger knows at the start; no coverage before the first time.
+
+    `excluded`: the entities that are left out, and the time after which they are, by their names for life.
+    """
 
     marks: Sequence[Mark] = ()
     coverage: Coverage | None = None
+    excluded: Mapping[str, int] = field(factory=dict)
 
 
 @frozen
@@ -146,8 +150,8 @@ def folded(openings: Sequence[Opening]) -> Opening:
 
 
 def summary(gaps: Iterable[Gap]) -> Summary:
-    """The gaps in figures."""
-    known = list(gaps)
+    """The gaps in figures. What is left out on purpose is none of them."""
+    known = [each for each in gaps if each.cause is not Cause.FILTERED]
     counted = Counter(each.progress for each in known)
     left = [each.from_ns for each in known if each.progress in LEFT]
     return Summary(

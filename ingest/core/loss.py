@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
+from ingest.core.coverage import Span
 from ingest.core.point import PointFrame
-from ingest.core.reports import Evicted, Shed, Unreadable
-from ingest.core.state import Frame, Source, moment_of, nanoseconds
+from ingest.core.redact import redacted
+from ingest.core.reports import DeadLetter, Evicted, Shed, Unreadable
+from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Batch
 
 
@@ -24,6 +29,19 @@ def shed_points(link: str, frames: Iterable[PointFrame]) -> Shed | None:
     if not home and points:
         return Shed(link, len(points), points[0].time_ns, points[-1].time_ns, ())
     return _shed(link, home, len(points) - len(home))
+
+
+def missing_of(shed: Shed, registry_id: Callable[[str], str]) -> list[Span]:
+    """What is missing of each entity; `registry_id` says how an entity is called for life."""
+    return [
+        Span(entity_id, registry_id(entity_id), first - 1, last + 1) for entity_id, (first, last) in shed.spans.items()
+    ]
+
+
+def dead_letter(stage: str, change: Change) -> DeadLetter:
+    """The change being handled when an exception came, with its JSON and that exception's traceback."""
+    json = msgspec.json.encode(change).decode("utf-8", "replace")
+    return DeadLetter(stage, change.data.entity_id, redacted(json), redacted(traceback.format_exc()))
 
 
 def evicted(store: str, batches: Sequence[Batch[Any]]) -> Evicted:

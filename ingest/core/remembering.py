@@ -9,7 +9,15 @@ from ingest.core.reconcile import Reconciler
 
 def reconciler(remembered: Remembered) -> Reconciler:
     """What a new run begins with: the marks of the last one, and how that ended."""
-    return Reconciler({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+    made = Reconciler({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+    made.excluded.remember(remembered.excluded)
+    return made
+
+
+def remember(made: Reconciler, remembered: Remembered) -> None:
+    """What the last run left behind can be read only now."""
+    made.excluded.remember(remembered.excluded)
+    made.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
 
 
 def ended(remembered: Remembered) -> Cause:

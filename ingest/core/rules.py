@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from fnmatch import translate
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ingest.core.filter_settings import KEYS, OF_THE_STATE, Asked, FilterSettings, Override, Pattern
-from ingest.core.point import Attributes, Facts
+from ingest.core.point import Attributes, Facts, Point
 from ingest.core.treatment import USUAL, Treatment
 
 NO_ATTRIBUTES = Attributes()
@@ -154,6 +154,23 @@ class Rules:
         self._known[entity_id] = (attributes, facts, decision)
         return decision
 
+    def __contains__(self, entity_id: str) -> bool:
+        """True when it was decided for that entity."""
+        return entity_id in self._known
+
+    def decided(self) -> tuple[tuple[str, Attributes, Decision], ...]:
+        """Every entity for which it was decided, with what was looked at."""
+        return tuple((entity_id, attributes, decision) for entity_id, (attributes, _, decision) in self._known.items())
+
+    def interval_of(self, point: Point) -> int | None:
+        """How often the point's value is to be said again, in nanoseconds; None: never."""
+        decision = self.decide(point.entity_id, point.attributes, point.facts)
+        return decision.heartbeat_ns if decision.passed else None
+
+    def forget(self, entity_id: str) -> None:
+        """The entity is gone."""
+        self._known.pop(entity_id, None)
+
     def may_pass(self, entity_id: str, facts: Facts) -> bool:
         """False when it is certain that the entity is left out, though no state of it was looked at."""
         known = self._known.get(entity_id)
@@ -165,6 +182,11 @@ class Rules:
         decision = next((each for matches, each in self._rules if matches(subject)), self._otherwise)
         said = [(name, override) for matches, name, override in self._overrides if matches(subject)]
         return _treated(decision, said) if said and decision.passed else decision
+
+
+def treated(point: Point, decision: Decision) -> Point:
+    """The point with what is different in those of its entity."""
+    return point if decision.treatment is USUAL else evolve(point, treatment=decision.treatment)
 
 
 def _alike(one: Attributes, other: Attributes) -> bool:

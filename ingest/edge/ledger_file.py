@@ -16,6 +16,7 @@ from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Settled, Span
 from ingest.core.importing import Wanted
 from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, Told
 from ingest.edge.ledger_bounds import BOUND, Bound, enter, keep
+from ingest.edge.ledger_filtered import left_out_since
 from ingest.edge.ledger_import import Far, ask_again, how_far, open_import, stored_marks
 from ingest.edge.ledger_rows import GAP, NOT_KNOWN, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left
 from ingest.edge.spool_rows import Changed, Key
@@ -57,7 +58,8 @@ class LedgerFile:
                 Coverage(since_ns, heard_ns, bool(stopped))
                 for since_ns, heard_ns, stopped in self._of("SELECT since_ns, heard_ns, stopped FROM coverage")
             ]
-        return Remembered(marks, coverage[0] if coverage else None)
+            excluded = left_out_since(self.connection, self.key)
+        return Remembered(marks, coverage[0] if coverage else None, excluded)
 
     def write(self, due: Due) -> Changed:
         """Write everything that is due, or nothing of it; returns what became of gaps."""

@@ -13,6 +13,7 @@ from ingest.core.coverage import MICROSECOND, Cause, Gap, Mark, Missed, Note, Pr
 from ingest.core.importing import BETWEEN
 from ingest.core.ledger import Opening, outcome
 from ingest.core.marks import UNKNOWN
+from ingest.edge.ledger_filtered import leave_out
 from ingest.edge.ledger_spans import add_spans
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
@@ -114,6 +115,8 @@ def open_gap(connection: Connection, key: Key, opening: Opening) -> int:
     """Write a gap down and return its id; it grows into the unsettled ones of its cause that it touches."""
     if opening.cause is Cause.SEVERAL:
         return tell_in_one(connection, key, opening)
+    if opening.cause is Cause.FILTERED:
+        return leave_out(connection, key, opening)
     if opening.why:
         return _unfillable(connection, key, opening)
     whose = (key.home, key.store, named(opening.cause))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ingest.core.coverage import MICROSECOND, Span
+from ingest.core.coverage import FOREVER, MICROSECOND, Span
 from ingest.core.marks import UNKNOWN
-from ingest.core.reconcile import FOREVER
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 
