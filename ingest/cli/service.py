@@ -24,6 +24,7 @@ from ingest.actors.control import Control
 from ingest.actors.mending import MendingAlone
 from ingest.cli.database import opened_database
 from ingest.cli.exits import FAILED
+from ingest.cli.reloading import Reloading, run_until
 from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering
 from ingest.config import home_assistant
 from ingest.config.secrets import read_secret
@@ -35,6 +36,7 @@ from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
+from ingest.edge.control import NO_COMMANDS, Commands
 from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import SERVICE, Held, Holder, locked_soon
 from ingest.edge.shrink import shrink
@@ -45,7 +47,7 @@ from ingest.pipeline import Pipeline
 from ingest.plan import Destination, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
-from ingest.runtime.signals import at_the_latest, on_stop
+from ingest.runtime.signals import at_the_latest, on_reload, on_stop
 from ingest.runtime.supervise import one_error
 
 LATEST = 4.75
@@ -120,21 +122,23 @@ def _token(known: str, path: Path | None) -> Callable[[], str]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, emit: Emit, by: Holder = SERVICE) -> AsyncGenerator[Destination]:
-    """The configured store, open while the block runs. Raises `Transient` or `Refused`."""
+async def opened(
+    settings: Settings, emit: Emit, by: Holder = SERVICE, more: Commands = NO_COMMANDS
+) -> AsyncGenerator[Destination]:
+    """The configured store, open while the block runs; `more` are commands that it takes. Raises `Transient` or `Refused`."""
     match settings.store_kind:
         case "embedded":
-            async with _embedded(settings, emit) as destination:
+            async with _embedded(settings, emit, more) as destination:
                 yield destination
         case "influxdb":
-            async with _influxdb(settings, emit, by) as destination:
+            async with _influxdb(settings, emit, by, more) as destination:
                 yield destination
         case "stdout":
             yield _stdout()
 
 
 @asynccontextmanager
-async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
+async def _embedded(settings: Settings, emit: Emit, more: Commands) -> AsyncGenerator[Destination]:
     from ingest.edge.embedded import EmbeddedSettings, open_embedded  # noqa: PLC0415  only where it is used
 
     def set_aside(damage: SetAside) -> None:
@@ -158,14 +162,16 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
             state = await stack.enter_async_context(opened_file(settings, emit))
             destination = await remembering(settings, destination, state, emit)
             if destination.ledger is not None:
-                destination = evolve(destination, control=MendingAlone(destination.ledger, partial(listen, state)))
+                destination = evolve(
+                    destination, control=MendingAlone(destination.ledger, partial(listen, state), more)
+                )
         except Held as problem:
             emit(reports.Notice(f"dead letters are only logged, and totals end with the service: {problem}"))
         yield destination
 
 
 @asynccontextmanager
-async def _influxdb(settings: Settings, emit: Emit, by: Holder) -> AsyncGenerator[Destination]:
+async def _influxdb(settings: Settings, emit: Emit, by: Holder, more: Commands) -> AsyncGenerator[Destination]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened_database(settings))
         state = await stack.enter_async_context(opened_file(settings, emit, by))
@@ -177,7 +183,7 @@ async def _influxdb(settings: Settings, emit: Emit, by: Holder) -> AsyncGenerato
         destination.ledger.owe = spool.notes.owe
         reading = ThreadLane(abandon=True)
         listening = partial(listen, state)
-        control = Control(spool, destination.letters, database.where, reading, listening, destination.ledger)
+        control = Control(spool, destination.letters, database.where, reading, listening, destination.ledger, more)
         flush = partial(last_flush, spool, state.give_up)
         upkeep = partial(shrink, state, lambda: spool.kept.known and not spool.table.scars.reason)
         yield evolve(destination, upkeep=upkeep, spool=spool, flush=flush, control=control)
@@ -189,23 +195,27 @@ def _stdout() -> Destination:
     return Destination(stdout_store(), "standard output")
 
 
-async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Event) -> None:
-    """Open the configured store and run the pipeline until `stop` is set.
+async def serve(
+    settings: Settings, listeners: tuple[Emit, ...], stop: trio.Event, reloading: Reloading | None = None
+) -> None:
+    """Open the configured store and run the pipeline until `stop` is set; `reloading` may change it meanwhile.
 
     Raises as `opened`, and `Refused` (`GaveUp` among them), or what is a bug.
     """
     relay = Relay(listeners)
-    async with opened(settings, relay) as destination:
+    async with opened(settings, relay, more=reloading.commands if reloading else NO_COMMANDS) as destination:
         plan = make_plan(settings, destination)
         if settings.api.enabled:
-            await _run_with_api(settings, plan, relay, stop)
+            await _run_with_api(settings, plan, relay, stop, reloading)
         else:
             pipeline = Pipeline(plan, listeners, random.random)
             relay.hand_over(pipeline.emit)
-            await pipeline.run(stop)
+            await run_until(pipeline, stop, reloading)
 
 
-async def _run_with_api(settings: Settings, plan: Plan, relay: Relay, stop: trio.Event) -> None:
+async def _run_with_api(
+    settings: Settings, plan: Plan, relay: Relay, stop: trio.Event, reloading: Reloading | None
+) -> None:
     from ingest.web.site import Site  # noqa: PLC0415  only where it is used
 
     site = Site(settings.api, plan, time.time_ns)
@@ -215,12 +225,12 @@ async def _run_with_api(settings: Settings, plan: Plan, relay: Relay, stop: trio
     with one_error():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(site.serve, pipeline, name="api")
-            await pipeline.run(stop)
+            await run_until(pipeline, stop, reloading)
             nursery.cancel_scope.cancel()
 
 
-async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...]) -> None:
-    """`serve` until SIGTERM or SIGINT: the first drains, the second cancels."""
+async def serve_until_signalled(reloading: Reloading, listeners: tuple[Emit, ...]) -> None:
+    """`serve` until SIGTERM or SIGINT: the first drains, the second cancels. SIGHUP has the configuration read again."""
     stop = trio.Event()
     with at_the_latest(LATEST, _too_late, FAILED) as begin:
 
@@ -230,7 +240,8 @@ async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...])
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(on_stop, first, nursery.cancel_scope.cancel, name="signals")
-            await serve(settings, listeners, stop)
+            nursery.start_soon(on_reload, reloading.signalled, stop.set, name="reloading")
+            await serve(reloading.settings, listeners, stop, reloading)
             nursery.cancel_scope.cancel()
 
 

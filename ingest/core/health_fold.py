@@ -49,6 +49,7 @@ class HealthFold:
     _spool_failing: str = ""
     _letters_failing: str = ""
     _ledger_failing: str = ""
+    _misread: tuple[str, ...] = ()
     _started: reports.Started = field(factory=lambda: reports.Started("", "", ""))
     _started_at: float | None = None
     _running: bool = False
@@ -128,6 +129,10 @@ class HealthFold:
                 self._ledger_failing = reason
             case reports.LedgerRecovered():
                 self._ledger_failing = ""
+            case reports.ReloadRefused(problems=problems):
+                self._misread = problems
+            case reports.Reloaded():
+                self._misread = ()
             case _:
                 self._file.add(report, now)
 
@@ -153,6 +158,7 @@ class HealthFold:
         facts = Facts(
             wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged, refused,
             tuple(self._file.aside.values()), self._file.letters.total(RECENT, now), self._file.damaged,
+            self._misread,
         )  # fmt: skip
         started = self._started
         return Health(

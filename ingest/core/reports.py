@@ -691,6 +691,42 @@ class Progress(Report):
 
 
 @frozen
+class Reloading(Report):
+    """The configuration is read again."""
+
+    why: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"reading the configuration again: {self.why}"
+
+
+@frozen
+class Reloaded(Report):
+    """The configuration was read again and is in effect, but for what needs a restart. `changes` are sentences."""
+
+    changes: tuple[str, ...]
+    stored: int
+    left_out: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the configuration was read again: {'; '.join(self.changes)}"
+
+
+@frozen
+class ReloadRefused(Report):
+    """The configuration was read again and is wrong: nothing was changed. Every problem is a sentence."""
+
+    LEVEL: ClassVar[Level] = "error"
+    problems: tuple[str, ...]
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the configuration is wrong now, and nothing was changed: {' '.join(self.problems)}"
+
+
+@frozen
 class Notice(Report):
     """A sentence about a setting that a person should know."""
 
