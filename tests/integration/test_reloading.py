@@ -35,11 +35,11 @@ NO_BURSTS = Filter(patterns=(Pattern(entity_id="sensor.burst_*"),))
 SINCE = nanoseconds(MORNING) - 3600 * 10**9
 
 
-def choosing(chosen: list[Filter], **others: object) -> Reloading:
+def choosing(chosen: list[Filter]) -> Reloading:
     """The configuration says what was chosen last."""
 
     def read() -> Loaded:
-        return Loaded(evolve(Settings(home="home"), filter=chosen[-1], **others), {})
+        return Loaded(evolve(Settings(home="home"), filter=chosen[-1]), {})
 
     return Reloading(read, read(), lambda _: None, InlineLane())
 
