@@ -12,7 +12,7 @@ from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
 from ingest.core.homeiq import homeiq
 from ingest.core.secret import Secret
-from ingest.core.store import Store, since
+from ingest.core.store import Codec, Store, since
 from ingest.errors import Refused
 from ingest.plan import Destination
 from ingest.runtime.lane import ThreadLane
@@ -32,13 +32,17 @@ DATABASE_SECTIONS = frozenset({"home", "influxdb"})
 @asynccontextmanager
 async def opened_database(settings: Settings) -> AsyncGenerator[Destination]:
     """The configured database alone: nothing is spooled on disk. Raises `Refused` without an address."""
-    chosen = settings.influxdb
-    codec, retention = homeiq(numeric_only=chosen.numeric_only, gaps=chosen.gaps), chosen.retention
+    codec, retention = schema(settings), settings.influxdb.retention
     if retention is not None:
         kept_ns = int(retention * 1e9)
         codec = since(codec, lambda: time.time_ns() - kept_ns)
     async with opened_influx(settings) as influx:
         yield Destination(Store(DATABASE, codec, influx.deliver), influx.where)
+
+
+def schema(settings: Settings) -> Codec[bytes, bytes]:
+    """The codec of the chosen schema."""
+    return homeiq(numeric_only=settings.influxdb.numeric_only, gaps=settings.influxdb.gaps)
 
 
 @asynccontextmanager

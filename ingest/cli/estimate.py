@@ -14,17 +14,16 @@ import trio
 from attrs import field, frozen
 from msgspec import Raw
 
-from ingest.actors.connection import Connection, connected, within
-from ingest.actors.connector import Candidate
+from ingest.actors.connection import Connection, within
 from ingest.actors.history import History
 from ingest.cli.counts import entities
+from ingest.cli.home_asked import asked as asked_home
+from ingest.cli.home_asked import silent
 from ingest.cli.moments import shown
-from ingest.cli.present import ANSWER, catalog_of, present
-from ingest.cli.service import candidates, deadlines
+from ingest.cli.present import ANSWER, present
 from ingest.config.settings import Settings
 from ingest.core import control, history, history_query, wire
 from ingest.core.catalog import Catalog
-from ingest.core.conversation import Received
 from ingest.core.coverage import Mark, Span
 from ingest.core.history_query import Query
 from ingest.core.history_reading import MARGIN_NS
@@ -38,14 +37,12 @@ from ingest.core.importing import (
     whole_microseconds,
     with_left_out,
 )
-from ingest.core.reports import Report
 from ingest.core.rules import Rules
 from ingest.edge.ledger_filtered import left_out
 from ingest.edge.ledger_import import pending_imports, stored_marks, unmarked_since
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
 from ingest.edge.state_read import Absent, state_read
-from ingest.edge.websocket import dial
 from ingest.errors import IngestError, Transient
 from ingest.runtime.supervise import one_error
 
@@ -110,19 +107,9 @@ def _stored(settings: Settings) -> _Stored:
 
 
 async def _estimate(settings: Settings, asked: control.Import, stored: _Stored) -> Estimate:
-    candidate: Candidate = candidates(settings)[0]
-    async with (
-        trio.open_nursery() as nursery,
-        connected(
-            nursery, candidate.target, candidate.token(), _ignore,
-            deadlines=deadlines(settings), dialer=dial, opened=lambda: None,
-        ) as bulk,
-    ):  # fmt: skip
-        catalog = await catalog_of(nursery, bulk, settings, _silent)
-        spans = await _spans(bulk, settings, catalog, asked, stored)
-        found = await _count(bulk, spans)
-        nursery.cancel_scope.cancel()
-    return found
+    async with asked_home(settings) as home:
+        return await _count(home.bulk, await _spans(home.bulk, settings, home.catalog, asked, stored))
+    raise AssertionError  # pragma: no cover  the block returned
 
 
 async def _spans(
@@ -152,7 +139,7 @@ async def _count(bulk: Connection, spans: Sequence[Span]) -> Estimate:
     first, last = min(each.after_ns for each in spans), max(each.before_ns for each in spans)
     stride = max((last - first) // WINDOWS, 1)
     width = min(stride, LONGEST_NS)
-    await History(bulk, _silent, time.time_ns).recorder()
+    await History(bulk, silent, time.time_ns).recorder()
     states = 0
     for number in range(WINDOWS):
         middle = first + number * stride + (stride - width) // 2
@@ -176,11 +163,3 @@ def _listed(bulk: Connection, result: Raw) -> Iterable[history.Listed]:
         return list(history.listed(result))
     except wire.Malformed as problem:
         raise Transient(f"the answer of the history cannot be read: {problem}", where=bulk.socket.where) from problem
-
-
-def _ignore(_: Received) -> None:
-    pass
-
-
-def _silent(_: Report) -> None:
-    pass

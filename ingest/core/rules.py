@@ -117,7 +117,7 @@ class Rules:
     """Decides for each entity once, until what the rules ask of it changes.
 
     It remembers at most `entities` of them, and forgets the one that came first. `intervals` are those of all heartbeats,
-    in nanoseconds.
+    in nanoseconds. `by_state`: some rule asks what only a state answers.
     """
 
     def __init__(self, settings: FilterSettings, entities: int = 100_000) -> None:
@@ -139,7 +139,7 @@ class Rules:
         self.intervals = frozenset(each for each in beats if each is not None)
         self._otherwise = Decision(not include, "no pattern")
         asking = (*settings.patterns, *settings.exceptions)
-        self._by_state = any(getattr(each, key) is not None for each in asking for key in OF_THE_STATE)
+        self.by_state = any(getattr(each, key) is not None for each in asking for key in OF_THE_STATE)
         self._entities = entities
         self._known: dict[str, tuple[Attributes, Facts, Decision]] = {}
 
@@ -171,12 +171,18 @@ class Rules:
         """The entity is gone."""
         self._known.pop(entity_id, None)
 
+    def agreeing(self, entity_id: str, attributes: Attributes, facts: Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of every rule and of every override that agrees with the entity, whichever decides."""
+        subject = Subject(entity_id, attributes, facts)
+        rules = tuple(each.rule for matches, each in self._rules if matches(subject))
+        return rules, tuple(name for matches, name, _ in self._overrides if matches(subject))
+
     def may_pass(self, entity_id: str, facts: Facts) -> bool:
         """False when it is certain that the entity is left out, though no state of it was looked at."""
         known = self._known.get(entity_id)
         if known is not None and known[1] == facts:
             return known[2].passed
-        return self._by_state or self._decide(Subject(entity_id, NO_ATTRIBUTES, facts)).passed
+        return self.by_state or self._decide(Subject(entity_id, NO_ATTRIBUTES, facts)).passed
 
     def _decide(self, subject: Subject) -> Decision:
         decision = next((each for matches, each in self._rules if matches(subject)), self._otherwise)
