@@ -1,31 +1,23 @@
-"""How much an import would be: of how many entities, from when to when, and about how many states.
-
-Home Assistant cannot be asked how many states it has. It is asked for those of some short windows, evenly spread and
-without attributes; what they hold, times what they are a part of, is about what all hold. Nothing is written.
-"""
+"""How much an import would be: of how many entities, from when to when, and about how many states. Nothing is written."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
 
 import trio
 from attrs import field, frozen
-from msgspec import Raw
 
-from ingest.actors.connection import Connection, within
-from ingest.actors.history import History
+from ingest.actors.connection import Connection
 from ingest.cli.counts import entities
 from ingest.cli.home_asked import asked as asked_home
-from ingest.cli.home_asked import silent
 from ingest.cli.moments import shown
-from ingest.cli.present import ANSWER, present
+from ingest.cli.present import present
+from ingest.cli.sampling import LONGEST_NS, WINDOWS, sampled
 from ingest.config.settings import Settings
-from ingest.core import control, history, history_query, wire
+from ingest.core import control
 from ingest.core.catalog import Catalog
 from ingest.core.coverage import Mark, Span
-from ingest.core.history_query import Query
 from ingest.core.history_reading import MARGIN_NS
 from ingest.core.importing import (
     NOTHING,
@@ -43,15 +35,8 @@ from ingest.edge.ledger_import import pending_imports, stored_marks, unmarked_si
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
 from ingest.edge.state_read import Absent, state_read
-from ingest.errors import IngestError, Transient
+from ingest.errors import IngestError
 from ingest.runtime.supervise import one_error
-
-WINDOWS: Final = 24
-LONGEST_NS: Final = 600 * 10**9
-"""How many windows are looked at, and how long each is at most."""
-
-TOGETHER: Final = 200
-"""Entities in one question."""
 
 
 @frozen
@@ -137,29 +122,5 @@ async def _count(bulk: Connection, spans: Sequence[Span]) -> Estimate:
     if not spans:
         return Estimate(0, 0, 0, 0, exact=True)
     first, last = min(each.after_ns for each in spans), max(each.before_ns for each in spans)
-    stride = max((last - first) // WINDOWS, 1)
-    width = min(stride, LONGEST_NS)
-    await History(bulk, silent, time.time_ns).recorder()
-    states = 0
-    for number in range(WINDOWS):
-        middle = first + number * stride + (stride - width) // 2
-        states += await _count_in(bulk, middle, middle + width, spans)
-    return Estimate(len({each.registry_id for each in spans}), first, last, states * stride // width, width == stride)
-
-
-async def _count_in(bulk: Connection, from_ns: int, to_ns: int, spans: Iterable[Span]) -> int:
-    there = [each for each in spans if each.after_ns < to_ns and each.before_ns > from_ns]
-    count = 0
-    for start in range(0, len(there), TOGETHER):
-        query = Query(there[start : start + TOGETHER], from_ns, to_ns, to_ns - from_ns)
-        with within(ANSWER, "no answer to the history", bulk.socket.where):
-            result = await bulk.ask(history_query.COMMAND, **{**query.fields(), "no_attributes": True})
-        count += sum(len(rows) for _, rows in _listed(bulk, result) if isinstance(rows, list))
-    return count
-
-
-def _listed(bulk: Connection, result: Raw) -> Iterable[history.Listed]:
-    try:
-        return list(history.listed(result))
-    except wire.Malformed as problem:
-        raise Transient(f"the answer of the history cannot be read: {problem}", where=bulk.socket.where) from problem
+    found = await sampled(bulk, spans)
+    return Estimate(len({each.registry_id for each in spans}), first, last, found.count, found.exact)

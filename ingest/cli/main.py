@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "demo": ("ingest.cli.demo:demo", "Watch a simulated home being stored."),
         "init": ("ingest.cli.init:init", "Write a configuration for your own home."),
+        "estimate": ("ingest.cli.forecast:estimate", "Forecast how much is stored a day, and who makes most of it."),
         "run": ("ingest.cli.run:run", "Store every state change of a home."),
         "reload": ("ingest.cli.reload:reload", "Have the running service read its configuration again."),
         "backfill": ("ingest.cli.backfill:backfill", "Store what Home Assistant remembers of the time before."),
