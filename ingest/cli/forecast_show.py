@@ -19,7 +19,8 @@ def screen(found: Forecast) -> Iterator[str]:
     """The lines that a person reads."""
     left_out = f", {counts.entities(found.left_out)} left out by the filter" if found.left_out else ""
     unwritten = f", and the schema writes nothing of {found.unwritten:,} of them now" if found.unwritten else ""
-    yield f"{counts.entities(len(found.entities) + found.unwritten)} stored{left_out}{unwritten}."
+    stored = len(found.entities) + found.unwritten
+    yield f"{counts.entities(stored)} {'are' if stored != 1 else 'is'} stored{left_out}{unwritten}."
     yield from _sums(found)
     yield ""
     yield from _by_domain(found)
