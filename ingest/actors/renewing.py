@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 from ingest.core.catalog import Catalog
-from ingest.core.excluded import Excluded
+from ingest.core.reconcile import Reconciler
 from ingest.core.reloading import difference
 from ingest.core.rules import Rules
 
@@ -22,22 +22,29 @@ CHUNK = 1000
 
 @frozen
 class Difference:
-    """Who is `stored` now and was not, each with the time after which something was left out of it (None: all was); the reverse."""
+    """Who is `stored` now and was not, and the reverse.
 
-    stored: Mapping[str, int | None]
-    left_out: tuple[str, ...]
+    Of `lacking` something was left out: after that time, or ever (None). The others did not change while they were.
+    """
+
+    stored: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    lacking: Mapping[str, int | None] = field(factory=dict)
 
 
-async def compared(before: Rules, after: Rules, catalog: Catalog, excluded: Excluded) -> Difference:
+async def compared(before: Rules, after: Rules, catalog: Catalog, reconciler: Reconciler) -> Difference:
     """What other rules change for the entities that are known."""
-    stored, left_out = dict[str, int | None](), list[str]()
+    stored, left_out, lacking = list[str](), list[str](), dict[str, int | None]()
     for number, (entity_id, attributes, decision) in enumerate(before.decided(), start=1):
         facts = catalog.facts(entity_id)
         match difference(decision, after.decide(entity_id, attributes, facts)):
             case 1:
-                stored[entity_id] = excluded.since.get(facts.registry_id)
+                stored.append(entity_id)
+                since_ns = reconciler.excluded.since.get(facts.registry_id)
+                if since_ns is not None or facts.registry_id not in reconciler.marks:
+                    lacking[entity_id] = since_ns
             case -1:
                 left_out.append(entity_id)
         if number % CHUNK == 0:
             await trio.lowlevel.checkpoint()
-    return Difference(stored, tuple(left_out))
+    return Difference(tuple(stored), tuple(left_out), lacking)

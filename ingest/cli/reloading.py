@@ -137,11 +137,10 @@ class Reloading:
     async def _change(self, found: Loaded, pipeline: Pipeline) -> Outcome:
         old, new = self.settings, found.settings
         names = changed(old, new)
-        difference, rules = Difference({}, ()), pipeline.rules.value
+        difference, rules = Difference(), pipeline.rules.value
         if new.filter != old.filter:
             rules = Rules(new.filter)
-            excluded = pipeline.filter.reconciler.excluded
-            difference = await compared(pipeline.rules.value, rules, pipeline.catalog.value, excluded)
+            difference = await compared(pipeline.rules.value, rules, pipeline.catalog.value, pipeline.filter.reconciler)
         # From here on without a checkpoint: no frame is judged by one half of it.
         if new.attributes != old.attributes:
             pipeline.filter.enricher.drop(Drops(new.attributes.drop, new.attributes.drop_by_domain.items()))
@@ -158,17 +157,17 @@ class Reloading:
             restart=tuple(name for name in names if name not in AT_ONCE),
             stored=moved(difference.stored),
             left_out=moved(difference.left_out),
-            offer=self._offer(difference.stored),
+            offer=self._offer(difference.lacking),
         )
 
-    def _offer(self, stored: Mapping[str, int | None]) -> str:
+    def _offer(self, lacking: Mapping[str, int | None]) -> str:
         """The command that brings what was left out of them, since the earliest time that is known, else all there is."""
-        if not stored or self.settings.store_kind == "stdout":
+        if not lacking or self.settings.store_kind == "stdout":
             return ""
-        times = [time_ns for time_ns in stored.values() if time_ns is not None]
-        since = f"{local(min(times)):%Y-%m-%dT%H:%M}" if len(times) == len(stored) else KEPT
-        globs = sorted(stored) if len(stored) <= NAMED else sorted({f"{name.partition('.')[0]}.*" for name in stored})
-        return " ".join([self.again, "--since", since, *(f"--entities {shlex.quote(each)}" for each in globs)])
+        times = [time_ns for time_ns in lacking.values() if time_ns is not None]
+        since = f"{local(min(times)):%Y-%m-%dT%H:%M}" if len(times) == len(lacking) else KEPT
+        globs = lacking if len(lacking) <= NAMED else {f"{name.partition('.')[0]}.*" for name in lacking}
+        return " ".join([self.again, "--since", since, *(f"--entities {shlex.quote(each)}" for each in sorted(globs))])
 
 
 async def run_until(pipeline: Pipeline, stop: trio.Event, reloading: Reloading | None) -> None:

@@ -266,3 +266,29 @@ async def many(server: Server) -> None:
     for _ in range(20):
         await server.burst(100, 100, 50)
         await trio.sleep(0.1)
+
+
+async def test_only_what_was_left_out_of_them_is_offered(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Who did not change while it was left out lacks nothing; who was never stored lacks everything."""
+    chosen = [Filter(patterns=(Pattern(entity_id="sensor.burst_0001"), Pattern(domain="zone")))]
+    async with house(tmp_path / "state.db") as it, it.living(rules=chosen[0]) as pipeline:
+        reloading = choosing(chosen)
+        async with reloading.attached(pipeline):
+            await it.work()
+            await trio.sleep(5)
+            chosen.append(Filter(patterns=(Pattern(entity_id="sensor.burst_*"), Pattern(domain="zone"))))
+            await reloading.reload("test")
+            it.server.emit(change for change in [it.home.set("sensor.burst_0002", "1", {})] if change)
+            await trio.sleep(5)
+            chosen.append(Filter(patterns=(Pattern(entity_id="sensor.burst_0001"), Pattern(domain="zone"))))
+            outcome = await reloading.reload("test")
+            assert outcome.stored.count == 9
+            assert outcome.offer.partition(" --entities ")[2] == "sensor.burst_0002"
+            chosen.append(EVERYTHING)
+            outcome = await reloading.reload("test")
+            assert outcome.offer.partition(" --since ")[2].startswith("10d --entities sensor.burst_0001")
+            chosen.append(NO_BURSTS)
+            await reloading.reload("test")
+            chosen.append(EVERYTHING)
+            outcome = await reloading.reload("test")
+            assert (outcome.stored.count, outcome.offer) == (10, "")
