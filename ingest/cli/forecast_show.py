@@ -33,7 +33,7 @@ def screen(found: Forecast) -> Iterator[str]:
 
 def _sums(found: Forecast) -> Iterator[str]:
     if not found.seconds:
-        yield "Home Assistant's history has nothing of the last day, so nothing can be said of how much comes."
+        yield "Home Assistant's history has nothing in samples of the last day: nothing can be said yet of how much comes."
         return
     yield f"About {found.points:,.0f} points a day ({found.seconds / 3600:.1f} hours of the last day were counted, in samples):"
     if found.lines is not None and found.sent is not None:
@@ -48,7 +48,11 @@ def _by_domain(found: Forecast) -> Iterator[str]:
     rows = [
         (name, f"{count:,}", f"{made:,.0f}", _mega(size), _share(made, found))
         for name, count, made, size in domains(found.entities)
+        if made
     ]
+    quiet = [count for _, count, made, _ in domains(found.entities) if not made]
+    if quiet:
+        rows.append((f"{len(quiet)} others", f"{sum(quiet):,}", "0", _mega(0), _share(0, found)))
     yield from table(("domain", "entities", "points/day", "MB/day", "share"), rows, right=(1, 2, 3, 4))
 
 

@@ -159,7 +159,7 @@ class Reconciler:
             if mark.registry_id != key:
                 self.move(mark._replace(registry_id=key))
             return True
-        return self._first.get(key, time_ns + 1) <= time_ns
+        return self._baseline is not None and self._first.get(key, time_ns + 1) <= time_ns
 
     def told(self, registry_id: str, time_ns: int) -> bool:
         """True when that state of the history came live: its entity was gone, and is there again."""

@@ -67,11 +67,15 @@ async def bring(pipeline: Pipeline, *entities: str, since_ns: int = SINCE) -> co
     return await pipeline.importing.begin(control.Import(since_ns, entities))
 
 
+@pytest.mark.parametrize("known", [False, True])
 async def test_what_was_left_out_between_two_stored_states_comes_with_an_import(
-    tmp_path: Path, autojump_clock: MockClock
+    tmp_path: Path, autojump_clock: MockClock, *, known: bool
 ) -> None:
+    """`known`: the first snapshot has them already."""
     chosen = [EVERYTHING]
     async with house(tmp_path / "state.db") as it:
+        if known:
+            await it.work(10)
         async with it.living() as pipeline:
             reloading = choosing(chosen)
             async with reloading.attached(pipeline):
