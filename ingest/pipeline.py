@@ -46,6 +46,7 @@ from ingest.edge.websocket import Dial, dial
 from ingest.errors import IngestError
 from ingest.plan import Plan
 from ingest.runtime.ending import Ending
+from ingest.runtime.errand import Errand
 from ingest.runtime.link import Link, Overflow, Sender, Weight
 from ingest.runtime.spool import MemorySpool, Spool
 from ingest.runtime.supervise import one_error
@@ -107,8 +108,7 @@ class Pipeline:
                 ledger.late = self._remember
 
     def _remember(self, remembered: Remembered) -> Note:
-        remember(self.filter.reconciler, remembered)
-        return self.filter.reconciler.note()
+        return remember(self.filter.reconciler, remembered)
 
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""
@@ -165,7 +165,7 @@ class Pipeline:
                 tail.start_soon(self.filter.run, self.intake.receiver(), outlets, name="filter")
                 commands = trio.CancelScope()
                 tail.start_soon(self._until_the_stop, writer.hurry, commands, name="control")
-                gave_up = await self._head(stop)
+                gave_up = await self._head(stop, Errand(nursery))
                 commands.cancel()
                 self.emit(reports.Stopping("Home Assistant stayed away" if gave_up else "asked to"))
                 tail.cancel_scope.deadline = self.ending.tail
@@ -201,7 +201,7 @@ class Pipeline:
                 if made.ledger is not None and telling is not None:
                     nursery.start_soon(tell_gaps, made.ledger, telling, self.link.sender(Overflow.BLOCK), name="gaps")
 
-    async def _head(self, stop: trio.Event) -> GaveUp | None:
+    async def _head(self, stop: trio.Event, outside: Errand) -> GaveUp | None:
         """Take changes in until asked to stop. Closing both ends of the intake is what ends the stages below."""
         plan = self.plan
         live = self.intake.sender(plan.intake_overflow)
@@ -209,7 +209,7 @@ class Pipeline:
         history = self.intake.sender(Overflow.BLOCK, share=HISTORY_SHARE)
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
-            plan.registry_wait, plan.refresh_interval, filling=self._filling(history), wall_ns=plan.wall_ns,
+            plan.registry_wait, plan.refresh_interval, filling=self._filling(history, outside), wall_ns=plan.wall_ns,
             rules=self.rules, heartbeats=plan.destination.store.codec.heartbeats,
         )  # fmt: skip
         self.connector = Connector(
@@ -226,11 +226,11 @@ class Pipeline:
             self.ending.begin()
         return None
 
-    def _filling(self, outlet: Sender[Frame]) -> Filling | None:
+    def _filling(self, outlet: Sender[Frame], outside: Errand) -> Filling | None:
         ledger = self.plan.destination.ledger
         if ledger is None or self.importing is None:
             return None
-        backfill = Backfill(ledger, outlet, self.emit, room=self._room_for_history)
+        backfill = Backfill(ledger, outside, outlet, self.emit, room=self._room_for_history)
         self.importing.hurry = backfill.hurry
         return backfill.run
 

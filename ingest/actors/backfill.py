@@ -10,6 +10,7 @@ that makes its last rows safe, and what a batch makes safe of it before is not r
 has nothing for is settled, with the reason, on the same way: rows of the span may be in front of it.
 
 The next gap is asked for when the last one is read. A session that ends takes nothing away: the reading goes on in the next.
+Nor does it wait for the disk that the ledger is on: who looks into it does so outside the session.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from ingest.core import reports
 from ingest.core.coverage import FOREVER, Gap, Settled, Span
 from ingest.core.history_reading import MARGIN_NS, Piece, Reading
 from ingest.core.loss import shed_changes
+from ingest.core.recorder import Horizon
 from ingest.core.reports import Emit
 from ingest.core.state import Change, Frame, Source
 from ingest.edge.ledger import Ledger
 from ingest.errors import Refused, Transient
+from ingest.runtime.errand import Errand
 from ingest.runtime.link import Sender
 
 SPANS = 500
@@ -70,10 +73,11 @@ FORGET = 3600.0
 class Backfill:
     """One home's. `margin_ns` is how long the recorder may take to write a state down.
 
-    `room` says how many rows the way to the store has room for now.
+    `outside` the session is where the ledger is asked. `room` says how many rows the way to the store has room for now.
     """
 
     ledger: Ledger
+    outside: Errand
     intake: Sender[Frame]
     emit: Emit
     pace: Pace = field(factory=Pace)
@@ -84,6 +88,7 @@ class Backfill:
     _later: dict[int, float] = field(factory=dict)
     _gone: dict[int, float] = field(factory=dict)
     _sent: dict[int, float] = field(factory=dict)
+    _horizon: Horizon = field(factory=Horizon)
     _woken: trio.Event = field(factory=trio.Event)
     _complained: str = ""
 
@@ -124,7 +129,8 @@ class Backfill:
         gap, ready = found
         until_ns = now_ns - self.margin_ns
         asked = [_rest(span, until_ns) for span in ready]
-        self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns)
+        known_ns = self._horizon.oldest_ns(now)
+        self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns, known_ns=known_ns)
         return True
 
     async def _ready(self, waiting: Collection[int]) -> tuple[Gap, list[Span]] | None:
@@ -132,7 +138,7 @@ class Backfill:
         now = trio.current_time()
         self._gone = {key: due for key, due in self._gone.items() if due + FORGET > now}
         but = set(waiting)
-        while (found := await self.ledger.next_gap(SPANS + len(self._gone), but)) is not None:
+        while (found := await self.outside(self.ledger.next_gap, SPANS + len(self._gone), but)) is not None:
             gap, spans = found
             if ready := [span for span in spans if self._is_due(span, now)]:
                 return gap, ready[:SPANS]
@@ -171,6 +177,7 @@ class Backfill:
         now = trio.current_time()
         self._later = {key: until for key, until in self._later.items() if until > now}
         self._later.update((span.id, now + self._margin) for span in reading.waiting)
+        self._horizon.add(reading.oldest_ns, now)
         self._reading = None
 
     async def _pause(self, problem: str, seconds: float) -> None:

@@ -15,6 +15,7 @@ from ingest.core.coverage import Cause, Mark
 from ingest.core.history_reading import MARGIN_NS
 from ingest.core.importing import NOTHING, Wanted, chosen, whole_microseconds
 from ingest.core.ledger import LEFT
+from ingest.core.marks import bearers
 from ingest.core.reconcile import Reconciler
 from ingest.core.rules import Rules
 from ingest.edge.ledger import Ledger
@@ -71,8 +72,8 @@ class Importing:
         return whole_microseconds(min(newest_ns, self.now_ns()) - MARGIN_NS)
 
     def _entities(self) -> Iterator[Mark]:
-        """Those of which states are stored, and those that only the registry knows."""
-        yield from tuple(self.reconciler.marks.values())
+        """Those of which states are stored, each name once, and those that only the registry knows."""
+        yield from bearers(self.reconciler.marks)
         catalog = self.catalog.value
         for entity_id in catalog.registered_ids():
             yield Mark(catalog.facts(entity_id).registry_id, entity_id, NOTHING)

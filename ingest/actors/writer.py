@@ -48,7 +48,7 @@ class Writer(Generic[Payload]):
 
     `bury` keeps what the store refused, before the batch leaves the spool. A `patient` writer tries on after the spool
     was closed, though what waits is on disk. `note` writes down what a delivered batch proves, where no spool on disk
-    has done so when the batch was put.
+    has done so when the batch was put; it remembers what it is told, also when it is cancelled.
     """
 
     store: Store[Any, Payload]
@@ -91,8 +91,9 @@ class Writer(Generic[Payload]):
             if verdict.rejected:
                 await self.bury(verdict.rejected)
             self._delivered(batch, verdict, seconds)
-            if batch.note:
-                await self.note(batch.note)
+        # Outside the claim, where a stop may cut it short: what is delivered is stored, and must not be back in the spool.
+        if batch.note:
+            await self.note(batch.note)
 
     def _delivered(self, batch: Batch[Payload], verdict: Delivered, seconds: float) -> None:
         self._recovered()

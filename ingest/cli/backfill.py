@@ -15,6 +15,7 @@ from ingest.cli.filling import Watched, alone, check_no_service, follow, tell
 from ingest.cli.held import Runs
 from ingest.cli.moments import parse_moment, shown
 from ingest.cli.options import configured, loaded
+from ingest.cli.twice import tell_of_two_series
 from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.coverage import Cause
@@ -42,7 +43,7 @@ IMPORTS = Watched((Cause.IMPORTED,))
     is_flag=True,
     help=(
         "Read everything since TIME, though it is stored. The history knows less of a state than was seen live (no context, "
-        "fewer attributes): what is stored richer is written over. Of an entity that was moved to another room since, InfluxDB "
+        "fewer attributes): what is stored richer is written over. Of an entity that was moved to another area since, InfluxDB "
         "keeps both, as two series."
     ),
 )
@@ -74,6 +75,8 @@ def backfill(
             raise Refused("standard output keeps nothing", remedy="Choose a store: influxdb.url, or none of it.")
         if settings.store_kind == "influxdb":
             click.echo(WRITTEN_OVER, err=True)
+        if again:
+            tell_of_two_series(settings)
         if dry_run:
             _estimate(settings, asked)
         else:

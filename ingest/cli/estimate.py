@@ -1,4 +1,8 @@
-"""How much an import would be: of how many entities, from when to when, and about how many states. Nothing is written."""
+"""How much an import would be: of how many entities, from when to when, and about how many states.
+
+Home Assistant is asked in samples (`cli/sampling.py`). An import of a few hours is looked through whole: then it is the
+number that will come. Nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,7 @@ from ingest.core.importing import (
     whole_microseconds,
     with_left_out,
 )
+from ingest.core.marks import bearers
 from ingest.core.rules import Rules
 from ingest.edge.ledger_filtered import left_out
 from ingest.edge.ledger_import import pending_imports, stored_marks, unmarked_since
@@ -52,11 +57,10 @@ class Estimate:
     def __str__(self) -> str:
         if not self.entities:
             return "Nothing: everything since then is stored, or was asked for already (--again reads it all the same)."
-        # What lies at the ends of the windows is counted too, stored or not.
-        about = "at most" if self.exact else "about"
+        about = "" if self.exact else "about "
         whole = f"from {shown(self.from_ns, 'seconds')} to {shown(self.to_ns, 'seconds')}"
         how = "" if self.exact else f"\n({WINDOWS} windows of {LONGEST_NS // 60_000_000_000} minutes were counted)"
-        said = f"{entities(self.entities)}, {whole}:\n{about} {self.states:,} states in Home Assistant's history{how}."
+        said = f"{entities(self.entities)}, {whole}:\n{about}{self.states:,} states in Home Assistant's history{how}."
         return f"{said}\nNothing was written."
 
 
@@ -110,7 +114,7 @@ async def _spans(
     registered = (
         Mark(catalog.facts(entity_id).registry_id, entity_id, NOTHING) for entity_id in catalog.registered_ids()
     )
-    found = chosen((*there, *stored.marks.values(), *registered), asked.entities, passes)
+    found = chosen((*there, *bearers(stored.marks), *registered), asked.entities, passes)
     since_ns = None if asked.again else stored.unmarked_ns
     entities = [stored_since(known(each, stored.marks.get(each.registry_id)), since_ns) for each in found]
     until_ns = whole_microseconds(time.time_ns() - MARGIN_NS)

@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 from ingest.actors.importing import Importing
 from ingest.cli.exits import FAILED
 from ingest.cli.held import Runs, stopped_service
-from ingest.cli.progress import Show, filling
+from ingest.cli.progress import Show, above_the_bar, filling
 from ingest.cli.remembering import Relay
 from ingest.cli.service import LATEST, make_plan, opened
 from ingest.config.settings import Settings
@@ -109,7 +109,7 @@ def alone(settings: Settings, begin: Begin, watched: Watched) -> Sequence[Gap]:
 
 
 async def _alone(settings: Settings, begin: Begin, watched: Watched) -> Sequence[Gap]:
-    listeners = (open_journal("warning", settings.log.format),)
+    listeners = (open_journal("warning", settings.log.format, above_the_bar()),)
     relay, stop = Relay(listeners), trio.Event()
     with at_the_latest(LATEST, _too_late, FAILED) as begin_to_end:
 

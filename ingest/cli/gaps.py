@@ -14,24 +14,30 @@ from ingest.cli import counts
 from ingest.cli.asking import ask
 from ingest.cli.exits import explained
 from ingest.cli.held import Runs, held
-from ingest.cli.moments import iso, parse_moment, shown
+from ingest.cli.moments import SECOND_NS, iso, parse_moment, shown
 from ingest.cli.options import configured, loaded
 from ingest.cli.output import written
 from ingest.cli.own_file import looking, own_state
+from ingest.cli.tables import Columns, Entry, listing, terminal, wrapped
+from ingest.cli.twice import tell_of_two_series
+from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.coverage import FOREVER, Cause, Gap
 from ingest.core.ledger import Told
-from ingest.core.plot import table
+from ingest.core.plot import lasting
 from ingest.core.state import nanoseconds
-from ingest.core.words import cut
 from ingest.edge.ledger_file import LedgerFile, listed, told
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
 from ingest.errors import Refused
 
 NONE = "There are no gaps."
-WHY = 60
-"""Characters of a reason in the list; `gaps show` has all of it."""
+NOTHING = "There are no gaps in which anything can have been missed."
+
+LIST = Columns(("id", "home", "store", "from", "to", "cause", "entities", "state", "filled", "why"), right=(0, 6, 8))
+SHORT_LIST = Columns(("id", "from", "lasted", "entities", "state", "filled"), right=(0, 3, 5))
+SPANS = Columns(("entity", "after", "before", "filled", "why"), right=(3,))
+SHORT_SPANS = Columns(("entity", "filled"), right=(1,))
 
 
 @click.group()
@@ -40,20 +46,37 @@ def gaps() -> None:
 
 
 @gaps.command("list")
+@click.option("--all", "everything", is_flag=True, help="Also those in which nothing was missed.")
 @configured
-def list_(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """List the gaps, the oldest first. The service may run."""
+def list_(*, everything: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
+    """List the gaps, the oldest first. The service may run.
+
+    When nothing at all changed while nobody listened, as between two short runs of `backfill`, there is a gap all the same:
+    the ledger says when nobody did. It is counted here, and listed with --all. Where a line is too long for the terminal,
+    causes and reasons have lines of their own; in a pipe each gap is one line.
+    """
     with explained(), looking(own := own_state(config_path, assignments)) as connection, translated(own.path):
         found = listed(connection)
-    head = ("id", "home", "store", "from", "to", "cause", "entities", "state", "filled", "why")
-    rows = [_row(key, gap) for key, gap in found]
-    click.echo("\n".join(table(head, rows, right=(0, 6, 8))) if rows else NONE)
+    told = found if everything else [each for each in found if not each[1].is_empty]
+    several = len({key for key, _ in told}) > 1
+    entries = [_entry(key, gap, several=several) for key, gap in told]
+    if entries:
+        click.echo("\n".join(listing(LIST, SHORT_LIST, entries, terminal())))
+    else:
+        click.echo(NOTHING if found else NONE)
+    if more := len(found) - len(told):
+        click.echo(f"In {counts.gaps(more)} nothing was missed (--all lists them).", err=True)
 
 
-def _row(key: Key, gap: Gap) -> tuple[str, ...]:
-    return (
-        str(gap.id), key.home, key.store, shown(gap.from_ns, "seconds"), shown(gap.to_ns, "seconds"), gap.cause.value,
-        f"{gap.spans:,}", gap.progress.value, f"{gap.filled:,}", cut(gap.why, WHY),
+def _entry(key: Key, gap: Gap, *, several: bool) -> Entry:
+    first, entities, filled = shown(gap.from_ns, "seconds"), f"{gap.spans:,}", f"{gap.filled:,}"
+    return Entry(
+        (
+            str(gap.id), key.home, key.store, first, shown(gap.to_ns, "seconds"), gap.cause.value,
+            entities, gap.progress.value, filled, gap.why,
+        ),
+        (str(gap.id), first, lasting((gap.to_ns - gap.from_ns) / SECOND_NS), entities, gap.progress.value, filled),
+        (f"{f'{key.home}, {key.store}: ' if several else ''}{gap.cause.value}{f'; {gap.why}' if gap.why else ''}",),
     )  # fmt: skip
 
 
@@ -68,23 +91,31 @@ def show(*, gap_id: int, config_path: Path | None, assignments: tuple[str, ...])
             raise Refused(f"there is no gap {gap_id}", remedy="See `homeiq-ingest gaps list`.")
         ((key, gap),) = found
         spans = told(connection, gap_id)
-    click.echo(f"{key.home}, {key.store}: {shown(gap.from_ns, 'seconds')} to {shown(gap.to_ns, 'seconds')}")
-    click.echo(f"{gap.cause.value}; {gap.progress.value}{f': {gap.why}' if gap.why else ''}")
-    click.echo(f"{counts.entities(gap.spans)}, {gap.left:,} left to fill, {gap.filled:,} states filled")
+    width = terminal()
+    for line in (
+        f"{key.home}, {key.store}: {shown(gap.from_ns, 'seconds')} to {shown(gap.to_ns, 'seconds')}",
+        f"{gap.cause.value}; {gap.progress.value}{f': {gap.why}' if gap.why else ''}",
+        f"{counts.entities(gap.spans)}, {gap.left:,} left to fill, {gap.filled:,} states filled",
+    ):
+        click.echo("\n".join(wrapped(line, width)))
     if spans:
-        head = ("entity", "after", "before", "filled", "why")
-        click.echo("\n" + "\n".join(table(head, [_span_row(each) for each in spans], right=(3,))))
+        click.echo("\n" + "\n".join(listing(SPANS, SHORT_SPANS, [_span(each) for each in spans], width)))
     elif gap.spans:
         click.echo("What was missing of each entity is not kept any more.")
 
 
-def _span_row(each: Told) -> tuple[str, ...]:
-    after, before = (_shown(time_ns) for time_ns in (each.span.after_ns, each.span.before_ns))
-    return each.span.entity_id or "?", after, before, "to do" if each.filled is None else f"{each.filled:,}", each.why
+def _span(each: Told) -> Entry:
+    name, filled = each.span.entity_id or "?", "to do" if each.filled is None else f"{each.filled:,}"
+    after = shown(each.span.after_ns, "milliseconds")
+    before = "it is back" if each.span.before_ns == FOREVER else shown(each.span.before_ns, "milliseconds")
+    times = f"after {after}, before {_without(before, after)}"
+    return Entry((name, after, before, filled, each.why), (name, filled), (times, each.why))
 
 
-def _shown(time_ns: int) -> str:
-    return shown(time_ns, "milliseconds") if time_ns < FOREVER else "not known yet"
+def _without(moment: str, other: str) -> str:
+    """The moment without the day and the offset that it shares with another."""
+    day, zone = other.partition(" ")[0] + " ", other[-len("+00:00") :]
+    return moment[len(day) : -len(zone)] if moment.startswith(day) and moment.endswith(zone) else moment
 
 
 @gaps.command()
@@ -134,7 +165,8 @@ def _as_json(key: Key, gap: Gap, spans: Iterable[Told]) -> Mapping[str, Any]:
 def reopen(*, since: str, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Have everything since TIME filled again: the database was restored from a back-up of then. The service may run.
 
-    What the database has of that time and Home Assistant's history tells poorer is written over.
+    What the database has of that time and Home Assistant's history tells poorer is written over. Of an entity that was moved to
+    another area since, InfluxDB keeps both, as two series.
     """
     asked = control.Reopen(nanoseconds(parse_moment(since, datetime.now(UTC))))
     with explained():
@@ -149,6 +181,7 @@ def reopen(*, since: str, config_path: Path | None, assignments: tuple[str, ...]
         click.echo("Nothing was stored since then.")
         return
     whole = f"from {shown(done.from_ns, 'seconds')} to {shown(done.to_ns, 'seconds')}"
+    tell_of_two_series(settings)
     click.echo(f"Gap {done.gap_id}, {whole}, of {counts.entities(done.entities)} is open; {then}.")
 
 
@@ -164,7 +197,8 @@ def fill(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Fill now what is open, and try once more what could not be had. When the service runs, it does.
 
     Of what could not be had, or in part, everything is read again: Home Assistant may have been without a recorder, or
-    behind. Only the history has anything between two stored states, so nothing richer is written over.
+    behind. Only the history has anything between two stored states, so nothing richer is written over. But what came in part comes
+    whole once more: of an entity that was moved to another area since, InfluxDB keeps both, as two series.
     """
     from ingest.actors.importing import Importing  # noqa: PLC0415  only where it is used
     from ingest.cli.filling import Watched, alone, check_no_service, follow, tell  # noqa: PLC0415
@@ -176,17 +210,19 @@ def fill(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
             check_no_service(path)
         except Runs as service:
             done = ask(service, "fill", control.Fill(), control.Filling, doing="looking", of="{} gaps")
-            if _announce(done):
+            if _announce(done, settings):
                 tell(follow(path, Key(settings.home, settings.store_kind), every))
             return
 
         async def begin(importing: Importing) -> bool:
-            return _announce(await importing.fill())
+            return _announce(await importing.fill(), settings)
 
         tell(alone(settings, begin, every))
 
 
-def _announce(done: control.Filling) -> bool:
+def _announce(done: control.Filling, settings: Settings) -> bool:
+    if done.again:
+        tell_of_two_series(settings)
     again = f", {done.again:,} of their entities once more" if done.again else ""
     click.echo(f"Filling {counts.gaps(len(done.gaps))}{again}." if done.gaps else "There is nothing to fill.")
     return bool(done.gaps)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO, cast
 
 import click
 from attrs import define, frozen
@@ -14,6 +16,24 @@ LINE_EVERY = 5.0
 """Seconds between two lines of progress where there is no terminal."""
 
 Tell = Callable[[int], None]
+
+
+class _Present(io.TextIOBase):
+    """Standard error as it is at the time of writing: a bar takes its place while it is shown, and stays below."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
+def above_the_bar() -> TextIO:
+    """Standard error for a log that begins before a bar is shown: its lines go above it."""
+    return cast("TextIO", _Present())
 
 
 @contextmanager

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -56,28 +55,51 @@ class Sample:
 async def sampled(bulk: Connection, spans: Sequence[Span], keep: int = 0) -> Sample:
     """Look at spans, of which there is one at least; about so many rows are kept, evenly. Raises as the history does."""
     first, last = min(each.after_ns for each in spans), max(each.before_ns for each in spans)
-    stride = max((last - first) // WINDOWS, 1)
+    stride = _ceil(last - first, WINDOWS)
     width = min(stride, LONGEST_NS)
     await History(bulk, silent, time.time_ns).recorder()
-    windows, rows = list[Mapping[str, int]](), list[Sampled]()
+    windows, kept = list[Mapping[str, int]](), list[Sampled]()
     for number in range(WINDOWS):
         middle = first + number * stride + (stride - width) // 2
         found = await _rows_in(bulk, middle, middle + width, spans)
-        windows.append(Counter({entity_id: len(raws) for entity_id, raws in found}))
-        room = keep * (number + 1) // WINDOWS - len(rows)
-        rows += [each for entity_id, raws in found for each in _read(entity_id, raws)][: max(0, room)]
-    return Sample(windows, stride, width, rows)
+        counts = Counter[str]()
+        for span, rows in found:
+            counts[span.entity_id] += len(history.changes_of(span, rows))
+        windows.append(counts)
+        room = keep * (number + 1) // WINDOWS - len(kept)
+        kept += [_state(span, row) for span, rows in found for row in rows if row.state is not None][: max(0, room)]
+    return Sample(windows, stride, width, kept)
 
 
-async def _rows_in(bulk: Connection, from_ns: int, to_ns: int, spans: Iterable[Span]) -> list[tuple[str, list[Raw]]]:
+def _ceil(whole: int, parts: int) -> int:
+    """So much that the parts reach to the end."""
+    return -(-whole // parts)
+
+
+def _state(span: Span, row: history.Row) -> Sampled:
+    return Sampled(span.entity_id, row.state or "", row.time_ns)
+
+
+async def _rows_in(
+    bulk: Connection, from_ns: int, to_ns: int, spans: Iterable[Span]
+) -> list[tuple[Span, list[history.Row]]]:
     there = [each for each in spans if each.after_ns < to_ns and each.before_ns > from_ns]
-    found: list[tuple[str, list[Raw]]] = []
+    found: list[tuple[Span, list[history.Row]]] = []
     for start in range(0, len(there), TOGETHER):
         query = Query(there[start : start + TOGETHER], from_ns, to_ns, to_ns - from_ns)
         with within(ANSWER, "no answer to the history", bulk.socket.where):
             result = await bulk.ask(history_query.COMMAND, **{**query.fields(), "no_attributes": True})
-        found += [(entity_id, rows) for entity_id, rows in _listed(bulk, result) if isinstance(rows, list)]
+        told = dict(_listed(bulk, result))
+        found += [(each, _inside(told.get(each.entity_id, []), from_ns, to_ns)) for each in query.spans]
     return found
+
+
+def _inside(raws: list[Raw] | wire.Malformed, from_ns: int, to_ns: int) -> list[history.Row]:
+    """The rows that lie in the window, each once: a question reaches over it, and windows touch."""
+    if not isinstance(raws, list):
+        return []
+    rows = history.in_order(each for each in history.rows_of(raws) if isinstance(each, history.Row))
+    return [each for each in rows if from_ns < each.time_ns <= to_ns]
 
 
 def _listed(bulk: Connection, result: Raw) -> list[history.Listed]:
@@ -85,11 +107,3 @@ def _listed(bulk: Connection, result: Raw) -> list[history.Listed]:
         return list(history.listed(result))
     except wire.Malformed as problem:
         raise Transient(f"the answer of the history cannot be read: {problem}", where=bulk.socket.where) from problem
-
-
-def _read(entity_id: str, raws: Iterable[Raw]) -> Iterator[Sampled]:
-    for raw in raws:
-        with suppress(wire.Malformed):
-            row = history.row(raw)
-            if row.state is not None:
-                yield Sampled(entity_id, row.state, row.time_ns)

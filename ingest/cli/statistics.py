@@ -23,7 +23,7 @@ from ingest.cli.exits import explained
 from ingest.cli.moments import parse_moment, shown
 from ingest.cli.options import configured, loaded
 from ingest.cli.present import catalog_of, present
-from ingest.cli.progress import filling
+from ingest.cli.progress import above_the_bar, filling
 from ingest.cli.service import candidates, deadlines
 from ingest.config.settings import Settings
 from ingest.core.catalog import NO_CATALOG
@@ -99,7 +99,7 @@ def _hours(settings: Settings, moment: datetime, now: datetime) -> tuple[int, in
 
 
 async def _statistics(settings: Settings, asked: _Asked, dry_run: bool) -> None:
-    home = _Home(settings, open_journal("warning", settings.log.format))
+    home = _Home(settings, open_journal("warning", settings.log.format, above_the_bar()))
     found = await home.chosen(asked.globs)
     _say_what_there_is(found, asked)
     if dry_run:

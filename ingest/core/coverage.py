@@ -92,11 +92,17 @@ class Gap:
     left: int = 0
     filled: int = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """True when nobody listened, and nothing was missed."""
+        return self.progress is Progress.FILLED and not self.spans
+
 
 class Mark(NamedTuple):
     """An entity's newest state that is stored or safe. A tuple: one is made for every change.
 
-    `first_ns` is the time of its oldest one; 0: this is it, as far as is known.
+    `first_ns` is the time of its oldest one; 0: this is it, as far as is known. One without an `entity_id` says that the entity
+    has another id by now: nothing is known under this one any more.
     """
 
     registry_id: str

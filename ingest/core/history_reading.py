@@ -84,7 +84,9 @@ class Reading:
     """The spans of one gap, from `since_ns` until `until_ns`, on their way to being settled.
 
     Where a span begins or ends with the gap, no state is known to be there, and none is missed. `waiting` are those that
-    were read to their end too early: what the recorder said is not final yet.
+    were read to their end too early: what the recorder said is not final yet. `oldest_ns` is the oldest row that came, and
+    `known_ns` the oldest of the readings shortly before: whoever waited is asked about alone, and only the rows of others
+    tell what the recorder keeps.
     """
 
     since_ns: int
@@ -93,6 +95,7 @@ class Reading:
     target: int = TARGET
     waiting: list[Span] = field(factory=list)
     oldest_ns: int | None = None
+    known_ns: int | None = None
     _queries: list[Query] = field(factory=list)
     _progress: dict[Span, _Progress] = field(factory=dict)
     _unanswered: bool = False
@@ -108,6 +111,7 @@ class Reading:
         entities: int = ENTITIES,
         width_ns: int = FIRST_NS,
         target: int = TARGET,
+        known_ns: int | None = None,
     ) -> Reading:
         """A reading of spans from their beginning."""
         asked = queries(spans, entities=entities, width_ns=width_ns)
@@ -116,7 +120,7 @@ class Reading:
             for query in asked
             for span in query.spans
         }
-        return cls(since_ns, until_ns, margin_ns, target, queries=asked, progress=progress)
+        return cls(since_ns, until_ns, margin_ns, target, known_ns=known_ns, queries=asked, progress=progress)
 
     @property
     def done(self) -> bool:
@@ -171,13 +175,17 @@ class Reading:
         if not final(span, seen, told, asked_ns=answer.asked_ns, margin_ns=self.margin_ns):
             self.waiting.append(progress.span)
             return None
-        why = lacking(span, seen, told, since_ns=self.since_ns, until_ns=self.until_ns, oldest_ns=self.oldest_ns)
+        oldest_ns = _least(self.oldest_ns, self.known_ns)
+        why = lacking(span, seen, told, since_ns=self.since_ns, until_ns=self.until_ns, oldest_ns=oldest_ns)
         return Settled(span.id, seen.found, why)
 
     def _remember_oldest(self, answer: Answer) -> None:
-        firsts = [each.rows[0].time_ns for each in answer.entities.values() if each.rows]
-        known = [] if self.oldest_ns is None else [self.oldest_ns]
-        self.oldest_ns = min([*firsts, *known], default=None)
+        firsts = (each.rows[0].time_ns for each in answer.entities.values() if each.rows)
+        self.oldest_ns = _least(self.oldest_ns, *firsts)
+
+
+def _least(*times_ns: int | None) -> int | None:
+    return min((each for each in times_ns if each is not None), default=None)
 
 
 def _advance(query: Query, span: Span, progress: _Progress, recorded: Recorded) -> list[Change]:

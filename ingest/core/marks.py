@@ -43,8 +43,7 @@ def missed_before(marks: Mapping[str, Mark], firsts: Mapping[str, Mark], from_ns
     names, seen = named(marks), {first.entity_id for first in firsts.values()} | firsts.keys()
     spans = []
     for key, first in firsts.items():
-        before = marks.get(key) or marks.get(names.get(first.entity_id, key))
-        after = missing_since(before, from_ns)
+        after = missing_since(mark_of(marks, names, key, first.entity_id), from_ns)
         if first.time_ns > after:
             spans.append(Span(first.entity_id, key, after, first.time_ns))
     gone = [mark for key, mark in marks.items() if not seen & {key, mark.entity_id}]
@@ -63,3 +62,22 @@ def gone_of(marks: Mapping[str, Mark], there: Collection[str], known_as: Mapping
         for mark in gone
         if known_as[mark.entity_id] == mark.registry_id
     ]
+
+
+def bearers(marks: Mapping[str, Mark]) -> list[Mark]:
+    """The marks without those whose name another id had last."""
+    names = named(marks)
+    return [mark for key, mark in marks.items() if names[mark.entity_id] == key]
+
+
+def mark_of(marks: Mapping[str, Mark], names: Mapping[str, str], key: str, entity_id: str) -> Mark | None:
+    """An entity's mark under its id, or under another that its name had last (`names`), whichever is the newer.
+
+    Who gets an old id back, as from a back-up of the registry, has the mark of then under it.
+    """
+    own, other = marks.get(key), marks.get(names.get(entity_id, key))
+    if other is None or other.entity_id != entity_id:
+        return own
+    if own is None or (own.entity_id == entity_id and own.time_ns < other.time_ns):
+        return other
+    return own

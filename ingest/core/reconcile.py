@@ -24,7 +24,7 @@ from attrs import define, field
 
 from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
 from ingest.core.excluded import Excluded
-from ingest.core.marks import gone_of, is_absent, missed_before, missing_since, named, newest, unknown_at
+from ingest.core.marks import gone_of, is_absent, mark_of, missed_before, missing_since, named, newest, unknown_at
 from ingest.core.missing import Missing, shortened
 
 
@@ -121,7 +121,7 @@ class Reconciler:
         mark = self._keyed(mark)
         if told:
             self.excluded.tell(mark)
-        elif (known := self._before(self.marks, mark.registry_id, mark.entity_id)) is not None:
+        elif (known := mark_of(self.marks, self._known_as, mark.registry_id, mark.entity_id)) is not None:
             self.excluded.begin(mark, known.time_ns)
 
     def move(self, mark: Mark) -> None:
@@ -132,13 +132,18 @@ class Reconciler:
         known = self.marks.get(mark.registry_id)
         if known is not None and known.time_ns > mark.time_ns:
             return
-        before = known or self._before(self.marks, mark.registry_id, mark.entity_id)
+        before = known or mark_of(self.marks, self._known_as, mark.registry_id, mark.entity_id)
         if before is not None:
             mark = Mark(mark.registry_id, mark.entity_id, mark.time_ns, min(before.oldest_ns, mark.time_ns))
         if known is None and len(self.marks) >= self.entities:
             del self.marks[next(iter(self.marks))]
         self.marks[mark.registry_id] = mark
         self._moved.append(mark)
+        if before is not None and before.registry_id != mark.registry_id:
+            # Else the old id would be taken for an entity that is gone, once this one has another name, too.
+            if self._baseline is None:
+                self._known_as[mark.entity_id] = mark.registry_id
+            self._moved.append(self.marks.pop(before.registry_id, before)._replace(entity_id=""))
 
     def note(self, settled: Sequence[Settled] = ()) -> Note:
         """What becomes true with the frame that was just looked through."""
@@ -154,7 +159,7 @@ class Reconciler:
         key = self._key(registry_id, entity_id)
         self._present.update((key, entity_id))
         self._oldest_ns = min(self._oldest_ns, time_ns)
-        mark = self._before(self.marks if self._baseline is None else self._baseline, key, entity_id)
+        mark = mark_of(self.marks if self._baseline is None else self._baseline, self._known_as, key, entity_id)
         if mark is not None and time_ns <= mark.time_ns:
             if mark.registry_id != key:
                 self.move(mark._replace(registry_id=key))
@@ -172,25 +177,19 @@ class Reconciler:
     def _keyed(self, mark: Mark) -> Mark:
         return mark._replace(registry_id=self._key(mark.registry_id, mark.entity_id))
 
-    def _before(self, marks: Mapping[str, Mark], key: str, entity_id: str) -> Mark | None:
-        """The entity's mark, if need be the one that it had under another id."""
-        mark = marks.get(key)
-        if mark is None and (mark := marks.get(self._known_as.get(entity_id, key))) and mark.entity_id != entity_id:
-            return None
-        return mark
-
     def complete(self) -> Found | None:
         """The snapshot is through: what was missed of entities that are gone, and the gap's end.
 
         Returns the gap; None at the first start of all, before which nothing was promised.
         """
         baseline, self._baseline = self._baseline, None
+        names, self._known_as = self._known_as, named(self.marks)
         self.cause = Cause.CONNECTION
         self.excluded.over()
         if not baseline:
             return None
         there = self._present | self._first.keys() | self.excluded.since.keys()
-        gone = gone_of(baseline, there, self._known_as, self._from_ns)
+        gone = gone_of(baseline, there, names, self._from_ns)
         self._absent = {mark.registry_id: mark.time_ns for mark in gone}
         self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
         for mark in gone:
@@ -230,7 +229,7 @@ class Reconciler:
         if first is not None and first <= time_ns:
             return
         self._first[key] = time_ns
-        before = self._before(baseline, key, mark.entity_id)
+        before = mark_of(baseline, self._known_as, key, mark.entity_id)
         after = missing_since(before, self._from_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends now, or earlier.
         told = first is not None or (before is not None and is_absent(before))

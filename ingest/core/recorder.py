@@ -10,8 +10,10 @@ have, so that we know of two rows that it should return; those it does not retur
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
-from attrs import frozen
+from attrs import define, field, frozen
 from msgspec import Raw
 
 from ingest.core.coverage import MICROSECOND, Span
@@ -54,6 +56,32 @@ class Seen:
     unreadable: int = 0
 
 
+@define(eq=False)
+class Horizon:
+    """How far back the recorder reaches, as its rows showed of late.
+
+    `seconds` long it is taken to have still what it had: that is less than there is between two purges.
+    """
+
+    seconds: float = 300.0
+    _shown: deque[tuple[float, int]] = field(factory=deque)
+    """Until when something counts, and how old it was: the ages rise, for what is younger than a later one tells nothing."""
+
+    def add(self, oldest_ns: int | None, now: float) -> None:
+        """A row as old as that came; None: none did. `now` never goes back."""
+        if oldest_ns is None:
+            return
+        while self._shown and self._shown[-1][1] >= oldest_ns:
+            self._shown.pop()
+        self._shown.append((now + self.seconds, oldest_ns))
+
+    def oldest_ns(self, now: float) -> int | None:
+        """The oldest row that counts."""
+        while self._shown and self._shown[0][0] <= now:
+            self._shown.popleft()
+        return self._shown[0][1] if self._shown else None
+
+
 _decoder = msgspec.json.Decoder(Recorder)
 
 
@@ -94,7 +122,8 @@ def lacking(
 
     Its gap lasts from `since_ns` until `until_ns`. A span that ends with it has no state there that we know; nor has one
     that begins or ends between two of Home Assistant's microseconds, but for an end just after a state that is part of it.
-    `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept.
+    `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept. Of a span without
+    any row the end tells most: a state that is younger than that row, and not there, was not thrown away for its age.
     """
     begins = begins_at_a_state(span) and not seen.began
     ends = span.before_ns != until_ns and not (seen.ended or seen.removed or not _ends_at_a_state(span))
@@ -104,7 +133,8 @@ def lacking(
     if (ends or nothing) and not told.recording:
         return SWITCHED_OFF
     if nothing:
-        return NOT_RECORDED if _kept(max(span.after_ns, since_ns), oldest_ns) else NOT_KEPT
+        missed_ns = span.before_ns if ends else max(span.after_ns, since_ns)
+        return NOT_RECORDED if _kept(missed_ns, oldest_ns) else NOT_KEPT
     if begins and not _kept(since_ns, oldest_ns):
         return PURGED
     if begins and _kept(span.after_ns, oldest_ns):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.core.coverage import Cause
+from ingest.core.coverage import Cause, Note
 from ingest.core.ledger import Remembered
 from ingest.core.reconcile import Reconciler
 
@@ -14,10 +14,11 @@ def reconciler(remembered: Remembered) -> Reconciler:
     return made
 
 
-def remember(made: Reconciler, remembered: Remembered) -> None:
-    """What the last run left behind can be read only now."""
+def remember(made: Reconciler, remembered: Remembered) -> Note:
+    """What the last run left behind can be read only now; returns what becomes true with that."""
     made.excluded.remember(remembered.excluded)
     made.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+    return made.note()
 
 
 def ended(remembered: Remembered) -> Cause:

@@ -12,6 +12,7 @@ import hashlib
 import os
 import socket
 import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -55,7 +56,7 @@ class ControlSocket:
             complain(passed)
         while True:
             try:
-                path, listener = await self._left_behind(self._listen)
+                path, listener = await self._made()
             except OSError as error:
                 if not told:
                     complain(f"commands cannot reach this service, everything else goes on: {error}")
@@ -70,6 +71,38 @@ class ControlSocket:
         finally:
             with trio.move_on_after(TIDYING, shield=True):
                 await self._left_behind(partial(self._tidy, path))
+
+    async def _made(self) -> tuple[Path, socket.socket]:
+        """Make the socket. Who is cancelled meanwhile takes it away again, or the thread does when its disk lets it. Raises `OSError`."""
+        made: list[tuple[Path, socket.socket]] = []
+        through, unwanted = threading.Event(), threading.Event()
+
+        def take_away(lock: Lock) -> None:
+            for path, listener in made:
+                listener.close()
+                self._tidy(path, lock)
+
+        def make(lock: Lock) -> tuple[Path, socket.socket]:
+            try:
+                made.append(self._listen(lock))
+            finally:
+                through.set()
+            # Either this is seen here, or what is made is seen there. Both at once do no harm: both share the lock.
+            if unwanted.is_set():
+                take_away(lock)
+            return made[0]
+
+        def undo(lock: Lock) -> None:
+            through.wait(TIDYING)
+            take_away(lock)
+
+        try:
+            return await self._left_behind(make)
+        except trio.Cancelled:
+            unwanted.set()
+            with trio.move_on_after(TIDYING, shield=True):
+                await self._left_behind(undo)
+            raise
 
     async def _left_behind(self, work: Callable[[Lock], T]) -> T:
         """Do it in a thread, which a cancellation leaves behind.

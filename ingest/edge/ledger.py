@@ -16,7 +16,7 @@ import trio
 from attrs import define, evolve, field
 
 from ingest.core import reports
-from ingest.core.coverage import NO_NOTE, Cause, Gap, Note, Settled, Span
+from ingest.core.coverage import NO_NOTE, Cause, Gap, Note, Span
 from ingest.core.importing import Wanted
 from ingest.core.ledger import LEFT, Opening, Owed, Remembered, Summary, folded, summary, unwritten
 from ingest.core.reports import Emit
@@ -96,10 +96,6 @@ class Ledger:
         self._shed()
         self.emit(reports.GapOpened(cause, from_ns, to_ns, len({each.registry_id for each in spans}), why))
         await self.flush()
-
-    async def settle_now(self, settled: Sequence[Settled]) -> None:
-        """These spans are done, and no batch will carry that: such as when there was nothing in them."""
-        await self.note(Note(settled=settled))
 
     async def note(self, note: Note) -> None:
         """This has become true, and no batch on disk carries it."""

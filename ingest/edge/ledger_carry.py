@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -28,13 +28,13 @@ _TABLES: Final = (
     ("coverage", "home, store, since_ns, heard_ns, stopped", "home, store"),
     ("unmarked", "home, store, since_ns", "home, store"),
     ("gap", f"home, store, {GAP}, folded", "id"),
-    ("span", f"gap_id, {SPAN}, filled, why", "id"),
+    ("span", f"gap_id, {SPAN}, filled, had, why", "id"),
 )
 """Each with its columns, and those that it is sorted by."""
 
 _NUMBERS: Final = frozenset(
     {"id", "gap_id", "time_ns", "first_ns", "done_ns", "found", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns"}
-    | {"heard_ns", "stopped", "spans", "unsettled", "filled", "folded", "oldest_ns", "newest_ns", "count"}
+    | {"heard_ns", "stopped", "spans", "unsettled", "filled", "had", "folded", "oldest_ns", "newest_ns", "count"}
 )
 _CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
 
@@ -51,7 +51,8 @@ def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missi
     except IngestError:
         return
     with closing(reader), translated(path), transaction(connection):
-        for table, columns, order in _TABLES:
+        for table, known, order in _TABLES:
+            columns = _there(reader, source, table, known)
             marks = ", ?" * columns.count(",")
             connection.executemany(
                 f"INSERT OR IGNORE INTO {table} ({columns}) VALUES (?{marks})",  # noqa: S608  constants
@@ -63,6 +64,14 @@ def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missi
         _adopt(connection)
         if missing:
             _tell_of_batches(reader, source, connection, missing)
+
+
+def _there(reader: Connection, source: Path, table: str, columns: str) -> str:
+    """The columns that the old file has: an earlier version has fewer, and what a new one begins with does for the others."""
+    with suppress(IngestError), ours(source):
+        found = {name for (name,) in reader.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+        return ", ".join(each for each in columns.split(", ") if each in found) or columns
+    return columns
 
 
 def _rows(reader: Connection, source: Path, table: str, columns: str, order: str) -> Iterator[Values]:
@@ -92,7 +101,8 @@ def _complete(connection: Connection) -> None:
     for row in connection.execute(f"SELECT {GAP} FROM gap WHERE progress IN ('open', 'filling')").fetchall():  # noqa: S608
         gap = gap_of(row)
         there, done, filled = connection.execute(
-            "SELECT count(*), count(filled), coalesce(sum(filled), 0) FROM span WHERE gap_id = ?", (gap.id,)
+            "SELECT count(*), count(filled), coalesce(sum(coalesce(filled, had)), 0) FROM span WHERE gap_id = ?",
+            (gap.id,),
         ).fetchone()
         lost = max(0, gap.left - (there - done))
         _stand_in(connection, gap, lost, DAMAGED, 0)

@@ -116,15 +116,6 @@ class LedgerFile:
         with translated(self.path):
             return how_far(self.connection, ids, now_ns)
 
-    def next_spans(self, most: int, but: Collection[int] = ()) -> list[Span]:
-        """The next spans to fill, of the oldest gap first and imports last, without those in `but`."""
-        found: list[Span] = []
-        with translated(self.path):
-            for gap in self._in_turn():
-                if gap.progress in LEFT and len(found) < most:
-                    found += spans_left(self.connection, gap.id, most - len(found), but)
-        return found
-
     def next_gap(self, most: int, but: Collection[int] = ()) -> tuple[Gap, list[Span]] | None:
         """The oldest gap with spans to fill that are not in `but`, imports last, and the first of them."""
         with translated(self.path):

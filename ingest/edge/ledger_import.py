@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from attrs import evolve, frozen
 
-from ingest.core.coverage import FOREVER, Cause, Gap, Mark, Progress
+from ingest.core.coverage import FOREVER, Cause, Gap, Mark, Progress, Span
 from ingest.core.importing import BETWEEN, Wanted, known, spans_of, stored_since, with_left_out
 from ingest.core.ledger import Opening
 from ingest.edge.ledger_filtered import leave_out, left_out, take
@@ -24,17 +24,18 @@ WHERE home = ? AND store = ? AND cause = 'imported' AND span.filled IS NULL GROU
 """
 _SUPERSEDED: Final = """
 DELETE FROM span WHERE registry_id = ? AND after_ns >= ? AND filled IS NULL
-AND gap_id IN (SELECT id FROM gap WHERE home = ? AND store = ? AND cause = 'imported')
+AND gap_id IN (SELECT id FROM gap WHERE home = ? AND store = ? AND cause = 'imported') RETURNING had
 """
+_HAD: Final = "UPDATE span SET had = ? WHERE gap_id = ? AND registry_id = ? AND after_ns = ? AND filled IS NULL"
 # Of an entity that was gone it is not known since when it is back; and a stand-in for what is lost has no name.
 _LACKING: Final = f"""
-UPDATE span SET filled = NULL, why = '' WHERE why <> '' AND filled IS NOT NULL AND registry_id <> ''
+UPDATE span SET had = filled, filled = NULL, why = '' WHERE why <> '' AND filled IS NOT NULL AND registry_id <> ''
 AND before_ns < {FOREVER} AND gap_id IN (
     SELECT id FROM gap WHERE home = ? AND store = ? AND progress IN ('partly', 'unfillable') AND cause <> 'several'
 ) RETURNING gap_id, id
 """  # noqa: S608  a constant
 _HOW_FAR: Final = """
-SELECT count(*), count(filled), coalesce(sum(coalesce(filled, found)), 0),
+SELECT count(*), count(filled), coalesce(sum(coalesce(filled, max(found, had))), 0),
     coalesce(sum((min(before_ns, ?1) - after_ns) / 1e9), 0),
     coalesce(sum((CASE WHEN filled IS NULL THEN max(after_ns, done_ns) ELSE min(before_ns, ?1) END - after_ns) / 1e9), 0)
 FROM span WHERE gap_id = ?2
@@ -94,9 +95,7 @@ def open_import(connection: Connection, key: Key, wanted: Wanted) -> Gap | None:
     spans = spans_of(evolve(wanted, entities=entities), pending_imports(connection, key))
     spans, taken = with_left_out(wanted, spans, left_out(connection, key))
     take(connection, key, taken)
-    if wanted.again:
-        whose = (key.home, key.store)
-        connection.executemany(_SUPERSEDED, [(each.registry_id, each.after_ns, *whose) for each in spans])
+    had = _supersede(connection, key, spans) if wanted.again else {}
     if wanted.whole:
         connection.execute(
             "UPDATE coverage SET since_ns = min(since_ns, ?) WHERE home = ? AND store = ?",
@@ -106,12 +105,28 @@ def open_import(connection: Connection, key: Key, wanted: Wanted) -> Gap | None:
         return None
     # One that ends just before another begins is one with it.
     opening = Opening(Cause.IMPORTED, wanted.since_ns, max(each.before_ns for each in spans) + BETWEEN, spans)
-    (gap,) = gaps_of(connection, [open_gap(connection, key, opening)])
+    gap_id = open_gap(connection, key, opening)
+    connection.executemany(_HAD, [(count, gap_id, each.registry_id, each.after_ns) for each, count in had.items()])
+    count_anew(connection, gap_id)
+    (gap,) = gaps_of(connection, [gap_id])
     return gap
 
 
+def _supersede(connection: Connection, key: Key, spans: Iterable[Span]) -> dict[Span, int]:
+    """What these spans take in goes; returns how many states had come of it, which stay stored."""
+    had = dict[Span, int]()
+    for each in spans:
+        gone = connection.execute(_SUPERSEDED, (each.registry_id, each.after_ns, key.home, key.store)).fetchall()
+        if count := sum(came for (came,) in gone):
+            had[each] = count
+    return had
+
+
 def ask_again(connection: Connection, key: Key) -> frozenset[int]:
-    """What could not be had, or not all of it, is to be asked for again; returns the spans."""
+    """What could not be had, or not all of it, is to be asked for again; returns the spans.
+
+    What came of them stays counted: it is stored, and the recorder may have purged it meanwhile.
+    """
     reopened: Sequence[tuple[int, int]] = connection.execute(_LACKING, (key.home, key.store)).fetchall()
     for gap_id in {gap_id for gap_id, _ in reopened}:
         count_anew(connection, gap_id)

@@ -35,6 +35,7 @@ ON CONFLICT DO UPDATE SET
     time_ns = excluded.time_ns, entity_id = excluded.entity_id, first_ns = min(first_ns, excluded.first_ns)
 WHERE excluded.time_ns >= mark.time_ns
 """
+_NOBODYS = "DELETE FROM mark WHERE home = ? AND store = ? AND registry_id = ? AND time_ns <= ?"
 _DOUBTED = f"""
 UPDATE mark SET time_ns = time_ns - 1
 WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ? AND time_ns % {MICROSECOND} <> {UNKNOWN}
@@ -63,7 +64,7 @@ ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
 """  # noqa: S608  a constant
 _COUNT = """
 UPDATE gap SET (spans, unsettled, filled) = (
-    SELECT count(*), count(*) - count(span.filled), coalesce(sum(span.filled), 0) FROM span WHERE gap_id = gap.id
+    SELECT count(*), count(*) - count(span.filled), coalesce(sum(coalesce(span.filled, span.had)), 0) FROM span WHERE gap_id = gap.id
 ) WHERE id = ?
 """
 
@@ -77,9 +78,11 @@ def write_note(connection: Connection, key: Key, note: Note) -> list[Gap]:
 
 
 def move_marks(connection: Connection, key: Key, marks: Iterable[Mark]) -> None:
-    """Marks move, never backwards."""
+    """Marks move, never backwards. Those without an entity go, but for an id that came back since."""
     rows = [(key.home, key.store, each.registry_id, each.entity_id, each.time_ns, each.oldest_ns) for each in marks]
-    connection.executemany(_MARK, rows)
+    nobodys = {registry_id: time_ns for _, _, registry_id, entity_id, time_ns, _ in rows if not entity_id}
+    connection.executemany(_MARK, [row for row in rows if row[3]] if nobodys else rows)
+    connection.executemany(_NOBODYS, [(key.home, key.store, *each) for each in nobodys.items()])
 
 
 def doubt_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:
@@ -96,11 +99,12 @@ def settle(connection: Connection, settled: Iterable[Settled]) -> list[Gap]:
             connection.execute(_READ_UNTIL, done)
             continue
         row = connection.execute(
-            "UPDATE span SET filled = ?, why = ? WHERE id = ? AND filled IS NULL RETURNING gap_id",
+            "UPDATE span SET filled = max(?, had), why = ? WHERE id = ? AND filled IS NULL"
+            " RETURNING gap_id, filled - had",
             (each.filled, each.why, each.span_id),
         ).fetchall()
-        for (gap_id,) in row:
-            came[gap_id].append(each.filled)
+        for gap_id, more in row:
+            came[gap_id].append(more)
             connection.execute(_KNOWN_FROM, (each.span_id,))
     for gap_id, filled in came.items():
         connection.execute(

@@ -143,7 +143,11 @@ CREATE TABLE unmarked (
 INSERT INTO unmarked SELECT home, store, since_ns FROM account;
 """
 
-MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4})
+_VERSION_5: Final = """
+ALTER TABLE span ADD COLUMN had INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: Final = MappingProxyType({1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5})
 """What makes a file of a version out of one of the version before; an empty file is version 0."""
 
 VERSION: Final = max(MIGRATIONS)

@@ -170,7 +170,7 @@ def _statistics(conversation: Conversation, message: Message) -> bytes:
         raise CommandError("invalid_format", f"not one of the simulated periods: {message['period']!r}")
     types = tuple(message.get("types", statistics.TYPES))
     asked = statistics.Hours(start, home.present() if end is None else end, tuple(message["statistic_ids"]), types)
-    return encode(statistics.during(recorder, asked, home.present()))
+    return encode(recorder.hours(asked))
 
 
 def _call(conversation: Conversation, message: Message) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 
 from attrs import define, field
 
+from ingest.simulator import statistics
 from ingest.simulator.history import Row
 from ingest.simulator.home import Home
 
@@ -46,6 +47,10 @@ class Recorder:
         until = self._committed()
         rows = self.home.past.rows(entity_id)
         return [row for row in rows if self.kept_from <= row.at <= until and not self._missed(row.at)]
+
+    def hours(self, asked: statistics.Hours) -> statistics.Answer:
+        """Return the statistics of those hours that are over."""
+        return statistics.during(self, asked, self.home.present())
 
     def info(self) -> Mapping[str, Any]:
         """Return the answer to `recorder/info`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -18,6 +18,9 @@ from ingest.simulator.history import Row
 from ingest.simulator.values import SECOND, State
 
 HOUR = 3_600 * SECOND
+Answer: TypeAlias = Mapping[str, list[Mapping[str, Any]]]
+"""The hours of each statistic."""
+
 TYPES = ("change", "last_reset", "max", "mean", "min", "state", "sum")
 COUNTING = frozenset({"total", "total_increasing"})
 WITH_MEAN_TYPE = (2025, 4)
@@ -67,7 +70,7 @@ def listed(states: Mapping[str, State], version: str) -> list[Mapping[str, Any]]
     return found
 
 
-def during(shown: Shown, asked: Hours, now: int) -> Mapping[str, list[Mapping[str, Any]]]:
+def during(shown: Shown, asked: Hours, now: int) -> Answer:
     """Answer `recorder/statistics_during_period` for hours; what has none is left out."""
     answers = {each: list(_hours(list(shown.rows(each)), asked, now)) for each in asked.statistic_ids}
     return {each: hours for each, hours in answers.items() if hours}

@@ -12,15 +12,18 @@ from trio.testing import MockClock
 
 from ingest.actors.backfill import ROW, SPANS, Backfill
 from ingest.core import recorder
-from ingest.core.coverage import FOREVER, Cause, Gap, Progress, Settled, Span
+from ingest.core.coverage import FOREVER, Cause, Gap, Note, Progress, Settled, Span
 from ingest.core.history_query import SECOND_NS
 from ingest.core.reports import Report
 from ingest.core.state import Frame
 from ingest.edge.ledger import Ledger
+from ingest.runtime.errand import Errand
 from ingest.runtime.link import Link, Overflow, Receiver, Weight
 from ingest.simulator.faults import AnswerError
+from ingest.simulator.recorder_faults import Exclude
 from tests.actors.test_history import Lived, lived
 from tests.edge.test_ledger import opened
+from tests.runtime.lanes import Hanging
 
 
 @define
@@ -57,8 +60,9 @@ class Filling:
 async def filling(folder: Path) -> AsyncGenerator[Filling]:
     async with opened(folder) as disk, lived() as home:
         link: Link[Frame] = Link("intake", Weight(10**6, 10**9), lambda each: Weight(len(each.changes), each.size))
-        backfill = Backfill(disk.ledger, link.sender(Overflow.BLOCK), disk.told.append)
-        yield Filling(home, disk.ledger, backfill, link.receiver(), disk.told)
+        async with trio.open_nursery() as outside:
+            backfill = Backfill(disk.ledger, Errand(outside), link.sender(Overflow.BLOCK), disk.told.append)
+            yield Filling(home, disk.ledger, backfill, link.receiver(), disk.told)
 
 
 def settled(frames: Sequence[Frame]) -> list[Settled]:
@@ -82,7 +86,7 @@ async def test_nothing_is_settled_before_the_rows_that_are_on_their_way(
         assert {each.filled for each in found[-5:]} == {0}
         *_, last = frames
         assert (len(last.settled), len(last.changes), last.size) == (5, 0, 5 * ROW), "one frame for what has no rows"
-        await it.ledger.settle_now(found)
+        await it.ledger.note(Note(settled=found))
         assert sum(gap.filled for gap in it.gaps) == sum(len(frame.changes) for frame in frames) > 40
 
 
@@ -111,7 +115,7 @@ async def test_what_is_given_up_is_settled_behind_its_rows_and_counts_them(
         found = settled(frames)
         assert {each.why for each in found} == {recorder.NO_RECORDER}
         assert sum(each.filled for each in found) == sum(len(frame.changes) for frame in frames) > 0
-        await it.ledger.settle_now(found)
+        await it.ledger.note(Note(settled=found))
         (gap,) = it.gaps
         assert gap.progress is Progress.PARTLY
 
@@ -126,7 +130,7 @@ async def test_who_was_gone_is_asked_about_as_soon_as_it_is_back(tmp_path: Path,
         frames = await it.run(30)
         (first,) = settled(frames)
         assert (first.why, first.filled) == ("", sum(len(frame.changes) for frame in frames))
-        await it.ledger.settle_now([first])
+        await it.ledger.note(Note(settled=[first]))
         assert settled(await it.run(30)) == []
         (second,) = settled(await it.run(60))
         assert second.span_id != first.span_id
@@ -140,3 +144,52 @@ async def test_who_is_gone_keeps_nobody_waiting(tmp_path: Path, autojump_clock: 
         await it.missed(*gone, *quiet)
         await trio.sleep(100)
         assert len(settled(await it.run(10))) == SPANS
+
+
+async def test_a_session_ends_though_the_disk_hangs_that_the_ledger_is_on(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with filling(tmp_path) as it:
+        spans = it.home.spans()[:3]
+        await it.missed(*spans)
+        await trio.sleep(100)
+        it.ledger.lane = lane = Hanging(it.ledger.lane)
+        lane.seconds = 1000.0
+        for _ in range(3):
+            begun = trio.current_time()
+            assert await it.run(30) == []
+            assert trio.current_time() - begun == 31, "30 s of a session, and a look at the link"
+        assert lane.begun == 1, "who comes meanwhile waits for the first"
+        lane.seconds = 0.0
+        await trio.sleep(1000)
+        found = settled(await it.run(30))
+        assert len({each.span_id for each in found}) == len(found) == 3
+
+
+async def test_whom_the_recorder_leaves_out_is_told_from_what_it_no_longer_has(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Nothing proves early that an excluded entity has no rows: it is asked about once more, alone by then."""
+    async with filling(tmp_path) as it:
+        await it.home.fault(Exclude(("*_humidity",)))
+        spans = it.home.spans()
+        excluded = {each.registry_id for each in spans if each.entity_id.endswith("_humidity")}
+        await it.missed(*spans)
+        frames = await it.run(600)
+        found = {each.span_id: each.why for each in settled(frames)}
+        assert len(found) == len(spans)
+        told = {each.registry_id: found[each.id] for each in (await it.ledger.next_gap(SPANS) or (None, []))[1]}
+        assert {key for key, why in told.items() if why} == excluded
+        assert {told[key] for key in excluded} == {recorder.NOT_RECORDED}
+
+
+async def test_what_the_recorder_had_long_ago_proves_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with filling(tmp_path) as it:
+        (left_out, *others) = it.home.spans()
+        await it.home.fault(Exclude((left_out.entity_id,)))
+        await it.missed(left_out, *others[:3])
+        frames = await it.run(30)
+        await it.ledger.note(Note(settled=settled(frames)))
+        await trio.sleep(it.backfill._horizon.seconds)
+        (alone,) = settled(await it.run(120))
+        assert alone.why == recorder.NOT_KEPT

@@ -34,6 +34,7 @@ from ingest.runtime.lane import InlineLane
 from ingest.runtime.link import Weight
 from tests.cli.stores import NOON, S
 from tests.cli.waiting import KEY, buried, lines, spooled, waiting_lines
+from tests.edge.ledgers import next_spans
 
 OTHER = Key("cottage", "influxdb")
 WAITING = reports.StoreWaiting("influxdb", "503", "", 1.0, 1)
@@ -431,5 +432,5 @@ async def test_reopen_opens_a_gap_of_everything_since(tmp_path: Path, autojump_c
         assert await reopen(control.Reopen(60), it.said.append) == control.Reopened()
         done = await reopen(control.Reopen(20), it.said.append)
         assert done == control.Reopened(1, 2, 20, 50)
-        assert [each.registry_id for each in file.next_spans(9)] == ["a", "b"]
+        assert [each.registry_id for each in next_spans(file, 9)] == ["a", "b"]
         assert it.emitted == [reports.GapOpened(Cause.REOPENED, 20, 50, 2)]

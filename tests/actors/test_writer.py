@@ -73,6 +73,24 @@ async def test_what_a_delivered_batch_proves_is_written_down_after_it_is_in_the_
     assert all(1 in stored for _, stored in proved)
 
 
+async def test_what_is_delivered_leaves_the_spool_though_a_stop_comes_before_it_is_noted(
+    autojump_clock: MockClock,
+) -> None:
+    """Else it would be stored and in the spool: counted twice, and told to be lost."""
+    database, emitted = Database(), list[Report]()
+    spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda each: Weight(each.count, each.size))
+
+    async def hang(_: Note) -> None:
+        await trio.sleep_forever()
+
+    for number in (1, 2):
+        await spool.put(evolve(batch(number), note=Note([Mark("a", "sensor.a", 5)])))
+    with trio.move_on_after(30):
+        await Writer(Store("db", CODEC, database.deliver), spool, emitted.append, lambda: 0.5, note=hang).run()
+    assert (len(database.stored), kinds(emitted)) == (1, ["Stored"])
+    assert spool.held.events == 10
+
+
 def kinds(emitted: list[Report]) -> list[str]:
     return [type(report).__name__ for report in emitted]
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from ingest.cli.main import main
 from ingest.cli.options import loaded
 from ingest.cli.progress import Step, said
 from ingest.cli.service import serve
+from ingest.cli.twice import TWO_SERIES
 from ingest.core import reports
 from ingest.core.coverage import Cause, Progress
 from ingest.core.reports import Report
@@ -34,15 +36,19 @@ from ingest.edge.lock import SERVICE, locked
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_read import state_read
 from ingest.runtime.supervise import one_error
+from ingest.simulator.faults import Drop
+from ingest.simulator.script import happen
 from tests.cli.test_run import configuration
 from tests.faults.remembering import remember
 from tests.support.homes import Running, running_home
+from tests.support.terminal import on_a_terminal, screen
 
 ENTITIES, STATES = 3, 40
 IMPORTED = ENTITIES * (STATES - 1)
 """The present states come of the snapshot."""
 
 API = ("--set", "api.enabled=false")
+CONSOLE = ("--set", "log.format=console")
 
 
 @pytest.fixture
@@ -165,6 +171,7 @@ def test_what_could_not_be_had_is_tried_again(home: Running, tmp_path: Path) -> 
             "Filling 1 gap, 1 of their entities once more.",
             f"Gap 1 is filled: {IMPORTED} states came of Home Assistant's history.",
         ]
+        assert TWO_SERIES not in filled.stderr, "the embedded store has each once"
     assert stored(tmp_path) == ENTITIES * STATES
 
 
@@ -230,6 +237,21 @@ def test_what_waits_for_the_database_is_told(home: Running, tmp_path: Path) -> N
     assert result.stdout == f"Gap 1 is filled: {IMPORTED} states came of Home Assistant's history.\n"
     assert "states that were stored while it was are written over" in result.stderr
     assert re.search(r"\d+ points wait for the database; the service sends them when it runs\.", result.stderr)
+    assert TWO_SERIES not in result.stderr
+    again = command(config, "backfill", "--since", "11d", "--again", "--dry-run")
+    assert TWO_SERIES in again.stderr
+
+
+def test_what_comes_in_part_is_read_whole_once_more_and_that_is_said(home: Running, tmp_path: Path) -> None:
+    recorder = home.server.instance.recorder
+    home.do(lambda: setattr(recorder, "excluded", ("sensor.import_0001",)))
+    database = '[influxdb]\nurl = "http://127.0.0.1:9"\ntoken_file = "token"'
+    config = configuration(tmp_path, home.url, database)
+    assert command(config, "backfill", "--since", "11d", "--entities", "sensor.import_*").exit_code == 0
+    home.do(lambda: setattr(recorder, "excluded", ()))
+    filled = command(config, "gaps", "fill")
+    assert filled.stdout.startswith("Filling 1 gap, 1 of their entities once more.\n")
+    assert TWO_SERIES in filled.stderr
 
 
 def test_home_assistant_must_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,6 +284,54 @@ def test_a_service_that_takes_no_commands_must_be_stopped(tmp_path: Path) -> Non
             assert (result.exit_code, "Stop the service" in result.stderr) == (2, True)
 
 
+def test_on_a_terminal_the_log_stands_above_the_bar(home: Running, tmp_path: Path) -> None:
+    """On a real one: Home Assistant loses the connection while the bar is shown, and does not record one entity."""
+    recorder = home.server.instance.recorder
+    home.do(lambda: setattr(recorder, "excluded", ("sensor.import_0001",)))
+    home.do(lambda: setattr(recorder, "delay", 0.3))
+    config = configuration(tmp_path, home.url)
+    threading.Timer(4.5, partial(trio.from_thread.run, happen, home.server, Drop(), trio_token=home.token)).start()
+    code, written = on_a_terminal(["backfill", "--since", "11d", "--config", str(config), *API, *CONSOLE])
+    lines = screen(written)
+    assert code == 0, "\n".join(lines)
+    (bar,) = [line for line in lines if "━" in line]
+    assert re.fullmatch(r"filling ━+ 100% \d+ states.*", bar), "\n".join(lines)
+    logged = [line for line in lines if "[warning" in line]
+    assert any("connection" in line for line in logged), "\n".join(lines)
+    assert all(re.match(r"20\d\d-\S+Z \[warning", line) for line in logged), "\n".join(lines)
+    assert max(map(lines.index, logged)) < lines.index(bar), "\n".join(lines)
+
+
+def number_in(said: str, pattern: str) -> int:
+    found = re.search(pattern, said)
+    assert found is not None, said
+    return int(found[1].replace(",", ""))
+
+
+@pytest.mark.parametrize("step", ["snapshot", "marks", "again"])
+def test_a_dry_run_of_a_few_hours_says_what_will_come(tmp_path: Path, step: str) -> None:
+    """The history also tells what lies at the ends of a span, and a question reaches over its window."""
+    with running_home(5, timedelta(0)) as home:
+        home.do(lambda: remember(home.server.home, ENTITIES, 300, datetime.now(UTC), timedelta(hours=3)))
+        compare_dry_run(home, configuration(tmp_path, home.url), step)
+
+
+def compare_dry_run(home: Running, config: Path, step: str) -> None:
+    rows = list(home.server.home.past.rows("sensor.import_0001"))
+    words, since = ["--entities", "sensor.import_*"], datetime.fromtimestamp(rows[40].at / 1e6, UTC)
+    if step == "marks":
+        shorter = (since + timedelta(hours=1)).isoformat()
+        assert command(config, "backfill", *words, "--since", shorter).stdout.startswith("Gap 1 is filled")
+    if step == "again":
+        words.append("--again")
+        command(config, "backfill", *words, "--since", since.isoformat())
+    words += ["--since", since.isoformat()]
+    expected = number_in(command(config, "backfill", *words, "--dry-run").stdout, r":\n([\d,]+) states in")
+    result = command(config, "backfill", *words)
+    assert number_in(result.stdout, r"is filled: ([\d,]+) states came") == expected, result.output
+    assert expected > 200
+
+
 # ---- how far it is ------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +356,4 @@ def test_an_estimate_says_how_it_was_made() -> None:
     about = estimate.Estimate(3, 0, 10**9, 1_234, exact=False)
     assert "about 1,234 states" in str(about)
     assert "24 windows of 10 minutes were counted" in str(about)
-    assert ":\nat most 1,234 states in Home Assistant's history." in str(
-        estimate.Estimate(3, 0, 10**9, 1_234, exact=True)
-    )
+    assert ":\n1,234 states in Home Assistant's history." in str(estimate.Estimate(3, 0, 10**9, 1_234, exact=True))

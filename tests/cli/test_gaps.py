@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from ingest.core.coverage import Cause, Mark, Note, Progress, Settled, Span
+from ingest.cli.twice import TWO_SERIES
+from ingest.core.coverage import FOREVER, Cause, Mark, Note, Progress, Settled, Span
 from ingest.core.ledger import Opening
 from ingest.edge.ledger_file import Due
 from ingest.edge.lock import SERVICE, locked
+from ingest.edge.spool_rows import Key
 from tests.cli.stores import NOON, S
 from tests.cli.test_control import serving
 from tests.cli.waiting import run, spooled
-from tests.edge.ledgers import ledger_in
+from tests.edge.ledgers import ledger_in, next_spans
 
 MINUTE = 60 * S
 
@@ -34,7 +36,7 @@ def ledger(path: Path) -> Path:
                 Note([Mark("a", "sensor.a", NOON), Mark("b", "sensor.b", NOON + MINUTE)]),
             )
         )
-        one, two = made.next_spans(2)
+        one, two = next_spans(made, 2)
         made.settle([Settled(one.id, 7), Settled(two.id, 0, "not recorded")])
     return path
 
@@ -54,6 +56,82 @@ def test_list_shows_when_why_and_how_far(tmp_path: Path) -> None:
         strict=True,
     ):  # fmt: skip
         assert all(word in row for word in words), row
+
+
+LONG = "sensor." + "a_very_long_name_that_somebody_gave_" * 6 + "end"
+REASON = "Home Assistant's recorder has nothing of the entity then: it leaves it out, or was switched off"
+
+
+def long_ledger(path: Path) -> Path:
+    """A gap of a day with a long name, a long reason and large numbers, and one in which nothing was missed."""
+    day = 86_400 * S
+    spans = [
+        Span(LONG, "a", NOON, NOON + day + S // 8),
+        Span("sensor.b", "b", NOON + S // 2, NOON + S),
+        Span("sensor.c", "c", NOON, FOREVER),
+    ]
+    with ledger_in(path) as made:
+        made.open_gap(Opening(Cause.KILLED, NOON, NOON + day, spans))
+        first, second, _ = next_spans(made, 3)
+        made.settle([Settled(first.id, 1_234_567, REASON), Settled(second.id, 3)])
+        made.open_gap(Opening(Cause.STOPPED, NOON + 2 * day, NOON + 2 * day))
+    return path
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setattr("ingest.cli.gaps.terminal", lambda: columns)
+
+
+def test_a_terminal_of_eighty_columns_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = long_ledger(tmp_path / "state.db")
+    piped = run(path, "gaps", "show", 1).stdout
+    on_a_terminal(monkeypatch, 80)
+    listed = run(path, "gaps", "list").stdout.splitlines()
+    assert max(map(len, listed)) <= 80
+    assert listed[0].split() == ["id", "from", "lasted", "entities", "state", "filled"]
+    assert listed[1:] == [
+        " 1  2026-01-01 12:00:00+00:00  1 d            3  filling  1,234,570",
+        "    the service was killed",
+    ]
+    shown = run(path, "gaps", "show", 1).stdout.splitlines()
+    assert max(map(len, shown)) <= 80
+    assert shown[4].split() == ["entity", "filled"]
+    assert shown[5].startswith("sensor.a_very")
+    assert shown[5].endswith("gave_end  1,234,567")
+    assert shown[6] == "    after 2026-01-01 12:00:00.000+00:00, before 2026-01-02 12:00:00.125+00:00"
+    assert " ".join(line.strip() for line in shown[7:9]) == REASON
+    assert shown[9:11] == [
+        f"sensor.b{'3':>72}",
+        "    after 2026-01-01 12:00:00.500+00:00, before 12:00:01.000",
+    ]
+    assert shown[12] == "    after 2026-01-01 12:00:00.000+00:00, before it is back"
+    on_a_terminal(monkeypatch, 600)
+    assert run(path, "gaps", "show", 1).stdout == piped
+    assert piped.count("\n") == 8
+    assert REASON in piped
+
+
+def test_gaps_of_several_homes_say_whose_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = ledger(tmp_path / "state.db")
+    with ledger_in(path, key=Key("cottage", "sqlite")) as made:
+        made.open_gap(Opening(Cause.KILLED, NOON, NOON + S, [missed("a", 0, S)]))
+    on_a_terminal(monkeypatch, 80)
+    listed = run(path, "gaps", "list").stdout
+    assert "    cottage, sqlite: the service was killed\n" in listed
+    assert "    home, influxdb: the connection was lost; not recorded (1)\n" in listed
+
+
+def test_a_gap_in_which_nothing_was_missed_is_counted_and_listed_when_asked_for(tmp_path: Path) -> None:
+    path = long_ledger(tmp_path / "state.db")
+    listed = run(path, "gaps", "list")
+    assert listed.stdout.count("\n") == 2
+    assert listed.stderr == "In 1 gap nothing was missed (--all lists them).\n"
+    whole = run(path, "gaps", "list", "--all")
+    assert (whole.stdout.count("\n"), whole.stderr) == (3, "")
+    assert "the service was stopped" in whole.stdout
+    with ledger_in(path) as made:
+        made.connection.execute("DELETE FROM gap WHERE spans > 0")
+    assert run(path, "gaps", "list").stdout == "There are no gaps in which anything can have been missed.\n"
 
 
 def test_list_says_when_there_are_none(tmp_path: Path) -> None:
@@ -129,12 +207,13 @@ def test_reopen_without_a_service_and_with_one(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "from 2026-01-01 12:00:30+00:00 to 2026-01-01 12:01:00+00:00, of 1 entity is open" in result.stdout
     assert result.stdout.endswith("the service fills it when it runs.\n")
+    assert result.stderr == TWO_SERIES + "\n"
     assert reopened(path) == [(Progress.OPEN, 1)]
     with serving(path):
         result = run(path, "gaps", "reopen", "--since", "2026-01-01T12:00:00Z", url=URL)
         assert result.stdout.endswith("of 3 entities is open; the service fills it.\n"), result.output
         nothing = run(path, "gaps", "reopen", "--since", "2026-01-01T12:02:00Z", url=URL)
-        assert nothing.stdout == "Nothing was stored since then.\n"
+        assert (nothing.stdout, nothing.stderr) == ("Nothing was stored since then.\n", "")
     assert reopened(path) == [(Progress.OPEN, 3)]
 
 

@@ -220,6 +220,28 @@ def test_what_other_entities_show_tells_left_out_from_not_kept() -> None:
     assert [piece.settled for piece in pieces] == [Settled(0, 0), Settled(0, 0, recorder.NOT_RECORDED)]
 
 
+def test_an_end_that_is_younger_than_what_is_kept_was_never_recorded() -> None:
+    """Everything was purged after the span began; of another entity there is a row since then, before the span ends."""
+    for oldest, why in ((29, recorder.NOT_RECORDED), (31, recorder.NOT_KEPT)):
+        reading = Reading.of([span(10, 30)], 15 * SECOND_NS)
+        reading.ask()
+        (piece,) = reading.take(Answer({"sensor.b": Recorded([made(oldest, "x")])}, IDLE, LATER))
+        assert piece.settled == Settled(0, 0, why)
+
+
+def test_a_span_without_an_end_needs_a_row_as_old_as_its_beginning() -> None:
+    for oldest, why in ((15, recorder.NOT_RECORDED), (16, recorder.NOT_KEPT)):
+        reading = Reading.of([span(10, 30)], 15 * SECOND_NS, 30 * SECOND_NS)
+        reading.ask()
+        (piece,) = reading.take(Answer({"sensor.b": Recorded([made(oldest, "x")])}, IDLE, LATER))
+        assert piece.settled == Settled(0, 0, why)
+
+
+def test_who_is_asked_about_alone_is_told_by_what_the_others_showed_before() -> None:
+    reading = Reading.of([span(10, 30)], 15 * SECOND_NS, known_ns=29 * SECOND_NS)
+    assert settled(reading, said()) == Settled(0, 0, recorder.NOT_RECORDED)
+
+
 def test_a_recorder_that_is_switched_off_is_the_reason() -> None:
     off = Recorder(recording=False, thread_running=True, backlog=0)
     assert settled(Reading.of([span(10, 30)], 0), said(told=off)) == Settled(0, 0, recorder.SWITCHED_OFF)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from ingest.core.coverage import Mark
 from ingest.core.importing import NOTHING, Wanted, chosen, known, spans_of, whole_microseconds
+from ingest.core.marks import bearers
 
 SINCE, UNTIL = 10_000, 90_000
 
@@ -58,3 +59,8 @@ def test_entities_are_chosen_by_globs_and_rules_each_once() -> None:
 
 def test_times_are_home_assistants() -> None:
     assert whole_microseconds(1_234_567) == 1_234_000
+
+
+def test_a_name_that_two_ids_had_is_asked_for_once() -> None:
+    marks = {each.registry_id: each for each in (Mark("old", "a.a", 5), Mark("new", "a.a", 9), Mark("b", "b.b", 1))}
+    assert bearers(marks) == [Mark("new", "a.a", 9), Mark("b", "b.b", 1)]

@@ -279,6 +279,42 @@ def test_what_was_stored_under_another_id_is_stored() -> None:
         assert spans == [Span("light.a", "light.a", ns(5), ns(9))] * (first == "live")
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_who_gets_an_old_id_back_misses_nothing_that_was_stored_under_the_other(*, late: bool) -> None:
+    """The old id's mark stays on disk. What came in between is stored, richer than the history tells it."""
+    marks = {"old": Mark("old", "light.a", ns(5)), "new": Mark("new", "light.a", ns(9), ns(5))}
+    reconciler = Reconciler({} if late else marks)
+    if late:
+        reconciler.forget_nothing()
+    reconciler.enter(1)
+    assert late or reconciler.knows("old", "light.a", ns(9))
+    reconciler.see(Mark("old", "light.a", ns(20)))
+    if late:
+        reconciler.remember(marks, Cause.KILLED)
+    else:
+        reconciler.complete()
+    (span,) = spans_of(reconciler.note())
+    assert (span.after_ns, span.before_ns) == (ns(9), ns(20))
+
+
+def test_who_has_another_id_and_then_another_name_is_not_gone() -> None:
+    """Whatever the next start reads from disk: the first id is nobody's any more, and its name is not missed."""
+    stored = {"a.a": mark("a.a", 2), "r1": Mark("r1", "light.a", ns(5), ns(3))}
+    for number, (key, name) in enumerate([("r2", "light.a"), ("r2", "light.b"), ("r2", "light.b")], start=1):
+        reconciler = Reconciler(dict(stored))
+        for session in (1, 2):
+            reconciler.enter(session)
+            for found in (Mark(key, name, ns(10 * number)), stored["a.a"]):
+                if not reconciler.knows(*found[:3]):
+                    reconciler.see(found)
+            reconciler.complete()
+            note = reconciler.note()
+            assert all(span.before_ns < FOREVER for span in spans_of(note))
+            stored.update((each.registry_id, each) for each in note.marks)
+            stored = {key: each for key, each in stored.items() if each.entity_id}
+        assert reconciler.marks == stored == {"a.a": mark("a.a", 2), key: Mark(key, name, ns(10 * number), ns(3))}
+
+
 def test_a_name_that_goes_to_another_entity_takes_no_mark_along() -> None:
     reconciler = Reconciler({"r1": Mark("r1", "light.a", ns(5)), "r2": Mark("r2", "light.b", ns(6))})
     reconciler.enter(1)

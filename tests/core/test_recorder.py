@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from ingest.core import recorder
-from ingest.core.recorder import Recorder, busy
+from ingest.core.recorder import Horizon, Recorder, busy
 from ingest.core.wire import Malformed
 
 INFO = {"backlog": 0, "migration_in_progress": False, "recording": True, "thread_running": True}
@@ -44,3 +46,16 @@ def test_what_is_no_answer_is_refused(answer: bytes) -> None:
 def test_when_it_should_be_left_alone(told: Recorder, why: str) -> None:
     said = busy(told, 1000)
     assert (why in said) if why else said == ""
+
+
+@given(st.lists(st.tuples(st.floats(0, 60), st.integers(0, 9) | st.none()), max_size=30))
+def test_the_horizon_is_the_oldest_row_of_the_last_minutes(seen: list[tuple[float, int | None]]) -> None:
+    horizon, now = Horizon(100.0), 0.0
+    told: list[tuple[float, int]] = []
+    for later, oldest_ns in seen:
+        now += later
+        horizon.add(oldest_ns, now)
+        if oldest_ns is not None:
+            told.append((now + 100.0, oldest_ns))
+        assert horizon.oldest_ns(now) == min((age for until, age in told if until > now), default=None)
+        assert len(horizon._shown) <= 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -40,3 +40,11 @@ def opening(from_ns: int, to_ns: int, *names: str, cause: Cause = Cause.CONNECTI
 def told(gap: Gap) -> tuple[int, int, Progress, int, int, int]:
     """What matters of a gap: from, to, how far, its spans, how many of them are left, states filled."""
     return gap.from_ns, gap.to_ns, gap.progress, gap.spans, gap.left, gap.filled
+
+
+def next_spans(ledger: LedgerFile, most: int, but: Collection[int] = ()) -> list[Span]:
+    """The next spans to fill of all gaps, gap by gap as they come, without those in `but`."""
+    found: list[Span] = []
+    while len(found) < most and (turn := ledger.next_gap(most - len(found), {*but, *(each.id for each in found)})):
+        found += turn[1]
+    return found

@@ -17,6 +17,7 @@ import trio.lowlevel
 from attrs import define, field, frozen
 
 from ingest.core.control import LONGEST, Progress, Request, line
+from ingest.edge import control_socket
 from ingest.edge.control import Command, Limits, Say
 from ingest.edge.control_client import ask
 from ingest.edge.control_socket import FITS, ControlSocket, address, places, socket_name
@@ -182,6 +183,38 @@ async def test_a_socket_that_cannot_be_made_is_told_of_once_and_tried_again(
                 await trio.sleep(0.01)
         service.path = blocked
         await service.ask()
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_socket_that_is_made_while_its_service_ends_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    """It is there before anybody knows that it is; on a disk that hangs it may even be made after the end."""
+    bound, goes_on, state = control_socket._bound, threading.Event(), tmp_path / "state.db"
+    made: list[socket.socket] = []
+
+    def slow(path: Path) -> socket.socket:
+        made.append(bound(path))
+        goes_on.wait(10)
+        return made[0]
+
+    monkeypatch.setattr(control_socket, "_bound", slow)
+    with locked(state, remedy="") as lock:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ControlSocket(state, lock, {}).serve, {}, print)
+            with trio.fail_after(5):
+                while not made:  # noqa: ASYNC110  another thread's list has no event
+                    await trio.sleep(0.01)
+            assert listens(state)
+            threading.Timer(0 if not hangs else 1, goes_on.set).start()
+            began = trio.current_time()
+            nursery.cancel_scope.cancel()
+        assert trio.current_time() - began < 1
+        with trio.fail_after(5):
+            while hangs and word(state):  # noqa: ASYNC110  nor has a file
+                await trio.sleep(0.01)
+        assert (word(state), made[0].fileno()) == ("", -1)
+        assert not (tmp_path / socket_name(state)).exists()
 
 
 async def test_a_client_that_vanishes_or_never_reads_harms_only_itself(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ async def test_a_gap_is_told_filled_and_told_again(tmp_path: Path) -> None:
         assert "nothing was missed" in it.told[1].text()
         assert it.ledger.summary.counts[Progress.OPEN] == 1
         first, second = await next_spans(it)
-        await it.ledger.settle_now([Settled(first.id, 0)])
+        await it.ledger.note(Note(settled=[Settled(first.id, 0)]))
         assert (it.ledger.summary.counts[Progress.FILLING], it.ledger.summary.oldest_left_ns) == (1, 10)
         await it.ledger.note(Note([mark("a", 70)], [Settled(second.id, 4)]))
         assert it.told[2:] == [reports.GapSettled(1, Cause.KILLED, 10, 50, Progress.FILLED, 4, "")]
@@ -107,7 +107,7 @@ async def test_what_cannot_be_filled_is_a_warning(tmp_path: Path) -> None:
     async with opened(tmp_path) as it:
         await it.ledger.open_gap(Cause.KILLED, 10, 50, [span("a", 10, 50)])
         (left,) = await next_spans(it)
-        await it.ledger.settle_now([Settled(left.id, 0, "Home Assistant does not record it")])
+        await it.ledger.note(Note(settled=[Settled(left.id, 0, "Home Assistant does not record it")]))
         await it.ledger.open_gap(Cause.UNREADABLE, 60, 70, why="nobody knows of whom")
         settled, opened_ = it.told[1:]
         assert (settled.level, opened_.level) == ("warning", "warning")
@@ -142,8 +142,8 @@ async def test_gaps_that_become_one_with_a_batch_are_one_in_memory_too(tmp_path:
             await it.ledger.note(shed(*times))
             assert list(it.ledger.gaps) == it.gaps()
         assert len(it.ledger.gaps) == 2
-        await it.ledger.settle_now([Settled(each.id, 1) for each in await next_spans(it)])
-        await it.ledger.settle_now([Settled(each.id, 1) for each in await next_spans(it)])
+        await it.ledger.note(Note(settled=[Settled(each.id, 1) for each in await next_spans(it)]))
+        await it.ledger.note(Note(settled=[Settled(each.id, 1) for each in await next_spans(it)]))
         assert it.ledger.summary.counts[Progress.FILLED] == 2
         assert it.kinds() == ["GapSettled", "GapSettled"]
 
@@ -168,7 +168,7 @@ async def test_while_the_file_fails_gaps_and_notes_wait_in_memory(tmp_path: Path
         await it.ledger.open_gap(Cause.CONNECTION, 60, 61)
         await it.ledger.note(Note([mark("a", 9)]))
         await it.ledger.note(Note([mark("a", 8)]))
-        await it.ledger.settle_now([Settled(done.id, 0)])
+        await it.ledger.note(Note(settled=[Settled(done.id, 0)]))
         await it.ledger.heard(70)
         assert it.kinds() == ["GapOpened", "GapOpened", "LedgerFailing", "GapOpened"]
         assert (it.ledger.waiting, len(it.gaps())) == (2, 1)

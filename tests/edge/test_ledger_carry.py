@@ -17,7 +17,7 @@ from ingest.edge.spool_file import Table
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import VERSION, open_state
 from tests.cli.waiting import lines, spooled, waiting_lines
-from tests.edge.ledgers import KEY, ledger_in, mark, opening, told
+from tests.edge.ledgers import KEY, ledger_in, mark, next_spans, opening, told
 
 MARKS = [mark(f"e{number:04}", number) for number in range(2000)]
 
@@ -27,9 +27,9 @@ def written(path: Path) -> Path:
     spooled(path, lines(3), lines(4, 3))
     with ledger_in(path) as ledger:
         ledger.write(Due([opening(1, 5, "a", "b")], Note(MARKS), heard_ns=10, stopped=True))
-        ledger.settle([Settled(ledger.next_spans(1)[0].id, 3)])
+        ledger.settle([Settled(next_spans(ledger, 1)[0].id, 3)])
         ledger.open_gap(opening(10, 15, *(each.registry_id for each in MARKS[:900]), cause=Cause.KILLED))
-        ledger.settle([Settled(each.id, 1) for each in ledger.next_spans(2000) if each.after_ns == 10])
+        ledger.settle([Settled(each.id, 1) for each in next_spans(ledger, 2000) if each.after_ns == 10])
     return path
 
 
@@ -78,7 +78,7 @@ def test_a_newer_file_that_is_set_aside_hands_its_ledger_on(tmp_path: Path) -> N
         assert (missing.cause, missing.progress) == (Cause.UNREADABLE, Progress.UNFILLABLE)
         assert "spool recover" in missing.why
         assert aside.kept_as.name in missing.why
-        assert [each.registry_id for each in ledger.next_spans(9)] == ["b"]
+        assert [each.registry_id for each in next_spans(ledger, 9)] == ["b"]
 
 
 @pytest.mark.parametrize("table", ["mark", "span"])
@@ -174,3 +174,14 @@ def test_what_nobody_could_have_written_is_left_out(tmp_path: Path) -> None:
     connection, ledger, _ = reopened(path)
     with closing(connection):
         assert [gap.from_ns for gap in ledger.gaps()][:1] == [10]
+
+
+def test_a_ledger_of_an_earlier_version_is_handed_on_without_the_columns_that_it_has_not(tmp_path: Path) -> None:
+    path = written(tmp_path / "state.db")
+    change(path, f"ALTER TABLE span DROP COLUMN had; PRAGMA user_version = {VERSION + 1}")
+    connection, ledger, aside = reopened(path)
+    with closing(connection):
+        assert aside is not None
+        assert [told(each) for each in ledger.gaps()][:2] == [
+            (1, 5, Progress.FILLING, 2, 1, 3), (10, 15, Progress.FILLED, 900, 0, 900),
+        ]  # fmt: skip

@@ -20,7 +20,7 @@ from ingest.edge.ledger_file import told as told_of
 from ingest.edge.ledger_rows import doubt_marks
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key, Placed
-from tests.edge.ledgers import KEY, ledger_in, mark, opening, span, told
+from tests.edge.ledgers import KEY, ledger_in, mark, next_spans, opening, span, told
 
 HOUR = 3_600 * 10**9
 
@@ -32,7 +32,7 @@ def ledger(tmp_path: Path) -> Iterator[LedgerFile]:
 
 
 def ids(ledger: LedgerFile) -> list[int]:
-    return [each.id for each in ledger.next_spans(1000)]
+    return [each.id for each in next_spans(ledger, 1000)]
 
 
 # ---- marks and coverage ------------------------------------------------------------------------------------------
@@ -43,6 +43,15 @@ def test_marks_move_and_never_back(ledger: LedgerFile) -> None:
     ledger.move_marks([mark("a", 5), mark("b", 7)])
     ledger.move_marks([mark("a", 4), Mark("b", "sensor.renamed", 7), mark("c", 1)])
     assert ledger.load().marks == [mark("a", 5), Mark("b", "sensor.renamed", 7), mark("c", 1)]
+
+
+def test_a_mark_of_nobody_goes_unless_its_id_came_back_since(ledger: LedgerFile) -> None:
+    nobodys = Mark("a", "", 5)
+    ledger.move_marks([mark("a", 5), mark("b", 5), Mark("a2", "sensor.a", 7), nobodys])
+    assert ledger.load().marks == [Mark("a2", "sensor.a", 7), mark("b", 5)]
+    ledger.move_marks([Mark("b2", "sensor.b", 8), Mark("b", "", 5), mark("b", 9)])
+    ledger.move_marks([nobodys, Mark("b", "", 8)])
+    assert ledger.load().marks == [Mark("a2", "sensor.a", 7), Mark("b", "sensor.b", 9, 5), Mark("b2", "sensor.b", 8)]
 
 
 def test_a_home_is_known_since_the_first_time_and_until_the_last(ledger: LedgerFile) -> None:
@@ -63,7 +72,7 @@ def test_each_home_and_store_has_its_own(ledger: LedgerFile) -> None:
         each.write(Due([opening(time_ns, 9, "a")], Note([mark("a", time_ns)]), heard_ns=time_ns, stopped=True))
     assert [each.load().marks for each in (ledger, other)] == [[mark("a", 1)], [mark("a", 2)]]
     assert [len(each.gaps()) for each in (ledger, other)] == [1, 1]
-    assert [each.after_ns for each in ledger.next_spans(9)] == [1]
+    assert [each.after_ns for each in next_spans(ledger, 9)] == [1]
     assert [(key.home, gap.from_ns) for key, gap in listed(ledger.connection)] == [("home", 1), ("cottage", 2)]
 
 
@@ -79,27 +88,27 @@ def test_a_gap_of_which_nothing_can_be_had_says_why(ledger: LedgerFile) -> None:
     ledger.open_gap(opening(1, 5, "a", "b", why="nobody knows"))
     (gap,) = ledger.gaps()
     assert (told(gap), gap.why) == ((1, 5, Progress.UNFILLABLE, 2, 0, 0), "nobody knows")
-    assert ledger.next_spans(9) == []
+    assert next_spans(ledger, 9) == []
 
 
 def test_gaps_of_one_cause_that_touch_become_one_and_spans_keep_their_ids(ledger: LedgerFile) -> None:
     ledger.open_gap(opening(10, 20, "a"))
     ledger.open_gap(opening(30, 40, "b", "c"))
     ledger.open_gap(opening(32, 50, "d", cause=Cause.SHED))
-    before = {each.id: each for each in ledger.next_spans(9)}
+    before = {each.id: each for each in next_spans(ledger, 9)}
     ledger.settle([Settled(before_id(ledger, "b"), 4)])
     ledger.open_gap(opening(20, 30, "e"))
     assert [(gap.cause, *told(gap)) for gap in ledger.gaps()] == [
         (Cause.CONNECTION, 10, 40, Progress.FILLING, 4, 3, 4),
         (Cause.SHED, 32, 50, Progress.OPEN, 1, 1, 0),
     ]
-    left = {each.id: each for each in ledger.next_spans(9)}
+    left = {each.id: each for each in next_spans(ledger, 9)}
     assert [each.registry_id for each in left.values()] == ["a", "c", "e", "d"]
     assert all(left[each] == before[each] for each in before if each in left)
 
 
 def before_id(ledger: LedgerFile, name: str) -> int:
-    return next(each.id for each in ledger.next_spans(99) if each.registry_id == name)
+    return next(each.id for each in next_spans(ledger, 99) if each.registry_id == name)
 
 
 def test_a_settled_gap_does_not_grow(ledger: LedgerFile) -> None:
@@ -121,10 +130,10 @@ def test_the_same_gap_twice_is_one(ledger: LedgerFile) -> None:
 def test_the_oldest_gap_comes_first_and_what_is_under_way_is_left_out(ledger: LedgerFile) -> None:
     ledger.open_gap(opening(100, 200, "x", "y"))
     ledger.open_gap(opening(1, 5, "a", "b", cause=Cause.KILLED))
-    assert [each.registry_id for each in ledger.next_spans(3)] == ["a", "b", "x"]
-    taken = {each.id for each in ledger.next_spans(3)}
-    assert [each.registry_id for each in ledger.next_spans(3, taken)] == ["y"]
-    assert ledger.next_spans(1)[0] == Span("sensor.a", "a", 1, 5, ledger.next_spans(1)[0].id)
+    assert [each.registry_id for each in next_spans(ledger, 3)] == ["a", "b", "x"]
+    taken = {each.id for each in next_spans(ledger, 3)}
+    assert [each.registry_id for each in next_spans(ledger, 3, taken)] == ["y"]
+    assert next_spans(ledger, 1)[0] == Span("sensor.a", "a", 1, 5, next_spans(ledger, 1)[0].id)
 
 
 def test_progress_follows_the_spans(ledger: LedgerFile) -> None:
@@ -133,7 +142,7 @@ def test_progress_follows_the_spans(ledger: LedgerFile) -> None:
     assert [told(gap) for gap in ledger.settle([Settled(first, 3)])] == [(1, 5, Progress.FILLING, 2, 1, 3)]
     assert ledger.settle([Settled(first, 3), Settled(999, 1)]) == []
     assert [told(gap) for gap in ledger.settle([Settled(second, 2)])] == [(1, 5, Progress.FILLED, 2, 0, 5)]
-    assert ledger.next_spans(9) == []
+    assert next_spans(ledger, 9) == []
 
 
 @pytest.mark.parametrize(
@@ -160,7 +169,7 @@ def test_reopening_covers_all_that_was_stored_since(ledger: LedgerFile) -> None:
     gap = ledger.reopen(50)
     assert gap is not None
     assert (gap.cause, told(gap)) == (Cause.REOPENED, (50, 90, Progress.OPEN, 2, 2, 0))
-    assert [(each.registry_id, each.after_ns, each.before_ns) for each in ledger.next_spans(9)] == [
+    assert [(each.registry_id, each.after_ns, each.before_ns) for each in next_spans(ledger, 9)] == [
         ("a", 49, 51),
         ("b", 49, 91),
     ]
@@ -186,7 +195,7 @@ def test_of_too_many_gaps_filled_ones_go_and_the_others_are_told_in_one(tmp_path
         several = ledger.gaps()[0]
         assert several.why == "2 gaps are told in one: the ledger was full"
         assert told(several) == (1, 22, Progress.UNFILLABLE, 2, 0, 0)
-        assert [each.registry_id for each in ledger.next_spans(9)] == ["c", "d"]
+        assert [each.registry_id for each in next_spans(ledger, 9)] == ["c", "d"]
 
 
 @pytest.mark.parametrize("way", ["a batch", "a note", "an eviction"])
@@ -205,7 +214,7 @@ def test_the_bounds_are_kept_whatever_opens_a_gap(tmp_path: Path, way: str) -> N
                     changed = table.put(Batch(b"x", 1, 1, at, at), 0, 1, (), ()).gaps
             assert list(changed.gaps) == ledger.gaps() or not changed.whole
         assert len(ledger.gaps()) <= 3
-        assert len(ledger.next_spans(99)) <= 4
+        assert len(next_spans(ledger, 99)) <= 4
         assert ledger.gaps()[0].cause is Cause.SEVERAL
 
 
@@ -218,12 +227,12 @@ def test_of_too_many_spans_those_of_settled_gaps_go_first(tmp_path: Path) -> Non
         assert (told(filled), told_of(ledger.connection, filled.id)) == ((1, 2, Progress.FILLED, 2, 0, 10), [])
         assert told(left) == (10, 12, Progress.OPEN, 2, 2, 0)
         ledger.open_gap(opening(20, 22, "e", "f"))
-        assert [each.registry_id for each in ledger.next_spans(9)] == ["e", "f"]
+        assert [each.registry_id for each in next_spans(ledger, 9)] == ["e", "f"]
         assert [gap.cause for gap in ledger.gaps()] == [Cause.CONNECTION, Cause.SEVERAL, Cause.CONNECTION]
         ledger.open_gap(opening(30, 32, "g", "h", "i", "j"))
         several = ledger.gaps()[1]
         assert (several.why[:2], told(several)) == ("3 ", (10, 32, Progress.UNFILLABLE, 8, 0, 0))
-        assert ledger.next_spans(9) == []
+        assert next_spans(ledger, 9) == []
 
 
 def test_of_too_many_marks_those_that_have_not_moved_for_longest_go(tmp_path: Path) -> None:
@@ -321,7 +330,7 @@ def test_a_kill_leaves_marks_and_batches_in_step(tmp_path: Path) -> None:
 def test_spans_of_one_entity_may_lie_side_by_side(ledger: LedgerFile) -> None:
     """The state between them is one that we have: it is not to be filled."""
     ledger.open_gap(Opening(Cause.SHED, 10, 30, [span("a", 10, 20), span("a", 20, 30)]))
-    assert [(each.after_ns, each.before_ns) for each in ledger.next_spans(9)] == [(10, 20), (20, 30)]
+    assert [(each.after_ns, each.before_ns) for each in next_spans(ledger, 9)] == [(10, 20), (20, 30)]
 
 
 def test_what_has_no_end_ends_where_it_is_asked_for_anew(ledger: LedgerFile) -> None:
@@ -330,7 +339,7 @@ def test_what_has_no_end_ends_where_it_is_asked_for_anew(ledger: LedgerFile) -> 
     ledger.open_gap(Opening(Cause.STOPPED, 5_000, 6_000, [endless]))
     ledger.open_gap(Opening(Cause.SHED, 7_000, 7_000, [Span("sensor.a", "a", 6_999, 7_001)]))
     ledger.open_gap(Opening(Cause.CONNECTION, 9_000, 9_000, [Span("sensor.a", "a", 9_001, FOREVER)]))
-    ends = {each.after_ns: each.before_ns for each in ledger.next_spans(9)}
+    ends = {each.after_ns: each.before_ns for each in next_spans(ledger, 9)}
     assert ends == {5_000: 9_002, 6_999: 7_001, 9_001: FOREVER}
 
 

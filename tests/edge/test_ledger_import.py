@@ -12,12 +12,13 @@ from ingest.core.importing import Wanted
 from ingest.core.ledger import Coverage
 from ingest.core.store import Batch
 from ingest.edge.ledger_file import Due, LedgerFile
+from ingest.edge.ledger_file import told as told_of
 from ingest.edge.ledger_import import Far
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import MIGRATIONS
 from ingest.edge.totals_file import Totals
-from tests.edge.ledgers import KEY, ledger_in, mark, opening, told
+from tests.edge.ledgers import KEY, ledger_in, mark, next_spans, opening, told
 
 SECOND = 10**9
 
@@ -35,11 +36,11 @@ def begin(ledger: LedgerFile, since: int, *names: str, again: bool = False, whol
 
 
 def spans(ledger: LedgerFile) -> list[tuple[str, int, int]]:
-    return [(each.registry_id, each.after_ns, each.before_ns) for each in ledger.next_spans(99)]
+    return [(each.registry_id, each.after_ns, each.before_ns) for each in next_spans(ledger, 99)]
 
 
 def settle_all(ledger: LedgerFile, why: str = "") -> None:
-    ledger.settle([Settled(each.id, 3, why) for each in ledger.next_spans(99)])
+    ledger.settle([Settled(each.id, 3, why) for each in next_spans(ledger, 99)])
 
 
 def test_an_import_ends_where_an_entity_was_stored_first(ledger: LedgerFile) -> None:
@@ -106,7 +107,7 @@ def test_what_was_missed_does_not_wait_for_an_import(ledger: LedgerFile) -> None
     found = ledger.next_gap(9)
     assert found is not None
     assert found[0].cause is Cause.CONNECTION
-    assert [each.registry_id for each in ledger.next_spans(9)] == ["b", "a"]
+    assert [each.registry_id for each in next_spans(ledger, 9)] == ["b", "a"]
 
 
 # ---- how far it is ------------------------------------------------------------------------------------------------
@@ -114,10 +115,10 @@ def test_what_was_missed_does_not_wait_for_an_import(ledger: LedgerFile) -> None
 
 def test_a_span_is_read_on_from_where_it_is_known(ledger: LedgerFile) -> None:
     begin(ledger, 10, "a", "b")
-    first, _ = ledger.next_spans(9)
+    first, _ = next_spans(ledger, 9)
     for until, found in ((20, 5), (30, 9), (25, 7)):
         ledger.settle([Settled(first.id, found, until_ns=until * SECOND)])
-    read = ledger.next_spans(9)[0]
+    read = next_spans(ledger, 9)[0]
     assert (read.after_ns, read.rest_ns, read.found) == (first.after_ns, 30 * SECOND, 9)
     (gap,) = ledger.gaps()
     far = ledger.how_far([gap.id], 100 * SECOND)
@@ -141,22 +142,65 @@ def test_what_could_not_be_had_is_asked_for_again(ledger: LedgerFile) -> None:
     ledger.open_gap(opening(10, 15, "c"))
     ledger.open_gap(opening(20, 25, why="nobody knows whose"))
     ledger.settle(
-        [Settled(each.id, 2, "" if each.registry_id == "a" else "it was off") for each in ledger.next_spans(9)]
+        [Settled(each.id, 2, "" if each.registry_id == "a" else "it was off") for each in next_spans(ledger, 9)]
     )
     assert [gap.progress for gap in ledger.gaps()] == [Progress.PARTLY, Progress.PARTLY, Progress.UNFILLABLE]
     assert len(ledger.ask_again()) == 2
     assert [told(gap)[2:] for gap in ledger.gaps()] == [
-        (Progress.OPEN, 2, 1, 2),
-        (Progress.OPEN, 1, 1, 0),
+        (Progress.OPEN, 2, 1, 4),
+        (Progress.OPEN, 1, 1, 2),
         (Progress.UNFILLABLE, 0, 0, 0),
     ]
-    assert [each.registry_id for each in ledger.next_spans(9)] == ["b", "c"]
+    assert [each.registry_id for each in next_spans(ledger, 9)] == ["b", "c"]
     settle_all(ledger)
     assert [(gap.progress, gap.filled, gap.why) for gap in ledger.gaps()[:2]] == [
         (Progress.FILLED, 5, ""),
         (Progress.FILLED, 3, ""),
     ]
     assert ledger.ask_again() == frozenset()
+
+
+def test_what_came_stays_counted_though_the_recorder_has_purged_it_meanwhile(ledger: LedgerFile) -> None:
+    ledger.open_gap(opening(1, 5, "a", "b", "c"))
+    settle_all(ledger, "it was off")
+    for counts in ((0, 7, 3), (3, 0, 0), (4, 8, 1)):
+        before = ledger.gaps()[0].filled
+        assert len(ledger.ask_again()) == 3
+        (gap,) = ledger.gaps()
+        assert (gap.progress, gap.left, gap.filled) == (Progress.OPEN, 3, before)
+        assert ledger.how_far([gap.id], 10).states == before
+        for each, count in zip(next_spans(ledger, 9), counts, strict=True):
+            ledger.settle([Settled(each.id, 0, until_ns=each.after_ns + 1)])
+            ledger.settle([Settled(each.id, count, "it is purged")])
+            assert ledger.gaps()[0].filled >= before
+    (gap,) = ledger.gaps()
+    assert (gap.progress, gap.filled) == (Progress.PARTLY, 4 + 8 + 3)
+    assert [each.filled for each in told_of(ledger.connection, gap.id)] == [4, 8, 3]
+
+
+def test_what_came_stays_counted_when_everything_is_asked_for_again(ledger: LedgerFile) -> None:
+    ledger.move_marks([mark("a", 50 * SECOND)])
+    begin(ledger, 10, "a", "b")
+    settle_all(ledger, "it was off")
+    ledger.ask_again()
+    gap = begin(ledger, 10, "a", "b", again=True)
+    assert gap is not None
+    assert (gap.spans, gap.left, gap.filled) == (2, 2, 6)
+    ledger.settle([Settled(each.id, 1 if each.registry_id == "a" else 9) for each in next_spans(ledger, 9)])
+    assert [told(each)[2:] for each in ledger.gaps()] == [(Progress.FILLED, 2, 0, 12)]
+
+
+def test_what_came_stays_counted_in_the_place_of_a_damaged_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with ledger_in(path) as ledger:
+        ledger.open_gap(opening(1, 5, "a"))
+        settle_all(ledger, "it was off")
+        ledger.ask_again()
+        ledger.connection.execute("PRAGMA user_version = 99")
+    with ledger_in(path) as ledger:
+        assert [told(gap)[2:] for gap in ledger.gaps()] == [(Progress.OPEN, 1, 1, 3)]
+        ledger.settle([Settled(each.id, 0, "it is purged") for each in next_spans(ledger, 9)])
+        assert [told(gap)[2:] for gap in ledger.gaps()] == [(Progress.PARTLY, 1, 0, 3)]
 
 
 def test_a_longer_import_ends_before_the_shorter_one_where_no_state_need_be(ledger: LedgerFile) -> None:

@@ -17,7 +17,7 @@ from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.spool_file import Table
-from tests.edge.ledgers import KEY, ledger_in
+from tests.edge.ledgers import KEY, ledger_in, next_spans
 
 CAUSES = [Cause.CONNECTION, Cause.SHED]
 NAMES = ["a", "b", "c"]
@@ -179,7 +179,7 @@ class Story:
         self.model.open(cause, first, last, spans, why)
 
     def settle(self) -> None:
-        left, of_file = self.model.left(), self.ledger.next_spans(1000)
+        left, of_file = self.model.left(), next_spans(self.ledger, 1000)
         if not left:
             return
         chosen = self.data.draw(st.lists(st.integers(0, len(left) - 1), min_size=1, max_size=4), "settled")
@@ -212,11 +212,11 @@ class Story:
             (gap.cause, gap.first, gap.last, gap.progress, gap.total, len(gap.left), gap.came)
             for gap in self.model.sorted()
         ]
-        found = self.ledger.next_spans(1000)
+        found = next_spans(self.ledger, 1000)
         assert [(each.registry_id, each.after_ns, each.before_ns) for each in found] == [
             (each.name, each.after, each.before) for each in self.model.left()
         ]
-        assert self.ledger.next_spans(2, {each.id for each in found[::2]}) == found[1::2][:2]
+        assert next_spans(self.ledger, 2, {each.id for each in found[::2]}) == found[1::2][:2]
         assert {each.registry_id: each.time_ns for each in self.ledger.load().marks} == self.model.marks
         self._check_bounds()
 

@@ -21,7 +21,7 @@ from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.sqlite import pragma
 from ingest.runtime.link import Weight
 from ingest.runtime.spool import FRESH
-from tests.edge.ledgers import mark, opening, told
+from tests.edge.ledgers import mark, next_spans, opening, told
 from tests.edge.test_disk_spool_faults import Opened, opened
 from tests.runtime.spools import batch
 
@@ -48,7 +48,7 @@ async def test_a_batch_takes_its_note_to_disk(tmp_path: Path, autojump_clock: Mo
         changed: list[Gap] = []
         it.spool.notes.noted = lambda told: changed.extend(told.gaps)
         ledger_of(it).open_gap(opening(1, 5, "a"))
-        (span,) = ledger_of(it).next_spans(9)
+        (span,) = next_spans(ledger_of(it), 9)
         await it.spool.put(noting(1))
         assert (marks(it), changed) == ({"a": 1}, [])
         await it.spool.put(noting(2, Settled(span.id, 7)))
@@ -84,7 +84,7 @@ async def test_what_is_delivered_straight_from_memory_is_written_by_the_next_put
 ) -> None:
     async with opened(tmp_path) as it:
         ledger_of(it).open_gap(opening(1, 5, "x"))
-        (span,) = ledger_of(it).next_spans(9)
+        (span,) = next_spans(ledger_of(it), 9)
         it.disk.writing = sqlite3.SQLITE_FULL
         await it.spool.put(noting(1))
         await it.spool.put(noting(2, Settled(span.id, 3), name="b"))
@@ -124,7 +124,7 @@ async def test_what_is_evicted_before_it_was_on_disk_proves_nothing(tmp_path: Pa
     async with opened(tmp_path, Limits(10_000, 25)) as it:
         it.disk.writing = sqlite3.SQLITE_FULL
         ledger_of(it).open_gap(opening(1, 5, "x"))
-        (span,) = ledger_of(it).next_spans(9)
+        (span,) = next_spans(ledger_of(it), 9)
         await it.spool.put(noting(1, Settled(span.id, 3), name="old"))
         for number in (2, 3, 4):
             await it.spool.put(noting(number))
@@ -132,7 +132,7 @@ async def test_what_is_evicted_before_it_was_on_disk_proves_nothing(tmp_path: Pa
         await trio.sleep(RETRY)
         await it.spool.put(batch(5))
         assert marks(it) == {"a": 4}
-        assert ledger_of(it).next_spans(9) == [span]
+        assert next_spans(ledger_of(it), 9) == [span]
 
 
 async def test_what_is_evicted_from_the_disk_is_not_known_to_be_stored_any_more(

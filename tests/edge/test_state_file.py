@@ -96,6 +96,68 @@ PRAGMA user_version = 3;
 )
 """As version 3 made it, with totals: this text is never changed either."""
 
+VERSION_4 = (
+    VERSION_3
+    + """
+CREATE TABLE mark (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    registry_id TEXT NOT NULL,
+    entity_id TEXT NOT NULL,
+    time_ns INTEGER NOT NULL, first_ns INTEGER NOT NULL,
+    PRIMARY KEY (home, store, registry_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE gap (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
+    progress TEXT NOT NULL,
+    why TEXT NOT NULL,
+    spans INTEGER NOT NULL,
+    unsettled INTEGER NOT NULL,
+    filled INTEGER NOT NULL,
+    folded INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX gap_of ON gap (home, store, from_ns);
+CREATE TABLE span (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    gap_id INTEGER NOT NULL,
+    entity_id TEXT NOT NULL,
+    registry_id TEXT NOT NULL,
+    after_ns INTEGER NOT NULL,
+    before_ns INTEGER NOT NULL,
+    done_ns INTEGER NOT NULL DEFAULT 0, found INTEGER NOT NULL DEFAULT 0,
+    filled INTEGER,
+    why TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX span_of ON span (gap_id, registry_id);
+CREATE INDEX span_from ON span (registry_id, after_ns);
+CREATE TABLE coverage (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    since_ns INTEGER NOT NULL,
+    heard_ns INTEGER NOT NULL,
+    stopped INTEGER NOT NULL,
+    PRIMARY KEY (home, store)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE unmarked (
+    home TEXT NOT NULL,
+    store TEXT NOT NULL,
+    since_ns INTEGER NOT NULL,
+    PRIMARY KEY (home, store)
+) STRICT, WITHOUT ROWID;
+INSERT INTO unmarked SELECT home, store, since_ns FROM account;
+INSERT INTO mark VALUES ('home', 'influxdb', 'r1', 'light.a', 9, 5);
+INSERT INTO gap VALUES (3, 'home', 'influxdb', 'connection', 5, 9, 'open', '', 1, 1, 0, 0);
+INSERT INTO span VALUES (4, 3, 'light.a', 'r1', 5, 9, 0, 0, NULL, '');
+INSERT INTO coverage VALUES ('home', 'influxdb', 5, 9, 0);
+PRAGMA user_version = 4;
+"""
+)
+"""As version 4 made it, with a ledger: this text is never changed either."""
+
 
 def now_ns() -> int:
     return 1_700_000_000_000_000_000
@@ -137,7 +199,7 @@ async def opened(path: Path) -> AsyncGenerator[tuple[State, list[SetAside]]]:
 # ---- versions ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3])
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3, VERSION_4])
 async def test_an_older_file_with_a_full_spool_is_upgraded_and_delivered(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "state.db", 500, script)
     async with opened(tmp_path / "state.db") as (state, told):
@@ -166,7 +228,7 @@ def test_totals_of_version_3_stay_and_coverage_begins(tmp_path: Path) -> None:
         assert (ledger.load(), ledger.gaps()) == (Remembered([], None), [])
 
 
-@pytest.mark.parametrize("script", [VERSION_2, VERSION_3])
+@pytest.mark.parametrize("script", [VERSION_2, VERSION_3, VERSION_4])
 def test_dead_letters_of_older_versions_stay(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "state.db", 1, script)
     connection, _ = open_state(tmp_path / "state.db", now_ns)
@@ -174,7 +236,7 @@ def test_dead_letters_of_older_versions_stay(tmp_path: Path, script: str) -> Non
         assert connection.execute("SELECT line, reason FROM dead_letter").fetchall() == [("m v=1 1", "conflict")]
 
 
-@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3])
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3, VERSION_4])
 def test_an_upgraded_file_is_as_a_new_one(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "old.db", 3, script)
     found = []
@@ -183,6 +245,17 @@ def test_an_upgraded_file_is_as_a_new_one(tmp_path: Path, script: str) -> None:
         with closing(connection):
             found.append(sorted(connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall(), key=str))
     assert found[0] == found[1]
+
+
+def test_a_ledger_of_version_4_stays(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    old_file(path, 1, VERSION_4)
+    connection, _ = open_state(path, now_ns)
+    with closing(connection):
+        ledger = LedgerFile(connection, path, KEY)
+        assert [(gap.id, gap.left) for gap in ledger.gaps()] == [(3, 1)]
+        assert [(span.id, span.entity_id) for span in (ledger.next_gap(5, set()) or ((), ()))[1]] == [(4, "light.a")]
+        assert [mark.time_ns for mark in ledger.load().marks] == [9]
 
 
 def test_a_file_that_cannot_be_upgraded_stays_as_it_was(tmp_path: Path) -> None:

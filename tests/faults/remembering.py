@@ -29,10 +29,10 @@ LIVE = "live_"
 CONTEXT = "01ABCDEFGHJKMNPQRSTVWXYZ00"
 
 
-def remember(home: Home, entities: int, states: int, now: datetime) -> None:
+def remember(home: Home, entities: int, states: int, now: datetime, past: timedelta = timedelta(days=DAYS)) -> None:
     """Give the home a past. The last states are the present ones."""
     home.past.keep = 2 * DAYS * DAY
-    start, end = micros(now - timedelta(days=DAYS)) + 60 * SECOND, micros(now) - 120 * SECOND
+    start, end = micros(now - past) + 60 * SECOND, micros(now) - 120 * SECOND
     step = (end - start) // states
     for number in range(entities):
         key = f"sensor.import_{number:04}"

@@ -39,6 +39,7 @@ from ingest.simulator.serve import Peer, clock
 from ingest.simulator.server import Server
 from tests.integration.house import MORNING, candidate, plan_of, server_of
 from tests.integration.test_cancellation_disk import Tokens
+from tests.runtime.lanes import Hanging
 
 KEY = Key("home", "memory")
 FILLED = 150.0
@@ -215,3 +216,39 @@ async def test_what_a_spool_in_memory_drops_is_a_gap(tmp_path: Path, autojump_cl
         (gap,) = [gap for gap in it.gaps if gap.cause is Cause.EVICTED]
         assert (gap.progress, gap.why) == (Progress.UNFILLABLE, UNNAMED)
         assert (gap.from_ns, gap.to_ns) == (dropped[0].oldest_ns, max(each.newest_ns for each in dropped))
+
+
+async def test_a_session_that_breaks_is_made_again_though_the_disk_of_the_ledger_hangs(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with house(tmp_path / "state.db") as it:
+        async with it.living() as pipeline:
+            ledger = pipeline.plan.destination.ledger
+            assert ledger is not None
+            ledger.lane = lane = Hanging(ledger.lane, 300.0)
+            await trio.sleep(100)
+            assert lane.begun
+            for _ in range(2):
+                connected = len([each for each in it.told if isinstance(each, reports.Connected)])
+                await happen(it.server, f.Drop())
+                await it.work()
+                await trio.sleep(5)
+                assert len([each for each in it.told if isinstance(each, reports.Connected)]) == connected + 1
+            lane.seconds = 0.0
+            await trio.sleep(300 + 2 * FILLED)
+        check(it, [gap.cause for gap in it.gaps])
+        assert {gap.cause for gap in it.gaps} == {Cause.CONNECTION}
+
+
+async def test_what_is_stored_is_not_told_to_be_lost_after_a_stop_while_the_disk_of_the_ledger_hangs(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with house(tmp_path / "state.db") as it:
+        async with it.living(spooled=False) as pipeline:
+            ledger = pipeline.plan.destination.ledger
+            assert ledger is not None
+            ledger.lane = InlineLane(300.0)
+            await it.work()
+            await trio.sleep(30)
+            assert pipeline.books()["spooled"], "a batch waits behind one whose word does not reach the disk"
+        assert pipeline.books()["stored"] == len(it.memory.points)

@@ -1,8 +1,9 @@
 """Filled twice, while live changes go on, after an area was changed: nothing is there twice, and no live field is touched.
 
 Three entities change ten times a second: one whose device is moved to another area, one with attributes that the recorder
-leaves out, one with attributes too large for it. The line is cut, and the gap is filled; then it is filled once more, as
-after a crash between the last row and the word that it is settled; then everything is reopened.
+leaves out, one with attributes too large for it. The line is cut, and the gap is filled. Then the device is moved again, and
+a person has everything filled and imported. It is moved back, and the gap is filled once more, as after a crash between the
+last row and the word that it is settled; then everything is reopened.
 """
 
 from __future__ import annotations
@@ -92,9 +93,14 @@ def keyed(rows: list[Row]) -> dict[Key, Row]:
 
 @frozen
 class Story:
-    """What a store held when the gap was filled once, and twice, and after all was filled again since `reopened_ns`."""
+    """What a store held when the gap was filled once, and twice, and after all was filled again since `reopened_ns`.
+
+    `moved`: after everything was asked for in another area; `said` is what the two commands said to that.
+    """
 
     once: dict[str, list[Row]]
+    moved: dict[str, list[Row]]
+    said: dict[str, list[str]]
     twice: dict[str, list[Row]]
     reopened: dict[str, list[Row]]
     recorded: dict[Key, str]
@@ -136,6 +142,10 @@ def story(newest_home_assistant: HomeAssistant, influxdb: Database, tmp_path_fac
             line.become("fair")
             wait_connected(services.values())
             once = settled()
+            move(home, here)
+            said = {name: ask_for_everything(one, since_ns) for name, one in services.items()}
+            moved = {name: one.read() for name, one in services.items()}
+            move(home, there)
             reopened_ns = time.time_ns() // 10**9 * 10**9
             time.sleep(1.5)
             again(services, lambda _, one: forget_that_it_is_settled(one))
@@ -151,7 +161,14 @@ def story(newest_home_assistant: HomeAssistant, influxdb: Database, tmp_path_fac
         again(services, reopen)
         reopened = settled()
         until_ns = time.time_ns()
-    return Story(once, twice, reopened, recorded(home.config, since_ns, until_ns), since_ns, reopened_ns, filled)
+    kept = recorded(home.config, since_ns, until_ns)
+    return Story(once, moved, said, twice, reopened, kept, since_ns, reopened_ns, filled)
+
+
+def ask_for_everything(one: Kept, since_ns: int) -> list[str]:
+    """What a person may do who doubts that everything is there; what the commands say to it."""
+    moment = datetime.fromtimestamp(since_ns // 10**9, UTC)
+    return [one.service.command("gaps", "fill"), one.service.command("backfill", "--since", moment.isoformat())]
 
 
 def bucket_of(one: Kept) -> str:
@@ -166,6 +183,17 @@ def test_a_gap_that_is_filled_twice_is_as_it_was_after_once(story: Story, store:
     first, second, _ = story.filled[store]
     assert 0 < first <= second
     assert sum(row.fields.get("origin") == "backfill" for row in twice.values()) == second
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_device_that_is_moved_between_two_fills_makes_no_second_series(story: Story, store: str) -> None:
+    once, moved = keyed(story.once[store]), keyed(story.moved[store])
+    assert {key: moved.get(key) for key in once} == once
+    fill, imported = story.said[store]
+    assert fill == "There is nothing to fill.\n"
+    assert imported.endswith("is filled: 0 states came of Home Assistant's history.\n"), "of one that is new since then"
+    filled = [row for row in once.values() if row.tags["entity_id"] == MOVED and row.fields.get("origin") == "backfill"]
+    assert len(filled) > 10
 
 
 @pytest.mark.parametrize("store", STORES)
