@@ -98,6 +98,13 @@ def test_of_what_is_left_out_it_says_which_rule_and_what_would_be_written(config
     assert shown["tags"].startswith("area_id=")
 
 
+def test_before_anything_is_stored_it_says_so(config: Path) -> None:
+    assert lines(explain(config, "sensor.house_power"))["last write"] == "nothing of it is stored"
+    with serving(config):
+        pass
+    assert lines(explain(config, "light.kitchen"))["last write"] == "nothing of it is stored"
+
+
 def test_a_schema_may_write_nothing_of_a_state(config: Path, home: Running) -> None:
     numbers = (
         "--set",

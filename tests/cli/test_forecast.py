@@ -6,15 +6,19 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec import Raw
 
+from ingest.actors.connection import Connection
 from ingest.cli import forecast, forecast_show, sampling
 from ingest.cli.forecast import Forecast
 from ingest.cli.main import main
 from ingest.core.forecast import Entity
+from ingest.core.wire import Malformed
+from ingest.errors import Transient
 from tests.cli.stores import NOON, S, temperature, write
 from tests.cli.test_reload import serving
 from tests.cli.test_run import configuration
@@ -109,3 +113,15 @@ def test_without_a_history_nothing_is_promised(home: Running, tmp_path: Path) ->
     )
     assert "nothing can be said" in text
     assert "–" in text
+
+
+def test_an_answer_that_cannot_be_read_is_said_and_rows_that_cannot_are_left_out() -> None:
+    class Socket:
+        where = "ws://home"
+
+    class Bulk:
+        socket = Socket()
+
+    with pytest.raises(Transient, match="the answer of the history cannot be read"):
+        sampling._listed(cast("Connection", Bulk()), Raw(b"[]"))
+    assert sampling._inside(Malformed("history", "odd", Raw(b"1")), 0, 1) == []

@@ -11,15 +11,18 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+from ingest.actors import renewing
 from ingest.actors.batcher import Limits
 from ingest.cli.reloading import Reloading
-from ingest.config.home_assistant import Filter
+from ingest.config.home_assistant import Attributes, Filter
 from ingest.config.load import Loaded
 from ingest.config.settings import Settings
 from ingest.core import control, reports
+from ingest.core.catalog import Catalog
 from ingest.core.coverage import FOREVER, ON_PURPOSE, Cause, Gap, Progress
 from ingest.core.filter_settings import Pattern
-from ingest.core.rules import Rules
+from ingest.core.reconcile import Reconciler
+from ingest.core.rules import NO_ATTRIBUTES, Rules
 from ingest.core.state import nanoseconds
 from ingest.core.tally import balanced
 from ingest.pipeline import Pipeline
@@ -296,3 +299,30 @@ async def test_only_what_was_left_out_of_them_is_offered(tmp_path: Path, autojum
             chosen.append(EVERYTHING)
             outcome = await reloading.reload("test")
             assert (outcome.stored.count, outcome.offer) == (10, "")
+
+
+async def test_attributes_are_dropped_from_the_next_change_on(tmp_path: Path, autojump_clock: MockClock) -> None:
+    settings = [Settings(home="home")]
+    async with house(tmp_path / "state.db") as it, it.living() as pipeline:
+        reloading = Reloading(lambda: Loaded(settings[-1], {}), Loaded(settings[0], {}), lambda _: None, InlineLane())
+        async with reloading.attached(pipeline):
+            await it.work(10)
+            await trio.sleep(5)
+            settings.append(evolve(settings[0], attributes=Attributes(drop=("friendly_name",))))
+            outcome = await reloading.reload("test")
+            assert outcome.settings[0].startswith("attributes.drop: without ")
+            assert (outcome.restart, outcome.stored.count) == ((), 0)
+            await it.work(10)
+            await trio.sleep(5)
+    texts = ["friendly_name" in each.attributes.json for each in it.memory.points if "burst" in each.entity_id]
+    assert texts == [True] * 10 + [False] * 10
+
+
+async def test_many_entities_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
+    monkeypatch.setattr(renewing, "CHUNK", 2)
+    before, catalog = Rules(EVERYTHING), Catalog()
+    for number in range(5):
+        before.decide(f"sensor.burst_{number}", NO_ATTRIBUTES, catalog.facts(f"sensor.burst_{number}"))
+    found = await renewing.compared(before, Rules(NO_BURSTS), catalog, Reconciler())
+    assert len(found.left_out) == 5
+    assert found.stored == ()
