@@ -147,7 +147,7 @@ class Filter:
         point = treated(point, decision)
         if change.data.new_state is None:
             self._current.forget(entity_id)
-        if source is not Source.BACKFILL:
+        if source is not Source.BACKFILL and self._current.intervals:
             self._stand(point, decision)
         mark = Mark(facts.registry_id, entity_id, point.time_ns)
         if not decision.passed:
@@ -180,8 +180,6 @@ class Filter:
 
     def _stand(self, point: Point, decision: Decision) -> None:
         """A snapshot may say what was before a change that came live meanwhile: that stands no more."""
-        if not self._current.intervals:
-            return
         mark = self.reconciler.marks.get(point.facts.registry_id)
         if mark is None or mark.time_ns <= point.time_ns:
             self._due += self.heartbeats.see(point, decision.heartbeat_ns if decision.passed else None)
