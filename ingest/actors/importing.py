@@ -49,11 +49,12 @@ class Importing:
         wanted = Wanted(since_ns, self._until_ns(), entities, asked.again, not asked.entities, ended)
         gap = await self.ledger.begin_import(wanted)
         self.reconciler.excluded.handed_over(ended)
+        count = 0 if gap is None else await self.ledger.entities(gap.id)
         self.hurry(())
         pending = self._left((Cause.IMPORTED,))
         if gap is None:
             return control.Imported(pending=pending)
-        return control.Imported(gap.id, gap.spans, gap.from_ns, gap.to_ns, pending)
+        return control.Imported(gap.id, count, gap.from_ns, gap.to_ns, pending)
 
     async def fill(self) -> control.Filling:
         """Have everything tried now. Raises `Transient` or `Refused`."""

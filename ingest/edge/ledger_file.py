@@ -106,6 +106,12 @@ class LedgerFile:
             keep(self.connection, self.key, self.bound)
         return gap
 
+    def entities(self, gap_id: int) -> int:
+        """Of how many entities something of a gap is still to be had: one may have several spans."""
+        wanted = "SELECT count(DISTINCT registry_id) FROM span WHERE gap_id = ? AND filled IS NULL"
+        with translated(self.path):
+            return int(self.connection.execute(wanted, (gap_id,)).fetchone()[0])
+
     def ask_again(self) -> frozenset[int]:
         """What could not be had, or not all of it, is to be asked for again; returns the spans."""
         with translated(self.path), transaction(self.connection):
