@@ -14,6 +14,7 @@ the books, and for what keeps that rest afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -32,11 +33,9 @@ from ingest.actors.upkeep import keep_books, keep_map, keep_up
 from ingest.actors.writer import Writer
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
-from ingest.core.coverage import Note
 from ingest.core.gap_points import Telling
-from ingest.core.ledger import Remembered
 from ingest.core.point import PointFrame
-from ingest.core.remembering import reconciler, remember
+from ingest.core.remembering import reconciler, remembered_late
 from ingest.core.reports import Emit, Report
 from ingest.core.rules import Rules
 from ingest.core.state import Frame
@@ -97,6 +96,8 @@ class Pipeline:
         self.filter = Filter(self.rules, plan.enricher, self.catalog, self.emit)
         self.filter.spooled = plan.destination.spool is not None
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
+        if not self.filter.spooled:
+            self.batcher.whose = store.codec.whose
         if ledger is not None:
             if store.codec.gap is not None:
                 self.batcher.telling = Telling(plan.home)
@@ -105,10 +106,7 @@ class Pipeline:
             self.importing = Importing(ledger, self.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
             if not ledger.loaded:
                 self.filter.reconciler.forget_nothing()
-                ledger.late = self._remember
-
-    def _remember(self, remembered: Remembered) -> Note:
-        return remember(self.filter.reconciler, remembered)
+                ledger.late = partial(remembered_late, self.filter.reconciler)
 
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""

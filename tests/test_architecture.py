@@ -47,6 +47,7 @@ ONE_MODULE_EACH = {
     "influxdb_client": "ingest.edge.influx_client",
     "sqlite3": "ingest.edge.sqlite",
     "structlog": "ingest.edge.journal",
+    "yaml": "ingest.edge.home_yaml",
     "httpx": None,
     "hypercorn": None,
 }
@@ -58,7 +59,7 @@ IMPURE = {
 }  # fmt: skip
 """What nothing in `core` may import: effects, clocks, chance."""
 
-HEAVY = {"influxdb_client", "rich", "hypercorn", "httpx"}
+HEAVY = {"influxdb_client", "rich", "hypercorn", "httpx", "yaml"}
 """Imported where and when they are used: each costs a second command a noticeable part of its start."""
 
 LONGEST_MODULE = 250

@@ -18,6 +18,7 @@ from scripts.benchmark.account import Account, Failed, Mark
 from scripts.benchmark.floor import floor
 from scripts.benchmark.imports import Past, check_import, imported
 from scripts.benchmark.runs import Load, Opener, Stage, check, embedded, influxdb, receive_alone, saturate
+from scripts.benchmark.schemas import schemas
 from scripts.benchmark.stores import File, Sink
 
 ENTITIES = 20
@@ -52,6 +53,14 @@ def test_every_part_of_the_floor_takes_time(load: Load) -> None:
     found = floor(list(traffic.texts([*load.stream] * 5, 256, 1)), 256, [*load.lines] * 5)
     assert min(found.decode, found.join, found.gzip) > 0
     assert found.total == pytest.approx(found.decode + found.join + found.gzip)
+
+
+def test_a_schema_is_weighed_by_the_lines_it_makes(load: Load) -> None:
+    found = schemas(traffic.points(ENTITIES, load.stream))
+    assert found["homeiq"].size == sum(map(len, load.lines)) / EVENTS
+    for cost in found.values():
+        assert 0 < cost.packed < cost.size
+        assert cost.micros > 0
 
 
 def test_the_rate_leaves_out_the_last_batch_which_waits_for_its_age() -> None:

@@ -13,7 +13,7 @@ import attrs
 from ingest import pipeline
 from ingest.cli import exits
 from ingest.config.load import load
-from ingest.core.homeiq import Encoder, category
+from ingest.core.homeiq import NAMES, Encoder, category
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Context, Source
@@ -67,6 +67,7 @@ def test_the_line_in_the_schema_is_what_the_encoder_writes() -> None:
     assert f"\n{line}\n" in text("reference/schema.md")
     assert KEY.findall(part("reference/schema.md", "## Tags")) == re.findall(r",(\w+)=", series)
     assert set(KEY.findall(part("reference/schema.md", "## Fields"))) == set(re.findall(r"(\w+)=", fields))
+    assert {*re.findall(r",(\w+)=", series), *re.findall(r"(\w+)=", fields), "time"} == NAMES
 
 
 def test_the_schema_names_every_kind_category_and_word() -> None:

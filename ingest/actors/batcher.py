@@ -23,7 +23,7 @@ from ingest.core.coverage import Note
 from ingest.core.gap_points import MEASUREMENT as GAPS
 from ingest.core.gap_points import GapPoint, Telling
 from ingest.core.ledger import Owed
-from ingest.core.loss import evicted
+from ingest.core.loss import Whose, evicted
 from ingest.core.point import Point, PointFrame
 from ingest.core.redact import redacted
 from ingest.core.reports import Emit
@@ -61,7 +61,8 @@ class Batcher(Generic[Item, Payload]):
 
     Such a note may stand for points of earlier batches, too, so it waits until none of these is in memory only.
 
-    `telling` has what is to be told of gaps: it goes with whatever comes over the link, if only an empty frame.
+    `telling` has what is to be told of gaps: it goes with whatever comes over the link, if only an empty frame. `whose`
+    says whose states a batch held, where the spool does not write that down itself.
     """
 
     store: str
@@ -71,6 +72,7 @@ class Batcher(Generic[Item, Payload]):
     emit: Emit
     write: Callable[[Note], Awaitable[None]] = _forget
     telling: Telling | None = None
+    whose: Whose = lambda _: None
     _items: list[Item] = field(factory=list)
     _times: list[int] = field(factory=list)
     _weight: int = 0
@@ -181,7 +183,7 @@ class Batcher(Generic[Item, Payload]):
         """What was evicted proves nothing any more; what was missed before it was missed all the same."""
         for batch in lost:
             self._owed.add(Note(missed=batch.note.missed))
-        self.emit(evicted(self.store, lost))
+        self.emit(evicted(self.store, lost, self.whose))
 
     def _dead_letter(self, point: Point | GapPoint) -> reports.DeadLetter:
         json = msgspec.json.encode(point, enc_hook=str).decode("utf-8", "replace")

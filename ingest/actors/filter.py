@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from itertools import chain
 
-import msgspec
-from attrs import define, field
+from attrs import Factory, define, field
 
 from ingest.core import reports
-from ingest.core.attributes import looked_at
 from ingest.core.catalog import Catalog
 from ingest.core.coverage import UNNAMED, Cause, Mark
 from ingest.core.enrich import Enricher
+from ingest.core.evicted import Trail, missed
 from ingest.core.heartbeat import HEARTBEATS, Heartbeats
 from ingest.core.loss import dead_letter, missing_of, shed_points
 from ingest.core.point import Facts, Point, PointFrame
@@ -27,6 +26,7 @@ from ingest.core.reports import Emit, Report
 from ingest.core.restart import REPEATS, Last, repeats
 from ingest.core.rules import Decision, Rules, treated
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
+from ingest.core.told import Told
 from ingest.runtime.link import Receiver, Sender
 from ingest.runtime.watch import Watch
 
@@ -43,8 +43,8 @@ BEAT = 1000
 class Filter:
     """The stage's memory: the rules, the enricher's, and which states were passed on (the reconciler's).
 
-    Other rules hold from the next frame on. `snapshots` counts those that are through.
-    `spooled`: what waits for the store is on disk, in a spool that opens the gap of what it drops itself.
+    Other rules hold from the next frame on. `snapshots` counts those that are through. `spooled`: what waits for the store
+    is on disk, in a spool that opens the gap of what it drops itself.
     """
 
     rules: Watch[Rules]
@@ -55,12 +55,11 @@ class Filter:
     spooled: bool = True
     heartbeats: Heartbeats = field(factory=Heartbeats)
     snapshots: Watch[int] = field(factory=lambda: Watch(0))
+    _told: Told = field(factory=Told)
+    _trail: Trail = field(factory=Trail)
     _due: list[Point] = field(factory=list)
-    _current: Rules = field(init=False)
+    _current: Rules = field(default=Factory(lambda self: self.rules.value, takes_self=True))
     _renewed: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        self._current = self.rules.value
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
         """Turn frames into points until the intake ends; closes both its ends."""
@@ -102,7 +101,8 @@ class Filter:
                 repeated += 1
             else:
                 left_out[verdict] += 1
-        self._report(len(points), left_out, repeated)
+        for report in reports.looked_through(len(points), left_out, repeated):
+            self.emit(report)
         if frame.final:
             self._complete()
         return PointFrame([*self._beaten(), *points], frame.size, self.reconciler.note(frame.settled))
@@ -121,6 +121,7 @@ class Filter:
     def _enter(self, frame: Frame) -> None:
         if frame.session != self.reconciler.session:
             self.heartbeats.begin()
+            self._told.begin()
         self.reconciler.enter(frame.session)
         self.enricher.restarts.under_way = self.reconciler.reconciling
         if frame.source is Source.HEARTBEAT and not self.reconciler.reconciling:
@@ -158,18 +159,16 @@ class Filter:
             self.reconciler.move(mark)
         else:
             self.reconciler.see(mark, left_out=left_out)
+        if source is Source.SNAPSHOT and not left_out:
+            self._told.add(facts.registry_id, point.time_ns)
         return REPEATS if left_out else point
 
     def _confirm(self, change: Change, facts: Facts) -> None:
-        """What is known stands on. After a start of ours it is made into a point again, which nobody stores again.
-
-        Where nobody says values again, it is only decided what becomes of the entity: that may be asked for.
-        """
+        """What is known stands on. After a start of ours it is made into a point again, which nobody stores again."""
         entity_id, new = change.data.entity_id, change.data.new_state
         if not self._current.intervals:
-            if new is not None and entity_id not in self._current:
-                with suppress(msgspec.DecodeError):
-                    self._current.decide(entity_id, looked_at(new.attributes), facts)
+            if new is not None:
+                self._current.look(entity_id, new.attributes, facts)
             return
         if self.enricher.last(entity_id) is not None and not self._renewed:
             self.heartbeats.confirm(entity_id, nanoseconds(moment_of(change)))
@@ -202,34 +201,39 @@ class Filter:
     def _is_known(self, registry_id: str, change: Change, source: Source) -> bool:
         time_ns = nanoseconds(moment_of(change))
         if source is Source.BACKFILL:
-            return self.reconciler.told(registry_id, time_ns)
+            came = self.reconciler.told(registry_id, time_ns) and not self._told.is_lost(time_ns)
+            return came or self._told.knows(registry_id, time_ns)
         return self.reconciler.knows(registry_id, change.data.entity_id, time_ns)
+
+    def forget(self, oldest_ns: int, newest_ns: int) -> None:
+        """Points of that time were evicted: what the next snapshot says of their entities is not stored already."""
+        self.reconciler.forget(oldest_ns, newest_ns)
+        self._told.forget(oldest_ns, newest_ns)
 
     def lost(self, report: Report) -> None:
         """Something was dropped: what the history may tell of it is a gap."""
         match report:
             case reports.Shed():
                 spans = missing_of(report, lambda entity_id: self.catalog.value.facts(entity_id).registry_id)
+                self._told.miss(report.oldest_ns, report.newest_ns)
                 self.heartbeats.lose({entity_id: last for entity_id, (_, last) in report.spans.items()})
                 if spans:
                     self.reconciler.miss(Cause.SHED, report.oldest_ns, report.newest_ns, spans)
             case reports.Unreadable():
-                self.reconciler.forget(report.oldest_ns, report.newest_ns)
+                self.forget(report.oldest_ns, report.newest_ns)
                 self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
-            case reports.Evicted() | reports.Purged():
-                self.reconciler.forget(report.oldest_ns, report.newest_ns)
-                if not self.spooled:
-                    self.reconciler.miss(Cause.EVICTED, report.oldest_ns, report.newest_ns, (), UNNAMED)
+            case reports.Evicted(named=named, oldest_ns=oldest_ns, newest_ns=newest_ns):
+                self.forget(oldest_ns, newest_ns)
+                for gap in () if self.spooled else missed(named or None, oldest_ns, newest_ns, self._trail):
+                    self.reconciler.miss(gap.cause, gap.from_ns, gap.to_ns, gap.spans, gap.why)
+            case reports.Purged():
+                self.forget(report.oldest_ns, report.newest_ns)
+            case reports.Stored():
+                self._trail.cut()
+            case reports.GapOpened(cause=Cause.REOPENED | Cause.IMPORTED):
+                self._told.clear()
             case _:
                 pass
-
-    def _report(self, passed: int, left_out: Counter[str], repeated: int) -> None:
-        if passed:
-            self.emit(reports.Passed(passed))
-        if left_out:
-            self.emit(reports.Filtered(left_out))
-        if repeated:
-            self.emit(reports.Repeated(repeated))
 
     def _pass_on(self, frame: PointFrame, stores: Sequence[Sender[PointFrame]]) -> None:
         if not (frame.points or frame.note):
@@ -241,5 +245,6 @@ class Filter:
                 for point in chain.from_iterable(each.points for each in lost):
                     if point.origin is not Source.HEARTBEAT:
                         self.reconciler.lose(point.facts.registry_id)
+                        self._told.lose(point.facts.registry_id, point.time_ns)
             for each in lost:
                 self.reconciler.give_back(each.note.missed)

@@ -74,7 +74,7 @@ class Sessions:
     async def hold(self, candidate: Candidate, token: str, live_now: Callable[[], None]) -> None:
         """Hold one session until it breaks. Raises `Transient` or `Refused`, often in a group."""
         self.attempts += 1
-        self._clock = HomeClock(self.wall_ns)
+        self._clock = HomeClock(_steady(self.wall_ns))
         changed = Watch(0)
         async with (
             trio.open_nursery() as nursery,
@@ -171,3 +171,9 @@ class Sessions:
                 if each.final and each.session == part.session:
                     # What was in it is lost, but not that the snapshot is through. It weighs nothing.
                     self.intake.put(evolve(each, changes=(), size=0))
+
+
+def _steady(wall_ns: Callable[[], int]) -> Callable[[], int]:
+    """Our clock, read once: one that is set forward would have the recorder believed before it has written everything."""
+    begun_ns, begun = wall_ns(), trio.current_time()
+    return lambda: begun_ns + round((trio.current_time() - begun) * 1e9)

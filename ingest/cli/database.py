@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ingest.config.schemas import HomeassistantSchema
 from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
+from ingest.core.homeassistant import MeasurementAttr, Profile, homeassistant
 from ingest.core.homeiq import homeiq
 from ingest.core.secret import Secret
 from ingest.core.store import Codec, Store, since
@@ -42,7 +44,22 @@ async def opened_database(settings: Settings) -> AsyncGenerator[Destination]:
 
 def schema(settings: Settings) -> Codec[bytes, bytes]:
     """The codec of the chosen schema."""
-    return homeiq(numeric_only=settings.influxdb.numeric_only, gaps=settings.influxdb.gaps)
+    chosen = settings.influxdb
+    if chosen.schema == "homeiq":
+        return homeiq(numeric_only=chosen.numeric_only, gaps=chosen.gaps, legacy=chosen.legacy_state_repr)
+    return homeassistant(profile(settings.homeassistant_schema), numeric_only=chosen.numeric_only, gaps=chosen.gaps)
+
+
+def profile(told: HomeassistantSchema) -> Profile:
+    """What the schema `homeassistant` is told."""
+    return Profile(
+        MeasurementAttr(told.measurement_attr),
+        told.default_measurement,
+        told.override_measurement,
+        told.tags,
+        frozenset(told.tags_attributes),
+        frozenset(told.ignore_attributes),
+    )
 
 
 @asynccontextmanager
@@ -50,11 +67,12 @@ async def opened_influx(settings: Settings) -> AsyncGenerator[Influx]:
     """The configured database. Nothing is sent before something is asked of it. Raises `Refused` without an address."""
     from ingest.edge.influx import open_influx  # noqa: PLC0415  only where it is used
 
-    async with open_influx(_address(settings), ThreadLane(abandon=True), time.time_ns) as influx:
+    async with open_influx(address(settings), ThreadLane(abandon=True), time.time_ns) as influx:
         yield influx
 
 
-def _address(settings: Settings) -> Address:
+def address(settings: Settings) -> Address:
+    """Where the configured database is. Raises `Refused` when there is none."""
     from ingest.edge.influx_client import Address  # noqa: PLC0415  only where it is used
 
     given = settings.influxdb

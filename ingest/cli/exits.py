@@ -19,6 +19,9 @@ REFUSED = 2
 DEGRADED = 1
 """`status`: nothing is lost, but something waits or is unusual."""
 
+UNEXPLAINED = 1
+"""`compare`: some differences have no reason."""
+
 UNHEALTHY = 2
 """`status`: changes are missed or were lost, a person must act, or there is no service."""
 

@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "dead-letters": ("ingest.cli.dead_letters:dead_letters", "See what a store refused, and try it again."),
         "gaps": ("ingest.cli.gaps:gaps", "See when changes may have been missed, and how far that is mended."),
         "config": ("ingest.cli.config:config", "Check the configuration, or show what is in effect."),
+        "convert": ("ingest.cli.convert:convert", "Turn Home Assistant's own influxdb YAML into a configuration."),
+        "compare": ("ingest.cli.compare:compare", "Compare with what Home Assistant's own integration stored."),
         "systemd": ("ingest.cli.systemd:systemd", "Run the service under systemd."),
         "simulate": ("ingest.cli.simulate:simulate", "Run a simulated Home Assistant."),
     }

@@ -11,8 +11,9 @@ from attrs import define, evolve, field
 
 from ingest.config.settings import Settings
 from ingest.core import reports
-from ingest.core.homeiq import joined, whole
+from ingest.core.line_owners import whose
 from ingest.core.reports import Emit, Report
+from ingest.core.sealing import joined, whole
 from ingest.edge.aside import SetAside
 from ingest.edge.control import Commands, Complain
 from ingest.edge.control_socket import ControlSocket
@@ -77,7 +78,8 @@ async def disk_spool(settings: Settings, state: State, store: str, emit: Emit) -
             write_bound(state.connection, state.path, found[0].disk)
         return found
 
-    table, limits = Table(state.connection, state.path, Key(settings.home, store)), Limits(chosen.size, chosen.memory)
+    table = Table(state.connection, state.path, Key(settings.home, store), whose=whose)
+    limits = Limits(chosen.size, chosen.memory)
     spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit, whole, measure=measure)
     with suppress(*FAILURES):
         await spool.load()

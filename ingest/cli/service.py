@@ -22,7 +22,7 @@ from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
 from ingest.actors.control import Control
 from ingest.actors.mending import MendingAlone
-from ingest.cli.database import opened_database
+from ingest.cli.database import opened_database, schema
 from ingest.cli.exits import FAILED
 from ingest.cli.reloading import Reloading, run_until
 from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering
@@ -134,7 +134,7 @@ async def opened(
             async with _influxdb(settings, emit, by, more) as destination:
                 yield destination
         case "stdout":
-            yield _stdout()
+            yield _stdout(settings)
 
 
 @asynccontextmanager
@@ -189,10 +189,10 @@ async def _influxdb(settings: Settings, emit: Emit, by: Holder, more: Commands) 
         yield evolve(destination, upkeep=upkeep, spool=spool, flush=flush, control=control)
 
 
-def _stdout() -> Destination:
+def _stdout(settings: Settings) -> Destination:
     from ingest.edge.stdout import stdout_store  # noqa: PLC0415  only where it is used
 
-    return Destination(stdout_store(), "standard output")
+    return Destination(stdout_store(schema(settings)), "standard output")
 
 
 async def serve(

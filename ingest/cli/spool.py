@@ -20,8 +20,8 @@ from ingest.cli.own_file import SECTIONS, OwnFile, looking, own_state, state_of
 from ingest.cli.spool_recover import recover
 from ingest.cli.spool_replay import replay
 from ingest.core import control
-from ingest.core.homeiq import unsealed
 from ingest.core.plot import table
+from ingest.core.sealing import unsealed
 from ingest.edge.aside import kept_aside
 from ingest.edge.database_file import is_there
 from ingest.edge.spool_purge import purge_all

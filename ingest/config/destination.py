@@ -112,6 +112,16 @@ class Influxdb:
     bucket: str = option("home_assistant_events", _NAME, "Bucket.", ("INFLUXDB_BUCKET",))
     ssl_verify: bool = option(True, kinds.boolean(), "Check the server's certificate.")
     ca_file: Path | None = option(None, kinds.path(), "PEM file of authorities to trust beside the system's.")
+    schema: Literal["homeiq", "homeassistant"] = option(
+        "homeiq",
+        kinds.choice("homeiq", "homeassistant"),
+        "The form of the points: HomeIQ's, or that of Home Assistant's own `influxdb` integration.",
+    )
+    legacy_state_repr: bool = option(
+        False,
+        kinds.boolean(),
+        "Write `state_value` and `previous_state` as HomeIQ did: Python's text of a whole state.",
+    )
     numeric_only: bool = option(False, kinds.boolean(), "Send numeric fields only (VictoriaMetrics).")
     gaps: bool = option(
         True, kinds.boolean(), "Write when changes may have been missed into a measurement of its own, `ingest_gaps`."

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import attrs
 
 from ingest.config.kinds import Kind, Wrong, boolean, duration, said
-from ingest.config.shapes import unjson
+from ingest.config.shapes import measurement, unjson
 from ingest.core.filter_settings import KEYS, Asked, Override, Pattern
 from ingest.core.treatment import Kept
 
 _FLAGS: Final = ("disabled", "hidden")
 _SAYS: Final = ("attributes", "measurement", "ignore", "heartbeat")
+_MODES: Final = ("include", "exclude")
+_BESIDE: Final = ("heartbeat", "mode")
 _HEARTBEAT: Final = duration(60, 86_400)
+_MEASUREMENT: Final = measurement()
 
 
-def patterns() -> Kind:
-    """The filter's patterns: tables of texts, or of lists of which one must agree; in the environment JSON."""
+def patterns(beside: tuple[str, ...] = _BESIDE) -> Kind:
+    """The filter's patterns: tables of texts, or of lists of which one must agree; in the environment JSON.
+
+    `beside`: what one may say beside whom it names.
+    """
 
     def parse(raw: object) -> tuple[Pattern, ...]:
         rows = _rows(raw, "patterns")
-        return tuple(_pattern(row, f"pattern {number}", ("heartbeat",)) for number, row in enumerate(rows, 1))
+        return tuple(_pattern(row, f"pattern {number}", beside) for number, row in enumerate(rows, 1))
 
     wanted = 'a list of patterns, such as [{entity_id = "sensor.*_battery"}]'
     return Kind(wanted, parse, lambda value: [_shown_pattern(each) for each in value])
+
+
+def exceptions() -> Kind:
+    """Patterns that win over both modes, so that one has none of its own."""
+    return patterns(("heartbeat",))
 
 
 def overrides() -> Kind:
@@ -63,7 +74,9 @@ def _pattern(row: object, name: str, beside: Iterable[str]) -> Pattern:
     if not asked:
         raise Wrong(f"{name} names nothing")
     heartbeat = _heartbeat(row.get("heartbeat"), name) if "heartbeat" in beside else None
-    return Pattern(**asked, match=_match(row.get("match", "all"), name), heartbeat=heartbeat)
+    mode = _word(row["mode"], "mode", name, _MODES) if "mode" in beside and "mode" in row else None
+    match = _word(row.get("match", "all"), "match", name, ("all", "any"))
+    return Pattern(**asked, match=cast("Any", match), heartbeat=heartbeat, mode=cast("Any", mode))
 
 
 def _override(row: object, name: str) -> Override:
@@ -75,8 +88,9 @@ def _override(row: object, name: str) -> Override:
         attributes = _kept(row["attributes"]) if "attributes" in row else None
     except Wrong as problem:
         raise Wrong(f"{name} has attributes that are none: {problem}") from None
-    ignore = _texts(row["ignore"], "ignore", name) if "ignore" in row else None
-    measurement = _text(row["measurement"], "measurement", name) if "measurement" in row else None
+    # An empty list is said, too: of what the overrides behind this one say, nothing is left out then.
+    ignore = tuple(_texts(row["ignore"], "ignore", name) if row["ignore"] != [] else ()) if "ignore" in row else None
+    measurement = _measurement(row["measurement"], name) if "measurement" in row else None
     return Override(pattern, attributes, measurement, ignore, _heartbeat(row.get("heartbeat"), name))
 
 
@@ -89,11 +103,18 @@ def _kept(raw: object) -> Kept:
     raise Wrong(f'{said(raw)} is neither "all" nor "none" nor a list of names')
 
 
-def _match(value: object, name: str) -> Literal["all", "any"]:
-    word = _text(value, "match", name).lower()
-    if word not in {"all", "any"}:
-        raise Wrong(f"{name} has match = {said(word)}, which is neither all nor any")
-    return cast("Literal['all', 'any']", word)
+def _measurement(value: object, name: str) -> str:
+    try:
+        return cast("str", _MEASUREMENT.parse(_text(value, "measurement", name)))
+    except Wrong as problem:
+        raise Wrong(f"{name} has measurement = {problem}") from None
+
+
+def _word(value: object, key: str, name: str, words: tuple[str, str]) -> str:
+    word = _text(value, key, name).lower()
+    if word not in words:
+        raise Wrong(f"{name} has {key} = {said(word)}, which is neither {words[0]} nor {words[1]}")
+    return word
 
 
 def _heartbeat(value: object, name: str) -> float | None:

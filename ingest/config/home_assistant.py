@@ -154,17 +154,18 @@ class Filter(FilterSettings):
         (),
         filter_kinds.patterns(),
         'Tables such as `{entity_id = "sensor.*_battery"}`; all keys of one must agree, and of a list one text. One that lets entities through may'
-        ' have a `heartbeat = "15m"` (a minute to a day): how often a value that does not change is written again.',
+        ' have a `heartbeat = "15m"` (a minute to a day): how often a value that does not change is written again. The first that'
+        ' names an entity decides, and a `mode = "exclude"` or `"include"` of its own comes before the filter\'s.',
     )
     exceptions: tuple[Pattern, ...] = option(
-        (), filter_kinds.patterns(), "Patterns that win over both modes; each may have a `heartbeat`."
+        (), filter_kinds.exceptions(), "Patterns that win over both modes; each may have a `heartbeat`."
     )
     overrides: tuple[Override, ...] = option(
         (),
         filter_kinds.overrides(),
         'What is different for some of the entities that are stored: `{domain = "weather", attributes = ["temperature"]}`.'
         " `attributes` is `all`, `none` or a list that is stored as typed fields; `ignore` leaves some out; `measurement` is"
-        " where they go (schema `homeassistant`); `heartbeat` as above. Of several the first that says a thing counts.",
+        " where they go in InfluxDB; `heartbeat` as above. Of several the first that says a thing counts.",
     )
     drop_replays: bool = option(
         False,

@@ -74,7 +74,8 @@ def destination(settings: Settings) -> Iterator[Finding]:
 
 def heartbeats(settings: Settings) -> Iterator[Finding]:
     """What a rule leaves out has no heartbeat."""
-    if settings.filter.mode == "exclude" and any(each.heartbeat is not None for each in settings.filter.patterns):
+    found = settings.filter
+    if any(each.heartbeat is not None and not found.passing(each) for each in found.patterns):
         yield Finding(
             ("filter.patterns", "filter.mode"),
             "a pattern that leaves entities out has a heartbeat",

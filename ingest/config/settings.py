@@ -13,6 +13,8 @@ from ingest.config import kinds
 from ingest.config.destination import Batch, Embedded, Influxdb, Memory, Spool, Store, StoreLink
 from ingest.config.home_assistant import Attributes, Discovery, Filter, HomeAssistant, Intake
 from ingest.config.options import Key, keys, option, section, sections
+from ingest.config.original import Original
+from ingest.config.schemas import HomeassistantSchema
 from ingest.config.service import Api, DataApi, Log
 
 
@@ -43,6 +45,8 @@ class Settings:
     memory: Memory = section(Memory)
     store: Store = section(Store)
     influxdb: Influxdb = section(Influxdb)
+    homeassistant_schema: HomeassistantSchema = section(HomeassistantSchema)
+    original: Original = section(Original)
     embedded: Embedded = section(Embedded)
     data_api: DataApi = section(DataApi)
     api: Api = section(Api)

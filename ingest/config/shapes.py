@@ -66,6 +66,30 @@ def by_domain() -> Kind:
     )
 
 
+def texts() -> Kind:
+    """A text for each name, read-only."""
+
+    def parse(raw: object) -> Mapping[str, str]:
+        table = unjson(raw)
+        if not isinstance(table, Mapping):
+            raise Wrong(f"{said(raw)} is not a table of texts")
+        return MappingProxyType({_word(name): _word(value) for name, value in table.items()})
+
+    return Kind('a table of texts, such as {source = "HA"}', parse, dict)
+
+
+def measurement() -> Kind:
+    """A measurement's name, or "" for none; a line that begins with # would be a comment."""
+
+    def parse(raw: object) -> str:
+        name = raw.strip() if isinstance(raw, str) else "#"
+        if name.startswith("#") or re.search(r"[\x00-\x1f]", name):
+            raise Wrong(f"{said(raw)} is not a measurement's name")
+        return name
+
+    return Kind('a name of printable characters that does not begin with #, or "" for none', parse, optional=True)
+
+
 def networks() -> Kind:
     """IP networks; a single address is a network of one."""
 
@@ -118,7 +142,7 @@ def _check(parts: SplitResult, raw: str, schemes: tuple[str, ...]) -> None:
 
 
 def _word(raw: object) -> str:
-    if not isinstance(raw, str) or not raw.strip():
+    if not isinstance(raw, str) or not raw.strip() or re.search(r"[\x00-\x1f]", raw.strip()):
         raise Wrong(f"{said(raw)} in the list is not a name")
     return raw.strip()
 

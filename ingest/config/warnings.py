@@ -27,6 +27,8 @@ def warnings(settings: Settings) -> Iterator[str]:
         yield "influxdb.token is missing: InfluxDB refuses writes without one (VictoriaMetrics wants numeric_only = true)."
     if settings.store_kind == "embedded" and any(each.heartbeat for each in _lets_through(settings)):
         yield "the embedded store has no heartbeats: what it is asked for holds until the next change anyway."
+    for name in _of_the_other_schema(settings):
+        yield f"{name} is not used, because influxdb.schema is {settings.influxdb.schema}."
     for name in _idle(settings):
         yield f"{name} is set, but this version does nothing with it yet."
     for name, ca_file, verify in _certificates(settings):
@@ -55,13 +57,21 @@ def exposed(path: Path, layer: Mapping[str, Given]) -> Iterator[str]:
 
 def _lets_through(settings: Settings) -> tuple[Pattern, ...]:
     chosen = settings.filter
-    return (*chosen.exceptions, *(chosen.patterns if chosen.mode == "include" else ()))
+    return (*chosen.exceptions, *(each for each in chosen.patterns if chosen.passing(each)))
 
 
 def _idle(settings: Settings) -> Iterator[str]:
     """Settings of what comes with a later release: whoever gives one expects something of it."""
     for key in KEYS.values():
         if key.option.idle and look_up(settings, key.name) != key.default:
+            yield key.name
+
+
+def _of_the_other_schema(settings: Settings) -> Iterator[str]:
+    """Settings of the schema that is not chosen."""
+    foreign = {"homeiq": "homeassistant_schema.", "homeassistant": "influxdb.legacy_state_repr"}
+    for key in KEYS.values():
+        if key.name.startswith(foreign[settings.influxdb.schema]) and look_up(settings, key.name) != key.default:
             yield key.name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -23,25 +23,29 @@ _HEAD: Final = """\
 """
 
 
-def render(values: Mapping[str, object]) -> str:
-    """The text of a file that gives these values (by dotted name, in any form that `load` takes).
+def render(values: Mapping[str, object], remarks: Sequence[str] = ()) -> str:
+    """The text of a file that gives these values (by dotted name, in any form that `load` takes), after some remarks.
 
     It holds the secrets among them in clear. Raises `Problems` for values that `load` would not take.
     """
     _check(values)
     given = [key for name, key in KEYS.items() if values.get(name) is not None]
-    parts = [_HEAD]
+    parts = [_HEAD + "".join(f"# {each}\n" for each in remarks)]
     for section, keys in groupby(given, key=_section):
         parts.append("\n".join(_lines(section, list(keys), values)))
     return "\n".join(parts)
 
 
-def write(path: Path, values: Mapping[str, object], *, force: bool = False) -> None:
-    """Write the file with mode 0600, whole or not at all, and its directory when it is missing.
+def write(path: Path, values: Mapping[str, object], remarks: Sequence[str] = (), *, force: bool = False) -> None:
+    """Write a configuration file, as `write_own` does. Raises as that, and `Problems` as `render`."""
+    write_own(path, render(values, remarks), "the configuration file", force=force)
 
-    Raises `Refused` when it exists and `force` is not said, or cannot be written; `Problems` as `render`.
+
+def write_own(path: Path, text: str, what: str, *, force: bool = False) -> None:
+    """Write a file with mode 0600, whole or not at all, and its directory when it is missing.
+
+    Raises `Refused`, which calls it `what`, when it exists and `force` is not said, or cannot be written.
     """
-    text = render(values)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -51,14 +55,10 @@ def write(path: Path, values: Mapping[str, object], *, force: bool = False) -> N
         finally:
             draft.unlink(missing_ok=True)
     except FileExistsError:
-        raise Refused(
-            "the configuration file exists already", where=str(path), remedy="Say --force to replace it"
-        ) from None
+        raise Refused(f"{what} exists already", where=str(path), remedy="Say --force to replace it") from None
     except OSError as error:
         remedy = "Choose another place, or run as a user who may write there"
-        raise Refused(
-            f"the configuration file cannot be written: {error.strerror}", where=str(path), remedy=remedy
-        ) from error
+        raise Refused(f"{what} cannot be written: {error.strerror}", where=str(path), remedy=remedy) from error
 
 
 def _create(path: Path, text: str) -> None:
@@ -96,8 +96,15 @@ def _lines(section: str, keys: list[Key], values: Mapping[str, object]) -> Itera
         yield f"[{section}]"
     for key in keys:
         yield f"# {key.option.doc}"
-        yield f"{key.name.rpartition('.')[2]} = {toml_value(_plain(key, values[key.name]))}"
+        yield f"{key.name.rpartition('.')[2]} = {_on_lines(_plain(key, values[key.name]))}"
     yield ""
+
+
+def _on_lines(value: object) -> str:
+    """A list of tables with a line for each."""
+    if not isinstance(value, list) or len(value) < 2 or not isinstance(value[0], Mapping):
+        return toml_value(value)
+    return "[\n" + "".join(f"  {toml_value(each)},\n" for each in value) + "]"
 
 
 def _plain(key: Key, value: object) -> object:

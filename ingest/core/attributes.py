@@ -14,7 +14,9 @@ import msgspec
 from attrs import evolve, frozen
 from msgspec import Raw
 
+from ingest.core.lineprotocol import TEXT_LIMIT, utf8
 from ingest.core.point import Attributes
+from ingest.core.treatment import Treatment
 
 SECRET_OR_VOLATILE = ("access_token", "entity_picture", "entity_picture_local", "token")
 MICRO_SIGN, GREEK_MU = "\u00b5", "\u03bc"
@@ -98,6 +100,30 @@ def _without(text: str, drops: frozenset[str]) -> str:
     if drops.isdisjoint(members):
         return text
     return msgspec.json.encode({name: raw for name, raw in members.items() if name not in drops}).decode()
+
+
+def fewer(json: str, treatment: Treatment) -> str:
+    """The JSON object with what a rule leaves of it; "" (no state) stays."""
+    wanted = () if treatment.attributes == "none" else treatment.attributes
+    if not json or not (isinstance(wanted, tuple) or treatment.ignore):
+        return json
+    members = _members.decode(json)
+    kept = (
+        name for name in members if name not in treatment.ignore and (not isinstance(wanted, tuple) or name in wanted)
+    )
+    return msgspec.json.encode({name: members[name] for name in kept}).decode()
+
+
+def fitting(json: str, limit: int = TEXT_LIMIT) -> str:
+    """The JSON object, without its longest members when it is longer than a field may be: it stays readable JSON."""
+    if len(json) <= limit // 4 or len(utf8(json)) <= limit:
+        return json
+    members = _members.decode(utf8(json))
+    longest = sorted(members, key=lambda name: len(members[name]))
+    while len(utf8(json)) > limit:
+        del members[longest.pop()]
+        json = msgspec.json.encode(members).decode()
+    return json
 
 
 def _word(value: object) -> str | None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
-from attrs import frozen
+from attrs import field, frozen
 
 MICROSECOND: Final = 1_000
 """Home Assistant's resolution, in nanoseconds: no state has a time between two of them."""
@@ -129,6 +129,11 @@ class Missed:
     spans: Sequence[Span] = ()
     why: str = ""
 
+    @property
+    def had_come(self) -> bool:
+        """True when we had the states and lost them: whatever is seen afterwards, the spans are what they are."""
+        return self.cause in {Cause.SHED, Cause.EVICTED}
+
 
 class Found(NamedTuple):
     """A gap as it was found: of so many entities something may be missing."""
@@ -143,13 +148,15 @@ class Found(NamedTuple):
 class Settled:
     """A span of which `filled` states came; `why` is set when not all of it could be had.
 
-    With an `until_ns` only what lies until then is settled, and the rest is still to be read.
+    With an `until_ns` only what lies until then is settled, and the rest is still to be read. `before_ns` is where the span
+    ended when it was read: what has grown beyond since then is still to be read, too.
     """
 
     span_id: int
     filled: int
     why: str = ""
     until_ns: int | None = None
+    before_ns: int | None = field(default=None, eq=False)
 
     def after(self, other: Settled) -> bool:
         """True when it says more than the other of the same span."""

@@ -18,7 +18,8 @@ class Pattern:
 
     `integration` is what the entity registry calls the platform. A `label` may be the entity's, its device's or its area's.
     `match` says whether all of the given keys must agree, or any of them (HomeIQ's reading). With a `heartbeat` the
-    entities that it lets through have their value said again every so many seconds.
+    entities that it lets through have their value said again every so many seconds. `mode` is what this one does with
+    whom it names where that is not what the filter's mode says; an exception has none.
     """
 
     entity_id: Asked = None
@@ -36,6 +37,7 @@ class Pattern:
     hidden: bool | None = None
     match: Literal["all", "any"] = "all"
     heartbeat: float | None = None
+    mode: Literal["include", "exclude"] | None = None
 
 
 OF_THE_STATE: Final = ("device_class", "unit", "state_class")
@@ -67,6 +69,7 @@ class Override:
 class FilterSettings:
     """`exclude` drops what a pattern names, `include` keeps only that; an exception wins over both.
 
+    The first pattern that names an entity decides; one with a `mode` of its own decides as that says.
     `drop_replays` leaves out what merely repeats an entity's last known value after a restart of Home Assistant.
     """
 
@@ -75,3 +78,7 @@ class FilterSettings:
     exceptions: tuple[Pattern, ...] = ()
     overrides: tuple[Override, ...] = ()
     drop_replays: bool = False
+
+    def passing(self, pattern: Pattern) -> bool:
+        """Whether what this pattern (no exception) names is stored."""
+        return (pattern.mode or self.mode) == "include"

@@ -156,8 +156,7 @@ class Reading:
         """Nothing more can be had: what was not read to its end is settled with that, and with what came of it until now."""
         left, self._queries, self._progress = list(self._progress.values()), [], {}
         return [
-            Piece(each.span, settled=Settled(each.span.id, each.seen.found, why), found=each.seen.found)
-            for each in left
+            Piece(each.span, settled=_whole(each.span, each.seen.found, why), found=each.seen.found) for each in left
         ]
 
     def _piece(self, query: Query, span: Span, answer: Answer) -> Iterator[Piece]:
@@ -177,7 +176,7 @@ class Reading:
             return None
         oldest_ns = _least(self.oldest_ns, self.known_ns)
         why = lacking(span, seen, told, since_ns=self.since_ns, until_ns=self.until_ns, oldest_ns=oldest_ns)
-        return Settled(span.id, seen.found, why)
+        return _whole(span, seen.found, why)
 
     def _remember_oldest(self, answer: Answer) -> None:
         firsts = (each.rows[0].time_ns for each in answer.entities.values() if each.rows)
@@ -186,6 +185,10 @@ class Reading:
 
 def _least(*times_ns: int | None) -> int | None:
     return min((each for each in times_ns if each is not None), default=None)
+
+
+def _whole(span: Span, found: int, why: str) -> Settled:
+    return Settled(span.id, found, why, before_ns=span.before_ns)
 
 
 def _advance(query: Query, span: Span, progress: _Progress, recorded: Recorded) -> list[Change]:

@@ -11,22 +11,21 @@ Source: HomeIQ's websocket-ingestion, `influxdb_schema.py`.
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Sequence
-
-import msgspec
 from attrs import define, field, frozen
-from msgspec import Raw
 
+from ingest.core.attributes import fewer, fitting
 from ingest.core.gap_points import gap_line, gap_numbers
-from ingest.core.lineprotocol import TEXT_LIMIT, decimal, quote, tag, utf8
+from ingest.core.legacy_repr import with_legacy_states
+from ingest.core.line_owners import whose
+from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
-from ingest.core.store import Batch, Codec
+from ingest.core.sealing import seal
+from ingest.core.store import Codec
+from ingest.core.treatment import Treatment
+from ingest.core.typed_fields import Fields, kept, members, typed, written
 
 MEASUREMENT = "home_assistant_events"
 
-_members = msgspec.json.Decoder(dict[str, Raw])
 _removed = Kind.REMOVED  # Python 3.11 takes 0.1 µs to find an enum's member, and as long for its value
 _kinds = {kind: f',kind="{kind.value}"' for kind in Kind} | {None: ""}
 
@@ -61,9 +60,18 @@ def tags(entity_id: str, facts: Facts, device_class: str | None) -> dict[str, st
     }
 
 
-def _series(entity_id: str, facts: Facts, device_class: str | None) -> str:
-    written = (f",{key}={tag(value)}" for key, value in tags(entity_id, facts, device_class).items() if value)
-    return MEASUREMENT + "".join(written) + " "
+NAMES = frozenset({
+    *tags("", Facts(""), None), "time", "state_value", "previous_state", "value", "duration_in_state_seconds", "kind",
+    "origin", "context_id", "context_parent_id", "context_user_id", "attributes", "manufacturer", "model", "sw_version",
+    "unit",
+})  # fmt: skip
+"""What is a tag or a field of the schema: no attribute's number goes under such a name."""
+
+
+def _series(point: Point) -> str:
+    known = tags(point.entity_id, point.facts, point.attributes.device_class)
+    series = (f",{key}={tag(value)}" for key, value in known.items() if value)
+    return measurement(point.treatment.measurement or MEASUREMENT) + "".join(series) + " "
 
 
 def _constants(facts: Facts, unit: str | None) -> str:
@@ -77,22 +85,18 @@ def _constants(facts: Facts, unit: str | None) -> str:
     return "".join(f"{key}={quote(value)}," for key, value in values.items() if value)
 
 
-def _attributes(json: str) -> bytes:
-    if not json:
+def _tail(attributes: Attributes, treatment: Treatment) -> bytes:
+    """The attributes: all of them as JSON, or those that are wanted as fields."""
+    json = attributes.json
+    if not json or treatment.attributes == "none":
         return b""
-    return utf8(f",attributes={quote(fitting(json))}")
+    if isinstance(treatment.attributes, tuple):
+        return utf8(written(_chosen(json, treatment)))
+    return utf8(f",attributes={quote(fitting(fewer(json, treatment)))}")
 
 
-def fitting(json: str, limit: int = TEXT_LIMIT) -> str:
-    """The JSON object, without its longest members when it is longer than a field may be: it stays readable JSON."""
-    if len(json) <= limit // 4 or len(utf8(json)) <= limit:
-        return json
-    members = _members.decode(utf8(json))
-    longest = sorted(members, key=lambda name: len(members[name]))
-    while len(utf8(json)) > limit:
-        del members[longest.pop()]
-        json = msgspec.json.encode(members).decode()
-    return json
+def _chosen(json: str, treatment: Treatment) -> Fields:
+    return typed(kept(members(json), treatment), {}, NAMES)
 
 
 @frozen
@@ -101,6 +105,7 @@ class Parts:
 
     facts: Facts
     attributes: Attributes
+    treatment: Treatment
     head: bytes
     tail: bytes
 
@@ -115,7 +120,12 @@ class Encoder:
     def line(self, point: Point) -> bytes:
         """The point's line, without a line break."""
         parts = self._parts.get(point.entity_id)
-        if parts is None or parts.attributes is not point.attributes or parts.facts is not point.facts:
+        if (
+            parts is None
+            or parts.attributes is not point.attributes
+            or parts.facts is not point.facts
+            or parts.treatment is not point.treatment
+        ):
             parts = self._renew(point, parts)
         return b"".join((parts.head, utf8(_fields(point)), parts.tail, b" %d" % point.time_ns))
 
@@ -131,17 +141,18 @@ class Encoder:
 
 
 def _parts(point: Point, old: Parts | None) -> Parts:
-    facts, attributes = point.facts, point.attributes
-    if old is not None and old.facts is facts and _same_tags(old.attributes, attributes):
+    facts, attributes, treatment = point.facts, point.attributes, point.treatment
+    if old is not None and _same_head(old, point):
         head = old.head
     else:
-        series = _series(point.entity_id, facts, attributes.device_class)
-        head = utf8(series + _constants(facts, attributes.unit))
-    return Parts(facts, attributes, head, _attributes(attributes.json))
+        head = utf8(_series(point) + _constants(facts, attributes.unit))
+    return Parts(facts, attributes, treatment, head, _tail(attributes, treatment))
 
 
-def _same_tags(one: Attributes, other: Attributes) -> bool:
-    return one.device_class == other.device_class and one.unit == other.unit
+def _same_head(old: Parts, point: Point) -> bool:
+    one, other = old.attributes, point.attributes
+    same = one.device_class == other.device_class and one.unit == other.unit
+    return same and old.facts is point.facts and old.treatment.measurement == point.treatment.measurement
 
 
 def _fields(point: Point) -> str:
@@ -173,53 +184,26 @@ def numbers(point: Point) -> bytes | None:
     For VictoriaMetrics, which would store every text as 0.
     """
     fields = {"value": point.value, "duration_in_state_seconds": point.duration}
-    known = ",".join(f"{key}={decimal(number)}" for key, number in fields.items() if number is not None)
-    if not known:
-        return None
-    series = _series(point.entity_id, point.facts, point.attributes.device_class)
-    return utf8(f"{series}{known} {point.time_ns}")
+    own = ",".join(f"{key}={decimal(number)}" for key, number in fields.items() if number is not None)
+    chosen: Fields = {}
+    if isinstance(point.treatment.attributes, tuple) and point.attributes.json:
+        chosen = {
+            key: each
+            for key, each in _chosen(point.attributes.json, point.treatment).items()
+            if not isinstance(each, str)
+        }
+    known = own + written(chosen)
+    return utf8(f"{_series(point)}{known.removeprefix(',')} {point.time_ns}") if known else None
 
 
-def seal(lines: Sequence[bytes]) -> bytes:
-    """The payload as it is sent: the lines, compressed; the same lines make the same bytes at any time."""
-    return gzip.compress(b"\n".join([*lines, b""]), 1, mtime=0)
-
-
-def resealed(lines: Sequence[bytes]) -> Batch[bytes]:
-    """Lines that were taken out of a payload, as a batch of their own. Raises `ValueError` when one has no time."""
-    times = [int(line.rpartition(b" ")[2]) for line in lines]
-    payload = seal(lines)
-    return Batch(payload, len(lines), len(payload), min(times), max(times))
-
-
-def unsealed(payload: bytes) -> tuple[bytes, ...]:
-    """The lines of a payload."""
-    return tuple(gzip.decompress(payload).removesuffix(b"\n").split(b"\n"))
-
-
-def lines_in(payload: bytes) -> int:
-    """How many lines a payload decompresses into (it has a checksum); 0 when it is not whole."""
-    try:
-        lines = gzip.decompress(payload)
-    except (OSError, EOFError, zlib.error):
-        return 0
-    return lines.count(b"\n") if lines.endswith(b"\n") else 0
-
-
-def whole(payload: bytes, count: int) -> bool:
-    """True when a payload decompresses into so many lines."""
-    return lines_in(payload) == count > 0
-
-
-def joined(payloads: Sequence[bytes]) -> bytes:
-    """Several payloads as one: gzip's members may follow each other, and each ends with a line break."""
-    return b"".join(payloads)
-
-
-def homeiq(*, numeric_only: bool = False, gaps: bool = False, entities: int = 100_000) -> Codec[bytes, bytes]:
+def homeiq(
+    *, numeric_only: bool = False, gaps: bool = False, legacy: bool = False, entities: int = 100_000
+) -> Codec[bytes, bytes]:
     """The schema's codec: points to lines, lines to a compressed payload. Each pipeline has its own.
 
-    With `gaps` it writes those, too, into their own measurement.
+    With `gaps` it writes those, too, into their own measurement; `legacy`: states as HomeIQ wrote them.
     """
     gap = (gap_numbers if numeric_only else gap_line) if gaps else None
-    return Codec(numbers if numeric_only else Encoder(entities).line, len, seal, gap, heartbeats=True)
+    line = Encoder(entities).line
+    encode = numbers if numeric_only else (lambda point: line(with_legacy_states(point))) if legacy else line
+    return Codec(encode, len, seal, gap, heartbeats=True, whose=whose)

@@ -16,7 +16,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Progress, Settled, Span
+from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
 from ingest.core.missing import Missing
 
 LEFT: Final = (Progress.OPEN, Progress.FILLING)
@@ -36,6 +36,11 @@ class Opening:
     spans: Sequence[Span] = ()
     why: str = ""
     gaps: int = 1
+
+    @classmethod
+    def of(cls, missed: Missed) -> Opening:
+        """Of what was found."""
+        return cls(missed.cause, missed.from_ns, missed.to_ns, missed.spans, missed.why)
 
 
 @frozen

@@ -27,6 +27,11 @@ def tag(text: str) -> str:
     return escaped + " " if escaped.endswith("\\") else escaped
 
 
+def measurement(text: str) -> str:
+    """A measurement's name. Unlike in a tag an equals sign stands for itself."""
+    return tag(text).replace(r"\=", "=")
+
+
 def quote(text: str) -> str:
     """A text field's value, in quotes."""
     if len(text) > TEXT_LIMIT // 4:

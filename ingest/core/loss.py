@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from ingest.core.coverage import Span
+from ingest.core.evicted import Named
 from ingest.core.point import PointFrame
 from ingest.core.redact import redacted
 from ingest.core.reports import DeadLetter, Evicted, Shed, Unreadable
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Batch
+
+Whose: TypeAlias = Callable[[Any], Sequence[Named] | None]
 
 
 def shed_changes(link: str, frames: Iterable[Frame]) -> Shed | None:
@@ -44,11 +47,13 @@ def dead_letter(stage: str, change: Change) -> DeadLetter:
     return DeadLetter(stage, change.data.entity_id, redacted(json), redacted(traceback.format_exc()))
 
 
-def evicted(store: str, batches: Sequence[Batch[Any]]) -> Evicted:
-    """What a spool dropped."""
+def evicted(store: str, batches: Sequence[Batch[Any]], whose: Whose = lambda _: None) -> Evicted:
+    """What a spool dropped. `whose` says who has states in a payload; None: it is not known."""
     times = min(each.oldest_ns for each in batches), max(each.newest_ns for each in batches)
     counted = sum(batch.count for batch in batches if batch.counted)
-    return Evicted(store, sum(batch.count for batch in batches), *times, counted)
+    named = [whose(batch.payload) for batch in batches]
+    known = () if None in named else tuple(each for those in named for each in those or ())
+    return Evicted(store, sum(batch.count for batch in batches), *times, counted, known)
 
 
 def _shed(link: str, lost: Sequence[tuple[str, int]], beside: int = 0) -> Shed | None:

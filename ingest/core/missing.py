@@ -13,6 +13,7 @@ from typing import Final
 from attrs import define, evolve, field
 
 from ingest.core.coverage import Cause, Missed, Span
+from ingest.core.evicted import keep_longer
 
 PARTS: Final = 200
 """Gaps that wait at most: many more than there are causes and reasons."""
@@ -47,7 +48,11 @@ class _Part:
 
     def take_in(self, other: _Part) -> None:
         self.from_ns, self.to_ns = min(self.from_ns, other.from_ns), max(self.to_ns, other.to_ns)
-        self.spans.update(other.spans)
+        if self.cause is not Cause.EVICTED:
+            self.spans.update(other.spans)
+            return
+        for span in other.spans.values():
+            keep_longer(self.spans, span)
 
 
 @define

@@ -212,8 +212,8 @@ class Reconciler:
             self.miss(each.cause, each.from_ns, each.to_ns, self._still(each), each.why)
 
     def _still(self, missed: Missed) -> Sequence[Span]:
-        if missed.cause in {Cause.SHED, Cause.FILTERED}:
-            return self.excluded.still(missed.spans) if missed.cause is Cause.FILTERED else missed.spans
+        if missed.had_come or missed.cause is Cause.FILTERED:
+            return self.excluded.still(missed.spans)
         return [shortened(span, self._first, self._returned) for span in missed.spans]
 
     def lose(self, registry_id: str) -> None:

@@ -14,11 +14,11 @@ def reconciler(remembered: Remembered) -> Reconciler:
     return made
 
 
-def remember(made: Reconciler, remembered: Remembered) -> Note:
-    """What the last run left behind can be read only now; returns what becomes true with that."""
-    made.excluded.remember(remembered.excluded)
-    made.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
-    return made.note()
+def remembered_late(known: Reconciler, remembered: Remembered) -> Note:
+    """Add what could not be read at the start; returns what becomes true with it."""
+    known.excluded.remember(remembered.excluded)
+    known.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+    return known.note()
 
 
 def ended(remembered: Remembered) -> Cause:

@@ -7,7 +7,7 @@ listens. No report holds a secret. `LEVEL` is how loud a log should be; `text` t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar, Final, Literal, TypeAlias
 
@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from ingest.core.coverage import Cause
 from ingest.core.coverage import Progress as Filling
+from ingest.core.evicted import Named
 from ingest.core.session import SessionState
 from ingest.core.state import EPOCH, Source
 from ingest.core.store import Rejection
@@ -233,6 +234,16 @@ class Repeated(Report):
     count: int
 
 
+def looked_through(passed: int, left_out: Mapping[str, int], repeated: int) -> Iterator[Report]:
+    """What became of the changes of a frame."""
+    if passed:
+        yield Passed(passed)
+    if left_out:
+        yield Filtered(left_out)
+    if repeated:
+        yield Repeated(repeated)
+
+
 @frozen
 class DeadLetter(Report):
     """One change broke a pure function: kept with its JSON and the traceback; the service lives."""
@@ -292,7 +303,10 @@ class BacklogGone(Report):
 
 @frozen
 class Evicted(Report):
-    """The spool was full: its oldest batch went. `counted` of the points are in the lasting totals already."""
+    """The spool was full: its oldest batch went. `counted` of the points are in the lasting totals already.
+
+    `named` says whose states they were, where nobody wrote that down yet; empty when it is not known.
+    """
 
     LEVEL: ClassVar[Level] = "error"
     store: str
@@ -300,6 +314,7 @@ class Evicted(Report):
     oldest_ns: int
     newest_ns: int
     counted: int = 0
+    named: Sequence[Named] = field(default=(), repr=False)
 
     def text(self) -> str:
         """The sentence a person reads."""

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple, TypeAlias
 
+from ingest.core.attributes import fewer
+from ingest.core.evicted import Named, Owners
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Context, Source
 from ingest.core.store import Codec
@@ -93,7 +95,7 @@ def row_of(point: Point) -> Row:
             attributes.friendly_name,
             attributes.restored,
         ),
-        attributes.json,
+        fewer(attributes.json, point.treatment),
         point.state,
         _finite(point.value),
         point.previous_state,
@@ -162,4 +164,12 @@ def _seal(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-CODEC: Codec[Row, tuple[Row, ...]] = Codec(row_of, size_of, _seal)
+def whose(rows: Sequence[Row]) -> Sequence[Named]:
+    """Who has states among rows."""
+    owners = Owners()
+    for row in rows:
+        owners.add(row.registry_id, row.tags[0], row.time_ns, live=row.origin is None)
+    return owners.all
+
+
+CODEC: Codec[Row, tuple[Row, ...]] = Codec(row_of, size_of, _seal, whose=whose)

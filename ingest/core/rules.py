@@ -2,7 +2,7 @@
 
     exception? ──yes──▶ stored
         │no
-    pattern?   ──yes──▶ exclude: left out · include: stored
+    pattern?   ──yes──▶ exclude: left out · include: stored   (a pattern's own mode before the filter's)
         └──no─────────▶ exclude: stored   · include: left out
 
 Inside a pattern every key must agree (`match = "any"`: one is enough, which is how HomeIQ read it); of several
@@ -13,16 +13,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fnmatch import translate
 from typing import TypeAlias
 
+import msgspec
 from attrs import evolve, frozen
+from msgspec import Raw
 
+from ingest.core.attributes import looked_at
 from ingest.core.filter_settings import KEYS, OF_THE_STATE, Asked, FilterSettings, Override, Pattern
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.treatment import USUAL, Treatment
 
 NO_ATTRIBUTES = Attributes()
+
+SHOWN = 5
+"""Texts of a list that a rule's name shows: it stands in logs and metrics, and a list may have hundreds."""
 
 
 @frozen
@@ -110,7 +117,9 @@ def named(kind: str, number: int, pattern: Pattern) -> str:
 def _said(value: str | tuple[str, ...] | bool) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return "|".join(texts(value))
+    found = texts(value)
+    more = len(found) - SHOWN
+    return "|".join(found if more <= 0 else (*found[:SHOWN], f"{more} more"))
 
 
 class Rules:
@@ -125,8 +134,8 @@ class Rules:
         self.settings = settings
         self.drop_replays = settings.drop_replays
         self._rules: list[tuple[Matches, Decision]] = [
-            *_compiled("exception", settings.exceptions, passed=True),
-            *_compiled("pattern", settings.patterns, passed=include),
+            *_compiled("exception", settings.exceptions, lambda _: True),
+            *_compiled("pattern", settings.patterns, settings.passing),
         ]
         self._overrides = [
             (compiled(each.pattern), named("override", number, each.pattern), each)
@@ -177,6 +186,12 @@ class Rules:
         rules = tuple(each.rule for matches, each in self._rules if matches(subject))
         return rules, tuple(name for matches, name, _ in self._overrides if matches(subject))
 
+    def look(self, entity_id: str, attributes: Raw, facts: Facts) -> None:
+        """Decide for an entity of which nothing is to be stored now: what becomes of it may be asked for."""
+        if entity_id not in self._known:
+            with suppress(msgspec.DecodeError):
+                self.decide(entity_id, looked_at(attributes), facts)
+
     def may_pass(self, entity_id: str, facts: Facts) -> bool:
         """False when it is certain that the entity is left out, though no state of it was looked at."""
         known = self._known.get(entity_id)
@@ -212,9 +227,12 @@ def _treated(decision: Decision, said: list[tuple[str, Override]]) -> Decision:
     return Decision(True, decision.rule, heartbeat_ns, treatment, tuple(name for name, _ in said))
 
 
-def _compiled(kind: str, patterns: tuple[Pattern, ...], *, passed: bool) -> Iterator[tuple[Matches, Decision]]:
+def _compiled(
+    kind: str, patterns: tuple[Pattern, ...], passing: Callable[[Pattern], bool]
+) -> Iterator[tuple[Matches, Decision]]:
     for number, pattern in enumerate(patterns, start=1):
-        yield compiled(pattern), Decision(passed, named(kind, number, pattern), _nanoseconds(pattern.heartbeat))
+        decision = Decision(passing(pattern), named(kind, number, pattern), _nanoseconds(pattern.heartbeat))
+        yield compiled(pattern), decision
 
 
 def _nanoseconds(seconds: float | None) -> int | None:

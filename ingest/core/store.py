@@ -3,7 +3,7 @@
     points ──encode──▶ items ──seal──▶ payload ──deliver──▶ verdict
 
 An item is one encoded point (a line, a row); a payload is what is sent, frozen: sending it again is the same bytes,
-hence idempotent. The spool keeps payloads and looks into none.
+hence idempotent. The spool keeps payloads, and looks into one only when it has to drop it: whose states go is missing then.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Generic, TypeAlias, TypeVar
 from attrs import evolve, frozen
 
 from ingest.core.coverage import NO_NOTE, Note
+from ingest.core.evicted import Named
 from ingest.core.gap_points import GapPoint
 from ingest.core.point import Point
 
@@ -27,7 +28,8 @@ class Codec(Generic[Item, Payload]):
 
     `encode` may raise: that one point goes to the dead letters. None: the schema does not write such a point
     (filtered). `size` is an item's weight in bytes. `gap` encodes a gap of the coverage; None: the store has no such
-    points. `heartbeats`: it takes points that say a value again.
+    points. `heartbeats`: it takes points that say a value again. `whose` says who has states in a payload, as far as
+    that is known: None when it is not.
     """
 
     encode: Callable[[Point], Item | None]
@@ -35,6 +37,7 @@ class Codec(Generic[Item, Payload]):
     seal: Callable[[Sequence[Item]], Payload]
     gap: Callable[[GapPoint], Item | None] | None = None
     heartbeats: bool = False
+    whose: Callable[[Payload], Sequence[Named] | None] = lambda _: None
 
 
 @frozen

@@ -13,8 +13,8 @@ from attrs import define, frozen
 from ingest.edge.free_space import NO_FLOOR, Floor
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.salvage import Found, Salvage, open_salvage
-from ingest.edge.spool_file import insert
 from ingest.edge.spool_rows import Change, Key
+from ingest.edge.spool_succession import insert
 from ingest.edge.sqlite import Connection, Damaged, transaction, translated
 from ingest.errors import Refused
 from ingest.runtime.link import Weight

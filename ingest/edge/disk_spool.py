@@ -131,7 +131,7 @@ class DiskSpool:
                 if await self._refuge.bring_out(size) and await self._write(batch, evict=self.memory.overflows(size)):
                     self._trouble.worked("write")
                 else:
-                    self._dropped.from_memory(await self.memory.put(batch))
+                    self._dropped.from_memory(await self.memory.put(batch), follow=self.memory.unbroken)
         finally:
             self._changed.unpark_all()
         return self._dropped.take()

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 
 from attrs import define, field
 
-from ingest.core.homeiq import seal, unsealed
 from ingest.core.influx_answer import TOKEN_SETTING, Answer, Split, classify
 from ingest.core.influx_delivery import Delivery
 from ingest.core.influx_searches import Searches
 from ingest.core.learnt_types import LearntTypes, Lines, Part
+from ingest.core.sealing import seal, unsealed
 from ingest.core.store import Batch, Delivered, Keep, Verdict
 from ingest.errors import Refused, Transient
 

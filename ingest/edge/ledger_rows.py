@@ -9,12 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from ingest.core.coverage import MICROSECOND, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
+from ingest.core.coverage import MICROSECOND, Cause, Gap, Mark, Note, Progress, Settled, Span
 from ingest.core.importing import BETWEEN
 from ingest.core.ledger import Opening, outcome
 from ingest.core.marks import UNKNOWN
 from ingest.edge.ledger_filtered import leave_out
-from ingest.edge.ledger_spans import add_spans
+from ingest.edge.ledger_spans import add_spans, has_grown
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 
@@ -25,7 +25,10 @@ NOT_KNOWN: Final = -1
 """In the place of a mark's time: nothing of the entity is stored, but it was asked for."""
 
 NEAR_NS: Final = 60 * 10**9
-"""Gaps for which nothing can be had, for the same reason, are one when there is no more between them."""
+"""Gaps of what a spool dropped, and others for which nothing can be had, are one when there is no more between them."""
+
+SPANS: Final = 20_000
+"""With so many spans a gap of what a spool dropped takes in no more: where the ledger is full the oldest go, not all of them."""
 
 FULL: Final = " gaps are told in one: the ledger was full"
 
@@ -43,7 +46,7 @@ WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ? AND time_ns % {MICROSEC
 _TOUCHING = """
 SELECT id FROM gap
 WHERE home = ? AND store = ? AND cause = ? AND progress IN ('open', 'filling') AND from_ns <= ? AND to_ns >= ?
-ORDER BY id
+AND (? < 0 OR spans < ?) ORDER BY id
 """
 _ALIKE = """
 SELECT id FROM gap
@@ -72,7 +75,7 @@ UPDATE gap SET (spans, unsettled, filled) = (
 def write_note(connection: Connection, key: Key, note: Note) -> list[Gap]:
     """What has become true: marks move, spans are found and settled. Returns the gaps that this changed."""
     move_marks(connection, key, note.marks)
-    opened = [open_gap(connection, key, Opening(*_opening(missed))) for missed in note.missed]
+    opened = [open_gap(connection, key, Opening.of(missed)) for missed in note.missed]
     settled = settle(connection, note.settled)
     return [*settled, *gaps_of(connection, set(opened) - {gap.id for gap in settled})]
 
@@ -97,6 +100,8 @@ def settle(connection: Connection, settled: Iterable[Settled]) -> list[Gap]:
         if each.until_ns is not None:
             done = (each.until_ns, each.filled, each.span_id, each.until_ns)
             connection.execute(_READ_UNTIL, done)
+            continue
+        if has_grown(connection, each):
             continue
         row = connection.execute(
             "UPDATE span SET filled = max(?, had), why = ? WHERE id = ? AND filled IS NULL"
@@ -124,12 +129,14 @@ def open_gap(connection: Connection, key: Key, opening: Opening) -> int:
     if opening.why:
         return _unfillable(connection, key, opening)
     whose = (key.home, key.store, named(opening.cause))
-    touching = connection.execute(_TOUCHING, (*whose, opening.to_ns, opening.from_ns)).fetchall()
+    near_ns, most = (NEAR_NS, SPANS) if opening.cause is Cause.EVICTED else (0, -1)
+    times = opening.to_ns + near_ns, opening.from_ns - near_ns
+    touching = connection.execute(_TOUCHING, (*whose, *times, most, most)).fetchall()
     ids: list[int] = [gap_id for (gap_id,) in touching] or [_new(connection, key, opening, Progress.OPEN)]
     for other in ids[1:]:
         _merge(connection, ids[0], other)
     _widen(connection, ids[0], opening.from_ns, opening.to_ns)
-    add_spans(connection, key, ids[0], opening.spans)
+    add_spans(connection, key, ids[0], opening)
     count_anew(connection, ids[0])
     finish(connection, ids[0])
     return ids[0]
@@ -214,10 +221,6 @@ def _unfillable(connection: Connection, key: Key, opening: Opening) -> int:
         _widen(connection, gap_id, opening.from_ns, opening.to_ns)
         return int(gap_id)
     return _new(connection, key, opening, Progress.UNFILLABLE)
-
-
-def _opening(missed: Missed) -> tuple[Cause, int, int, Sequence[Span], str]:
-    return missed.cause, missed.from_ns, missed.to_ns, missed.spans, missed.why
 
 
 def _new(connection: Connection, key: Key, opening: Opening, progress: Progress) -> int:

@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from ingest.core.coverage import FOREVER, MICROSECOND, Span
+from ingest.core.coverage import FOREVER, MICROSECOND, Cause, Settled
+from ingest.core.evicted import is_alone
+from ingest.core.ledger import Opening
 from ingest.core.marks import UNKNOWN
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 
 # A span that begins where an unsettled one does is the same, in whatever gap. Told last, its end is right: an earlier state
-# was seen, or what it ended with was lost with its process, for no mark stands there.
+# was seen, or what it ended with was lost with its process, for no mark stands there. What a spool dropped stands by itself:
+# it was known, and whatever is seen afterwards its span only grows. A state that is missing alone is missing anew: the span
+# that it had, if it went before, may be settled at any moment by what was on its way.
 _MOVED = """
 UPDATE span SET before_ns = ?3 WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
-AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5) RETURNING gap_id
+AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5 AND cause <> 'evicted') RETURNING id
+"""
+_GROWN = """
+UPDATE span SET before_ns = max(before_ns, ?3) WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
+AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5 AND cause = 'evicted') RETURNING id
 """
 # Who was absent is asked for anew from where nothing is known of it: what has no end yet ends there.
 _ENDED = f"""
 UPDATE span SET before_ns = ?2 + 1 WHERE registry_id = ?1 AND after_ns < ?2 AND before_ns = {FOREVER} AND filled IS NULL
 AND ?2 % {MICROSECOND} = {UNKNOWN} AND gap_id IN (SELECT id FROM gap WHERE home = ?3 AND store = ?4)
 """  # noqa: S608  constants
+# What lacks something is read again as a whole.
+_READ_PARTLY = """
+UPDATE span SET done_ns = CASE ?2 WHEN '' THEN ?3 - 1 ELSE done_ns END, found = CASE ?2 WHEN '' THEN ?4 ELSE found END
+WHERE id = ?1 AND filled IS NULL AND before_ns > ?3 AND gap_id IN (SELECT id FROM gap WHERE cause = 'evicted')
+RETURNING id
+"""
 _NEW_SPAN = "INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns) VALUES (?, ?, ?, ?, ?)"
 
 
-def add_spans(connection: Connection, key: Key, gap_id: int, spans: Iterable[Span]) -> None:
-    """These are part of the gap, but for those that are told anew: they change where they are."""
-    whose = (key.home, key.store)
-    for span in spans:
+def add_spans(connection: Connection, key: Key, gap_id: int, opening: Opening) -> None:
+    """Those of the opening are part of the gap, but for those that are told anew: they change where they are."""
+    whose, evicted = (key.home, key.store), opening.cause is Cause.EVICTED
+    for span in opening.spans:
         place = (span.registry_id, span.after_ns)
-        if not connection.execute(_MOVED, (*place, span.before_ns, *whose)).fetchall():
-            connection.execute(_ENDED, (*place, *whose))
+        told = _GROWN if evicted else _MOVED
+        if is_alone(span) or not connection.execute(told, (*place, span.before_ns, *whose)).fetchall():
+            if not evicted:
+                connection.execute(_ENDED, (*place, *whose))
             connection.execute(_NEW_SPAN, (gap_id, span.entity_id, *place, span.before_ns))
+
+
+def has_grown(connection: Connection, settled: Settled) -> bool:
+    """True for a span that reaches further than when it was read: what was read of it is written down, the rest is left."""
+    if settled.before_ns is None:
+        return False
+    read = (settled.span_id, settled.why, settled.before_ns, settled.filled)
+    return bool(connection.execute(_READ_PARTLY, read).fetchall())

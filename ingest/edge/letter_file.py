@@ -12,10 +12,10 @@ from typing import Final
 
 from attrs import frozen
 
-from ingest.core.homeiq import resealed
+from ingest.core.sealing import resealed
 from ingest.core.store import Batch
-from ingest.edge.spool_file import insert
 from ingest.edge.spool_rows import Key
+from ingest.edge.spool_succession import insert
 from ingest.edge.sqlite import Connection, transaction, translated
 from ingest.errors import Refused
 

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import define, frozen
 
-from ingest.core.homeiq import lines_in
+from ingest.core.sealing import lines_in
 from ingest.core.store import Batch
 from ingest.edge.letter_file import Letter
 from ingest.edge.spool_rows import Key

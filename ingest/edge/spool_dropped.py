@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from ingest.core.coverage import UNNAMED, Cause, Missed, Note
+from ingest.core.coverage import Note
+from ingest.core.evicted import Trail, missed
 from ingest.core.store import Batch
 from ingest.edge.spool_notes import Notes
 from ingest.edge.spool_rows import Row
@@ -19,6 +20,7 @@ class Dropped:
 
     notes: Notes
     _batches: list[Batch[bytes]] = field(factory=list)
+    _trail: Trail = field(factory=Trail)
 
     @property
     def weight(self) -> Weight:
@@ -29,11 +31,18 @@ class Dropped:
         """The transaction that dropped these counted them, and opened their gap."""
         self._batches += [row.batch(counted=True) for row in rows]
 
-    def from_memory(self, batches: Sequence[Batch[bytes]]) -> None:
-        """The gap of these goes into the file with the next batch that does: no later mark may be there without it."""
+    def from_memory(self, batches: Sequence[Batch[bytes]], *, follow: bool) -> None:
+        """The gap of these goes into the file with the next batch that does: no later mark may be there without it.
+
+        They `follow` those before when nothing between them left memory otherwise. To look into a batch takes about as
+        long as it took to seal it.
+        """
+        self.notes.table.succession.cut()
         for batch in batches:
-            gap = Missed(Cause.EVICTED, batch.oldest_ns, batch.newest_ns, why=UNNAMED)
-            self.notes.owe(Note(missed=(*batch.note.missed, gap)))
+            if not follow:
+                self._trail.cut()
+            gaps = missed(self.notes.table.whose(batch.payload), batch.oldest_ns, batch.newest_ns, self._trail)
+            self.notes.owe(Note(missed=(*batch.note.missed, *gaps)))
         self._batches += batches
 
     def take(self) -> Sequence[Batch[bytes]]:

@@ -104,7 +104,10 @@ class Refuge:
         sent.row = row
 
     async def _written(self, batch: Batch[bytes], coming: int | None) -> Row:
+        """What was put between this one and the next may have been delivered from memory."""
+        self.notes.table.succession.cut()
         placed = await self.write(batch, evict=coming is None or self.memory.overflows(coming))
         if placed is None:
             raise NotTaken
+        self.notes.table.succession.cut()
         return placed.row

@@ -11,15 +11,14 @@ from collections.abc import Sequence
 
 import trio
 
-from ingest.core.homeiq import homeiq
 from ingest.core.store import Batch, Codec, Delivered, Keep, Store, Verdict
 from ingest.errors import Refused
 
 NAME = "stdout"
 
 
-def stdout_store(descriptor: int = 1) -> Store[bytes, bytes]:
-    """The store that writes lines of the schema `homeiq` to an open file descriptor.
+def stdout_store(schema: Codec[bytes, bytes], descriptor: int = 1) -> Store[bytes, bytes]:
+    """The store that writes the schema's lines to an open file descriptor.
 
     `deliver` raises Refused when the reader is gone: no later attempt can reach it.
     """
@@ -35,7 +34,6 @@ def stdout_store(descriptor: int = 1) -> Store[bytes, bytes]:
             return Keep(f"standard output cannot be written: {error.strerror}", remedy="Make room where it leads to")
         return Delivered()
 
-    schema = homeiq()
     return Store(NAME, Codec(schema.encode, schema.size, _seal, heartbeats=True), deliver)
 
 

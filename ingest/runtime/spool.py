@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from itertools import pairwise
 from typing import Generic, Protocol, TypeVar
 
 import trio
@@ -64,16 +65,19 @@ class _Entry(Generic[T]):
 class MemorySpool(Generic[T]):
     """Keeps at most `limit` bytes; the oldest unclaimed batch goes first.
 
-    With `in_order` the oldest is claimed first, too: where a batch that is delivered says what came before it.
+    With `in_order` the oldest is claimed first, too: where a batch that is delivered says what came before it. `unbroken`:
+    those that went last were put right after one another, and after the one that went before them.
     """
 
     limit: int
     weigh: Callable[[T], Weight]
     held: Weight = EMPTY
     in_order: bool = False
+    unbroken: bool = False
     _entries: list[_Entry[T]] = field(factory=list)
     _claimed: list[_Entry[T]] = field(factory=list)
     _last: int = 0
+    _gone: int = 0
     closed: trio.Event = field(factory=trio.Event)
     _newest_next: bool = True
     _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
@@ -176,5 +180,7 @@ class MemorySpool(Generic[T]):
         while self.held.size > self.limit and len(self._entries) > 1:
             entry = self._entries.pop(0)
             self.held = self.held.minus(self.weigh(entry.batch))
-            evicted.append(entry.batch)
-        return tuple(evicted)
+            evicted.append(entry)
+        numbers = [self._gone, *(entry.number for entry in evicted)]
+        self.unbroken, self._gone = all(later - each == 1 for each, later in pairwise(numbers)), numbers[-1]
+        return tuple(entry.batch for entry in evicted)

@@ -18,7 +18,8 @@ from scripts.benchmark.imports import Imported, Past, imported
 from scripts.benchmark.memory import Footprint, footprint, imports
 from scripts.benchmark.report import RECEIVING, Framing
 from scripts.benchmark.runs import Load, Opener, embedded, influxdb, receive_alone, saturate
-from scripts.benchmark.traffic import TOGETHER, texts
+from scripts.benchmark.schemas import Cost, schemas
+from scripts.benchmark.traffic import TOGETHER, events, points, texts
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -58,6 +59,7 @@ def bench(rounds: int | None, *, quick: bool) -> None:
         report.show(f"{report.machine()}; medians of {rounds or size.rounds} (least – most)")
         for framing in _speed(size, rounds or size.rounds):
             report.show(report.speed(framing), report.parts(framing))
+        report.show(report.schemas(_encode(size.warm)))
         report.show(report.history(_import(size.past), size.past))
         report.show(report.memory(_weigh(size.homes)), report.imports(imports()), CHECKED)
     except Failed as error:
@@ -79,6 +81,11 @@ def _round(load: Load, together: int, framing: Framing) -> None:
     framing.add(RECEIVING, _run(receive_alone, load, together))
     for name, opener in STORES.items():
         framing.add(f"service, {name}", _run(saturate, load, together, opener))
+
+
+def _encode(count: int) -> dict[str, Cost]:
+    _say("the schemas")
+    return schemas(points(ENTITIES, events(ENTITIES, count)))
 
 
 def _import(past: Past) -> dict[str, Imported]:

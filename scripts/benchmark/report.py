@@ -17,6 +17,7 @@ from scripts.benchmark.account import Sample
 from scripts.benchmark.floor import Floor
 from scripts.benchmark.imports import Imported, Past
 from scripts.benchmark.memory import Footprint
+from scripts.benchmark.schemas import Cost
 
 MIB = 1024 * 1024
 
@@ -93,6 +94,14 @@ def history(found: Mapping[str, Imported], past: Past) -> Table:
     table = _table(title, "states/s", "CPU µs/state", "peak MB")
     for store, each in found.items():
         table.add_row(store, f"{each.sample.rate:,.0f}", f"{each.sample.micros:.1f}", f"{each.peak / MIB:.0f}")
+    return table
+
+
+def schemas(found: Mapping[str, Cost]) -> Table:
+    """What a schema costs by itself."""
+    table = _table("Schemas: a point into a line", "CPU µs/point", "bytes/line", "bytes, gzip")
+    for name, cost in found.items():
+        table.add_row(name, f"{cost.micros:.1f}", f"{cost.size:.0f}", f"{cost.packed:.0f}")
     return table
 
 

@@ -20,6 +20,7 @@ from ingest.core.attributes import Drops
 from ingest.core.catalog import Catalog, CatalogBuilder
 from ingest.core.enrich import Enricher
 from ingest.core.homeiq import homeiq
+from ingest.core.point import Point
 from ingest.core.state import Change, Source, nanoseconds
 from ingest.simulator.home import Home
 from ingest.simulator.values import change_json, seal
@@ -86,11 +87,14 @@ def chunks(stream: Sequence[Event], together: int, subscription: int) -> list[Ch
 
 def lines(entities: int, stream: Sequence[Event]) -> list[bytes]:
     """The line of every event, made by the service's own parts with its default settings."""
+    return [line for line in map(homeiq().encode, points(entities, stream)) if line is not None]
+
+
+def points(entities: int, stream: Sequence[Event]) -> list[Point]:
+    """The point of every event, likewise."""
     settings = Settings().attributes
-    enricher, encode = Enricher(Drops(settings.drop, settings.drop_by_domain.items())), homeiq().encode
-    known = _catalog(home(entities))
-    made = (encode(enricher.point(change, Source.LIVE, known)) for change in _changes(stream))
-    return [line for line in made if line is not None]
+    enricher, known = Enricher(Drops(settings.drop, settings.drop_by_domain.items())), _catalog(home(entities))
+    return [enricher.point(change, Source.LIVE, known) for change in _changes(stream)]
 
 
 def _changes(stream: Sequence[Event]) -> Iterator[Change]:

@@ -17,8 +17,8 @@ from ingest.actors.replay import ATTEMPTS, SAFE
 from ingest.core import control, reports
 from ingest.core.control import Progress
 from ingest.core.coverage import Cause, Mark, Missed, Note
-from ingest.core.homeiq import joined, resealed
 from ingest.core.reports import Report
+from ingest.core.sealing import joined, resealed
 from ingest.edge.control import Commands, Complain
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from ingest.actors.filter import STAGE, Filter
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.catalog import NO_CATALOG, Catalog
-from ingest.core.coverage import Cause, Mark, Span
+from ingest.core.coverage import UNNAMED, Cause, Mark, Span
 from ingest.core.enrich import Enricher
+from ingest.core.evicted import Named
 from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reports import Report
@@ -222,3 +224,103 @@ def test_what_was_missed_is_not_lost_with_the_frame_that_a_stores_link_shed(over
     assert Span("light.a", "light.a", 1_000, later) in [
         span for note in carried for missed in note.missed for span in missed.spans
     ]
+
+
+# ---- what was dropped and told again -----------------------------------------------------------------------------
+
+
+def time_of(change: Change) -> int:
+    return nanoseconds(moment_of(change))
+
+
+def test_the_history_does_not_tell_what_a_snapshot_told() -> None:
+    stage, told = Stage(), on("light.a")
+    assert stage.step(told, source=Source.SNAPSHOT) == ["light.a"]
+    assert stage.step(told, on("light.a", updated=NOON), source=Source.BACKFILL) == ["light.a"]
+    assert stage.counts()["Repeated"] == 1
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        lambda at: reports.Evicted("db", 1, at, at),
+        lambda at: reports.Purged("db", 1, at, at),
+        lambda at: reports.Unreadable("db", 1, at, at, "damaged"),
+        lambda at: reports.GapOpened(Cause.REOPENED, at, at, 1),
+        lambda at: reports.GapOpened(Cause.IMPORTED, at, at, 1),
+    ],
+)
+def test_what_was_lost_again_is_told_by_the_history(lost: Callable[[int], Report]) -> None:
+    stage, told = Stage(), on("light.a")
+    stage.step(told, source=Source.SNAPSHOT)
+    stage.filter.lost(lost(time_of(told)))
+    assert stage.step(told, source=Source.BACKFILL) == ["light.a"]
+
+
+def test_what_a_stores_link_shed_is_told_by_the_history() -> None:
+    stage, told = Stage(), on("light.shed")
+    outlets = [points_link(0).sender(Overflow.DROP_NEWEST)]
+    for change_ in (told, on("light.kept")):
+        stage.filter._pass_on(stage.filter.step(Frame([change_], 100, Source.SNAPSHOT)), outlets)
+    assert "light.shed" in stage.step(told, on("light.kept"), source=Source.BACKFILL)
+
+
+def test_a_link_that_gives_nothing_away_opens_no_gap() -> None:
+    """What is told of an opening elsewhere takes nothing from what a snapshot told."""
+    stage, told = Stage(), on("light.a")
+    stage.step(told, source=Source.SNAPSHOT)
+    stage.filter.lost(reports.GapOpened(Cause.CONNECTION, 1, 2, 1))
+    assert stage.step(told, source=Source.BACKFILL) == []
+
+
+def missing(stage: Stage) -> list[tuple[Cause, str, list[tuple[str, int, int]]]]:
+    return [
+        (each.cause, each.why, [(span.registry_id, span.after_ns, span.before_ns) for span in each.spans])
+        for each in stage.filter.reconciler.note().missed
+    ]
+
+
+def test_what_a_spool_in_memory_drops_leaves_spans_until_something_is_delivered() -> None:
+    stage = Stage()
+    stage.filter.spooled = False
+
+    def lose(*times: int) -> None:
+        named = [Named("a", "light.a", each, each) for each in times]
+        stage.filter.lost(reports.Evicted("db", len(times), times[0], times[-1], named=named))
+
+    lose(1_000)
+    lose(2_000, 3_000)
+    assert missing(stage) == [
+        (Cause.EVICTED, "", [("a", 999, 1_001)]),
+        (Cause.EVICTED, "", [("a", 999, 3_001)]),
+    ]
+    stage.filter.lost(reports.Stored("db", 1, 0.1))
+    lose(5_000)
+    assert missing(stage) == [(Cause.EVICTED, "", [("a", 4_999, 5_001)])]
+
+
+def test_where_the_spool_is_a_file_it_opens_the_gap_itself() -> None:
+    stage = Stage()
+    stage.filter.lost(reports.Evicted("db", 1, 1_000, 1_000, named=[Named("a", "light.a", 1_000, 1_000)]))
+    assert missing(stage) == []
+
+
+def test_what_cannot_be_named_has_no_spans() -> None:
+    stage = Stage()
+    stage.filter.spooled = False
+    stage.filter.lost(reports.Evicted("db", 1, 1_000, 2_000))
+    assert missing(stage) == [(Cause.EVICTED, UNNAMED, [])]
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_what_came_back_live_and_was_lost_again_is_told_by_the_history(*, link: bool) -> None:
+    """Who was gone and is back counts as told from then on: but for what nobody has any more."""
+    stage, back, later = Stage(), on("light.a", updated=NOON), on("light.a")
+    stage.filter.reconciler.remember({"light.a": Mark("light.a", "light.a", 1_000)}, Cause.STOPPED)
+    stage.filter.step(Frame([], 100, Source.SNAPSHOT, session=1, final=True))
+    stage.filter.step(Frame([back], 100, session=1))
+    stage.filter.step(Frame([later], 100, session=1))
+    assert stage.step(back, later, source=Source.BACKFILL) == []
+    lost, at = reports.Evicted("db", 1, time_of(later), time_of(later)), time_of(later)
+    stage.filter.lost(reports.Shed("intake", 1, at, at, ("light.a",), {"light.a": (at, at)}) if link else lost)
+    assert stage.step(back, later, source=Source.BACKFILL) == ["light.a"]

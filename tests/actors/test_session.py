@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from ingest.actors.connection import CommandFailed, TokenRefused
 from ingest.actors.connector import Candidate
-from ingest.actors.session import FRAME_CHANGES, Sessions
+from ingest.actors.session import FRAME_CHANGES, Sessions, _steady
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.home_clock import HomeClock
@@ -246,6 +246,15 @@ async def test_a_token_that_only_the_bulk_connection_finds_refused_is_still_a_re
 
     with pytest.raises(TokenRefused):
         await _held_to_the_end(answering(**ANSWERS), refuse)
+
+
+async def test_a_clock_that_is_set_forward_during_a_session_changes_nothing(autojump_clock: MockClock) -> None:
+    wall = [10**18]
+    clock = HomeClock(_steady(lambda: wall[0]))
+    clock.heard(10**18 + 5 * 10**9)
+    wall[0] += 3_600 * 10**9
+    await trio.sleep(2)
+    assert clock.now_ns() == 10**18 + 7 * 10**9
 
 
 def test_that_a_snapshot_is_through_is_not_lost_with_its_last_frame() -> None:

@@ -19,9 +19,10 @@ from ingest.actors.bringing import ATTEMPTS, Bringer
 from ingest.actors.history import History, Unfillable
 from ingest.actors.statistics import Brought, Connect, Series, StatisticsImport
 from ingest.core import reports
-from ingest.core.homeiq import homeiq, unsealed
+from ingest.core.homeiq import homeiq
 from ingest.core.influx_answer import Answer
 from ingest.core.reports import Report
+from ingest.core.sealing import unsealed
 from ingest.core.statistics import COMMAND, HOUR_NS, LIST, TOGETHER, WINDOW_NS, questions
 from ingest.core.store import Batch, Delivered, Keep, Rejection, Store, Verdict
 from ingest.edge.influx_deliver import Deliverer

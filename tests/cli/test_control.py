@@ -17,8 +17,9 @@ from ingest.actors.writer import Writer
 from ingest.cli import progress
 from ingest.cli.exits import FAILED
 from ingest.cli.held import held
-from ingest.core.homeiq import homeiq, joined, unsealed
+from ingest.core.homeiq import homeiq
 from ingest.core.reports import Report
+from ingest.core.sealing import joined, unsealed
 from ingest.core.store import Batch, Delivered, Keep, Store, Verdict
 from ingest.edge.control_socket import ControlSocket
 from ingest.edge.dead_letters import DeadLetters

@@ -15,7 +15,7 @@ from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
 from ingest.cli.exits import REFUSED
 from ingest.core.coverage import UNNAMED, Cause, Mark
-from ingest.core.homeiq import resealed
+from ingest.core.sealing import resealed
 from ingest.edge import free_space
 from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.lock import SERVICE, locked

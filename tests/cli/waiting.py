@@ -9,10 +9,10 @@ from pathlib import Path
 from click.testing import Result
 
 from ingest.cli.main import main
-from ingest.core.homeiq import resealed, unsealed
+from ingest.core.sealing import resealed, unsealed
 from ingest.edge.letter_file import Letter, Letters
-from ingest.edge.spool_file import insert
 from ingest.edge.spool_rows import Key
+from ingest.edge.spool_succession import insert
 from ingest.edge.sqlite import Connection, transaction
 from ingest.edge.state_file import open_state
 from tests.cli.stores import NOON, S
@@ -36,8 +36,10 @@ def lines(count: int, first: int = 0) -> list[bytes]:
 def spooled(path: Path, *batches: Sequence[bytes], key: Key = KEY, every: int = S) -> Path:
     """A state file in which these batches wait, put `every` so many nanoseconds."""
     with opened(path) as connection, transaction(connection):
+        row = None
         for number, batch in enumerate(batches):
-            insert(connection, key, resealed(batch), NOON + number * every)
+            after = 0 if row is None else row.id
+            row = insert(connection, key, resealed(batch), NOON + number * every, after)
     return path
 
 

@@ -82,6 +82,11 @@ def test_which_attributes_are_kept() -> None:
         (filter_kinds.overrides(), [{"domain": "a", "attributes": []}], "override 1 has attributes that are none"),
         (filter_kinds.overrides(), [{"domain": "a", "ignore": "icon"}], "override 1 has ignore = "),
         (filter_kinds.overrides(), [{"domain": "a", "measurement": ""}], "override 1 has measurement = "),
+        (
+            filter_kinds.overrides(),
+            [{"domain": "a", "measurement": "#b"}],
+            'override 1 has measurement = "#b" is not a',
+        ),
         (filter_kinds.overrides(), [{"domain": "a", "heartbeat": "5s"}], "override 1 has a heartbeat that is none"),
     ],
 )

@@ -108,3 +108,18 @@ def test_what_is_left_out_has_no_heartbeat() -> None:
 def test_the_embedded_store_has_no_heartbeats_and_says_so() -> None:
     for chosen in ({"filter.exceptions": BEATING}, {"filter.mode": "include", "filter.patterns": BEATING}):
         assert load(None, {}, chosen).warnings[0].startswith("the embedded store has no heartbeats")
+
+
+@pytest.mark.parametrize(
+    ("given", "unused"),
+    [
+        ({"homeassistant_schema.default_measurement": "state"}, "homeassistant_schema.default_measurement"),
+        ({"influxdb.schema": "homeassistant", "influxdb.legacy_state_repr": True}, "influxdb.legacy_state_repr"),
+        ({"influxdb.schema": "homeassistant", "homeassistant_schema.tags": {"source": "HA"}}, ""),
+        ({"influxdb.legacy_state_repr": True}, ""),
+    ],
+)
+def test_what_only_the_other_schema_takes_is_named(given: dict[str, object], unused: str) -> None:
+    schema = given.get("influxdb.schema", "homeiq")
+    said = (f"{unused} is not used, because influxdb.schema is {schema}.",) if unused else ()
+    assert load(None, {}, given).warnings == said

@@ -86,3 +86,12 @@ def test_origins() -> None:
 def test_what_is_wrong_is_named(kind: Kind, raw: object, said: str) -> None:
     with pytest.raises(Wrong, match=said):
         kind.parse(raw)
+
+
+def test_a_text_for_each_name() -> None:
+    kind = shapes.texts()
+    assert kind.parse({"source": "HA"}) == {"source": "HA"} == kind.parse('{"source": " HA "}')
+    assert kind.show(kind.parse({"source": "HA"})) == {"source": "HA"}
+    for wrong in ({"source": 5}, ["source"], "source", {"source": "a\nb"}):
+        with pytest.raises(Wrong):
+            kind.parse(wrong)

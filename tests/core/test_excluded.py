@@ -12,7 +12,7 @@ from ingest.core.coverage import FOREVER, MICROSECOND, Cause, Mark, Missed, Note
 from ingest.core.excluded import Excluded
 from ingest.core.ledger import Remembered
 from ingest.core.reconcile import Reconciler
-from ingest.core.remembering import reconciler, remember
+from ingest.core.remembering import reconciler, remembered_late
 
 ENTITIES = ("a.a", "b.b", "c.c")
 
@@ -198,7 +198,7 @@ def test_rows_of_the_history_that_are_left_out_are_one_span_a_frame() -> None:
 def test_what_the_run_before_knew_may_come_late() -> None:
     made = Reconciler()
     made.forget_nothing()
-    remember(made, Remembered((Mark("a", "a.a", 10_000),), None, {"a": 10_000}))
+    remembered_late(made, Remembered((Mark("a", "a.a", 10_000),), None, {"a": 10_000}))
     made.enter(1)
     made.see(Mark("a", "a.a", 50_000))
     (missed,) = made.note().missed

@@ -5,14 +5,18 @@ import json
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point as Reference
 
-from ingest.core.homeiq import MEASUREMENT, Encoder, category, fitting, homeiq, resealed, tags, unsealed
+from ingest.core.attributes import fitting
+from ingest.core.homeiq import MEASUREMENT, NAMES, Encoder, category, homeiq, tags
 from ingest.core.lineprotocol import TEXT_LIMIT
 from ingest.core.point import Attributes, Facts, Kind, Point
+from ingest.core.sealing import resealed, unsealed
 from ingest.core.state import Context, Source
+from ingest.core.treatment import Treatment
 from tests.core import lines
 
 FACTS = Facts("0a1b", "d1", "attic", "diagnostic", "zha", "Acme, Inc.", 'X "1"', "2.0")
@@ -242,3 +246,50 @@ def test_lines_that_go_back_weigh_what_is_kept_of_them() -> None:
     batch = resealed([b"m v=1 7", b"m v=2 5", b"m v=3 6"])
     assert (batch.count, batch.size, batch.oldest_ns, batch.newest_ns) == (3, len(batch.payload), 5, 7)
     assert unsealed(batch.payload) == (b"m v=1 7", b"m v=2 5", b"m v=3 6")
+
+
+@pytest.mark.parametrize(
+    ("treatment", "tail"),
+    [
+        (Treatment(attributes="all"), ',attributes="{\\"a\\":\\"x\\",\\"b\\":5,\\"value\\":\\"7 days\\"}"'),
+        (Treatment(attributes="none"), ""),
+        (Treatment(attributes=("b", "a", "c")), ',a_str="x",b=5'),
+        (Treatment(attributes=("value",)), ',value_str="7 days"'),
+        (Treatment(ignore=("a", "value")), ',attributes="{\\"b\\":5}"'),
+        (Treatment(attributes=("a", "b"), ignore=("b",)), ',a_str="x"'),
+    ],
+)
+def test_the_attributes_that_a_rule_keeps(treatment: Treatment, tail: str) -> None:
+    made = Point("sensor.a", 1, "1", Facts("r"), Attributes('{"a":"x","b":5,"value":"7 days"}'), 1.0)
+    encoder = Encoder()
+    usual = encoder.line(made)
+    found = encoder.line(evolve(made, treatment=treatment)).decode()
+    assert found.partition(",value=1")[2] == f"{tail} 1"
+    assert encoder.line(made) == usual
+
+
+def test_an_attributes_number_never_has_the_name_of_something_else() -> None:
+    numbers = dict.fromkeys(NAMES, 5)
+    made = Point("sensor.a", 1, "x", Facts("r"), Attributes(json.dumps(numbers)), treatment=Treatment(tuple(NAMES)))
+    assert set(fields(made)) == {"state_value", *(f"{name}_" for name in NAMES)}
+
+
+def test_an_attribute_that_is_not_stored_is_in_no_removal_either() -> None:
+    removed = Point(
+        "sensor.a", 1, "removed", Facts("x"), Attributes(""), kind=Kind.REMOVED, treatment=Treatment(("a",))
+    )
+    assert fields(removed) == {"state_value": '"removed"', "kind": '"removed"'}
+    assert homeiq(numeric_only=True).encode(removed) is None
+
+
+def test_a_rule_may_send_points_to_a_measurement_of_its_own() -> None:
+    made = evolve(POINT, treatment=Treatment(measurement="my power"))
+    assert line(made) == LINE.replace("home_assistant_events", "my\\ power")
+
+
+def test_numbers_alone_have_the_numbers_among_the_chosen_attributes() -> None:
+    encode = homeiq(numeric_only=True).encode
+    made = Point("sensor.a", 1, "x", Facts("r"), Attributes('{"a":"x","b":5}'), treatment=Treatment(("a", "b")))
+    series = "home_assistant_events,domain=sensor,entity_id=sensor.a,event_category=monitoring,event_type=state_changed"
+    assert encode(made) == f"{series},registry_id=r b=5 1".encode()
+    assert encode(evolve(made, value=2.0)) == f"{series},registry_id=r value=2,b=5 1".encode()

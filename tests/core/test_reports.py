@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, get_args, get_type_hints
 
@@ -9,6 +9,7 @@ import pytest
 
 from ingest.core import reports
 from ingest.core.coverage import Cause, Progress
+from ingest.core.evicted import Named
 from ingest.core.reports import Report
 from ingest.core.session import SessionState
 from ingest.core.state import Source
@@ -26,6 +27,7 @@ VALUES: Mapping[object, Any] = {
     int | None: 7,
     tuple[str, ...]: ("a.b",),
     tuple[Rejection, ...]: (Rejection("line", "why"),),
+    Sequence[Named]: (Named("7f", "a.b", 7, 8),),
     Mapping[str, int]: {"rule": 3},
     Mapping[str, tuple[int, int]]: {"a.b": (7, 8)},
 }

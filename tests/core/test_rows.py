@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.rows import CODEC, KINDS, ORIGINS, TAGS, point_of, row_of, size_of, without_surrogates
 from ingest.core.state import Context, Source
+from ingest.core.treatment import Treatment
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 MAYBE = st.none() | TEXT
@@ -84,3 +85,20 @@ def test_size_follows_the_text_and_a_payload_is_frozen() -> None:
     row = row_of(PLAIN)
     assert size_of(row_of(attrs.evolve(PLAIN, state="x" * 1000))) - size_of(row) == 1000 - len("22.5")
     assert CODEC.seal([row, row]) == (row, row)
+
+
+@pytest.mark.parametrize(
+    ("treatment", "kept"),
+    [
+        (Treatment(), '{"a":"x","b":5}'),
+        (Treatment("all"), '{"a":"x","b":5}'),
+        (Treatment("none"), "{}"),
+        (Treatment(("b", "c")), '{"b":5}'),
+        (Treatment(ignore=("b",)), '{"a":"x"}'),
+        (Treatment(("a", "b"), ignore=("b",)), '{"a":"x"}'),
+    ],
+)
+def test_what_a_rule_leaves_of_the_attributes(treatment: Treatment, kept: str) -> None:
+    point = Point("sensor.a", 1, "1", Facts("r"), Attributes('{"a":"x","b":5}'), treatment=treatment)
+    assert row_of(point).attributes == kept
+    assert row_of(attrs.evolve(point, attributes=Attributes(""))).attributes == ""

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from attrs import define, field
 
-from ingest.core.homeiq import seal
 from ingest.core.influx_answer import Answer
+from ingest.core.sealing import seal
 from ingest.core.store import Batch
 
 COLUMN = "iox::column_type::field::"

@@ -30,8 +30,9 @@ from trio.testing import MockClock
 from ingest.actors.batcher import Limits as BatchLimits
 from ingest.core import reports
 from ingest.core.catalog import Catalog
-from ingest.core.homeiq import homeiq, joined
+from ingest.core.homeiq import homeiq
 from ingest.core.reports import Report
+from ingest.core.sealing import joined
 from ingest.core.secret import Secret
 from ingest.core.state import Change, Context, Frame, Source, State, StateData
 from ingest.core.store import Batch, Keep, Store, Verdict

@@ -25,9 +25,10 @@ from trio.testing import MockClock, memory_stream_pair
 from ingest.actors.control import Control
 from ingest.core import control, reports
 from ingest.core.control import Progress, Request, line
-from ingest.core.homeiq import homeiq, joined, seal, unsealed
+from ingest.core.homeiq import homeiq
 from ingest.core.point import Point
 from ingest.core.reports import Report
+from ingest.core.sealing import joined, seal, unsealed
 from ingest.core.store import Batch, Codec, Delivered, Keep, Rejection, Store, Verdict
 from ingest.core.tally import balanced
 from ingest.edge.control import Command, Commands, Complain, Say, Server

@@ -6,7 +6,7 @@ The pipeline with its state file, the simulated Home Assistant with its recorder
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from trio.testing import MockClock
 
 from ingest.core import reports
 from ingest.core.coverage import UNNAMED, Cause, Gap, Progress
+from ingest.core.evicted import Named
 from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.state import Source
@@ -37,11 +38,12 @@ from ingest.simulator.home import Home
 from ingest.simulator.script import happen
 from ingest.simulator.serve import Peer, clock
 from ingest.simulator.server import Server
-from tests.integration.house import MORNING, candidate, plan_of, server_of
+from tests.integration.house import MORNING, Memory, candidate, plan_of, server_of
 from tests.integration.test_cancellation_disk import Tokens
 from tests.runtime.lanes import Hanging
 
 KEY = Key("home", "memory")
+SPARE = Limits(10**6, 10**6)
 FILLED = 150.0
 """Seconds in which a gap is filled: the recorder's two commit intervals, and some."""
 
@@ -54,7 +56,7 @@ class House:
     server: Server
     peer: Peer
     wall: Callable[[], Any]
-    memory: Tokens = field(factory=lambda: Tokens(seconds=0.01))
+    memory: Memory = field(factory=lambda: Tokens(seconds=0.01))
     told: list[Report] = field(factory=list)
 
     @property
@@ -89,20 +91,24 @@ class House:
         return [point for point in self.memory.points if point.origin is source]
 
     @asynccontextmanager
-    async def living(self, *, killed: bool = False, spooled: bool = True, **changes: Any) -> AsyncGenerator[Pipeline]:
+    async def living(
+        self, *, killed: bool = False, spooled: bool = True, limits: Limits = SPARE, **changes: Any
+    ) -> AsyncGenerator[Pipeline]:
         """The service while the block runs; `killed`: the file does not say that it ended in order.
 
         Without `spooled` batches wait in memory, as those of the embedded store do.
         """
         connection, _ = open_state(self.path, self.now_ns)
         with closing(connection):
-            lane, spare = InlineLane(), Limits(10**6, 10**6)
-            spool = DiskSpool(Table(connection, self.path, KEY), lane, spare, b"".join, self.now_ns, self.told.append)
+            lane, store = InlineLane(), self.memory.store()
+            whose: Callable[[Any], Sequence[Named] | None] = store.codec.whose
+            table = Table(connection, self.path, KEY, whose=whose)
+            spool = DiskSpool(table, lane, limits, b"".join, self.now_ns, self.told.append)
             await spool.load()
             ledger = Ledger(LedgerFile(connection, self.path, KEY), lane, self.told.append, lambda: None)
             await ledger.load()
             spool.notes.noted = ledger.noted
-            destination = Destination(self.memory.store(), "memory", spool=spool if spooled else None, ledger=ledger)
+            destination = Destination(store, "memory", spool=spool if spooled else None, ledger=ledger)
             plan = evolve(plan_of(self.memory, [candidate("primary")], **changes), destination=destination)
             pipeline = Pipeline(evolve(plan, wall_ns=self.now_ns), (self.told.append,), lambda: 0.5, self.dial)
             ledger.emit = pipeline.emit
@@ -118,11 +124,11 @@ class House:
 
 
 @asynccontextmanager
-async def house(path: Path) -> AsyncGenerator[House]:
+async def house(path: Path, memory: Memory | None = None) -> AsyncGenerator[House]:
     server = server_of(Home(1, 20, MORNING, remember=True))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)
-        yield House(path, server, Peer(server, nursery), clock(MORNING))
+        yield House(path, server, Peer(server, nursery), clock(MORNING), memory or Tokens(seconds=0.01))
         nursery.cancel_scope.cancel()
 
 

@@ -16,8 +16,8 @@ from attrs import define, evolve
 from ingest.cli.service import serve
 from ingest.config.settings import Settings
 from ingest.core import reports
-from ingest.core.homeiq import resealed, unsealed
 from ingest.core.reports import Report
+from ingest.core.sealing import resealed, unsealed
 from ingest.core.secret import Secret
 from ingest.core.urls import websocket_url
 from ingest.edge.aside import kept_aside

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live import servers
-from tests.live.ha_install import RELEASES, Release
+from tests.live.ha_install import RELEASES, Release, also
 from tests.live.homeassistant import HomeAssistant
 from tests.live.servers import Database
 
@@ -67,3 +67,11 @@ def influxdb(request: pytest.FixtureRequest) -> Database:
 def influxdb_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     with servers.influxdb(tmp_path_factory.mktemp("influxdb")) as database:
         yield database
+
+
+@pytest.fixture(scope="session", params=os.environ.get("HA_VERSIONS", USUAL).split())
+def release_with_influxdb(request: pytest.FixtureRequest) -> Release:
+    """An installed Home Assistant with what its own `influxdb` integration requires; not started."""
+    found = _runnable(request.param)
+    also(found, "influxdb")
+    return found

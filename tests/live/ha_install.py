@@ -66,23 +66,34 @@ def install(release: Release) -> Path:
     return environment / "bin"
 
 
+def also(release: Release, domain: str) -> Path:
+    """The same folder, with what an integration requires that our configuration does not name."""
+    programs = install(release)
+    with made_once(f"homeassistant-{release.version}-{domain}") as (_, complete):
+        if not complete:
+            manifest = json.loads(
+                (_package(programs.parent) / "components" / domain / "manifest.json").read_text("utf-8")
+            )
+            subprocess.run([*_pip(release, programs.parent), *manifest["requirements"]], check=True)
+    return programs
+
+
+def _pip(release: Release, environment: Path) -> list[str | Path]:
+    python = environment / "bin/python"
+    return [find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--exclude-newer", release.day]
+
+
+def _package(environment: Path) -> Path:
+    return next(environment.glob("lib/python3*/site-packages/homeassistant"))
+
+
 def _install(release: Release, python: Path, environment: Path) -> None:
-    uv = find_uv_bin()
-    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", python, environment], check=True)
-    pip: list[str | Path] = [
-        uv,
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        environment / "bin/python",
-        "--exclude-newer",
-        release.day,
-    ]
+    subprocess.run([find_uv_bin(), "venv", "--quiet", "--clear", "--python", python, environment], check=True)
+    pip = _pip(release, environment)
     core = f"homeassistant=={release.version}"
     # First the wheel alone: it carries the constraints and every manifest.
     subprocess.run([*pip, "--no-deps", core], check=True)
-    package = next(environment.glob("lib/python3*/site-packages/homeassistant"))
+    package = _package(environment)
     extra = [line for line in requirements(package) if not line.startswith(FRONTEND)]
     subprocess.run([*pip, "--constraint", package / "package_constraints.txt", core, *extra], check=True)
     _imitate_frontend(package.parent / "hass_frontend")

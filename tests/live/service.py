@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,18 +78,21 @@ class Service:
         return [json.loads(line) for line in self.command("gaps", "export", "-").splitlines()]
 
 
-def configuration(database: Database | None, bucket: str, url: str) -> str:
+def configuration(database: Database | None, bucket: str, url: str, influxdb: Sequence[str] = ()) -> str:
     lines = ["[home_assistant]", f"url = '{url}'", "token_file = 'ha-token'", "max_retry_delay = '5s'"]
     lines += ["[embedded]", "path = 'home.db'", "[spool]", "path = 'state.db'", "[api]", "enabled = false"]
     if database:
         lines += ["[influxdb]", f"url = '{database.url}'", "token_file = 'db-token'"]
         lines += [f"org = '{database.org}'", f"bucket = '{bucket}'"]
         lines += [] if database.strings else ["numeric_only = true"]
+        lines += influxdb
     return "\n".join(lines)
 
 
-def installed(folder: Path, home: HomeAssistant, database: Database | None, bucket: str, url: str) -> None:
-    """Make a folder with a configuration and its tokens in it."""
+def installed(
+    folder: Path, home: HomeAssistant, database: Database | None, bucket: str, url: str, influxdb: Sequence[str] = ()
+) -> None:
+    """Make a folder with a configuration and its tokens in it; `influxdb` are further lines of that section."""
     folder.mkdir()
     secrets = {"ha-token": home.tokens["admin"], "db-token": database.token if database else ""}
     for name, secret in secrets.items():
@@ -97,7 +100,7 @@ def installed(folder: Path, home: HomeAssistant, database: Database | None, buck
         (folder / name).write_text(secret, "utf-8")
     config = folder / "config.toml"
     config.touch(mode=0o600)
-    config.write_text(configuration(database, bucket, url), "utf-8")
+    config.write_text(configuration(database, bucket, url, influxdb), "utf-8")
 
 
 def started(folder: Path) -> Service:
@@ -107,9 +110,15 @@ def started(folder: Path) -> Service:
 
 
 @contextmanager
-def service(folder: Path, home: HomeAssistant, database: Database | None = None, bucket: str = "") -> Iterator[Service]:
+def service(
+    folder: Path,
+    home: HomeAssistant,
+    database: Database | None = None,
+    bucket: str = "",
+    influxdb: Sequence[str] = (),
+) -> Iterator[Service]:
     """A service for this home, started here and ended with the block."""
-    installed(folder, home, database, bucket, home.admin.url)
+    installed(folder, home, database, bucket, home.admin.url, influxdb)
     running = started(folder)
     try:
         yield running

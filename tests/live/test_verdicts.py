@@ -15,15 +15,16 @@ from pathlib import Path
 import pytest
 from attrs import evolve, frozen
 
-from ingest.core.homeiq import MEASUREMENT, Encoder, seal
+from ingest.core.homeiq import MEASUREMENT, Encoder
 from ingest.core.influx_answer import CHECK_BUCKET, Answer, check_token
 from ingest.core.point import Attributes
+from ingest.core.sealing import seal
 from ingest.core.secret import Secret
 from ingest.core.state import Context
 from ingest.core.store import Batch, Delivered
 from ingest.edge.influx import Address, open_influx
 from ingest.edge.influx_deliver import Deliverer
-from ingest.edge.spool_file import insert
+from ingest.edge.spool_succession import insert
 from ingest.edge.sqlite import transaction
 from ingest.runtime.lane import ThreadLane
 from tests.cli.stores import DAY, NOON, S, temperature

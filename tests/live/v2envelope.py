@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 from attrs import frozen
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SCRATCH = "_lint"
 VERSION = "v2.0.0+envelope-of-a-1.x-engine"
 ORG = {"id": "00000000000000aa", "name": "homeiq"}
@@ -140,6 +141,9 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         if url.path in {"/ping", "/health"}:
             answer = Answer(200, {"name": "influxdb", "status": "pass", "version": VERSION})
+        elif url.path == "/write":  # as InfluxDB 1 has it, for who writes like that, without a token
+            written = self.server.engine.post("/write", params=dict(parse_qsl(url.query)), content=body)
+            answer = Answer(written.status_code, written.json() if written.content else None)
         elif self.headers.get("Authorization") != f"Token {self.server.token}":
             answer = Answer.error(401, "unauthorized", "unauthorized access")
         else:
@@ -150,6 +154,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _routed(self, path: str, query: dict[str, str], body: bytes) -> Answer:
         try:
+            if path == "/query":  # every version has it
+                return Answer(200, self.server.engine.post(path, params=query, content=body, headers=FORM).json())
             return self.server.route(self.command, path, query, body)
         except httpx.HTTPError as error:
             return Answer.error(503, "unavailable", f"the engine does not answer: {error}")

@@ -79,7 +79,7 @@ class Disk:
 class CampaignTable(Table):
     """The spool's rows, on this disk."""
 
-    disk: Disk = field(factory=Disk)
+    disk: Disk = field(factory=Disk, kw_only=True)
 
     def put(
         self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ingest.simulator import faults as f
+from ingest.simulator import recorder_faults as r
 from tests.faults.campaign.scenario import (
     Act,
     Busy,
@@ -116,6 +117,40 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
                 Act(64.6, f.Stall(seconds=26.0, which="all")),
             ),
             Room(60, 1000000, 1500, 100),
+            8.0,
+        ),
+        "what had been filled and was dropped again counted as filled": Scenario(
+            65536,
+            (Act(1.0, Outage("hangs", 88.0)), Act(45.2, Narrow(9, 4.0)), Act(58.0, Outage("refused", 44.0))),
+            Room(2000, 4_000, 20_000, 100),
+            8.0,
+        ),
+        "what had come back live and was dropped counted as told": Scenario(
+            5373,
+            (
+                Act(5.4, f.Drop(which="bulk")),
+                Act(18.4, r.PartialHistory(seconds=45.0, part=0.0)),
+                Act(26.9, Sick(how="full", seconds=39.0)),
+                Act(37.6, Outage(answer="429 date", seconds=45.0)),
+                Act(37.9, f.Restart(down=1.0, starting=1.0, kill=True)),
+                Act(39.6, Sick(how="full", seconds=17.0)),
+            ),
+            Room(300, 30_000, 1_500, 100),
+            8.0,
+        ),
+        "a clock that was set forward had the recorder believed too early": Scenario(
+            98,
+            (
+                Act(19.0, Outage(answer="hangs", seconds=63.0)),
+                Act(24.9, Outage(answer="answer lost", seconds=91.0)),
+                Act(26.0, Outage(answer="refused", seconds=53.0)),
+                Act(33.8, f.AnswerError("supported_features", 2.0, "unknown_command")),
+                Act(38.8, r.Commits(interval=30.0)),
+                Act(44.2, Outage(answer="slow", seconds=105.0)),
+                Act(52.9, Sick(how="read-only", seconds=32.0)),
+                Act(56.2, Jump(seconds=45.0)),
+            ),
+            Room(2000, 4_000, 20_000, 5),
             8.0,
         ),
         "a quiet home never wrote down what a failing file had left undone": Scenario(

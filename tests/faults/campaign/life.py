@@ -25,11 +25,13 @@ from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
 from ingest.core.filter_settings import FilterSettings
 from ingest.core.health import Health
-from ingest.core.homeiq import homeiq, joined, unsealed, whole
+from ingest.core.homeiq import homeiq
 from ingest.core.influx_answer import Answer
+from ingest.core.line_owners import whose
 from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
+from ingest.core.sealing import joined, unsealed, whole
 from ingest.core.session import SessionState
 from ingest.core.state import Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Codec, Store
@@ -159,7 +161,7 @@ class Life:
 
     async def _build(self) -> None:
         key, path = SpoolKey("home", STORE), self.path
-        table = CampaignTable(self.file.connection, path, key, self.disk)
+        table = CampaignTable(self.file.connection, path, key, disk=self.disk, whose=whose)
         limits = SpoolLimits(self.room.disk, self.room.memory)
         self.spool = DiskSpool(table, self.file, limits, joined, self.now_ns, self._emit, whole)
         with suppress(*FAILURES):

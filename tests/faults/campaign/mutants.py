@@ -5,25 +5,29 @@ A mutant replaces one function of the product by one that is wrong, for the leng
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
 from typing import Any
 
 import trio
+from attrs import evolve
 
 from ingest.actors.filter import Filter
 from ingest.actors.writer import Writer
 from ingest.core import health_causes, history_reading
-from ingest.core.coverage import Span
+from ingest.core.coverage import MICROSECOND, Span
+from ingest.core.evicted import Named, Trail
 from ingest.core.health import Cause
-from ingest.core.homeiq import unsealed
 from ingest.core.influx_answer import Answer, Split
+from ingest.core.ledger import Opening
 from ingest.core.reconcile import Reconciler
+from ingest.core.sealing import unsealed
 from ingest.core.store import Batch, Delivered, Keep, Rejection
+from ingest.edge import ledger_rows
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.influx_deliver import Deliverer
-from ingest.edge.spool_file import Table
+from ingest.edge.spool_file import Doomed, Table
 from ingest.edge.spool_notes import Notes
 from ingest.edge.spool_rows import Placed, Row, gathered
 from ingest.edge.spool_trouble import Trouble
@@ -33,12 +37,13 @@ from ingest.runtime.spool import MemorySpool
 from ingest.simulator import faults as f
 from ingest.simulator import recorder_faults as r
 from tests.faults.campaign.found import FOUND
-from tests.faults.campaign.scenario import Act, Scenario
+from tests.faults.campaign.scenario import Act, Outage, Room, Scenario
 
 _deliver_one = Writer._deliver_one
 _write = DiskSpool._write
 _delivered = Writer._delivered
 _send = Deliverer._send
+_spans = Trail.spans
 
 
 @asynccontextmanager
@@ -124,8 +129,21 @@ def _evict_without_a_word(self: MemorySpool[Any]) -> tuple[Any, ...]:
     return ()
 
 
-def _evict_without_counting(self: Table, rows: Collection[Row]) -> None:
-    self._delete(row.id for row in rows)
+def _evict_without_counting(self: Table, doomed: Doomed) -> list[Opening]:
+    self._delete(row.id for row in doomed)
+    return [gap for row, named in doomed.items() for gap in self.succession.drop(row, named)]
+
+
+def _name_one_state_too_few(self: Trail, named: Iterable[Named]) -> list[Span]:
+    return [evolve(each, before_ns=each.before_ns - MICROSECOND) for each in _spans(self, named)]
+
+
+def _never_cut(self: Trail) -> None:
+    pass
+
+
+def _believe_it_as_it_was(*_: object) -> bool:
+    return False
 
 
 def _forget_no_checkpoint(self: Filter, oldest_ns: int, newest_ns: int) -> None:
@@ -163,6 +181,8 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         "dead letters that are not written": (Writer, "_deliver_one", _forget_the_letters),
         "an eviction that nobody hears of": (MemorySpool, "_evict", _evict_without_a_word),
         "an eviction that the file does not count": (Table, "_evict", _evict_without_counting),
+        "an eviction that names one state too few": (Trail, "spans", _name_one_state_too_few),
+        "a span that grew while it was read, believed read": (ledger_rows, "has_grown", _believe_it_as_it_was),
         "a memory without a bound": (MemorySpool, "_evict", _keep_everything_in_memory),
         "what was missed, forgotten": (Reconciler, "_miss", _find_no_spans),
         "evicted states believed to be stored": (Filter, "forget", _forget_no_checkpoint),
@@ -175,6 +195,15 @@ CORNERED: Mapping[str, tuple[Mutant, Scenario]] = MappingProxyType(
         "a history believed too early": (
             (history_reading, "final", _believe_the_history_at_once),
             Scenario(0, (Act(19.0, r.RecorderBehind(60.0)), Act(20.0, f.Refuse(10.0)), Act(20.0, f.Drop())), pace=8.0),
+        ),
+        "a span that reaches over what was delivered": (
+            (Trail, "cut", _never_cut),
+            Scenario(
+                143,
+                (Act(33.0, Outage("refused", 7.0)), Act(55.0, Outage("refused", 55.0))),
+                Room(disk=4_000),
+                pace=8.0,
+            ),
         ),
         "notes of what memory delivered, never written": (
             (Notes, "pay", _write_no_notes),

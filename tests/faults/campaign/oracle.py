@@ -20,13 +20,13 @@ from ingest.core import reports
 from ingest.core.coverage import Cause, Gap
 from ingest.core.health import Health, Status
 from ingest.core.health_causes import RESTART, SLOW
-from ingest.core.homeiq import unsealed
 from ingest.core.influx_searches import REMEMBERED
-from ingest.core.ledger import LEFT
+from ingest.core.ledger import LEFT, Told
 from ingest.core.rates import RECENT
+from ingest.core.sealing import unsealed
 from ingest.core.tally import balanced
 from ingest.edge.aside import kept_aside
-from ingest.edge.ledger_file import listed
+from ingest.edge.ledger_file import listed, told
 from ingest.edge.salvage import open_salvage
 from ingest.edge.sqlite import open_reader
 from ingest.errors import IngestError
@@ -34,6 +34,7 @@ from ingest.simulator import recorder_faults as r
 from ingest.simulator.values import State
 from tests.actors.states import check_states
 from tests.faults.campaign.database import Key, key_of, state_of
+from tests.faults.campaign.scenario import Crash, Damage, Outage, Sick, Terminate, What
 
 if TYPE_CHECKING:
     from tests.faults.campaign.life import Life, Loss
@@ -45,7 +46,7 @@ FRAME = 1_100
 ROOMY = 100_000
 """Bytes of a spool that takes what fills a gap at once."""
 
-NAMELESS = {Cause.EVICTED, Cause.UNREADABLE, Cause.SEVERAL}
+NAMELESS = {Cause.UNREADABLE, Cause.SEVERAL}
 """Causes of gaps for which nobody can ask the history."""
 
 STOP = 5.0
@@ -172,6 +173,7 @@ def check_end(world: World) -> None:
     """What must hold when everything is over."""
     _check_nothing_is_invented(world)
     _check_nothing_is_there_twice(world)
+    _check_nothing_is_poorer(world)
     _check_nothing_is_missing(world)
     _check_what_the_file_counted(world)
     if not world.met["bytes overwritten"]:
@@ -182,6 +184,7 @@ def _check_coverage(world: World) -> None:
     """Whatever the home did since its coverage began is stored, or refused, or in a gap that says why it is not."""
     with closing(sqlite3.connect(world.path)) as connection:
         gaps = [gap for _, gap in listed(connection)]
+        spans = [each for gap in gaps for each in told(connection, gap.id)]
     left = [gap for gap in gaps if gap.progress in LEFT]
     assert not left, f"gaps that nobody filled: {left}"
     stored = world.database.keys | _letters(world) | _letters_gone(world)
@@ -191,17 +194,24 @@ def _check_coverage(world: World) -> None:
         for key in _truth(world).keys() - stored
         if world.covered_ns < key[1] < world.settled_ns
         and key[0] in known
-        and not any(_excuses(world, gap, key) for gap in gaps)
+        and not any(_has_no_name(gap, key) for gap in gaps)
+        and not any(_lacks(world, each, key) for each in spans)
         and not any(first <= key[1] <= last for first, last in world.unrecorded)
     }
     assert not lost, f"neither stored nor in a gap: {sorted(lost)[:5]} and {len(lost)} in all; {gaps}"
 
 
-def _excuses(world: World, gap: Gap, key: Key) -> bool:
+def _has_no_name(gap: Gap, key: Key) -> bool:
+    """The ledger says that something is missing then, and cannot say of whom."""
+    return gap.cause in NAMELESS and bool(gap.why) and gap.from_ns <= key[1] <= gap.to_ns
+
+
+def _lacks(world: World, told: Told, key: Key) -> bool:
     """The ledger says why that cannot be had, and it is so: a history that is late or behind is waited for."""
     lacking = (r.PartialHistory, r.RecorderOff, r.Exclude)
-    right = gap.cause in NAMELESS or any(isinstance(act.what, lacking) for act in world.scenario.acts)
-    return right and bool(gap.why) and gap.from_ns <= key[1] <= gap.to_ns
+    right = any(isinstance(act.what, lacking) for act in world.scenario.acts)
+    span = told.span
+    return right and bool(told.why) and span.entity_id == key[0] and span.after_ns < key[1] < span.before_ns
 
 
 def _truth(world: World) -> Mapping[Key, State | None]:
@@ -226,6 +236,27 @@ def _check_nothing_is_there_twice(world: World) -> None:
     for line in _lines(world):
         if b",origin=" not in line:
             assert live.setdefault(key_of(line), line) == line, f"one change, two lines: {line!r}"
+
+
+def _check_nothing_is_poorer(world: World) -> None:
+    """The history writes over nothing that came live, where it is known what is stored.
+
+    It is not known of what the database stored without saying so, nor of what memory delivered beside a failing disk.
+    """
+    if any(_is_unsure(act.what) for act in world.scenario.acts):
+        return
+    for key, lines in world.database.points.items():
+        live = [place for place, line in enumerate(lines) if b",origin=" not in line]
+        told = [place for place, line in enumerate(lines) if b',origin="backfill"' in line]
+        assert not (live and told and live[0] < told[-1]), f"the history wrote over what came live: {key} {lines}"
+
+
+def _is_unsure(what: What) -> bool:
+    match what:
+        case Outage(answer):
+            return answer == "answer lost"
+        case _:
+            return isinstance(what, (Sick, Crash, Terminate, Damage))
 
 
 def _check_nothing_is_missing(world: World) -> None:

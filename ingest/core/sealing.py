@@ -1,0 +1,45 @@
+"""Lines as they are sent: many in one compressed payload, which can be counted, taken apart and joined again."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Sequence
+
+from ingest.core.store import Batch
+
+
+def seal(lines: Sequence[bytes]) -> bytes:
+    """The payload as it is sent: the lines, compressed; the same lines make the same bytes at any time."""
+    return gzip.compress(b"\n".join([*lines, b""]), 1, mtime=0)
+
+
+def resealed(lines: Sequence[bytes]) -> Batch[bytes]:
+    """Lines that were taken out of a payload, as a batch of their own. Raises `ValueError` when one has no time."""
+    times = [int(line.rpartition(b" ")[2]) for line in lines]
+    payload = seal(lines)
+    return Batch(payload, len(lines), len(payload), min(times), max(times))
+
+
+def unsealed(payload: bytes) -> tuple[bytes, ...]:
+    """The lines of a payload."""
+    return tuple(gzip.decompress(payload).removesuffix(b"\n").split(b"\n"))
+
+
+def lines_in(payload: bytes) -> int:
+    """How many lines a payload decompresses into (it has a checksum); 0 when it is not whole."""
+    try:
+        lines = gzip.decompress(payload)
+    except (OSError, EOFError, zlib.error):
+        return 0
+    return lines.count(b"\n") if lines.endswith(b"\n") else 0
+
+
+def whole(payload: bytes, count: int) -> bool:
+    """True when a payload decompresses into so many lines."""
+    return lines_in(payload) == count > 0
+
+
+def joined(payloads: Sequence[bytes]) -> bytes:
+    """Several payloads as one: gzip's members may follow each other, and each ends with a line break."""
+    return b"".join(payloads)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from ingest.cli.database import schema
+from ingest.config.load import load
+from ingest.core.point import Attributes, Facts, Point
+from ingest.core.store import Codec
+
+POINT = Point(
+    "sensor.attic", 1, "21.5", Facts("r"), Attributes('{"unit_of_measurement":"°C","a":"x"}', None, "°C"), 21.5
+)
+
+
+def codec(**given: object) -> Codec[bytes, bytes]:
+    return schema(load(None, {}, {name.replace("__", "."): value for name, value in given.items()}).settings)
+
+
+def test_the_schema_is_homeiqs_unless_another_is_chosen() -> None:
+    line = codec().encode(POINT)
+    assert line is not None
+    assert line.startswith(b"home_assistant_events,")
+    assert b'state_value="21.5"' in line
+
+
+def test_states_as_homeiq_wrote_them() -> None:
+    line = codec(influxdb__legacy_state_repr=True).encode(POINT)
+    assert line is not None
+    assert b"state_value=\"{'entity_id': 'sensor.attic'" in line
+
+
+def test_the_schema_of_home_assistants_integration_takes_its_settings() -> None:
+    told = codec(
+        influxdb__schema="homeassistant",
+        homeassistant_schema__measurement_attr="domain__device_class",
+        homeassistant_schema__tags={"source": "HA"},
+        homeassistant_schema__tags_attributes=["a"],
+        homeassistant_schema__ignore_attributes=["unit_of_measurement"],
+    )
+    assert told.encode(POINT) == b"sensor,a=x,domain=sensor,entity_id=attic,source=HA value=21.5 1"
+    assert told.gap is not None
+    assert codec(influxdb__schema="homeassistant", influxdb__gaps=False).gap is None
+
+
+def test_numbers_alone_in_either_schema() -> None:
+    for name in ("homeiq", "homeassistant"):
+        line = codec(influxdb__schema=name, influxdb__numeric_only=True).encode(POINT)
+        assert line is not None
+        assert b'"' not in line
