@@ -98,6 +98,14 @@ def test_of_what_is_left_out_it_says_which_rule_and_what_would_be_written(config
     assert shown["tags"].startswith("area_id=")
 
 
+def test_the_line_is_the_configured_schemas(config: Path) -> None:
+    into = ("--set", "store.kind=influxdb", "--set", "influxdb.url=http://127.0.0.1:9")
+    found = told(config, "sensor.house_power", *into, "--set", "influxdb.schema=homeassistant")
+    assert found["measurement"] == "W"
+    assert found["tags"] == {"domain": "sensor", "entity_id": "house_power"}
+    assert found["line"].startswith("W,domain=sensor,entity_id=house_power ")
+
+
 def test_before_anything_is_stored_it_says_so(config: Path) -> None:
     assert lines(explain(config, "sensor.house_power"))["last write"] == "nothing of it is stored"
     with serving(config):

@@ -63,6 +63,13 @@ def test_the_points_of_a_day_are_those_of_the_history(home: Running, tmp_path: P
     assert found["most_talkative"][0]["leave_out"].startswith('{entity_id = "')
 
 
+def test_the_other_schema_has_other_series(home: Running, tmp_path: Path) -> None:
+    found = told(configuration(tmp_path, home.url), *INFLUXDB, "--set", "influxdb.schema=homeassistant")
+    (tables,) = [each for each in found["limits"] if each["what"] == "tables"]
+    assert tables["taken"] > 1
+    assert found["series"] + found["unwritten"] == found["entities"]
+
+
 def test_what_is_left_out_is_not_counted_and_what_is_kept_says_by_what(home: Running, tmp_path: Path) -> None:
     config = configuration(tmp_path, home.url)
     config.write_text(
