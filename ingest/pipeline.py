@@ -39,6 +39,7 @@ from ingest.core.gap_points import Telling
 from ingest.core.point import PointFrame
 from ingest.core.remembering import reconciler, remembered_late
 from ingest.core.reports import Emit, Report
+from ingest.core.rules import Rules
 from ingest.core.state import Frame
 from ingest.core.store import Batch
 from ingest.core.tally import Tally, balanced
@@ -70,6 +71,7 @@ class Pipeline:
     renderer: Callable[[Target, str], Render] = renderer
     catalog: Watch[Catalog] = field(factory=lambda: Watch(NO_CATALOG))
     tally: Tally = field(factory=Tally)
+    rules: Watch[Rules] = field(init=False)
     intake: Link[Frame] = field(init=False)
     link: Link[PointFrame] = field(init=False)
     spool: Spool[Batch[Any]] = field(init=False)
@@ -93,11 +95,12 @@ class Pipeline:
             plan.spool, lambda batch: Weight(batch.count, batch.size), in_order=ledger is not None
         )
         self.tally.carried = carried = self.spool.held.events
-        backlog = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
+        waiting = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit).hear
         written = store.codec.registry is not None
         self.inventory = inventory(plan.data_api, self.emit, self.chance, plan.wall_ns, written=written)
-        self.listeners = (*self.listeners, backlog.hear, self.inventory.rediscovery.hear)
-        self.filter = Filter(plan.rules, plan.enricher, self.catalog, self.emit)
+        self.listeners = (*self.listeners, waiting, self.inventory.rediscovery.hear)
+        self.rules = Watch(plan.rules)
+        self.filter = Filter(self.rules, plan.enricher, self.catalog, self.emit)
         self.filter.spooled = plan.destination.spool is not None
         self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
         self.batcher.registry = self.inventory.news
@@ -108,7 +111,7 @@ class Pipeline:
                 self.batcher.telling = Telling(plan.home)
             self.filter.reconciler = reconciler(ledger.remembered)
             self.batcher.write = ledger.note
-            self.importing = Importing(ledger, plan.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
+            self.importing = Importing(ledger, self.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
             if not ledger.loaded:
                 self.filter.reconciler.forget_nothing()
                 ledger.late = partial(remembered_late, self.filter.reconciler)
@@ -214,7 +217,7 @@ class Pipeline:
         sessions = Sessions(
             live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
             plan.registry_wait, plan.refresh_interval, filling=self._filling(history, outside), wall_ns=plan.wall_ns,
-            intervals=plan.rules.intervals if plan.destination.store.codec.heartbeats else (), renderer=self.renderer,
+            rules=self.rules, heartbeats=plan.destination.store.codec.heartbeats, renderer=self.renderer,
             inventory=self.inventory,
         )  # fmt: skip
         self.connector = Connector(

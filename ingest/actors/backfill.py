@@ -24,10 +24,9 @@ from attrs import define, evolve, field
 from ingest.actors.connection import Connection, within
 from ingest.actors.history import History, Pace, Unfillable
 from ingest.core import reports
-from ingest.core.coverage import Gap, Settled, Span
+from ingest.core.coverage import FOREVER, Gap, Settled, Span
 from ingest.core.history_reading import MARGIN_NS, Piece, Reading
 from ingest.core.loss import shed_changes
-from ingest.core.reconcile import FOREVER
 from ingest.core.recorder import Horizon
 from ingest.core.reports import Emit
 from ingest.core.state import Change, Frame, Source

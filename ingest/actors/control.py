@@ -56,7 +56,7 @@ RECOVERED: Final = "recovered from a file that was set aside"
 class Control:
     """The commands over one spool and its letters. `where` is the store in words; `reading` is the lane of other files.
 
-    `hear` is one of the pipeline's listeners.
+    `hear` is one of the pipeline's listeners. `more` are commands that others do.
     """
 
     spool: DiskSpool
@@ -65,6 +65,7 @@ class Control:
     reading: Lane
     listen: Listen
     ledger: Ledger | None = None
+    more: Commands = field(factory=dict)
     importing: Importing | None = None
     emit: Emit = field(default=lambda _: None)
     hurry: Callable[[], None] = field(default=lambda: None)
@@ -80,6 +81,7 @@ class Control:
             "retry-letters": Command(control.Retry, self.retry),
             "recover": Command(control.Recover, self.recover),
             **({} if self.ledger is None else Mending(self.ledger, self.importing).commands),
+            **self.more,
         }
 
     async def run(self, hurry: Callable[[], None], emit: Emit, importing: Importing | None = None) -> None:

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import chain
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from ingest.core import reports
 from ingest.core.catalog import Catalog
-from ingest.core.coverage import UNNAMED, Cause, Mark, Span
+from ingest.core.coverage import UNNAMED, Cause, Mark
 from ingest.core.enrich import Enricher
 from ingest.core.evicted import Trail, missed
 from ingest.core.heartbeat import HEARTBEATS, Heartbeats
-from ingest.core.loss import dead_letter, shed_points
-from ingest.core.point import Point, PointFrame
+from ingest.core.loss import dead_letter, missing_of, shed_points
+from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Emit, Report
 from ingest.core.restart import REPEATS, Last, repeats
@@ -43,19 +43,23 @@ BEAT = 1000
 class Filter:
     """The stage's memory: the rules, the enricher's, and which states were passed on (the reconciler's).
 
-    `spooled`: what waits for the store is on disk, in a spool that opens the gap of what it drops itself.
+    Other rules hold from the next frame on. `snapshots` counts those that are through. `spooled`: what waits for the store
+    is on disk, in a spool that opens the gap of what it drops itself.
     """
 
-    rules: Rules
+    rules: Watch[Rules]
     enricher: Enricher
     catalog: Watch[Catalog]
     emit: Emit
     reconciler: Reconciler = field(factory=Reconciler)
     spooled: bool = True
     heartbeats: Heartbeats = field(factory=Heartbeats)
+    snapshots: Watch[int] = field(factory=lambda: Watch(0))
     _told: Told = field(factory=Told)
     _trail: Trail = field(factory=Trail)
     _due: list[Point] = field(factory=list)
+    _current: Rules = field(default=Factory(lambda self: self.rules.value, takes_self=True))
+    _renewed: bool = False
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
         """Turn frames into points until the intake ends; closes both its ends."""
@@ -77,6 +81,8 @@ class Filter:
 
     def step(self, frame: Frame) -> PointFrame:
         """The points of a frame; everything else in it is reported."""
+        if self._current is not self.rules.value:
+            self._renew()
         if frame.source is not Source.BACKFILL:
             self._enter(frame)
         points: list[Point] = []
@@ -95,7 +101,8 @@ class Filter:
                 repeated += 1
             else:
                 left_out[verdict] += 1
-        self._report(len(points), left_out, repeated)
+        for report in reports.looked_through(len(points), left_out, repeated):
+            self.emit(report)
         if frame.final:
             self._complete()
         return PointFrame([*self._beaten(), *points], frame.size, self.reconciler.note(frame.settled))
@@ -105,6 +112,11 @@ class Filter:
         self._due += self.heartbeats.take(BEATS)
         points = self._beaten()
         return PointFrame(points, BEAT * len(points))
+
+    def _renew(self) -> None:
+        """Other rules hold now. Whose value is to be said again from now on, the next snapshot tells."""
+        self._current, self._renewed = self.rules.value, True
+        self.heartbeats.renew(self._current.interval_of)
 
     def _enter(self, frame: Frame) -> None:
         if frame.session != self.reconciler.session:
@@ -127,19 +139,22 @@ class Filter:
         entity_id = change.data.entity_id
         facts = self.catalog.value.facts(entity_id)
         if source is not Source.LIVE and self._is_known(facts.registry_id, change, source):
-            if source is Source.SNAPSHOT and self.rules.intervals:
-                self._confirm(change)
+            if source is Source.SNAPSHOT:
+                self._confirm(change, facts)
             return None
         last = self.enricher.last(entity_id)
         point = self.enricher.point(change, source, self.catalog.value)
-        decision = self.rules.decide(entity_id, point.attributes, point.facts)
+        decision = self._current.decide(entity_id, point.attributes, point.facts)
         point = treated(point, decision)
-        if source is not Source.BACKFILL and self.rules.intervals:
+        if change.data.new_state is None:
+            self._current.forget(entity_id)
+        if source is not Source.BACKFILL and self._current.intervals:
             self._stand(point, decision)
-        if not decision.passed:
-            return decision.rule
-        left_out = self.rules.drop_replays and self._is_replay(point, change, last)
         mark = Mark(facts.registry_id, entity_id, point.time_ns)
+        if not decision.passed:
+            self.reconciler.exclude(mark, told=source is Source.BACKFILL)
+            return decision.rule
+        left_out = self._current.drop_replays and self._is_replay(point, change, last)
         if source is Source.BACKFILL:
             self.reconciler.move(mark)
         else:
@@ -148,14 +163,18 @@ class Filter:
             self._told.add(facts.registry_id, point.time_ns)
         return REPEATS if left_out else point
 
-    def _confirm(self, change: Change) -> None:
+    def _confirm(self, change: Change, facts: Facts) -> None:
         """What is known stands on. After a start of ours it is made into a point again, which nobody stores again."""
-        entity_id = change.data.entity_id
-        if self.enricher.last(entity_id) is not None:
+        entity_id, new = change.data.entity_id, change.data.new_state
+        if not self._current.intervals:
+            if new is not None:
+                self._current.look(entity_id, new.attributes, facts)
+            return
+        if self.enricher.last(entity_id) is not None and not self._renewed:
             self.heartbeats.confirm(entity_id, nanoseconds(moment_of(change)))
             return
         point = self.enricher.point(change, Source.SNAPSHOT, self.catalog.value)
-        decision = self.rules.decide(entity_id, point.attributes, point.facts)
+        decision = self._current.decide(entity_id, point.attributes, point.facts)
         self._stand(treated(point, decision), decision)
 
     def _stand(self, point: Point, decision: Decision) -> None:
@@ -171,6 +190,8 @@ class Filter:
         return repeats(point, change, known, restarted=self.reconciler.restarted_ns is not None)
 
     def _complete(self) -> None:
+        self._renewed = False
+        self.snapshots.set(self.snapshots.value + 1)
         self.heartbeats.complete()
         self.enricher.restarts.over(self.reconciler.restarted_ns)
         found = self.reconciler.complete()
@@ -193,11 +214,7 @@ class Filter:
         """Something was dropped: what the history may tell of it is a gap."""
         match report:
             case reports.Shed():
-                facts = self.catalog.value.facts
-                spans = [
-                    Span(entity_id, facts(entity_id).registry_id, first - 1, last + 1)
-                    for entity_id, (first, last) in report.spans.items()
-                ]
+                spans = missing_of(report, lambda entity_id: self.catalog.value.facts(entity_id).registry_id)
                 self._told.miss(report.oldest_ns, report.newest_ns)
                 self.heartbeats.lose({entity_id: last for entity_id, (_, last) in report.spans.items()})
                 if spans:
@@ -207,8 +224,7 @@ class Filter:
                 self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
             case reports.Evicted(named=named, oldest_ns=oldest_ns, newest_ns=newest_ns):
                 self.forget(oldest_ns, newest_ns)
-                gaps = () if self.spooled else missed(named or None, oldest_ns, newest_ns, self._trail)
-                for gap in gaps:
+                for gap in () if self.spooled else missed(named or None, oldest_ns, newest_ns, self._trail):
                     self.reconciler.miss(gap.cause, gap.from_ns, gap.to_ns, gap.spans, gap.why)
             case reports.Purged():
                 self.forget(report.oldest_ns, report.newest_ns)
@@ -218,14 +234,6 @@ class Filter:
                 self._told.clear()
             case _:
                 pass
-
-    def _report(self, passed: int, left_out: Counter[str], repeated: int) -> None:
-        if passed:
-            self.emit(reports.Passed(passed))
-        if left_out:
-            self.emit(reports.Filtered(left_out))
-        if repeated:
-            self.emit(reports.Repeated(repeated))
 
     def _pass_on(self, frame: PointFrame, stores: Sequence[Sender[PointFrame]]) -> None:
         if not (frame.points or frame.note):

@@ -2,13 +2,15 @@
 
 The ledger is looked at now and then, so that a gap that is being filled is told of a few times, not with every batch.
 Where nothing comes from the home an empty frame takes the news along. What is not told at the stop is told at the next
-start, and so is everything else: the same points once more.
+start, and so is everything else: the same points once more. What the filter leaves out of some entities is no gap of the
+home.
 """
 
 from __future__ import annotations
 
 import trio
 
+from ingest.core.coverage import Cause
 from ingest.core.gap_points import Telling
 from ingest.core.point import PointFrame
 from ingest.edge.ledger import Ledger
@@ -22,7 +24,7 @@ async def tell_gaps(ledger: Ledger, telling: Telling, store: Sender[PointFrame])
     """Look at the ledger, for ever; closes its end of the link."""
     with store:
         while True:
-            telling.look(ledger.gaps)
+            telling.look(gap for gap in ledger.gaps if gap.cause is not Cause.FILTERED)
             if telling:
                 await store.ready()
                 store.put(PointFrame((), 0))

@@ -28,7 +28,7 @@ class Importing:
     """One home's. `now_ns` is the wall clock; `hurry` has what there is to fill looked at now; it is told which spans are to be read again."""
 
     ledger: Ledger
-    rules: Rules
+    rules: Watch[Rules]
     catalog: Watch[Catalog]
     reconciler: Reconciler
     now_ns: Callable[[], int]
@@ -45,13 +45,16 @@ class Importing:
             raise Transient("Home Assistant's states were not read yet", remedy="Try again when it is connected.")
         entities = tuple(chosen(self._entities(), asked.entities, self._passes))
         since_ns = whole_microseconds(asked.since_ns)
-        wanted = Wanted(since_ns, self._until_ns(), entities, asked.again, not asked.entities)
+        ended = self.reconciler.excluded.ended
+        wanted = Wanted(since_ns, self._until_ns(), entities, asked.again, not asked.entities, ended)
         gap = await self.ledger.begin_import(wanted)
+        self.reconciler.excluded.handed_over(ended)
+        count = 0 if gap is None else await self.ledger.entities(gap.id)
         self.hurry(())
         pending = self._left((Cause.IMPORTED,))
         if gap is None:
             return control.Imported(pending=pending)
-        return control.Imported(gap.id, gap.spans, gap.from_ns, gap.to_ns, pending)
+        return control.Imported(gap.id, count, gap.from_ns, gap.to_ns, pending)
 
     async def fill(self) -> control.Filling:
         """Have everything tried now. Raises `Transient` or `Refused`."""
@@ -77,4 +80,4 @@ class Importing:
             yield Mark(catalog.facts(entity_id).registry_id, entity_id, NOTHING)
 
     def _passes(self, entity: Mark) -> bool:
-        return self.rules.may_pass(entity.entity_id, self.catalog.value.facts(entity.entity_id))
+        return self.rules.value.may_pass(entity.entity_id, self.catalog.value.facts(entity.entity_id))

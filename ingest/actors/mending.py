@@ -59,14 +59,15 @@ class Mending:
 
 @define(eq=False)
 class MendingAlone:
-    """The control of a service without a spool on disk: its ledger is all that takes commands."""
+    """The control of a service without a spool on disk: its ledger is all that takes commands, beside `more`."""
 
     ledger: Ledger
     listen: Listen
+    more: Commands = field(factory=dict)
 
     async def run(self, _: Callable[[], None], emit: Emit, importing: Importing | None = None) -> None:
         """Serve until cancelled."""
-        commands = Mending(self.ledger, importing).commands
+        commands = {**Mending(self.ledger, importing).commands, **self.more}
         await self.listen(commands, lambda sentence: emit(reports.Notice(sentence)))
 
     def hear(self, report: Report) -> None:

@@ -10,7 +10,7 @@ catalog serves until the new one is whole), `state_changed`, snapshot.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
@@ -28,9 +28,11 @@ from ingest.actors.template_reading import Render
 from ingest.core import reports
 from ingest.core.catalog import Catalog
 from ingest.core.conversation import Received, Unexpected
+from ingest.core.filter_settings import FilterSettings
 from ingest.core.home_clock import HomeClock
 from ingest.core.loss import shed_changes
 from ingest.core.reports import Emit
+from ingest.core.rules import Rules
 from ingest.core.session import SessionState
 from ingest.core.state import Frame, moment_of, nanoseconds, split
 from ingest.core.wire import Malformed, RegistryUpdated
@@ -52,8 +54,9 @@ class Sessions:
     """What every session of one home shares: where changes go, what is known of the home, how long to wait.
 
     `registry_wait` is how many seconds changes wait for the first catalog that is read. `filling` has its two connections and Home
-    Assistant's clock while a session is live. `intervals` are those of heartbeats, in nanoseconds. `renderer` makes what
-    asks a server's templates, given its address and token. `inventory` is handed what the registries hold.
+    Assistant's clock while a session is live. When there are other `rules` the home's states are read again: what is newly
+    stored is stored as it is at present. `heartbeats`: the store takes them. `renderer` makes what asks a server's
+    templates, given its address and token. `inventory` is handed what the registries hold.
     """
 
     intake: Sender[Frame]
@@ -66,7 +69,8 @@ class Sessions:
     refresh_interval: float = 1800.0
     patience: Patience = field(factory=Patience)
     filling: Filling | None = None
-    intervals: Collection[int] = ()
+    rules: Watch[Rules] = field(factory=lambda: Watch(Rules(FilterSettings())))
+    heartbeats: bool = False
     wall_ns: Callable[[], int] = time.time_ns
     renderer: Callable[[Target, str], Render] | None = None
     notices: Notices = field(factory=Notices)
@@ -83,6 +87,7 @@ class Sessions:
             self._connected(nursery, candidate, token, SessionState.AUTHENTICATING) as live,
             self._connected(nursery, candidate, token) as bulk,
         ):
+            judged_by = self.rules.value
             reader = discovery.Discovery(
                 bulk, self.catalog, self.notices, self.emit, self.refresh_interval, self.inventory.told
             )
@@ -90,8 +95,9 @@ class Sessions:
                 reader.render = self.renderer(candidate.target, token)
             await self._run(nursery, candidate, live, bulk, reader)
             live_now()
-            if self.intervals:
-                proof = (live, self.snapshot, self.attempts, self._clock, self.intervals)
+            nursery.start_soon(self._judge_anew, live, bulk, judged_by, name="other rules")
+            if self.heartbeats:
+                proof = (live, self.snapshot, self.attempts, self._clock, self.rules)
                 nursery.start_soon(prove, *proof, name="heartbeats")
             if self.filling is not None:
                 await self.filling(live, bulk, self._clock.now_ns)
@@ -119,6 +125,12 @@ class Sessions:
         self._enter(candidate, SessionState.SNAPSHOT)
         await subscription.take_snapshot(live, bulk, self.snapshot, self.emit, self.patience, session=self.attempts)
         self._enter(candidate, SessionState.LIVE)
+
+    async def _judge_anew(self, live: Connection, bulk: Connection, judged_by: Rules) -> None:
+        """Whenever there are other rules, have them judge every present state."""
+        while True:
+            judged_by = await self.rules.until(lambda rules, known=judged_by: rules is not known)  # type: ignore[misc]  # mypy: default
+            await subscription.take_snapshot(live, bulk, self.snapshot, self.emit, self.patience, session=self.attempts)
 
     def _connected(
         self,

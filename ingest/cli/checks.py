@@ -11,8 +11,8 @@ from attrs import frozen
 
 from ingest.actors.connection import Connection, Deadlines, connected, within
 from ingest.actors.connector import Candidate
+from ingest.cli.candidates import candidates, deadlines
 from ingest.cli.database import opened_influx
-from ingest.cli.service import candidates, deadlines
 from ingest.config.settings import Settings
 from ingest.core.conversation import Received
 from ingest.core.influx_server import Server

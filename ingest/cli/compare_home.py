@@ -13,8 +13,8 @@ from msgspec import Raw
 
 from ingest.actors.connection import connected
 from ingest.actors.history import History
+from ingest.cli.candidates import candidates, deadlines
 from ingest.cli.present import catalog_of
-from ingest.cli.service import candidates, deadlines
 from ingest.config.settings import Settings
 from ingest.core import history, history_query, recorder
 from ingest.core.catalog import Catalog

@@ -1,52 +1,47 @@
 """How much an import would be: of how many entities, from when to when, and about how many states.
 
-Home Assistant cannot be asked how many states it has. It is asked for those of some short windows, evenly spread and
-without attributes; what they hold inside the spans, times what they are a part of, is about what all hold. An import of a
-few hours is looked through whole: then it is the number that will come. Nothing is written.
+Home Assistant is asked in samples (`cli/sampling.py`). An import of a few hours is looked through whole: then it is the
+number that will come. Nothing is written.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
 
 import trio
-from attrs import frozen
-from msgspec import Raw
+from attrs import field, frozen
 
-from ingest.actors.connection import Connection, connected, within
-from ingest.actors.connector import Candidate
-from ingest.actors.history import History
+from ingest.actors.connection import Connection
 from ingest.cli.counts import entities
+from ingest.cli.home_asked import asked as asked_home
 from ingest.cli.moments import shown
-from ingest.cli.present import ANSWER, catalog_of, present
-from ingest.cli.service import candidates, deadlines
+from ingest.cli.present import present
+from ingest.cli.sampling import LONGEST_NS, WINDOWS, sampled
 from ingest.config.settings import Settings
-from ingest.core import control, history, history_query, wire
+from ingest.core import control
 from ingest.core.catalog import Catalog
-from ingest.core.conversation import Received
 from ingest.core.coverage import Mark, Span
-from ingest.core.history_query import Query
 from ingest.core.history_reading import MARGIN_NS
-from ingest.core.importing import NOTHING, Wanted, chosen, known, spans_of, stored_since, whole_microseconds
+from ingest.core.importing import (
+    NOTHING,
+    Wanted,
+    chosen,
+    known,
+    spans_of,
+    stored_since,
+    whole_microseconds,
+    with_left_out,
+)
 from ingest.core.marks import bearers
-from ingest.core.reports import Report
 from ingest.core.rules import Rules
+from ingest.edge.ledger_filtered import left_out
 from ingest.edge.ledger_import import pending_imports, stored_marks, unmarked_since
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
 from ingest.edge.state_read import Absent, state_read
-from ingest.edge.websocket import dial
-from ingest.errors import IngestError, Transient
+from ingest.errors import IngestError
 from ingest.runtime.supervise import one_error
-
-WINDOWS: Final = 24
-LONGEST_NS: Final = 600 * 10**9
-"""How many windows are looked at, and how long each is at most."""
-
-TOGETHER: Final = 200
-"""Entities in one question."""
 
 
 @frozen
@@ -76,6 +71,7 @@ class _Stored:
     marks: dict[str, Mark]
     pending: dict[str, int]
     unmarked_ns: int | None = None
+    left_out: Mapping[str, Sequence[Span]] = field(factory=dict)
 
 
 def estimate(settings: Settings, asked: control.Import) -> Estimate:
@@ -90,26 +86,19 @@ def _stored(settings: Settings) -> _Stored:
     try:
         with state_read(settings.spool.path) as connection, translated(settings.spool.path):
             return _Stored(
-                stored_marks(connection, key), pending_imports(connection, key), unmarked_since(connection, key)
+                stored_marks(connection, key),
+                pending_imports(connection, key),
+                unmarked_since(connection, key),
+                left_out(connection, key),
             )
     except Absent:
         return _Stored({}, {})
 
 
 async def _estimate(settings: Settings, asked: control.Import, stored: _Stored) -> Estimate:
-    candidate: Candidate = candidates(settings)[0]
-    async with (
-        trio.open_nursery() as nursery,
-        connected(
-            nursery, candidate.target, candidate.token(), _ignore,
-            deadlines=deadlines(settings), dialer=dial, opened=lambda: None,
-        ) as bulk,
-    ):  # fmt: skip
-        catalog = await catalog_of(nursery, bulk, settings, _silent)
-        spans = await _spans(bulk, settings, catalog, asked, stored)
-        found = await _count(bulk, spans)
-        nursery.cancel_scope.cancel()
-    return found
+    async with asked_home(settings) as home:
+        return await _count(home.bulk, await _spans(home.bulk, settings, home.catalog, asked, stored))
+    raise AssertionError  # pragma: no cover  the block returned
 
 
 async def _spans(
@@ -130,58 +119,12 @@ async def _spans(
     entities = [stored_since(known(each, stored.marks.get(each.registry_id)), since_ns) for each in found]
     until_ns = whole_microseconds(time.time_ns() - MARGIN_NS)
     wanted = Wanted(whole_microseconds(asked.since_ns), until_ns, entities, asked.again)
-    return spans_of(wanted, stored.pending)
+    return with_left_out(wanted, spans_of(wanted, stored.pending), stored.left_out)[0]
 
 
 async def _count(bulk: Connection, spans: Sequence[Span]) -> Estimate:
     if not spans:
         return Estimate(0, 0, 0, 0, exact=True)
     first, last = min(each.after_ns for each in spans), max(each.before_ns for each in spans)
-    stride = _ceil(last - first, WINDOWS)
-    width = min(stride, LONGEST_NS)
-    await History(bulk, _silent, time.time_ns).recorder()
-    states = 0
-    for number in range(WINDOWS):
-        middle = first + number * stride + (stride - width) // 2
-        states += await _count_in(bulk, middle, middle + width, spans)
-    return Estimate(len({each.registry_id for each in spans}), first, last, states * stride // width, width == stride)
-
-
-def _ceil(whole: int, parts: int) -> int:
-    """So much that the parts reach to the end."""
-    return -(-whole // parts)
-
-
-async def _count_in(bulk: Connection, from_ns: int, to_ns: int, spans: Iterable[Span]) -> int:
-    there = [each for each in spans if each.after_ns < to_ns and each.before_ns > from_ns]
-    count = 0
-    for start in range(0, len(there), TOGETHER):
-        query = Query(there[start : start + TOGETHER], from_ns, to_ns, to_ns - from_ns)
-        with within(ANSWER, "no answer to the history", bulk.socket.where):
-            result = await bulk.ask(history_query.COMMAND, **{**query.fields(), "no_attributes": True})
-        told = dict(_listed(bulk, result))
-        count += sum(_inside(each, told.get(each.entity_id, []), from_ns, to_ns) for each in query.spans)
-    return count
-
-
-def _inside(span: Span, raws: list[Raw] | wire.Malformed, from_ns: int, to_ns: int) -> int:
-    """How many rows of a span lie in the window, each once: a question reaches over both, and windows touch."""
-    if not isinstance(raws, list):
-        return 0
-    rows = history.in_order(each for each in history.rows_of(raws) if isinstance(each, history.Row))
-    return len(history.changes_of(span, [each for each in rows if from_ns < each.time_ns <= to_ns]))
-
-
-def _listed(bulk: Connection, result: Raw) -> Iterable[history.Listed]:
-    try:
-        return list(history.listed(result))
-    except wire.Malformed as problem:
-        raise Transient(f"the answer of the history cannot be read: {problem}", where=bulk.socket.where) from problem
-
-
-def _ignore(_: Received) -> None:
-    pass
-
-
-def _silent(_: Report) -> None:
-    pass
+    found = await sampled(bulk, spans)
+    return Estimate(len({each.registry_id for each in spans}), first, last, found.count, found.exact)

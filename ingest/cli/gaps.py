@@ -22,10 +22,9 @@ from ingest.cli.tables import Columns, Entry, listing, terminal, wrapped
 from ingest.cli.twice import tell_of_two_series
 from ingest.config.settings import Settings
 from ingest.core import control
-from ingest.core.coverage import Cause, Gap
+from ingest.core.coverage import FOREVER, Cause, Gap
 from ingest.core.ledger import Told
 from ingest.core.plot import lasting
-from ingest.core.reconcile import FOREVER
 from ingest.core.state import nanoseconds
 from ingest.edge.ledger_file import LedgerFile, listed, told
 from ingest.edge.spool_rows import Key

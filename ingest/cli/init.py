@@ -172,8 +172,8 @@ def _say(
 
 
 def _look_at_home(values: dict[str, object]) -> tuple[str, dict[str, object]]:
+    from ingest.cli.candidates import candidates, deadlines  # noqa: PLC0415
     from ingest.cli.checks import look_at_home  # noqa: PLC0415
-    from ingest.cli.service import candidates, deadlines  # noqa: PLC0415
 
     settings = load(None, {"HOMEIQ_INGEST_CONFIG": os.devnull}, values).settings
     click.echo(f"  asking {values['home_assistant.url']} …")

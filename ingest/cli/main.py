@@ -14,13 +14,16 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "demo": ("ingest.cli.demo:demo", "Watch a simulated home being stored."),
         "init": ("ingest.cli.init:init", "Write a configuration for your own home."),
+        "estimate": ("ingest.cli.forecast:estimate", "Forecast how much is stored a day, and who makes most of it."),
         "run": ("ingest.cli.run:run", "Store every state change of a home."),
+        "reload": ("ingest.cli.reload:reload", "Have the running service read its configuration again."),
         "backfill": ("ingest.cli.backfill:backfill", "Store what Home Assistant remembers of the time before."),
         "statistics": (
             "ingest.cli.statistics:statistics",
             "Store Home Assistant's hours of years: its long-term statistics.",
         ),
         "status": ("ingest.cli.status:status", "Say how the running service is."),
+        "explain": ("ingest.cli.explain:explain", "Say why an entity is stored or not, and what is written of it."),
         "query": ("ingest.cli.query:query", "Show an entity's stored values as a plot and a table."),
         "export": ("ingest.cli.export:export", "Write stored changes as line protocol, CSV or JSON lines."),
         "copy": ("ingest.cli.copy:copy", "Copy the embedded store into a database."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -15,6 +16,7 @@ from ingest.core.attributes import Drops
 from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.coverage import Mark
 from ingest.core.enrich import Enricher
+from ingest.core.point import Point
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.state import Source, from_snapshot
@@ -34,17 +36,23 @@ async def catalog_of(nursery: trio.Nursery, bulk: Connection, settings: Settings
     return catalog.value
 
 
-async def present(bulk: Connection, settings: Settings, catalog: Catalog) -> tuple[list[Mark], set[str]]:
-    """The entities with a state, which the service would store at once; and those that the rules leave out."""
+async def points(bulk: Connection, settings: Settings, catalog: Catalog) -> list[Point]:
+    """Every present state as a point, as a snapshot makes it. What cannot be read is left out."""
     with within(ANSWER, "no answer to get_states", bulk.socket.where):
         raws = wire.raw_list(await bulk.ask("get_states"))
-    rules, enricher = Rules(settings.filter), Enricher(Drops())
-    there, left_out = list[Mark](), set[str]()
+    enricher = Enricher(Drops(settings.attributes.drop, settings.attributes.drop_by_domain.items()))
+    made = []
     for raw in raws:
-        try:
-            point = enricher.point(from_snapshot(wire.state(raw)), Source.SNAPSHOT, catalog)
-        except wire.Malformed:
-            continue
+        with suppress(wire.Malformed):
+            made.append(enricher.point(from_snapshot(wire.state(raw)), Source.SNAPSHOT, catalog))
+    return made
+
+
+async def present(bulk: Connection, settings: Settings, catalog: Catalog) -> tuple[list[Mark], set[str]]:
+    """The entities with a state, which the service would store at once; and those that the rules leave out."""
+    rules = Rules(settings.filter)
+    there, left_out = list[Mark](), set[str]()
+    for point in await points(bulk, settings, catalog):
         registry_id = point.facts.registry_id
         if rules.decide(point.entity_id, point.attributes, point.facts).passed:
             there.append(Mark(registry_id, point.entity_id, point.time_ns))

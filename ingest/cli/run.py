@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,6 +14,7 @@ import trio
 from ingest.actors.connector import GaveUp
 from ingest.cli.exits import GAVE_UP, explained
 from ingest.cli.options import configured, loaded
+from ingest.cli.own_name import own_command
 
 
 @click.command()
@@ -19,7 +22,8 @@ from ingest.cli.options import configured, loaded
 def run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Store every state change of a home, until told to stop.
 
-    SIGTERM or Ctrl-C stores what is under way and ends; a second one ends at once.
+    SIGTERM or Ctrl-C stores what is under way and ends; a second one ends at once. SIGHUP has the configuration read again,
+    as `homeiq-ingest reload` does.
     """
     with explained():
         try:
@@ -30,15 +34,25 @@ def run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
 
 
 def _run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    from ingest.cli.service import serve_until_signalled  # noqa: PLC0415  the configuration is checked before
+    from ingest.cli.reloading import Reloading  # noqa: PLC0415  the configuration is checked before
+    from ingest.cli.service import serve_until_signalled  # noqa: PLC0415
     from ingest.core.reports import Notice  # noqa: PLC0415
     from ingest.edge.journal import open_journal  # noqa: PLC0415
     from ingest.edge.notify import open_notify  # noqa: PLC0415
+    from ingest.runtime.lane import ThreadLane  # noqa: PLC0415
     from ingest.runtime.supervise import one_error  # noqa: PLC0415
 
-    found = loaded(config_path, assignments, for_running=True)
+    read = partial(loaded, config_path, assignments, for_running=True)
+    found = read()
     journal = open_journal(found.settings.log.level, found.settings.log.format)
     for warning in found.warnings:
         journal(Notice(warning))
     with one_error():
-        trio.run(serve_until_signalled, found.settings, (journal, open_notify(os.environ)))
+        reloading = Reloading(read, found, journal.set_level, ThreadLane(abandon=True), _backfill(config_path))
+        trio.run(serve_until_signalled, reloading, (journal, open_notify(os.environ)))
+
+
+def _backfill(config_path: Path | None) -> str:
+    """How a person calls `backfill` for this service."""
+    config = "" if config_path is None else f" --config {shlex.quote(str(config_path.absolute()))}"
+    return f"{own_command()} backfill{config}"

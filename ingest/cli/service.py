@@ -7,47 +7,42 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import click
 import trio
 from attrs import evolve
 
 from ingest.actors.batcher import Limits
-from ingest.actors.connection import Deadlines
-from ingest.actors.connector import Candidate, Persistence
+from ingest.actors.connector import Persistence
 from ingest.actors.control import Control
 from ingest.actors.mending import MendingAlone
+from ingest.cli.candidates import candidates, deadlines
 from ingest.cli.database import opened_database, schema
 from ingest.cli.exits import FAILED
+from ingest.cli.reloading import Reloading, run_until
 from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering
 from ingest.cli.telling import opened_data_api
-from ingest.config import home_assistant
-from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
-from ingest.core.token import token_problem
 from ingest.edge.aside import SetAside
+from ingest.edge.control import NO_COMMANDS, Commands
 from ingest.edge.data_api import DataApi
 from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import SERVICE, Held, Holder, locked_soon
 from ingest.edge.shrink import shrink
-from ingest.edge.tls import tls_context
-from ingest.edge.websocket import Target
-from ingest.errors import Refused
 from ingest.pipeline import Pipeline
 from ingest.plan import Destination, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
-from ingest.runtime.signals import at_the_latest, on_stop
+from ingest.runtime.signals import at_the_latest, on_reload, on_stop
 from ingest.runtime.supervise import one_error
 
 LATEST = 4.75
@@ -85,59 +80,24 @@ def _files(settings: Settings) -> Mapping[str, str]:
     return {kind: str(paths[kind].absolute()) for kind in used}
 
 
-def deadlines(settings: Settings) -> Deadlines:
-    """How long Home Assistant may take."""
-    home = settings.home_assistant
-    return Deadlines(home.connect_timeout, home.auth_timeout, home.ping_interval, home.pong_timeout)
-
-
-def candidates(settings: Settings) -> tuple[Candidate, ...]:
-    """The addresses to try. Raises `Refused` when there is none, or when a CA file cannot be read."""
-    found = tuple(_candidate(each, settings) for each in settings.home_assistant.candidates())
-    if not found:
-        raise Refused(
-            "no Home Assistant is configured",
-            remedy="Run `homeiq-ingest init`, or set home_assistant.url and home_assistant.token_file.",
-        )
-    return found
-
-
-def _candidate(given: home_assistant.Candidate, settings: Settings) -> Candidate:
-    tls = None
-    if given.url.startswith("wss:"):
-        tls = tls_context(verify=given.ssl_verify, ca_file=given.ca_file)
-    target = Target(given.url, tls, settings.home_assistant.max_message_size)
-    return Candidate(given.name, target, _token(given.token.reveal(), given.token_file))
-
-
-def _token(known: str, path: Path | None) -> Callable[[], str]:
-    """Reads the token anew. Raises `Refused` for a file in which there is none, before Home Assistant counts it."""
-
-    def current() -> str:
-        token = known if path is None else read_secret(path).reveal()
-        if problem := token_problem(token):
-            raise Refused(f"the token {problem}", where=str(path or ""), remedy="Paste it again, whole.")
-        return token
-
-    return current
-
-
 @asynccontextmanager
-async def opened(settings: Settings, emit: Emit, by: Holder = SERVICE) -> AsyncGenerator[Destination]:
-    """The configured store, open while the block runs. Raises `Transient` or `Refused`."""
+async def opened(
+    settings: Settings, emit: Emit, by: Holder = SERVICE, more: Commands = NO_COMMANDS
+) -> AsyncGenerator[Destination]:
+    """The configured store, open while the block runs; `more` are commands that it takes. Raises `Transient` or `Refused`."""
     match settings.store_kind:
         case "embedded":
-            async with _embedded(settings, emit) as destination:
+            async with _embedded(settings, emit, more) as destination:
                 yield destination
         case "influxdb":
-            async with _influxdb(settings, emit, by) as destination:
+            async with _influxdb(settings, emit, by, more) as destination:
                 yield destination
         case "stdout":
             yield _stdout(settings)
 
 
 @asynccontextmanager
-async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destination]:
+async def _embedded(settings: Settings, emit: Emit, more: Commands) -> AsyncGenerator[Destination]:
     from ingest.edge.embedded import EmbeddedSettings, open_embedded  # noqa: PLC0415  only where it is used
 
     def set_aside(damage: SetAside) -> None:
@@ -161,14 +121,16 @@ async def _embedded(settings: Settings, emit: Emit) -> AsyncGenerator[Destinatio
             state = await stack.enter_async_context(opened_file(settings, emit))
             destination = await remembering(settings, destination, state, emit)
             if destination.ledger is not None:
-                destination = evolve(destination, control=MendingAlone(destination.ledger, partial(listen, state)))
+                destination = evolve(
+                    destination, control=MendingAlone(destination.ledger, partial(listen, state), more)
+                )
         except Held as problem:
             emit(reports.Notice(f"dead letters are only logged, and totals end with the service: {problem}"))
         yield destination
 
 
 @asynccontextmanager
-async def _influxdb(settings: Settings, emit: Emit, by: Holder) -> AsyncGenerator[Destination]:
+async def _influxdb(settings: Settings, emit: Emit, by: Holder, more: Commands) -> AsyncGenerator[Destination]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened_database(settings))
         state = await stack.enter_async_context(opened_file(settings, emit, by))
@@ -180,7 +142,7 @@ async def _influxdb(settings: Settings, emit: Emit, by: Holder) -> AsyncGenerato
         destination.ledger.owe = spool.notes.owe
         reading = ThreadLane(abandon=True)
         listening = partial(listen, state)
-        control = Control(spool, destination.letters, database.where, reading, listening, destination.ledger)
+        control = Control(spool, destination.letters, database.where, reading, listening, destination.ledger, more)
         flush = partial(last_flush, spool, state.give_up)
         upkeep = partial(shrink, state, lambda: spool.kept.known and not spool.table.scars.reason)
         yield evolve(destination, upkeep=upkeep, spool=spool, flush=flush, control=control)
@@ -192,23 +154,28 @@ def _stdout(settings: Settings) -> Destination:
     return Destination(stdout_store(schema(settings)), "standard output")
 
 
-async def serve(settings: Settings, listeners: tuple[Emit, ...], stop: trio.Event) -> None:
-    """Open the configured store and run the pipeline until `stop` is set.
+async def serve(
+    settings: Settings, listeners: tuple[Emit, ...], stop: trio.Event, reloading: Reloading | None = None
+) -> None:
+    """Open the configured store and run the pipeline until `stop` is set; `reloading` may change it meanwhile.
 
     Raises as `opened`, and `Refused` (`GaveUp` among them), or what is a bug.
     """
     relay = Relay(listeners)
-    async with opened(settings, relay) as destination, opened_data_api(settings) as data_api:
+    more = reloading.commands if reloading else NO_COMMANDS
+    async with opened(settings, relay, more=more) as destination, opened_data_api(settings) as data_api:
         plan = make_plan(settings, destination, data_api)
         if settings.api.enabled:
-            await _run_with_api(settings, plan, relay, stop)
+            await _run_with_api(settings, plan, relay, stop, reloading)
         else:
             pipeline = Pipeline(plan, listeners, random.random)
             relay.hand_over(pipeline.emit)
-            await pipeline.run(stop)
+            await run_until(pipeline, stop, reloading)
 
 
-async def _run_with_api(settings: Settings, plan: Plan, relay: Relay, stop: trio.Event) -> None:
+async def _run_with_api(
+    settings: Settings, plan: Plan, relay: Relay, stop: trio.Event, reloading: Reloading | None
+) -> None:
     from ingest.web.site import Site  # noqa: PLC0415  only where it is used
 
     site = Site(settings.api, plan, time.time_ns)
@@ -218,12 +185,12 @@ async def _run_with_api(settings: Settings, plan: Plan, relay: Relay, stop: trio
     with one_error():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(site.serve, pipeline, name="api")
-            await pipeline.run(stop)
+            await run_until(pipeline, stop, reloading)
             nursery.cancel_scope.cancel()
 
 
-async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...]) -> None:
-    """`serve` until SIGTERM or SIGINT: the first drains, the second cancels."""
+async def serve_until_signalled(reloading: Reloading, listeners: tuple[Emit, ...]) -> None:
+    """`serve` until SIGTERM or SIGINT: the first drains, the second cancels. SIGHUP has the configuration read again."""
     stop = trio.Event()
     with at_the_latest(LATEST, _too_late, FAILED) as begin:
 
@@ -233,7 +200,8 @@ async def serve_until_signalled(settings: Settings, listeners: tuple[Emit, ...])
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(on_stop, first, nursery.cancel_scope.cancel, name="signals")
-            await serve(settings, listeners, stop)
+            nursery.start_soon(on_reload, reloading.signalled, stop.set, name="reloading")
+            await serve(reloading.settings, listeners, stop, reloading)
             nursery.cancel_scope.cancel()
 
 

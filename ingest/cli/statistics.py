@@ -18,13 +18,13 @@ from ingest.actors.bringing import Bringer
 from ingest.actors.connection import connected
 from ingest.actors.history import History
 from ingest.actors.statistics import Brought, Series, StatisticsImport, listed
+from ingest.cli.candidates import candidates, deadlines
 from ingest.cli.database import opened_database
 from ingest.cli.exits import explained
 from ingest.cli.moments import parse_moment, shown
 from ingest.cli.options import configured, loaded
 from ingest.cli.present import catalog_of, present
 from ingest.cli.progress import above_the_bar, filling
-from ingest.cli.service import candidates, deadlines
 from ingest.config.settings import Settings
 from ingest.core.catalog import NO_CATALOG
 from ingest.core.conversation import Received

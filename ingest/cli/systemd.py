@@ -33,6 +33,7 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=main
 ExecStart={command} run --config {config}
+ExecReload={command} reload --config {config}
 User={user}
 StateDirectory=homeiq-ingest
 StateDirectoryMode=0700

@@ -71,6 +71,13 @@ def parse(text: str, drops: frozenset[str] = frozenset()) -> Attributes:
     )
 
 
+def looked_at(raw: Raw) -> Attributes:
+    """What tags and rules look at, without the text. Raises `msgspec.DecodeError`."""
+    seen = _seen.decode(raw)
+    device_class, state_class = _word(seen.device_class), _word(seen.state_class)
+    return Attributes("", device_class, _unit(seen.unit_of_measurement), state_class=state_class)
+
+
 def was_restored(raw: Raw) -> bool:
     """True when these are the attributes of an entity that Home Assistant put back before its integration was there."""
     try:

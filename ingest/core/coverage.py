@@ -20,6 +20,9 @@ from attrs import field, frozen
 MICROSECOND: Final = 1_000
 """Home Assistant's resolution, in nanoseconds: no state has a time between two of them."""
 
+FOREVER: Final = 2**62
+"""The end of a span that has none yet."""
+
 
 class Cause(Enum):
     """Why changes may have been missed."""
@@ -33,8 +36,12 @@ class Cause(Enum):
     PURGED = "what waited was removed by hand"
     REOPENED = "reopened by hand"
     IMPORTED = "asked for by `backfill`"
+    FILTERED = "left out by the filter"
     SEVERAL = "several causes: the ledger was full"
 
+
+ON_PURPOSE: Final = "on purpose: `homeiq-ingest backfill` brings it"
+"""Why nothing fills by itself what the filter left out."""
 
 UNNAMED: Final = "it is not known whose states these were"
 """Why nothing fills what went out of a spool without being stored."""

@@ -34,6 +34,10 @@ class Enricher:
         self._last: dict[str, Last] = {}
         self.restarts = Restarts(entities)
 
+    def drop(self, drops: Drops) -> None:
+        """From now on leave out these attributes."""
+        self._attributes = AttributesCache(drops, self._entities)
+
     def last(self, entity_id: str) -> Last | None:
         """What the entity's last point said, live or of a snapshot; None when it is gone or was never seen."""
         return self._last.get(entity_id)

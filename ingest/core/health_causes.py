@@ -37,7 +37,8 @@ class Facts:
 
     `lost` are the points and changes that were dropped in the last five minutes, `unreadable` the points in the spool
     that turned out to be damaged, `refused` what became a dead letter; `aside` the state files that could not be used,
-    `letters` the dead letters that were dropped, `damaged` what damage was met in the state file.
+    `letters` the dead letters that were dropped, `damaged` what damage was met in the state file, `misread` what is
+    wrong with the configuration as it is now.
     """
 
     at: datetime
@@ -55,12 +56,14 @@ class Facts:
     damaged: str = ""
     registries: RegistriesHealth = field(factory=RegistriesHealth)
     data_api: DataApiHealth | None = None
+    misread: tuple[str, ...] = ()
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
     """Every cause, the most telling first."""
     rules = (
-        _database, _connection, _lost, _refused, _spool, _damaged, _aside, _queues, _rate, _registries, _data_api,
+        _database, _connection, _lost, _refused, _spool, _damaged, _aside, _configuration, _queues, _rate, _registries,
+        _data_api,
     )  # fmt: skip
     return tuple(cause for rule in rules for cause in rule(facts))
 
@@ -138,6 +141,13 @@ def _aside(facts: Facts) -> Iterator[Cause]:
             remedy = f"homeiq-ingest spool recover {file.kept_as}"
             waiting = "nobody knows what waits" if file.left is None else f"at least {waits(file.left)}"
             yield Cause(Status.DEGRADED, f"{sentence}: {waiting} in it", remedy)
+
+
+def _configuration(facts: Facts) -> Iterator[Cause]:
+    if facts.misread:
+        more = f" (and {counted(len(facts.misread) - 1, 'other problem')})" if len(facts.misread) > 1 else ""
+        sentence = f"the configuration was changed and is wrong, what was read before goes on: {facts.misread[0]}{more}"
+        yield Cause(Status.DEGRADED, sentence, "See everything that is wrong with it: homeiq-ingest config check")
 
 
 def _queues(facts: Facts) -> Iterator[Cause]:

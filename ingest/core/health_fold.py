@@ -53,6 +53,7 @@ class HealthFold:
     _spool_failing: str = ""
     _letters_failing: str = ""
     _ledger_failing: str = ""
+    _misread: tuple[str, ...] = ()
     _started: reports.Started = field(factory=lambda: reports.Started("", "", ""))
     _started_at: float | None = None
     _running: bool = False
@@ -132,6 +133,10 @@ class HealthFold:
                 self._ledger_failing = reason
             case reports.LedgerRecovered():
                 self._ledger_failing = ""
+            case reports.ReloadRefused(problems=problems):
+                self._misread = problems
+            case reports.Reloaded():
+                self._misread = ()
             case _:
                 self._file.add(report, now)
                 self._registries.add(report, now)
@@ -162,7 +167,7 @@ class HealthFold:
         facts = Facts(
             wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged, refused,
             tuple(self._file.aside.values()), self._file.letters.total(RECENT, now), self._file.damaged,
-            registries=registries, data_api=data_api,
+            registries=registries, data_api=data_api, misread=self._misread,
         )  # fmt: skip
         started = self._started
         return Health(

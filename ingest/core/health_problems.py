@@ -52,6 +52,7 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.LedgerFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
     reports.StateDamaged: ("state file", RESTART),
     reports.StateSetAside: ("state file", "`homeiq-ingest spool recover` brings back what is readable in it."),
+    reports.ReloadRefused: ("configuration", "Mend it: `homeiq-ingest config check` names everything that is wrong."),
     reports.SpoolFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
 }
 """What counts as an error: its category, and what to do when the report does not say so itself."""

@@ -11,7 +11,7 @@ sessions there is none, nor while the value is not known. So the same home makes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from attrs import define, evolve, field
@@ -88,6 +88,16 @@ class Heartbeats:
             if self._confirmed is not None:
                 self._confirmed.add(entity_id)
         return made
+
+    def renew(self, interval_of: Callable[[Point], int | None]) -> None:
+        """Other intervals hold from now on; None: none. What stands goes on, but for those that have none any more."""
+        for name, each in tuple(self._standing.items()):
+            interval_ns = interval_of(each.point)
+            if interval_ns is None:
+                del self._standing[name]
+            elif interval_ns != each.interval_ns:
+                after_ns = each.point.time_ns if self.until_ns is None else max(each.point.time_ns, self.until_ns)
+                self._standing[name] = _Standing(each.point, interval_ns, next_after(after_ns, interval_ns))
 
     def confirm(self, entity_id: str, time_ns: int) -> None:
         """The snapshot has the state of that time, which is known."""

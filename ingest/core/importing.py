@@ -4,7 +4,7 @@
 
 Only what lies before an entity's first stored state is missing; what the history tells of the time after it is poorer
 than what is stored. Of an entity of which nothing is stored everything is, until a while ago: what comes from then on
-comes live.
+comes live. What the filter left out later, between two stored states, is missing as well.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import translate
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from ingest.core.coverage import MICROSECOND, Mark, Span
+from ingest.core.coverage import FOREVER, MICROSECOND, Mark, Span
 
 NOTHING = 0
 """In the place of a mark's times: nothing of the entity is stored."""
@@ -28,7 +28,8 @@ BETWEEN = MICROSECOND // 2
 class Wanted:
     """Everything of these entities from `since_ns` until `until_ns`, both whole microseconds of Home Assistant's.
 
-    `again`: what is stored, too. `whole`: these are all there are, so that the home is known from then on.
+    `again`: what is stored, too. `whole`: these are all there are, so that the home is known from then on. `excluded` are
+    spans that the filter left out and that may not be in the ledger yet.
     """
 
     since_ns: int
@@ -36,6 +37,15 @@ class Wanted:
     entities: Sequence[Mark]
     again: bool = False
     whole: bool = False
+    excluded: Sequence[Span] = ()
+
+
+@frozen
+class Taken:
+    """A span that was left out is asked for now; `rest_ns` is where the rest of it ends that is not, None: there is none."""
+
+    span_id: int
+    rest_ns: int | None
 
 
 def chosen(entities: Iterable[Mark], globs: Sequence[str], passes: Callable[[Mark], bool]) -> Iterator[Mark]:
@@ -77,6 +87,39 @@ def spans_of(wanted: Wanted, pending: Mapping[str, int]) -> list[Span]:
         if before_ns > wanted.since_ns:
             spans.append(Span(each.entity_id, each.registry_id, after_ns, before_ns))
     return spans
+
+
+def with_left_out(
+    wanted: Wanted, spans: Sequence[Span], left_out: Mapping[str, Sequence[Span]]
+) -> tuple[list[Span], list[Taken]]:
+    """The spans with what of these entities was left out since then; and what is taken of that.
+
+    Of what has no end yet nothing is: its entity is left out still, or not there.
+    """
+    named = {each.registry_id for each in wanted.entities}
+    chosen = [
+        each
+        for name, those in left_out.items()
+        if name in named
+        for each in those
+        if wanted.since_ns < each.before_ns < FOREVER
+    ]
+    begun = [evolve(each, id=0, after_ns=max(each.after_ns, wanted.since_ns - 1)) for each in chosen]
+    rests = [wanted.since_ns - BETWEEN if each.after_ns < wanted.since_ns - 1 else None for each in chosen]
+    asked = _merged([*spans, *begun]) if begun else list(spans)
+    return asked, [Taken(each.id, rest) for each, rest in zip(chosen, rests, strict=True)]
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """What overlaps is one."""
+    merged: list[Span] = []
+    for each in sorted(spans, key=lambda span: (span.registry_id, span.after_ns)):
+        last = merged[-1] if merged else None
+        if last is not None and last.registry_id == each.registry_id and each.after_ns < last.before_ns:
+            merged[-1] = evolve(last, before_ns=max(last.before_ns, each.before_ns))
+        else:
+            merged.append(each)
+    return merged
 
 
 def _before(entity: Mark, wanted: Wanted) -> int:

@@ -16,7 +16,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Progress, Settled, Span
+from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
 from ingest.core.missing import Missing
 
 LEFT: Final = (Progress.OPEN, Progress.FILLING)
@@ -37,6 +37,11 @@ class Opening:
     why: str = ""
     gaps: int = 1
 
+    @classmethod
+    def of(cls, missed: Missed) -> Opening:
+        """Of what was found."""
+        return cls(missed.cause, missed.from_ns, missed.to_ns, missed.spans, missed.why)
+
 
 @frozen
 class Coverage:
@@ -49,10 +54,14 @@ class Coverage:
 
 @frozen
 class Remembered:
-    """What the ledger knows at the start; no coverage before the first time."""
+    """What the ledger knows at the start; no coverage before the first time.
+
+    `excluded`: the entities that are left out, and the time after which they are, by their names for life.
+    """
 
     marks: Sequence[Mark] = ()
     coverage: Coverage | None = None
+    excluded: Mapping[str, int] = field(factory=dict)
 
 
 @frozen
@@ -146,8 +155,8 @@ def folded(openings: Sequence[Opening]) -> Opening:
 
 
 def summary(gaps: Iterable[Gap]) -> Summary:
-    """The gaps in figures."""
-    known = list(gaps)
+    """The gaps in figures. What is left out on purpose is none of them."""
+    known = [each for each in gaps if each.cause is not Cause.FILTERED]
     counted = Counter(each.progress for each in known)
     left = [each.from_ns for each in known if each.progress in LEFT]
     return Summary(

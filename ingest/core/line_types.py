@@ -14,6 +14,7 @@ from attrs import frozen
 # Possessive, for speed and so that no line, however odd, takes longer than its length.
 _series = re.compile(rb"([^, ]++(?:(?<=\\)[, ][^, ]*+)*+)(?:,[^ ]*+(?:(?<=\\) [^ ]*+)*+)?+ ")
 _field = re.compile(rb'([^=]++(?:(?<=\\)=[^=]*+)*+)=("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^", ]++)(,|(?= )|$)', re.DOTALL)
+_tag = re.compile(rb",((?:[^,= \\]|\\.)+)=((?:[^,= \\]|\\.)+)", re.DOTALL)
 _time = re.compile(rb"(?: -?\d+)?", re.ASCII)
 _escaped_in_measurement = re.compile(rb"\\([, ])")
 _escaped_in_field = re.compile(rb"\\([,= ])")
@@ -44,6 +45,16 @@ def line_types(line: bytes) -> LineTypes | None:
             whole = _time.fullmatch(line, at)
             return LineTypes(_plain(series[1], _escaped_in_measurement), fields) if whole else None
     return None
+
+
+def series(line: bytes) -> tuple[str, dict[str, str]]:
+    """A line's measurement and its tags, not escaped. Raises `ValueError` for what is no line."""
+    found = _series.match(line)
+    if found is None:
+        raise ValueError("this is no line of line protocol")
+    tags = (_escaped_in_field.sub(rb"\1", part) for pair in _tag.findall(found[0]) for part in pair)
+    told = iter(each.decode() for each in tags)
+    return _plain(found[1], _escaped_in_measurement).decode(), dict(zip(told, told, strict=True))
 
 
 def _plain(name: bytes, escaped: re.Pattern[bytes]) -> bytes:

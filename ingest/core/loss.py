@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from ingest.core.coverage import Span
 from ingest.core.evicted import Named
 from ingest.core.point import PointFrame
 from ingest.core.redact import redacted
@@ -31,6 +32,13 @@ def shed_points(link: str, frames: Iterable[PointFrame]) -> Shed | None:
     if not home and points:
         return Shed(link, len(points), points[0].time_ns, points[-1].time_ns, ())
     return _shed(link, home, len(points) - len(home))
+
+
+def missing_of(shed: Shed, registry_id: Callable[[str], str]) -> list[Span]:
+    """What is missing of each entity; `registry_id` says how an entity is called for life."""
+    return [
+        Span(entity_id, registry_id(entity_id), first - 1, last + 1) for entity_id, (first, last) in shed.spans.items()
+    ]
 
 
 def dead_letter(stage: str, change: Change) -> DeadLetter:

@@ -5,9 +5,9 @@ The mark of an entity that is gone lies between two of Home Assistant's times: n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from ingest.core.coverage import MICROSECOND, Mark
+from ingest.core.coverage import FOREVER, MICROSECOND, Mark, Span
 
 UNKNOWN = 1
 """So many nanoseconds after one of Home Assistant's times stands what is no state's."""
@@ -36,6 +36,32 @@ def newest(marks: Mapping[str, Mark]) -> int:
 def named(marks: Mapping[str, Mark]) -> dict[str, str]:
     """Under which id each name was seen last."""
     return {mark.entity_id: key for key, mark in sorted(marks.items(), key=lambda each: each[1].time_ns)}
+
+
+def missed_before(marks: Mapping[str, Mark], firsts: Mapping[str, Mark], from_ns: int) -> list[Span]:
+    """What may be missing between the marks and who was seen first afterwards, in a gap that begins at `from_ns`."""
+    names, seen = named(marks), {first.entity_id for first in firsts.values()} | firsts.keys()
+    spans = []
+    for key, first in firsts.items():
+        after = missing_since(mark_of(marks, names, key, first.entity_id), from_ns)
+        if first.time_ns > after:
+            spans.append(Span(first.entity_id, key, after, first.time_ns))
+    gone = [mark for key, mark in marks.items() if not seen & {key, mark.entity_id}]
+    return spans + [Span(mark.entity_id, mark.registry_id, missing_since(mark, from_ns), FOREVER) for mark in gone]
+
+
+def gone_of(marks: Mapping[str, Mark], there: Collection[str], known_as: Mapping[str, str], from_ns: int) -> list[Mark]:
+    """Those that are not there, neither by name nor by id, each at the beginning of what is missing of it.
+
+    `known_as` says under which id each name was seen last. One that several bore is asked for once: of the others
+    everything was stored when it changed hands.
+    """
+    gone = [mark for key, mark in marks.items() if key not in there and mark.entity_id not in there]
+    return [
+        mark._replace(time_ns=missing_since(mark, from_ns))
+        for mark in gone
+        if known_as[mark.entity_id] == mark.registry_id
+    ]
 
 
 def bearers(marks: Mapping[str, Mark]) -> list[Mark]:

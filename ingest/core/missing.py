@@ -7,9 +7,10 @@ the oldest of one cause become one; and where there are too many spans, those of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ingest.core.coverage import Cause, Missed, Span
 from ingest.core.evicted import keep_longer
@@ -66,9 +67,12 @@ class Missing:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def add(self, missed: Missed) -> None:
-        """One more."""
-        new = _Part.of(missed)
+    def add(self, *missed: Missed) -> None:
+        """More of it."""
+        for each in missed:
+            self._add(_Part.of(each))
+
+    def _add(self, new: _Part) -> None:
         part = next((each for each in self._waiting if each.is_like(new) and each.touches(new)), None)
         if part is None:
             self._waiting.append(new)
@@ -115,3 +119,9 @@ class Missing:
             if part.spans:
                 self._held -= len(part.spans)
                 part.spans, part.why = {}, part.why or NO_ROOM
+
+
+def shortened(span: Span, *seen: Mapping[str, int]) -> Span:
+    """The span, ended by what was seen of its entity after its beginning; `seen` are times by id for life."""
+    ends = [times[span.registry_id] for times in seen if times.get(span.registry_id, 0) > span.after_ns]
+    return evolve(span, before_ns=min([span.before_ns, *ends]))

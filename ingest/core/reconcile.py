@@ -20,14 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import define, evolve, field
+from attrs import define, field
 
-from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
-from ingest.core.marks import is_absent, mark_of, missing_since, named, newest, unknown_at
-from ingest.core.missing import Missing
-
-FOREVER = 2**62
-"""The end of a span that has none yet."""
+from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
+from ingest.core.excluded import Excluded
+from ingest.core.marks import gone_of, is_absent, mark_of, missed_before, missing_since, named, newest, unknown_at
+from ingest.core.missing import Missing, shortened
 
 
 @define
@@ -56,6 +54,7 @@ class Reconciler:
     _because: Cause = Cause.STOPPED
     _moved: list[Mark] = field(factory=list)
     _missing: Missing = field(factory=Missing)
+    excluded: Excluded = field(factory=Excluded)
 
     def remember(self, marks: Mapping[str, Mark], cause: Cause) -> None:
         """What the run before knew can be read only now: what was missed before this one is found out after all."""
@@ -64,14 +63,7 @@ class Reconciler:
             self.marks, self.cause = dict(marks), cause
             return
         from_ns = newest(marks)
-        names, seen = named(marks), {first.entity_id for first in firsts.values()} | firsts.keys()
-        spans = []
-        for key, first in firsts.items():
-            after = missing_since(mark_of(marks, names, key, first.entity_id), from_ns)
-            if first.time_ns > after:
-                spans.append(Span(first.entity_id, key, after, first.time_ns))
-        gone = [mark for key, mark in marks.items() if not seen & {key, mark.entity_id}]
-        spans += [Span(mark.entity_id, mark.registry_id, missing_since(mark, from_ns), FOREVER) for mark in gone]
+        spans = missed_before(marks, firsts, from_ns)
         if marks:
             self.miss(cause, from_ns, max((first.time_ns for first in firsts.values()), default=from_ns), spans)
         self.marks = {**{key: mark for key, mark in marks.items() if key not in self.marks}, **self.marks}
@@ -91,6 +83,7 @@ class Reconciler:
         # Of a session that broke before its snapshot was through, what was seen has its spans already.
         self._baseline, self._first, self._present, self._oldest_ns = dict(self.marks), {}, set(), FOREVER
         self._absent, self._returned = {}, {}
+        self.excluded.over()
         self._known_as = named(self.marks)
 
     @property
@@ -111,15 +104,25 @@ class Reconciler:
         """
         end_ns = mark.time_ns + left_out
         if self._baseline is not None:
-            mark = mark._replace(registry_id=self._key(mark.registry_id, mark.entity_id))
+            mark = self._keyed(mark)
             self._first_seen(mark, end_ns, self._baseline)
         elif self._absent:
             self._come_back(mark, end_ns)
+        if self.excluded:
+            self.excluded.end(self._keyed(mark), end_ns, reading=self.reconciling)
         known = self.marks.get(mark.registry_id)
         if known is not None and mark.time_ns < known.oldest_ns:
             self._moved.append(known._replace(first_ns=mark.time_ns))
             self.marks[mark.registry_id] = self._moved[-1]
         self.move(mark)
+
+    def exclude(self, mark: Mark, *, told: bool = False) -> None:
+        """That state came and the rules leave it out; `told`: the history told of it."""
+        mark = self._keyed(mark)
+        if told:
+            self.excluded.tell(mark)
+        elif (known := mark_of(self.marks, self._known_as, mark.registry_id, mark.entity_id)) is not None:
+            self.excluded.begin(mark, known.time_ns)
 
     def move(self, mark: Mark) -> None:
         """That state is on its way to be stored. What the history tells moves only the marks of who is gone."""
@@ -144,6 +147,7 @@ class Reconciler:
 
     def note(self, settled: Sequence[Settled] = ()) -> Note:
         """What becomes true with the frame that was just looked through."""
+        self._missing.add(*self.excluded.take())
         if not (self._moved or self._missing or settled):
             return NO_NOTE
         note = Note(tuple(self._moved), tuple(settled), self._missing.take())
@@ -160,7 +164,7 @@ class Reconciler:
             if mark.registry_id != key:
                 self.move(mark._replace(registry_id=key))
             return True
-        return self._first.get(key, time_ns + 1) <= time_ns
+        return self._baseline is not None and self._first.get(key, time_ns + 1) <= time_ns
 
     def told(self, registry_id: str, time_ns: int) -> bool:
         """True when that state of the history came live: its entity was gone, and is there again."""
@@ -170,6 +174,9 @@ class Reconciler:
         """The entity's name for life; while the registries cannot be read, the one that it had when they could."""
         return registry_id if registry_id != entity_id else self._known_as.get(entity_id, registry_id)
 
+    def _keyed(self, mark: Mark) -> Mark:
+        return mark._replace(registry_id=self._key(mark.registry_id, mark.entity_id))
+
     def complete(self) -> Found | None:
         """The snapshot is through: what was missed of entities that are gone, and the gap's end.
 
@@ -178,16 +185,11 @@ class Reconciler:
         baseline, self._baseline = self._baseline, None
         names, self._known_as = self._known_as, named(self.marks)
         self.cause = Cause.CONNECTION
+        self.excluded.over()
         if not baseline:
             return None
-        there = self._present | self._first.keys()
-        gone = [mark for key, mark in baseline.items() if not there & {key, mark.entity_id}]
-        # A name that several bore is asked for once: of the others everything was stored when it changed hands.
-        gone = [
-            mark._replace(time_ns=missing_since(mark, self._from_ns))
-            for mark in gone
-            if names[mark.entity_id] == mark.registry_id
-        ]
+        there = self._present | self._first.keys() | self.excluded.since.keys()
+        gone = gone_of(baseline, there, names, self._from_ns)
         self._absent = {mark.registry_id: mark.time_ns for mark in gone}
         self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
         for mark in gone:
@@ -207,17 +209,16 @@ class Reconciler:
     def give_back(self, missed: Sequence[Missed]) -> None:
         """These were found, and the frame that carried them was lost. What was told of their ends since then holds."""
         for each in missed:
-            spans = each.spans if each.had_come else [self._shortened(span) for span in each.spans]
-            self.miss(each.cause, each.from_ns, each.to_ns, spans, each.why)
+            self.miss(each.cause, each.from_ns, each.to_ns, self._still(each), each.why)
 
-    def _shortened(self, span: Span) -> Span:
-        seen = [times.get(span.registry_id, FOREVER) for times in (self._first, self._returned)]
-        return evolve(span, before_ns=min([span.before_ns, *(each for each in seen if each > span.after_ns)]))
+    def _still(self, missed: Missed) -> Sequence[Span]:
+        if missed.had_come or missed.cause is Cause.FILTERED:
+            return self.excluded.still(missed.spans)
+        return [shortened(span, self._first, self._returned) for span in missed.spans]
 
     def lose(self, registry_id: str) -> None:
         """The newest state of that entity was lost: it is not known to be stored, but everything before it is."""
-        mark = self.marks.get(registry_id)
-        if mark is not None:
+        if (mark := self.marks.get(registry_id)) is not None:
             self.marks[registry_id] = mark._replace(time_ns=mark.time_ns - 1)
 
     def _first_seen(self, mark: Mark, end_ns: int, baseline: dict[str, Mark]) -> None:
@@ -232,7 +233,7 @@ class Reconciler:
         after = missing_since(before, self._from_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends now, or earlier.
         told = first is not None or (before is not None and is_absent(before))
-        if baseline and (told or time_ns > after + MICROSECOND):
+        if key not in self.excluded and baseline and (told or time_ns > after + MICROSECOND):
             self._spanned.add(key)
             # Under the id that it had: then it takes the place of a span that has no end yet.
             self._miss((Span(mark.entity_id, key if before is None else before.registry_id, after, end_ns),))

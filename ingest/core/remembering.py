@@ -9,11 +9,14 @@ from ingest.core.reconcile import Reconciler
 
 def reconciler(remembered: Remembered) -> Reconciler:
     """What a new run begins with: the marks of the last one, and how that ended."""
-    return Reconciler({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+    made = Reconciler({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+    made.excluded.remember(remembered.excluded)
+    return made
 
 
 def remembered_late(known: Reconciler, remembered: Remembered) -> Note:
     """Add what could not be read at the start; returns what becomes true with it."""
+    known.excluded.remember(remembered.excluded)
     known.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
     return known.note()
 

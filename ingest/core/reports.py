@@ -7,7 +7,7 @@ listens. No report holds a secret. `LEVEL` is how loud a log should be; `text` t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar, Final, Literal, TypeAlias
 
@@ -299,6 +299,16 @@ class Repeated(Report):
 
     LEVEL: ClassVar[Level] = "debug"
     count: int
+
+
+def looked_through(passed: int, left_out: Mapping[str, int], repeated: int) -> Iterator[Report]:
+    """What became of the changes of a frame."""
+    if passed:
+        yield Passed(passed)
+    if left_out:
+        yield Filtered(left_out)
+    if repeated:
+        yield Repeated(repeated)
 
 
 @frozen
@@ -867,6 +877,42 @@ class Progress(Report):
     def text(self) -> str:
         """The sentence a person reads."""
         return f"so far: {_figures(self.books) or 'nothing received'}"
+
+
+@frozen
+class Reloading(Report):
+    """The configuration is read again."""
+
+    why: str
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"reading the configuration again: {self.why}"
+
+
+@frozen
+class Reloaded(Report):
+    """The configuration was read again and is in effect, but for what needs a restart. `changes` are sentences."""
+
+    changes: tuple[str, ...]
+    stored: int
+    left_out: int
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the configuration was read again: {'; '.join(self.changes)}"
+
+
+@frozen
+class ReloadRefused(Report):
+    """The configuration was read again and is wrong: nothing was changed. Every problem is a sentence."""
+
+    LEVEL: ClassVar[Level] = "error"
+    problems: tuple[str, ...]
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"the configuration is wrong now, and nothing was changed: {' '.join(self.problems)}"
 
 
 @frozen

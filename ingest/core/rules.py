@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fnmatch import translate
 from typing import TypeAlias
 
+import msgspec
 from attrs import evolve, frozen
+from msgspec import Raw
 
+from ingest.core.attributes import looked_at
 from ingest.core.filter_settings import KEYS, OF_THE_STATE, Asked, FilterSettings, Override, Pattern
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.treatment import USUAL, Treatment
@@ -122,7 +126,7 @@ class Rules:
     """Decides for each entity once, until what the rules ask of it changes.
 
     It remembers at most `entities` of them, and forgets the one that came first. `intervals` are those of all heartbeats,
-    in nanoseconds.
+    in nanoseconds. `by_state`: some rule asks what only a state answers.
     """
 
     def __init__(self, settings: FilterSettings, entities: int = 100_000) -> None:
@@ -144,7 +148,7 @@ class Rules:
         self.intervals = frozenset(each for each in beats if each is not None)
         self._otherwise = Decision(not include, "no pattern")
         asking = (*settings.patterns, *settings.exceptions)
-        self._by_state = any(getattr(each, key) is not None for each in asking for key in OF_THE_STATE)
+        self.by_state = any(getattr(each, key) is not None for each in asking for key in OF_THE_STATE)
         self._entities = entities
         self._known: dict[str, tuple[Attributes, Facts, Decision]] = {}
 
@@ -159,12 +163,41 @@ class Rules:
         self._known[entity_id] = (attributes, facts, decision)
         return decision
 
+    def __contains__(self, entity_id: str) -> bool:
+        """True when it was decided for that entity."""
+        return entity_id in self._known
+
+    def decided(self) -> tuple[tuple[str, Attributes, Decision], ...]:
+        """Every entity for which it was decided, with what was looked at."""
+        return tuple((entity_id, attributes, decision) for entity_id, (attributes, _, decision) in self._known.items())
+
+    def interval_of(self, point: Point) -> int | None:
+        """How often the point's value is to be said again, in nanoseconds; None: never."""
+        decision = self.decide(point.entity_id, point.attributes, point.facts)
+        return decision.heartbeat_ns if decision.passed else None
+
+    def forget(self, entity_id: str) -> None:
+        """The entity is gone."""
+        self._known.pop(entity_id, None)
+
+    def agreeing(self, entity_id: str, attributes: Attributes, facts: Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of every rule and of every override that agrees with the entity, whichever decides."""
+        subject = Subject(entity_id, attributes, facts)
+        rules = tuple(each.rule for matches, each in self._rules if matches(subject))
+        return rules, tuple(name for matches, name, _ in self._overrides if matches(subject))
+
+    def look(self, entity_id: str, attributes: Raw, facts: Facts) -> None:
+        """Decide for an entity of which nothing is to be stored now: what becomes of it may be asked for."""
+        if entity_id not in self._known:
+            with suppress(msgspec.DecodeError):
+                self.decide(entity_id, looked_at(attributes), facts)
+
     def may_pass(self, entity_id: str, facts: Facts) -> bool:
         """False when it is certain that the entity is left out, though no state of it was looked at."""
         known = self._known.get(entity_id)
         if known is not None and known[1] == facts:
             return known[2].passed
-        return self._by_state or self._decide(Subject(entity_id, NO_ATTRIBUTES, facts)).passed
+        return self.by_state or self._decide(Subject(entity_id, NO_ATTRIBUTES, facts)).passed
 
     def _decide(self, subject: Subject) -> Decision:
         decision = next((each for matches, each in self._rules if matches(subject)), self._otherwise)

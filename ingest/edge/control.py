@@ -41,6 +41,7 @@ class Command:
 
 
 Commands: TypeAlias = Mapping[str, Command]
+NO_COMMANDS: Commands = {}
 
 
 @frozen

@@ -149,6 +149,10 @@ class Reader:
         ).fetchone()
         return row
 
+    def last(self, ids: Sequence[int]) -> Sample | None:
+        """The newest change."""
+        return self._last(ids, -(1 << 63), (1 << 63) - 1)
+
     def usage(self) -> Usage | None:
         """How much is stored; None when nothing is."""
         # Two statements: SQLite finds a minimum or a maximum at an end of the key, but not both at once.

@@ -14,7 +14,7 @@ import attrs
 import structlog
 
 from ingest.core import reports
-from ingest.core.reports import Emit, Report
+from ingest.core.reports import Report
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
@@ -29,6 +29,9 @@ KINDS = 1000
 
 NAMES = 20
 """Entities that one line names at most."""
+
+
+_LEVELS = logging.getLevelNamesMapping()
 
 
 class Calm:
@@ -72,9 +75,29 @@ class Calm:
         return due
 
 
+class Journal:
+    """A sink for reports that writes log lines; `logger` makes them, `calm` says which are worth one."""
+
+    def __init__(self, logger: FilteringBoundLogger, calm: Calm, level: str) -> None:
+        self._logger = logger
+        self._calm = calm
+        self.set_level(level)
+
+    def set_level(self, level: str) -> None:
+        """Write nothing less severe from now on. Raises `KeyError` for what is no level."""
+        self._threshold = _LEVELS[level.upper()]
+
+    def __call__(self, report: Report) -> None:
+        """Write it, if it is worth a line."""
+        if _LEVELS[report.level.upper()] < self._threshold or not self._calm.allows(report):
+            return
+        with suppress(OSError):  # a log that nobody reads any more, or a full disk, must not stop the storing
+            getattr(self._logger, report.level)(report.text(), **_fields(report))
+
+
 def open_journal(
     level: str, form: Format, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
-) -> Emit:
+) -> Journal:
     """A sink for reports that writes log lines to `stream` (standard error). `auto`: JSON unless it is a terminal."""
     out = stream or sys.stderr
     logger: FilteringBoundLogger = structlog.wrap_logger(
@@ -83,17 +106,7 @@ def open_journal(
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         cache_logger_on_first_use=True,
     )
-    levels = logging.getLevelNamesMapping()
-    threshold = levels[level.upper()]
-    calm = Calm(clock)
-
-    def write(report: Report) -> None:
-        if levels[report.level.upper()] < threshold or not calm.allows(report):
-            return
-        with suppress(OSError):  # a log that nobody reads any more, or a full disk, must not stop the storing
-            getattr(logger, report.level)(report.text(), **_fields(report))
-
-    return write
+    return Journal(logger, Calm(clock), level)
 
 
 def _fields(report: Report) -> dict[str, Any]:

@@ -135,6 +135,10 @@ class Ledger:
         """A person wants what was before. None: everything is stored or asked for. Raises `Transient` or `Refused`."""
         return self._opened(await self._change(self.file.begin_import, wanted))
 
+    async def entities(self, gap_id: int) -> int:
+        """Of how many entities something of a gap is still to be had. Raises `Transient` or `Refused`."""
+        return await self.lane(self.file.entities, gap_id)
+
     async def ask_again(self) -> frozenset[int]:
         """A person wants what could not be had to be tried again; the spans. Raises `Transient` or `Refused`."""
         return await self._change(self.file.ask_again)

@@ -110,10 +110,11 @@ def _keep_marks(connection: Connection, key: Key, most: int) -> None:
 
 def _dispensable(gaps: Sequence[Gap]) -> Iterator[Gap]:
     """What may go, in that order; the row that others were folded into is not among them."""
-    others = [gap for gap in gaps if gap.cause is not Cause.SEVERAL]
+    others = [gap for gap in gaps if gap.cause not in {Cause.SEVERAL, Cause.FILTERED}]
     yield from (gap for gap in others if gap.progress is Progress.FILLED)
     yield from (gap for gap in others if gap.progress in {Progress.PARTLY, Progress.UNFILLABLE})
     yield from (gap for gap in others if gap.progress in LEFT)
+    yield from (gap for gap in gaps if gap.cause is Cause.FILTERED)
 
 
 def _fold(connection: Connection, key: Key, gap: Gap) -> None:

@@ -16,6 +16,7 @@ from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Settled, Span
 from ingest.core.importing import Wanted
 from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, Told
 from ingest.edge.ledger_bounds import BOUND, Bound, enter, keep
+from ingest.edge.ledger_filtered import left_out_since
 from ingest.edge.ledger_import import Far, ask_again, how_far, open_import, stored_marks
 from ingest.edge.ledger_rows import GAP, NOT_KNOWN, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left
 from ingest.edge.spool_rows import Changed, Key
@@ -57,7 +58,8 @@ class LedgerFile:
                 Coverage(since_ns, heard_ns, bool(stopped))
                 for since_ns, heard_ns, stopped in self._of("SELECT since_ns, heard_ns, stopped FROM coverage")
             ]
-        return Remembered(marks, coverage[0] if coverage else None)
+            excluded = left_out_since(self.connection, self.key)
+        return Remembered(marks, coverage[0] if coverage else None, excluded)
 
     def write(self, due: Due) -> Changed:
         """Write everything that is due, or nothing of it; returns what became of gaps."""
@@ -103,6 +105,12 @@ class LedgerFile:
             gap = open_import(self.connection, self.key, wanted)
             keep(self.connection, self.key, self.bound)
         return gap
+
+    def entities(self, gap_id: int) -> int:
+        """Of how many entities something of a gap is still to be had: one may have several spans."""
+        wanted = "SELECT count(DISTINCT registry_id) FROM span WHERE gap_id = ? AND filled IS NULL"
+        with translated(self.path):
+            return int(self.connection.execute(wanted, (gap_id,)).fetchone()[0])
 
     def ask_again(self) -> frozenset[int]:
         """What could not be had, or not all of it, is to be asked for again; returns the spans."""

@@ -7,10 +7,10 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from ingest.core.coverage import Cause, Gap, Mark, Progress, Span
-from ingest.core.importing import BETWEEN, Wanted, known, spans_of, stored_since
+from ingest.core.coverage import FOREVER, Cause, Gap, Mark, Progress, Span
+from ingest.core.importing import BETWEEN, Wanted, known, spans_of, stored_since, with_left_out
 from ingest.core.ledger import Opening
-from ingest.core.reconcile import FOREVER
+from ingest.edge.ledger_filtered import leave_out, left_out, take
 from ingest.edge.ledger_rows import count_anew, gaps_of, open_gap
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
@@ -89,7 +89,12 @@ def open_import(connection: Connection, key: Key, wanted: Wanted) -> Gap | None:
     """The gap of what is wanted and neither stored nor asked for; None when there is nothing of that kind."""
     stored, since_ns = stored_marks(connection, key), None if wanted.again else unmarked_since(connection, key)
     entities = [stored_since(known(each, stored.get(each.registry_id)), since_ns) for each in wanted.entities]
+    if wanted.excluded:
+        first, last = min(each.after_ns for each in wanted.excluded), max(each.before_ns for each in wanted.excluded)
+        leave_out(connection, key, Opening(Cause.FILTERED, first, last, wanted.excluded))
     spans = spans_of(evolve(wanted, entities=entities), pending_imports(connection, key))
+    spans, taken = with_left_out(wanted, spans, left_out(connection, key))
+    take(connection, key, taken)
     had = _supersede(connection, key, spans) if wanted.again else {}
     if wanted.whole:
         connection.execute(

@@ -9,10 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from ingest.core.coverage import MICROSECOND, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
+from ingest.core.coverage import MICROSECOND, Cause, Gap, Mark, Note, Progress, Settled, Span
 from ingest.core.importing import BETWEEN
 from ingest.core.ledger import Opening, outcome
 from ingest.core.marks import UNKNOWN
+from ingest.edge.ledger_filtered import leave_out
 from ingest.edge.ledger_spans import add_spans, has_grown
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
@@ -74,7 +75,7 @@ UPDATE gap SET (spans, unsettled, filled) = (
 def write_note(connection: Connection, key: Key, note: Note) -> list[Gap]:
     """What has become true: marks move, spans are found and settled. Returns the gaps that this changed."""
     move_marks(connection, key, note.marks)
-    opened = [open_gap(connection, key, Opening(*_opening(missed))) for missed in note.missed]
+    opened = [open_gap(connection, key, Opening.of(missed)) for missed in note.missed]
     settled = settle(connection, note.settled)
     return [*settled, *gaps_of(connection, set(opened) - {gap.id for gap in settled})]
 
@@ -123,6 +124,8 @@ def open_gap(connection: Connection, key: Key, opening: Opening) -> int:
     """Write a gap down and return its id; it grows into the unsettled ones of its cause that it touches."""
     if opening.cause is Cause.SEVERAL:
         return tell_in_one(connection, key, opening)
+    if opening.cause is Cause.FILTERED:
+        return leave_out(connection, key, opening)
     if opening.why:
         return _unfillable(connection, key, opening)
     whose = (key.home, key.store, named(opening.cause))
@@ -218,10 +221,6 @@ def _unfillable(connection: Connection, key: Key, opening: Opening) -> int:
         _widen(connection, gap_id, opening.from_ns, opening.to_ns)
         return int(gap_id)
     return _new(connection, key, opening, Progress.UNFILLABLE)
-
-
-def _opening(missed: Missed) -> tuple[Cause, int, int, Sequence[Span], str]:
-    return missed.cause, missed.from_ns, missed.to_ns, missed.spans, missed.why
 
 
 def _new(connection: Connection, key: Key, opening: Opening, progress: Progress) -> int:

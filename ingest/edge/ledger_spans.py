@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ingest.core.coverage import MICROSECOND, Cause, Settled
+from ingest.core.coverage import FOREVER, MICROSECOND, Cause, Settled
 from ingest.core.evicted import is_alone
 from ingest.core.ledger import Opening
 from ingest.core.marks import UNKNOWN
-from ingest.core.reconcile import FOREVER
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from time import monotonic_ns
 
 from ingest.core import reports
 from ingest.core.reports import Emit, Report
@@ -16,7 +17,7 @@ VARIABLE = "NOTIFY_SOCKET"
 
 
 def open_notify(environ: Mapping[str, str]) -> Emit:
-    """A sink for reports that tells systemd READY, STOPPING and what is going on."""
+    """A sink for reports that tells systemd READY, RELOADING, STOPPING and what is going on."""
     address = environ.get(VARIABLE, "")
     where = "\0" + address[1:] if address.startswith("@") else address
 
@@ -34,11 +35,21 @@ def _message(report: Report) -> str:
     match report:
         case reports.Started():
             return f"READY=1\nSTATUS={report.text()}"
+        case reports.Reloading():
+            return f"RELOADING=1\nMONOTONIC_USEC={monotonic_ns() // 1000}\nSTATUS={_line(report)}"
+        case reports.Reloaded() | reports.ReloadRefused():
+            return f"READY=1\nSTATUS={_line(report)}"
         case reports.Stopping():
             return f"STOPPING=1\nSTATUS={report.text()}"
-        case reports.Connected() | reports.ConnectionFailed() | reports.CandidateRefused():
-            return f"STATUS={_line(report)}"
-        case reports.StoreWaiting() | reports.StoreRecovered() | reports.SpoolFailing() | reports.SpoolRecovered():
+        case (
+            reports.Connected()
+            | reports.ConnectionFailed()
+            | reports.CandidateRefused()
+            | reports.StoreWaiting()
+            | reports.StoreRecovered()
+            | reports.SpoolFailing()
+            | reports.SpoolRecovered()
+        ):
             return f"STATUS={_line(report)}"
         case _:
             return ""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import trio
+
+AGAIN = signal.SIGHUP
+"""Asks for the configuration to be read again; also what comes when a terminal is closed."""
+
+TERMINAL = "/dev/tty"
 
 LAST_WORDS = 0.1
 """Seconds for the last sentence: who reads it may hang as well."""
@@ -21,6 +26,26 @@ async def on_stop(first: Callable[[], None], second: Callable[[], None]) -> None
         first()
         await anext(arriving)
         second()
+
+
+async def on_reload(again: Callable[[], Awaitable[None]], left: Callable[[], None]) -> None:
+    """Call `again` at each SIGHUP, for ever; `left` when it comes because the terminal was closed. Main thread only."""
+    had_terminal = has_terminal()
+    with trio.open_signal_receiver(AGAIN) as arriving:
+        async for _ in arriving:
+            if had_terminal and not has_terminal():
+                left()
+            else:
+                await again()
+
+
+def has_terminal() -> bool:
+    """True when somebody's terminal controls this process."""
+    try:
+        os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

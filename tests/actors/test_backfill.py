@@ -12,9 +12,8 @@ from trio.testing import MockClock
 
 from ingest.actors.backfill import ROW, SPANS, Backfill
 from ingest.core import recorder
-from ingest.core.coverage import Cause, Gap, Note, Progress, Settled, Span
+from ingest.core.coverage import FOREVER, Cause, Gap, Note, Progress, Settled, Span
 from ingest.core.history_query import SECOND_NS
-from ingest.core.reconcile import FOREVER
 from ingest.core.reports import Report
 from ingest.core.state import Frame
 from ingest.edge.ledger import Ledger

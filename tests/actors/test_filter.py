@@ -39,7 +39,7 @@ class Stage:
         self.emitted: list[Report] = []
         self.catalog = Watch(catalog)
         self.filter = Filter(
-            Rules(settings or FilterSettings()), Brittle(Drops((), ())), self.catalog, self.emitted.append
+            Watch(Rules(settings or FilterSettings())), Brittle(Drops((), ())), self.catalog, self.emitted.append
         )
 
     def step(self, *changes: Change, source: Source = Source.LIVE) -> list[str]:
@@ -188,7 +188,7 @@ def test_what_was_evicted_is_not_stored_already() -> None:
     stage = Stage()
     stage.step(on("light.kept", updated=NOON), on("light.lost"))
     lost = nanoseconds(moment_of(on("light.lost")))
-    stage.filter.forget(lost, lost)
+    stage.filter.reconciler.forget(lost, lost)
     assert stage.step(on("light.kept", updated=NOON), on("light.lost"), source=Source.SNAPSHOT) == ["light.lost"]
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
+from msgspec import Raw
 
 from ingest.actors.filter import BEATS
 from ingest.core import reports
+from ingest.core.coverage import Mark
 from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.point import Point
+from ingest.core.rules import Rules
 from ingest.core.state import Frame, Source
 from ingest.runtime.link import Link, Overflow, Weight
 from tests.actors.test_filter import Stage, on, points_link
@@ -136,3 +140,31 @@ def test_a_heartbeat_that_a_store_has_no_room_for_is_counted_and_no_gap() -> Non
     made.filter.lost(shed[0])
     assert made.filter.reconciler.note().missed == ()
     assert "light.a" in made.filter.reconciler.marks
+
+
+def test_other_rules_hold_from_the_next_frame_on_and_a_snapshot_tells_what_stands() -> None:
+    made = stage()
+    made.filter.step(Frame([on("light.a"), on("sensor.b"), on("zone.c")], 0, session=1))
+    made.filter.step(proof(START + 10 * SECOND))
+    beating = (Pattern(domain="sensor", heartbeat=60.0), Pattern(domain="light"))
+    made.filter.rules.set(Rules(FilterSettings(patterns=(Pattern(domain="zone"),), exceptions=beating)))
+    assert beats(made, START + MINUTE) == []
+    known = [on(name) for name in ("light.a", "sensor.b", "zone.c")]
+    made.emitted.clear()
+    made.filter.step(Frame(known, 0, Source.SNAPSHOT, 1, final=True))
+    assert made.emitted == [reports.Repeated(3)]
+    assert beats(made, START + 2 * MINUTE) == [("sensor.b", START + 2 * MINUTE, "on")]
+    assert made.filter.snapshots.value == 2
+
+
+def test_what_a_snapshot_knows_already_is_decided_too_without_being_kept() -> None:
+    made = Stage(FilterSettings(patterns=(Pattern(device_class="battery"),)))
+    battery, odd = on("sensor.b1", device_class="battery"), on("sensor.b2")
+    assert odd.data.new_state is not None
+    odd = evolve(odd, data=evolve(odd.data, new_state=evolve(odd.data.new_state, attributes=Raw(b"[]"))))
+    made.filter.reconciler.marks["sensor.b1"] = Mark("sensor.b1", "sensor.b1", LATER_NS)
+    made.filter.reconciler.marks["sensor.b2"] = Mark("sensor.b2", "sensor.b2", LATER_NS)
+    made.filter.step(Frame([battery, odd], 0, Source.SNAPSHOT, 1, final=True))
+    assert made.emitted[0] == reports.Repeated(2)
+    ((entity_id, _, decision),) = made.filter.rules.value.decided()
+    assert (entity_id, decision.passed) == ("sensor.b1", False)

@@ -74,7 +74,7 @@ class Service:
 
     def __attrs_post_init__(self) -> None:
         rules = Rules(FilterSettings(drop_replays=self.drop_replays))
-        self.filter = Filter(rules, Enricher(Drops()), Watch(NO_CATALOG), self.emitted.append)
+        self.filter = Filter(Watch(rules), Enricher(Drops()), Watch(NO_CATALOG), self.emitted.append)
 
     def hear(self, run: Run) -> list[Point]:
         """One session: live from the start on, the snapshot when that is over. The points of the start."""
@@ -225,7 +225,7 @@ def test_of_what_was_lost_on_its_way_to_the_store_nothing_is_left_out() -> None:
     service = Service(drop_replays=True)
     service.hear(before)
     service.hear(first)
-    service.filter.forget(0, 2**62)
+    service.filter.reconciler.forget(0, 2**62)
     starting = sum(len(frame.changes) for frame in second.starting)
     light = [each for each in service.hear(second) if each.entity_id == "light.kitchen_lights"]
     assert [(each.kind, each.state) for each in light] == [(Kind.STARTUP, "on")]

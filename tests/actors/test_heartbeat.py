@@ -11,10 +11,13 @@ from trio.testing import MockClock
 
 from ingest.actors.connection import Connection
 from ingest.actors.heartbeat import LATE_NS, PONG, prove
+from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.home_clock import HomeClock
+from ingest.core.rules import Rules
 from ingest.core.state import Frame, Source
 from ingest.errors import Transient
 from ingest.runtime.link import Link, Overflow, Weight
+from ingest.runtime.watch import Watch
 
 SECOND = 10**9
 MINUTE = 60 * SECOND
@@ -47,11 +50,14 @@ def wall_ns() -> int:
 class Stage:
     live: Answering = field(factory=Answering)
     clock: HomeClock = field(factory=lambda: HomeClock(wall_ns))
+    rules: Watch[Rules] = field(factory=lambda: Watch(Rules(FilterSettings())))
     link: Link[Frame] = field(factory=lambda: Link("intake", Weight(10, 10), lambda _: Weight(0, 0)))
 
     async def run(self, *intervals: int) -> None:
         live = cast("Connection", self.live)
-        await prove(live, self.link.sender(Overflow.BLOCK), 7, self.clock, intervals)
+        beats = tuple(Pattern(domain="sensor", heartbeat=each / SECOND) for each in intervals)
+        self.rules.set(Rules(FilterSettings(exceptions=beats)))
+        await prove(live, self.link.sender(Overflow.BLOCK), 7, self.clock, self.rules)
 
     @property
     def proven(self) -> list[int]:

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from ingest.cli.twice import TWO_SERIES
-from ingest.core.coverage import Cause, Mark, Note, Progress, Settled, Span
+from ingest.core.coverage import FOREVER, Cause, Mark, Note, Progress, Settled, Span
 from ingest.core.ledger import Opening
-from ingest.core.reconcile import FOREVER
 from ingest.edge.ledger_file import Due
 from ingest.edge.lock import SERVICE, locked
 from ingest.edge.spool_rows import Key

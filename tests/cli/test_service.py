@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from ingest.cli.service import candidates
+from ingest.cli.candidates import candidates
 from ingest.config.settings import Settings
 from ingest.core.secret import Secret
 from ingest.errors import Refused

@@ -290,6 +290,16 @@ def test_dead_letters_that_were_dropped_are_a_cause() -> None:
     assert "dead letters" not in after(*UP, dropped, later=310).reason
 
 
+def test_a_configuration_that_is_wrong_now_is_a_cause_until_it_is_mended() -> None:
+    refused = reports.ReloadRefused(("log.level: it is loud. Give info.", "batch.size: 0."))
+    told = after(refused)
+    causes = [cause for cause in told.causes if "configuration" in cause.reason]
+    assert [cause.status for cause in causes] == [Status.DEGRADED]
+    assert "log.level: it is loud. Give info. (and 1 other problem)" in causes[0].reason
+    assert causes[0].remedy.endswith("homeiq-ingest config check")
+    assert not [cause for cause in after(refused, reports.Reloaded((), 0, 0)).causes if "configuration" in cause.reason]
+
+
 def test_a_damaged_state_file_is_a_cause_until_the_next_start() -> None:
     health = after(*UP, reports.StateDamaged("/var/state.db", "malformed"), later=200)
     assert (health.status, health.reason) == (Status.DEGRADED, "the state file is damaged: malformed")

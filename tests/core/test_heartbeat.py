@@ -222,3 +222,20 @@ def test_each_heartbeat_says_what_was_true_then_in_a_session_that_stood(given_ac
         if time not in states and held(time) not in SILENT
     }
     assert expected <= set(made)
+
+
+def test_other_intervals_hold_from_then_on_and_what_stands_goes_on() -> None:
+    heartbeats = begun(point(3), point(4, entity_id="light.b"), point(5, entity_id="light.c"), until=7)
+    every = {"light.a": 4, "light.b": EVERY, "light.c": None}
+    heartbeats.renew(lambda known: every[known.entity_id])
+    heartbeats.reach(13)
+    assert sorted((each.entity_id, each.time_ns) for each in heartbeats.take(1000)) == [
+        ("light.a", 8), ("light.a", 12), ("light.b", 10),
+    ]  # fmt: skip
+
+
+def test_before_a_session_is_known_to_stand_other_intervals_begin_at_the_value() -> None:
+    heartbeats = Heartbeats()
+    heartbeats.see(point(3), EVERY)
+    heartbeats.renew(lambda _: 2)
+    assert heartbeats._standing["light.a"].due_ns == 4

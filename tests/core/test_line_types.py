@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point as Reference
 
-from ingest.core.homeiq import MEASUREMENT, Encoder
-from ingest.core.line_types import LineTypes, line_types
+from ingest.core.homeiq import MEASUREMENT, Encoder, homeiq
+from ingest.core.line_types import LineTypes, line_types, series
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Context
 
@@ -80,3 +80,16 @@ def test_what_we_write_reads_back_whatever_texts_it_holds(
         {"float"} if value is not None else set()
     )
     assert (b"previous_state" in read.fields) is (previous is not None)
+
+
+def test_a_series_is_its_measurement_and_its_tags_as_they_were() -> None:
+    facts = Facts("r=1, x", area_id="a room", device_id="back\\slash")
+    line = homeiq().encode(Point("sensor.a", 1, "1", facts, Attributes()))
+    assert line is not None
+    measurement, tags = series(line)
+    assert measurement == "home_assistant_events"
+    assert (tags["registry_id"], tags["area_id"], tags["device_id"]) == ("r=1, x", "a room", "back\\slash")
+    assert tags["entity_id"] == "sensor.a"
+    assert series(b"some\\ table value=1 1") == ("some table", {})
+    with pytest.raises(ValueError, match="no line"):
+        series(b"nothing")

@@ -9,8 +9,8 @@ from attrs import define, evolve, field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.core.coverage import MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Span
-from ingest.core.reconcile import FOREVER, Reconciler
+from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Span
+from ingest.core.reconcile import Reconciler
 
 ENTITIES = ("a.a", "b.b", "c.c")
 FIRST = 100

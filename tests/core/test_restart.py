@@ -7,10 +7,10 @@ from msgspec import Raw
 
 from ingest.core.attributes import Drops, was_restored
 from ingest.core.catalog import NO_CATALOG
-from ingest.core.coverage import Cause, Mark
+from ingest.core.coverage import FOREVER, Cause, Mark
 from ingest.core.enrich import Enricher
 from ingest.core.point import Kind, Point
-from ingest.core.reconcile import FOREVER, Reconciler
+from ingest.core.reconcile import Reconciler
 from ingest.core.restart import repeats
 from ingest.core.state import Change, Source, nanoseconds
 from tests.core.changes import change, state

@@ -241,3 +241,30 @@ def test_what_only_a_state_tells_is_not_certain() -> None:
     for pattern in (Pattern(unit="W"), Pattern(state_class="total")):
         assert Rules(FilterSettings("include", (pattern,))).may_pass("sensor.a", Facts("id"))
     assert not Rules(FilterSettings("include", (Pattern(label="x"),))).may_pass("sensor.a", Facts("id"))
+
+
+def test_every_rule_and_override_that_agrees_is_named() -> None:
+    rules = Rules(
+        FilterSettings(
+            patterns=(Pattern(domain="light"), Pattern(entity_id="light.*"), Pattern(domain="sensor")),
+            exceptions=(Pattern(area_id="attic"),),
+            overrides=(
+                Override(Pattern(domain="light"), heartbeat=60.0),
+                Override(Pattern(domain="sensor"), heartbeat=60.0),
+            ),
+        )
+    )
+    agreeing, overrides = rules.agreeing("light.a", Attributes(), Facts("r", area_id="attic"))
+    assert agreeing == ("exception 1: area_id=attic", "pattern 1: domain=light", "pattern 2: entity_id=light.*")
+    assert overrides == ("override 1: domain=light",)
+
+
+def test_what_was_decided_is_known_until_the_entity_is_gone() -> None:
+    rules = Rules(FilterSettings(patterns=(Pattern(domain="light"),)))
+    assert "light.a" not in rules
+    decision = rules.decide("light.a", Attributes(), Facts("r"))
+    assert rules.decided() == (("light.a", Attributes(), decision),)
+    assert "light.a" in rules
+    rules.forget("light.a")
+    rules.forget("light.a")
+    assert rules.decided() == ()

@@ -134,3 +134,13 @@ def test_a_server_that_invents_kinds_cannot_fill_the_log() -> None:
     for number in range(3000):
         write(reports.UnexpectedMessage(f"kind {number}"))
     assert len(out.getvalue().splitlines()) == 1000
+
+
+def test_another_level_holds_from_then_on() -> None:
+    out = io.StringIO()
+    write = open_journal("warning", "json", out)
+    write(reports.Reloading("quiet"))
+    write.set_level("info")
+    write(reports.Reloading("loud"))
+    assert "loud" in out.getvalue()
+    assert "quiet" not in out.getvalue()

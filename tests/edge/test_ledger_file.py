@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.core.coverage import Cause, Mark, Missed, Note, Progress, Settled, Span
+from ingest.core.coverage import FOREVER, Cause, Mark, Missed, Note, Progress, Settled, Span
 from ingest.core.ledger import Coverage, Opening
-from ingest.core.reconcile import FOREVER
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile, listed

@@ -31,6 +31,19 @@ def test_systemd_hears_when_the_service_is_ready_and_when_it_stops(manager: sock
     assert heard[2][0] == "STOPPING=1"
 
 
+def test_systemd_hears_when_the_configuration_is_read_again(manager: socket.socket, tmp_path: Path) -> None:
+    tell = open_notify({VARIABLE: str(tmp_path / "notify")})
+    tell(reports.Reloading("asked to"))
+    tell(reports.Reloaded(("nothing changed",), 0, 0))
+    tell(reports.Reloading("asked to"))
+    tell(reports.ReloadRefused(("one", "two")))
+    heard = [manager.recv(4096).decode().split("\n") for _ in range(4)]
+    assert [each[0] for each in heard] == ["RELOADING=1", "READY=1"] * 2
+    times = [int(each[1].removeprefix("MONOTONIC_USEC=")) for each in heard[::2]]
+    assert 0 < times[0] <= times[1]
+    assert heard[3][1].endswith("one two")
+
+
 def test_daily_business_is_no_news(manager: socket.socket, tmp_path: Path) -> None:
     tell = open_notify({VARIABLE: str(tmp_path / "notify")})
     tell(reports.Stored("influxdb", 5, 0.1))

@@ -38,6 +38,9 @@ from tests.live.service import Service, installed, started
 pytestmark = pytest.mark.live
 
 STORES = ("embedded", "influxdb")
+OTHER = "homeassistant"
+"""The other schema, in a store of its own."""
+
 LAMP = "light.ceiling_lights"
 RENAMED = "light.of_another_name"
 KNOWN_WITHIN_NS = 2 * 10**9
@@ -94,6 +97,18 @@ class Story:
     entry: dict[str, Any]
     recorded: dict[tuple[str, int], str]
     rows: dict[str, list[Row]]
+
+    @property
+    def wanted(self) -> dict[int, str]:
+        """What must be stored, by its times: some releases give the recorder's rows the new name, too."""
+        silences = [
+            (one.begun_ns, other.done_ns + KNOWN_WITHIN_NS) for one, other in pairwise(self.steps) if one.silent
+        ]
+        return {
+            at: state
+            for (_, at), state in self.recorded.items()
+            if not any(begun <= at <= over for begun, over in silences)
+        }
 
 
 @define(eq=False)
@@ -175,14 +190,18 @@ def services(folder: Path, home: HomeAssistant, database: Database) -> Iterator[
     """One service for each store; what reads the store."""
     bucket = f"registry-{uuid.uuid4().hex}"
     database.create_bucket(bucket)
+    database.create_bucket(f"{bucket}-other")
     readers: dict[str, Callable[[], list[Row]]] = {
         "embedded": readback.embedded(folder / "embedded" / "home.db"),
         "influxdb": partial(database.read, bucket, "home_assistant_events"),
+        OTHER: lambda: [row for name in (LAMP, RENAMED) for row in database.read(f"{bucket}-other", name)],
     }
     with ExitStack() as stack:
         running: list[Service] = []
-        for name in STORES:
-            installed(folder / name, home, database if name == "influxdb" else None, bucket, home.admin.url)
+        for name in readers:
+            store, schema = (None if name == "embedded" else database), f"schema = '{OTHER}'"
+            given = (f"{bucket}-other", home.admin.url, [schema]) if name == OTHER else (bucket, home.admin.url)
+            installed(folder / name, home, store, *given)
             with (folder / name / "config.toml").open("a", encoding="utf-8") as config:
                 config.write(SILENT)
             running.append(started(folder / name))
@@ -205,7 +224,7 @@ def story(home_assistant: HomeAssistant, influxdb: Database, tmp_path_factory: p
         time.sleep(2)
         until_ns = time.time_ns()
         time.sleep(1.5)
-        rows = {name: [row for row in read() if _of_the_lamp(row)] for name, read in readers.items()}
+        rows = {name: [row for row in read() if name == OTHER or _of_the_lamp(row)] for name, read in readers.items()}
     known = recorded(home_assistant.config, since_ns, until_ns)
     lamp = {key: state for key, state in known.items() if key[0] in {LAMP, RENAMED}}
     rows = {name: [row for row in each if since_ns <= row.time <= until_ns] for name, each in rows.items()}
@@ -237,14 +256,7 @@ def _delays(steps: list[Step], rows: list[Row]) -> Iterator[str]:
 @pytest.mark.parametrize("store", STORES)
 def test_no_point_is_lost(story: Story, store: str) -> None:
     found = {at: state for (_, at), state in stored(story.rows[store], 0, 2**63).items()}
-    steps = story.steps
-    silences = [(one.begun_ns, other.done_ns + KNOWN_WITHIN_NS) for one, other in pairwise(steps) if one.silent]
-    # By their times: some releases give the recorder's rows the new name, too.
-    wanted = {
-        at: state
-        for (_, at), state in story.recorded.items()
-        if not any(begun <= at <= over for begun, over in silences)
-    }
+    wanted, steps = story.wanted, story.steps
     assert len(wanted) > 8 * LASTS * len([step for step in steps[1:] if not step.silent]) / 2
     assert {at: (state, found.get(at)) for at, state in wanted.items() if found.get(at) != state} == {}
 
@@ -274,6 +286,17 @@ def test_what_was_removed_says_so_with_the_tags_of_its_last_point(story: Story, 
     last = story.rows[store][-1]
     assert last.fields["state_value"] == REMOVED
     assert story.steps[-1].tags.items() <= last.tags.items()
+
+
+def test_in_the_other_schema_only_a_new_name_begins_a_series(story: Story) -> None:
+    renamed = story.steps[-1]
+    series = [(row.time, tuple(sorted(row.tags.items()))) for row in story.rows[OTHER]]
+    before = {tags for at, tags in series if at < renamed.begun_ns}
+    after = {tags for at, tags in series if at >= renamed.done_ns}
+    assert [len(before), len(after), len(before & after)] == [1, 1, 0]
+    spoken = {at: state for at, state in story.wanted.items() if state != REMOVED}
+    found = {row.time: row.fields["state"] for row in story.rows[OTHER]}
+    assert {at: (state, found.get(at)) for at, state in spoken.items() if found.get(at) != state} == {}
 
 
 def test_templates_tell_what_the_registries_do(home_assistant: HomeAssistant) -> None:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from ingest.runtime.signals import on_stop
+from ingest.runtime import signals
+from ingest.runtime.signals import has_terminal, on_reload, on_stop
 
 PROGRAM = """
 import trio
@@ -78,3 +80,31 @@ time.sleep(0.6)
 def test_the_last_resort_is_for_what_hangs(program: str, said: str, code: int) -> None:
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False)
     assert (done.stdout, done.returncode) == (said, code)
+
+
+async def test_each_hang_up_has_it_read_again_unless_the_terminal_is_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    happened: list[str] = []
+
+    async def again() -> None:
+        await trio.lowlevel.checkpoint()
+        happened.append("again")
+
+    for there in (False, True):
+        terminal = tmp_path / "terminal"
+        monkeypatch.setattr(signals, "TERMINAL", str(terminal))
+        if there:
+            terminal.touch()
+        assert has_terminal() is there
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on_reload, again, lambda: happened.append("left"))
+            for _ in range(2):
+                await wait_all_tasks_blocked()
+                signal.raise_signal(signal.SIGHUP)
+                await wait_all_tasks_blocked()
+            terminal.unlink(missing_ok=True)
+            signal.raise_signal(signal.SIGHUP)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+    assert happened == ["again", "again", "again", "again", "again", "left"]

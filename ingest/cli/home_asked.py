@@ -1,0 +1,49 @@
+"""A connection to the configured Home Assistant for a command that asks it something itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import trio
+from attrs import frozen
+
+from ingest.actors.connection import Connection, connected
+from ingest.cli.candidates import candidates, deadlines
+from ingest.cli.present import catalog_of
+from ingest.config.settings import Settings
+from ingest.core.catalog import Catalog
+from ingest.core.conversation import Received
+from ingest.core.reports import Report
+from ingest.edge.websocket import dial
+
+
+@frozen
+class Asked:
+    """Home Assistant's answering end, and what its registries say."""
+
+    bulk: Connection
+    catalog: Catalog
+
+
+@asynccontextmanager
+async def asked(settings: Settings) -> AsyncGenerator[Asked]:
+    """Connected while the block runs, to the first of the addresses. Raises as a session does."""
+    candidate = candidates(settings)[0]
+    async with (
+        trio.open_nursery() as nursery,
+        connected(
+            nursery, candidate.target, candidate.token(), _ignore,
+            deadlines=deadlines(settings), dialer=dial, opened=lambda: None,
+        ) as bulk,
+    ):  # fmt: skip
+        yield Asked(bulk, await catalog_of(nursery, bulk, settings, silent))
+        nursery.cancel_scope.cancel()
+
+
+def silent(_: Report) -> None:
+    """Nobody is told."""
+
+
+def _ignore(_: Received) -> None:
+    pass

@@ -1,0 +1,198 @@
+"""Reading the configuration again while the service runs: asked to, or because one of its files changed.
+
+read ──wrong──▶ nothing changes, every problem is said, and health shows it until it is mended
+  └──good──▶ the filter, dropped attributes, the log's level: between two frames · the rest: needs a restart
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import trio
+from attrs import define, field
+
+from ingest.actors.renewing import Difference, compared
+from ingest.cli.moments import local
+from ingest.config.changes import AT_ONCE, applied, changed, told
+from ingest.config.load import Loaded
+from ingest.config.settings import Settings
+from ingest.core import reports
+from ingest.core.attributes import Drops
+from ingest.core.reloading import NAMED, Outcome, Reload, moved
+from ingest.core.rules import Rules
+from ingest.edge.control import Command, Commands, Say
+from ingest.errors import IngestError, Problems, Refused, Transient
+from ingest.pipeline import Pipeline
+from ingest.runtime.lane import Lane
+
+LOOK: Final = 10.0
+"""Seconds between two looks at the files."""
+
+STILL: Final = 1.0
+"""Seconds in which a file that changed must not change again: it is written whole by then."""
+
+SEEN_AGAIN: Final = 10.0
+"""Seconds in which the home's states are judged by other rules, when it is connected."""
+
+KEPT: Final = "10d"
+"""What Home Assistant keeps unless it is told otherwise."""
+
+Marks: TypeAlias = Mapping[Path, tuple[int, int, int] | None]
+"""Of each file what tells that it changed; None: it is not there."""
+
+
+@define(eq=False)
+class Reloading:
+    """One service's. `read` reads everything again, in `lane`; `level` sets the log's; `again` is how `backfill` is called here.
+
+    `settings` are those in effect, `loaded` what was read last and was good.
+    """
+
+    read: Callable[[], Loaded]
+    loaded: Loaded
+    level: Callable[[str], None]
+    lane: Lane
+    again: str = "homeiq-ingest backfill"
+    settings: Settings = field(init=False)
+    _pipeline: Pipeline | None = None
+    _attached: trio.Event = field(factory=trio.Event)
+    _turn: trio.Lock = field(factory=trio.Lock)
+    _marks: Marks = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.settings = self.loaded.settings
+        self._marks = marks(files(self.loaded))
+
+    @property
+    def commands(self) -> Commands:
+        """What a person may ask for."""
+        return {"reload": Command(Reload, self._asked)}
+
+    @asynccontextmanager
+    async def attached(self, pipeline: Pipeline) -> AsyncGenerator[None]:
+        """Change that pipeline, and look after the files, while the block runs."""
+        self._pipeline = pipeline
+        self._attached.set()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.watch, name="configuration")
+            yield
+            nursery.cancel_scope.cancel()
+
+    async def watch(self) -> None:
+        """Read again whenever a file has changed and stands still, for ever."""
+        while True:
+            await trio.sleep(LOOK)
+            if (now := await self.lane(marks, self._marks)) == self._marks:
+                continue
+            while True:
+                await trio.sleep(STILL)
+                before, now = now, await self.lane(marks, self._marks)
+                if before == now:
+                    break
+            if now != self._marks:
+                await self.reload("a file of the configuration changed")
+
+    async def signalled(self) -> None:
+        """A signal came."""
+        await self._attached.wait()
+        await self.reload("asked to by a signal")
+
+    async def _asked(self, _: Reload, __: Say) -> Outcome:
+        return await self.reload("asked to")
+
+    async def reload(self, why: str) -> Outcome:
+        """Read everything and change what can be changed, or nothing. Raises `Transient` before the pipeline runs."""
+        if self._pipeline is None:
+            raise Transient("the service is only starting", remedy="Try again in a moment.")
+        async with self._turn:
+            self._pipeline.emit(reports.Reloading(why))
+            try:
+                self._marks = await self.lane(marks, self._marks)
+                found = await self.lane(self._read)
+            except IngestError as error:
+                problems = error.problems if isinstance(error, Problems) else (str(error),)
+                self._pipeline.emit(reports.ReloadRefused(problems))
+                return Outcome(problems)
+            outcome = await self._change(found, self._pipeline)
+            self._pipeline.emit(reports.Reloaded(tuple(outcome.lines()), outcome.stored.count, outcome.left_out.count))
+            for warning in found.warnings:
+                if warning not in self.loaded.warnings:
+                    self._pipeline.emit(reports.Notice(warning))
+            self.loaded = found
+            # What was read now and was not before is looked at from now on.
+            self._marks = {**await self.lane(marks, files(found)), **_kept(self._marks, files(found))}
+            return outcome
+
+    def _read(self) -> Loaded:
+        found = self.read()
+        if self.loaded.file is not None and found.file is None:
+            remedy = "Put it back; without it the service goes on as it is"
+            raise Refused("the configuration file is gone", where=str(self.loaded.file), remedy=remedy)
+        return found
+
+    async def _change(self, found: Loaded, pipeline: Pipeline) -> Outcome:
+        old, new = self.settings, found.settings
+        names = changed(old, new)
+        difference, rules = Difference(), pipeline.rules.value
+        if new.filter != old.filter:
+            rules = Rules(new.filter)
+            difference = await compared(pipeline.rules.value, rules, pipeline.catalog.value, pipeline.filter.reconciler)
+        # From here on without a checkpoint: no frame is judged by one half of it.
+        if new.attributes != old.attributes:
+            pipeline.filter.enricher.drop(Drops(new.attributes.drop, new.attributes.drop_by_domain.items()))
+        self.level(new.log.level)
+        self.settings = applied(old, new)
+        seen = pipeline.filter.snapshots.value
+        if rules is not pipeline.rules.value:
+            pipeline.rules.set(rules)
+        if difference.stored:
+            with trio.move_on_after(SEEN_AGAIN):
+                await pipeline.filter.snapshots.until(lambda count: count != seen)
+        return Outcome(
+            settings=tuple(told(name, old, new) for name in names),
+            restart=tuple(name for name in names if name not in AT_ONCE),
+            stored=moved(difference.stored),
+            left_out=moved(difference.left_out),
+            offer=self._offer(difference.lacking),
+        )
+
+    def _offer(self, lacking: Mapping[str, int | None]) -> str:
+        """The command that brings what was left out of them, since the earliest time that is known, else all there is."""
+        if not lacking or self.settings.store_kind == "stdout":
+            return ""
+        times = [time_ns for time_ns in lacking.values() if time_ns is not None]
+        since = f"{local(min(times)):%Y-%m-%dT%H:%M}" if len(times) == len(lacking) else KEPT
+        globs = lacking if len(lacking) <= NAMED else {f"{name.partition('.')[0]}.*" for name in lacking}
+        return " ".join([self.again, "--since", since, *(f"--entities {shlex.quote(each)}" for each in sorted(globs))])
+
+
+async def run_until(pipeline: Pipeline, stop: trio.Event, reloading: Reloading | None) -> None:
+    """Run the pipeline until `stop`, with the configuration read again meanwhile where that is wanted."""
+    async with nullcontext() if reloading is None else reloading.attached(pipeline):
+        await pipeline.run(stop)
+
+
+def files(loaded: Loaded) -> tuple[Path, ...]:
+    """The files that a configuration was read from."""
+    return tuple(each for each in (loaded.file, loaded.settings.filter.file) if each is not None)
+
+
+def marks(paths: Iterable[Path]) -> Marks:
+    """What tells of each file that it changed. Blocking."""
+    found: dict[Path, tuple[int, int, int] | None] = {}
+    for path in paths:
+        try:
+            told = path.stat()
+        except OSError:
+            found[path] = None
+        else:
+            found[path] = (told.st_mtime_ns, told.st_size, told.st_ino)
+    return found
+
+
+def _kept(known: Marks, paths: Iterable[Path]) -> Marks:
+    return {path: known[path] for path in paths if path in known}

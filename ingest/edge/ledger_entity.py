@@ -1,0 +1,47 @@
+"""What the ledger says of one entity; for a reader. Blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import frozen
+
+from ingest.core.coverage import Cause, Mark, Span
+from ingest.core.ledger import Told
+from ingest.edge.ledger_import import stored_marks
+from ingest.edge.ledger_rows import NOT_KNOWN, SPAN
+from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import Connection
+
+_SPANS: Final = f"""
+SELECT cause, {", ".join(f"span.{each}" for each in SPAN.split(", "))}, span.filled, span.why FROM span
+JOIN gap ON gap.id = gap_id WHERE home = ? AND store = ? AND registry_id = ? ORDER BY after_ns
+"""  # noqa: S608  constants
+
+
+@frozen
+class Known:
+    """`mark` is None where nothing is stored; `since_ns`: since when the home is known, None: it is not."""
+
+    mark: Mark | None
+    since_ns: int | None
+    spans: Sequence[tuple[Cause, Told]] = ()
+
+
+def known_of(connection: Connection, key: Key, registry_id: str) -> Known:
+    """What is known of the entity with that name for life."""
+    mark = stored_marks(connection, key).get(registry_id)
+    whose = (key.home, key.store)
+    row = connection.execute("SELECT since_ns FROM coverage WHERE home = ? AND store = ?", whose).fetchone()
+    spans = [
+        (Cause[cause.upper()], Told(Span(*span[:-2]), *span[-2:]))
+        for cause, *span in connection.execute(_SPANS, (*whose, registry_id))
+    ]
+    return Known(None if mark is None or mark.time_ns == NOT_KNOWN else mark, row and row[0], spans)
+
+
+def names_in(connection: Connection, key: Key) -> dict[str, str]:
+    """The ids for life of everything that is stored, by the name that it had last."""
+    marks = sorted(stored_marks(connection, key).values(), key=lambda mark: mark.time_ns)
+    return {mark.entity_id: mark.registry_id for mark in marks}
