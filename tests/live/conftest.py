@@ -15,6 +15,15 @@ from tests.live.servers import Database
 USUAL = "2024.3.3 2025.4.4"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Beside each other run the versions; what concerns none, or all, runs with the first, which has less to do."""
+    versions = os.environ.get("HA_VERSIONS", USUAL).split()
+    for item in items:
+        chosen = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        version = chosen.get("home_assistant", chosen.get("release_with_influxdb", versions[0]))
+        item.add_marker(pytest.mark.xdist_group(version))
+
+
 def _runnable(version: str) -> Release:
     """The release, or a skip when this machine has no Python for it and another usual version has one."""
     if version not in RELEASES:
