@@ -42,6 +42,8 @@ class Disk:
     untold: list[Row] = field(factory=list)
     evicted: int = 0
     """Points whose eviction is committed."""
+    largest: int = 0
+    """Bytes of the largest batch that was put into the file."""
 
     def become(self, how: Literal["well", "full", "read-only", "failing", "slow"]) -> None:
         """From now on it is like this."""
@@ -90,6 +92,7 @@ class CampaignTable(Table):
         self.disk.refused = False
         self.disk.untold += placed.evicted
         self.disk.evicted += sum(row.count for row in placed.evicted)
+        self.disk.largest = max(self.disk.largest, placed.row.size)
         return placed
 
     def note(self, note: Note) -> Changed:

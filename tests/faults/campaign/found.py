@@ -191,5 +191,32 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             Room(300, 4000, 1500, 20),
             2.0,
         ),
+        "a name that damage made unreadable ended the service": Scenario(
+            1022,
+            (
+                Act(0.9, Outage("429 seconds", 67.0)),
+                Act(9.2, f.Burst(4200, 50)),
+                Act(16.1, Outage("429 seconds", 113.0)),
+                Act(26.1, Damage(0.99951171875, 3.0)),
+                Act(44.2, Sick("full", 35.0)),
+                Act(46.2, Narrow(43, 41.0)),
+                Act(49.2, f.HalfOpen("bulk")),
+                Act(62.2, Sick("read-only", 30.0)),
+            ),
+            Room(60, 4000, 20000, 20),
+            2.0,
+        ),
+        "claims that failed and came again, larger by what came meanwhile, filled a spool without end": Scenario(
+            434,
+            (
+                Act(0.0, Busy(461, 200)),
+                Act(0.1, Narrow(5, 10.0)),
+                Act(0.3, Busy(461, 200)),
+                Act(0.7, Terminate(1.0)),
+                Act(1.1, Terminate(1.0)),
+            ),
+            Room(300, 4000, 20000, 100),
+            8.0,
+        ),
     }
 )
