@@ -206,7 +206,7 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             Room(60, 4000, 20000, 20),
             2.0,
         ),
-        "claims that failed and came again, larger by what came meanwhile, filled a spool without end": Scenario(
+        "the oracle did not know how large a batch of an earlier life was, and claims went around the spool's limit": Scenario(
             434,
             (
                 Act(0.0, Busy(461, 200)),
