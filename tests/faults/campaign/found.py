@@ -218,5 +218,18 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             Room(300, 4000, 20000, 100),
             8.0,
         ),
+        "the templates were complained of for ever when the registries could be read again": Scenario(
+            1,
+            (
+                Act(20.8, f.HalfOpen("live")),
+                Act(20.8, f.HalfOpen("live")),
+                Act(50.3, f.AnswerError("config/entity_registry/list", 22.0, "unknown_command", "Unknown command.")),
+                Act(58.7, Narrow(27, 54.0)),
+                Act(61.7, Damage(1.8417835235595703e-05, 1.0)),
+                Act(64.3, r.RecorderBehind(29.0)),
+            ),
+            Room(60, 1_000_000, 1_500, 5),
+            8.0,
+        ),
     }
 )

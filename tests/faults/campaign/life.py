@@ -177,7 +177,7 @@ class Life:
         self.spool.notes.noted, self.spool.recall = self.ledger.noted, self.ledger.recall
         self.ledger.owe = self.spool.notes.owe
         self.deliverer = Deliverer(self._post, self.now_ns)
-        self.pipeline = Pipeline(self._plan(), (self._hear,), self.chance.random, self.dial)
+        self.pipeline = Pipeline(self._plan(), (self._hear,), self.chance.random, self.dial, lambda *_: _no_template)
         self.pipeline.intake = Witness("intake", self.pipeline.plan.intake, self.pipeline.intake.weigh, see=self._see)
         self.site = Site(Api(), self.pipeline.plan, self.now_ns)
         self.site.pipeline = self.pipeline
@@ -274,6 +274,12 @@ class Life:
     def losses(self) -> list[Loss]:
         """What it says that it lost, or its file counted."""
         return [*(each for each in self.told if isinstance(each, Loss)), *self.untold]
+
+
+async def _no_template(_: bytes) -> bytes:
+    """The home has no port for HTTP."""
+    await trio.lowlevel.checkpoint()
+    raise Transient("connection refused", where="memory")
 
 
 def _lines(payload: bytes) -> Sequence[bytes]:
