@@ -231,5 +231,30 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             Room(60, 1_000_000, 1_500, 5),
             8.0,
         ),
+        "of a batch that was taken in part, and dropped, the history wrote over what was stored": Scenario(
+            0,
+            (
+                Act(0.5, Narrow(1, 40.0)),
+                Act(1.0, Busy(300, 20)),
+                Act(1.1, Busy(300, 20)),
+                Act(3.0, Busy(300, 20)),
+            ),
+            Room(2_000, 4_000, 20_000, 20),
+            8.0,
+        ),
+        "the oracle did not see that the ledger could be written again": Scenario(
+            43995,
+            (
+                Act(16.8, f.RefuseAuth(29.0)),
+                Act(18.9, Sick("failing", 28.0)),
+                Act(24.5, Narrow(9, 37.0)),
+                Act(27.9, f.HugeFrame(2_100_000, "bulk")),
+                Act(30.5, Sick("failing", 30.0)),
+                Act(59.1, Outage("503", 47.0)),
+                Act(61.1, Sick("failing", 36.0)),
+            ),
+            Room(2_000, 1_000_000, 1_500, 5),
+            2.0,
+        ),
     }
 )

@@ -23,6 +23,7 @@ from ingest.config.service import Api
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
+from ingest.core.evicted import Named
 from ingest.core.filter_settings import FilterSettings
 from ingest.core.health import Health
 from ingest.core.homeiq import homeiq
@@ -161,7 +162,7 @@ class Life:
 
     async def _build(self) -> None:
         key, path = SpoolKey("home", STORE), self.path
-        table = CampaignTable(self.file.connection, path, key, disk=self.disk, whose=whose)
+        table = CampaignTable(self.file.connection, path, key, disk=self.disk, whose=self._whose)
         limits = SpoolLimits(self.room.disk, self.room.memory)
         self.spool = DiskSpool(table, self.file, limits, joined, self.now_ns, self._emit, whole)
         with suppress(*FAILURES):
@@ -203,6 +204,9 @@ class Life:
             persistence=Persistence(max_delay=30.0),
             wall_ns=self.now_ns,
         )
+
+    def _whose(self, payload: bytes) -> Sequence[Named] | None:
+        return whose(payload, self.deliverer.taken)
 
     def _see(self, frame: Frame) -> None:
         if self.dead:
