@@ -127,6 +127,7 @@ class Discovery:
         if self.tell is not None and whole.devices is not None:
             self.tell(RegistryLists(whole.devices, whole.entities))
         self.notices.works("")
+        self._works(TEMPLATE)  # whether or not it does: nobody needs it any more
         seconds = trio.current_time() - started
         self.emit(
             reports.CatalogLoaded(

@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from ingest.config.schemas import HomeassistantSchema
 from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
 from ingest.core.homeassistant import MeasurementAttr, Profile, homeassistant
 from ingest.core.homeiq import homeiq
+from ingest.core.line_owners import whose
 from ingest.core.secret import Secret
 from ingest.core.store import Codec, Store, since
 from ingest.errors import Refused
@@ -39,6 +42,7 @@ async def opened_database(settings: Settings) -> AsyncGenerator[Destination]:
         kept_ns = int(retention * 1e9)
         codec = since(codec, lambda: time.time_ns() - kept_ns)
     async with opened_influx(settings) as influx:
+        codec = evolve(codec, whose=partial(whose, stored=influx.taken))
         yield Destination(Store(DATABASE, codec, influx.deliver), influx.where)
 
 

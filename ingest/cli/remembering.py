@@ -6,14 +6,15 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any
 
 from attrs import define, evolve, field
 
 from ingest.config.settings import Settings
 from ingest.core import reports
-from ingest.core.line_owners import whose
 from ingest.core.reports import Emit, Report
 from ingest.core.sealing import joined, whole
+from ingest.core.store import Store
 from ingest.edge.aside import SetAside
 from ingest.edge.catalog_file import CatalogFile
 from ingest.edge.control import Commands, Complain
@@ -67,7 +68,7 @@ def opened_file(settings: Settings, emit: Emit, by: Holder = SERVICE) -> Abstrac
     return opened_state(settings.spool.path, time.time_ns, report, by=by, min_free=settings.spool.min_free)
 
 
-async def disk_spool(settings: Settings, state: State, store: str, emit: Emit) -> DiskSpool:
+async def disk_spool(settings: Settings, state: State, store: Store[Any, bytes], emit: Emit) -> DiskSpool:
     """The store's spool in it, which begins in memory where the file cannot be used yet."""
     chosen = settings.spool
 
@@ -81,7 +82,7 @@ async def disk_spool(settings: Settings, state: State, store: str, emit: Emit) -
             write_bound(state.connection, state.path, found[0].disk)
         return found
 
-    table = Table(state.connection, state.path, Key(settings.home, store), whose=whose)
+    table = Table(state.connection, state.path, Key(settings.home, store.name), whose=store.codec.whose)
     limits = Limits(chosen.size, chosen.memory)
     spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit, whole, measure=measure)
     with suppress(*FAILURES):

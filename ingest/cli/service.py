@@ -134,7 +134,7 @@ async def _influxdb(settings: Settings, emit: Emit, by: Holder, more: Commands) 
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened_database(settings))
         state = await stack.enter_async_context(opened_file(settings, emit, by))
-        spool = await disk_spool(settings, state, database.store.name, emit)
+        spool = await disk_spool(settings, state, database.store, emit)
         destination = await remembering(settings, database, state, emit)
         assert destination.letters is not None  # noqa: S101  `remembering` gave them
         assert destination.ledger is not None  # noqa: S101  `remembering` gave it

@@ -8,7 +8,8 @@
 Live states of an entity come one after the other: between two in batches that follow each other, and are all dropped,
 nothing of it can be stored. So a spool that is full for a day leaves one span an entity, and not one a batch. Across a
 batch that was delivered no span reaches: the history would write over what is told better there. What a snapshot or the
-history itself told lies between other states, so that each such state is missing alone.
+history itself told lies between other states, so that each such state is missing alone. Of a batch that was delivered in
+part, some of which was taken, no span reaches across what is stored.
 """
 
 from __future__ import annotations
@@ -34,13 +35,17 @@ ENTITIES: Final = 100_000
 
 @frozen
 class Named:
-    """States of one entity in a batch, from the oldest to the newest; `live`: all that it had between the two."""
+    """States of one entity in a batch, from the oldest to the newest; `live`: all that it had between the two.
+
+    `stored`: they are not missing, and what went before and what comes after them are not one.
+    """
 
     registry_id: str
     entity_id: str
     oldest_ns: int
     newest_ns: int
     live: bool = True
+    stored: bool = False
 
 
 @define
@@ -64,6 +69,13 @@ class Owners:
             self._done.append(Named(registry_id, entity_id, times[0], times[1]))
         self._live[registry_id], self._names[registry_id] = [time_ns, time_ns], entity_id
 
+    def pass_over(self, registry_id: str, entity_id: str, time_ns: int) -> None:
+        """One live state that is stored already."""
+        times = self._live.pop(registry_id, None)
+        if times is not None:
+            self._done.append(Named(registry_id, self._names[registry_id], times[0], times[1]))
+        self._done.append(Named(registry_id, entity_id, time_ns, time_ns, stored=True))
+
     @property
     def all(self) -> tuple[Named, ...]:
         """All of them."""
@@ -84,6 +96,9 @@ class Trail:
         """What is missing now. A span that begins where one told before does is that one, grown."""
         told: dict[tuple[str, int], Span] = {}
         for each in named:
+            if each.stored:
+                self._last.pop(each.registry_id, None)
+                continue
             after = each.oldest_ns - (1 if each.live else BEFORE_ONE)
             span = Span(each.entity_id, each.registry_id, after, each.newest_ns + 1)
             if each.live:

@@ -64,6 +64,11 @@ class Searches:
             frozenset().union(*(each.taken for each in found)),
         )
 
+    def taken(self, lines: Iterable[bytes]) -> frozenset[bytes]:
+        """Those of the lines that were taken. May be asked in another thread."""
+        wanted = frozenset(lines)
+        return frozenset().union(*(wanted & each.taken for each in tuple(self._found)))
+
     def keep(self, lines: Lines, pending: Iterable[Part], refused: Mapping[bytes, str]) -> None:
         """The search of these lines is to go on later; what is neither pending nor refused was taken."""
         self.forget(lines)

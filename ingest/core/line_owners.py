@@ -16,7 +16,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 
 from ingest.core.evicted import Named, Owners
 from ingest.core.state import Source
@@ -32,19 +32,27 @@ _BACKSLASH = ord("\\")
 _Owner = tuple[str, str] | None
 _NOBODY: _Owner = None
 
+Stored = Callable[[Sequence[bytes]], Container[bytes]]
+"""Which of some lines are stored, as far as that is known."""
 
-def whose(payload: bytes) -> Sequence[Named] | None:
+
+def _none(_: Sequence[bytes]) -> Container[bytes]:
+    return ()
+
+
+def whose(payload: bytes, stored: Stored = _none) -> Sequence[Named] | None:
     """Who has states in a compressed payload, 2 µs a line. None: it is not whole, or holds a line that is none of ours.
 
-    Heartbeats, and what tells of no entity's state, are nobody's.
+    Heartbeats, and what tells of no entity's state, are nobody's. What is `stored` already is not missing.
     """
     try:
-        return _owners(gzip.decompress(payload).removesuffix(b"\n").split(b"\n"))
+        lines = gzip.decompress(payload).removesuffix(b"\n").split(b"\n")
+        return _owners(lines, stored(lines))
     except (OSError, EOFError, zlib.error, ValueError):
         return None
 
 
-def _owners(lines: Sequence[bytes]) -> Sequence[Named]:
+def _owners(lines: Sequence[bytes], stored: Container[bytes]) -> Sequence[Named]:
     """Raises `ValueError` for a line that is none of ours."""
     found, owners = Owners(), dict[bytes, _Owner]()
     for line in lines:
@@ -59,7 +67,11 @@ def _owners(lines: Sequence[bytes]) -> Sequence[Named]:
         if owner is None:
             continue
         origin = _origin.search(line) if _begun in line else None  # a search alone takes four times as long
-        if origin is None or origin[1] != _heartbeat:
+        if origin is not None and (origin[1] == _heartbeat or line in stored):
+            continue
+        if line in stored:
+            found.pass_over(*owner, int(line[line.rindex(b" ") :]))
+        else:
             found.add(*owner, int(line[line.rindex(b" ") :]), live=origin is None)
     return found.all
 

@@ -208,13 +208,13 @@ class RegistryFailed(Report):
 
 @frozen
 class RegistryWorks(Report):
-    """A command that failed works again."""
+    """A command that failed works again, or is not needed any more."""
 
     command: str
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.command} works again"
+        return f"{self.command} works again, or is not needed any more"
 
 
 # ---- the stream --------------------------------------------------------------------------------------------------

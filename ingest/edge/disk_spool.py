@@ -232,7 +232,7 @@ class DiskSpool:
                     await self._load_late()
                     if not self.on_disk.events:
                         return NOTHING
-                    found = await self.lane(self._reader.read, self._claimed | self._delivered.ids)
+                    found = await self.lane(self._reader.read, self._claimed | self._delivered.ids, self.limits.disk)
                 except FAILURES as error:
                     self._trouble.failed("read", error)
                     return NOTHING

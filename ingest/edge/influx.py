@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from attrs import define, field
@@ -38,6 +38,10 @@ class Influx:
     async def deliver(self, batch: Batch[bytes]) -> Verdict:
         """Bring a batch into the database; never raises for what a server or a network may do."""
         return await self._deliverer.deliver(batch)
+
+    def taken(self, lines: Sequence[bytes]) -> frozenset[bytes]:
+        """Those of the lines that it took of batches that are kept for the rest. May be asked in another thread."""
+        return self._deliverer.taken(lines)
 
     async def post(self, payload: bytes) -> Answer:
         """Write a compressed payload. A bucket that is missing is created when it may be, and the write repeated."""

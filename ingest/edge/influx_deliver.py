@@ -10,7 +10,7 @@ line that it took before is asked again: a home may be so quiet that a batch is 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from attrs import define, field
@@ -59,6 +59,10 @@ class Deliverer:
             return Keep(error.what, error.retry_after)
         except Refused as error:
             return Keep(error.what, remedy=error.remedy)
+
+    def taken(self, lines: Sequence[bytes]) -> frozenset[bytes]:
+        """Those of the lines that the database took of batches that are kept for the rest. May be asked in another thread."""
+        return self._searches.taken(lines)
 
     async def _deliver(self, payload: bytes) -> Verdict:
         if not self._searches and not self._learnt.known:

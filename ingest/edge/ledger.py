@@ -23,6 +23,7 @@ from ingest.core.reports import Emit
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile
 from ingest.edge.spool_rows import Changed
+from ingest.edge.sqlite import Damaged
 from ingest.errors import IngestError
 from ingest.runtime.ending import freed_after
 from ingest.runtime.lane import Lane
@@ -59,6 +60,7 @@ class Ledger:
     owe: Callable[[Note], None] = lambda _: None
     bound: Bound = IN_MEMORY
     failing: bool = False
+    _unreadable: bool = False
     _gaps: dict[int, Gap] = field(factory=dict)
     _openings: list[Opening] = field(factory=list)
     _owed: Owed = field(factory=Owed)
@@ -122,10 +124,13 @@ class Ledger:
         """The oldest gap with spans to fill that are not in `but`, and the first of them; none while the file fails."""
         await self.flush()
         try:
-            return await self.lane(self.file.next_gap, most, {*but, *self._owed.spans})
+            found = await self.lane(self.file.next_gap, most, {*but, *self._owed.spans})
         except _FAILURES as error:
+            self._unreadable = isinstance(error, Damaged)
             self._failed(error)
             return None
+        self._unreadable = False
+        return found
 
     async def reopen(self, since_ns: int) -> Gap | None:
         """A person says that the store lost everything since then. Raises `Transient` or `Refused`."""
@@ -223,6 +228,7 @@ class Ledger:
             self.emit(reports.LedgerFailing(str(error)))
 
     def _worked(self) -> None:
-        if self.failing:
+        # What is damaged may take what is written all the same, again and again: that makes it no sounder.
+        if self.failing and not self._unreadable:
             self.failing = False
             self.emit(reports.LedgerRecovered())

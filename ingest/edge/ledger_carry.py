@@ -23,7 +23,7 @@ from ingest.errors import IngestError
 DAMAGED: Final = "the state file was damaged"
 NOT_BROUGHT: Final = "some of what waited cannot be read: the damaged state file is kept beside the new one"
 
-_TABLES: Final = (
+TABLES: Final = (
     ("mark", "home, store, registry_id, entity_id, time_ns, first_ns", "home, store, registry_id"),
     ("coverage", "home, store, since_ns, heard_ns, stopped", "home, store"),
     ("unmarked", "home, store, since_ns", "home, store"),
@@ -32,11 +32,11 @@ _TABLES: Final = (
 )
 """Each with its columns, and those that it is sorted by."""
 
-_NUMBERS: Final = frozenset(
+NUMBERS: Final = frozenset(
     {"id", "gap_id", "time_ns", "first_ns", "done_ns", "found", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns"}
     | {"heard_ns", "stopped", "spans", "unsettled", "filled", "had", "folded", "oldest_ns", "newest_ns", "count"}
 )
-_CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
+CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
 
 Values: TypeAlias = tuple[Any, ...]
 
@@ -51,7 +51,7 @@ def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missi
     except IngestError:
         return
     with closing(reader), translated(path), transaction(connection):
-        for table, known, order in _TABLES:
+        for table, known, order in TABLES:
             columns = _there(reader, source, table, known)
             marks = ", ?" * columns.count(",")
             connection.executemany(
@@ -91,9 +91,9 @@ def _rows(reader: Connection, source: Path, table: str, columns: str, order: str
 def _sound(name: str, value: object) -> bool:
     if name == "filled" and value is None:
         return True
-    if name in _CHOICES:
-        return value in _CHOICES[name]
-    return isinstance(value, int if name in _NUMBERS else str)
+    if name in CHOICES:
+        return value in CHOICES[name]
+    return isinstance(value, int if name in NUMBERS else str)
 
 
 def _complete(connection: Connection) -> None:

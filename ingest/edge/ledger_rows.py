@@ -16,7 +16,7 @@ from ingest.core.marks import UNKNOWN
 from ingest.edge.ledger_filtered import leave_out
 from ingest.edge.ledger_spans import add_spans, has_grown
 from ingest.edge.spool_rows import Key
-from ingest.edge.sqlite import Connection
+from ingest.edge.sqlite import Connection, Damaged
 
 GAP: Final = "id, cause, from_ns, to_ns, progress, why, spans, unsettled, filled"
 SPAN: Final = "entity_id, registry_id, after_ns, before_ns, id, done_ns, found"
@@ -192,10 +192,8 @@ def spans_left(connection: Connection, gap_id: int, most: int, but: Collection[i
     """The first spans of a gap that are not settled, without those in `but`."""
     left: list[Span] = []
     # Sorted out here, not in SQL: a statement's parameters are limited.
-    for row in connection.execute(
-        f"SELECT {SPAN} FROM span WHERE gap_id = ? AND filled IS NULL ORDER BY id",  # noqa: S608  constants
-        (gap_id,),
-    ):
+    query = f"SELECT {SPAN} FROM span WHERE gap_id = ? AND filled IS NULL ORDER BY id"  # noqa: S608  constants
+    for row in connection.execute(query, (gap_id,)):
         if len(left) >= most:
             break
         if row[4] not in but:
@@ -204,9 +202,13 @@ def spans_left(connection: Connection, gap_id: int, most: int, but: Collection[i
 
 
 def gap_of(row: Sequence[Any]) -> Gap:
-    """A row as a value."""
+    """A row as a value. Raises `Damaged` when nobody wrote it so."""
     gap_id, cause, from_ns, to_ns, progress, *rest = row
-    return Gap(gap_id, Cause[cause.upper()], from_ns, to_ns, Progress(progress), *rest)
+    try:
+        return Gap(gap_id, Cause[cause.upper()], from_ns, to_ns, Progress(progress), *rest)
+    except (AttributeError, KeyError, ValueError) as error:
+        remedy = "Start the service again: it begins a new state file, with what is sound in this one."
+        raise Damaged(f"gap {gap_id} cannot be what was written", where="the ledger", remedy=remedy) from error
 
 
 def named(cause: Cause) -> str:

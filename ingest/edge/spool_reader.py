@@ -24,7 +24,11 @@ FULL_BATCH = Weight(5000, 4 * 1024 * 1024)
 
 @frozen
 class Limits:
-    """Bytes in the file, bytes in memory while the file fails; and how much one claim may gather."""
+    """Bytes in the file, bytes in memory while the file fails; and how much one claim may gather.
+
+    What is claimed is never evicted, so the file may hold more than `disk`: a claim, of at most `disk` bytes or one batch
+    that is larger, and what was put last.
+    """
 
     disk: int
     memory: int
@@ -58,11 +62,16 @@ class Reader:
     whole: Callable[[bytes, int], bool]
     _newest_next: bool = True
 
-    def read(self, taken: set[int]) -> Reading:
-        """The newest batch while it is fresh and it is its turn, else as many of the oldest as fit."""
+    def read(self, taken: set[int], most: int) -> Reading:
+        """The newest batch while it is fresh and it is its turn, else as many of the oldest as fit, of at most so many bytes.
+
+        Were `most` not the spool's own limit, a claim that fails and comes again, larger by what was put meanwhile, would
+        go around that limit.
+        """
         newest = self.table.newest(taken) if self._newest_next else ()
         fresh = [row for row in newest if self.now_ns() - row.put_ns < FRESH * 1e9]
-        rows = fresh or fitting(self.table.oldest(taken), self.gather)
+        limit = Weight(self.gather.events, min(self.gather.size, most))
+        rows = fresh or fitting(self.table.oldest(taken), limit)
         self._newest_next = not self._newest_next if rows else self._newest_next
         found = self._payloads(rows)
         hidden = [row for row in rows if row.id not in found]

@@ -31,6 +31,9 @@ WAL_LIMIT = 16 * 1024 * 1024
 
 CACHE_KIB = 4_096
 
+_NO_TEXT = "Could not decode to UTF-8"
+"""How Python begins to say that a text of the file is none, before it quotes it."""
+
 
 class Connection(Protocol):
     """What is used of SQLite's connection."""
@@ -98,8 +101,11 @@ _FAMILIES: Mapping[int, Callable[[str, str], IngestError]] = {
 
 def translate(error: sqlite3.Error, path: Path) -> IngestError | None:
     """Our family for an error of SQLite about the file at `path`; None when only a bug explains it."""
-    if "unsupported file format" in str(error):  # its code is that of a wrong statement
-        return _damaged(str(error), str(path))
+    said = str(error)
+    if "unsupported file format" in said:  # its code is that of a wrong statement
+        return _damaged(said, str(path))
+    if said.startswith(_NO_TEXT):  # it has no code at all, and what it quotes is nobody's to read
+        return _damaged(said.partition(" with text ")[0], str(path))
     family = _FAMILIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     return None if family is None else family(str(error), str(path))
 

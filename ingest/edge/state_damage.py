@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from ingest.core.words import counted
+from ingest.edge.ledger_carry import CHOICES, NUMBERS, TABLES
 from ingest.edge.spool_around import unsound
 from ingest.edge.spool_file import DAMAGED
 from ingest.edge.sqlite import Connection, Damaged, ours, translated
@@ -12,11 +14,12 @@ from ingest.edge.sqlite import Connection, Damaged, ours, translated
 _LOOK: Final = (
     "SELECT sum(count), sum(size) FROM batch",
     "SELECT count(*) FROM batch INDEXED BY batch_of",
-    "SELECT sum(length(line)) FROM dead_letter",
-    "SELECT sum(value) FROM total",
-    "SELECT count(*) FROM account",
-    "SELECT count(*) FROM meta",
+    "SELECT home, store, line, reason FROM dead_letter",
+    "SELECT home, store, name, value FROM total",
+    "SELECT home, store FROM account",
+    "SELECT name, value FROM meta",
 )
+"""A text is read: what its bytes say is not looked at before."""
 
 _LOOK_AT_LEDGER: Final = (
     "SELECT max(time_ns) FROM mark",
@@ -37,13 +40,19 @@ def look_through(connection: Connection) -> None:
     Raises what SQLite does.
     """
     for statement in _LOOK:
-        connection.execute(statement).fetchall()
+        for _ in connection.execute(statement):
+            pass
 
 
 def damage(connection: Connection, path: Path) -> str:
     """What is wrong with a file that opens; empty when nothing is. Raises `Transient` or `Refused`."""
     try:
-        return _mark(connection, path) or unsound(connection, path) or _broken_ledger(connection, path) or ""
+        return (
+            _mark(connection, path)
+            or unsound(connection, path)
+            or _broken_ledger(connection, path)
+            or _unsound_ledger(connection, path)
+        )
     except Damaged as error:
         return error.what
 
@@ -64,3 +73,23 @@ def _broken_ledger(connection: Connection, path: Path) -> str | None:
     except Damaged as error:
         return error.what
     return None
+
+
+def _unsound_ledger(connection: Connection, path: Path) -> str:
+    """That the ledger has rows which nobody wrote so, or texts that are none. Raises what `ours` says."""
+    wrong = 0
+    for table, known, _ in TABLES:
+        columns = known.split(", ")
+        texts = [each for each in columns if each not in NUMBERS]
+        query = f"SELECT {', '.join(texts)}, NOT ({' AND '.join(map(_sound, columns))}) FROM {table}"  # noqa: S608  constants
+        with ours(path):
+            wrong += sum(found for *_, found in connection.execute(query))
+    return f"{counted(wrong, 'row')} of the ledger cannot be what was written" if wrong else ""
+
+
+def _sound(column: str) -> str:
+    """True of a value as it was written; a span that is not settled has nothing in `filled`."""
+    if column in CHOICES:
+        return f"{column} IN ({', '.join(map(repr, sorted(CHOICES[column])))})"
+    kinds = ("integer", "null") if column == "filled" else ("integer",) if column in NUMBERS else ("text",)
+    return f"typeof({column}) IN ({', '.join(map(repr, kinds))})"

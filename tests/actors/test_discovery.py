@@ -562,6 +562,23 @@ async def test_templates_that_are_refused_leave_what_was_known_and_that_is_said_
     assert [each.reason for each in said] == ["not for this token. Do something."]
 
 
+async def test_where_the_registries_can_be_read_again_nobody_complains_of_the_templates(
+    autojump_clock: MockClock,
+) -> None:
+    registries = Registries(failing={ENTITIES: "unknown_command"})
+    async with discovering(registries, render=Templates([], refused="not for this token").render) as running:
+        await trio.sleep(5)
+        registries.failing = {}
+        running.hear()
+        await trio.sleep(5)
+        registries.failing = {ENTITIES: "unknown_command"}
+        running.hear()
+        await trio.sleep(5)
+    assert running.names() == [
+        "CatalogFailed", "RegistryFailed", "RegistryWorks", "CatalogLoaded", "CatalogFailed", "RegistryFailed",
+    ]  # fmt: skip
+
+
 async def test_templates_that_make_no_sense_are_said(autojump_clock: MockClock) -> None:
     async def render(_: bytes) -> bytes:
         await trio.lowlevel.checkpoint()

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-from ingest.cli.database import schema
+import pytest
+
+from ingest.cli.database import opened_database, schema
 from ingest.config.load import load
 from ingest.core.point import Attributes, Facts, Point
+from ingest.core.sealing import seal
 from ingest.core.store import Codec
+from ingest.edge.influx import Influx
 
 POINT = Point(
     "sensor.attic", 1, "21.5", Facts("r"), Attributes('{"unit_of_measurement":"°C","a":"x"}', None, "°C"), 21.5
@@ -45,3 +49,16 @@ def test_numbers_alone_in_either_schema() -> None:
         line = codec(influxdb__schema=name, influxdb__numeric_only=True).encode(POINT)
         assert line is not None
         assert b'"' not in line
+
+
+async def test_the_database_says_what_it_took_of_a_batch_that_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, taken = load(None, {}, {"influxdb.url": "http://127.0.0.1:9"}).settings, set[bytes]()
+    monkeypatch.setattr(Influx, "taken", lambda _, lines: taken.intersection(lines))
+    async with opened_database(settings) as destination:
+        codec = destination.store.codec
+        line = codec.encode(POINT)
+        assert line is not None
+        for stored in (False, True):
+            (found,) = codec.whose(seal([line])) or ()
+            assert found.stored is stored
+            taken.add(line)

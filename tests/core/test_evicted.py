@@ -114,6 +114,28 @@ def told(batches: Sequence[tuple[Live, bool]]) -> list[Span]:
     return list(spans.values())
 
 
+@given(spools(), st.data())
+def test_of_what_was_delivered_in_part_only_the_rest_is_missing(
+    batches: list[tuple[Live, bool]], data: st.DataObject
+) -> None:
+    trail, spans = Trail(), dict[tuple[str, int], Span]()
+    missing: dict[tuple[str, int], bool] = {}
+    for states, _ in batches:
+        found = Owners()
+        for name, time_ns in states:
+            missing[name, time_ns] = went = data.draw(st.booleans())
+            if went:
+                found.add(name, f"sensor.{name}", time_ns, live=True)
+            else:
+                found.pass_over(name, f"sensor.{name}", time_ns)
+        for gap in missed(found.all, 0, 1, trail):
+            for each in gap.spans:
+                keep_longer(spans, each)
+    for (name, time_ns), went in missing.items():
+        found_in = [each for each in spans.values() if each.registry_id == name]
+        assert any(each.after_ns < time_ns < each.before_ns for each in found_in) == went
+
+
 @given(spools())
 def test_spans_hold_what_went_and_nothing_that_was_delivered(batches: list[tuple[Live, bool]]) -> None:
     spans = told(batches)

@@ -45,6 +45,18 @@ def test_several_payloads_as_one_are_read_as_one() -> None:
     assert whose(joined(parts)) == (Named("a", "sensor.a", 1_000, 2_000),)
 
 
+def test_what_is_stored_already_is_not_missing() -> None:
+    lines = [Encoder().line(point("a", each)) for each in (1_000, 2_000, 3_000)]
+    told = [Encoder().line(point("b", each, Source.BACKFILL)) for each in (1_000, 2_000)]
+    stored = {lines[1], told[0]}
+    assert whose(seal([*lines, *told]), stored.intersection) == (
+        Named("a", "sensor.a", 1_000, 1_000),
+        Named("a", "sensor.a", 2_000, 2_000, stored=True),
+        Named("b", "sensor.b", 2_000, 2_000, live=False),
+        Named("a", "sensor.a", 3_000, 3_000),
+    )
+
+
 def test_heartbeats_and_gaps_are_nobodys_states() -> None:
     told = gap_point("home", Gap(1, Cause.STOPPED, 1_000, 2_000, Progress.FILLED))
     lines = [Encoder().line(point("a", 5_000, Source.HEARTBEAT)), gap_line(told)]

@@ -421,6 +421,34 @@ async def test_a_claim_gathers_old_batches_in_order_up_to_its_limits(tmp_path: P
         assert it.rows() == 0
 
 
+async def test_claims_that_come_again_and_again_go_around_no_limit(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """What is claimed cannot give way, and what is put meanwhile is kept: once, and not once for every claim."""
+    limit, largest = 50, 20
+    async with opened(tmp_path, Limits(limit, 1_000, LARGE)) as it:
+        await it.spool.put(batch(0, size=largest))
+        for number in range(1, 20):
+            with suppress(Stay):
+                async with it.spool.claim():
+                    for more in range(3):
+                        await it.spool.put(batch(10 * number + more, size=largest - more))
+                        assert it.spool.on_disk.size <= limit + largest
+                    fail()
+            await trio.sleep(FRESH)
+
+
+async def test_a_batch_larger_than_the_limit_is_claimed_alone(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with opened(tmp_path, Limits(50, 1_000, LARGE)) as it:
+        for number in range(5):
+            await it.spool.put(batch(number, size=80))
+            await trio.sleep(FRESH)
+            with suppress(Stay):
+                async with it.spool.claim() as claimed:
+                    assert claimed.count == 1
+                    await it.spool.put(batch(10 + number, size=80))
+                    assert it.spool.on_disk.size <= 80 + 80
+                    fail()
+
+
 async def test_the_newest_goes_alone_while_it_is_fresh(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with opened(tmp_path, Limits(10_000, 1_000, LARGE)) as it:
         for number in range(5):

@@ -141,6 +141,20 @@ async def test_an_outage_that_goes_on_costs_no_progress() -> None:
     assert database.requests - before < 18
 
 
+async def test_what_was_taken_of_a_batch_that_is_kept_is_known_until_there_is_a_verdict() -> None:
+    sent = lines(512)
+    database = Database({sent[200]}, "nameless")
+    to = deliverer(database.post)
+    assert to.taken(sent) == frozenset()
+    database.down_at = 8
+    assert isinstance(await to.deliver(batch(sent)), Keep)
+    assert to.taken(sent) == frozenset(database.stored) != frozenset()
+    assert to.taken(sent[:10]) == to.taken(sent) & {*sent[:10]}
+    database.down = None
+    await until_delivered(to, batch(sent))
+    assert to.taken(sent) == frozenset()
+
+
 async def test_a_rejection_carries_the_servers_words() -> None:
     sent = lines(3)
     verdict = await deliverer(Database({sent[1]}).post).deliver(batch(sent))

@@ -103,6 +103,19 @@ async def test_a_gap_is_told_filled_and_told_again(tmp_path: Path) -> None:
         assert it.told == []
 
 
+@pytest.mark.parametrize("spoilt", ["span SET entity_id = CAST(x'a5' AS TEXT)", "gap SET cause = 'no such'"])
+async def test_damage_met_while_it_runs_is_told_once_and_does_not_end_it(tmp_path: Path, spoilt: str) -> None:
+    async with opened(tmp_path) as it:
+        await it.ledger.open_gap(Cause.KILLED, 10, 50, [span("a", 10, 50)])
+        assert await next_spans(it)
+        it.ledger.file.connection.execute(f"UPDATE {spoilt}")
+        for time_ns in (60, 70, 80):
+            assert await next_spans(it) == ()
+            await it.ledger.heard(time_ns)
+        assert it.ledger.failing
+        assert it.kinds() == ["GapOpened", "LedgerFailing"]
+
+
 async def test_what_cannot_be_filled_is_a_warning(tmp_path: Path) -> None:
     async with opened(tmp_path) as it:
         await it.ledger.open_gap(Cause.KILLED, 10, 50, [span("a", 10, 50)])

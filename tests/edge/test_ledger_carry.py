@@ -176,6 +176,33 @@ def test_what_nobody_could_have_written_is_left_out(tmp_path: Path) -> None:
         assert [gap.from_ns for gap in ledger.gaps()][:1] == [10]
 
 
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("UPDATE span SET entity_id = CAST(x'7365a5' AS TEXT) WHERE id = 2", "column 'entity_id'"),
+        ("UPDATE gap SET why = CAST(x'a5' AS TEXT) WHERE id = 1", "column 'why'"),
+        ("UPDATE mark SET entity_id = CAST(x'a5' AS TEXT) WHERE time_ns = 3", "column 'entity_id'"),
+        ("UPDATE gap SET cause = 'no such' WHERE id = 1", "1 row of the ledger cannot be what was written"),
+        ("UPDATE gap SET progress = 'opeo' WHERE id < 3", "2 rows of the ledger cannot be what was written"),
+    ],
+)
+def test_what_nobody_could_have_written_is_left_behind_at_the_start(
+    tmp_path: Path, statement: str, reason: str
+) -> None:
+    path = written(tmp_path / "state.db")
+    change(path, statement)
+    connection, ledger, aside = reopened(path)
+    with closing(connection):
+        assert aside is not None
+        assert reason in aside.reason
+        assert len(ledger.load().marks) >= len(MARKS) - 1
+        ledger.next_gap(5)
+    assert waiting_lines(path) == lines(7)
+    connection, _, aside = reopened(path)
+    connection.close()
+    assert aside is None
+
+
 def test_a_ledger_of_an_earlier_version_is_handed_on_without_the_columns_that_it_has_not(tmp_path: Path) -> None:
     path = written(tmp_path / "state.db")
     change(path, f"ALTER TABLE span DROP COLUMN had; PRAGMA user_version = {VERSION + 1}")

@@ -131,6 +131,17 @@ def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
     assert translate(sqlite3.ProgrammingError("closed"), tmp_path) is None
 
 
+def test_a_text_that_is_none_is_damage_and_is_not_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(open_writer(path)) as connection:
+        connection.execute("CREATE TABLE t (name TEXT)")
+        connection.execute("INSERT INTO t VALUES (CAST(x'736563726574a5' AS TEXT))")
+        with pytest.raises(Damaged, match="column 'name'") as caught, translated(path):
+            connection.execute("SELECT name FROM t").fetchall()
+    assert caught.value.where == str(path)
+    assert "secret" not in str(caught.value)
+
+
 def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with closing(open_writer(path)) as connection:

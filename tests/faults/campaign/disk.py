@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,9 @@ from ingest.edge.sqlite import Connection, pragma, translated
 from ingest.errors import Transient
 from ingest.runtime.lane import InlineLane
 
+Writer = Literal["file", "spool", "ledger", "letters"]
+"""Who writes: each finds out by itself that it can, or cannot."""
+
 SLOW = 0.2
 """Seconds that each piece of work takes on a slow disk."""
 
@@ -32,16 +36,18 @@ PAGES = 1_000_000
 
 @define(eq=False)
 class Disk:
-    """What the disk is like now. `refused`: the last write was not taken; `untold`: evicted, and nobody heard of it yet."""
+    """What the disk is like now. `refused`: whose last write was not taken; `untold`: evicted, and nobody heard of it yet."""
 
     how: Literal["well", "full", "read-only", "failing", "slow"] = "well"
     lane: InlineLane = field(factory=InlineLane)
     connection: Connection | None = None
     dead: Callable[[], bool] = lambda: False
-    refused: bool = False
+    refused: set[Writer] = field(factory=set)
     untold: list[Row] = field(factory=list)
     evicted: int = 0
     """Points whose eviction is committed."""
+    largest: int = 0
+    """Bytes of the largest batch that was put into the file."""
 
     def become(self, how: Literal["well", "full", "read-only", "failing", "slow"]) -> None:
         """From now on it is like this."""
@@ -54,21 +60,29 @@ class Disk:
 
     def open(self, path: Path) -> None:
         """Raise what this disk says to somebody who wants to open or make the file: SQLite makes files for that."""
-        self.work(path, writing=True)
+        self.work(path, "file")
         codes = {"full": sqlite3.SQLITE_FULL, "read-only": sqlite3.SQLITE_READONLY_CANTINIT}
         if code := codes.get(self.how):
-            self.refused = True
+            self.refused.add("file")
             error = sqlite3.OperationalError("as this disk says it")
             error.sqlite_errorcode = code
             with translated(path):
                 raise error
 
-    def work(self, path: Path, *, writing: bool) -> None:
+    @contextmanager
+    def writing(self, path: Path, who: Writer) -> Iterator[None]:
+        """A write: it is taken when the block comes to its end. Raises what this disk says to it."""
+        self.work(path, who)
+        self.refused.add(who)
+        yield
+        self.refused.discard(who)
+
+    def work(self, path: Path, writing: Writer | None = None) -> None:
         """Raise what this disk says to a piece of work."""
         if self.dead():
             raise Transient("the process is dead", where=str(path))
         if self.how == "failing":
-            self.refused |= writing
+            self.refused |= {writing} if writing else set()
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE if writing else sqlite3.SQLITE_IOERR_READ
             with translated(path):
@@ -84,30 +98,27 @@ class CampaignTable(Table):
     def put(
         self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]
     ) -> Placed:
-        self.disk.work(self.path, writing=True)
-        self.disk.refused = True
-        placed = super().put(batch, put_ns, excess, kept, gone)
-        self.disk.refused = False
+        with self.disk.writing(self.path, "spool"):
+            placed = super().put(batch, put_ns, excess, kept, gone)
         self.disk.untold += placed.evicted
         self.disk.evicted += sum(row.count for row in placed.evicted)
+        self.disk.largest = max(self.disk.largest, placed.row.size)
         return placed
 
     def note(self, note: Note) -> Changed:
-        self.disk.work(self.path, writing=True)
+        self.disk.work(self.path, "spool")
         return super().note(note)
 
     def touch(self) -> None:
-        self.disk.work(self.path, writing=True)
-        self.disk.refused = True
-        super().touch()
-        self.disk.refused = False
+        with self.disk.writing(self.path, "spool"):
+            super().touch()
 
     def remove(self, ids: Collection[int]) -> None:
-        self.disk.work(self.path, writing=True)
+        self.disk.work(self.path, "spool")
         super().remove(ids)
 
     def oldest(self, taken: Container[int]) -> Iterator[Row]:
-        self.disk.work(self.path, writing=False)
+        self.disk.work(self.path)
         return super().oldest(taken)
 
 
@@ -118,8 +129,8 @@ class CampaignLetters(Letters):
     disk: Disk = field(factory=Disk)
 
     def add(self, letters: Iterable[Letter]) -> int:
-        self.disk.work(self.path, writing=True)
-        return super().add(letters)
+        with self.disk.writing(self.path, "letters"):
+            return super().add(letters)
 
 
 @frozen
@@ -129,9 +140,9 @@ class CampaignLedger(LedgerFile):
     disk: Disk = field(factory=Disk)
 
     def write(self, due: Due) -> Changed:
-        self.disk.work(self.path, writing=True)
-        return super().write(due)
+        with self.disk.writing(self.path, "ledger"):
+            return super().write(due)
 
     def next_gap(self, most: int, but: Collection[int] = ()) -> tuple[Gap, list[Span]] | None:
-        self.disk.work(self.path, writing=False)
+        self.disk.work(self.path)
         return super().next_gap(most, but)

@@ -23,6 +23,7 @@ from ingest.config.service import Api
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
+from ingest.core.evicted import Named
 from ingest.core.filter_settings import FilterSettings
 from ingest.core.health import Health
 from ingest.core.homeiq import homeiq
@@ -161,7 +162,7 @@ class Life:
 
     async def _build(self) -> None:
         key, path = SpoolKey("home", STORE), self.path
-        table = CampaignTable(self.file.connection, path, key, disk=self.disk, whose=whose)
+        table = CampaignTable(self.file.connection, path, key, disk=self.disk, whose=self._whose)
         limits = SpoolLimits(self.room.disk, self.room.memory)
         self.spool = DiskSpool(table, self.file, limits, joined, self.now_ns, self._emit, whole)
         with suppress(*FAILURES):
@@ -177,7 +178,7 @@ class Life:
         self.spool.notes.noted, self.spool.recall = self.ledger.noted, self.ledger.recall
         self.ledger.owe = self.spool.notes.owe
         self.deliverer = Deliverer(self._post, self.now_ns)
-        self.pipeline = Pipeline(self._plan(), (self._hear,), self.chance.random, self.dial)
+        self.pipeline = Pipeline(self._plan(), (self._hear,), self.chance.random, self.dial, lambda *_: _no_template)
         self.pipeline.intake = Witness("intake", self.pipeline.plan.intake, self.pipeline.intake.weigh, see=self._see)
         self.site = Site(Api(), self.pipeline.plan, self.now_ns)
         self.site.pipeline = self.pipeline
@@ -203,6 +204,9 @@ class Life:
             persistence=Persistence(max_delay=30.0),
             wall_ns=self.now_ns,
         )
+
+    def _whose(self, payload: bytes) -> Sequence[Named] | None:
+        return whose(payload, self.deliverer.taken)
 
     def _see(self, frame: Frame) -> None:
         if self.dead:
@@ -274,6 +278,12 @@ class Life:
     def losses(self) -> list[Loss]:
         """What it says that it lost, or its file counted."""
         return [*(each for each in self.told if isinstance(each, Loss)), *self.untold]
+
+
+async def _no_template(_: bytes) -> bytes:
+    """The home has no port for HTTP."""
+    await trio.lowlevel.checkpoint()
+    raise Transient("connection refused", where="memory")
 
 
 def _lines(payload: bytes) -> Sequence[bytes]:

@@ -166,6 +166,10 @@ async def _write_no_notes(self: Notes) -> None:
     await trio.lowlevel.checkpoint()
 
 
+def _know_of_nothing_taken(*_: object) -> frozenset[bytes]:
+    return frozenset()
+
+
 Mutant = tuple[object, str, object]
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
@@ -208,6 +212,10 @@ CORNERED: Mapping[str, tuple[Mutant, Scenario]] = MappingProxyType(
         "notes of what memory delivered, never written": (
             (Notes, "pay", _write_no_notes),
             FOUND["a quiet home never wrote down what a failing file had left undone"],
+        ),
+        "a batch that was taken in part, dropped as a whole": (
+            (Deliverer, "taken", _know_of_nothing_taken),
+            FOUND["of a batch that was taken in part, and dropped, the history wrote over what was stored"],
         ),
     }
 )

@@ -158,7 +158,7 @@ class World:
 
     async def _one_life(self, file: LateLane) -> None:
         disk, chance = self.disk, Random(f"{self.scenario.seed}:{len(self.lives)}")
-        disk.refused = False
+        disk.refused.clear()
         life = Life(self.scenario.room, self.path, file, disk, self.database, self._dial, self.now_ns, chance)
         disk.dead = lambda: life.dead
         self.lives.append(life)
@@ -173,7 +173,8 @@ class World:
             self.met["file that could not be opened"] += 1
             raise
         opened = open_locked(self.path, self.now_ns)
-        self.disk.connection, self.disk.refused = opened.connection, False
+        self.disk.connection = opened.connection
+        self.disk.refused.clear()
         return opened
 
     def _set_aside(self, aside: SetAside) -> None:
