@@ -226,7 +226,7 @@ class Filter:
                 self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
             case reports.Evicted(named=named, oldest_ns=oldest_ns, newest_ns=newest_ns):
                 self.forget(oldest_ns, newest_ns)
-                for gap in () if self.spooled else missed(named or None, oldest_ns, newest_ns, self._trail):
+                for gap in () if self.spooled else missed(named, oldest_ns, newest_ns, self._trail):
                     self.reconciler.miss(gap.cause, gap.from_ns, gap.to_ns, gap.spans, gap.why)
             case reports.Purged():
                 self.forget(report.oldest_ns, report.newest_ns)

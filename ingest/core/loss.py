@@ -52,7 +52,7 @@ def evicted(store: str, batches: Sequence[Batch[Any]], whose: Whose = lambda _: 
     times = min(each.oldest_ns for each in batches), max(each.newest_ns for each in batches)
     counted = sum(batch.count for batch in batches if batch.counted)
     named = [whose(batch.payload) for batch in batches]
-    known = () if None in named else tuple(each for those in named for each in those or ())
+    known = None if None in named else tuple(each for those in named for each in those or ())
     return Evicted(store, sum(batch.count for batch in batches), *times, counted, known)
 
 

@@ -372,7 +372,7 @@ class BacklogGone(Report):
 class Evicted(Report):
     """The spool was full: its oldest batch went. `counted` of the points are in the lasting totals already.
 
-    `named` says whose states they were, where nobody wrote that down yet; empty when it is not known.
+    `named` says whose states they were, where nobody wrote that down yet: nobody's when it is empty. None: it is not known.
     """
 
     LEVEL: ClassVar[Level] = "error"
@@ -381,7 +381,7 @@ class Evicted(Report):
     oldest_ns: int
     newest_ns: int
     counted: int = 0
-    named: Sequence[Named] = field(default=(), repr=False)
+    named: Sequence[Named] | None = field(default=None, repr=False)
 
     def text(self) -> str:
         """The sentence a person reads."""

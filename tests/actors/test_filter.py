@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.actors.filter import STAGE, Filter
@@ -16,10 +17,13 @@ from ingest.core.coverage import UNNAMED, Cause, Mark, Span
 from ingest.core.enrich import Enricher
 from ingest.core.evicted import Named
 from ingest.core.filter_settings import FilterSettings, Pattern
+from ingest.core.homeiq import homeiq
+from ingest.core.loss import evicted
 from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
+from ingest.core.store import Batch
 from ingest.runtime.link import Link, Overflow, Weight
 from ingest.runtime.watch import Watch
 from tests.core.changes import LATER, NOON, change, state
@@ -310,6 +314,15 @@ def test_what_cannot_be_named_has_no_spans() -> None:
     stage.filter.spooled = False
     stage.filter.lost(reports.Evicted("db", 1, 1_000, 2_000))
     assert missing(stage) == [(Cause.EVICTED, UNNAMED, [])]
+
+
+def test_what_is_nobodys_state_leaves_no_gap() -> None:
+    stage, codec = Stage(), homeiq()
+    stage.filter.spooled = False
+    (point,) = stage.filter.step(Frame([on("light.a")], 100)).points
+    payload = codec.seal([codec.encode(evolve(point, origin=Source.HEARTBEAT)) or b""])
+    stage.filter.lost(evicted("db", [Batch(payload, 1, len(payload), point.time_ns, point.time_ns)], codec.whose))
+    assert missing(stage) == []
 
 
 @pytest.mark.parametrize("link", [True, False])
