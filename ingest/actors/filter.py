@@ -17,9 +17,9 @@ from ingest.core import reports
 from ingest.core.catalog import Catalog
 from ingest.core.coverage import UNNAMED, Cause, Mark
 from ingest.core.enrich import Enricher
-from ingest.core.evicted import Trail, missed
+from ingest.core.evicted import Trail
 from ingest.core.heartbeat import HEARTBEATS, Heartbeats
-from ingest.core.loss import dead_letter, missing_of, shed_points
+from ingest.core.loss import dead_letter, gaps_of, missing_of, shed_points
 from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Emit, Report
@@ -224,9 +224,9 @@ class Filter:
             case reports.Unreadable():
                 self.forget(report.oldest_ns, report.newest_ns)
                 self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
-            case reports.Evicted(named=named, oldest_ns=oldest_ns, newest_ns=newest_ns):
-                self.forget(oldest_ns, newest_ns)
-                for gap in () if self.spooled else missed(named, oldest_ns, newest_ns, self._trail):
+            case reports.Evicted():
+                self.forget(report.oldest_ns, report.newest_ns)
+                for gap in () if self.spooled else gaps_of(report, self._trail):
                     self.reconciler.miss(gap.cause, gap.from_ns, gap.to_ns, gap.spans, gap.why)
             case reports.Purged():
                 self.forget(report.oldest_ns, report.newest_ns)
