@@ -106,6 +106,7 @@ class Pipeline:
         self.batcher.registry = self.inventory.news
         if not self.filter.spooled:
             self.batcher.whose = store.codec.whose
+            self.batcher.unbroken = lambda: isinstance(self.spool, MemorySpool) and self.spool.unbroken
         if ledger is not None:
             if store.codec.gap is not None:
                 self.batcher.telling = Telling(plan.home)

@@ -68,7 +68,7 @@ class Batcher(Generic[Item, Payload]):
 
     `telling` has what is to be told of gaps, `registry` returns what is of devices and entities: it goes with whatever
     comes over the link, if only an empty frame. `whose` says whose states a batch held, where the spool does not write
-    that down itself.
+    that down itself, and `unbroken` whether what it dropped just now follows what it dropped before.
     """
 
     store: str
@@ -79,6 +79,7 @@ class Batcher(Generic[Item, Payload]):
     write: Callable[[Note], Awaitable[None]] = _forget
     telling: Telling | None = None
     whose: Whose = lambda _: None
+    unbroken: Callable[[], bool] = lambda: False
     registry: Callable[[], Sequence[RegistryPoint]] | None = None
     _items: list[Item] = field(factory=list)
     _times: list[int] = field(factory=list)
@@ -192,7 +193,7 @@ class Batcher(Generic[Item, Payload]):
         """What was evicted proves nothing any more; what was missed before it was missed all the same."""
         for batch in lost:
             self._owed.add(Note(missed=batch.note.missed))
-        self.emit(evicted(self.store, lost, self.whose))
+        self.emit(evicted(self.store, lost, self.whose, unbroken=self.unbroken()))
 
     def _dead_letter(self, point: Point | GapPoint | RegistryPoint) -> reports.DeadLetter:
         json = msgspec.json.encode(point, enc_hook=str).decode("utf-8", "replace")

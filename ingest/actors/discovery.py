@@ -47,6 +47,9 @@ CHANGED = "reading what changed"
 TOLD = 5.0
 """Seconds after a few changes were read in which everything is, where somebody makes more of the raw entries."""
 
+SHARE = 20
+"""Such readings come after so many times as long as the last one took: a large home is not read without end."""
+
 Tell = Callable[[RegistryLists], None]
 """Is handed the raw device and entity entries of a whole reading, before it is reported; it must not keep them.
 
@@ -69,6 +72,7 @@ class Discovery:
     render: Render | None = None
     tried: trio.Event = field(factory=trio.Event)
     _registrar: Registrar = field(init=False)
+    _told_after: float = TOLD
 
     def __attrs_post_init__(self) -> None:
         self._registrar = Registrar(self.bulk, self._complain, self._works)
@@ -99,7 +103,7 @@ class Discovery:
             if not await self._some(changes):
                 return
             if self.tell is not None:
-                until.deadline = min(until.deadline, trio.current_time() + TOLD)
+                until.deadline = min(until.deadline, trio.current_time() + self._told_after)
 
     async def _some(self, changes: Changes) -> bool:
         """Read what changed; False when that failed."""
@@ -129,6 +133,7 @@ class Discovery:
         self.notices.works("")
         self._works(TEMPLATE)  # whether or not it does: nobody needs it any more
         seconds = trio.current_time() - started
+        self._told_after = max(TOLD, SHARE * seconds)
         self.emit(
             reports.CatalogLoaded(
                 len(catalog), len(registries.devices), len(registries.areas), whole.skipped, seconds,

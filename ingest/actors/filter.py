@@ -17,9 +17,9 @@ from ingest.core import reports
 from ingest.core.catalog import Catalog
 from ingest.core.coverage import UNNAMED, Cause, Mark
 from ingest.core.enrich import Enricher
-from ingest.core.evicted import Trail, missed
+from ingest.core.evicted import Trail
 from ingest.core.heartbeat import HEARTBEATS, Heartbeats
-from ingest.core.loss import dead_letter, missing_of, shed_points
+from ingest.core.loss import dead_letter, gaps_of, missing_of, shed_points
 from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Emit, Report
@@ -59,7 +59,7 @@ class Filter:
     _trail: Trail = field(factory=Trail)
     _due: list[Point] = field(factory=list)
     _current: Rules = field(default=Factory(lambda self: self.rules.value, takes_self=True))
-    _renewed: bool = False
+    _renewed: int = 0
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
         """Turn frames into points until the intake ends; closes both its ends."""
@@ -109,14 +109,17 @@ class Filter:
 
     def beat(self) -> PointFrame:
         """Heartbeats that are due, some of them."""
-        self._due += self.heartbeats.take(BEATS)
+        self._due += self.heartbeats.take(BEATS, self._as_now)
         points = self._beaten()
         return PointFrame(points, BEAT * len(points))
 
     def _renew(self) -> None:
-        """Other rules hold now. Whose value is to be said again from now on, the next snapshot tells."""
-        self._current, self._renewed = self.rules.value, True
-        self.heartbeats.renew(self._current.interval_of)
+        """Other rules hold now. Whose value is to be said again the next snapshot tells: not one that is under way."""
+        self._current, self._renewed = self.rules.value, 2
+        self.heartbeats.renew(self._as_now)
+
+    def _as_now(self, point: Point) -> tuple[Point, int | None]:
+        return self._current.renewed(point, self.catalog.value.facts(point.entity_id))
 
     def _enter(self, frame: Frame) -> None:
         if frame.session != self.reconciler.session:
@@ -190,12 +193,11 @@ class Filter:
         return repeats(point, change, known, restarted=self.reconciler.restarted_ns is not None)
 
     def _complete(self) -> None:
-        self._renewed = False
+        self._renewed = max(0, self._renewed - 1)
         self.snapshots.set(self.snapshots.value + 1)
         self.heartbeats.complete()
         self.enricher.restarts.over(self.reconciler.restarted_ns)
-        found = self.reconciler.complete()
-        if found is not None:
+        if (found := self.reconciler.complete()) is not None:
             self.emit(reports.GapOpened(*found))
 
     def _is_known(self, registry_id: str, change: Change, source: Source) -> bool:
@@ -222,9 +224,9 @@ class Filter:
             case reports.Unreadable():
                 self.forget(report.oldest_ns, report.newest_ns)
                 self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
-            case reports.Evicted(named=named, oldest_ns=oldest_ns, newest_ns=newest_ns):
-                self.forget(oldest_ns, newest_ns)
-                for gap in () if self.spooled else missed(named or None, oldest_ns, newest_ns, self._trail):
+            case reports.Evicted():
+                self.forget(report.oldest_ns, report.newest_ns)
+                for gap in () if self.spooled else gaps_of(report, self._trail):
                     self.reconciler.miss(gap.cause, gap.from_ns, gap.to_ns, gap.spans, gap.why)
             case reports.Purged():
                 self.forget(report.oldest_ns, report.newest_ns)
@@ -232,8 +234,6 @@ class Filter:
                 self._trail.cut()
             case reports.GapOpened(cause=Cause.REOPENED | Cause.IMPORTED):
                 self._told.clear()
-            case _:
-                pass
 
     def _pass_on(self, frame: PointFrame, stores: Sequence[Sender[PointFrame]]) -> None:
         if not (frame.points or frame.note):

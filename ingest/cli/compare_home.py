@@ -7,24 +7,18 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-import trio
 from attrs import define
 from msgspec import Raw
 
-from ingest.actors.connection import connected
 from ingest.actors.history import History
-from ingest.cli.candidates import candidates, deadlines
-from ingest.cli.present import catalog_of
+from ingest.cli.home_asked import asked, silent
 from ingest.config.settings import Settings
 from ingest.core import history, history_query, recorder
 from ingest.core.catalog import Catalog
 from ingest.core.comparison import Finding
-from ingest.core.conversation import Received
 from ingest.core.coverage import Span
 from ingest.core.history_query import Query
-from ingest.core.reports import Report
 from ingest.core.wire import Malformed
-from ingest.edge.websocket import dial
 from ingest.errors import IngestError, Transient
 from ingest.runtime.supervise import one_error
 
@@ -96,23 +90,6 @@ def _together(found: Sequence[Finding]) -> list[Finding]:
 @asynccontextmanager
 async def home_of(settings: Settings) -> AsyncGenerator[Home]:
     """The configured home, as long as the block lasts. Raises `Transient` or `Refused` as the service would."""
-    candidate = candidates(settings)[0]
     with one_error(IngestError):
-        async with (
-            trio.open_nursery() as nursery,
-            connected(
-                nursery, candidate.target, candidate.token(), _ignore,
-                deadlines=deadlines(settings), dialer=dial, opened=lambda: None,
-            ) as bulk,
-        ):  # fmt: skip
-            catalog = await catalog_of(nursery, bulk, settings, _silent)
-            yield Home(History(bulk, _silent, time.time_ns), catalog)
-            nursery.cancel_scope.cancel()
-
-
-def _ignore(_: Received) -> None:
-    pass
-
-
-def _silent(_: Report) -> None:
-    pass
+        async with asked(settings) as home:
+            yield Home(History(home.bulk, silent, time.time_ns), home.catalog)

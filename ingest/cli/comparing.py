@@ -25,7 +25,7 @@ from ingest.core.comparison import ROUNDING, Comparison, Finding, Side
 from ingest.core.comparison_reasons import NOT_WRITTEN, Because, Known, Reason
 from ingest.core.comparison_silence import Listening, Silence
 from ingest.core.comparison_tally import LOST, Tally
-from ingest.core.influxql import OF_HOMEIQ, homeiq_points, points
+from ingest.core.influxql import homeiq_points, of_homeiq, points
 from ingest.errors import IngestError, Refused
 from ingest.runtime.supervise import one_error
 
@@ -93,7 +93,8 @@ def _read(asked: Asked, file: IO[bytes]) -> tuple[Comparison, Listening]:
     whole = asked.settings.influxdb.schema == "homeassistant"
     comparison, listening = Comparison(whole), Listening(asked.from_ns)
     with _clients(asked) as (ours, theirs), filling("reading", "points") as show:
-        mine = Source(ours, everything(ours), points) if whole else Source(ours, [OF_HOMEIQ], homeiq_points)
+        others = [each.measurement for each in asked.settings.filter.overrides if each.measurement is not None]
+        mine = Source(ours, everything(ours), points) if whole else Source(ours, of_homeiq(others), homeiq_points)
         original = Source(theirs, everything(theirs), points, -ROUNDING)
         for window in Windows(mine, original).between(asked.from_ns, asked.to_ns):
             missed = []

@@ -97,7 +97,7 @@ def _known(settings: Settings, entity_id: str, facts: Facts | None) -> tuple[Kno
         with state_read(path) as connection, translated(path):
             stored_as = names_in(connection, key).get(entity_id)
             registry_id = stored_as if facts is None else facts.registry_id
-            return known_of(connection, key, registry_id or entity_id), stored_as
+            return known_of(connection, key, registry_id or entity_id, entity_id), stored_as
     except Absent:
         return Known(None, None), None
 

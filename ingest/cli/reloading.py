@@ -138,7 +138,8 @@ class Reloading:
         old, new = self.settings, found.settings
         names = changed(old, new)
         difference, rules = Difference(), pipeline.rules.value
-        if new.filter != old.filter:
+        if new.filter != old.filter or new.attributes != old.attributes:
+            # With other attributes, too: what stands, to be said again, has those of before until a snapshot tells it.
             rules = Rules(new.filter)
             difference = await compared(pipeline.rules.value, rules, pipeline.catalog.value, pipeline.filter.reconciler)
         # From here on without a checkpoint: no frame is judged by one half of it.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import define, evolve, field
 
@@ -28,6 +28,9 @@ SILENT: Final = PLACEHOLDERS | {"removed"}
 
 AT_ONCE: Final = 10
 """Heartbeats of an entity that are made at once at most: more are due only when a clock jumped."""
+
+AsNow: TypeAlias = Callable[[Point], tuple[Point, int | None]]
+"""The point that stands with what is known of its entity by now, and its interval in nanoseconds; None: none any more."""
 
 
 def next_after(time_ns: int, interval_ns: int) -> int:
@@ -89,15 +92,10 @@ class Heartbeats:
                 self._confirmed.add(entity_id)
         return made
 
-    def renew(self, interval_of: Callable[[Point], int | None]) -> None:
-        """Other intervals hold from now on; None: none. What stands goes on, but for those that have none any more."""
+    def renew(self, as_now: AsNow) -> None:
+        """Other intervals may hold from now on. What stands goes on, but for those that have none any more."""
         for name, each in tuple(self._standing.items()):
-            interval_ns = interval_of(each.point)
-            if interval_ns is None:
-                del self._standing[name]
-            elif interval_ns != each.interval_ns:
-                after_ns = each.point.time_ns if self.until_ns is None else max(each.point.time_ns, self.until_ns)
-                self._standing[name] = _Standing(each.point, interval_ns, next_after(after_ns, interval_ns))
+            self._renew(name, each, as_now)
 
     def confirm(self, entity_id: str, time_ns: int) -> None:
         """The snapshot has the state of that time, which is known."""
@@ -126,12 +124,24 @@ class Heartbeats:
         self.until_ns = until_ns
         self._waiting = deque(name for name, each in self._standing.items() if each.due_ns <= until_ns)
 
-    def take(self, most: int) -> list[Point]:
-        """Heartbeats that are due, of at most so many entities."""
+    def take(self, most: int, as_now: AsNow) -> list[Point]:
+        """Heartbeats that are due, of at most so many entities, as they are made now."""
         until_ns = self.until_ns or 0
         names = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
-        standing = [self._standing[name] for name in names if name in self._standing]
-        return [point for each in standing for point in _made(each, until_ns + 1)]
+        standing = [self._renew(name, self._standing[name], as_now) for name in names if name in self._standing]
+        return [point for each in standing if each is not None for point in _made(each, until_ns + 1)]
+
+    def _renew(self, name: str, standing: _Standing, as_now: AsNow) -> _Standing | None:
+        """What stands as it is known by now; None, and gone, without an interval."""
+        standing.point, interval_ns = as_now(standing.point)
+        if interval_ns is None:
+            del self._standing[name]
+            return None
+        if interval_ns != standing.interval_ns:
+            time_ns, until_ns = standing.point.time_ns, self.until_ns
+            after_ns = time_ns if until_ns is None else max(time_ns, until_ns)
+            standing.interval_ns, standing.due_ns = interval_ns, next_after(after_ns, interval_ns)
+        return standing
 
 
 def _made(standing: _Standing, end_ns: int) -> list[Point]:

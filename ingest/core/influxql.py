@@ -9,12 +9,12 @@ import msgspec
 from attrs import Factory, frozen
 
 from ingest.core.homeiq import MEASUREMENT
+from ingest.core.registry_points import ENTITIES
 
 Value: TypeAlias = float | str
 """A field: a number or a text."""
 
 FIELD_KEYS: Final = "SHOW FIELD KEYS"
-OF_HOMEIQ: Final = f'SELECT "value", "state_value" FROM "{MEASUREMENT}"'  # noqa: S608  a constant
 
 
 class Unreadable(ValueError):  # noqa: N818  what an answer is
@@ -62,6 +62,12 @@ def between(selects: Sequence[str], from_ns: int, to_ns: int) -> str:
     return "; ".join(f"{select} {where}" for select in selects)
 
 
+def of_homeiq(others: Iterable[str]) -> list[str]:
+    """What selects the states of the schema `homeiq`; `others` are measurements that rules put some of them into."""
+    names = map(_quoted, dict.fromkeys([MEASUREMENT, *others]))
+    return [f'SELECT "value", "state_value" FROM {name}' for name in names]  # noqa: S608  quoted
+
+
 def selects(text: str) -> list[str]:
     """What selects everything, after the answer to `FIELD_KEYS`. Raises `Unreadable`.
 
@@ -88,7 +94,10 @@ def points(text: str) -> Iterator[Stored]:
     """The points of entities in an answer, series by series; what names no entity is none. Raises `Unreadable`."""
     for series in _read(text):
         tags = {name: value for name, value in series.tags.items() if value}
-        entity_id = _entity(tags.pop("domain", ""), tags.pop("entity_id", ""))
+        domain, name = tags.pop("domain", ""), tags.pop("entity_id", "")
+        if series.name == ENTITIES and "." in name:
+            continue  # an entry of the registry, which stands beside the states
+        entity_id = _entity(domain, name)
         if entity_id and series.columns[:1] == ["time"]:
             yield from _points(series.name, entity_id, tags, series.columns[1:], series.values)
 

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ingest.core.coverage import Span
-from ingest.core.evicted import Named
+from ingest.core.coverage import Missed, Span
+from ingest.core.evicted import Named, Trail, missed
 from ingest.core.point import PointFrame
 from ingest.core.redact import redacted
 from ingest.core.reports import DeadLetter, Evicted, Shed, Unreadable
@@ -47,13 +47,22 @@ def dead_letter(stage: str, change: Change) -> DeadLetter:
     return DeadLetter(stage, change.data.entity_id, redacted(json), redacted(traceback.format_exc()))
 
 
-def evicted(store: str, batches: Sequence[Batch[Any]], whose: Whose = lambda _: None) -> Evicted:
+def evicted(
+    store: str, batches: Sequence[Batch[Any]], whose: Whose = lambda _: None, *, unbroken: bool = False
+) -> Evicted:
     """What a spool dropped. `whose` says who has states in a payload; None: it is not known."""
     times = min(each.oldest_ns for each in batches), max(each.newest_ns for each in batches)
     counted = sum(batch.count for batch in batches if batch.counted)
     named = [whose(batch.payload) for batch in batches]
-    known = () if None in named else tuple(each for those in named for each in those or ())
-    return Evicted(store, sum(batch.count for batch in batches), *times, counted, known)
+    known = None if None in named else tuple(each for those in named for each in those or ())
+    return Evicted(store, sum(batch.count for batch in batches), *times, counted, known, unbroken)
+
+
+def gaps_of(lost: Evicted, trail: Trail) -> Sequence[Missed]:
+    """The gaps of what a spool in memory dropped. What came between it and the last may be stored by now."""
+    if not lost.unbroken:
+        trail.cut()
+    return missed(lost.named, lost.oldest_ns, lost.newest_ns, trail)
 
 
 def _shed(link: str, lost: Sequence[tuple[str, int]], beside: int = 0) -> Shed | None:

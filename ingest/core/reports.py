@@ -372,7 +372,8 @@ class BacklogGone(Report):
 class Evicted(Report):
     """The spool was full: its oldest batch went. `counted` of the points are in the lasting totals already.
 
-    `named` says whose states they were, where nobody wrote that down yet; empty when it is not known.
+    `named` says whose states they were, where nobody wrote that down yet: nobody's when it is empty. None: it is not known.
+    `unbroken`: nothing that was put between these and those that went before is stored, or will be.
     """
 
     LEVEL: ClassVar[Level] = "error"
@@ -381,7 +382,8 @@ class Evicted(Report):
     oldest_ns: int
     newest_ns: int
     counted: int = 0
-    named: Sequence[Named] = field(default=(), repr=False)
+    named: Sequence[Named] | None = field(default=None, repr=False)
+    unbroken: bool = False
 
     def text(self) -> str:
         """The sentence a person reads."""

@@ -171,10 +171,15 @@ class Rules:
         """Every entity for which it was decided, with what was looked at."""
         return tuple((entity_id, attributes, decision) for entity_id, (attributes, _, decision) in self._known.items())
 
-    def interval_of(self, point: Point) -> int | None:
-        """How often the point's value is to be said again, in nanoseconds; None: never."""
-        decision = self.decide(point.entity_id, point.attributes, point.facts)
-        return decision.heartbeat_ns if decision.passed else None
+    def renewed(self, point: Point, facts: Facts) -> tuple[Point, int | None]:
+        """A point that stands with what is known of its entity by now, and how often its value is to be said again.
+
+        That is in nanoseconds; None: never.
+        """
+        decision = self.decide(point.entity_id, point.attributes, facts)
+        if facts is not point.facts or decision.treatment is not point.treatment:
+            point = evolve(point, facts=facts, treatment=decision.treatment)
+        return point, decision.heartbeat_ns if decision.passed else None
 
     def forget(self, entity_id: str) -> None:
         """The entity is gone."""

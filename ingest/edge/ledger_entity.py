@@ -16,7 +16,7 @@ from ingest.edge.sqlite import Connection
 
 _SPANS: Final = f"""
 SELECT cause, {", ".join(f"span.{each}" for each in SPAN.split(", "))}, span.filled, span.why FROM span
-JOIN gap ON gap.id = gap_id WHERE home = ? AND store = ? AND registry_id = ? ORDER BY after_ns
+JOIN gap ON gap.id = gap_id WHERE home = ? AND store = ? AND registry_id IN (?, ?) ORDER BY after_ns
 """  # noqa: S608  constants
 
 
@@ -29,14 +29,17 @@ class Known:
     spans: Sequence[tuple[Cause, Told]] = ()
 
 
-def known_of(connection: Connection, key: Key, registry_id: str) -> Known:
-    """What is known of the entity with that name for life."""
+def known_of(connection: Connection, key: Key, registry_id: str, entity_id: str) -> Known:
+    """What is known of the entity with that name for life.
+
+    Where the lines of a schema do not have that, a gap of what a spool dropped names it by its `entity_id`.
+    """
     mark = stored_marks(connection, key).get(registry_id)
     whose = (key.home, key.store)
     row = connection.execute("SELECT since_ns FROM coverage WHERE home = ? AND store = ?", whose).fetchone()
     spans = [
         (Cause[cause.upper()], Told(Span(*span[:-2]), *span[-2:]))
-        for cause, *span in connection.execute(_SPANS, (*whose, registry_id))
+        for cause, *span in connection.execute(_SPANS, (*whose, registry_id, entity_id))
     ]
     return Known(None if mark is None or mark.time_ns == NOT_KNOWN else mark, row and row[0], spans)
 

@@ -11,8 +11,9 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from ingest.actors.discovery import DEBOUNCE, TOLD, Discovery, Tell
+from ingest.actors.discovery import DEBOUNCE, SHARE, TOLD, Discovery, Tell
 from ingest.actors.notices import Notices
+from ingest.actors.registry_reading import Registrar, Whole
 from ingest.actors.template_reading import Render
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
@@ -458,6 +459,25 @@ async def test_who_takes_complete_readings_has_one_soon_after_what_changed_was_r
         await trio.sleep(600)
     assert len(told) == 2, "nothing else changed"
     assert b"cellar" in bytes(told[-1].entities[0])
+
+
+async def test_a_large_home_that_changes_all_the_time_is_not_read_all_the_time(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registries, told, whole = Registries(), list[RegistryLists](), Registrar.whole
+
+    async def slow(registrar: Registrar, previous: Catalog) -> Whole:
+        await trio.sleep(3)
+        return await whole(registrar, previous)
+
+    monkeypatch.setattr(Registrar, "whole", slow)
+    async with discovering(registries, tell=told.append) as running:
+        for number in range(60):
+            registries.entities = [an_entity("light.a", area_id=str(number))]
+            running.hear(action="update", entity_id="light.a")
+            await trio.sleep(10)
+        assert running.catalog.value.facts("light.a").area_id == "59"
+    assert 600 / (3 * SHARE + 13) - 1 <= len(told) <= 600 / (3 * SHARE) + 1
 
 
 async def test_a_list_that_is_none_is_a_failed_reading(autojump_clock: MockClock) -> None:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.actors.filter import STAGE, Filter
@@ -16,11 +18,15 @@ from ingest.core.coverage import UNNAMED, Cause, Mark, Span
 from ingest.core.enrich import Enricher
 from ingest.core.evicted import Named
 from ingest.core.filter_settings import FilterSettings, Pattern
+from ingest.core.homeiq import homeiq
+from ingest.core.loss import Whose, evicted
 from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
+from ingest.core.store import Batch
 from ingest.runtime.link import Link, Overflow, Weight
+from ingest.runtime.spool import MemorySpool
 from ingest.runtime.watch import Watch
 from tests.core.changes import LATER, NOON, change, state
 
@@ -286,7 +292,7 @@ def test_what_a_spool_in_memory_drops_leaves_spans_until_something_is_delivered(
 
     def lose(*times: int) -> None:
         named = [Named("a", "light.a", each, each) for each in times]
-        stage.filter.lost(reports.Evicted("db", len(times), times[0], times[-1], named=named))
+        stage.filter.lost(reports.Evicted("db", len(times), times[0], times[-1], named=named, unbroken=True))
 
     lose(1_000)
     lose(2_000, 3_000)
@@ -297,6 +303,34 @@ def test_what_a_spool_in_memory_drops_leaves_spans_until_something_is_delivered(
     stage.filter.lost(reports.Stored("db", 1, 0.1))
     lose(5_000)
     assert missing(stage) == [(Cause.EVICTED, "", [("a", 4_999, 5_001)])]
+
+
+async def test_no_span_of_what_a_spool_in_memory_drops_reaches_across_what_is_being_delivered(
+    autojump_clock: MockClock,
+) -> None:
+    """An old batch that could not be delivered, and goes next, leaves one between two that went."""
+    stage = Stage()
+    stage.filter.spooled = False
+    spool: MemorySpool[Batch[int]] = MemorySpool(3, lambda batch: Weight(batch.count, batch.size), in_order=True)
+
+    async def put(at: int) -> None:
+        if lost := await spool.put(Batch(at, 1, 1, at, at)):
+            whose: Whose = lambda at: [Named("a", "light.a", at, at)]  # noqa: E731
+            stage.filter.lost(evicted("db", lost, whose, unbroken=spool.unbroken))
+
+    for at in (1_000, 2_000, 3_000):
+        await put(at)
+    with suppress(ZeroDivisionError):
+        async with spool.claim():
+            await put(4_000)
+            raise ZeroDivisionError
+    await put(5_000)
+    async with spool.claim() as batch:
+        assert batch.payload == 3_000
+        await put(6_000)
+    stage.filter.lost(reports.Stored("db", 1, 0.1))
+    spans = [(after, before) for _, _, found in missing(stage) for _, after, before in found]
+    assert sorted(spans) == [(999, 1_001), (1_999, 2_001), (3_999, 4_001)]
 
 
 def test_where_the_spool_is_a_file_it_opens_the_gap_itself() -> None:
@@ -310,6 +344,15 @@ def test_what_cannot_be_named_has_no_spans() -> None:
     stage.filter.spooled = False
     stage.filter.lost(reports.Evicted("db", 1, 1_000, 2_000))
     assert missing(stage) == [(Cause.EVICTED, UNNAMED, [])]
+
+
+def test_what_is_nobodys_state_leaves_no_gap() -> None:
+    stage, codec = Stage(), homeiq()
+    stage.filter.spooled = False
+    (point,) = stage.filter.step(Frame([on("light.a")], 100)).points
+    payload = codec.seal([codec.encode(evolve(point, origin=Source.HEARTBEAT)) or b""])
+    stage.filter.lost(evicted("db", [Batch(payload, 1, len(payload), point.time_ns, point.time_ns)], codec.whose))
+    assert missing(stage) == []
 
 
 @pytest.mark.parametrize("link", [True, False])

@@ -8,9 +8,10 @@ from msgspec import Raw
 
 from ingest.actors.filter import BEATS
 from ingest.core import reports
+from ingest.core.catalog import Catalog
 from ingest.core.coverage import Mark
 from ingest.core.filter_settings import FilterSettings, Pattern
-from ingest.core.point import Point
+from ingest.core.point import Facts, Point
 from ingest.core.rules import Rules
 from ingest.core.state import Frame, Source
 from ingest.runtime.link import Link, Overflow, Weight
@@ -168,3 +169,35 @@ def test_what_a_snapshot_knows_already_is_decided_too_without_being_kept() -> No
     assert made.emitted[0] == reports.Repeated(2)
     ((entity_id, _, decision),) = made.filter.rules.value.decided()
     assert (entity_id, decision.passed) == ("sensor.b1", False)
+
+
+def moving(made: Stage, area_id: str) -> None:
+    made.catalog.set(Catalog({"light.a": Facts("r1", area_id=area_id)}))
+
+
+def test_a_heartbeat_says_where_its_entity_is_by_now() -> None:
+    made = Stage(BEATING, Catalog({"light.a": Facts("r1", area_id="kitchen")}))
+    made.filter.step(Frame([on("light.a")], 0, Source.SNAPSHOT, 1, final=True))
+    made.filter.step(proof(START + 10 * SECOND))
+    moving(made, "cellar")
+    made.filter.step(proof(START + MINUTE))
+    assert [each.facts.area_id for each in made.filter.beat().points] == ["cellar"]
+
+
+def test_who_moves_to_where_a_rule_leaves_it_out_has_no_heartbeats_any_more() -> None:
+    kitchen = FilterSettings(mode="include", patterns=(Pattern(area_id="kitchen", heartbeat=60.0),))
+    made = Stage(kitchen, Catalog({"light.a": Facts("r1", area_id="kitchen")}))
+    made.filter.step(Frame([on("light.a")], 0, Source.SNAPSHOT, 1, final=True))
+    made.filter.step(proof(START + 10 * SECOND))
+    moving(made, "cellar")
+    assert beats(made, START + MINUTE) == []
+
+
+def test_rules_that_come_into_the_middle_of_a_snapshot_hold_for_what_it_told_before() -> None:
+    made, first, second = Stage(FilterSettings()), on("light.a"), on("light.b")
+    made.filter.step(Frame([first], 0, Source.SNAPSHOT, 1))
+    made.filter.rules.set(Rules(BEATING))
+    made.filter.step(Frame([second], 0, Source.SNAPSHOT, 1, final=True))
+    made.filter.step(Frame([first, second], 0, Source.SNAPSHOT, 1, final=True))  # the session has them judged anew
+    made.filter.step(proof(START + 10 * SECOND))
+    assert [name for name, _, _ in beats(made, START + MINUTE)] == ["light.a", "light.b"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from click.testing import CliRunner, Result
 
 from ingest.cli.main import main
@@ -164,6 +165,23 @@ def test_our_side_may_have_the_schema_homeiq(tmp_path: Path, server: Databases) 
     told = result(tmp_path, server, "--set", "influxdb.schema=homeiq")
     assert (told["same"], told["ours"]["points"]) == (19, 19)
     assert reasons(told, "only_theirs") == {("missing", ""): 1}
+    # What a rule puts into a measurement of its own is not missing.
+    server.points["ours"] = [evolve(each, measurement="energy") for each in server.points["ours"]]
+    told = result(
+        tmp_path,
+        server,
+        "--set",
+        "influxdb.schema=homeiq",
+        more='[filter]\noverrides = [{domain = "sensor", measurement = "energy"}]\n',
+    )
+    assert (told["same"], told["ours"]["points"]) == (19, 19)
+
+
+def test_what_the_registries_say_of_entities_is_no_point_of_theirs(tmp_path: Path, server: Databases) -> None:
+    tags = {"entity_id": "sensor.power", "domain": "sensor"}
+    server.points["ours"].append(Point("entities", "sensor.power", at(100), {"unique_id": "u"}, tags))
+    told = result(tmp_path, server)
+    assert (told["ours"]["points"], told["only_ours"]) == (20, [])
 
 
 def test_the_other_side_is_said_on_the_command_line(tmp_path: Path, server: Databases) -> None:

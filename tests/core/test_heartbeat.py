@@ -17,6 +17,10 @@ def point(time_ns: int, state: str = "on", entity_id: str = "light.a") -> Point:
     )
 
 
+def same(known: Point) -> tuple[Point, int | None]:
+    return known, EVERY
+
+
 def begun(*points: Point, until: int = 0, every: int = EVERY) -> Heartbeats:
     """In a session that is known to have stood until then."""
     made = Heartbeats()
@@ -30,7 +34,7 @@ def begun(*points: Point, until: int = 0, every: int = EVERY) -> Heartbeats:
 
 def reached(heartbeats: Heartbeats, until: int) -> list[tuple[int, str]]:
     heartbeats.reach(until)
-    return said(heartbeats.take(1000))
+    return said(heartbeats.take(1000, same))
 
 
 def said(points: list[Point]) -> list[tuple[int, str]]:
@@ -48,7 +52,7 @@ def test_a_value_is_said_again_at_the_multiples_of_the_interval() -> None:
 def test_a_heartbeat_says_the_value_and_whose_it_is_and_nothing_of_a_change() -> None:
     heartbeats = begun(point(3), until=7)
     heartbeats.reach(10)
-    (made,) = heartbeats.take(1)
+    (made,) = heartbeats.take(1, same)
     blank = evolve(point(10), previous_state=None, duration=None, kind=None, context=None, origin=Source.HEARTBEAT)
     assert made == blank
     assert made.attributes is heartbeats._standing["light.a"].point.attributes
@@ -112,7 +116,7 @@ def test_what_is_not_in_the_snapshot_is_gone() -> None:
     heartbeats.complete()
     heartbeats.reach(9)
     heartbeats.reach(10)
-    assert [each.entity_id for each in heartbeats.take(10)] == ["light.b"]
+    assert [each.entity_id for each in heartbeats.take(10, same)] == ["light.b"]
 
 
 def test_a_newer_state_that_is_known_and_was_never_made_into_a_point_confirms_nothing() -> None:
@@ -129,19 +133,19 @@ def test_what_was_dropped_stands_again_with_a_newer_state() -> None:
     heartbeats.lose({"light.a": 15})
     heartbeats.see(point(12, "late"), EVERY)
     heartbeats.reach(20)
-    assert {each.entity_id for each in heartbeats.take(10)} == {"light.b"}
+    assert {each.entity_id for each in heartbeats.take(10, same)} == {"light.b"}
     heartbeats.see(point(22, "off"), EVERY)
     heartbeats.reach(30)
-    assert {each.entity_id: each.state for each in heartbeats.take(10)} == {"light.a": "off", "light.b": "on"}
+    assert {each.entity_id: each.state for each in heartbeats.take(10, same)} == {"light.a": "off", "light.b": "on"}
 
 
 def test_they_are_taken_in_portions_and_what_is_forgotten_meanwhile_is_not() -> None:
     heartbeats = begun(*(point(3, entity_id=f"light.{number}") for number in range(5)), until=7)
     heartbeats.reach(10)
-    assert len(heartbeats.take(2)) == 2
+    assert len(heartbeats.take(2, same)) == 2
     assert heartbeats
     heartbeats.forget(["light.2", "light.9"])
-    assert [each.entity_id for each in heartbeats.take(10)] == ["light.3", "light.4"]
+    assert [each.entity_id for each in heartbeats.take(10, same)] == ["light.3", "light.4"]
     assert not heartbeats
 
 
@@ -227,9 +231,13 @@ def test_each_heartbeat_says_what_was_true_then_in_a_session_that_stood(given_ac
 def test_other_intervals_hold_from_then_on_and_what_stands_goes_on() -> None:
     heartbeats = begun(point(3), point(4, entity_id="light.b"), point(5, entity_id="light.c"), until=7)
     every = {"light.a": 4, "light.b": EVERY, "light.c": None}
-    heartbeats.renew(lambda known: every[known.entity_id])
+
+    def other(known: Point) -> tuple[Point, int | None]:
+        return known, every[known.entity_id]
+
+    heartbeats.renew(other)
     heartbeats.reach(13)
-    assert sorted((each.entity_id, each.time_ns) for each in heartbeats.take(1000)) == [
+    assert sorted((each.entity_id, each.time_ns) for each in heartbeats.take(1000, other)) == [
         ("light.a", 8), ("light.a", 12), ("light.b", 10),
     ]  # fmt: skip
 
@@ -237,5 +245,16 @@ def test_other_intervals_hold_from_then_on_and_what_stands_goes_on() -> None:
 def test_before_a_session_is_known_to_stand_other_intervals_begin_at_the_value() -> None:
     heartbeats = Heartbeats()
     heartbeats.see(point(3), EVERY)
-    heartbeats.renew(lambda _: 2)
+    heartbeats.renew(lambda known: (known, 2))
     assert heartbeats._standing["light.a"].due_ns == 4
+
+
+def test_they_are_made_as_the_entity_is_known_when_they_are_due() -> None:
+    heartbeats = begun(point(3), point(4, entity_id="light.b"), until=7)
+    heartbeats.reach(10)
+    moved = Facts("r", area_id="cellar")
+    made = heartbeats.take(
+        10, lambda known: (evolve(known, facts=moved), None if known.entity_id == "light.b" else EVERY)
+    )
+    assert [(each.entity_id, each.facts) for each in made] == [("light.a", moved)]
+    assert list(heartbeats._standing) == ["light.a"]

@@ -125,9 +125,13 @@ def test_what_is_known_of_one_entity(tmp_path: Path) -> None:
         ledger.open_gap(opening(30, 40, "a"))
         tell(ledger, span("a", 10, 20))
         ledger.write(Due(heard_ns=77))
-        known = known_of(ledger.connection, KEY, "a")
+        known = known_of(ledger.connection, KEY, "a", "sensor.a")
         assert (known.mark, known.since_ns) == (mark("a", 10), 77)
         assert [(cause, each.filled) for cause, each in known.spans] == [(Cause.CONNECTION, None), (Cause.FILTERED, 0)]
-        nobody = known_of(ledger.connection, Key("home", "other"), "a")
+        nobody = known_of(ledger.connection, Key("home", "other"), "a", "sensor.a")
         assert (nobody.mark, nobody.since_ns, nobody.spans) == (None, None, [])
+        # What a spool dropped of a schema without names for life is the entity's, too.
+        ledger.open_gap(Opening(Cause.EVICTED, 50, 60, [Span("sensor.a", "sensor.a", 50, 60)]))
+        known = known_of(ledger.connection, KEY, "a", "sensor.a")
+        assert Cause.EVICTED in [cause for cause, _ in known.spans]
         assert names_in(ledger.connection, KEY) == {"sensor.a": "a", "sensor.b": "b"}

@@ -6,10 +6,9 @@ made when they are asked for, so that the home is not what an import waits for. 
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -24,8 +23,7 @@ from ingest.simulator.serve import LOOPBACK, listen
 from ingest.simulator.server import Server
 from ingest.simulator.statistics import HOUR, Answer, Hours
 from ingest.simulator.values import State, encode, micros
-from tests.faults.remembering import CONTEXT
-from tests.faults.sink import wait_for
+from tests.faults.remembering import CONTEXT, apart
 from tests.support.homes import TOKEN
 
 PREFIX = "sensor.years_"
@@ -74,18 +72,9 @@ async def main(entities: int, count: int, file: Path) -> None:
         await server.run()
 
 
-@contextmanager
-def remembering_hours(folder: Path, entities: int, count: int) -> Iterator[str]:
+def remembering_hours(folder: Path, entities: int, count: int) -> AbstractContextManager[str]:
     """The address of such a home, while the block runs."""
-    file = folder / "port"
-    command = [sys.executable, "-m", "tests.faults.hours", str(entities), str(count), str(file)]
-    process = subprocess.Popen(command)
-    try:
-        wait_for(file.exists, 60)
-        yield f"http://{LOOPBACK}:{file.read_text('ascii')}"
-    finally:
-        process.kill()
-        process.wait(10)
+    return apart(folder, "tests.faults.hours", entities, count)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -62,10 +62,10 @@ async def main(entities: int, states: int, file: Path) -> None:
 
 
 @contextmanager
-def remembering(folder: Path, entities: int, states: int) -> Iterator[str]:
-    """The address of such a home, while the block runs."""
+def apart(folder: Path, module: str, *arguments: int) -> Iterator[str]:
+    """The address of a home in a process of its own, while the block runs. The module writes its port into a file."""
     file = folder / "port"
-    command = [sys.executable, "-m", "tests.faults.remembering", str(entities), str(states), str(file)]
+    command = [sys.executable, "-m", module, *map(str, arguments), str(file)]
     process = subprocess.Popen(command)
     try:
         wait_for(file.exists, 120)
@@ -73,6 +73,11 @@ def remembering(folder: Path, entities: int, states: int) -> Iterator[str]:
     finally:
         process.kill()
         process.wait(10)
+
+
+def remembering(folder: Path, entities: int, states: int) -> AbstractContextManager[str]:
+    """The address of such a home, while the block runs."""
+    return apart(folder, "tests.faults.remembering", entities, states)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from attrs import define
+from attrs import define, evolve
 from trio.testing import MockClock
 
+from ingest.cli.reloading import Reloading
+from ingest.config.load import Loaded
+from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.heartbeat import SILENT
 from ingest.core.point import Point
 from ingest.core.state import Source
 from ingest.core.store import Codec, Store
+from ingest.runtime.lane import InlineLane
 from ingest.simulator import faults as f
 from ingest.simulator.script import happen
 from tests.integration.test_cancellation_disk import Tokens
@@ -146,3 +150,22 @@ async def test_whoever_looks_makes_the_same_ones(tmp_path: Path, autojump_clock:
         ]
         assert len(made[0]) > 60
         assert made[0] == made[1]
+
+
+async def test_what_is_not_to_be_stored_any_more_is_not_said_again(tmp_path: Path, autojump_clock: MockClock) -> None:
+    settings = Settings(home="home")
+    settings = evolve(settings, filter=evolve(settings.filter, exceptions=RULES.exceptions))
+    without = evolve(settings, attributes=evolve(settings.attributes, drop=("friendly_name",)))
+    async with house(tmp_path / "state.db") as it:
+        it.memory = Steady(seconds=0.01)
+        async with it.living(rules=settings.filter) as pipeline:
+            await it.work()
+            await trio.sleep(130)
+            reading = Reloading(lambda: Loaded(without, {}), Loaded(settings, {}), lambda _: None, InlineLane())
+            async with reading.attached(pipeline):
+                await reading.reload("test")
+                changed = it.now_ns()
+                await trio.sleep(300)
+        beats = [(each.time_ns, "friendly_name" in each.attributes.json) for each in check(it)]
+        assert {has for time_ns, has in beats if time_ns < changed - MINUTE} == {True}
+        assert {has for time_ns, has in beats if time_ns > changed} == {False}
