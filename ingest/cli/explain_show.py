@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import attrs
 
+from ingest.cli import counts
 from ingest.cli.moments import iso, shown
 from ingest.config.kinds import shown_duration
 from ingest.core.coverage import FOREVER, Cause, Progress
@@ -104,7 +105,7 @@ def _fate(cause: Cause, told: Told) -> str:
         return "`homeiq-ingest backfill` brings it"
     if told.filled is None:
         return Progress.OPEN.value
-    return f"{told.filled:,} states filled{f', {told.why}' if told.why else ''}"
+    return f"{counts.states(told.filled)} filled{f', {told.why}' if told.why else ''}"
 
 
 def _time(time_ns: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ingest.cli.counts import changes
 from ingest.cli.exits import explained
 from ingest.cli.moments import window
 from ingest.cli.output import written
@@ -70,4 +71,4 @@ def export(
             out.write(form(points))
             count += len(points)
         out.flush()
-    click.echo(f"{count:,} changes" + (f" in {output}" if output else ""), err=True)
+    click.echo(changes(count) + (f" in {output}" if output else ""), err=True)

@@ -18,6 +18,7 @@ import trio
 from attrs import define, field, frozen
 
 from ingest.actors.importing import Importing
+from ingest.cli import counts
 from ingest.cli.exits import FAILED
 from ingest.cli.held import Runs, stopped_service
 from ingest.cli.progress import Show, above_the_bar, filling
@@ -181,7 +182,7 @@ def _say_what_waits(pipeline: Pipeline) -> None:
 def tell(gaps: Sequence[Gap]) -> None:
     """What became of them."""
     for gap in gaps:
-        came = f"{gap.filled:,} states came of Home Assistant's history"
+        came = f"{counts.states(gap.filled)} came of Home Assistant's history"
         match gap.progress:
             case Progress.FILLED:
                 click.echo(f"Gap {gap.id} is filled: {came}.")

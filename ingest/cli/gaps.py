@@ -95,7 +95,7 @@ def show(*, gap_id: int, config_path: Path | None, assignments: tuple[str, ...])
     for line in (
         f"{key.home}, {key.store}: {shown(gap.from_ns, 'seconds')} to {shown(gap.to_ns, 'seconds')}",
         f"{gap.cause.value}; {gap.progress.value}{f': {gap.why}' if gap.why else ''}",
-        f"{counts.entities(gap.spans)}, {gap.left:,} left to fill, {gap.filled:,} states filled",
+        f"{counts.entities(gap.spans)}, {gap.left:,} left to fill, {counts.states(gap.filled)} filled",
     ):
         click.echo("\n".join(wrapped(line, width)))
     if spans:

@@ -12,6 +12,7 @@ import click
 import msgspec
 from attrs import frozen
 
+from ingest.cli import counts
 from ingest.cli.exits import explained
 from ingest.cli.moments import SECOND_NS, iso, local, parse_moment, parse_span, shown
 from ingest.cli.own_name import own_command
@@ -156,8 +157,7 @@ def _show(reader: Reader, found: Sequence[Entity], asked: Window) -> None:
             click.echo("Nothing is stored of it by then; try a longer --since.")
             continue
         click.echo("\n".join(_picture(reader, entity, asked, buckets)))
-        changes = sum(bucket.changes for bucket in buckets)
-        click.echo(f"\n{changes:,} changes")
+        click.echo(f"\n{counts.changes(sum(bucket.changes for bucket in buckets))}")
 
 
 def is_numeric(buckets: Sequence[Bucket]) -> bool:

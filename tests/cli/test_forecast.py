@@ -63,6 +63,16 @@ def test_the_points_of_a_day_are_those_of_the_history(home: Running, tmp_path: P
     assert found["most_talkative"][0]["leave_out"].startswith('{entity_id = "')
 
 
+def test_of_a_young_home_only_the_windows_that_it_has_lived_are_counted(tmp_path: Path) -> None:
+    with running_home(5, timedelta(0)) as running:
+        config = configuration(tmp_path, running.url)
+        assert "nothing can be said yet" in estimate(config, *INFLUXDB).stdout
+        running.do(lambda: remember(running.server.home, 1, 720, datetime.now(UTC), timedelta(hours=6)))
+        found = told(config, *INFLUXDB)
+    assert found["seconds_counted"] == 6 * 600
+    assert found["most_talkative"][0]["points_per_day"] == pytest.approx(4 * 720, rel=0.05)
+
+
 def test_the_other_schema_has_other_series(home: Running, tmp_path: Path) -> None:
     found = told(configuration(tmp_path, home.url), *INFLUXDB, "--set", "influxdb.schema=homeassistant")
     (tables,) = [each for each in found["limits"] if each["what"] == "tables"]
