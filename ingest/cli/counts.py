@@ -11,13 +11,3 @@ def entities(count: int) -> str:
 def gaps(count: int) -> str:
     """`1 gap`, `7 gaps`."""
     return "1 gap" if count == 1 else f"{count:,} gaps"
-
-
-def states(count: int) -> str:
-    """`1 state`, `7 states`."""
-    return "1 state" if count == 1 else f"{count:,} states"
-
-
-def changes(count: int) -> str:
-    """`1 change`, `7 changes`."""
-    return "1 change" if count == 1 else f"{count:,} changes"

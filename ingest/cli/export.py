@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from ingest.cli.counts import changes
 from ingest.cli.exits import explained
 from ingest.cli.moments import window
 from ingest.cli.output import written
 from ingest.cli.stored import reading, store_read
 from ingest.core.point import Point
 from ingest.core.records import COLUMNS, json_line, record
+from ingest.core.words import counted
 from ingest.edge.embedded_export import Points
 
 Format = Callable[[Iterable[Point]], bytes]
@@ -71,4 +71,4 @@ def export(
             out.write(form(points))
             count += len(points)
         out.flush()
-    click.echo(changes(count) + (f" in {output}" if output else ""), err=True)
+    click.echo(counted(count, "change") + (f" in {output}" if output else ""), err=True)

@@ -12,7 +12,6 @@ import click
 import msgspec
 from attrs import frozen
 
-from ingest.cli import counts
 from ingest.cli.exits import explained
 from ingest.cli.moments import SECOND_NS, iso, local, parse_moment, parse_span, shown
 from ingest.cli.own_name import own_command
@@ -20,6 +19,7 @@ from ingest.cli.stored import reading, store_read
 from ingest.core import plot
 from ingest.core.rollup import Bucket, fold
 from ingest.core.state import nanoseconds
+from ingest.core.words import counted
 from ingest.edge.embedded_read import Entity, Reader
 from ingest.errors import Refused
 
@@ -157,7 +157,7 @@ def _show(reader: Reader, found: Sequence[Entity], asked: Window) -> None:
             click.echo("Nothing is stored of it by then; try a longer --since.")
             continue
         click.echo("\n".join(_picture(reader, entity, asked, buckets)))
-        click.echo(f"\n{counts.changes(sum(bucket.changes for bucket in buckets))}")
+        click.echo(f"\n{counted(sum(bucket.changes for bucket in buckets), 'change')}")
 
 
 def is_numeric(buckets: Sequence[Bucket]) -> bool:
