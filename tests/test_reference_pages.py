@@ -15,6 +15,7 @@ from msgspec import Raw
 from ingest import pipeline
 from ingest.cli import exits
 from ingest.config.load import load
+from ingest.core.filter_settings import Pattern
 from ingest.core.homeiq import NAMES, Encoder, category
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Facts, Kind, Point
@@ -125,6 +126,14 @@ def test_the_configurations_in_the_how_to_are_good(tmp_path: Path) -> None:
         file = tmp_path / "config.toml"
         file.write_text(example, "utf-8")
         assert load(file, {}, {}).warnings == ()
+
+
+def test_the_keys_of_a_pattern_are_those_that_a_pattern_has() -> None:
+    rows = re.findall(
+        r"^\| (`.*?) \|", part("how-to/choose-what-is-stored.md", "## The keys of a pattern"), re.MULTILINE
+    )
+    named = [key for row in rows for key in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(each.name for each in attrs.fields(Pattern))
 
 
 def test_every_module_and_test_that_is_named_exists() -> None:

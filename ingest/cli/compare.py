@@ -68,7 +68,7 @@ def compare(
     with explained():
         settings = loaded(config_path, assignments).settings
         if settings.store_kind != "influxdb":
-            remedy = "It reads InfluxDB alone; `homeiq-ingest copy` brings the embedded store into one."
+            remedy = "`compare` reads InfluxDB alone: give it the --config of the service that writes there."
             raise Refused(
                 "what is stored here is in no database", where=f"store.kind is {settings.store_kind}", remedy=remedy
             )

@@ -35,6 +35,7 @@ from ingest.core.importing import (
 )
 from ingest.core.marks import bearers
 from ingest.core.rules import Rules
+from ingest.core.words import counted
 from ingest.edge.ledger_filtered import left_out
 from ingest.edge.ledger_import import pending_imports, stored_marks, unmarked_since
 from ingest.edge.spool_rows import Key
@@ -60,7 +61,7 @@ class Estimate:
         about = "" if self.exact else "about "
         whole = f"from {shown(self.from_ns, 'seconds')} to {shown(self.to_ns, 'seconds')}"
         how = "" if self.exact else f"\n({WINDOWS} windows of {LONGEST_NS // 60_000_000_000} minutes were counted)"
-        said = f"{entities(self.entities)}, {whole}:\n{about}{self.states:,} states in Home Assistant's history{how}."
+        said = f"{entities(self.entities)}, {whole}:\n{about}{counted(self.states, 'state')} in Home Assistant's history{how}."
         return f"{said}\nNothing was written."
 
 

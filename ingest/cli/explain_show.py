@@ -14,6 +14,7 @@ from ingest.core.explaining import Explanation
 from ingest.core.ledger import Told
 from ingest.core.line_types import series
 from ingest.core.treatment import Treatment
+from ingest.core.words import counted
 
 NO_PATTERN: Final = "no pattern"
 """As the filter names it when no rule agrees."""
@@ -104,7 +105,7 @@ def _fate(cause: Cause, told: Told) -> str:
         return "`homeiq-ingest backfill` brings it"
     if told.filled is None:
         return Progress.OPEN.value
-    return f"{told.filled:,} states filled{f', {told.why}' if told.why else ''}"
+    return f"{counted(told.filled, 'state')} filled{f', {told.why}' if told.why else ''}"
 
 
 def _time(time_ns: int) -> str:

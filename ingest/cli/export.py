@@ -15,6 +15,7 @@ from ingest.cli.output import written
 from ingest.cli.stored import reading, store_read
 from ingest.core.point import Point
 from ingest.core.records import COLUMNS, json_line, record
+from ingest.core.words import counted
 from ingest.edge.embedded_export import Points
 
 Format = Callable[[Iterable[Point]], bytes]
@@ -70,4 +71,4 @@ def export(
             out.write(form(points))
             count += len(points)
         out.flush()
-    click.echo(f"{count:,} changes" + (f" in {output}" if output else ""), err=True)
+    click.echo(counted(count, "change") + (f" in {output}" if output else ""), err=True)

@@ -26,6 +26,7 @@ from ingest.cli.service import LATEST, make_plan, opened
 from ingest.config.settings import Settings
 from ingest.core.coverage import Cause, Gap, Progress
 from ingest.core.ledger import LEFT
+from ingest.core.words import counted
 from ingest.edge.journal import open_journal
 from ingest.edge.ledger_file import listed
 from ingest.edge.ledger_import import how_far
@@ -181,7 +182,7 @@ def _say_what_waits(pipeline: Pipeline) -> None:
 def tell(gaps: Sequence[Gap]) -> None:
     """What became of them."""
     for gap in gaps:
-        came = f"{gap.filled:,} states came of Home Assistant's history"
+        came = f"{counted(gap.filled, 'state')} came of Home Assistant's history"
         match gap.progress:
             case Progress.FILLED:
                 click.echo(f"Gap {gap.id} is filled: {came}.")

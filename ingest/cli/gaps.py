@@ -26,6 +26,7 @@ from ingest.core.coverage import FOREVER, Cause, Gap
 from ingest.core.ledger import Told
 from ingest.core.plot import lasting
 from ingest.core.state import nanoseconds
+from ingest.core.words import counted
 from ingest.edge.ledger_file import LedgerFile, listed, told
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
@@ -95,7 +96,7 @@ def show(*, gap_id: int, config_path: Path | None, assignments: tuple[str, ...])
     for line in (
         f"{key.home}, {key.store}: {shown(gap.from_ns, 'seconds')} to {shown(gap.to_ns, 'seconds')}",
         f"{gap.cause.value}; {gap.progress.value}{f': {gap.why}' if gap.why else ''}",
-        f"{counts.entities(gap.spans)}, {gap.left:,} left to fill, {gap.filled:,} states filled",
+        f"{counts.entities(gap.spans)}, {gap.left:,} left to fill, {counted(gap.filled, 'state')} filled",
     ):
         click.echo("\n".join(wrapped(line, width)))
     if spans:

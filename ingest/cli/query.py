@@ -19,6 +19,7 @@ from ingest.cli.stored import reading, store_read
 from ingest.core import plot
 from ingest.core.rollup import Bucket, fold
 from ingest.core.state import nanoseconds
+from ingest.core.words import counted
 from ingest.edge.embedded_read import Entity, Reader
 from ingest.errors import Refused
 
@@ -156,8 +157,7 @@ def _show(reader: Reader, found: Sequence[Entity], asked: Window) -> None:
             click.echo("Nothing is stored of it by then; try a longer --since.")
             continue
         click.echo("\n".join(_picture(reader, entity, asked, buckets)))
-        changes = sum(bucket.changes for bucket in buckets)
-        click.echo(f"\n{changes:,} changes")
+        click.echo(f"\n{counted(sum(bucket.changes for bucket in buckets), 'change')}")
 
 
 def is_numeric(buckets: Sequence[Bucket]) -> bool:

@@ -23,7 +23,7 @@ overrides the one before: defaults, the file, systemd credentials, the environme
   `$XDG_CONFIG_HOME/homeiq-ingest/config.toml` (`~/.config/…`) and `/etc/homeiq-ingest/config.toml`. Relative paths in it
   start at its directory.
 * **Environment.** `HOMEIQ_INGEST_<SECTION>_<KEY>`, and HomeIQ's names as listed below; ours come first. An empty
-  variable counts as not set. Lists are separated by commas or are JSON; tables are JSON.
+  variable counts as not set. Lists are separated by commas, or are JSON or TOML as in the file; so are tables.
 * **Command line.** `--set section.key=value`; not for secrets, which every user of the machine could read there.
 * **Secrets.** Each `token` has a twin `token_file` (and `api_key` an `api_key_file`), whose file holds the secret alone;
   give one of the two. Those of Home Assistant and of the database are read again at every attempt, the others at the start. A systemd credential is found by the setting's name:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from types import MappingProxyType
 from typing import cast
@@ -109,14 +111,16 @@ def origins() -> Kind:
 
 
 def unjson(raw: object) -> object:
-    """The value of a text that is JSON. Raises `Wrong`."""
+    """The value of a text that is JSON, or TOML as a file of the configuration would hold it. Raises `Wrong`."""
     if not isinstance(raw, str) or not raw.lstrip().startswith(("[", "{")):
         return raw
     try:
         return cast("object", json.loads(raw))
     except (ValueError, RecursionError) as error:
+        with suppress(ValueError, RecursionError):
+            return cast("object", tomllib.loads(f"value = {raw.strip()}")["value"])
         place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise Wrong(f"the value is not JSON{place}") from None
+        raise Wrong(f"the value is not JSON{place}, nor TOML") from None
 
 
 def _split(raw: str) -> SplitResult:

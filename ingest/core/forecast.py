@@ -133,7 +133,7 @@ def per_day(windows: Sequence[Mapping[str, int]], share: float) -> tuple[Mapping
 
     Before the first window that holds any there was no history.
     """
-    first = next((place for place, each in enumerate(windows) if each), len(windows))
+    first = next((place for place, each in enumerate(windows) if any(each.values())), len(windows))
     counted = windows[first:]
     if not counted:
         return {}, 0

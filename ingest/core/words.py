@@ -12,8 +12,8 @@ _entity = re.compile(r'(?:\A|[,{" ]entity_id"?[=:]\s*"?)([^\W.]+\.[^\W.]+)(?=["\
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 point`, `7 points`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """`1 point`, `1,234 points`."""
+    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def cut(text: str, most: int) -> str:

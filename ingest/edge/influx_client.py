@@ -207,7 +207,8 @@ def _translated(where: str) -> Iterator[None]:
     except ApiException as error:
         raise _insecure(str(error.reason), where) from error
     except HTTPError as error:
-        raise Transient(f"the database cannot be reached: {_reason(error)}", where=where) from error
+        remedy = "Is it running there, and are host and port right?"
+        raise Transient(f"the database cannot be reached: {_reason(error)}", where=where, remedy=remedy) from error
     except UnicodeDecodeError as error:
         raise Refused("the answer is not text: no database speaks like this", where=where, remedy=CHECK_URL) from error
 

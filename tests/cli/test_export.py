@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_lines_are_what_the_schema_would_have_sent(path: Path) -> None:
     result = run(export, "--db", path, "--entity", "media_player.*")
-    assert (result.exit_code, result.stderr) == (0, "1 changes\n")
+    assert (result.exit_code, result.stderr) == (0, "1 change\n")
     assert result.stdout_bytes.rstrip(b"\n") == homeiq().encode(RICH)
 
 

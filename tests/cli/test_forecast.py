@@ -63,6 +63,19 @@ def test_the_points_of_a_day_are_those_of_the_history(home: Running, tmp_path: P
     assert found["most_talkative"][0]["leave_out"].startswith('{entity_id = "')
 
 
+@pytest.mark.parametrize(("minutes", "windows"), [(10, 0), (360, 6)])
+def test_of_a_young_home_only_the_windows_that_it_has_lived_are_counted(
+    tmp_path: Path, minutes: int, windows: int
+) -> None:
+    only = ("--set", "filter.mode=include", "--set", 'filter.patterns=[{"entity_id": "sensor.import_*"}]')
+    with running_home(5, timedelta(0)) as running:
+        past = timedelta(minutes=minutes)
+        running.do(lambda: remember(running.server.home, 1, 2 * minutes, datetime.now(UTC), past))
+        found = told(configuration(tmp_path, running.url), *INFLUXDB, *only)
+    assert found["seconds_counted"] == windows * 600
+    assert found["points_per_day"] == pytest.approx(24 * 60 * 2 * bool(windows), rel=0.05)
+
+
 def test_the_other_schema_has_other_series(home: Running, tmp_path: Path) -> None:
     found = told(configuration(tmp_path, home.url), *INFLUXDB, "--set", "influxdb.schema=homeassistant")
     (tables,) = [each for each in found["limits"] if each["what"] == "tables"]

@@ -57,6 +57,7 @@ def test_lists_of_names(raw: object) -> None:
 def test_names_by_domain() -> None:
     kind = shapes.by_domain()
     assert kind.parse('{"camera": ["brand"]}') == {"camera": ("brand",)}
+    assert kind.parse(' {camera = ["brand"]} ') == {"camera": ("brand",)}
     assert kind.show(kind.parse({"camera": ["brand"]})) == {"camera": ["brand"]}
 
 

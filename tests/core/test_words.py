@@ -21,7 +21,7 @@ def test_the_entity_of_what_was_refused(text: str, entity: str) -> None:
 
 
 def test_one_is_not_many_and_many_are_not_all_named() -> None:
-    assert (counted(1, "point"), counted(0, "point"), counted(12, "point")) == ("1 point", "0 points", "12 points")
+    assert (counted(1, "point"), counted(0, "point"), counted(1234, "point")) == ("1 point", "0 points", "1,234 points")
     assert (cut("abc", 3), cut("abcd", 3)) == ("abc", "ab…")
     assert some(["a", "", "b", "a"]) == "a, b"
     assert some("abcde") == "a, b, c and 2 more"
