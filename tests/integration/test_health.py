@@ -88,7 +88,7 @@ async def test_an_outage_of_the_store_is_told_with_what_waits_until_it_is_over(
             await trio.sleep(1)
             health = seen.health
             assert health.database.waiting == seen.missing >= 1000
-            assert f"{seen.missing} points wait" in health.reason
+            assert f"{seen.missing:,} points wait" in health.reason
             assert (ANSWERS[mood].reason if mood in ANSWERS else "has not answered for") in health.reason
             assert health.status is (Status.UNHEALTHY if mood == "401" else Status.DEGRADED)
             assert health.remedies or mood in {"503", "refused"}

@@ -171,7 +171,7 @@ async def test_a_file_that_was_set_aside_at_the_start_is_in_the_health(
         await service.until(lambda: service.of(reports.Listening))
         async with httpx.AsyncClient(timeout=None, trust_env=False) as client:
             found = (await client.get(f"{service.of(reports.Listening)[0].where}/health")).json()
-    assert "at least 1000 points wait in it" in found["reason"]
+    assert "at least 1,000 points wait in it" in found["reason"]
     assert any("spool recover" in remedy for remedy in found["remedies"])
 
 
