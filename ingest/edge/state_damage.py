@@ -21,6 +21,8 @@ _LOOK: Final = (
 )
 """A text is read: what its bytes say is not looked at before."""
 
+_NOT_PLAIN: Final = "'*[^ -~]*'"
+
 _LOOK_AT_LEDGER: Final = (
     "SELECT max(time_ns) FROM mark",
     "SELECT sum(spans) FROM gap",
@@ -81,7 +83,9 @@ def _unsound_ledger(connection: Connection, path: Path) -> str:
     for table, known, _ in TABLES:
         columns = known.split(", ")
         texts = [each for each in columns if each not in NUMBERS]
-        query = f"SELECT {', '.join(texts)}, NOT ({' AND '.join(map(_sound, columns))}) FROM {table}"  # noqa: S608  constants
+        sound, told = " AND ".join(map(_sound, columns)), " || ".join(texts)
+        # Nearly every text is plain ASCII, which SQLite sees much faster than Python reads a row.
+        query = f"SELECT {', '.join(texts)}, NOT ({sound}) FROM {table} WHERE NOT ({sound}) OR {told} GLOB {_NOT_PLAIN}"  # noqa: S608  constants
         with ours(path):
             wrong += sum(found for *_, found in connection.execute(query))
     return f"{counted(wrong, 'row')} of the ledger cannot be what was written" if wrong else ""
