@@ -48,7 +48,9 @@ def _value(hint: Any) -> Any:
     options = get_args(hint)
     if hint in VALUES:
         return VALUES[hint]
-    return next(option for option in options if isinstance(option, str)) if options else None
+    if not options or type(None) in options:
+        return None
+    return next(option for option in options if isinstance(option, str))
 
 
 SAMPLES = [sample(kind) for kind in kinds() if kind is not Report]
