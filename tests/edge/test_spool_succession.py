@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 import trio
 from attrs import define, evolve, field
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from ingest.core import reports
 from ingest.core.coverage import MICROSECOND, UNNAMED, Cause, Note, Progress, Settled, Span
 from ingest.core.evicted import Named, Owners
 from ingest.core.homeiq import homeiq
 from ingest.core.ledger import Opening
 from ingest.core.line_owners import whose
 from ingest.core.point import Attributes, Facts, Point
+from ingest.core.reports import Report
 from ingest.core.state import Source
 from ingest.core.store import Batch
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
@@ -362,13 +364,22 @@ async def _played(folder: Path, doings: Sequence[str]) -> tuple[Mixed, list[tupl
     with closing(connection):
         disk = Disk()
         table = OnDisk(connection, folder / "state.db", KEY, disk, whose=whose_number)
-        spool = DiskSpool(table, InlineLane(), Limits(40, 30, Weight(1, 1)), joined, lambda: 0, lambda _: None)
+        told: list[Report] = []
+        spool = DiskSpool(table, InlineLane(), Limits(40, 30, Weight(1, 1)), joined, lambda: 0, told.append)
         await spool.load()
         mixed = Mixed(spool, disk)
         for doing in doings:
             await mixed.do(doing)
         disk.writing = 0
         mixed.tell(await spool.flush())
+        # What goes while nothing is put is told in a report, in figures.
+        beside = sum(each.count for each in told if isinstance(each, reports.Evicted))
+        held = {time_ns // MICROSECOND for (time_ns,) in connection.execute("SELECT oldest_ns FROM batch")}
+        held |= {each.oldest_ns // MICROSECOND for each in spool.memory.batches}
+        gone = set(range(1, mixed.last + 1)) - {*mixed.delivered} - held
+        assert gone >= {*mixed.gone}
+        assert len(gone) == len(mixed.gone) + beside
+        mixed.gone = sorted(gone)
         spans = next_spans(LedgerFile(connection, folder / "state.db", KEY), 10_000)
     return mixed, [(each.after_ns // MICROSECOND + 1, each.before_ns // MICROSECOND) for each in spans]
 
@@ -402,6 +413,7 @@ async def test_what_memory_delivered_is_never_reached_over(
 
 
 @given(st.lists(_mixed, max_size=40))
+@example(["put", "put", "put", "put", "fails", "put", "well", "later", "claim"])
 def test_so_it_is_where_memory_stands_in_for_the_file(doings: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         mixed, spans = trio.run(_played, Path(folder), doings, clock=MockClock(autojump_threshold=0))
