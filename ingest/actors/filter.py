@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
-from itertools import chain
 
 from attrs import Factory, define, field
 
+from ingest.actors.outlets import Outlets
 from ingest.core import reports
 from ingest.core.catalog import Catalog
 from ingest.core.coverage import UNNAMED, Cause, Mark
 from ingest.core.enrich import Enricher
 from ingest.core.evicted import Trail
 from ingest.core.heartbeat import HEARTBEATS, Heartbeats
-from ingest.core.loss import dead_letter, gaps_of, missing_of, shed_points
+from ingest.core.judged import Judged
+from ingest.core.loss import dead_letter, gaps_of, missing_of
 from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Emit, Report
@@ -28,6 +28,7 @@ from ingest.core.rules import Decision, Rules, treated
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.core.told import Told
 from ingest.runtime.link import Receiver, Sender
+from ingest.runtime.tap import Tap
 from ingest.runtime.watch import Watch
 
 STAGE = "filter"
@@ -44,13 +45,14 @@ class Filter:
     """The stage's memory: the rules, the enricher's, and which states were passed on (the reconciler's).
 
     Other rules hold from the next frame on. `snapshots` counts those that are through. `spooled`: what waits for the store
-    is on disk, in a spool that opens the gap of what it drops itself.
+    is on disk, in a spool that opens the gap of what it drops itself. At `tap` others look on, but not at the history.
     """
 
     rules: Watch[Rules]
     enricher: Enricher
     catalog: Watch[Catalog]
     emit: Emit
+    tap: Tap[Judged] = field(default=Factory(lambda self: Tap(self._nobody_looks_on), takes_self=True))
     reconciler: Reconciler = field(factory=Reconciler)
     spooled: bool = True
     heartbeats: Heartbeats = field(factory=Heartbeats)
@@ -63,29 +65,27 @@ class Filter:
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
         """Turn frames into points until the intake ends; closes both its ends."""
-        with ExitStack() as ends:
-            ends.enter_context(intake)
-            for store in stores:
-                ends.enter_context(store)
+        with intake, self.outlets(stores) as outlets:
             while True:
-                for store in stores:
-                    await store.ready()
+                await outlets.ready()
                 frame = await anext(intake, None)
                 if frame is None:
                     return
-                self._pass_on(self.step(frame), stores)
+                outlets.put(self.step(frame))
                 while self.heartbeats:
-                    for store in stores:
-                        await store.ready()
-                    self._pass_on(self.beat(), stores)
+                    await outlets.ready()
+                    outlets.put(self.beat())
+
+    def outlets(self, stores: Sequence[Sender[PointFrame]]) -> Outlets:
+        """Where its points go."""
+        return Outlets(stores, self.emit, self.reconciler, self._told)
 
     def step(self, frame: Frame) -> PointFrame:
         """The points of a frame; everything else in it is reported."""
-        if self._current is not self.rules.value:
-            self._renew()
-        if frame.source is not Source.BACKFILL:
-            self._enter(frame)
+        self._enter(frame)
         points: list[Point] = []
+        judged: list[Judged] = []
+        looked_at = bool(self.tap) and frame.source is not Source.BACKFILL
         left_out: Counter[str] = Counter()
         repeated = 0
         for change in frame.changes:
@@ -95,6 +95,8 @@ class Filter:
                 self.heartbeats.forget([change.data.entity_id])
                 self.emit(dead_letter(STAGE, change))
                 continue
+            if looked_at:
+                judged.append(Judged(change, frame.source, verdict))
             if isinstance(verdict, Point):
                 points.append(verdict)
             elif verdict is None:
@@ -105,6 +107,8 @@ class Filter:
             self.emit(report)
         if frame.final:
             self._complete()
+        if judged:
+            self.tap.tell(judged)
         return PointFrame([*self._beaten(), *points], frame.size, self.reconciler.note(frame.settled))
 
     def beat(self) -> PointFrame:
@@ -122,6 +126,10 @@ class Filter:
         return self._current.renewed(point, self.catalog.value.facts(point.entity_id))
 
     def _enter(self, frame: Frame) -> None:
+        if self._current is not self.rules.value:
+            self._renew()
+        if frame.source is Source.BACKFILL:
+            return
         if frame.session != self.reconciler.session:
             self.heartbeats.begin()
             self._told.begin()
@@ -207,6 +215,9 @@ class Filter:
             return came or self._told.knows(registry_id, time_ns)
         return self.reconciler.knows(registry_id, change.data.entity_id, time_ns)
 
+    def _nobody_looks_on(self, error: Exception) -> None:
+        self.emit(reports.Notice(f"something that looks on at what comes in broke, and looks on no more: {error!r}"))
+
     def forget(self, oldest_ns: int, newest_ns: int) -> None:
         """Points of that time were evicted: what the next snapshot says of their entities is not stored already."""
         self.reconciler.forget(oldest_ns, newest_ns)
@@ -234,17 +245,3 @@ class Filter:
                 self._trail.cut()
             case reports.GapOpened(cause=Cause.REOPENED | Cause.IMPORTED):
                 self._told.clear()
-
-    def _pass_on(self, frame: PointFrame, stores: Sequence[Sender[PointFrame]]) -> None:
-        if not (frame.points or frame.note):
-            return
-        for store in stores:
-            lost = store.put(frame)
-            if (report := shed_points(store.link.name, lost)) is not None:
-                self.emit(report)
-                for point in chain.from_iterable(each.points for each in lost):
-                    if point.origin is not Source.HEARTBEAT:
-                        self.reconciler.lose(point.facts.registry_id)
-                        self._told.lose(point.facts.registry_id, point.time_ns)
-            for each in lost:
-                self.reconciler.give_back(each.note.missed)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import field, frozen
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from ingest.config.service import Api
@@ -30,6 +30,17 @@ class Sources:
     metrics: Callable[[], bytes]
     discover: Discover
     files: Mapping[str, str] = field(factory=dict)
+
+    def routes(self) -> list[BaseRoute]:
+        """What is answered, by path."""
+        return [
+            Route("/", self.root),
+            Route("/health", self.healthy),
+            Route("/health/detailed", self.healthy),
+            Route("/ready", self.ready),
+            Route("/metrics", self.numbers),
+            Route("/api/v1/discovery/trigger", self.read_registries, methods=["POST"]),
+        ]
 
     async def root(self, _: Request) -> Response:
         """Who is this, and how is it."""
@@ -53,16 +64,8 @@ class Sources:
         return await triggered(self.discover, request.query_params, lambda: self.health().at)
 
 
-def application(sources: Sources, api: Api) -> ASGIApp:
-    """The ASGI application, guarded as configured."""
-    routes = [
-        Route("/", sources.root),
-        Route("/health", sources.healthy),
-        Route("/health/detailed", sources.healthy),
-        Route("/ready", sources.ready),
-        Route("/metrics", sources.numbers),
-        Route("/api/v1/discovery/trigger", sources.read_registries, methods=["POST"]),
-    ]
+def application(routes: Sequence[BaseRoute], api: Api) -> ASGIApp:
+    """The ASGI application of these routes, guarded as configured."""
     guarded: ASGIApp = Guard(Starlette(routes=routes), api.token, api.trusted_networks, api.cors_origins)
     if api.cors_origins:
         methods = ["GET", "POST"]

@@ -1,24 +1,34 @@
 """Who may ask: everybody for `/health` and `/ready`; for the rest who holds the token or sits in a trusted network.
 
 Where neither is configured the API listens on loopback only, and everybody there may ask. A page that somebody has open
-in a browser there is not meant by that: what does something is done for pages of configured origins and our own only.
+in a browser there is not meant by that: what does something, and every WebSocket, is for pages of configured origins and
+our own only; and no name of somebody else's is ours, though it be made to lead here (DNS rebinding).
+
+A program sends the token as `Authorization: Bearer TOKEN`. A browser asks for it, as a password with any user name.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
-from collections.abc import Sequence
+import socket
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from urllib.parse import urlsplit
 
 from attrs import frozen
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from ingest.core.secret import Secret
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = frozenset({"/health", "/ready"})
+ASK = 'Basic realm="homeiq-ingest: any name, the API token as password", Bearer'
+"""Browsers know the first way only, and they ask a person for it."""
 
 
 @frozen
@@ -32,32 +42,46 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer 401 or 403."""
-        if not self._may(scope):
-            answer = JSONResponse({"error": "a bearer token is needed"}, 401, {"WWW-Authenticate": "Bearer"})
-            await answer(scope, receive, send)
-        elif self._is_of_a_foreign_page(scope):
-            await JSONResponse({"error": "api.cors_origins does not hold this origin"}, 403)(scope, receive, send)
-        else:
+        refusal = self._refusal(scope) if scope["type"] in {"http", "websocket"} else None
+        if refusal is None:
             await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(refusal)
+        else:
+            await refusal(scope, receive, send)
 
-    def _is_of_a_foreign_page(self, scope: Scope) -> bool:
-        """A browser says whose page asks, and asks even where that page may not read the answer."""
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
+        is_open = scope["path"] in OPEN
+        if not is_open and self._is_guarded and not (self._has_token(headers) or self._is_trusted(scope)):
+            return JSONResponse({"error": "a bearer token is needed"}, 401, {"WWW-Authenticate": ASK})
+        if not is_open and not self._is_guarded and not self._is_our_name(headers.get("host", "")):
+            return JSONResponse({"error": "this is no name of this machine; api.cors_origins may hold it"}, 403)
+        if self._is_of_a_foreign_page(scope, headers):
+            return JSONResponse({"error": "api.cors_origins does not hold this origin"}, 403)
+        return None
+
+    @property
+    def _is_guarded(self) -> bool:
+        return self.token is not None or bool(self.networks)
+
+    def _is_of_a_foreign_page(self, scope: Scope, headers: Headers) -> bool:
+        """A browser says whose page asks, and asks even where that page may not read the answer."""
         origin = headers.get("origin")
-        if origin is None or scope.get("method", "GET") in READING:
+        if origin is None or (scope["type"] == "http" and scope.get("method", "GET") in READING):
             return False
         return origin.partition("://")[2] != headers.get("host") and not {origin, "*"} & set(self.origins)
 
-    def _may(self, scope: Scope) -> bool:
-        if scope["type"] != "http" or scope["path"] in OPEN or (self.token is None and not self.networks):
-            return True
-        return self._has_token(scope) or self._is_trusted(scope)
+    def _is_our_name(self, host: str) -> bool:
+        name = urlsplit(f"//{host}").hostname or ""
+        known = {"", "localhost", socket.gethostname().lower(), *(urlsplit(each).hostname for each in self.origins)}
+        return name in known or name.endswith(".localhost") or _is_address(name)
 
-    def _has_token(self, scope: Scope) -> bool:
-        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        if self.token is None or scheme.lower() != "bearer":
+    def _has_token(self, headers: Headers) -> bool:
+        if self.token is None:
             return False
-        return hmac.compare_digest(given.strip().encode(), self.token.reveal().encode())
+        expected = self.token.reveal().encode()
+        return any(hmac.compare_digest(given, expected) for given in _given(headers.get("authorization", "")))
 
     def _is_trusted(self, scope: Scope) -> bool:
         client = scope.get("client")
@@ -66,3 +90,23 @@ class Guard:
         address = ip_address(client[0].partition("%")[0])
         plain = getattr(address, "ipv4_mapped", None) or address
         return any(plain in network for network in self.networks)
+
+
+def _given(authorization: str) -> Iterator[bytes]:
+    """The token that a header carries, if it does."""
+    scheme, _, rest = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        yield rest.strip().encode()
+    elif scheme.lower() == "basic":
+        try:
+            yield base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
+        except (binascii.Error, ValueError):
+            return
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True

@@ -68,7 +68,7 @@ class Site:
         self.pipeline = pipeline
         discover = pipeline.inventory.rediscovery.now
         sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
-        app = application(sources, self.api)
+        app = application(sources.routes(), self.api)
         listeners = await self._listeners(pipeline.emit)
         pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
         await http_server.serve(app, listeners, self._complain)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +19,7 @@ from ingest.core.enrich import Enricher
 from ingest.core.evicted import Named
 from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.homeiq import homeiq
+from ingest.core.judged import Judged
 from ingest.core.loss import Whose, evicted
 from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reports import Report
@@ -203,7 +204,7 @@ def test_what_a_stores_link_shed_is_not_stored_already() -> None:
     link: Link[PointFrame] = Link("store", Weight(1, 10**6), lambda frame: Weight(len(frame.points), frame.size))
     outlets = [link.sender(Overflow.DROP_NEWEST)]
     for name in ("light.kept", "light.shed"):
-        stage.filter._pass_on(stage.filter.step(Frame([on(name)], 100)), outlets)
+        stage.filter.outlets(outlets).put(stage.filter.step(Frame([on(name)], 100)))
     assert stage.step(on("light.kept"), on("light.shed"), source=Source.SNAPSHOT) == ["light.shed"]
 
 
@@ -222,7 +223,7 @@ def test_what_was_missed_is_not_lost_with_the_frame_that_a_stores_link_shed(over
     reconciler.remember({"light.a": Mark("light.a", "light.a", 1_000)}, Cause.STOPPED)
     outlets = [link.sender(overflow)]
     for name in ("light.z", "light.a", "light.y"):
-        stage.filter._pass_on(stage.filter.step(Frame([on(name)], 100, session=1)), outlets)
+        stage.filter.outlets(outlets).put(stage.filter.step(Frame([on(name)], 100, session=1)))
     carried = [frame.note for frame in link._queue] + [reconciler.note()]
     spans = {span.entity_id: span for note in carried for missed in note.missed for span in missed.spans}
     later = nanoseconds(moment_of(on("light.a")))
@@ -267,7 +268,7 @@ def test_what_a_stores_link_shed_is_told_by_the_history() -> None:
     stage, told = Stage(), on("light.shed")
     outlets = [points_link(0).sender(Overflow.DROP_NEWEST)]
     for change_ in (told, on("light.kept")):
-        stage.filter._pass_on(stage.filter.step(Frame([change_], 100, Source.SNAPSHOT)), outlets)
+        stage.filter.outlets(outlets).put(stage.filter.step(Frame([change_], 100, Source.SNAPSHOT)))
     assert "light.shed" in stage.step(told, on("light.kept"), source=Source.BACKFILL)
 
 
@@ -367,3 +368,30 @@ def test_what_came_back_live_and_was_lost_again_is_told_by_the_history(*, link: 
     lost, at = reports.Evicted("db", 1, time_of(later), time_of(later)), time_of(later)
     stage.filter.lost(reports.Shed("intake", 1, at, at, ("light.a",), {"light.a": (at, at)}) if link else lost)
     assert stage.step(back, later, source=Source.BACKFILL) == ["light.a"]
+
+
+def test_who_looks_on_sees_what_became_of_each_change_but_not_the_history() -> None:
+    stage, seen = Stage(EXCLUDING), list[tuple[str, object]]()
+
+    def hear(judged: Sequence[Judged]) -> None:
+        seen.extend((each.change.data.entity_id, each.verdict) for each in judged)
+
+    stage.step(on("light.before"))
+    with stage.filter.tap.heard(hear):
+        points = stage.filter.step(Frame([on("light.a"), on("update.core"), on("sensor.broken")], 100)).points
+        stage.step(on("light.old"), source=Source.BACKFILL)
+    stage.step(on("light.after"))
+    assert seen == [("light.a", points[0]), ("update.core", "pattern 1: domain=update")]
+
+
+def test_who_breaks_at_looking_on_breaks_nothing() -> None:
+    stage = Stage()
+
+    def broken(_: Sequence[Judged]) -> None:
+        raise ZeroDivisionError("bug")
+
+    stage.filter.tap.add(broken)
+    assert stage.step(on("light.a")) == ["light.a"]
+    assert stage.step(on("light.b")) == ["light.b"]
+    [notice] = [each for each in stage.emitted if isinstance(each, reports.Notice)]
+    assert "ZeroDivisionError('bug')" in notice.sentence

@@ -135,7 +135,7 @@ def test_a_heartbeat_that_a_store_has_no_room_for_is_counted_and_no_gap() -> Non
     out = points_link(1)
     sender = out.sender(Overflow.DROP_NEWEST)
     sender.put(made.filter.step(Frame([on("sensor.b")], 10, session=1)))
-    made.filter._pass_on(made.filter.beat(), [sender])
+    made.filter.outlets([sender]).put(made.filter.beat())
     shed = [each for each in made.emitted if isinstance(each, reports.Shed)]
     assert [(each.count, each.entities, dict(each.spans)) for each in shed] == [(1, (), {})]
     made.filter.lost(shed[0])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from ipaddress import ip_network
+from socket import gethostname
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 
 from ingest.actors.rediscovery import Discovered, NotConnected
 from ingest.config.service import Api
@@ -98,9 +101,9 @@ async def ask(
     client: str = "127.0.0.1",
     **headers: str,
 ) -> httpx.Response:
-    app = application(sources(after(*told, gauges=GAUGES)), api)
+    app = application(sources(after(*told, gauges=GAUGES)).routes(), api)
     transport = httpx.ASGITransport(app, client=(client, 1))
-    async with httpx.AsyncClient(transport=transport, base_url="http://here") as session:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as session:
         return await session.get(path, headers=headers)
 
 
@@ -285,6 +288,8 @@ NETWORK = Api(trusted_networks=(ip_network("192.168.1.0/24"),))
         (TOKEN, "127.0.0.1", "bearer let-me-in", 200),
         (TOKEN, "127.0.0.1", "Bearer wrong", 401),
         (TOKEN, "127.0.0.1", "Basic let-me-in", 401),
+        (TOKEN, "127.0.0.1", "Basic bWU6bGV0LW1lLWlu", 200),
+        (TOKEN, "127.0.0.1", "Basic bWU6d3Jvbmc=", 401),
         (NETWORK, "192.168.1.7", "", 200),
         (NETWORK, "::ffff:192.168.1.7", "", 200),
         (NETWORK, "192.168.2.7", "", 401),
@@ -296,9 +301,66 @@ async def test_who_may_ask(api: Api, client: str, authorization: str, status: in
     for path in ("/", "/health/detailed", "/metrics"):
         answer = await ask(path, *UP, api=api, client=client, **headers)
         assert answer.status_code == status
-        assert (answer.headers.get("www-authenticate") == "Bearer") is (status == 401)
+        assert answer.headers.get("www-authenticate", "").endswith("Bearer") is (status == 401)
     for path in ("/health", "/ready"):
         assert (await ask(path, *UP, api=api, client=client)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "api", "status"),
+    [
+        ("localhost:8001", Api(), 200),
+        ("127.0.0.1", Api(), 200),
+        ("[::1]:8001", Api(), 200),
+        ("home.localhost", Api(), 200),
+        (gethostname(), Api(), 200),
+        ("evil.example", Api(), 403),
+        ("panel.example", Api(cors_origins=("http://panel.example:3000",)), 200),
+        ("websocket-ingestion:8001", Api(trusted_networks=(ip_network("127.0.0.0/8"),)), 200),
+    ],
+)
+async def test_a_name_that_is_made_to_lead_here_is_not_ours(host: str, api: Api, status: int) -> None:
+    assert (await ask("/metrics", *UP, api=api, host=host)).status_code == status
+    assert (await ask("/health", *UP, api=api, host=host)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "api", "status"),
+    [
+        ({}, Api(), None),
+        ({"origin": "http://localhost"}, Api(), None),
+        ({"origin": "http://evil.example"}, Api(), 403),
+        ({"origin": "http://panel"}, Api(cors_origins=("http://panel",)), None),
+        ({"host": "evil.example"}, Api(), 403),
+        ({}, TOKEN, 401),
+        ({"authorization": "Bearer let-me-in"}, TOKEN, None),
+    ],
+)
+async def test_a_websocket_is_guarded_like_everything_else(
+    headers: dict[str, str], api: Api, status: int | None
+) -> None:
+    sent: list[Any] = []
+
+    async def greet(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    given = {"host": "localhost", **headers}
+    scope = {
+        "type": "websocket",
+        "path": "/ws",
+        "client": ("127.0.0.1", 1),
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        "extensions": {"websocket.http.response": {}},
+    }
+    await application([WebSocketRoute("/ws", greet)], api)(scope, receive, send)
+    first = "websocket.accept" if status is None else "websocket.http.response.start"
+    assert (sent[0]["type"], sent[0].get("status")) == (first, status)
 
 
 async def trigger(
@@ -307,8 +369,8 @@ async def trigger(
     query: str = "",
     **headers: str,
 ) -> httpx.Response:
-    transport = httpx.ASGITransport(application(sources(after(*UP), discover), api))
-    async with httpx.AsyncClient(transport=transport, base_url="http://here") as session:
+    transport = httpx.ASGITransport(application(sources(after(*UP), discover).routes(), api))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as session:
         assert (await session.get("/api/v1/discovery/trigger", headers=headers)).status_code in {405, 401}
         return await session.post(f"/api/v1/discovery/trigger{query}", headers=headers)
 
@@ -348,7 +410,7 @@ async def test_discovery_is_behind_the_guard() -> None:
     [
         ((), "http://evil", 403),
         ((), "null", 403),
-        ((), "http://here", 200),
+        ((), "http://localhost", 200),
         (("http://panel",), "http://panel", 200),
         (("http://panel",), "http://other", 403),
         (("*",), "http://anybody", 200),
@@ -362,15 +424,17 @@ async def test_discovery_is_not_triggered_by_pages_of_others(
 
 async def test_a_page_of_a_configured_origin_may_ask_whether_it_may() -> None:
     asked = {"origin": "http://panel", "access-control-request-method": "POST"}
-    app = application(sources(after(*UP)), Api(cors_origins=("http://panel",)))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as session:
+    app = application(sources(after(*UP)).routes(), Api(cors_origins=("http://panel",)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as session:
         assert (await session.options("/api/v1/discovery/trigger", headers=asked)).status_code == 200
 
 
 async def test_an_unknown_way_and_an_unknown_path_are_answered() -> None:
     assert (await ask("/nothing")).status_code == 404
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(application(sources(after()), Api()))) as session:
-        assert (await session.post("http://here/health", content=json.dumps({}))).status_code == 405
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(application(sources(after()).routes(), Api()))
+    ) as session:
+        assert (await session.post("http://localhost/health", content=json.dumps({}))).status_code == 405
 
 
 @pytest.mark.parametrize(("origins", "allowed"), [((), None), (("http://panel",), "http://panel")])

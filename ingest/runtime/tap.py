@@ -1,0 +1,53 @@
+"""A tap: a place on a stream where others may look on.
+
+Who looks on is called, in the same step, with what came together; nothing waits, and nothing that they do reaches the
+stream: an error of theirs is told once for each of them, who is left out from then on. Nobody looking on costs the stream
+one test. Whoever cannot keep up has a bounded queue of its own, behind its call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Hear: TypeAlias = Callable[[Sequence[T]], None]
+
+
+class Tap(Generic[T]):
+    """True while somebody looks on. `failed` is told of the error of a listener, which hears no more."""
+
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        self._failed = failed
+        self._listeners: tuple[Hear[T], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self._listeners)
+
+    def add(self, hear: Hear[T]) -> None:
+        """From now on `hear` is called with everything that passes."""
+        self._listeners = (*self._listeners, hear)
+
+    def remove(self, hear: Hear[T]) -> None:
+        """It is called no more."""
+        self._listeners = tuple(each for each in self._listeners if each != hear)
+
+    @contextmanager
+    def heard(self, hear: Hear[T]) -> Iterator[None]:
+        """`hear` is called while the block runs."""
+        self.add(hear)
+        try:
+            yield
+        finally:
+            self.remove(hear)
+
+    def tell(self, values: Sequence[T]) -> None:
+        """Call everybody."""
+        for hear in self._listeners:
+            try:
+                hear(values)
+            except Exception as error:  # noqa: BLE001  who looks on must not end what is looked at
+                self.remove(hear)
+                self._failed(error)
