@@ -8,7 +8,7 @@ import nox
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 LOCKED = ".ci/requirements-test.txt"
 CAMPAIGN = {"ROUNDS", "STORM", "KILLS", "FULL_SECONDS", "OUTAGE_HOURS", "STATES"}
-FAST = ("-m", "not live and not slow", "-n", "auto")
+FAST = ("-m", "not live and not slow and not outside", "-n", "auto")
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv"
@@ -76,6 +76,14 @@ def live(session: nox.Session) -> None:
     install(session)
     # `-n 2 --dist=loadgroup` gives each version of Home Assistant a worker: a third faster, and less steady.
     session.run("pytest", "tests/live", "-m", "live", "--durations=5", *session.posargs)
+
+
+@nox.session
+def outside(session: nox.Session) -> None:
+    """The API fuzzed from its own document, and the status page in a real browser (Debian's Chromium)."""
+    session.install("--no-deps", "--require-hashes", "-r", ".ci/requirements-outside.txt")
+    session.install("--no-deps", "-e", ".")
+    session.run("pytest", "tests/outside", "-m", "outside", "--durations=5", *session.posargs)
 
 
 @nox.session
