@@ -25,7 +25,7 @@ from ingest.web.site import Site
 from tests.integration.house import Memory, candidate, plan_of
 from tests.support.described import as_described
 from tests.web.contract import ENDPOINTS, STREAMS, Stream, faults
-from tests.web.test_site import CALM, beside, listening, until
+from tests.web.test_site import CALM, PATIENCE, beside, listening, until
 
 TOKEN = Api(port=0, token=Secret("let-me-in-0123456789"))
 OPEN = {"/health", "/ready"}
@@ -41,8 +41,11 @@ class Asked:
 
 
 @asynccontextmanager
-async def asked(api: Api = Api(port=0)) -> AsyncGenerator[Asked]:  # noqa: B008  frozen
-    async with beside(api) as (pipeline, emitted, memory, server):
+async def asked(
+    api: Api = Api(port=0),  # noqa: B008  frozen
+    lasting: float = PATIENCE,
+) -> AsyncGenerator[Asked]:
+    async with beside(api, lasting) as (pipeline, emitted, memory, server):
         await until(lambda: listening(emitted) and memory.points)
         async with httpx.AsyncClient(base_url=listening(emitted), **CALM) as client:
             yield Asked(client, pipeline, server)
