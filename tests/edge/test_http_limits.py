@@ -8,6 +8,7 @@ from typing import Any
 
 import h2.config
 import h2.connection
+import h2.settings
 import httpx
 import pytest
 import trio
@@ -128,6 +129,17 @@ async def test_a_body_that_is_allowed_reaches_the_application_whole_and_then_wha
     assert heard == [{"type": "http.request", "body": b"abc", "more_body": False}, {"type": "http.disconnect"}]
 
 
+async def test_a_websocket_has_bounds_of_its_own() -> None:
+    asked: list[Any] = []
+
+    async def application(*given: Any) -> None:
+        asked.append(given)
+
+    given: Any = ({"type": "websocket", "http_version": "1.1"}, trio.sleep, trio.sleep)
+    await Bounded(application, 3, 1.0, lambda: None)(*given)
+    assert asked == [given]
+
+
 async def test_bodies_that_are_allowed_are_answered_on_one_connection() -> None:
     async with serving() as served, httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
         for _ in range(3):
@@ -165,8 +177,8 @@ async def test_a_length_that_is_none_is_answered_400(length: bytes) -> None:
 def first_words() -> bytes:
     """HTTP/2 without asking, from a client that takes nothing."""
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
-    client.update_settings({4: 0})
     client.initiate_connection()
+    client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
     client.send_headers(1, [(":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", "here")], True)
     return client.data_to_send()
 
