@@ -24,6 +24,7 @@ from ingest.pipeline import Pipeline
 from ingest.plan import Plan
 from ingest.web.app import Sources, application
 from ingest.web.gauges import gauges
+from ingest.web.house import HouseStatus
 from ingest.web.metrics import Metrics
 
 RETRY = 30.0
@@ -35,12 +36,13 @@ QUIET = 60.0
 
 @define(eq=False)
 class Site:
-    """Health and metrics of one pipeline. `hear` is one of its listeners; `now_ns` is the wall clock."""
+    """Health, metrics and the house of one pipeline. `hear` is one of its listeners; `now_ns` is the wall clock."""
 
     api: Api
     plan: Plan
     now_ns: Callable[[], int]
     pipeline: Pipeline | None = None
+    house: HouseStatus | None = None
     fold: HealthFold = field(init=False)
     process: Process = field(factory=Process)
     metrics: Metrics = field(init=False)
@@ -57,6 +59,8 @@ class Site:
         """Fold one report in."""
         self.fold.add(report, trio.current_time())
         self.metrics.hear(report)
+        if self.house is not None:
+            self.house.hear(report)
 
     def health(self) -> Health:
         """How things are now."""
@@ -66,9 +70,11 @@ class Site:
     async def serve(self, pipeline: Pipeline) -> None:
         """Serve until cancelled."""
         self.pipeline = pipeline
+        self.house = house = HouseStatus(pipeline.filter, lambda: utc(self.now_ns()))
+        pipeline.filter.tap.add(house.take)
         discover = pipeline.inventory.rediscovery.now
         sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
-        app = application(sources.routes(), self.api)
+        app = application([*sources.routes(), *house.routes()], self.api)
         listeners = await self._listeners(pipeline.emit)
         pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
         await http_server.serve(app, listeners, self._complain)
