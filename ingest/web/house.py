@@ -81,11 +81,11 @@ class Told:
         return f'{{"type": "snapshot", "data": {{{whole}}}, {whole}}}'
 
     def deltas(self, before: Told) -> Iterator[str]:
-        """A message for each key that has another value than before; `as_of` moves with every look, and is none."""
+        """A message for each key that has another value than before. `as_of`, which goes with time, goes with `connected`."""
         stamp = json.dumps(self.timestamp)
-        news = {key for key, text in self.texts.items() if text != before.texts[key]}
         for key in self.texts:
-            if key in news and (key != "as_of" or "connected" in news):
+            decides = "connected" if key == "as_of" else key
+            if self.texts[decides] != before.texts[decides]:
                 yield f'{{"type": "delta", "section": "{key}", "data": {self.texts[key]}, "timestamp": {stamp}}}'
 
 
