@@ -217,7 +217,6 @@ class House:
             return table.remove([entity_id])
         if told.source is _snapshot and self._is_past(table, entity_id, new.last_updated):
             return False
-        self._gone.pop(entity_id, None)
         if entity_id not in table.entities and self._is_full():
             self.miss(self.session, [entity_id])
             return False
