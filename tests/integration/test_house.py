@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,12 @@ from tests.core.test_house import expected
 from tests.web.test_site import CALM, beside, listening, until
 
 ENTITIES = 60
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 SECTIONS = ("climate", "presence", "lights_by_area", "sensors", "switches_on", "active_automations")
 
 
@@ -42,6 +48,12 @@ def truth(server: Server) -> dict[str, Any]:
         key: {"state": known.state, "attributes": json.loads(known.attributes)} for key, known in home.states.items()
     }
     return expected(states, areas)
+
+
+async def drained(stream: trio.SocketStream) -> None:
+    """Read to the end; raises `BrokenResourceError` when the other end was reset."""
+    while await stream.receive_some():
+        pass
 
 
 @define(eq=False)
@@ -195,18 +207,35 @@ async def test_a_client_may_ping_and_one_that_says_too_much_is_closed() -> None:
             assert (other.closed.code, other.closed.reason) == (1008, "at most 60 messages in 60 s")
 
 
+@pytest.mark.slow
+async def test_a_client_that_never_reads_is_dropped_and_the_others_know_what_happens() -> None:
+    async with seen() as each:
+        await each.agree()
+        where = each.client.base_url
+        small = trio.socket.socket()
+        small.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+        await small.connect((where.host, where.port))
+        async with trio.SocketStream(small) as deaf:
+            asks = [f"{name}: {value}" for name, value in {"Host": "localhost", **UPGRADE}.items()]
+            await deaf.send_all("\r\n".join(["GET /ws/status HTTP/1.1", *asks, "", ""]).encode())
+            for number in range(14):
+                attributes = {"device_class": "door", "friendly_name": "A door with a long name " * 8}
+                doors = (f"binary_sensor.door_{door}" for door in range(200))
+                state = "off" if number % 2 else "on"
+                changes = [each.server.home.set(door, state, attributes) for door in doors]
+                each.server.emit([change for change in changes if change])
+                await trio.sleep(0.6)
+            with pytest.raises(trio.BrokenResourceError):
+                await drained(deaf)
+        await each.agree()
+
+
 async def test_names_are_told_to_nobody_without_the_token() -> None:
     token = "a-long-secret-token-0123456789"
     async with beside(Api(port=0, token=Secret(token)), ENTITIES) as (_, emitted, _, _server):
         await until(lambda: listening(emitted))
-        asks = {
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": KEY,
-        }
         async with httpx.AsyncClient(base_url=listening(emitted), **CALM) as client:
             assert (await client.get("/api/status/house")).status_code == 401
-            assert (await client.get("/ws/status", headers=asks)).status_code == 401
+            assert (await client.get("/ws/status", headers=UPGRADE)).status_code == 401
         async with connected(listening(emitted), (b"Authorization", f"Bearer {token}".encode())) as let_in:
             assert json.loads(await let_in.get_message())["type"] == "snapshot"
