@@ -44,9 +44,10 @@ LONGEST = 65_536
 MOST, WINDOW = 60, 60.0
 """So many messages in so many seconds a client may send."""
 
-TOO_MANY, TOO_LONG = 1008, 1009
+TOO_MANY, TOO_LONG, BUG = 1008, 1009, 1011
 """The close codes."""
 
+BROKEN = "the house status broke and is not kept up any more: look at the log, report it, restart the service"
 NOT_YET = "nothing is known of the house yet: Home Assistant has not told its present states since the service started"
 
 UNREAD = frozenset({"event", "state", "message"})
@@ -97,7 +98,9 @@ class HouseStatus:
     now: Callable[[], datetime]
     house: House = field(factory=House)
     mark: Watch[int] = field(factory=lambda: Watch(0))
-    _snapshots: int = field(default=0)
+    _heard: bool = True
+    """False for good after a bug in here: then nothing is heard any more, and what was is not answered as if it were."""
+    _snapshots: int = 0
     _unit: str | None = None
     _candidate: str = ""
     _session: int | None = None
@@ -110,9 +113,10 @@ class HouseStatus:
 
     def take(self, judged: Sequence[Judged]) -> None:
         """What came through the filter together."""
-        before = self.house.changes
+        before, self._heard = self.house.changes, False
         self.house.take(judged, self.stage.reconciler.session)
         self._settle()
+        self._heard = True
         if self.house.changes != before:
             self._touch()
 
@@ -144,10 +148,10 @@ class HouseStatus:
         return self._session is not None and self._session == self.house.seeded
 
     def look(self) -> Told | None:
-        """The house now; None before the first snapshot is through."""
+        """The house now; None before the first snapshot is through, or when nothing is heard any more."""
         self.house.enter(self.stage.reconciler.session)
         self._settle()
-        if not self.house.seeded:
+        if not (self.house.seeded and self._heard):
             return None
         made = sections(self.house, self.stage.catalog.value, self._unit)
         texts = {name: self._text(name, made_of, make) for name, (made_of, make) in made.items()}
@@ -161,7 +165,8 @@ class HouseStatus:
         """The house as it is; 503 before that is known."""
         told = self.look()
         if told is None:
-            return JSONResponse({"error": NOT_YET, "connected": False, "timestamp": self.now().isoformat()}, 503)
+            error = NOT_YET if self._heard else BROKEN
+            return JSONResponse({"error": error, "connected": False, "timestamp": self.now().isoformat()}, 503)
         return Response(f"{{{told.whole()}}}", media_type="application/json")
 
     async def follow(self, websocket: WebSocket) -> None:
@@ -179,6 +184,8 @@ class HouseStatus:
         ping_at = trio.current_time() + PING
         while True:
             mark = self.mark.value
+            if not self._heard:
+                return await websocket.close(BUG, BROKEN)
             if (now := self.look()) is not None:
                 for text in [now.snapshot()] if told is None else now.deltas(told):
                     await websocket.send_text(text)

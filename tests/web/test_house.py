@@ -29,7 +29,7 @@ from ingest.core.session import SessionState
 from ingest.core.state import Change, Frame, Source
 from ingest.runtime.watch import Watch
 from ingest.web import describe_house
-from ingest.web.house import EVERY, LONGEST, MOST, PING, TOO_LONG, TOO_MANY, WINDOW, HouseStatus
+from ingest.web.house import BUG, EVERY, LONGEST, MOST, PING, TOO_LONG, TOO_MANY, WINDOW, HouseStatus
 from tests.core.changes import change
 from tests.core.test_house import Said, removal, said
 
@@ -235,6 +235,20 @@ async def test_while_nobody_is_connected_it_says_until_when_it_is_true(autojump_
     assert (back["connected"], back["as_of"], back["switches_on"]) == (True, back["timestamp"], [])
 
 
+async def test_after_a_bug_nothing_is_claimed_any_more() -> None:
+    told = Told()
+    told.connect()
+    told.snapshot(said("light.a"))
+    told.status.house.automations.read = lambda _: 1 // 0  # type: ignore[assignment,return-value]  # a bug
+    told.live(change(said("automation.a")))
+    told.live(change(said("light.a", "off")))
+    told.snapshot(session=2)
+    status, answer = await told.get()
+    assert (status, answer["connected"]) == (503, False)
+    assert "report it" in answer["error"]
+    assert [each for each in told.emitted if isinstance(each, reports.Notice)]
+
+
 async def test_an_empty_home_is_one_too() -> None:
     told = Told()
     told.connect()
@@ -386,6 +400,18 @@ async def test_a_client_that_says_too_much_is_closed(autojump_clock: MockClock) 
         assert wordy.closed is not None
         assert wordy.closed["code"] == TOO_LONG
         assert calm.closed is None
+
+
+async def test_after_a_bug_who_follows_is_closed(autojump_clock: MockClock) -> None:
+    told, client = Told(), Client()
+    told.connect()
+    told.snapshot(said("light.a"))
+    async with following(told, client):
+        told.status.house.automations.read = lambda _: 1 // 0  # type: ignore[assignment,return-value]  # a bug
+        told.live(change(said("automation.a")))
+        await trio.sleep(PING + 1)
+        assert client.closed is not None
+        assert client.closed["code"] == BUG
 
 
 async def test_nothing_ticks_for_nobody(autojump_clock: MockClock) -> None:
