@@ -70,7 +70,7 @@ async def take_snapshot(
     live: Connection, bulk: Connection, snapshot: Sender[Frame], emit: Emit, patience: Patience, *, session: int = 0
 ) -> None:
     """Read every current state once Home Assistant is RUNNING, and send it down the link, the last frame marked so."""
-    complete = await _running(bulk, patience)
+    config = await _running(bulk, patience)
     states = await _states(bulk, patience)
     with within(patience.answer, "no answer to a ping", live.socket.where):
         await live.ask("ping")
@@ -78,7 +78,7 @@ async def take_snapshot(
         part, final = states[start : start + CHUNK], start + CHUNK >= len(states)
         frame = Frame(_changes(part, emit), sum(map(len, part)), Source.SNAPSHOT, session, final)
         await _send(frame, snapshot, emit)
-    emit(reports.Snapshot(len(states), complete=complete))
+    emit(reports.Snapshot(len(states), complete=config.state == RUNNING, temperature=config.temperature_unit))
 
 
 async def _states(bulk: Connection, patience: Patience) -> list[msgspec.Raw]:
@@ -91,16 +91,16 @@ async def _states(bulk: Connection, patience: Patience) -> list[msgspec.Raw]:
     raise AssertionError  # pragma: no cover  `within` raised
 
 
-async def _running(bulk: Connection, patience: Patience) -> bool:
-    """Wait for RUNNING; False when the server does not say how far it is."""
+async def _running(bulk: Connection, patience: Patience) -> wire.CoreConfig:
+    """Wait for RUNNING; another state when the server does not say how far it is."""
     while True:
         with within(patience.answer, "no answer to get_config", bulk.socket.where):
             try:
                 config = wire.core_config(await bulk.ask("get_config"))
             except (CommandFailed, wire.Malformed):
-                return False
+                return wire.CoreConfig()
         if config.state in {RUNNING, ""}:
-            return config.state == RUNNING
+            return config
         await trio.sleep(patience.poll)
 
 

@@ -6,14 +6,16 @@ import json
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 from ingest.config.service import Api
+from ingest.core.secret import Secret
 from ingest.errors import Transient
 
 PATIENCE: Final = 5.0
 """Seconds for an answer that somebody asked for."""
 
+_NOT_FOR_US: Final = {401, 403, 404}
 _LARGEST: Final = 2**20
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is bound, not what is opened
 
@@ -24,14 +26,13 @@ def configured_url(api: Api) -> str:
     return f"http://[{host}]:{api.port}" if ":" in host else f"http://{host}:{api.port}"
 
 
-def ask_health(url: str, patience: float = PATIENCE) -> dict[str, Any]:
-    """The answer of `GET /health`. Raises `Transient` when there is none."""
+def ask_health(url: str, patience: float = PATIENCE, token: Secret | None = None) -> dict[str, Any]:
+    """The answer of `GET /health/detailed`, or of `GET /health` where that is not for us. Raises `Transient`."""
     where = f"{url.rstrip('/')}/health"
     if not url.startswith(("http://", "https://")):
         raise Transient("the address must begin with http:// or https://", where=url)
     try:
-        with build_opener(ProxyHandler({})).open(where, timeout=patience) as reply:
-            answer = json.loads(reply.read(_LARGEST))
+        answer = _answer(f"{where}/detailed", patience, token) or _answer(where, patience)
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):
             error.close()  # it holds the connection
@@ -41,3 +42,16 @@ def ask_health(url: str, patience: float = PATIENCE) -> dict[str, Any]:
     if not isinstance(answer, dict) or answer.get("service") != "homeiq-ingest":
         raise Transient("something else answers there", where=where, remedy="Look at api.port, or give --url.")
     return answer
+
+
+def _answer(where: str, patience: float, token: Secret | None = None) -> Any:
+    """What is answered there; None where that is not for us."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
+    try:
+        with build_opener(ProxyHandler({})).open(Request(where, headers=headers), timeout=patience) as reply:  # noqa: S310  checked above
+            return json.loads(reply.read(_LARGEST))
+    except HTTPError as error:
+        if where.endswith("/detailed") and error.code in _NOT_FOR_US:
+            error.close()
+            return None
+        raise

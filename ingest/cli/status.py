@@ -31,9 +31,10 @@ def status(config_path: Path | None, assignments: tuple[str, ...], *, as_json: b
     Exit code 0: healthy; 1: degraded, something waits; 2: unhealthy, or there is no service.
     """
     with explained():
-        where = url or configured_url(loaded(config_path, assignments, sections={"api"}).settings.api)
+        # The token is for the service that it was configured for, not for whatever an address leads to.
+        api = None if url else loaded(config_path, assignments, sections={"api"}).settings.api
         try:
-            answer = ask_health(where)
+            answer = ask_health(url or "") if api is None else ask_health(configured_url(api), token=api.token)
         except Transient as error:
             click.echo(f"homeiq-ingest: {error}", err=True)
             sys.exit(UNHEALTHY)

@@ -34,11 +34,12 @@ class Status(Enum):
 
 @frozen
 class Cause:
-    """Why the service is not healthy, and what a person can do."""
+    """Why the service is not healthy, and what a person can do. `outline` is the reason without what others said."""
 
     status: Status
     reason: str
     remedy: str = ""
+    outline: str = ""
 
 
 @frozen

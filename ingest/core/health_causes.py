@@ -72,8 +72,9 @@ def _database(facts: Facts) -> Iterator[Cause]:
     database = facts.database
     if database.failing_since is not None:
         since = f"{database.failing_since:%Y-%m-%d %H:%M:%S} UTC"
-        sentence = f"{database.name} takes no points since {since}, {waits(database.waiting)}: {database.reason}"
-        yield Cause(Status.UNHEALTHY if database.remedy else Status.DEGRADED, sentence, database.remedy)
+        outline = f"{database.name} takes no points since {since}, {waits(database.waiting)}"
+        status = Status.UNHEALTHY if database.remedy else Status.DEGRADED
+        yield Cause(status, f"{outline}: {database.reason}", database.remedy, outline)
     elif facts.pending_seconds >= SLOW:
         silent = f"{database.name} has not answered for {facts.pending_seconds:.0f} s"
         remedy = f"Look whether {database.where} is overloaded or hangs."
@@ -87,7 +88,8 @@ def _connection(facts: Facts) -> Iterator[Cause]:
     problems = [f"{each.name}: {each.problem}" for each in connection.candidates if each.problem]
     if problems:
         remedy = "" if connection.current.needs_person else "Nothing, while Home Assistant is only restarting."
-        yield Cause(Status.UNHEALTHY, f"no connection to Home Assistant ({'; '.join(problems)})", remedy)
+        outline = "no connection to Home Assistant"
+        yield Cause(Status.UNHEALTHY, f"{outline} ({'; '.join(problems)})", remedy, outline)
     elif not connection.running:
         yield Cause(Status.UNHEALTHY, "the service does not take changes: it is starting or stopping")
     else:
@@ -123,12 +125,14 @@ def _spool(facts: Facts) -> Iterator[Cause]:
     for what, why in kept.items():
         if why:
             remedy = RESTART if "damaged" in why else MEND
-            yield Cause(Status.DEGRADED, f"{what} in memory only: {why}", remedy)
+            outline = f"{what} in memory only"
+            yield Cause(Status.DEGRADED, f"{outline}: {why}", remedy, outline)
 
 
 def _damaged(facts: Facts) -> Iterator[Cause]:
     if facts.damaged:
-        yield Cause(Status.DEGRADED, f"the state file is damaged: {facts.damaged}", RESTART)
+        outline = "the state file is damaged"
+        yield Cause(Status.DEGRADED, f"{outline}: {facts.damaged}", RESTART, outline)
 
 
 def _aside(facts: Facts) -> Iterator[Cause]:
@@ -146,8 +150,9 @@ def _aside(facts: Facts) -> Iterator[Cause]:
 def _configuration(facts: Facts) -> Iterator[Cause]:
     if facts.misread:
         more = f" (and {counted(len(facts.misread) - 1, 'other problem')})" if len(facts.misread) > 1 else ""
-        sentence = f"the configuration was changed and is wrong, what was read before goes on: {facts.misread[0]}{more}"
-        yield Cause(Status.DEGRADED, sentence, "See everything that is wrong with it: homeiq-ingest config check")
+        outline = "the configuration was changed and is wrong, what was read before goes on"
+        remedy = "See everything that is wrong with it: homeiq-ingest config check"
+        yield Cause(Status.DEGRADED, f"{outline}: {facts.misread[0]}{more}", remedy, outline)
 
 
 def _queues(facts: Facts) -> Iterator[Cause]:
@@ -171,17 +176,19 @@ def _registries(facts: Facts) -> Iterator[Cause]:
         )
         if known.source == "templates":
             since = "its templates are asked instead, which know no registry ids"
-        yield Cause(Status.DEGRADED, f"the registries cannot be read, {since}: {known.reason}", NO_REGISTRIES)
+        outline = f"the registries cannot be read, {since}"
+        yield Cause(Status.DEGRADED, f"{outline}: {known.reason}", NO_REGISTRIES, outline)
     for command in known.partly:
-        yield Cause(Status.DEGRADED, f"what was known before serves in its place: {command}")
+        outline = "what was known before serves in its place"
+        yield Cause(Status.DEGRADED, f"{outline}: {command}", outline=f"{outline}: {command.partition(':')[0]}")
 
 
 def _data_api(facts: Facts) -> Iterator[Cause]:
     told = facts.data_api
     if told is not None and told.failing_since is not None and told.waiting:
         since = f"{told.failing_since:%Y-%m-%d %H:%M:%S} UTC"
-        sentence = f"data-api is not told of the home since {since} ({told.waiting} wait): {told.reason}"
-        yield Cause(Status.DEGRADED, sentence, told.remedy)
+        outline = f"data-api is not told of the home since {since} ({told.waiting} wait)"
+        yield Cause(Status.DEGRADED, f"{outline}: {told.reason}", told.remedy, outline)
 
 
 def _points(count: int) -> str:

@@ -113,10 +113,11 @@ class CandidateRefused(Report):
 
 @frozen
 class Snapshot(Report):
-    """Every current state was read; `complete` once Home Assistant said RUNNING."""
+    """Every current state was read; `complete` once Home Assistant said RUNNING, `temperature` the unit it uses."""
 
     entities: int
     complete: bool
+    temperature: str | None = None
 
     def text(self) -> str:
         """The sentence a person reads."""

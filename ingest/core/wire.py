@@ -69,6 +69,13 @@ class CoreConfig:
 
     state: str = ""
     version: str = ""
+    unit_system: object = None
+
+    @property
+    def temperature_unit(self) -> str | None:
+        """In which Home Assistant says every thermostat's temperatures: "°C" or "°F"; None where it does not say."""
+        unit = self.unit_system.get("temperature") if isinstance(self.unit_system, dict) else None
+        return unit if isinstance(unit, str) and unit else None
 
 
 class Malformed(ValueError):  # noqa: N818  a value that is raised once and then reported

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from ingest.config.service import Api
 from ingest.core.health import Health
+from ingest.core.health_outline import outlined
 from ingest.edge.process import Usage
 from ingest.web.contract import as_contract, identity, readiness
 from ingest.web.discovery import Discover, triggered
@@ -36,7 +37,7 @@ class Sources:
         return [
             Route("/", self.root),
             Route("/health", self.healthy),
-            Route("/health/detailed", self.healthy),
+            Route("/health/detailed", self.detailed),
             Route("/ready", self.ready),
             Route("/metrics", self.numbers),
             Route("/api/v1/discovery/trigger", self.read_registries, methods=["POST"]),
@@ -47,12 +48,19 @@ class Sources:
         return JSONResponse(identity(self.health()))
 
     async def healthy(self, _: Request) -> Response:
-        """Everything; 200 whatever the status is, so that it can be read."""
-        return JSONResponse({**as_contract(self.health(), self.usage()), "files": dict(self.files)})
+        """What everybody may know; 200 whatever the status is, so that it can be read."""
+        return self._whole(outlined(self.health()))
+
+    async def detailed(self, _: Request) -> Response:
+        """The same with what others said, which may name entities."""
+        return self._whole(self.health())
+
+    def _whole(self, health: Health) -> Response:
+        return JSONResponse({**as_contract(health, self.usage()), "files": dict(self.files)})
 
     async def ready(self, _: Request) -> Response:
         """503 until it is connected, subscribed, and the store takes points."""
-        health = self.health()
+        health = outlined(self.health())
         return JSONResponse(readiness(health), 200 if health.ready else 503)
 
     async def numbers(self, request: Request) -> Response:

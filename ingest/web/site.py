@@ -27,6 +27,7 @@ from ingest.web import openapi
 from ingest.web.app import Sources, application
 from ingest.web.counting import Counting
 from ingest.web.gauges import gauges
+from ingest.web.house import HouseStatus
 from ingest.web.metrics import Metrics
 
 RETRY = 30.0
@@ -38,12 +39,13 @@ QUIET = 60.0
 
 @define(eq=False)
 class Site:
-    """Health and metrics of one pipeline. `hear` is one of its listeners; `now_ns` is the wall clock."""
+    """Health, metrics and the house of one pipeline. `hear` is one of its listeners; `now_ns` is the wall clock."""
 
     api: Api
     plan: Plan
     now_ns: Callable[[], int]
     pipeline: Pipeline | None = None
+    house: HouseStatus | None = None
     fold: HealthFold = field(init=False)
     process: Process = field(factory=Process)
     metrics: Metrics = field(init=False)
@@ -63,6 +65,8 @@ class Site:
         self.fold.add(report, trio.current_time())
         self.metrics.hear(report)
         self.counting.hear(report)
+        if self.house is not None:
+            self.house.hear(report)
 
     def health(self) -> Health:
         """How things are now."""
@@ -72,17 +76,19 @@ class Site:
     async def serve(self, pipeline: Pipeline) -> None:
         """Serve until cancelled."""
         self.pipeline = pipeline
-        app = application(self.routes(pipeline), self.api)
+        self.house = house = HouseStatus(pipeline.filter, lambda: utc(self.now_ns()))
+        pipeline.filter.tap.add(house.take)
+        app = application(self.routes(pipeline, house), self.api)
         with self.counting.looking_on(pipeline):
             listeners = await self._listeners(pipeline.emit)
             pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
             await http_server.serve(app, listeners, self._complain)
 
-    def routes(self, pipeline: Pipeline) -> list[BaseRoute]:
+    def routes(self, pipeline: Pipeline, house: HouseStatus) -> list[BaseRoute]:
         """Everything that is answered."""
         discover = pipeline.inventory.rediscovery.now
         sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
-        return [*sources.routes(), *self.counting.routes(self.health), *openapi.routes()]
+        return [*sources.routes(), *self.counting.routes(self.health), *house.routes(), *openapi.routes()]
 
     async def _listeners(self, emit: reports.Emit) -> list[trio.SocketListener]:
         told = False

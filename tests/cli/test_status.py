@@ -6,6 +6,7 @@ import json
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from attrs import evolve
@@ -25,7 +26,7 @@ from ingest.edge.process import Usage
 from ingest.web.contract import as_contract
 from tests.core.test_health import AWAY, DOWN, LOST, UP, WAITING, after
 from tests.core.test_health import REFUSED as TOKEN_REFUSED
-from tests.edge.answering import Reply, answering
+from tests.edge.answering import Reply, Request, answering
 
 
 def answer(*told: Report) -> dict[str, Any]:
@@ -81,6 +82,32 @@ def test_dead_letters_are_counted_where_there_are_some() -> None:
 def test_json_is_what_the_service_answers() -> None:
     body = answer(*UP)
     assert json.loads(status(body, "--json").output) == body
+
+
+@pytest.mark.parametrize("code", [401, 403, 404])
+def test_who_may_not_see_everything_is_shown_what_everybody_may(code: int) -> None:
+    def script(request: Request) -> Reply:
+        return Reply.json(200, answer(*UP)) if request.path == "/health" else Reply(code)
+
+    with answering(script) as peer:
+        result = CliRunner().invoke(main, ["status", "--url", peer.url])
+        assert [request.path for request in peer.requests] == ["/health/detailed", "/health"]
+    assert result.exit_code == 0
+
+
+def test_the_token_is_for_the_configured_service_only(tmp_path: Path) -> None:
+    with answering(lambda _: Reply.json(200, answer(*UP))) as peer:
+        port = urlsplit(peer.url).port
+        (tmp_path / "token").touch(mode=0o600)
+        (tmp_path / "token").write_text("a-long-secret-token-0123456789")
+        config = tmp_path / "config.toml"
+        config.write_text(f"[api]\nport = {port}\ntoken_file = '{tmp_path / 'token'}'\n")
+        for more in ([], ["--url", peer.url]):
+            result = CliRunner().invoke(main, ["status", "--config", str(config), *more])
+            assert result.exit_code == 0, result.output
+            assert "long-secret" not in result.output
+        given = [request.headers.get("authorization") for request in peer.requests]
+    assert given == ["Bearer a-long-secret-token-0123456789", None]
 
 
 @pytest.mark.parametrize(

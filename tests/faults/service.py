@@ -63,7 +63,7 @@ class Service:
     def health(self) -> dict[str, Any]:
         """What it says of itself; for a service with an API."""
         url = self.wait("Listening")["where"]
-        answer: dict[str, Any] = httpx.get(f"{url}/health", trust_env=False).raise_for_status().json()
+        answer: dict[str, Any] = httpx.get(f"{url}/health/detailed", trust_env=False).raise_for_status().json()
         return answer
 
     def kill(self) -> None:

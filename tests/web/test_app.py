@@ -173,7 +173,7 @@ async def test_health_and_metrics_tell_the_gaps() -> None:
 
 
 async def test_health_tells_the_errors_and_what_to_do() -> None:
-    health = (await ask("/health", *UP, DOWN)).json()
+    health = (await ask("/health/detailed", *UP, DOWN)).json()
     assert health["errors"]["categories"]["database"]["total"] == 1
     assert "503 Service Unavailable" in health["errors"]["recent"][0]["error"]
     assert health["database"]["circuit_breaker"] == {"state": "open", "failure_count": 1}

@@ -30,10 +30,12 @@ def listening(emitted: list[Report]) -> str:
 
 
 @asynccontextmanager
-async def beside(api: Api, lasting: float = PATIENCE) -> AsyncGenerator[tuple[Pipeline, list[Report], Memory, Server]]:
+async def beside(
+    api: Api, lasting: float = PATIENCE, entities: int = 5
+) -> AsyncGenerator[tuple[Pipeline, list[Report], Memory, Server]]:
     """A pipeline that runs with its site, on the real clock, for at most so many seconds."""
     emitted: list[Report] = []
-    memory, server = Memory(), server_of(Home(1, 5, MORNING), TOKEN)
+    memory, server = Memory(), server_of(Home(1, entities, MORNING), TOKEN)
     async with trio.open_nursery() as nursery:
         peer, stop = Peer(server, nursery), trio.Event()
 

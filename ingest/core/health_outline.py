@@ -1,0 +1,59 @@
+"""Health for everybody: the same value without a word that somebody else said.
+
+What a server answers, an exception says or a configuration holds may name an entity, quote a line or carry a secret. None
+of it is searched for such things: it is left out, and who may ask for everything is told where it stands.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from ingest.core.health import CandidateHealth, Cause, Health
+from ingest.core.problem import Problem
+
+ELSEWHERE = "/health/detailed says why"
+
+
+def outlined(health: Health) -> Health:
+    """Figures, times, states, causes and remedies, and instead of every quoted text where it is to be found."""
+    database, spool, connection = health.database, health.spool, health.connection
+    registries, data_api = health.registries, health.data_api
+    return evolve(
+        health,
+        connection=evolve(
+            connection,
+            current=_candidate(connection.current),
+            candidates=tuple(map(_candidate, connection.candidates)),
+        ),
+        database=evolve(database, reason=_instead(database.reason)),
+        spool=evolve(
+            spool,
+            failing=_instead(spool.failing),
+            letters_failing=_instead(spool.letters_failing),
+            ledger_failing=_instead(spool.ledger_failing),
+        ),
+        problems=tuple(map(_problem, health.problems)),
+        causes=tuple(map(_cause, health.causes)),
+        registries=evolve(
+            registries,
+            reason=_instead(registries.reason),
+            partly=tuple(each.partition(":")[0] for each in registries.partly),
+        ),
+        data_api=None if data_api is None else evolve(data_api, reason=_instead(data_api.reason)),
+    )
+
+
+def _instead(text: str) -> str:
+    return ELSEWHERE if text else ""
+
+
+def _candidate(candidate: CandidateHealth) -> CandidateHealth:
+    return evolve(candidate, problem=_instead(candidate.problem))
+
+
+def _problem(problem: Problem) -> Problem:
+    return evolve(problem, text=ELSEWHERE)
+
+
+def _cause(cause: Cause) -> Cause:
+    return evolve(cause, reason=cause.outline or cause.reason)
