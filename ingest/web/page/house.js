@@ -1,0 +1,84 @@
+// The house as it is: who is at home, the climate, lights, what is on. Seeded by the service, then kept current by it.
+
+import { byId, make, refill, write } from "./dom.js";
+import { keep } from "./socket.js";
+import { count, counted, lasting } from "./words.js";
+
+const RETRY = 60_000; // milliseconds
+const SHOWN = 8; // of each kind
+
+let house = null;
+let following = false;
+
+ask();
+
+// First as a question: a service that tells no house status says so without a socket that fails.
+async function ask() {
+  const answer = await fetch("api/status/house", { cache: "no-store" }).catch(() => null);
+  if (answer?.ok) {
+    house = await answer.json().catch(() => null);
+    draw();
+    if (!following) follow();
+    return;
+  }
+  const why = answer?.status === 404 ? "This service tells no house status." : "The house status cannot be read now.";
+  write(byId("house-says"), `${why} Next attempt in ${lasting(RETRY / 1000)}.`);
+  setTimeout(ask, RETRY);
+}
+
+function follow() {
+  following = true;
+  keep("ws/status", { heard, state });
+}
+
+function heard(message) {
+  if (message.type === "snapshot") house = message.data;
+  else if (message.type === "delta" && house) house = { ...house, [message.section]: message.data };
+  else return;
+  draw();
+}
+
+function state(how, seconds) {
+  if (how === "waiting") write(byId("house-says"), `As it was a moment ago; next attempt to follow in ${lasting(Math.max(1, Math.round(seconds)))}.`);
+}
+
+function draw() {
+  if (!house) return;
+  const sections = [
+    ["At home", presence(house.presence)],
+    ["Climate", climate(house.climate)],
+    ["Lights", lights(house.lights_by_area)],
+    ["Switched on", names(house.switches_on)],
+    ["Automations running", names(house.active_automations)],
+    ...Object.entries(house.sensors ?? {}).map(([kind, list]) => [kind.replaceAll("_", " "), sensors(list)]),
+  ].filter(([, rows]) => rows.length);
+  write(byId("house-says"), sections.length ? "As Home Assistant tells it, this moment." : "Nothing is known of the house yet.");
+  refill(byId("rooms"), sections, () => sections.map(([title, rows]) => card(title, rows)));
+}
+
+function card(title, rows) {
+  const list = make("dl", { cls: "facts" });
+  for (const [name, value] of rows.slice(0, SHOWN)) list.append(make("div", {}, make("dt", { text: name }), make("dd", { text: value })));
+  const more = rows.length > SHOWN ? make("p", { cls: "quiet", text: `and ${count(rows.length - SHOWN)} more` }) : null;
+  return make("article", { cls: "card" }, make("h3", { text: title }), list, more);
+}
+
+const text = (value) => String(value ?? "–");
+const listed = (list) => (Array.isArray(list) ? list : []);
+const named = (each) => (typeof each === "string" ? each : text(each.friendly_name ?? each.name ?? each.entity_id));
+
+const presence = (list) => listed(list).map((each) => [named(each), text(each.state).replaceAll("_", " ")]);
+
+const climate = (list) =>
+  listed(list).map((each) => {
+    const unit = each.unit ?? "°";
+    const target = each.target_temperature === null || each.target_temperature === undefined ? "" : ` → ${each.target_temperature}`;
+    return [named(each), `${text(each.current_temperature)}${target} ${unit}, ${text(each.hvac_mode)}`];
+  });
+
+const lights = (list) =>
+  listed(list).map((each) => [text(each.area), each.on_count ? `${counted(each.on_count, "light")} on, ${count(each.off_count)} off` : `${count(each.off_count)} off`]);
+
+const names = (list) => listed(list).map((each) => [named(each), typeof each === "string" ? "on" : text(each.state ?? "on")]);
+
+const sensors = (list) => listed(list).map((each) => [named(each), [text(each.state), each.unit ?? ""].join(" ").trim()]);
