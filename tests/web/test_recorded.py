@@ -60,7 +60,7 @@ def follows(value: Any, schema: Any) -> bool:
     if isinstance(value, list):
         return all(follows(each, schema["items"]) for each in value)
     if isinstance(value, str):
-        return len(value) <= schema.get("maxLength", len(value))
+        return bool(len(value) <= schema.get("maxLength", len(value)))
     return bool(value >= schema.get("minimum", value))
 
 
