@@ -21,7 +21,7 @@ from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import VERSION, open_state
 from ingest.runtime.lane import InlineLane, Lane
-from ingest.web import gaps, gaps_described, letters, letters_described
+from ingest.web import gaps, gaps_paths, letters, letters_paths
 from ingest.web.app import application
 from ingest.web.recorded import PATIENCE, Recorded
 from tests.edge.ledgers import KEY, ledger_in, next_spans, opening
@@ -65,7 +65,7 @@ def follows(value: Any, schema: Any) -> bool:
 
 
 def answered(path: str, status: int = 200) -> Any:
-    found = {**gaps_described.PATHS, **letters_described.PATHS}[path]["get"]["responses"][str(status)]
+    found = {**gaps_paths.PATHS, **letters_paths.PATHS}[path]["get"]["responses"][str(status)]
     return found["content"]["application/json"]["schema"]
 
 
@@ -144,7 +144,7 @@ async def test_a_limit_that_is_none_is_refused_in_words(path: str, name: str, sa
 
 @lists
 async def test_the_bounds_of_a_limit_are_those_of_its_description(path: str, name: str) -> None:
-    described = {**gaps_described.PATHS, **letters_described.PATHS}[path]["get"]["parameters"][0]["schema"]
+    described = {**gaps_paths.PATHS, **letters_paths.PATHS}[path]["get"]["parameters"][0]["schema"]
     for limit, status in ((1, 200), (described["maximum"], 200), (described["maximum"] + 1, 400)):
         assert (await ask(f"{path}?limit={limit}", None)).status_code == status
 
