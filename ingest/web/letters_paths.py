@@ -20,5 +20,5 @@ _LETTER: Final = closed(
 )
 
 PATHS: Final[Mapping[str, Any]] = {
-    PATH: described("What was refused, and why.", listing("dead_letters", _LETTER), MOST, USUAL)
+    PATH: described("deadLetters", "What was refused, and why.", listing("dead_letters", _LETTER), MOST, USUAL)
 }

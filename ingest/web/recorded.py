@@ -77,7 +77,7 @@ def _limit(said: str, most: int) -> int | None:
     return int(said) if 1 <= int(said) <= most else None
 
 
-def described(summary: str, answer: Mapping[str, Any], most: int, usual: int) -> Mapping[str, Any]:
+def described(operation: str, summary: str, answer: Mapping[str, Any], most: int, usual: int) -> Mapping[str, Any]:
     """The OpenAPI path item of such a list."""
     error = {
         "type": "object",
@@ -88,6 +88,7 @@ def described(summary: str, answer: Mapping[str, Any], most: int, usual: int) ->
     limit = {"type": "integer", "minimum": 1, "maximum": most, "default": usual}
     return {
         "get": {
+            "operationId": operation,
             "summary": summary,
             "parameters": [{"name": "limit", "in": "query", "required": False, "schema": limit}],
             "responses": {

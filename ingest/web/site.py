@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import trio
 from attrs import define, field
-from starlette.routing import BaseRoute
 
 from ingest.config.service import Api
 from ingest.core import reports
@@ -21,18 +19,13 @@ from ingest.core.health_fold import HealthFold, utc
 from ingest.core.reports import Report
 from ingest.edge import http_server
 from ingest.edge.process import Process
-from ingest.edge.spool_rows import Key
 from ingest.errors import Refused
 from ingest.pipeline import Pipeline
 from ingest.plan import Plan
-from ingest.runtime.lane import ThreadLane
-from ingest.web import status_page
 from ingest.web.app import Sources, application
-from ingest.web.gaps import Gaps
+from ingest.web.beside_page import page_routes
 from ingest.web.gauges import gauges
-from ingest.web.letters import DeadLetters
 from ingest.web.metrics import Metrics
-from ingest.web.recorded import Recorded
 
 RETRY = 30.0
 """Seconds between two attempts to take the port."""
@@ -76,16 +69,10 @@ class Site:
         self.pipeline = pipeline
         discover = pipeline.inventory.rediscovery.now
         sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
-        app = application([*sources.routes(), *self._recorded(), *status_page.routes()], self.api)
+        app = application([*sources.routes(), *page_routes(self.plan, self.now_ns)], self.api)
         listeners = await self._listeners(pipeline.emit)
         pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
         await http_server.serve(app, listeners, self._complain)
-
-    def _recorded(self) -> list[BaseRoute]:
-        """What is read from the state file."""
-        state, key = self.plan.files.get("state"), Key(self.plan.home, self.plan.destination.store.name)
-        recorded = Recorded(Path(state) if state else None, ThreadLane(abandon=True), lambda: utc(self.now_ns()))
-        return [*Gaps(recorded, key).routes(), *DeadLetters(recorded).routes()]
 
     async def _listeners(self, emit: reports.Emit) -> list[trio.SocketListener]:
         told = False
