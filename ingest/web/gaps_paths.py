@@ -27,6 +27,6 @@ _GAP: Final = closed(
 
 PATHS: Final[Mapping[str, Any]] = {
     PATH: described(
-        "When changes may have been missed, and how far that is mended.", listing("gaps", _GAP), MOST, USUAL
+        "gaps", "When changes may have been missed, and how far that is mended.", listing("gaps", _GAP), MOST, USUAL
     )
 }
