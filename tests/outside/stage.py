@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -29,8 +29,14 @@ from tests.support.homes import Running, running_home
 HOSTILE = '<img src=x onerror="window.hacked = true">'
 SCRIPT = "</code><script>window.hacked = true</script>"
 HOUR = 3_600 * 10**9
-MISSING = ("api/status/house", "ws/status", "ws")
-"""Parts of the API that the page asks for, and does without."""
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+}
+OTHERS: Mapping[str, Mapping[str, str]] = {"api/status/house": {}, "ws/status": HANDSHAKE, "ws": HANDSHAKE}
+"""Parts of the API that the page asks for and does without, and with which headers."""
 
 
 @define(eq=False)
@@ -47,7 +53,11 @@ class Stage:
 
     def missing(self) -> set[str]:
         """What of the API this service does not have."""
-        return {path for path in MISSING if httpx.get(f"{self.url}/{path}", trust_env=False).status_code == 404}
+        return {path for path, headers in OTHERS.items() if self._status(path, headers) in {403, 404}}
+
+    def _status(self, path: str, headers: Mapping[str, str]) -> int:
+        with httpx.stream("GET", f"{self.url}/{path}", headers=headers, trust_env=False) as answer:
+            return answer.status_code
 
     def lose_home(self, changes: int = 5) -> None:
         """Home Assistant is away for a moment, and something happens meanwhile."""
@@ -68,13 +78,15 @@ class Stage:
 def staged(folder: Path, *changes: str) -> Iterator[Stage]:
     """A service that runs, with a past: dead letters, and gaps of the last days."""
     with (
-        running_home(200, timedelta(minutes=5), 3.0, remember=True) as home,
+        running_home(300, timedelta(minutes=5), remember=True) as home,
         sinking() as sink,
         proxy(sink.port) as line,
     ):
         where = evolve(place(folder, home.url, line.url), changes=("api.port=0", *changes))
         remember(where.state)
         with where.service() as service:
+            service.wait("Snapshot")
+            service.wait("Stored")
             yield Stage(home, line, service, service.wait("Listening")["where"])
 
 

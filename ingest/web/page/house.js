@@ -2,9 +2,10 @@
 
 import { byId, make, refill, write } from "./dom.js";
 import { keep } from "./socket.js";
-import { count, counted, lasting } from "./words.js";
+import { at, count, lasting, sentence } from "./words.js";
 
-const RETRY = 60_000; // milliseconds
+const RETRY = 60_000; // milliseconds, where this service tells of no house
+const SOON = 5_000; // where it cannot tell yet
 const SHOWN = 8; // of each kind
 
 let house = null;
@@ -21,9 +22,12 @@ async function ask() {
     if (!following) follow();
     return;
   }
-  const why = answer?.status === 404 ? "This service tells no house status." : "The house status cannot be read now.";
-  write(byId("house-says"), `${why} Next attempt in ${lasting(RETRY / 1000)}.`);
-  setTimeout(ask, RETRY);
+  const said = await answer?.json().catch(() => null);
+  const none = answer?.status === 404;
+  const why = none ? "this service tells no house status" : (said?.error ?? "the house status cannot be read now");
+  const wait = none ? RETRY : SOON;
+  write(byId("house-says"), `${sentence(why)} Next attempt in ${lasting(wait / 1000)}.`);
+  setTimeout(ask, wait);
 }
 
 function follow() {
@@ -52,7 +56,8 @@ function draw() {
     ["Automations running", names(house.active_automations)],
     ...Object.entries(house.sensors ?? {}).map(([kind, list]) => [kind.replaceAll("_", " "), sensors(list)]),
   ].filter(([, rows]) => rows.length);
-  write(byId("house-says"), sections.length ? "As Home Assistant tells it, this moment." : "Nothing is known of the house yet.");
+  const current = house.connected === false ? `As it was when Home Assistant was last heard${house.as_of ? `, ${at(house.as_of)}` : ""}.` : "As Home Assistant tells it, this moment.";
+  write(byId("house-says"), sections.length ? current : "Nothing is known of the house yet.");
   refill(byId("rooms"), sections, () => sections.map(([title, rows]) => card(title, rows)));
 }
 
@@ -77,8 +82,11 @@ const climate = (list) =>
   });
 
 const lights = (list) =>
-  listed(list).map((each) => [text(each.area), each.on_count ? `${counted(each.on_count, "light")} on, ${count(each.off_count)} off` : `${count(each.off_count)} off`]);
+  listed(list).map((each) => {
+    const on = each.on_count ? `${count(each.on_count)} on, ${count(each.off_count)} off` : "off";
+    return [text(each.area), each.unavailable_count ? `${on}, ${count(each.unavailable_count)} unavailable` : on];
+  });
 
-const names = (list) => listed(list).map((each) => [named(each), typeof each === "string" ? "on" : text(each.state ?? "on")]);
+const names = (list) => listed(list).map((each) => [named(each), ""]);
 
 const sensors = (list) => listed(list).map((each) => [named(each), [text(each.state), each.unit ?? ""].join(" ").trim()]);

@@ -1,7 +1,7 @@
 // The pipeline as it is drawn in the design: stages with what they do, queues with what they hold.
 
 import { byId, make, write } from "./dom.js";
-import { ago, bytes, count, counted, lasting, rate, sentence, short, since } from "./words.js";
+import { ago, bytes, called, count, counted, lasting, rate, sentence, short, since } from "./words.js";
 
 const SESSIONS = { live: "connected" };
 
@@ -22,10 +22,18 @@ const drawn = [];
 
 export function show(health, perSecond) {
   STOPS.forEach(([name, kind, says], index) => draw(index, name, kind, says(health, perSecond)));
-  byId("line").classList.toggle("flows", (perSecond("received") ?? 0) > 0);
+  flow(perSecond);
   const waits = STOPS.map(([, , says]) => says(health, perSecond)).find((each) => each.why);
   write(byId("pipeline-lead"), waits ? waits.why : "Every change takes this way, from Home Assistant to the database.");
 }
+
+// What moves on the way to each next stop: to the filter what comes in, to the spool what is left of it, then what is stored.
+function flow(perSecond) {
+  const moving = [perSecond("received"), passed(perSecond), perSecond("stored")].map((rate) => rate > 0);
+  drawn.forEach(({ whole }, index) => whole.classList.toggle("flows", moving[Math.floor(index / 3)]));
+}
+
+const passed = (perSecond) => (perSecond("received") === null ? null : Math.max(0, perSecond("received") - perSecond("filtered") - perSecond("repeated")));
 
 function draw(index, name, kind, said) {
   if (!drawn[index]) drawn[index] = stop(name, kind);
@@ -97,9 +105,7 @@ function queue(held, what) {
 
 function filter(health, perSecond) {
   const { filtered = 0, repeated = 0 } = health.totals;
-  const received = perSecond("received");
-  const passed = received === null ? null : Math.max(0, received - perSecond("filtered") - perSecond("repeated"));
-  return { figure: rate(passed), unit: "/s pass", notes: [`${short(filtered)} left out`, `${short(repeated)} repeated`] };
+  return { figure: rate(passed(perSecond)), unit: "/s pass", notes: [`${short(filtered)} left out`, `${short(repeated)} repeated`] };
 }
 
 function batcher(health) {
@@ -118,7 +124,7 @@ function spool(health) {
     notes: [points && oldest ? `oldest of ${ago(oldest)}` : `${short(batches ?? 0)} batches`, limit ? `${bytes(size)} of ${bytes(limit)}` : bytes(size)],
     level: limit ? size / limit : 0,
     tone: failing ? "bad" : stuck ? "wait" : "good",
-    why: stuck ? sentence(`${counted(points, "point")} ${points === 1 ? "waits" : "wait"} in the spool, because ${database.name} takes none: ${database.reason}`) : "",
+    why: stuck ? sentence(`${counted(points, "point")} ${points === 1 ? "waits" : "wait"} in the spool, because ${called(database.name)} takes none: ${database.reason}`) : "",
   };
 }
 
@@ -136,7 +142,7 @@ function store(health) {
   const { name, reachable, failing_since: failing, last_stored: last } = health.database;
   const words = { true: "takes points", false: failing ? `away for ${lasting(Math.floor(since(failing)))}` : "silent", null: "not asked yet" };
   return {
-    figure: name,
+    figure: called(name),
     notes: [words[String(reachable)], last ? `last stored ${ago(last)}` : ""],
     tone: reachable === false ? "bad" : reachable ? "good" : "idle",
   };

@@ -1,7 +1,7 @@
 // The database, the spool and Home Assistant: what waits there, since when, and why.
 
 import { byId, facts, make, shown, write } from "./dom.js";
-import { ago, bytes, count, counted, lasting, moment, sentence, since } from "./words.js";
+import { ago, bytes, called, count, counted, lasting, moment, sentence, since } from "./words.js";
 
 export function show(health) {
   database(health.database);
@@ -14,7 +14,7 @@ function database(known) {
   const says = known.reachable === null ? "Nothing was delivered yet." : known.reachable ? "It takes every point." : sentence(known.reason || "it does not answer");
   tell("database", says, known.reachable === false ? "bad" : known.reachable ? "good" : "idle");
   facts(byId("database"), [
-    ["What", known.name],
+    ["What", called(known.name)],
     ["Where", known.where],
     ["Takes nothing since", failing && told(failing), "bad"],
     ["What to do", known.remedy, "bad"],
@@ -27,7 +27,7 @@ function database(known) {
 
 // What waits, since when and why.
 function spool(known, store) {
-  const why = store.failing_since ? ` because ${store.name} takes none: ${store.reason}` : " on the way to the store";
+  const why = store.failing_since ? ` because ${called(store.name)} takes none: ${store.reason}` : " on the way to the store";
   const says = known.failing ? `In memory only: ${known.failing}` : known.points ? sentence(`${counted(known.points, "point")} ${known.points === 1 ? "waits" : "wait"}${why}`) : "Nothing waits.";
   tell("spool", says, known.failing ? "bad" : known.points && store.failing_since ? "wait" : "good");
   const share = known.limit_bytes ? known.bytes / known.limit_bytes : 0;

@@ -53,7 +53,7 @@ function subscribe() {
 function heard(message) {
   if (message.type === "error") status = `The service says: ${message.message}`;
   else if (message.type === "subscription") status = "";
-  else if (message.type === "events" && Array.isArray(message.events)) take(message.events);
+  else if (message.type === "events" && Array.isArray(message.events)) take(message.events, message.omitted ?? 0);
   else return;
   say();
 }
@@ -68,8 +68,9 @@ function state(how, seconds, stood, reason) {
   say();
 }
 
-function take(events) {
-  passed += events.length;
+// `omitted` are those that came at the same time and are too many for one message.
+function take(events, omitted) {
+  passed += events.length + omitted;
   if (paused) return;
   rows = [...events.slice(-KEPT).reverse(), ...rows].slice(0, KEPT);
   if (!due) due = requestAnimationFrame(draw);

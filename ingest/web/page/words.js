@@ -85,6 +85,9 @@ export function moment(iso, words = at) {
   return element;
 }
 
+// A store by the name that people know.
+export const called = (store) => (store === "influxdb" ? "InfluxDB" : store);
+
 // A sentence begins with a capital, and ends.
-export const capital = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
+export const capital = (text) => (text ? (text[0].toUpperCase() + text.slice(1)).replace(/^Influxdb\b/, "InfluxDB") : "");
 export const sentence = (text) => capital(text).replace(/(?<![.!?…:])$/, text ? "." : "");
