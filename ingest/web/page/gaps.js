@@ -39,7 +39,10 @@ function draw(problem) {
   const inside = known.gaps.filter((gap) => Date.parse(gap.to) >= begin);
   if (!problem) write(byId("gaps-says"), summary(inside));
   const tick = Math.floor(end / 60_000); // the picture moves once a minute, so that a focus is not lost each time
-  refill(byId("timeline"), [inside, days, tick], () => [axis(begin, end), ...bars(inside, begin, end)]);
+  const line = byId("timeline");
+  const held = line.contains(document.activeElement);
+  refill(line, [inside, days, tick], () => [axis(begin, end), ...bars(inside, begin, end)]);
+  if (held && !line.contains(document.activeElement)) line.querySelector(".gap[tabindex='0']")?.focus({ preventScroll: true });
   refill(byId("gap-rows"), known.gaps, () => known.gaps.map(row));
   told(inside.find((gap) => gap.number === chosen));
 }

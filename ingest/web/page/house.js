@@ -27,7 +27,7 @@ async function ask() {
   const why = none ? "this service tells no house status" : (said?.error ?? "the house status cannot be read now");
   const wait = none ? RETRY : SOON;
   write(byId("house-says"), `${sentence(why)} Next attempt in ${lasting(wait / 1000)}.`);
-  setTimeout(ask, wait);
+  setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", ask, { once: true }) : ask()), wait);
 }
 
 function follow() {
