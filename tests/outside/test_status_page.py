@@ -250,13 +250,23 @@ def test_without_a_live_view_the_rest_goes_on(look: Look, stage: Stage) -> None:
     wait_for(page, lambda: figure(page, "Stored") != stored)
 
 
+def test_a_list_that_cannot_be_read_says_why(look: Look, stage: Stage) -> None:
+    for path in ("gaps", "dead-letters"):
+        look.page.route(
+            f"**/api/v1/{path}*", lambda route: route.fulfill(status=503, json={"error": f"busy {HOSTILE}"})
+        )
+    page = opened(look, stage)
+    for name in ("gaps", "refused"):
+        expect(page.locator(f"#{name}-says")).to_have_text(f"They cannot be read now: busy {HOSTILE}")
+
+
 def test_a_service_that_is_gone_is_said_since_when(look: Look, stage: Stage) -> None:
     page = opened(look, stage)
-    page.route("**/health", lambda route: route.abort())
+    page.route("**/health/detailed", lambda route: route.abort())
     headline = page.get_by_role("heading", level=1)
     expect(headline).to_have_text(re.compile(r"^No answer from the service since \d\d:\d\d:\d\d\.$"), timeout=SOON)
     expect(page.locator("#asked")).to_contain_text("without an answer")
-    page.unroute("**/health")
+    page.unroute("**/health/detailed")
     expect(headline).to_have_text("All is well.", timeout=SOON)
 
 
@@ -270,7 +280,7 @@ def test_nobody_is_asked_while_nobody_looks(look: Look, stage: Stage) -> None:
     page.wait_for_timeout(2_500)
     assert asked == []
     page.evaluate(HIDDEN, False)
-    wait_for(page, lambda: any(url.endswith("/health") for url in asked), 1_000)
+    wait_for(page, lambda: any(url.endswith("/health/detailed") for url in asked), 1_000)
 
 
 def test_with_a_token_the_browser_asks_a_person_for_it(browser: Browser, tmp_path: Path) -> None:

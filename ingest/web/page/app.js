@@ -15,6 +15,7 @@ import * as verdict from "./verdict.js";
 const EVERY = 2_000; // milliseconds between two questions
 const PATIENCE = 4_000; // that an answer may take
 const ANEW = 30_000; // after which gaps and letters are read again though no count of them changed
+const AGAIN = 8_000; // or when they could not be read
 
 let last = null;
 let timer = 0;
@@ -25,7 +26,7 @@ async function ask() {
   if (asking || document.hidden) return;
   asking = true;
   try {
-    const health = await answer("health");
+    const health = await answer("health/detailed");
     last = Date.now();
     show(health);
   } catch (problem) {
@@ -51,21 +52,25 @@ function show(health) {
   letterList.want(health.spool.dead_letters);
 }
 
-// A list behind /health: read when what /health counts of it changes, and now and then.
+// A list that the service keeps: read when what it counts of it changes, and now and then.
 function list(path, take) {
   let counted = null;
-  let read = 0;
+  let due = 0;
+  let reading = false;
   return {
     async want(counts) {
       const now = JSON.stringify(counts);
-      if (now === counted && Date.now() - read < ANEW) return;
+      if (reading || (now === counted && Date.now() < due)) return;
       counted = now;
-      read = Date.now();
+      reading = true;
       try {
         take(await answer(path));
+        due = Date.now() + ANEW;
       } catch (problem) {
-        counted = null;
         take(null, `They cannot be read now: ${words(problem)}`);
+        due = Date.now() + AGAIN;
+      } finally {
+        reading = false;
       }
     },
   };

@@ -42,7 +42,7 @@ function command(each) {
   return whole;
 }
 
-// What `/health` tells of errors, the newest first. The same one again is one, with how often, whatever numbers are in it.
+// What the service tells of errors, the newest first. The same one again is one, with how often, whatever numbers are in it.
 export function problems(errors) {
   const kinds = new Map();
   for (const each of [...errors.recent].sort((a, b) => b.at.localeCompare(a.at))) {
