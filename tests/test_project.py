@@ -48,5 +48,8 @@ def test_naive_times_and_missing_docstrings_are_errors() -> None:
 
 def test_only_sources_are_among_the_sources() -> None:
     files = [path for path in (ROOT / "ingest").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    assert [path.name for path in files if path.suffix != ".py" and path.name != "py.typed"] == []
+    page = {path for path in files if path.parent == ROOT / "ingest" / "web" / "page"}
+    assert {path.suffix for path in page} == {".html", ".css", ".js", ".svg"}
+    others = [path.name for path in files if path not in page and path.suffix != ".py"]
+    assert others == ["py.typed"]
     assert [path.name for path in files if path.name.startswith(("test_", "conftest"))] == []

@@ -153,6 +153,15 @@ def listed(connection: Connection) -> list[tuple[Key, Gap]]:
     return [(Key(home, store), gap_of(row)) for home, store, *row in rows]
 
 
+def newest(connection: Connection, key: Key, most: int) -> tuple[list[Gap], int]:
+    """The gaps of one home's store that began last, the newest first, and how many there are; for a reader."""
+    whose = (key.home, key.store)
+    query = f"SELECT {GAP} FROM gap WHERE home = ? AND store = ? ORDER BY from_ns DESC, id DESC LIMIT ?"  # noqa: S608  constants
+    found = [gap_of(row) for row in connection.execute(query, (*whose, most))]
+    (total,) = connection.execute("SELECT count(*) FROM gap WHERE home = ? AND store = ?", whose).fetchone()
+    return found, int(total)
+
+
 def told(connection: Connection, gap_id: int) -> list[Told]:
     """A gap's spans that are kept, with what became of them; for a reader."""
     rows = connection.execute(

@@ -104,6 +104,12 @@ class Letters:
             ):
                 yield Letter(*row)
 
+    def newest(self, most: int) -> list[Letter]:
+        """The letters that came last, the newest first."""
+        query = f"SELECT {_COLUMNS} FROM dead_letter ORDER BY id DESC LIMIT ?"  # noqa: S608  constants
+        with translated(self.path):
+            return [Letter(*row) for row in self.connection.execute(query, (most,))]
+
     def count(self) -> int:
         """How many there are."""
         with translated(self.path):

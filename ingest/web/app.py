@@ -20,6 +20,7 @@ from ingest.edge.process import Usage
 from ingest.web.contract import as_contract, identity, readiness
 from ingest.web.discovery import Discover, triggered
 from ingest.web.guard import Guard
+from ingest.web.status_page import page, wants_page
 
 
 @frozen
@@ -43,9 +44,11 @@ class Sources:
             Route("/api/v1/discovery/trigger", self.read_registries, methods=["POST"]),
         ]
 
-    async def root(self, _: Request) -> Response:
-        """Who is this, and how is it."""
-        return JSONResponse(identity(self.health()))
+    async def root(self, request: Request) -> Response:
+        """Who is this, and how is it; for a browser the status page, which asks for the rest."""
+        if wants_page(request.headers.get("accept", "")):
+            return page(request)
+        return JSONResponse(identity(self.health()), headers={"Vary": "Accept"})
 
     async def healthy(self, _: Request) -> Response:
         """What everybody may know; 200 whatever the status is, so that it can be read."""

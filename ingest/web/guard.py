@@ -27,8 +27,8 @@ from ingest.core.secret import Secret
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = frozenset({"/health", "/ready"})
-ASK = 'Basic realm="homeiq-ingest: any name, the API token as password", Bearer'
-"""Browsers know the first way only, and they ask a person for it."""
+ASK = ('Basic realm="homeiq-ingest: any name, the API token as password"', "Bearer")
+"""Browsers know the first way only, and they ask a person for it: Chromium where each way has a line of its own."""
 
 
 @frozen
@@ -54,7 +54,7 @@ class Guard:
         headers = Headers(scope=scope)
         is_open = scope["path"] in OPEN
         if not is_open and self._is_guarded and not (self._has_token(headers) or self._is_trusted(scope)):
-            return JSONResponse({"error": "a bearer token is needed"}, 401, {"WWW-Authenticate": ASK})
+            return _unknown()
         if not is_open and not self._is_guarded and not self._is_our_name(headers.get("host", "")):
             return JSONResponse({"error": "this is no name of this machine; api.cors_origins may hold it"}, 403)
         if self._is_of_a_foreign_page(scope, headers):
@@ -90,6 +90,13 @@ class Guard:
         address = ip_address(client[0].partition("%")[0])
         plain = getattr(address, "ipv4_mapped", None) or address
         return any(plain in network for network in self.networks)
+
+
+def _unknown() -> JSONResponse:
+    answer = JSONResponse({"error": "a bearer token is needed"}, 401)
+    for way in ASK:
+        answer.headers.append("WWW-Authenticate", way)
+    return answer
 
 
 def _given(authorization: str) -> Iterator[bytes]:

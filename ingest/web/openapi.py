@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ingest import __version__
-from ingest.web import app_paths, discovery_paths, rates_paths
+from ingest.web import app_paths, discovery_paths, gaps_paths, house_paths, letters_paths, rates_paths
 from ingest.web.schemas import TEXT, answer, failing, opened
 
 PATH: Final = "/openapi.json"
@@ -37,6 +37,9 @@ PARTS: Final[Sequence[Mapping[str, Any]]] = (
     app_paths.PATHS,
     discovery_paths.PATHS,
     rates_paths.PATHS,
+    house_paths.PATHS,
+    gaps_paths.PATHS,
+    letters_paths.PATHS,
     _ITSELF,
 )
 """Who describes what."""

@@ -25,6 +25,7 @@ from ingest.pipeline import Pipeline
 from ingest.plan import Plan
 from ingest.web import openapi
 from ingest.web.app import Sources, application
+from ingest.web.beside_page import page_routes
 from ingest.web.counting import Counting
 from ingest.web.gauges import gauges
 from ingest.web.house import HouseStatus
@@ -88,7 +89,8 @@ class Site:
         """Everything that is answered."""
         discover = pipeline.inventory.rediscovery.now
         sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
-        return [*sources.routes(), *self.counting.routes(self.health), *house.routes(), *openapi.routes()]
+        counted, beside_page = self.counting.routes(self.health), page_routes(self.plan, self.now_ns)
+        return [*sources.routes(), *counted, *house.routes(), *beside_page, *openapi.routes()]
 
     async def _listeners(self, emit: reports.Emit) -> list[trio.SocketListener]:
         told = False

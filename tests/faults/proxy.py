@@ -138,10 +138,11 @@ class Proxy:
             pass
         finally:
             self.connections.discard(connection)
-            for stream in (connection.client, connection.server):
-                if stream is not None:
-                    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                    await trio.aclose_forcefully(stream)
+            with trio.CancelScope(shield=True):  # else a cancel ends this after the first of the two
+                for stream in (connection.client, connection.server):
+                    if stream is not None:
+                        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                        await trio.aclose_forcefully(stream)
 
     async def _connect(self, connection: _Connection) -> None:
         server = connection.server = await trio.open_tcp_stream("127.0.0.1", self.upstream)

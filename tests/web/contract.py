@@ -137,6 +137,7 @@ ENDPOINTS = [
     Endpoint("/api/v1/event-rate", EVENT_RATE),
     Endpoint("/api/v1/filter/stats", FILTER_STATS),
     Endpoint("/api/v1/discovery/trigger", DISCOVERY, "POST", (200, 503)),
+    Endpoint("/api/status/house", HOUSE),
 ]
 """What is answered with JSON."""
 
@@ -164,10 +165,7 @@ SUBSCRIBED: Mapping[str, Any] = {
 }
 WRONG: Mapping[str, Any] = {"type": "error", "message": TEXT, "correlation_id": TEXT}
 
-NOT_YET: Sequence[Endpoint] = [Endpoint("/api/status/house", HOUSE)]
-"""To be added to `ENDPOINTS` when it is there."""
-
-STREAMS: Sequence[Stream] = []
+STREAMS: Sequence[Stream] = [Stream("/ws/status", [(None, {"type": "snapshot", "data": HOUSE})])]
 """WebSockets that are there."""
 
 STREAMS_NOT_YET: Sequence[Stream] = [
@@ -183,6 +181,5 @@ STREAMS_NOT_YET: Sequence[Stream] = [
             (None, {"type": "events", "timestamp": TEXT, "events": [EVENT]}),
         ],
     ),
-    Stream("/ws/status", [(None, {"type": "snapshot", "data": HOUSE})]),
 ]
 """To be added to `STREAMS` when they are there."""

@@ -313,6 +313,13 @@ async def test_who_may_ask(api: Api, client: str, authorization: str, status: in
         assert (await ask(path, *UP, api=api, client=client)).status_code == 200
 
 
+async def test_each_way_to_say_who_one_is_has_a_line_of_its_own() -> None:
+    """Chromium asks a person for nothing where both are in one."""
+    basic, bearer = (await ask("/", *UP, api=TOKEN)).headers.get_list("www-authenticate")
+    assert basic.startswith('Basic realm="homeiq-ingest')
+    assert bearer == "Bearer"
+
+
 @pytest.mark.parametrize(
     ("host", "api", "status"),
     [

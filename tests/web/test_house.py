@@ -28,7 +28,7 @@ from ingest.core.rules import Rules
 from ingest.core.session import SessionState
 from ingest.core.state import Change, Frame, Source
 from ingest.runtime.watch import Watch
-from ingest.web import describe_house
+from ingest.web import house_paths
 from ingest.web.house import BUG, EVERY, LONGEST, MOST, PING, TOO_LONG, TOO_MANY, WINDOW, HouseStatus
 from tests.core.changes import change
 from tests.core.test_house import Said, removal, said
@@ -166,7 +166,7 @@ async def test_before_the_first_snapshot_is_through_nothing_is_claimed() -> None
     told.live(change(said("light.a")))
     status, answer = await told.get()
     assert (status, answer["connected"]) == (503, False)
-    assert fits(answer, describe_house.NOT_YET)
+    assert fits(answer, house_paths.NOT_YET)
 
 
 async def test_the_answer_is_what_the_home_says_whatever_is_stored(autojump_clock: MockClock) -> None:
@@ -181,7 +181,7 @@ async def test_the_answer_is_what_the_home_says_whatever_is_stored(autojump_cloc
     )  # fmt: skip
     status, answer = await told.get()
     assert status == 200
-    assert fits(answer, describe_house.HOUSE)
+    assert fits(answer, house_paths.HOUSE)
     assert answer == {
         "climate": [
             {

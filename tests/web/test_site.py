@@ -69,6 +69,10 @@ async def test_a_running_pipeline_can_be_asked() -> None:
             assert health["performance"]["memory_mb"] > 5
             assert (await client.get("/ready")).status_code == 200
             page = (await client.get("/metrics")).text
+            assert (await client.get("/api/v1/gaps")).json()["gaps"] == []
+            assert (await client.get("/api/v1/dead-letters")).json()["total"] == 0
+            assert "<main" in (await client.get("/", headers={"accept": "text/html"})).text
+            assert (await client.get("/assets/app.js")).status_code == 200
     assert 'homeiq_ingest_states_total{term="stored"}' in page
     assert [each for each in emitted if isinstance(each, reports.Notice)] == []
 

@@ -1,0 +1,24 @@
+"""`GET /api/v1/dead-letters` for the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ingest.web.letters import EXCERPT, MOST, PATH, REASON, USUAL
+from ingest.web.recorded import closed, described, listing
+
+_LETTER: Final = closed(
+    {
+        "number": {"type": "integer", "description": "What `homeiq-ingest dead-letters show` and `retry` take."},
+        "at": {"type": "string", "format": "date-time"},
+        "stage": {"type": "string", "description": "The store that refused it, or the stage that could not handle it."},
+        "reason": {"type": "string", "maxLength": REASON},
+        "entity_id": {"type": "string", "description": "Whose it is; empty where it does not say."},
+        "excerpt": {"type": "string", "maxLength": EXCERPT, "description": "The beginning of the line or the change."},
+    }
+)
+
+PATHS: Final[Mapping[str, Any]] = {
+    PATH: described("deadLetters", "What was refused, and why.", listing("dead_letters", _LETTER), MOST, USUAL)
+}

@@ -1,0 +1,97 @@
+// The page: asks the service every two seconds while somebody looks, and hands the answers out.
+
+import * as figures from "./figures.js";
+import * as gaps from "./gaps.js";
+import "./house.js";
+import * as pipeline from "./pipeline.js";
+import { measured } from "./rates.js";
+import * as records from "./records.js";
+import * as store from "./store.js";
+import "./tail.js";
+import { byId, write } from "./dom.js";
+import { setClock } from "./words.js";
+import * as verdict from "./verdict.js";
+
+const EVERY = 2_000; // milliseconds between two questions
+const PATIENCE = 4_000; // that an answer may take
+const ANEW = 30_000; // after which gaps and letters are read again though no count of them changed
+const AGAIN = 8_000; // or when they could not be read
+
+let last = null;
+let timer = 0;
+let asking = false;
+
+async function ask() {
+  clearTimeout(timer);
+  if (asking || document.hidden) return;
+  asking = true;
+  try {
+    const health = await answer("health/detailed");
+    last = Date.now();
+    show(health);
+  } catch (problem) {
+    document.body.classList.add("stale");
+    verdict.gone(last, words(problem));
+  } finally {
+    asking = false;
+    if (!document.hidden) timer = setTimeout(ask, EVERY);
+  }
+}
+
+function show(health) {
+  document.body.classList.remove("stale");
+  setClock(health.timestamp);
+  const perSecond = measured(health);
+  write(byId("version"), health.version);
+  verdict.show(health);
+  figures.show(health, perSecond);
+  pipeline.show(health, perSecond);
+  store.show(health);
+  records.problems(health.errors);
+  gapList.want(health.gaps);
+  letterList.want(health.spool.dead_letters);
+}
+
+// A list that the service keeps: read when what it counts of it changes, and now and then.
+function list(path, take) {
+  let counted = null;
+  let due = 0;
+  let reading = false;
+  return {
+    async want(counts) {
+      const now = JSON.stringify(counts);
+      if (reading || (now === counted && Date.now() < due)) return;
+      counted = now;
+      reading = true;
+      try {
+        take(await answer(path));
+        due = Date.now() + ANEW;
+      } catch (problem) {
+        take(null, `They cannot be read now: ${words(problem)}`);
+        due = Date.now() + AGAIN;
+      } finally {
+        reading = false;
+      }
+    },
+  };
+}
+
+const gapList = list("api/v1/gaps?limit=200", gaps.show);
+const letterList = list("api/v1/dead-letters?limit=20", records.letters);
+
+// JSON of the service. Throws what says why there is none.
+async function answer(path) {
+  const response = await fetch(path, { cache: "no-store", headers: { Accept: "application/json" }, signal: AbortSignal.timeout(PATIENCE) });
+  const said = await response.json().catch(() => ({}));
+  if (response.ok) return said;
+  if (response.status === 401) throw new Error("it asks for its token: load this page again");
+  throw new Error(said.error ?? `it answers ${response.status}`);
+}
+
+function words(problem) {
+  if (problem.name === "TimeoutError") return `it does not answer within ${PATIENCE / 1000} s`;
+  return problem instanceof TypeError ? "it cannot be reached" : problem.message;
+}
+
+document.addEventListener("visibilitychange", ask);
+ask();
