@@ -11,6 +11,10 @@ from ingest.web.schemas import FLAG, TEXT, Schema, answer, closed, one_of
 
 _IDENTITY = closed({"service": TEXT, "version": TEXT, "status": one_of(*(each.value for each in Status))})
 _READY = closed({"ready": FLAG, "connected": FLAG, "subscribed": FLAG, "database": FLAG, "reason": TEXT})
+_FOR_BOTH: Final[Schema] = {
+    "description": "Always: JSON for programs, the status page for a browser.",
+    "content": {"application/json": {"schema": _IDENTITY}, "text/html": {"schema": TEXT}},
+}
 
 
 def _health(operation: str, **more: Any) -> Schema:
@@ -24,7 +28,7 @@ PATHS: Final[Mapping[str, Any]] = {
         "get": {
             "operationId": "identity",
             "summary": "Who this is, and how it is.",
-            "responses": {"200": answer("Always.", _IDENTITY)},
+            "responses": {"200": _FOR_BOTH},
         }
     },
     "/health": _health("health", security=[]),

@@ -77,16 +77,16 @@ class Site:
     async def serve(self, pipeline: Pipeline) -> None:
         """Serve until cancelled."""
         self.pipeline = pipeline
-        self.house = house = HouseStatus(pipeline.filter, lambda: utc(self.now_ns()))
-        pipeline.filter.tap.add(house.take)
-        app = application(self.routes(pipeline, house), self.api)
+        app = application(self.routes(pipeline), self.api)
         with self.counting.looking_on(pipeline):
             listeners = await self._listeners(pipeline.emit)
             pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
             await http_server.serve(app, listeners, self._complain)
 
-    def routes(self, pipeline: Pipeline, house: HouseStatus) -> list[BaseRoute]:
-        """Everything that is answered."""
+    def routes(self, pipeline: Pipeline) -> list[BaseRoute]:
+        """Everything that is answered. From now on the house is looked at."""
+        self.house = house = HouseStatus(pipeline.filter, lambda: utc(self.now_ns()))
+        pipeline.filter.tap.add(house.take)
         discover = pipeline.inventory.rediscovery.now
         sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
         counted, beside_page = self.counting.routes(self.health), page_routes(self.plan, self.now_ns)

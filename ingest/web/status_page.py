@@ -71,7 +71,7 @@ def _read() -> Iterator[tuple[str, Asset]]:
 
 def routes() -> list[BaseRoute]:
     """What is answered, by path."""
-    return [Route("/assets/{name}", _asset)]
+    return [Route("/assets/{name}", _asset, include_in_schema=False)]
 
 
 def page(request: Request) -> Response:
