@@ -99,7 +99,8 @@ class Writer(Generic[Payload]):
         self._recovered()
         if verdict.rejected:
             self.emit(reports.Rejected(self.store.name, verdict.rejected))
-        self.emit(reports.Stored(self.store.name, batch.count - len(verdict.rejected), seconds))
+        stored, times = batch.count - len(verdict.rejected), (batch.oldest_ns, batch.newest_ns)
+        self.emit(reports.Stored(self.store.name, stored, seconds, *times))
 
     def _recovered(self) -> None:
         if self._failures:

@@ -149,6 +149,7 @@ class Reloading:
         self.settings = applied(old, new)
         seen = pipeline.filter.snapshots.value
         if rules is not pipeline.rules.value:
+            pipeline.tally.retire(pipeline.rules.value.names - rules.names)
             pipeline.rules.set(rules)
         if difference.stored:
             with trio.move_on_after(SEEN_AGAIN):

@@ -444,12 +444,17 @@ class Unreadable(Report):
 
 @frozen
 class Stored(Report):
-    """A batch is in the store; `seconds` is how long the delivery took."""
+    """A batch is in the store; `seconds` is how long the delivery took.
+
+    `oldest_ns` and `newest_ns` are of its points, by the clock of Home Assistant's machine; None: nobody looked.
+    """
 
     LEVEL: ClassVar[Level] = "debug"
     store: str
     count: int
     seconds: float
+    oldest_ns: int | None = field(default=None, repr=False)
+    newest_ns: int | None = field(default=None, repr=False)
 
 
 @frozen

@@ -163,6 +163,11 @@ class Rules:
         self._known[entity_id] = (attributes, facts, decision)
         return decision
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The name of every rule, and what stands for none."""
+        return frozenset([*(each.rule for _, each in self._rules), self._otherwise.rule])
+
     def __contains__(self, entity_id: str) -> bool:
         """True when it was decided for that entity."""
         return entity_id in self._known

@@ -11,6 +11,7 @@ as gaps and heartbeats. What a person purged is counted under `evicted`. `spoole
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from attrs import define, field
@@ -20,6 +21,9 @@ from ingest.core.reports import Report
 
 CAME: Final = ("carried", "received", "made")
 """The terms on the left side."""
+
+EARLIER: Final = "rules of an earlier configuration"
+"""What left a state out whose rule is no more."""
 
 
 @define
@@ -79,6 +83,12 @@ class Tally:
                 self.unreadable += 1
             case _:
                 pass
+
+    def retire(self, rules: Iterable[str]) -> None:
+        """These rules are no more: what they left out is counted together from now on."""
+        gone = sum(self.by_rule.pop(rule, 0) for rule in rules)
+        if gone:
+            self.by_rule[EARLIER] += gone
 
     def books(self, *, spooled: int, in_flight: int) -> dict[str, int]:
         """Every term of the equation, by name."""

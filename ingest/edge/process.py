@@ -18,10 +18,14 @@ INTERVAL = 1.0
 
 @frozen
 class Usage:
-    """Memory that is resident, in MiB; the processor in percent of one core since the last look."""
+    """Memory that is resident, in MiB; the processor in percent of one core since the last look.
+
+    `cpu_seconds`: of the processor since the start of the process; None: nobody looked.
+    """
 
     memory_mb: float
     cpu_percent: float
+    cpu_seconds: float | None = None
 
 
 @define
@@ -42,7 +46,7 @@ class Process:
         if now - self._before[0] >= INTERVAL:
             self._percent = 100 * (used - self._before[1]) / (now - self._before[0])
             self._before = now, used
-        return Usage(round(_resident() / 2**20, 1), round(self._percent, 1))
+        return Usage(round(_resident() / 2**20, 1), round(self._percent, 1), used)
 
 
 def _resident() -> int:

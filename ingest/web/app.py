@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import field, frozen
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,7 +19,6 @@ from ingest.edge.process import Usage
 from ingest.web.contract import as_contract, identity, readiness
 from ingest.web.discovery import Discover, triggered
 from ingest.web.guard import Guard
-from ingest.web.metrics import CONTENT_TYPE
 
 
 @frozen
@@ -27,7 +27,7 @@ class Sources:
 
     health: Callable[[], Health]
     usage: Callable[[], Usage]
-    metrics: Callable[[], bytes]
+    metrics: Callable[[str], tuple[bytes, str]]
     discover: Discover
     files: Mapping[str, str] = field(factory=dict)
 
@@ -55,9 +55,10 @@ class Sources:
         health = self.health()
         return JSONResponse(readiness(health), 200 if health.ready else 503)
 
-    async def numbers(self, _: Request) -> Response:
-        """For Prometheus."""
-        return Response(self.metrics(), media_type=CONTENT_TYPE)
+    async def numbers(self, request: Request) -> Response:
+        """For Prometheus, in the format that it asks for."""
+        page, kind = self.metrics(request.headers.get("accept", ""))
+        return Response(page, headers={"content-type": kind, "vary": "accept"})
 
     async def read_registries(self, request: Request) -> Response:
         """Now, and with what came of it."""
@@ -66,8 +67,20 @@ class Sources:
 
 def application(routes: Sequence[BaseRoute], api: Api) -> ASGIApp:
     """The ASGI application of these routes, guarded as configured."""
-    guarded: ASGIApp = Guard(Starlette(routes=routes), api.token, api.trusted_networks, api.cors_origins)
+    answering = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _broken})
+    guarded: ASGIApp = Guard(answering, api.token, api.trusted_networks, api.cors_origins)
     if api.cors_origins:
         methods = ["GET", "POST"]
         guarded = CORSMiddleware(guarded, api.cors_origins, allow_methods=methods, allow_headers=["Authorization"])
     return guarded
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """No such path, or not in that way: said as everything else is."""
+    known = error if isinstance(error, HTTPException) else HTTPException(500)
+    return JSONResponse({"error": known.detail}, known.status_code, known.headers)
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    """A bug; what it is the log tells."""
+    return JSONResponse({"error": "this answer could not be made: the log says why"}, 500)

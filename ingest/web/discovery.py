@@ -5,6 +5,7 @@ With `?everything=true` data-api is told all of it again, not only what changed.
 | status | when                                                                         |
 |--------|------------------------------------------------------------------------------|
 | 200    | they were read, and data-api has them, if one is configured                   |
+| 400    | `everything` is neither true nor false                                        |
 | 502    | they could not be read, or data-api did not take them in time: `error` says why |
 | 503    | there is no connection to Home Assistant                                      |
 """
@@ -13,12 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from starlette.responses import JSONResponse, Response
 
 from ingest.actors.rediscovery import Discovered, NotConnected
 from ingest.errors import Transient
+
+ANSWERS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("true", "True", "1", "yes"), True),
+    **dict.fromkeys(("false", "False", "0", "no"), False),
+}
+"""How `everything` may be said."""
 
 
 class Discover(Protocol):
@@ -30,8 +37,11 @@ class Discover(Protocol):
 
 async def triggered(discover: Discover, query: Mapping[str, str], now: Callable[[], datetime]) -> Response:
     """The answer, once there is one. `now` is the time that it carries, in UTC."""
+    everything = ANSWERS.get(query.get("everything", "false"))
+    if everything is None:
+        return _answer(Discovered(0, 0), now(), 400, error=f"everything is one of {', '.join(ANSWERS)}")
     try:
-        found = await discover(everything=query.get("everything", "").lower() in {"true", "1"})
+        found = await discover(everything=everything)
     except Transient as problem:
         status = 503 if isinstance(problem, NotConnected) else 502
         return _answer(Discovered(0, 0), now(), status, error=str(problem))

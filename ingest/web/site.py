@@ -22,7 +22,9 @@ from ingest.edge.process import Process
 from ingest.errors import Refused
 from ingest.pipeline import Pipeline
 from ingest.plan import Plan
+from ingest.web import openapi
 from ingest.web.app import Sources, application
+from ingest.web.counting import Counting
 from ingest.web.gauges import gauges
 from ingest.web.metrics import Metrics
 
@@ -44,6 +46,7 @@ class Site:
     fold: HealthFold = field(init=False)
     process: Process = field(factory=Process)
     metrics: Metrics = field(init=False)
+    counting: Counting = field(init=False)
     _complained: float = -math.inf
 
     def __attrs_post_init__(self) -> None:
@@ -51,12 +54,14 @@ class Site:
         spool = self.plan.destination.spool
         told = None if self.plan.data_api is None else DataApiFold()
         self.fold = HealthFold(self.plan.destination.store.name, names, spool.held.events if spool else 0, told)
-        self.metrics = Metrics(self.health, self.process.usage, self._rules)
+        self.counting = Counting(self.plan.rules)
+        self.metrics = Metrics(self.health, self.process.usage, self._rules, self.now_ns, self.counting.stalls)
 
     def hear(self, report: Report) -> None:
         """Fold one report in."""
         self.fold.add(report, trio.current_time())
         self.metrics.hear(report)
+        self.counting.hear(report)
 
     def health(self) -> Health:
         """How things are now."""
@@ -68,10 +73,12 @@ class Site:
         self.pipeline = pipeline
         discover = pipeline.inventory.rediscovery.now
         sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
-        app = application(sources.routes(), self.api)
-        listeners = await self._listeners(pipeline.emit)
-        pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
-        await http_server.serve(app, listeners, self._complain)
+        routes = [*sources.routes(), *self.counting.routes(self.health), *openapi.routes()]
+        app = application(routes, self.api)
+        with self.counting.looking_on(pipeline):
+            listeners = await self._listeners(pipeline.emit)
+            pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
+            await http_server.serve(app, listeners, self._complain)
 
     async def _listeners(self, emit: reports.Emit) -> list[trio.SocketListener]:
         told = False

@@ -99,7 +99,7 @@ async def test_everything_is_delivered_once_and_the_writer_ends_with_the_spool(a
     database = Database()
     emitted, spool = await write(database, 1, 2, 3)
     assert database.stored == [3, 1, 2]
-    assert emitted == [reports.Stored("db", 10, 1.0)] * 3
+    assert emitted == [reports.Stored("db", 10, 1.0, number, number) for number in (3, 1, 2)]
     assert spool.held.events == 0
 
 
@@ -167,7 +167,7 @@ async def test_a_second_outage_starts_with_short_pauses_again(autojump_clock: Mo
 async def test_rejected_lines_are_named_and_the_rest_is_stored(autojump_clock: MockClock) -> None:
     rejection = Rejection("line", "field type conflict")
     emitted, spool = await write(Database(Delivered((rejection, rejection))), 1)
-    assert emitted == [reports.Rejected("db", (rejection, rejection)), reports.Stored("db", 8, 1.0)]
+    assert emitted == [reports.Rejected("db", (rejection, rejection)), reports.Stored("db", 8, 1.0, 1, 1)]
     assert spool.held.events == 0
 
 

@@ -32,6 +32,7 @@ from ingest.web.contract import as_contract
 from ingest.web.discovery import Discover
 from ingest.web.metrics import Metrics
 from tests.core.test_health import AWAY, DOWN, UP, after
+from tests.support.described import as_described
 
 BOOKS = {"received": 13, "stored": 10, "filtered": 3, "shed": 0, "spooled": 2, "in_flight": 1}
 LIFETIME = Lifetime(2 * 10**9, {"received": 99, "stored": 90})
@@ -88,7 +89,7 @@ async def not_read(*, everything: bool) -> Discovered:
 
 def sources(health: Health, discover: Discover = discovered) -> Sources:
     usage = Usage(50.5, 1.5)
-    metrics = Metrics(lambda: health, lambda: usage, lambda: {"sensor.*": 3})
+    metrics = Metrics(lambda: health, lambda: usage, lambda: {"sensor.*": 3}, lambda: 10**18)
     for report in UP:
         metrics.hear(report)
     return Sources(lambda: health, lambda: usage, metrics.page, discover)
@@ -104,7 +105,8 @@ async def ask(
     app = application(sources(after(*told, gauges=GAUGES)).routes(), api)
     transport = httpx.ASGITransport(app, client=(client, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as session:
-        return await session.get(path, headers=headers)
+        answer = await session.get(path, headers=headers)
+        return answer if answer.status_code == 404 else as_described(answer)
 
 
 def follows(answer: Any, shape: Any) -> bool:
@@ -264,8 +266,8 @@ async def test_health_and_metrics_tell_of_a_data_api_where_there_is_one() -> Non
         "circuit_breaker": {"state": "half_open", "failure_count": 5},
         "last_published": None,
     }
-    page = Metrics(lambda: health, lambda: Usage(50, 1), dict).page().decode()
-    found = [line for line in page.splitlines() if line.startswith("homeiq_ingest_data_api_") and "created" not in line]
+    page, _ = Metrics(lambda: health, lambda: Usage(50, 1), dict, lambda: 0).page()
+    found = [line for line in page.decode().splitlines() if line.startswith("homeiq_ingest_data_api_") and "created" not in line]
     assert found == [
         'homeiq_ingest_data_api_posted_total{kind="devices"} 2.0',
         "homeiq_ingest_data_api_refused_total 0.0",
@@ -372,7 +374,7 @@ async def trigger(
     transport = httpx.ASGITransport(application(sources(after(*UP), discover).routes(), api))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as session:
         assert (await session.get("/api/v1/discovery/trigger", headers=headers)).status_code in {405, 401}
-        return await session.post(f"/api/v1/discovery/trigger{query}", headers=headers)
+        return as_described(await session.post(f"/api/v1/discovery/trigger{query}", headers=headers))
 
 
 async def test_discovery_is_triggered_and_answers_what_was_found() -> None:

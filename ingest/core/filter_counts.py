@@ -1,0 +1,80 @@
+"""What the filter did with what came in, by rule: a fold over what is judged, live and of snapshots.
+
+The history is not judged where others look on, so states that fill a gap are not among these counts. A rule that another
+configuration brought to an end keeps its states under one name with all others of its kind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from attrs import define, field, frozen
+
+from ingest.core.judged import Judged
+from ingest.core.point import Point
+from ingest.core.rules import Rules
+from ingest.core.tally import EARLIER
+
+EXCEPTION = "exception "
+"""How the name of an exception begins."""
+
+
+@frozen
+class FilterCounts:
+    """States since the start. `excepted` are those of `passed` that an exception let through."""
+
+    passed: int
+    excepted: int
+    filtered: int
+    passed_by: Mapping[str, int]
+    filtered_by: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """Every state for which it was decided."""
+        return self.passed + self.filtered
+
+
+@define
+class FilterCountsFold:
+    """What is remembered of it; `rules` are those that judge."""
+
+    rules: Rules
+    _excepted: int = 0
+    _passed: Counter[str] = field(factory=Counter)
+    _filtered: Counter[str] = field(factory=Counter)
+
+    def hear(self, judged: Sequence[Judged], rules: Rules) -> None:
+        """Fold in what these rules made of a frame."""
+        self._renew(rules)
+        for each in judged:
+            if isinstance(each.verdict, Point):
+                name = _let_through_by(rules, each, each.verdict)
+                self._passed[name] += 1
+                self._excepted += name.startswith(EXCEPTION)
+            elif each.verdict is not None:
+                self._filtered[each.verdict] += 1
+
+    def look(self, rules: Rules) -> FilterCounts:
+        """The counts now, by the rules that are now."""
+        self._renew(rules)
+        passed, filtered = self._passed, self._filtered
+        return FilterCounts(passed.total(), self._excepted, filtered.total(), dict(passed), dict(filtered))
+
+    def _renew(self, rules: Rules) -> None:
+        if rules is self.rules:
+            return
+        for counts in (self._passed, self._filtered):
+            gone = sum(counts.pop(name, 0) for name in self.rules.names - rules.names)
+            if gone:
+                counts[EARLIER] += gone
+        self.rules = rules
+
+
+def _let_through_by(rules: Rules, judged: Judged, point: Point) -> str:
+    """Asked of what the rules remember; of an entity that is gone they remember nothing, then as before."""
+    decision = rules.decide(point.entity_id, point.attributes, point.facts)
+    if judged.change.data.new_state is None:
+        rules.forget(point.entity_id)
+    return decision.rule

@@ -1,0 +1,66 @@
+"""What is counted while somebody may ask for it: events and their rates, what the filter does, stalls of the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import trio
+from attrs import define, field
+from starlette.routing import BaseRoute
+
+from ingest.core.event_rates import EventRates, EventRatesFold
+from ingest.core.filter_counts import FilterCounts, FilterCountsFold
+from ingest.core.filter_settings import FilterSettings
+from ingest.core.health import Health
+from ingest.core.judged import Judged
+from ingest.core.reports import Report
+from ingest.core.rules import Rules
+from ingest.pipeline import Pipeline
+from ingest.runtime.stalls import Stalls
+from ingest.runtime.watch import Watch
+from ingest.web.rates import Rates
+
+
+@define(eq=False)
+class Counting:
+    """One pipeline's; `first` are the rules that it starts with."""
+
+    first: Rules
+    stalls: Stalls = field(factory=Stalls)
+    _rules: Watch[Rules] = field(init=False)
+    _events: EventRatesFold = field(init=False)
+    _filtering: FilterCountsFold = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._rules = Watch(self.first)
+        self._events = EventRatesFold(trio.current_time())
+        self._filtering = FilterCountsFold(self.first)
+
+    def hear(self, report: Report) -> None:
+        """Fold one report in."""
+        self._events.add(report, trio.current_time())
+
+    @contextmanager
+    def looking_on(self, pipeline: Pipeline) -> Iterator[None]:
+        """Count what passes the filter, and measure the loop, while the block runs."""
+        self._rules = pipeline.rules
+        with pipeline.filter.tap.heard(self._heard), self.stalls.measured():
+            yield
+
+    def _heard(self, judged: Sequence[Judged]) -> None:
+        self._events.hear(judged, trio.current_time())
+        self._filtering.hear(judged, self._rules.value)
+
+    def routes(self, health: Callable[[], Health]) -> list[BaseRoute]:
+        """What can be asked of it."""
+        return Rates(health, self.events, self.filtering).routes()
+
+    def events(self) -> EventRates:
+        """The rates now."""
+        return self._events.look(trio.current_time())
+
+    def filtering(self) -> tuple[FilterSettings, FilterCounts]:
+        """The filter that judges now, and what became of what it judged."""
+        rules = self._rules.value
+        return rules.settings, self._filtering.look(rules)
