@@ -9,6 +9,9 @@ from ingest.core.grafana import Dashboard, Language, Panel, Query, Variable, ste
 
 _WHERE: Final = '{instance=~"$instance"}'
 _RATE: Final = "[$__rate_interval]"
+_OURS: Final = f" and on (instance, job) homeiq_ingest_uptime_seconds{_WHERE}"
+"""Of what every process tells, only that of this service, whatever its job is called."""
+
 _GOOD_BAD: Final = words(_1=("yes", "green"), _0=("no", "red"))
 
 
@@ -33,7 +36,7 @@ def _verdict() -> Iterator[Panel]:
     ]
     verdict = f"max by (status) (homeiq_ingest_status{_WHERE} == 1)"
     named = {"textMode": "name", "colorMode": "background", "reduceOptions": {"calcs": ["lastNotNull"]}}
-    asked = Query(verdict, "{{status}}", table=False)
+    asked = Query(verdict, "{{status}}")
     yield Panel(
         "Status", "stat", 4, 4, [asked], about="`homeiq-ingest status` says why, and what to do.", over="2m",
         look={"overrides": colours, "options": named},
@@ -63,14 +66,19 @@ def _flow() -> Iterator[Panel]:
         Query(f"sum by (term) (rate(homeiq_ingest_states_total{_WHERE}{_RATE}))", "{{term}}"),
         unit="cps",
     )
-    yield _curves("How long a delivery takes", *_quantiles("homeiq_ingest_delivery_seconds"), unit="s")
-    yield _curves("Points in a batch", *_quantiles("homeiq_ingest_batch_points"), unit="short")
+    lag = 'sum by (le) (rate(homeiq_ingest_lag_seconds_bucket{instance=~"$instance",of="newest"}' + f"{_RATE}))"
+    yield _curves("From a change to its being stored", *_quantiles(lag), unit="s")
+    yield _curves("How long a delivery takes", *_quantiles(_counted("homeiq_ingest_delivery_seconds")), unit="s")
+    yield _curves("Points in a batch", *_quantiles(_counted("homeiq_ingest_batch_points")), unit="short")
     left_out = f"topk(10, sum by (rule) (increase(homeiq_ingest_filtered_total{_WHERE}{_RATE})))"
     yield _curves("Left out by the filter, by rule", Query(left_out, "{{rule}}"), unit="short")
 
 
-def _quantiles(name: str) -> list[Query]:
-    counted = f"sum by (le) (rate({name}_bucket{_WHERE}{_RATE}))"
+def _counted(name: str) -> str:
+    return f"sum by (le) (rate({name}_bucket{_WHERE}{_RATE}))"
+
+
+def _quantiles(counted: str) -> list[Query]:
     return [Query(f"histogram_quantile({part}, {counted})", said) for part, said in ((0.5, "half"), (0.99, "99 %"))]
 
 
@@ -100,6 +108,9 @@ def _trouble() -> Iterator[Panel]:
     errors = f"sum by (category) (increase(homeiq_ingest_errors_total{_WHERE}{_RATE}))"
     yield _curves("Errors, by kind", Query(errors, "{{category}}"), unit="short")
     lost = f'sum by (term) (increase(homeiq_ingest_states_total{{instance=~"$instance",term=~"{MISSED}"}}{_RATE}))'
+    yield _curves(
+        "Dead letters that are kept", Query(f"homeiq_ingest_dead_letters{_WHERE}", "{{instance}}"), unit="short"
+    )
     yield _curves("Refused, dropped or evicted", Query(lost, "{{term}}"), unit="short")
     yield _curves(
         "Connecting to Home Assistant",
@@ -114,7 +125,14 @@ MISSED: Final = "rejected|malformed|shed|evicted"
 
 
 def _process() -> Iterator[Panel]:
-    yield _curves("Memory", Query(f"homeiq_ingest_resident_memory_bytes{_WHERE}", "{{instance}}"), unit="bytes")
+    yield _curves("Memory", Query(f"process_resident_memory_bytes{_WHERE}{_OURS}", "{{instance}}"), unit="bytes")
+    yield _curves(
+        "Processor", Query(f"rate(process_cpu_seconds_total{_WHERE}{_RATE}){_OURS}", "{{instance}}"), unit="percentunit"
+    )
+    busy = f"rate(homeiq_ingest_event_loop_seconds_sum{_WHERE}{_RATE})"
+    yield _curves("How busy the event loop is", Query(busy, "{{instance}}"), unit="percentunit")
+    longest = Query(f"homeiq_ingest_event_loop_longest_seconds{_WHERE}", "{{instance}}")
+    yield _curves("The longest that everybody had to wait", longest, unit="s")
     yield _curves("Running since", Query(f"homeiq_ingest_uptime_seconds{_WHERE}", "{{instance}}"), unit="s")
     yield _curves(
         "What the registries hold", Query(f"homeiq_ingest_registry_entries{_WHERE}", "{{registry}}"), unit="short"

@@ -89,11 +89,14 @@ RULES: Final = (
     ),
     Rule(
         "HomeiqIngestSlow",
-        "histogram_quantile(0.95, sum without (instance) (rate(homeiq_ingest_delivery_seconds_bucket[10m]))) > 10"
+        # Of a backlog that is being sent every second batch is old: the quickest quarter is what comes in now.
+        'histogram_quantile(0.25, rate(homeiq_ingest_lag_seconds_bucket{of="newest"}[10m])) > 30'
+        " or increase(homeiq_ingest_event_loop_seconds_count[10m])"
+        ' - ignoring (le) increase(homeiq_ingest_event_loop_seconds_bucket{le="1.0"}[10m]) > 5'
         " or max without (queue) (homeiq_ingest_queue_changes / homeiq_ingest_queue_capacity_changes) > 0.8",
         "10m",
-        "the service or the database does not keep up",
-        "See which queue is full: homeiq-ingest status. The machine may be busy, or the database's disk slow.",
+        "changes are stored late: the service or the database does not keep up",
+        "See which queue is full: homeiq-ingest status. The machine may be busy, the database's disk slow, or a clock wrong.",
     ),
 )
 

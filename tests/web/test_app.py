@@ -267,7 +267,11 @@ async def test_health_and_metrics_tell_of_a_data_api_where_there_is_one() -> Non
         "last_published": None,
     }
     page, _ = Metrics(lambda: health, lambda: Usage(50, 1), dict, lambda: 0).page()
-    found = [line for line in page.decode().splitlines() if line.startswith("homeiq_ingest_data_api_") and "created" not in line]
+    found = [
+        line
+        for line in page.decode().splitlines()
+        if line.startswith("homeiq_ingest_data_api_") and "created" not in line
+    ]
     assert found == [
         'homeiq_ingest_data_api_posted_total{kind="devices"} 2.0',
         "homeiq_ingest_data_api_refused_total 0.0",
