@@ -256,7 +256,7 @@ def test_every_query_of_the_dashboard_of_the_service_has_rows(prometheus: str) -
         return not left
 
     try:
-        wait_for(answered, "a row of each query", 60)
+        wait_for(answered, "a row of each query", 180)  # the spool's rate is known after a minute
     except TimeoutError as late:
         late.add_note(str(left))
         raise
