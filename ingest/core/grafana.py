@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from attrs import Factory, frozen
 
+from ingest.core.grafana_look import KINDS
+
 COLUMNS: Final = 24
 """How wide Grafana's grid is."""
 
@@ -25,9 +27,6 @@ SCHEMA_VERSION: Final = 39
 """That of Grafana 11; newer ones move a dashboard on by themselves, older ones down to 9 read what is used of it here."""
 
 ALL: Final = "$__all"
-
-_HOLDS: Final = {"lineInterpolation": "stepAfter", "lineWidth": 1, "fillOpacity": 0, "spanNulls": True}
-"""A state holds until the next one: a slope between two would be invented."""
 
 
 class Language(Enum):
@@ -171,7 +170,7 @@ def _placed(made: Dashboard) -> Iterator[dict[str, Any]]:
 
 
 def _panel(panel: Panel, language: Language) -> dict[str, Any]:
-    usual = _KINDS[panel.kind]
+    usual = KINDS[panel.kind]
     defaults: dict[str, Any] = {**usual.get("defaults", {}), **panel.look.get("defaults", {})}
     if panel.unit:
         defaults["unit"] = panel.unit
@@ -205,47 +204,3 @@ def _target(query: Query, language: Language, at: int) -> dict[str, Any]:
         "instant": query.table,
         "format": "table" if query.table else "time_series",
     }
-
-
-_LAST: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}
-
-_KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "timeseries": {
-        "defaults": {"custom": {"drawStyle": "line", "showPoints": "auto", **_HOLDS}},
-        "options": {
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
-            "tooltip": {"mode": "multi", "sort": "desc"},
-        },
-    },
-    "state-timeline": {
-        "defaults": {"custom": {"fillOpacity": 80, "lineWidth": 0, "spanNulls": True}},
-        "options": {
-            "mergeValues": True,
-            "showValue": "auto",
-            "rowHeight": 0.8,
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False},
-        },
-    },
-    "stat": {
-        "options": {"reduceOptions": _LAST, "colorMode": "background", "graphMode": "none", "textMode": "auto"},
-    },
-    "bargauge": {
-        "options": {"reduceOptions": _LAST, "displayMode": "basic", "orientation": "horizontal", "valueMode": "text"},
-    },
-    "table": {"options": {"showHeader": True, "cellHeight": "sm"}},
-}
-"""What a panel of a kind always has."""
-
-
-def steps(*values: tuple[str, float | None]) -> dict[str, Any]:
-    """Colours by value: each holds from its value on, the first, with None, below."""
-    return {"mode": "absolute", "steps": [{"color": color, "value": value} for color, value in values]}
-
-
-def words(**meanings: tuple[str, str]) -> list[dict[str, Any]]:
-    """What values are called, and in which colour: `words(_1=("on", "green"))`; a number has an underscore before it."""
-    options = {
-        value.removeprefix("_"): {"index": at, "text": text, "color": color}
-        for at, (value, (text, color)) in enumerate(meanings.items())
-    }
-    return [{"type": "value", "options": options}]

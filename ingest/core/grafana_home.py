@@ -10,7 +10,8 @@ from typing import Any, Final, Literal
 
 from attrs import Factory, frozen
 
-from ingest.core.grafana import Dashboard, Language, Panel, Query, Variable, steps, words
+from ingest.core.grafana import Dashboard, Language, Panel, Query, Variable
+from ingest.core.grafana_look import steps, words
 
 Schema = Literal["homeiq", "homeassistant"]
 

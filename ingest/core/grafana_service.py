@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ingest.core.grafana import Dashboard, Language, Panel, Query, Variable, steps, words
+from ingest.core.grafana import Dashboard, Language, Panel, Query, Variable
+from ingest.core.grafana_look import steps, words
 
 _WHERE: Final = '{instance=~"$instance"}'
 _RATE: Final = "[$__rate_interval]"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ingest.core.grafana import COLUMNS, SCHEMA_VERSION, Dashboard, Language, Panel, Query, as_json, words
+from ingest.core.grafana import COLUMNS, SCHEMA_VERSION, Dashboard, Language, Panel, Query, as_json
 from ingest.core.grafana_influxql import influxql_homeassistant
+from ingest.core.grafana_look import words
 from ingest.core.grafana_service import service_dashboard
 from tests.support.dashboards import HOMES, expanded, picked, queries
 

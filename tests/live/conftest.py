@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(version))
 
 
-def _runnable(version: str) -> Release:
+def runnable(version: str) -> Release:
     """The release, or a skip when this machine has no Python for it and another usual version has one."""
     if version not in RELEASES:
         pytest.fail(
@@ -39,7 +39,7 @@ def _runnable(version: str) -> Release:
 @pytest.fixture(scope="session", params=os.environ.get("HA_VERSIONS", USUAL).split())
 def home_assistant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HomeAssistant]:
     """A furnished home, RUNNING. Who stops it starts it again."""
-    release = _runnable(request.param)
+    release = runnable(request.param)
     server = HomeAssistant.fresh(release, tmp_path_factory.mktemp("home") / "config")
     try:
         server.start()
@@ -81,6 +81,6 @@ def influxdb_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databa
 @pytest.fixture(scope="session", params=os.environ.get("HA_VERSIONS", USUAL).split())
 def release_with_influxdb(request: pytest.FixtureRequest) -> Release:
     """An installed Home Assistant with what its own `influxdb` integration requires; not started."""
-    found = _runnable(request.param)
+    found = runnable(request.param)
     also(found, "influxdb")
     return found

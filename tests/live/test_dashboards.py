@@ -50,7 +50,7 @@ class Stored:
         found: list[dict[str, Any]] = result.get("series", [])
         return found
 
-    def metricsql(self, asked: Asked, chosen: Mapping[str, str]) -> list[Any]:
+    def metricsql(self, asked: Asked, chosen: Mapping[str, str]) -> Any:
         """The series of the answer, or the values of a variable."""
         text = expanded(asked.text, chosen, self.from_ms, self.to_ms)
         if found := re.fullmatch(r"label_values\((.*), (\w+)\)", text):

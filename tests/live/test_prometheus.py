@@ -172,7 +172,7 @@ def test_each_rule_fires_when_it_should_and_no_other_does(tmp_path: Path) -> Non
         series = {key: values for key, values in {**WELL, **trouble.series}.items() if key not in trouble.gone}
         at = f"{trouble.not_at}m"
         fires = [(at, trouble.alert, []), ("40m", trouble.alert, [expected(trouble)])]
-        others = [("40m", name, []) for name in names if name != trouble.alert]
+        others: list[tuple[str, str, list[Any]]] = [("40m", name, []) for name in names if name != trouble.alert]
         scenes.append(scene(series, [*fires, *others], trouble.name))
     document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": scenes}
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), "utf-8")

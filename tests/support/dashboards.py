@@ -101,7 +101,7 @@ def _points(
     json = ",".join(f'"{key}":"{value}"' for key, value in told.items() if value)
     attributes = Attributes(f"{{{json}}}", device_class or None, unit or None)
     facts = Facts(f"id-{entity_id}", area_id=area or None)
-    before = None
+    before: str | None = None
     for age, state in zip(range(len(states) - 1, -1, -1), states, strict=True):
         time_ns = now_ns - (60 + 600 * age) * SECOND_NS
         lasted = None if before is None else 600.0
