@@ -12,26 +12,23 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 from attrs import define, field, frozen
 
+from ingest.edge.bounded import Application, Bounded
 from ingest.errors import Refused
 from ingest.runtime.supervise import one_error
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
     from hypercorn.trio.worker_context import WorkerContext
-    from hypercorn.typing import AppWrapper
 
 LAST_WORDS = 0.5
 """Seconds to answer a client that has asked and said that it will ask no more."""
-
-Application: TypeAlias = Callable[..., Awaitable[None]]
-"""An ASGI application."""
 
 Complain: TypeAlias = Callable[[str], None]
 
@@ -41,11 +38,17 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 
 @frozen
 class Limits:
-    """Seconds for one send and for a connection without a request; connections at the same time."""
+    """Seconds for one send, for a connection without a whole request, and for a body; connections at the same time.
+
+    `header` and `body` are the bytes that either may have: nobody needs to send a body at all.
+    """
 
     send: float = 5.0
     idle: float = 15.0
     connections: int = 64
+    reading: float = 10.0
+    header: int = 16_384
+    body: int = 65_536
 
 
 async def listen(host: str, port: int) -> Sequence[trio.SocketListener]:
@@ -73,11 +76,9 @@ async def serve(
     limits: Limits = Limits(),
 ) -> None:
     """Serve until cancelled, then close everything at once. `complain` is told of errors, a sentence each."""
-    from hypercorn.app_wrappers import ASGIWrapper  # noqa: PLC0415  only where it is used
-    from hypercorn.trio.worker_context import WorkerContext  # noqa: PLC0415
+    from hypercorn.trio.worker_context import WorkerContext  # noqa: PLC0415  only where it is used
 
-    wrapped = ASGIWrapper(application)
-    server = _Server(wrapped, _config(limits, complain), WorkerContext(None), complain, limits)
+    server = _Server(application, _config(limits, complain), WorkerContext(None), complain, limits)
     await trio.serve_listeners(server.connection, list(listeners))
 
 
@@ -85,7 +86,9 @@ def _config(limits: Limits, complain: Complain) -> Config:
     from hypercorn.config import Config  # noqa: PLC0415  only where it is used
 
     config = Config()
+    # It runs until the header is whole, too: a byte a second does not stop it.
     config.keep_alive_timeout = limits.idle
+    config.h11_max_incomplete_size = limits.header
     config.include_server_header = False
     # hypercorn makes one of `config`; its types know only its own class.
     config.logger_class = partial(_Log, complain)  # type: ignore[assignment]
@@ -117,7 +120,7 @@ class _Log:
 class _Server:
     """What the connections share."""
 
-    application: AppWrapper
+    application: Application
     config: Config
     context: WorkerContext
     complain: Complain
@@ -139,12 +142,14 @@ class _Server:
             self.open -= 1
 
     async def _converse(self, stream: _Stream) -> None:
-        from hypercorn.trio.tcp_server import TCPServer  # noqa: PLC0415  only where it is used
+        from hypercorn.app_wrappers import ASGIWrapper  # noqa: PLC0415  only where it is used
+        from hypercorn.trio.tcp_server import TCPServer  # noqa: PLC0415
         from hypercorn.typing import ConnectionState  # noqa: PLC0415
 
         state = ConnectionState({})
         # Typed for TLS; it only uses what a Stream has, and `socket`.
-        server = TCPServer(self.application, self.config, self.context, state, stream)  # type: ignore[arg-type]
+        bounded = ASGIWrapper(Bounded(self.application, self.limits.body, self.limits.reading, stream.reset))
+        server = TCPServer(bounded, self.config, self.context, state, stream)  # type: ignore[arg-type]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stream.end, nursery.cancel_scope)
             await server.run()

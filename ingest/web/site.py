@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import trio
 from attrs import define, field
+from starlette.routing import BaseRoute
 
 from ingest.config.service import Api
 from ingest.core import reports
@@ -71,14 +72,17 @@ class Site:
     async def serve(self, pipeline: Pipeline) -> None:
         """Serve until cancelled."""
         self.pipeline = pipeline
-        discover = pipeline.inventory.rediscovery.now
-        sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
-        routes = [*sources.routes(), *self.counting.routes(self.health), *openapi.routes()]
-        app = application(routes, self.api)
+        app = application(self.routes(pipeline), self.api)
         with self.counting.looking_on(pipeline):
             listeners = await self._listeners(pipeline.emit)
             pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
             await http_server.serve(app, listeners, self._complain)
+
+    def routes(self, pipeline: Pipeline) -> list[BaseRoute]:
+        """Everything that is answered."""
+        discover = pipeline.inventory.rediscovery.now
+        sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
+        return [*sources.routes(), *self.counting.routes(self.health), *openapi.routes()]
 
     async def _listeners(self, emit: reports.Emit) -> list[trio.SocketListener]:
         told = False

@@ -24,7 +24,7 @@ from ingest.core.filter_settings import Pattern
 from ingest.core.reconcile import Reconciler
 from ingest.core.rules import NO_ATTRIBUTES, Rules
 from ingest.core.state import nanoseconds
-from ingest.core.tally import balanced
+from ingest.core.tally import EARLIER, balanced
 from ingest.pipeline import Pipeline
 from ingest.runtime.lane import InlineLane
 from ingest.simulator import faults as f
@@ -266,6 +266,8 @@ async def test_the_books_balance_while_the_rules_change_under_load(autojump_cloc
         assert it.books["filtered"] + it.books["stored"] + it.books["repeated"] == it.books["received"]
         assert it.books["filtered"] > 5_000
         assert len(it.reports(reports.Reloaded)) == 10
+        # A rule that is no more has no series of its own for ever.
+        assert it.pipeline.tally.by_rule == {EARLIER: it.books["filtered"]}
 
 
 async def many(server: Server) -> None:

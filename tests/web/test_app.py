@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from starlette.routing import WebSocketRoute
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from ingest.actors.rediscovery import Discovered, NotConnected
@@ -390,6 +391,23 @@ async def test_discovery_is_triggered_and_answers_what_was_found() -> None:
         "entities_discovered": 7,
         "timestamp": "2026-11-22T07:00:00+00:00",
     }
+
+
+@pytest.mark.parametrize("said", ["", "maybe", "2", "TRUE", "null"])
+async def test_what_is_neither_true_nor_false_is_refused(said: str) -> None:
+    answer = await trigger(not_read, query=f"?everything={said}")
+    assert (answer.status_code, answer.json()["success"]) == (400, False)
+    assert answer.json()["error"].startswith("everything is one of true, ")
+
+
+async def test_a_bug_is_said_in_the_same_words_as_everything_else() -> None:
+    async def broken(_: object) -> Response:
+        raise ZeroDivisionError("secret inside")
+
+    transport = httpx.ASGITransport(application([Route("/", broken)], Api()), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as session:
+        answer = as_described(await session.get("/"))
+    assert (answer.status_code, answer.json()) == (500, {"error": "this answer could not be made: the log says why"})
 
 
 @pytest.mark.parametrize(("query", "told"), [("?everything=true", 8), ("?everything=1", 8), ("?everything=no", 7)])

@@ -22,6 +22,7 @@ from ingest.web.site import Site
 from tests.integration.house import MORNING, TOKEN, Memory, candidate, plan_of, server_of
 
 CALM: dict[str, Any] = {"trust_env": False}
+PATIENCE = 20.0
 
 
 def listening(emitted: list[Report]) -> str:
@@ -29,8 +30,8 @@ def listening(emitted: list[Report]) -> str:
 
 
 @asynccontextmanager
-async def beside(api: Api) -> AsyncGenerator[tuple[Pipeline, list[Report], Memory, Server]]:
-    """A pipeline that runs with its site, on the real clock."""
+async def beside(api: Api, lasting: float = PATIENCE) -> AsyncGenerator[tuple[Pipeline, list[Report], Memory, Server]]:
+    """A pipeline that runs with its site, on the real clock, for at most so many seconds."""
     emitted: list[Report] = []
     memory, server = Memory(), server_of(Home(1, 5, MORNING), TOKEN)
     async with trio.open_nursery() as nursery:
@@ -45,7 +46,7 @@ async def beside(api: Api) -> AsyncGenerator[tuple[Pipeline, list[Report], Memor
         nursery.start_soon(server.run)
         nursery.start_soon(site.serve, pipeline)
         nursery.start_soon(pipeline.run, stop)
-        with trio.fail_after(20):
+        with trio.fail_after(lasting):
             yield pipeline, emitted, memory, server
         stop.set()
         nursery.cancel_scope.cancel()

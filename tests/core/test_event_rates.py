@@ -1,0 +1,89 @@
+"""Event rates: exact for types, fading for entities, and bounded."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.core import reports
+from ingest.core.event_rates import BUSIEST, ENTITIES, EventRatesFold
+from ingest.core.judged import Judged
+from ingest.core.state import Change, Source, StateData
+from tests.core.test_health import WALL
+
+START = 1000.0
+
+
+def judged(*entity_ids: str, source: Source = Source.LIVE) -> list[Judged]:
+    return [Judged(Change(StateData(each), WALL), source, None) for each in entity_ids]
+
+
+def test_before_anything_came_every_rate_is_zero() -> None:
+    rates = EventRatesFold(START).look(START)
+    assert rates.rates == {"1m": 0, "5m": 0, "15m": 0}
+    assert (rates.by_type, rates.by_domain, rates.by_entity) == ({}, {}, {})
+
+
+def test_a_steady_stream_has_the_same_rate_over_every_span_from_the_first_minute_on() -> None:
+    fold = EventRatesFold(START)
+    for second in range(2000):
+        now = START + second
+        fold.add(reports.Received(4, Source.LIVE), now)
+        fold.hear(judged("light.a", "light.b", "light.a", "sensor.c"), now)
+        if second in {60, 400, 1999}:
+            found = fold.look(now)
+            assert found.rates == pytest.approx(dict.fromkeys(found.rates, 4), rel=0.1)
+            assert found.by_domain["light"] == pytest.approx(dict.fromkeys(found.rates, 3), rel=0.1)
+            assert found.by_entity["sensor.c"] == pytest.approx(dict.fromkeys(found.rates, 1), rel=0.1)
+    assert found.by_type["state_changed"].total == 8000
+    assert next(iter(found.by_entity)) == "light.a"
+
+
+def test_what_is_over_is_over() -> None:
+    """HomeIQ's rate was the mean since the start."""
+    fold = EventRatesFold(START)
+    for second in range(600):
+        fold.add(reports.Received(10, Source.LIVE), START + second)
+        fold.hear(judged("light.a"), START + second)
+    later = fold.look(START + 660)
+    assert later.rates["1m"] == 0
+    assert later.rates["5m"] == pytest.approx(8, rel=0.05)
+    assert later.by_entity["light.a"]["1m"] < 0.4 < later.by_entity["light.a"]["15m"]
+    assert fold.look(START + 3000).by_entity["light.a"]["1m"] < 1e-9
+
+
+def test_only_live_events_are_events_of_the_home() -> None:
+    fold = EventRatesFold(START)
+    fold.add(reports.Received(500, Source.SNAPSHOT), START)
+    fold.add(reports.Received(7, Source.BACKFILL), START)
+    fold.hear(judged("light.a", source=Source.SNAPSHOT), START)
+    found = fold.look(START + 50)
+    assert found.rates["1m"] == 0
+    assert {name: each.total for name, each in found.by_type.items()} == {"snapshot": 500, "backfill": 7}
+    assert found.by_type["snapshot"].rates["1m"] == 10
+    assert found.by_entity == {}
+
+
+def test_the_busiest_are_told_and_who_was_silent_longest_is_forgotten() -> None:
+    fold = EventRatesFold(START)
+    for number in range(ENTITIES + 10):
+        fold.hear(judged(f"sensor.{number}"), START + number / 1000)
+        fold.hear(judged("sensor.0"), START + number / 1000)
+    found = fold.look(START + 10)
+    assert len(found.by_entity) == BUSIEST
+    assert next(iter(found.by_entity)) == "sensor.0"
+    assert len(fold._entities._known) == ENTITIES
+    assert "sensor.1" not in fold._entities._known
+
+
+@given(st.lists(st.tuples(st.floats(0, 400), st.sampled_from("abc")), max_size=60))
+def test_no_rate_is_ever_more_than_all_that_came(steps: list[tuple[float, str]]) -> None:
+    fold, now = EventRatesFold(START), START
+    for wait, name in steps:
+        now += wait
+        fold.add(reports.Received(1, Source.LIVE), now)
+        fold.hear(judged(f"light.{name}"), now)
+    found = fold.look(now)
+    for rates in (found.rates, *found.by_entity.values(), *found.by_domain.values()):
+        assert all(0 <= rate <= len(steps) for rate in rates.values())

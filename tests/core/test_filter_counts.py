@@ -1,0 +1,62 @@
+"""What the filter did, by rule, over reloads."""
+
+from __future__ import annotations
+
+from ingest.core.filter_counts import FilterCountsFold
+from ingest.core.filter_settings import FilterSettings, Pattern
+from ingest.core.judged import Judged
+from ingest.core.point import Attributes, Facts, Point
+from ingest.core.rules import Rules
+from ingest.core.state import Change, Source, State, StateData
+from ingest.core.tally import EARLIER, Tally
+from tests.core.test_health import WALL
+
+FACTS, NOTHING = Facts("r"), Attributes("{}")
+RULES = Rules(FilterSettings("exclude", (Pattern(domain="update"),), (Pattern(entity_id="update.core"),)))
+EXCEPTION, PATTERN = "exception 1: entity_id=update.core", "pattern 1: domain=update"
+
+
+def judged(entity_id: str, rules: Rules, *, gone: bool = False) -> Judged:
+    decision = rules.decide(entity_id, NOTHING, FACTS)
+    new = None if gone else State(entity_id, "on", WALL, WALL)
+    point = Point(entity_id, 1, "on", FACTS, NOTHING)
+    if gone:
+        rules.forget(entity_id)
+    change = Change(StateData(entity_id, None, new), WALL)
+    return Judged(change, Source.LIVE, point if decision.passed else decision.rule)
+
+
+def test_states_are_counted_by_the_rule_that_decided() -> None:
+    fold = FilterCountsFold(RULES)
+    fold.hear([judged(each, RULES) for each in ("light.a", "update.a", "update.core", "light.a")], RULES)
+    fold.hear([Judged(Change(StateData("light.a"), WALL), Source.SNAPSHOT, None)], RULES)
+    found = fold.look(RULES)
+    assert (found.passed, found.excepted, found.filtered, found.total) == (3, 1, 1, 4)
+    assert found.passed_by == {"no pattern": 2, EXCEPTION: 1}
+    assert found.filtered_by == {PATTERN: 1}
+
+
+def test_an_entity_that_is_gone_is_counted_and_not_remembered() -> None:
+    fold = FilterCountsFold(RULES)
+    fold.hear([judged("update.core", RULES, gone=True)], RULES)
+    assert fold.look(RULES).passed_by == {EXCEPTION: 1}
+    assert "update.core" not in RULES
+
+
+def test_rules_that_are_no_more_are_counted_under_one_name_however_often_they_change() -> None:
+    fold, before = FilterCountsFold(RULES), RULES
+    tally = Tally()
+    tally.by_rule.update({PATTERN: 1, "schema": 5})
+    fold.hear([judged("update.a", RULES)], RULES)
+    for number in range(50):
+        rules = Rules(FilterSettings("exclude", (Pattern(domain=f"domain_{number}"),)))
+        fold.hear([judged(f"domain_{number}.a", rules), judged("light.a", rules)], rules)
+        tally.retire(before.names - rules.names)
+        tally.by_rule[f"pattern 1: domain=domain_{number}"] += 1
+        before = rules
+    found = fold.look(rules)
+    assert found.filtered_by == {EARLIER: 50, "pattern 1: domain=domain_49": 1}
+    assert found.passed_by == {"no pattern": 50}
+    assert tally.by_rule == {EARLIER: 50, "pattern 1: domain=domain_49": 1, "schema": 5}
+    last = Rules(FilterSettings())
+    assert fold.look(last).filtered_by == {EARLIER: 51}
