@@ -70,7 +70,7 @@ _DESCENDING: Final = [
         "options": {"excludeByName": {"Time": True, "time": True}, "renameByName": {"Value": "changes"}},
     },
     {"id": "sortBy", "options": {"sort": [{"field": "changes", "desc": True}]}},
-    {"id": "limit", "options": {"limitField": str(MOST)}},
+    {"id": "limit", "options": {"limitField": MOST}},
 ]
 
 

@@ -20,7 +20,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     versions = os.environ.get("HA_VERSIONS", USUAL).split()
     for item in items:
         chosen = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        version = chosen.get("home_assistant", chosen.get("release_with_influxdb", versions[0]))
+        fixtures = ("home_assistant", "release_with_influxdb", "watching")
+        version = next((chosen[name] for name in fixtures if name in chosen), versions[0])
         item.add_marker(pytest.mark.xdist_group(version))
 
 
