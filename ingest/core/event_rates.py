@@ -128,8 +128,12 @@ class _Fading:
 
     def busiest(self, now: float) -> dict[str, Rates]:
         """Those with the highest rates over the longest span, the busiest first."""
-        rates = ((name, self._rates(known, now)) for name, known in self._known.items())
-        return dict(nlargest(BUSIEST, rates, key=lambda each: tuple(each[1].values())[::-1]))
+
+        def lately(each: tuple[str, tuple[float, ...]]) -> float:
+            then, *_, count = each[1]
+            return count * math.exp((then - now) / _TAUS[-1])
+
+        return {name: self._rates(known, now) for name, known in nlargest(BUSIEST, self._known.items(), key=lately)}
 
     def _rates(self, known: tuple[float, ...], now: float) -> Rates:
         """What it would have been had it been watched for ever: young numbers lack what came before."""

@@ -41,10 +41,13 @@ class Distributions:
             "bytes": self._histogram("batch_bytes", "Bytes of a batch, as it is kept.", BYTES),
             "lag": self._histogram("lag_seconds", lag, LAG, "of"),
         }
-        ends = "Sessions, and attempts at one, that ended, by what they were doing: live is a connection that was lost."
+        ends = (
+            "Sessions, and attempts at one, that ended, by what they were doing (live is a connection that was lost) and by "
+            "who mends it: nobody (the next attempt may succeed) or a person (a token, an address, a setting)."
+        )
         stages = "States that broke a stage and became dead letters."
         self._counters = {
-            "ends": self._counter("session_ends", ends, "candidate", "during"),
+            "ends": self._counter("session_ends", ends, "candidate", "during", "mends"),
             "stages": self._counter("stage_errors", stages, "stage"),
             "kept": self._counter("delivery_failures", "Deliveries that the store did not take; they are tried again."),
         }
@@ -69,8 +72,12 @@ class Distributions:
                 self._counters["kept"].inc()
             case reports.DeadLetter(store=stage):
                 self._counters["stages"].labels(stage).inc()
-            case reports.SessionChanged(candidate=name, state=state):
-                self._entered(name, state)
+            case reports.SessionChanged(candidate=name, state=state) if state not in ENDS:
+                self._doing[name] = state
+            case reports.ConnectionFailed(candidate=name, needs_person=needs_person):
+                self._ended(name, "person" if needs_person else "nobody")
+            case reports.CandidateRefused(candidate=name):
+                self._ended(name, "person")
             case _:
                 pass
 
@@ -79,8 +86,6 @@ class Distributions:
         if time_ns is not None:
             self._histograms["lag"].labels(which).observe(max(0, self.now_ns() - time_ns) / 1e9)
 
-    def _entered(self, name: str, state: SessionState) -> None:
-        before = self._doing.get(name, SessionState.IDLE)
-        self._doing[name] = state
-        if state in ENDS and before not in ENDS:
-            self._counters["ends"].labels(name, before.value).inc()
+    def _ended(self, name: str, mends: str) -> None:
+        doing = self._doing.get(name, SessionState.IDLE)
+        self._counters["ends"].labels(name, doing.value, mends).inc()

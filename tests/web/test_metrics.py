@@ -52,12 +52,19 @@ def test_the_lag_is_from_the_clock_of_the_home_to_ours_and_never_negative() -> N
 def test_what_failed_is_counted_by_where() -> None:
     told = metrics()
     letter = reports.DeadLetter("filter", "a.b", "{}", "x")
-    lost = [reports.SessionChanged("primary", SessionState.CONNECTING), *AWAY, reports.SessionChanged("primary", SessionState.STOPPED)]  # fmt: skip
+    again = reports.SessionChanged("primary", SessionState.CONNECTING)
+    refused = reports.CandidateRefused("secondary", "the token is not known", 60.0)
+    lost = [again, *AWAY, again, reports.ConnectionFailed("primary", "404", 4.0, 6, "open", needs_person=True), refused]
     for report in (*UP, *AWAY, *lost, DOWN, DOWN, letter):
         told.hear(report)
     found = figures(told)
-    assert found["session_ends_total", "primary,live"] == 1
-    assert found["session_ends_total", "primary,connecting"] == 1
+    ends = {labels: count for (name, labels), count in found.items() if name == "session_ends_total"}
+    assert ends == {
+        "primary,live,nobody": 1,
+        "primary,connecting,nobody": 1,
+        "primary,connecting,person": 1,
+        "secondary,idle,person": 1,
+    }
     assert found["delivery_failures_total", ""] == 2
     assert found["stage_errors_total", "filter"] == 1
     assert (found["batch_bytes_sum", ""], found["batch_points_sum", ""]) == (100, 13)
