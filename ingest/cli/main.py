@@ -33,6 +33,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "config": ("ingest.cli.config:config", "Check the configuration, or show what is in effect."),
         "convert": ("ingest.cli.convert:convert", "Turn Home Assistant's own influxdb YAML into a configuration."),
         "compare": ("ingest.cli.compare:compare", "Compare with what Home Assistant's own integration stored."),
+        "grafana": ("ingest.cli.grafana:grafana", "Make dashboards for Grafana."),
+        "prometheus": ("ingest.cli.prometheus:prometheus", "Print what Prometheus needs to watch the service."),
+        "home-assistant": (
+            "ingest.cli.home_assistant:home_assistant",
+            "Print what Home Assistant needs to watch the service.",
+        ),
         "systemd": ("ingest.cli.systemd:systemd", "Run the service under systemd."),
         "simulate": ("ingest.cli.simulate:simulate", "Run a simulated Home Assistant."),
     }

@@ -10,7 +10,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from ingest.config.service import Api
 from ingest.core.secret import Secret
-from ingest.errors import Transient
+from ingest.errors import Refused, Transient
 
 PATIENCE: Final = 5.0
 """Seconds for an answer that somebody asked for."""
@@ -24,6 +24,13 @@ def configured_url(api: Api) -> str:
     """Where the configured API answers, seen from this machine."""
     host = _ANYWHERE.get(api.host, api.host)
     return f"http://[{host}]:{api.port}" if ":" in host else f"http://{host}:{api.port}"
+
+
+def seen_url(api: Api, option: str) -> str:
+    """The same for something that others are told. Raises `Refused` where it is chosen anew at every start."""
+    if api.port == 0:
+        raise Refused("api.port is 0, so every start takes another port", remedy=f"Set api.port, or give {option}.")
+    return configured_url(api)
 
 
 def ask_health(url: str, patience: float = PATIENCE, token: Secret | None = None) -> dict[str, Any]:

@@ -20,11 +20,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     versions = os.environ.get("HA_VERSIONS", USUAL).split()
     for item in items:
         chosen = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        version = chosen.get("home_assistant", chosen.get("release_with_influxdb", versions[0]))
+        fixtures = ("home_assistant", "release_with_influxdb", "watching")
+        version = next((chosen[name] for name in fixtures if name in chosen), versions[0])
         item.add_marker(pytest.mark.xdist_group(version))
 
 
-def _runnable(version: str) -> Release:
+def runnable(version: str) -> Release:
     """The release, or a skip when this machine has no Python for it and another usual version has one."""
     if version not in RELEASES:
         pytest.fail(
@@ -39,7 +40,7 @@ def _runnable(version: str) -> Release:
 @pytest.fixture(scope="session", params=os.environ.get("HA_VERSIONS", USUAL).split())
 def home_assistant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HomeAssistant]:
     """A furnished home, RUNNING. Who stops it starts it again."""
-    release = _runnable(request.param)
+    release = runnable(request.param)
     server = HomeAssistant.fresh(release, tmp_path_factory.mktemp("home") / "config")
     try:
         server.start()
@@ -81,6 +82,6 @@ def influxdb_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databa
 @pytest.fixture(scope="session", params=os.environ.get("HA_VERSIONS", USUAL).split())
 def release_with_influxdb(request: pytest.FixtureRequest) -> Release:
     """An installed Home Assistant with what its own `influxdb` integration requires; not started."""
-    found = _runnable(request.param)
+    found = runnable(request.param)
     also(found, "influxdb")
     return found

@@ -78,6 +78,17 @@ def also(release: Release, domain: str) -> Path:
     return programs
 
 
+def checking(release: Release) -> Path:
+    """The same folder, with what the script `check_config` requires."""
+    programs = install(release)
+    with made_once(f"homeassistant-{release.version}-check_config") as (_, complete):
+        if not complete:
+            script = (_package(programs.parent) / "scripts" / "check_config.py").read_text("utf-8")
+            required = re.findall(r'"(colorlog==[\d.]+)"', script)
+            subprocess.run([*_pip(release, programs.parent), *required], check=True)
+    return programs
+
+
 def _pip(release: Release, environment: Path) -> list[str | Path]:
     python = environment / "bin/python"
     return [find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--exclude-newer", release.day]

@@ -81,23 +81,29 @@ class Database:
 
 def programs() -> Path:
     """The folder of the database programs, fetched the first time with apt-get (no root needed, nothing installed)."""
-    with made_once("databases") as (folder, complete):
+    return fetched("databases", PACKAGES)
+
+
+def fetched(name: str, packages: Sequence[str]) -> Path:
+    """The folder of the programs of some packages of Debian's, kept under a name in the lab."""
+    with made_once(name) as (folder, complete):
         if not complete:
-            _fetch(folder)
+            _fetch(folder, packages)
     return folder / "usr" / "bin"
 
 
-def _fetch(folder: Path) -> None:
-    got = subprocess.run(["apt-get", "download", *PACKAGES], cwd=folder, capture_output=True, text=True, check=False)
+def _fetch(folder: Path, packages: Sequence[str]) -> None:
+    got = subprocess.run(["apt-get", "download", *packages], cwd=folder, capture_output=True, text=True, check=False)
     if got.returncode:
-        pytest.fail(f"the database packages could not be fetched (apt-get update?): {got.stderr}")
+        pytest.fail(f"{' and '.join(packages)} could not be fetched (apt-get update?): {got.stderr}")
     for package in folder.glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
         package.unlink()
 
 
 @contextmanager
-def _served(command: Sequence[str | Path], log: Path, ready: Callable[[], bool]) -> Iterator[None]:
+def served(command: Sequence[str | Path], log: Path, ready: Callable[[], bool]) -> Iterator[None]:
+    """A program that answers, as long as the block lasts."""
     process = launch(command, log)
     try:
         wait_for(lambda: process.poll() is not None or ready(), str(command[0]))
@@ -133,7 +139,7 @@ def victoria_metrics(folder: Path) -> Iterator[Database]:
     """A VictoriaMetrics with its data in `folder`, as long as the block lasts."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     command = victoria_command(folder, port)
-    with _served(command, folder / "victoria-metrics.log", lambda: answers(f"{url}/health")):
+    with served(command, folder / "victoria-metrics.log", lambda: answers(f"{url}/health")):
         yield Database("victoria-metrics", url, victoria(url), strings=False, nanoseconds=False)
 
 
@@ -149,7 +155,7 @@ def influxdb_engine(folder: Path, max_body: int) -> Iterator[str]:
     """The URL of a bare InfluxDB 1.x with its data in `folder`, as long as the block lasts."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     command = influxdb_command(folder, port, max_body)
-    with _served(command, folder / "influxdb.log", lambda: answers(f"{url}/ping")):
+    with served(command, folder / "influxdb.log", lambda: answers(f"{url}/ping")):
         yield url
 
 

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import yaml
+
+from ingest.core.grafana import Language
+from ingest.core.grafana_provisioning import SOURCES, Source, dashboards_yaml, sources_yaml
+
+
+def test_data_sources_are_yaml_and_hold_no_token() -> None:
+    made = yaml.safe_load(
+        sources_yaml(
+            [
+                Source(Language.INFLUXQL, SOURCES[Language.INFLUXQL], "http://db:8086", 'a "bucket": x'),
+                Source(Language.METRICSQL, SOURCES[Language.METRICSQL], "http://vm:8428"),
+                Source(Language.PROMETHEUS, SOURCES[Language.PROMETHEUS]),
+            ]
+        )
+    )
+    influxdb, victoria, prometheus = made["datasources"]
+    assert made["apiVersion"] == 1
+    assert (influxdb["type"], influxdb["url"], influxdb["jsonData"]["dbName"]) == (
+        "influxdb", "http://db:8086", 'a "bucket": x',
+    )  # fmt: skip
+    assert influxdb["jsonData"]["httpHeaderName1"] == "Authorization"
+    assert influxdb["secureJsonData"] == {"httpHeaderValue1": "Token $HOMEIQ_INFLUXDB_TOKEN"}
+    assert (victoria["type"], victoria["url"]) == ("prometheus", "http://vm:8428")
+    assert (prometheus["type"], prometheus["url"]) == ("prometheus", "http://127.0.0.1:9090")
+    assert len({each["uid"] for each in made["datasources"]}) == 3
+
+
+def test_dashboards_are_found_where_they_are() -> None:
+    [provider] = yaml.safe_load(dashboards_yaml("/srv/my: dashboards"))["providers"]
+    assert (provider["type"], provider["options"]["path"]) == ("file", "/srv/my: dashboards")
