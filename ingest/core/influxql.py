@@ -86,6 +86,19 @@ def selects(text: str) -> list[str]:
     return [f"SELECT * FROM {', '.join(names)}" for _, names in groups]  # noqa: S608  quoted
 
 
+def field_types(text: str) -> dict[str, dict[str, set[str]]]:
+    """The types of each field of each measurement, after the answer to `FIELD_KEYS`. Raises `Unreadable`.
+
+    A field may have several: its type is fixed for a stretch of time only.
+    """
+    found: dict[str, dict[str, set[str]]] = {}
+    for series in _read(text):
+        types = found.setdefault(series.name, {})
+        for name, kind, *_ in series.values:
+            types.setdefault(name, set()).add(kind)
+    return found
+
+
 def _quoted(name: str) -> str:
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 

@@ -1,0 +1,207 @@
+"""What `doctor` asks Home Assistant: each of its addresses, then over the first that answers what only it can tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import trio
+from attrs import evolve, field, frozen
+
+from ingest.actors.connection import CommandFailed, Connection, Deadlines, TokenRefused, peek_version
+from ingest.actors.connector import Candidate
+from ingest.cli.candidates import candidates
+from ingest.cli.checks import look_at_home
+from ingest.cli.database import schema
+from ingest.cli.doctor_recorder import can_be_asked, reaches, unrecorded
+from ingest.cli.home_asked import asked
+from ingest.cli.present import points
+from ingest.config.settings import Settings
+from ingest.core import recorder
+from ingest.core.doctor_clocks import Clock, clock
+from ingest.core.doctor_home import Asked, Reached, over
+from ingest.core.line_types import line_types
+from ingest.core.pages import title
+from ingest.core.point import Point
+from ingest.core.rules import Rules, treated
+from ingest.core.urls import http_base
+from ingest.core.wire import Malformed
+from ingest.edge.http_client import bearer
+from ingest.edge.http_look import Address, look
+from ingest.edge.rest import HOME
+from ingest.edge.tls import tls_context
+from ingest.edge.websocket import Target, dial
+from ingest.errors import IngestError, Refused, Transient
+from ingest.runtime.supervise import one_error
+
+REACH: Final = 4.0
+"""Seconds for one address. A look at who else is there may take half of that."""
+
+ASKING: Final = 7.0
+"""Seconds for what Home Assistant tells of its entities, its registries first."""
+
+SETTLED_NS: Final = 60 * 10**9
+"""How long ago a state must have come for the recorder to have it: it writes every few seconds, at the latest every minute."""
+
+
+@frozen
+class Homes:
+    """What every address answered, what Home Assistant says, and its clock."""
+
+    reached: Sequence[Reached]
+    asked: Asked
+    token: str = field(default="", repr=False)
+    clock: Clock | None = None
+
+
+@frozen
+class _User:
+    is_admin: bool | None = None
+
+
+_user = msgspec.json.Decoder(_User)
+
+
+async def look_at_homes(settings: Settings) -> Homes:
+    """Ask. The caller's deadline may end it while Home Assistant tells of its entities: then those are not known."""
+    try:
+        known = candidates(settings)
+    except Refused as problem:
+        return Homes([Reached("primary", problem=problem)], Asked(problem=problem))
+    reached = dict[int, Reached]()
+    async with trio.open_nursery() as nursery:
+        for number, candidate in enumerate(known):
+            nursery.start_soon(_reach, candidate, number, reached)
+    told = [reached[number] for number in sorted(reached)]
+    good = next((each for each, seen in zip(known, told, strict=True) if seen.problem is None), None)
+    if good is None:
+        unknown = Asked(problem=Transient("Home Assistant does not answer"))
+        return Homes(told, unknown, _text(known[0]))
+    clock_there = await _clock(good)
+    with trio.move_on_after(ASKING):
+        return Homes(told, await _asked(settings, good), _text(good), clock_there)
+    late = Transient(f"Home Assistant did not tell of its entities within {ASKING:.0f} s")
+    return Homes(told, Asked(problem=late), _text(good), clock_there)
+
+
+def _text(candidate: Candidate) -> str:
+    try:
+        return candidate.token()
+    except Refused:
+        return ""
+
+
+async def _reach(candidate: Candidate, number: int, reached: dict[int, Reached]) -> None:
+    url = candidate.target.url
+    seen = Reached(candidate.name, url)
+    try:
+        if ended := over(candidate.token(), datetime.now(UTC)):
+            raise ended
+        with trio.fail_after(REACH):
+            home = await look_at_home(candidate, Deadlines(REACH, REACH))
+        reached[number] = evolve(seen, said=str(home), version=home.version, state=home.state)
+    except trio.TooSlowError:
+        why = Transient(f"no answer within {REACH:.0f} s", where=url, remedy=_SILENT)
+        reached[number] = evolve(seen, problem=why)
+    except TokenRefused as problem:
+        reached[number] = evolve(seen, problem=problem)
+    except IngestError as problem:
+        reached[number] = await _who_else(candidate.target, evolve(seen, problem=problem))
+
+
+_SILENT: Final = "Is a firewall between, or is the machine off? Host and port must be those of Home Assistant."
+
+
+async def _who_else(target: Target, seen: Reached) -> Reached:
+    """Whether Home Assistant answers to the other scheme, or which page stands there."""
+    other = "https" if target.tls is None else "http"
+    with trio.move_on_after(REACH / 2):
+        try:
+            with one_error(IngestError):
+                await peek_version(_with(target, other), Deadlines(REACH / 4, REACH / 4), dial)
+        except IngestError:
+            return evolve(seen, page=await _page(target))
+        return evolve(seen, other=other)
+    return seen
+
+
+def _with(target: Target, scheme: str) -> Target:
+    url = target.url.partition("://")[2]
+    return Target(f"wss://{url}", tls_context(verify=False)) if scheme == "https" else Target(f"ws://{url}")
+
+
+async def _page(target: Target) -> str:
+    try:
+        return title(await look(Address(HOME, http_base(target.url), target.tls)))
+    except IngestError:
+        return ""
+
+
+async def _clock(candidate: Candidate) -> Clock | None:
+    """Home Assistant's clock, by the date of an answer that needs its token."""
+    with trio.move_on_after(REACH / 2):
+        try:
+            url, begun = f"{http_base(candidate.target.url)}/api/", time.time_ns()
+            answer = await look(Address(HOME, url, candidate.target.tls), bearer(candidate.token()))
+            return clock("Home Assistant", answer, begun, time.time_ns())
+        except IngestError:
+            return None
+    return None
+
+
+async def _asked(settings: Settings, candidate: Candidate) -> Asked:
+    try:
+        with one_error(IngestError):
+            async with asked(settings, candidate) as home:
+                found = await _told(home.bulk)
+                made = await points(home.bulk, settings, home.catalog)
+                return await _of_points(settings, home.bulk, found, made)
+    except IngestError as problem:
+        return Asked(problem=problem)
+    raise AssertionError  # pragma: no cover  the block returned
+
+
+async def _told(bulk: Connection) -> Asked:
+    found = Asked()
+    with suppress(CommandFailed, msgspec.DecodeError):  # a server that only resembles Home Assistant does not know it
+        found = evolve(found, admin=_user.decode(await bulk.ask("auth/current_user")).is_admin)
+    try:
+        return evolve(found, recorder=recorder.recorder(await bulk.ask(recorder.COMMAND)))
+    except Malformed:
+        return found
+    except CommandFailed as error:
+        return evolve(found, no_recorder=error.code == "unknown_command")
+
+
+async def _of_points(settings: Settings, bulk: Connection, found: Asked, made: Sequence[Point]) -> Asked:
+    rules = Rules(settings.filter)
+    decided = [(each, rules.decide(each.entity_id, each.attributes, each.facts)) for each in made]
+    passing = [treated(point, decision) for point, decision in decided if decision.passed]
+    found = evolve(found, types=_types(settings, passing))
+    newest_ns = max((point.time_ns for point in made), default=0)
+    settled = [point.entity_id for point in passing if point.time_ns <= newest_ns - SETTLED_NS]
+    if not can_be_asked(found.recorder):
+        return found
+    try:
+        missing = await unrecorded(bulk, settled, newest_ns)
+        reach = await reaches(bulk, [each for each in settled if each not in missing], newest_ns)
+    except IngestError:
+        return found
+    return evolve(found, stored=len(settled), missing=tuple(sorted(missing)), reach=reach)
+
+
+def _types(settings: Settings, passing: Sequence[Point]) -> Mapping[str, Mapping[str, str]]:
+    """The types of the fields that are written of these points, by measurement."""
+    found: dict[str, dict[str, str]] = {}
+    codec = schema(settings)
+    for point in passing if settings.store_kind == "influxdb" else ():
+        line = codec.encode(point)
+        read = None if line is None else line_types(line)
+        if read is not None:
+            fields = found.setdefault(read.measurement.decode(), {})
+            fields.update((name.decode(), kind) for name, kind in read.fields.items())
+    return found
