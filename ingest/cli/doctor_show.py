@@ -13,7 +13,10 @@ from ingest.core.findings import Check, Finding, Severity, in_order, worst
 WIDTH: Final = 80
 INDENT: Final = "  "
 _COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.HINT: "cyan"}
-_MARKS: Final[Mapping[Severity | None, tuple[str, str]]] = {None: ("ok", "green"), **{each: (each.value, colour) for each, colour in _COLOURS.items()}}
+_MARKS: Final[Mapping[Severity | None, tuple[str, str]]] = {
+    None: ("ok", "green"),
+    **{each: (each.value, colour) for each, colour in _COLOURS.items()},
+}
 
 
 def screen(checks: Sequence[Check], *, verbose: bool) -> Iterator[str]:

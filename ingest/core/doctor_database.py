@@ -180,4 +180,5 @@ def not_asked(because: str) -> list[Check]:
 
 
 def _days(seconds: float) -> str:
-    return f"{seconds / 86_400:.1f} days".replace(".0 ", " ")
+    days = round(seconds / 86_400, 1)
+    return "1 day" if days == 1 else f"{days:g} days"

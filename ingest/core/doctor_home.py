@@ -91,7 +91,7 @@ def _address(reached: Reached) -> Check:
 
 def _unreached(reached: Reached, problem: IngestError) -> Finding:
     if reached.other:
-        scheme = reached.where.partition("://")[0]
+        scheme = "http" if reached.other == "https" else "https"
         what = f"Home Assistant answers there, but to {reached.other}, not to {scheme}"
         return error(what, reached.where, f"Write {reached.other}:// at the beginning of its address.")
     if reached.page:
