@@ -15,13 +15,17 @@ from ingest.core.doctor_database import Looked
 from ingest.core.influx_answer import Answer
 from ingest.core.influx_server import lacks_bucket, problem, recognised
 from ingest.core.pages import title
+from ingest.edge.http_look import unnamed
 from ingest.errors import IngestError, Refused, Transient
 
 if TYPE_CHECKING:
     from ingest.edge.influx import Influx
 
-REACH: Final = 6.0
+REACH: Final = 5.0
 """Seconds until it has answered for the first time: the client alone takes one or two to load on a small machine."""
+
+NAMED: Final = 2.0
+"""Seconds until somebody must have said who the host is."""
 
 REST: Final = 6.0
 """Seconds for everything else."""
@@ -61,6 +65,8 @@ async def _asked(influx: Influx) -> Base:
 
 
 async def _first(influx: Influx) -> Answer | IngestError:
+    if unknown := await unnamed(influx.where, NAMED):
+        return unknown
     with trio.move_on_after(REACH):
         try:
             return await influx.lane(influx.client.ping)

@@ -31,18 +31,26 @@ from ingest.core.rules import Rules, treated
 from ingest.core.urls import http_base
 from ingest.core.wire import Malformed
 from ingest.edge.http_client import bearer
-from ingest.edge.http_look import Address, look
+from ingest.edge.http_look import Address, look, unnamed
 from ingest.edge.rest import HOME
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Target, dial
 from ingest.errors import IngestError, Refused, Transient
 from ingest.runtime.supervise import one_error
 
-REACH: Final = 4.0
-"""Seconds for one address. A look at who else is there may take half of that."""
+REACH: Final = 3.0
+"""Seconds until an address must have answered. A look at who else is there may take as long again."""
 
-ASKING: Final = 7.0
-"""Seconds for what Home Assistant tells of its entities, its registries first."""
+NAMED: Final = 2.0
+"""Seconds until somebody must have said who the host is."""
+
+TELLING: Final = 6.0
+"""Seconds for a first look at Home Assistant, with all of its states."""
+
+ASKING: Final = 6.0
+"""Seconds for what it tells of its entities after that, and REGISTRIES of them for their areas and devices."""
+
+REGISTRIES: Final = 3.0
 
 SETTLED_NS: Final = 60 * 10**9
 """How long ago a state must have come for the recorder to have it: it writes every few seconds, at the latest every minute."""
@@ -99,30 +107,35 @@ async def _reach(candidate: Candidate, number: int, reached: dict[int, Reached])
     url = candidate.target.url
     seen = Reached(candidate.name, url)
     try:
-        if ended := over(candidate.token(), datetime.now(UTC)):
-            raise ended
-        with trio.fail_after(REACH):
+        # A bad token is known before anybody is asked: Home Assistant would count it as an attack.
+        problem = over(candidate.token(), datetime.now(UTC)) or await unnamed(url, NAMED)
+    except Refused as refused:
+        problem = refused
+    reached[number] = await _met(candidate, seen) if problem is None else evolve(seen, problem=problem)
+
+
+async def _met(candidate: Candidate, seen: Reached) -> Reached:
+    try:
+        with trio.fail_after(TELLING):
             home = await look_at_home(candidate, Deadlines(REACH, REACH))
-        reached[number] = evolve(seen, said=str(home), version=home.version, state=home.state)
     except trio.TooSlowError:
-        why = Transient(f"no answer within {REACH:.0f} s", where=url, remedy=_SILENT)
-        reached[number] = evolve(seen, problem=why)
+        remedy = "Is it busy, or starting? Look again in a while; its log says what holds it up."
+        what = f"Home Assistant answers, but did not tell of itself within {TELLING:.0f} s"
+        return evolve(seen, problem=Transient(what, where=seen.where, remedy=remedy))
     except TokenRefused as problem:
-        reached[number] = evolve(seen, problem=problem)
+        return evolve(seen, problem=problem)
     except IngestError as problem:
-        reached[number] = await _who_else(candidate.target, evolve(seen, problem=problem))
-
-
-_SILENT: Final = "Is a firewall between, or is the machine off? Host and port must be those of Home Assistant."
+        return await _who_else(candidate.target, evolve(seen, problem=problem))
+    return evolve(seen, said=str(home), version=home.version, state=home.state)
 
 
 async def _who_else(target: Target, seen: Reached) -> Reached:
     """Whether Home Assistant answers to the other scheme, or which page stands there."""
     other = "https" if target.tls is None else "http"
-    with trio.move_on_after(REACH / 2):
+    with trio.move_on_after(REACH):
         try:
             with one_error(IngestError):
-                await peek_version(_with(target, other), Deadlines(REACH / 4, REACH / 4), dial)
+                await peek_version(_with(target, other), Deadlines(REACH / 2, REACH / 2), dial)
         except IngestError:
             return evolve(seen, page=await _page(target))
         return evolve(seen, other=other)
@@ -135,10 +148,12 @@ def _with(target: Target, scheme: str) -> Target:
 
 
 async def _page(target: Target) -> str:
+    """What the page that stands there calls itself, if it is not Home Assistant's own."""
     try:
-        return title(await look(Address(HOME, http_base(target.url), target.tls)))
+        named = title(await look(Address(HOME, http_base(target.url), target.tls)))
     except IngestError:
         return ""
+    return "" if named == "Home Assistant" else named
 
 
 async def _clock(candidate: Candidate) -> Clock | None:
@@ -156,13 +171,18 @@ async def _clock(candidate: Candidate) -> Clock | None:
 async def _asked(settings: Settings, candidate: Candidate) -> Asked:
     try:
         with one_error(IngestError):
-            async with asked(settings, candidate) as home:
+            async with asked(_hurried(settings), candidate) as home:
                 found = await _told(home.bulk)
                 made = await points(home.bulk, settings, home.catalog)
                 return await _of_points(settings, home.bulk, found, made)
     except IngestError as problem:
         return Asked(problem=problem)
     raise AssertionError  # pragma: no cover  the block returned
+
+
+def _hurried(settings: Settings) -> Settings:
+    home = settings.home_assistant
+    return evolve(settings, home_assistant=evolve(home, registry_wait=min(home.registry_wait, REGISTRIES)))
 
 
 async def _told(bulk: Connection) -> Asked:

@@ -37,6 +37,7 @@ class _Look:
     """What is learnt, as it comes. None: it did not come in time, or is not configured."""
 
     here: list[Check] | None = None
+    store: Check | None = None
     homes: Homes | None = None
     base: Base | None = None
     service: Check | None = None
@@ -48,13 +49,13 @@ async def looks(settings: Settings) -> list[Check]:
     seen = _Look()
     with trio.move_on_after(LONGEST):
         async with trio.open_nursery() as nursery:
-            for work in (_here, _service, _homes, _base, _data_api):
+            for work in (_here, _store, _service, _homes, _base, _data_api):
                 nursery.start_soon(work, settings, seen)
     return [
         *(seen.here or skipped(f"the disk does not answer within {LONGEST:.0f} s", "state directory", "disk")),
         *_of_homes(settings, seen),
         doctor_clocks.judged([each for each in _clocks(seen) if each is not None]),
-        *_of_database(settings, seen),
+        *_of_store(settings, seen),
         *([seen.data_api] if seen.data_api else []),
         seen.service or Check("service", skipped="no answer in time"),
     ]
@@ -62,6 +63,11 @@ async def looks(settings: Settings) -> list[Check]:
 
 async def _here(settings: Settings, seen: _Look) -> None:
     seen.here = await _in_thread(_on_this_machine, settings)
+
+
+async def _store(settings: Settings, seen: _Look) -> None:
+    if settings.store_kind == "embedded":
+        seen.store = judging.file(*await _in_thread(here.embedded, settings))
 
 
 async def _service(settings: Settings, seen: _Look) -> None:
@@ -101,10 +107,7 @@ def _on_this_machine(settings: Settings) -> list[Check]:
     checks = [here.secrets(settings), judging.folder(str(settings.spool.path.parent), here.folder(settings))]
     if (disk := here.disk(settings)) is not None:
         checks.append(judging.disk(disk))
-    checks.append(judging.file(here.state_file(settings), None))
-    if settings.store_kind == "embedded":
-        checks.append(judging.file(*here.embedded(settings)))
-    return checks
+    return [*checks, judging.file(here.state_file(settings), None)]
 
 
 def _of_homes(settings: Settings, seen: _Look) -> list[Check]:
@@ -123,8 +126,11 @@ def _clocks(seen: _Look) -> list[doctor_clocks.Clock | None]:
     return [seen.homes.clock if seen.homes else None, seen.base.clock if seen.base else None]
 
 
-def _of_database(settings: Settings, seen: _Look) -> list[Check]:
-    if settings.store_kind != "influxdb":
+def _of_store(settings: Settings, seen: _Look) -> list[Check]:
+    if settings.store_kind == "embedded":
+        large = Check("embedded store", skipped=f"not all of it could be read within {LONGEST:.0f} s")
+        return [seen.store or large]
+    if settings.store_kind == "stdout":
         return []
     chosen = settings.influxdb
     wanted = Wanted(chosen.bucket, chosen.retention, chosen.create_bucket, chosen.numeric_only)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ingest.core import recorder as told
 from ingest.core.findings import Check, Finding, Severity, error, milder, of_error, skipped, warning
@@ -34,6 +34,7 @@ ADMIN: Final = (
     "Nothing need be done: all of the states that this user may see are stored. An administrator's token would also do on a"
     " server without registries, whose areas and devices come from templates, and no group could hide entities from it."
 )
+SILENT: Final = "Is a firewall between, or is the machine off? Host and port must be those of Home Assistant."
 NAMES: Final = ("token", "recorder", "recorder's entities")
 """Of the checks for which Home Assistant must answer."""
 
@@ -98,7 +99,8 @@ def _unreached(reached: Reached, problem: IngestError) -> Finding:
         what = f'a page titled "{reached.page}" answers, and no Home Assistant'
         remedy = "Set home_assistant.url to the address of Home Assistant itself, as in a browser: http://HOST:8123."
         return error(what, reached.where, remedy)
-    return of_error(problem)
+    found = of_error(problem)
+    return found if found.remedy else evolve(found, remedy=SILENT)
 
 
 def _odd(reached: Reached) -> Iterator[Finding]:

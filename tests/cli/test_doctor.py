@@ -22,7 +22,6 @@ from ingest import __version__
 from ingest.cli import doctor_database, doctor_home, doctor_looks
 from ingest.cli.main import main
 from ingest.core import doctor_here
-from ingest.edge import free_space, probe_disk
 from ingest.edge.lock import SERVICE, locked
 from tests.edge.answering import Reply, Request, answering
 from tests.support.homes import OTHER_TOKEN, TOKEN, Running, running_home
@@ -519,14 +518,14 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, home: Running, monkeypatch: 
     real = os.statvfs(tmp_path)
     full = os.statvfs_result((*real[:3], *(5_000,) * 2, *real[5:]))  # 20 MB of blocks of 4 KiB
     with serving(tmp_path, home.url) as config:
-        monkeypatch.setattr(free_space.os, "statvfs", lambda _: full)
+        monkeypatch.setattr(os, "statvfs", lambda _: full)
         told = doctor(config)
     assert told.first.startswith("error of disk: the disk is nearly full (")
     assert "Free some space" in told.first
 
 
 def test_a_slow_disk(tmp_path: Path, home: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe_disk.os, "fsync", lambda _: time.sleep(doctor_here.SLOW * 1.2))
+    monkeypatch.setattr(os, "fsync", lambda _: time.sleep(doctor_here.SLOW * 1.2))
     with serving(tmp_path, home.url) as config:
         told = doctor(config)
     assert told.first.startswith("warning of state directory: the disk is slow: a commit takes ")
@@ -629,7 +628,7 @@ def test_black_holes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         told = doctor(config)
     assert [each["check"] for each in told.findings] == ["home assistant (primary)", "database", "data-api"]
     assert all("Is a firewall between" in each["remedy"] for each in told.findings[:2])
-    assert told.first.startswith("error of home assistant (primary): no answer within 0 s")
+    assert told.first.startswith("error of home assistant (primary): no connection within 0 s")
 
 
 def test_a_look_that_takes_too_long_says_so(tmp_path: Path, home: Running, monkeypatch: pytest.MonkeyPatch) -> None:
