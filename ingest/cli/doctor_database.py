@@ -21,14 +21,14 @@ from ingest.errors import IngestError, Refused, Transient
 if TYPE_CHECKING:
     from ingest.edge.influx import Influx
 
-REACH: Final = 5.0
-"""Seconds until it has answered for the first time: the client alone takes one or two to load on a small machine."""
+REACH: Final = 8.0
+"""Seconds until it has answered for the first time: the client alone takes some of them to load on a small machine."""
 
 NAMED: Final = 2.0
 """Seconds until somebody must have said who the host is."""
 
-REST: Final = 6.0
-"""Seconds for everything else."""
+REST: Final = 13.0
+"""Seconds after which everything else must have been answered, too."""
 
 
 @frozen
@@ -50,18 +50,21 @@ async def look_at_database(settings: Settings) -> Base:
 
 
 async def _asked(influx: Influx) -> Base:
-    begun = time.time_ns()
+    end, begun = trio.current_time() + REST, time.time_ns()
     ping = await _first(influx)
     if isinstance(ping, IngestError):
         return Base(Looked(influx.where, ping))
     base = Base(Looked(influx.where), clock("the database", ping, begun, time.time_ns()))
-    with trio.move_on_after(REST):
+    with trio.move_on_at(end):
         try:
             return evolve(base, looked=await _more(influx, ping))
         except IngestError as error:
             return evolve(base, looked=Looked(influx.where, error))
-    silent = Transient(f"the database answers a ping, but no write within {REST:.0f} s", where=influx.where)
+    silent = Transient("the database answers a ping, but nothing else in time", where=influx.where, remedy=_BUSY)
     return evolve(base, looked=Looked(influx.where, silent))
+
+
+_BUSY: Final = "Is it busy, or starting, or is its disk full? Its log says more."
 
 
 async def _first(influx: Influx) -> Answer | IngestError:

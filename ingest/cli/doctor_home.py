@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 import trio
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from ingest.actors.connection import CommandFailed, Connection, Deadlines, TokenRefused, peek_version
 from ingest.actors.connector import Candidate
@@ -62,7 +62,6 @@ class Homes:
 
     reached: Sequence[Reached]
     asked: Asked
-    token: str = field(default="", repr=False)
     clock: Clock | None = None
 
 
@@ -88,19 +87,12 @@ async def look_at_homes(settings: Settings) -> Homes:
     good = next((each for each, seen in zip(known, told, strict=True) if seen.problem is None), None)
     if good is None:
         unknown = Asked(problem=Transient("Home Assistant does not answer"))
-        return Homes(told, unknown, _text(known[0]))
+        return Homes(told, unknown)
     clock_there = await _clock(good)
     with trio.move_on_after(ASKING):
-        return Homes(told, await _asked(settings, good), _text(good), clock_there)
+        return Homes(told, await _asked(settings, good), clock_there)
     late = Transient(f"Home Assistant did not tell of its entities within {ASKING:.0f} s")
-    return Homes(told, Asked(problem=late), _text(good), clock_there)
-
-
-def _text(candidate: Candidate) -> str:
-    try:
-        return candidate.token()
-    except Refused:
-        return ""
+    return Homes(told, Asked(problem=late), clock_there)
 
 
 async def _reach(candidate: Candidate, number: int, reached: dict[int, Reached]) -> None:
@@ -172,7 +164,7 @@ async def _asked(settings: Settings, candidate: Candidate) -> Asked:
     try:
         with one_error(IngestError):
             async with asked(_hurried(settings), candidate) as home:
-                found = await _told(home.bulk)
+                found = await _told(home.bulk, Asked(token=candidate.token()))
                 made = await points(home.bulk, settings, home.catalog)
                 return await _of_points(settings, home.bulk, found, made)
     except IngestError as problem:
@@ -185,8 +177,7 @@ def _hurried(settings: Settings) -> Settings:
     return evolve(settings, home_assistant=evolve(home, registry_wait=min(home.registry_wait, REGISTRIES)))
 
 
-async def _told(bulk: Connection) -> Asked:
-    found = Asked()
+async def _told(bulk: Connection, found: Asked) -> Asked:
     with suppress(CommandFailed, msgspec.DecodeError):  # a server that only resembles Home Assistant does not know it
         found = evolve(found, admin=_user.decode(await bulk.ask("auth/current_user")).is_admin)
     try:
@@ -219,9 +210,11 @@ def _types(settings: Settings, passing: Sequence[Point]) -> Mapping[str, Mapping
     found: dict[str, dict[str, str]] = {}
     codec = schema(settings)
     for point in passing if settings.store_kind == "influxdb" else ():
-        line = codec.encode(point)
-        read = None if line is None else line_types(line)
-        if read is not None:
+        try:
+            line = codec.encode(point)
+        except Exception:  # noqa: BLE001,S112  to the service it is one dead letter, with its traceback
+            continue
+        if line is not None and (read := line_types(line)) is not None:
             fields = found.setdefault(read.measurement.decode(), {})
             fields.update((name.decode(), kind) for name, kind in read.fields.items())
     return found

@@ -117,7 +117,7 @@ def _of_homes(settings: Settings, seen: _Look) -> list[Check]:
     homes = seen.homes or Homes([Reached("primary", problem=late)], Asked(problem=late))
     return [
         *doctor_home.addresses(homes.reached),
-        doctor_home.token(homes.token, homes.asked),
+        doctor_home.token(homes.asked),
         *doctor_home.recorded(homes.asked),
     ]
 

@@ -174,11 +174,6 @@ def conflicts(ours: Mapping[str, Mapping[str, str]], theirs: Types) -> Iterator[
                 yield f'"{name}" of "{measurement}" is {" and ".join(sorted(held))} there, {kind} here'
 
 
-def not_asked(because: str) -> list[Check]:
-    """The checks of a database that nobody asked."""
-    return skipped(because, "database", *NAMES)
-
-
 def _days(seconds: float) -> str:
     days = round(seconds / 86_400, 1)
     return "1 day" if days == 1 else f"{days:g} days"

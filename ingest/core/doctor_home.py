@@ -65,6 +65,7 @@ class Asked:
     `types` are those of the fields that we write, by measurement. `problem` is why there is no more.
     """
 
+    token: str = field(default="", repr=False)
     admin: bool | None = None
     recorder: Recorder | None = None
     no_recorder: bool = False
@@ -122,11 +123,11 @@ def over(text: str, now: datetime) -> Refused | None:
     return Refused(f"the token was good until {_shown(span[1])}", where="home_assistant.token", remedy=MAKE_ONE)
 
 
-def token(text: str, asked: Asked) -> Check:
+def token(asked: Asked) -> Check:
     """What kind of token it is, and what its user may."""
     if asked.problem is not None:
         return Check(NAMES[0], skipped=asked.problem.what)
-    findings, span = [], lifetime(text)
+    findings, span = [], lifetime(asked.token)
     if span is not None and span[1] - span[0] < LASTING:
         what = f"the token is that of a login and ends at {_shown(span[1])}: it is no long-lived access token"
         findings.append(error(what, "home_assistant.token", MAKE_ONE))

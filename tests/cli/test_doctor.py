@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 import trustme
 from attrs import field, frozen
 from click.testing import CliRunner, Result
@@ -23,6 +27,7 @@ from ingest.cli import doctor_database, doctor_home, doctor_looks
 from ingest.cli.main import main
 from ingest.core import doctor_here
 from ingest.edge.lock import SERVICE, locked
+from tests.cli.test_reload import serving as running_service
 from tests.edge.answering import Reply, Request, answering
 from tests.support.homes import OTHER_TOKEN, TOKEN, Running, running_home
 
@@ -30,6 +35,12 @@ CONFIG_VARIABLES = {"HOMEIQ_INGEST_CONFIG": "", "XDG_CONFIG_HOME": "/nonexistent
 CLOSED = "http://127.0.0.1:9"
 SECRET = "the-token-of-the-database"
 PAGE = Reply(200, b"<!doctype html><html><head><title>Grafana</title></head></html>", {"Content-Type": "text/html"})
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine of the tests is, its disk is no slow one."""
+    monkeypatch.setattr(doctor_here, "SLOW", 30.0)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +88,7 @@ class Told:
     code: int
     verdict: str | None
     findings: list[dict[str, str]]
-    checks: dict[str, dict[str, str]]
+    checks: dict[str, dict[str, Any]]
 
     @property
     def first(self) -> str:
@@ -525,7 +536,8 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, home: Running, monkeypatch: 
 
 
 def test_a_slow_disk(tmp_path: Path, home: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: time.sleep(doctor_here.SLOW * 1.2))
+    monkeypatch.setattr(doctor_here, "SLOW", 0.05)
+    monkeypatch.setattr(os, "fsync", lambda _: time.sleep(0.06))
     with serving(tmp_path, home.url) as config:
         told = doctor(config)
     assert told.first.startswith("warning of state directory: the disk is slow: a commit takes ")
@@ -655,3 +667,110 @@ def test_the_whole_of_it_is_over_in_15_seconds_whoever_is_silent(tmp_path: Path)
     with black_hole() as url, serving(tmp_path, url, into(url), f'[data_api]\nurl = "{url}"') as config:
         assert doctor(config).code == 2
     assert time.monotonic() - begun < 15
+
+
+def test_a_token_that_is_none_is_named_before_anybody_is_asked(tmp_path: Path) -> None:
+    config = configuration(tmp_path, CLOSED)
+    (tmp_path / "token").write_text(f"Bearer {TOKEN}")
+    told = doctor(config)
+    assert told.first.startswith("error of configuration: home_assistant.token")
+    assert 'starts with "Bearer "' in told.first
+
+
+def test_an_authority_of_the_home_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nonsense")
+    config = configuration(tmp_path, "https://localhost:9")
+    config.write_text(config.read_text().replace("[embedded]", 'ca_file = "ca.pem"\n[embedded]'))
+    assert "the CA file cannot be used" in doctor(config).first
+
+
+def test_names_that_nobody_resolves_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of both ends, at a name server that is silent."""
+
+    async def silent(*_: object, **__: object) -> None:
+        await trio.sleep_forever()
+
+    for module in (doctor_home, doctor_database):
+        monkeypatch.setattr(module, "NAMED", 0.1)
+    monkeypatch.setattr(trio.socket, "getaddrinfo", silent)
+    with serving(tmp_path, "http://home.example:8123", into("http://base.example:8086")) as config:
+        told = doctor(config)
+    what = [each["what"] for each in told.findings]
+    assert what == ["nobody says within 0 s who home.example is", "nobody says within 0 s who base.example is"]
+    assert "/etc/resolv.conf" in told.first
+
+
+def test_a_home_that_is_slow_to_tell_of_itself(
+    tmp_path: Path, own_home: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_home, "TELLING", 0.3)
+    own_home.do(lambda: setattr(own_home.server.instance.mood, "delay", 5.0))
+    with serving(tmp_path, own_home.url) as config:
+        told = doctor(config)
+    assert "Home Assistant answers, but did not tell of itself within 0 s" in told.first
+    assert "Is it busy, or starting?" in told.first
+
+
+def test_a_home_that_falls_silent_while_it_is_asked(
+    tmp_path: Path, own_home: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = own_home.server.instance.mood.errors
+    own_home.do(lambda: errors.__setitem__("config/*", ("unknown_command", "")))
+    own_home.do(lambda: errors.__setitem__("recorder/info", ("unknown_error", "")))
+    with serving(tmp_path, own_home.url) as config:
+        told = doctor(config)
+    assert told.checks["recorder"]["severity"] is None
+    assert told.checks["recorder's entities"]["skipped"] == "the recorder cannot be asked for them"
+
+
+def test_a_database_that_answers_a_ping_and_nothing_else(
+    tmp_path: Path, home: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_database, "REST", 3.0)
+    good, over = Influx(), threading.Event()
+
+    def slow(request: Request) -> Reply | None:
+        if request.path != "/ping":
+            over.wait(20)
+        return good.answer(request)
+
+    with answering(slow) as peer, serving(tmp_path, home.url, into(peer.url)) as config:
+        told = doctor(config)
+        over.set()
+    assert told.first.startswith("error of database: the database answers a ping, but nothing else in time")
+
+
+def test_what_is_no_answer_to_a_query_leaves_the_types_open(tmp_path: Path, home: Running) -> None:
+    influx = Influx({"/query": Reply.json(200, [])})
+    with answering(influx.answer) as peer, serving(tmp_path, home.url, into(peer.url)) as config:
+        told = doctor(config)
+    assert told.checks["types"]["skipped"] == "the answer is no result of a query"
+
+
+def test_a_disk_that_cannot_be_asked(tmp_path: Path, home: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError
+
+    with serving(tmp_path, home.url) as config:
+        monkeypatch.setattr(shutil, "disk_usage", fails)
+        told = doctor(config)
+    assert "disk" not in told.checks
+
+
+def test_files_that_are_there_and_sound(tmp_path: Path, own_home: Running) -> None:
+    config = configuration(tmp_path, own_home.url)
+    with running_service(config):
+        pass
+    with locked(tmp_path / "state.db", remedy="", by=SERVICE):
+        told = doctor(config)
+    assert told.findings == []
+    assert told.checks["state file"]["said"].startswith("sound, ")
+    assert told.checks["embedded store"]["said"].startswith("sound, ")
+    assert "MiB" in told.checks["embedded store"]["said"]
+
+
+def test_lines_to_standard_output_need_no_store(tmp_path: Path, home: Running) -> None:
+    with serving(tmp_path, home.url) as config:
+        told = doctor(config, "--set", "store.kind=stdout")
+    assert told.findings == []
+    assert not {"embedded store", "database"} & told.checks.keys()

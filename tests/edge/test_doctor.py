@@ -56,7 +56,7 @@ class Names(trio.abc.HostnameResolver):
 
     seconds: float
 
-    async def getaddrinfo(self, *_: object, **__: object) -> Any:  # type: ignore[override]  # asked by position or by name
+    async def getaddrinfo(self, *_: object, **__: object) -> Any:
         await trio.sleep(self.seconds)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

@@ -1,0 +1,68 @@
+"""What the doctor makes of a Home Assistant that answers oddly, over a connection in memory."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from trio.testing import MockClock
+
+from ingest.actors.connector import Candidate
+from ingest.cli.doctor_home import _reach, _told, _types
+from ingest.cli.doctor_recorder import reaches, unrecorded
+from ingest.config.destination import Influxdb
+from ingest.config.settings import Settings
+from ingest.core.doctor_home import Asked, Reached
+from ingest.core.point import Point
+from ingest.errors import Refused, Transient
+from tests.actors.peer import TARGET, answering, connection, ok, playing
+
+INFO, HISTORY = "recorder/info", "history/history_during_period"
+KNOWN = {"recording": True, "thread_running": True, "migration_in_progress": False, "backlog": 0}
+
+
+def gone() -> str:
+    raise Refused("the file token cannot be read", remedy="Let it hold the secret alone")
+
+
+async def test_a_token_that_went_meanwhile_is_named(autojump_clock: MockClock) -> None:
+    reached: dict[int, Reached] = {}
+    await _reach(Candidate("primary", TARGET, gone), 0, reached)
+    assert str(reached[0].problem) == "the file token cannot be read. Let it hold the secret alone"
+
+
+async def test_what_cannot_be_read_is_not_known(autojump_clock: MockClock) -> None:
+    act = answering(**{"auth/current_user": [ok(5)], "recorder/info": [ok([])]})
+    async with playing(act) as peer, connection(peer.dial) as bulk:
+        assert await _told(bulk, Asked()) == Asked()
+
+
+async def test_a_history_that_cannot_be_read_is_no_verdict_on_anybody(autojump_clock: MockClock) -> None:
+    act = answering(**{INFO: [ok(KNOWN)], HISTORY: [ok(7)]})
+    async with playing(act) as peer, connection(peer.dial) as bulk:
+        with pytest.raises(Transient, match="cannot be read"):
+            await unrecorded(bulk, ["light.a"], 10**18)
+
+
+async def test_a_recorder_that_has_nothing_reaches_nowhere(autojump_clock: MockClock) -> None:
+    act = answering(**{INFO: [ok(KNOWN)], HISTORY: [ok({})]})
+    async with playing(act) as peer, connection(peer.dial) as bulk:
+        assert await reaches(bulk, ["light.a"], 10**18) is None
+        assert await reaches(bulk, [], 10**18) is None
+
+
+async def test_entities_in_several_questions(autojump_clock: MockClock) -> None:
+    names = [f"light.a{number}" for number in range(501)]
+    row = [{"s": "on", "lu": 1.0}]
+
+    def told(message: dict[str, Any]) -> list[object]:
+        return [ok({name: row if name != names[500] else [] for name in message["entity_ids"]})]
+
+    act = answering(**{INFO: [ok(KNOWN)], HISTORY: told})
+    async with playing(act) as peer, connection(peer.dial) as bulk:
+        assert await unrecorded(bulk, names, 10**18) == {names[500]}
+
+
+def test_a_point_that_breaks_the_schema_is_no_bug_of_the_doctors() -> None:
+    settings = Settings(influxdb=Influxdb(url="http://127.0.0.1:9"))
+    assert _types(settings, [cast("Point", None)]) == {}
