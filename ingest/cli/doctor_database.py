@@ -84,14 +84,20 @@ async def _more(influx: Influx, ping: Answer) -> Looked:
     server = recognised(ping, asked)
     looked = Looked(influx.where, problem(asked, influx.where, influx.client.address.token_setting), server)
     if looked.problem is not None:
-        page = title(ping) or title(asked) or title(await influx.lane(influx.client.request, "GET", "/"))
-        return evolve(looked, page=page if _is_foreign(ping, asked) else "", lacks_bucket=lacks_bucket(asked))
+        page = await _page(influx, ping, asked) if _is_foreign(ping, asked) else ""
+        return evolve(looked, page=page, lacks_bucket=lacks_bucket(asked))
     return await _probed(influx, looked)
 
 
 def _is_foreign(ping: Answer, asked: Answer) -> bool:
     """No database that we know answers there: who does is worth a word."""
     return not {"x-influxdb-version", "x-server-hostname"} & {*ping.headers, *asked.headers}
+
+
+async def _page(influx: Influx, *answers: Answer) -> str:
+    """What the page that stands there calls itself: the first that says so."""
+    named = next(filter(None, map(title, answers)), "")
+    return named or title(await influx.lane(influx.client.request, "GET", "/"))
 
 
 async def _probed(influx: Influx, looked: Looked) -> Looked:
@@ -102,9 +108,5 @@ async def _probed(influx: Influx, looked: Looked) -> Looked:
     known = await influx.lane(influx_probe.bucket, client)
     answer = await influx.lane(influx_probe.probe, client, now_ns)
     gone = answer.status == 204 and await influx.lane(influx_probe.withdraw, client, looked.server, now_ns)
-    types = (
-        await influx.lane(influx_probe.types, client)
-        if looked.server.keeps_text
-        else "it keeps numbers of one kind only"
-    )
+    types = await influx.lane(influx_probe.types, client) if looked.server.keeps_text else ""
     return evolve(looked, bucket=known, probe=answer, withdrawn=gone, types=types)

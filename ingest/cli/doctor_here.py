@@ -14,6 +14,7 @@ from ingest import __version__
 from ingest.cli.service_api import ask_health, configured_url
 from ingest.config.rules import look_up
 from ingest.config.secrets import TWINS
+from ingest.config.service import Api
 from ingest.config.settings import Settings
 from ingest.core.doctor_here import Disk, File, Service
 from ingest.core.findings import Check, Finding, warning
@@ -94,11 +95,17 @@ def embedded(settings: Settings) -> tuple[File, int]:
     raise AssertionError  # pragma: no cover  the block returned
 
 
+def _guard(api: Api) -> str:
+    if api.token is not None:
+        return "whoever has api.token"
+    return "api.trusted_networks" if api.trusted_networks else "programs on this machine only"
+
+
 def service(settings: Settings) -> Service:
     """What the running service says of itself, if there is one."""
     path = settings.spool.path
     held = any(is_service(word) for each in (path, settings.embedded.path) if (word := holder(each)) is not None)
-    found = Service(__version__, os.path.realpath(path), settings.api.enabled, held=held)
+    found = Service(__version__, os.path.realpath(path), settings.api.enabled, _guard(settings.api), held=held)
     if not settings.api.enabled:
         return found
     try:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 import trio
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from ingest.actors.connection import CommandFailed, Connection, Deadlines, TokenRefused, peek_version
 from ingest.actors.connector import Candidate
@@ -65,6 +65,14 @@ class Homes:
     clock: Clock | None = None
 
 
+@define
+class _Homes:
+    """What is learnt, as it comes."""
+
+    asked: Asked
+    clock: Clock | None = None
+
+
 @frozen
 class _User:
     is_admin: bool | None = None
@@ -88,11 +96,13 @@ async def look_at_homes(settings: Settings) -> Homes:
     if good is None:
         unknown = Asked(problem=Transient("Home Assistant does not answer"))
         return Homes(told, unknown)
-    clock_there = await _clock(good)
-    with trio.move_on_after(ASKING):
-        return Homes(told, await _asked(settings, good), clock_there)
     late = Transient(f"Home Assistant did not tell of its entities within {ASKING:.0f} s")
-    return Homes(told, Asked(problem=late), clock_there)
+    homes = _Homes(Asked(problem=late))
+    with trio.move_on_after(ASKING):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_clock, good, homes)
+            nursery.start_soon(_asked, settings, good, homes)
+    return Homes(told, homes.asked, homes.clock)
 
 
 async def _reach(candidate: Candidate, number: int, reached: dict[int, Reached]) -> None:
@@ -148,28 +158,24 @@ async def _page(target: Target) -> str:
     return "" if named == "Home Assistant" else named
 
 
-async def _clock(candidate: Candidate) -> Clock | None:
+async def _clock(candidate: Candidate, homes: _Homes) -> None:
     """Home Assistant's clock, by the date of an answer that needs its token."""
-    with trio.move_on_after(REACH / 2):
-        try:
-            url, begun = f"{http_base(candidate.target.url)}/api/", time.time_ns()
-            answer = await look(Address(HOME, url, candidate.target.tls), bearer(candidate.token()))
-            return clock("Home Assistant", answer, begun, time.time_ns())
-        except IngestError:
-            return None
-    return None
+    url = f"{http_base(candidate.target.url)}/api/"
+    with suppress(IngestError):
+        begun = time.time_ns()
+        answer = await look(Address(HOME, url, candidate.target.tls), bearer(candidate.token()))
+        homes.clock = clock("Home Assistant", answer, begun, time.time_ns())
 
 
-async def _asked(settings: Settings, candidate: Candidate) -> Asked:
+async def _asked(settings: Settings, candidate: Candidate, homes: _Homes) -> None:
     try:
         with one_error(IngestError):
             async with asked(_hurried(settings), candidate) as home:
                 found = await _told(home.bulk, Asked(token=candidate.token()))
                 made = await points(home.bulk, settings, home.catalog)
-                return await _of_points(settings, home.bulk, found, made)
+                homes.asked = await _of_points(settings, home.bulk, found, made)
     except IngestError as problem:
-        return Asked(problem=problem)
-    raise AssertionError  # pragma: no cover  the block returned
+        homes.asked = Asked(problem=problem)
 
 
 def _hurried(settings: Settings) -> Settings:

@@ -61,7 +61,8 @@ def _summary(checks: Sequence[Check]) -> str:
     looked = f"{_count(made, 'check')}{f', {left} skipped' if left else ''}"
     if not found:
         return f"All is well: {looked}."
-    return f"{counted} in {looked}." + ("" if not left else " What is skipped is looked at once the cause is mended.")
+    more = " What is skipped is looked at once the cause is mended." if left and Severity.ERROR in found else ""
+    return f"{counted} in {looked}.{more}"
 
 
 def _count(count: int, noun: str) -> str:

@@ -21,7 +21,7 @@ NTP: Final = "Have every machine set its clock by NTP (on Linux: timedatectl set
 
 @frozen
 class Clock:
-    """Whose clock it is, and by how many seconds it is ahead of ours."""
+    """Whose clock it is, and by how many seconds it is ahead of ours at the least (negative: behind)."""
 
     whose: str
     ahead: float
@@ -32,15 +32,16 @@ def clock(whose: str, answer: Answer, asked_ns: int, answered_ns: int) -> Clock 
     told = http_date(answer.headers.get("date", ""))
     if told is None:
         return None
-    # A date has no fractions: on average half a second has passed since.
-    return Clock(whose, told.timestamp() + 0.5 - (asked_ns + answered_ns) / 2e9)
+    # A date has no fractions, and was written at some time between: of all that it may mean the most harmless counts.
+    least, most = told.timestamp() - answered_ns / 1e9, told.timestamp() + 1 - asked_ns / 1e9
+    return Clock(whose, max(least, 0.0) or min(most, 0.0))
 
 
 def judged(clocks: Sequence[Clock]) -> Check:
     """Whether they agree with ours, and with each other."""
     if not clocks:
         return Check("clocks", skipped="nobody told the time")
-    said = ", ".join(f"{each.whose} {each.ahead:+.1f} s" for each in clocks)
+    said = ", ".join(f"{each.whose} {f'{each.ahead:+.1f} s' if each.ahead else 'agrees'}" for each in clocks)
     return Check("clocks", said, tuple(_differing(clocks)))
 
 

@@ -105,6 +105,8 @@ def _numbers(looked: Looked) -> Finding:
 
 
 def _bucket(looked: Looked, wanted: Wanted) -> Check:
+    if looked.server is not None and not looked.server.keeps_text:
+        return Check(NAMES[0], f"{looked.server.name} has none; its -retentionPeriod says how long it keeps")
     known = None if looked.bucket is None else _described(looked.bucket, wanted.bucket)
     if known is None:
         return Check(NAMES[0], "takes writes; the token may not read how long it keeps them")
@@ -152,6 +154,8 @@ def _written(looked: Looked) -> Check:
 
 
 def _types(looked: Looked, ours: Mapping[str, Mapping[str, str]]) -> Check:
+    if looked.server is not None and not looked.server.keeps_text:
+        return Check(NAMES[2], "it keeps numbers of one kind only")
     if isinstance(looked.types, str):
         return Check(NAMES[2], skipped=looked.types)
     if not ours:

@@ -59,12 +59,13 @@ class File:
 class Service:
     """What is known of the running service: what it answers of its health, or why not; and who holds the state file.
 
-    `enabled`: it is meant to answer. `version` is ours, `state` the configured state file.
+    `enabled`: it is meant to answer, to whom `guard` says. `version` is ours, `state` the configured state file.
     """
 
     version: str
     state: str
     enabled: bool = True
+    guard: str = ""
     health: Mapping[str, Any] | None = None
     problem: IngestError | None = None
     held: bool = False
@@ -121,7 +122,7 @@ def service(found: Service) -> Check:
     if found.health is None:
         return _silent(found)
     health = found.health
-    said = f"{health.get('status')}: {health.get('reason')}; last event {_last(health)}"
+    said = f"{health.get('status')}: {health.get('reason')}; last event {_last(health)}; it answers {found.guard}"
     return Check("service", said, tuple(_of_health(found, health)))
 
 

@@ -439,7 +439,8 @@ def test_victoria_metrics_that_would_be_sent_texts(tmp_path: Path, home: Running
     assert "Set influxdb.numeric_only = true." in told.first
     assert good.findings == []
     assert good.checks["write"]["said"] == "a point came in, and was removed again"
-    assert good.checks["types"]["skipped"] == "it keeps numbers of one kind only"
+    assert good.checks["types"]["said"] == "it keeps numbers of one kind only"
+    assert "-retentionPeriod" in good.checks["bucket"]["said"]
     assert any(each.path == "/api/v1/admin/tsdb/delete_series" for each in peer.requests)
 
 
@@ -586,7 +587,22 @@ def test_a_service_that_is_well(tmp_path: Path, home: Running) -> None:
     with telling(tmp_path, home, health(files={"state": str(tmp_path / "." / "state.db")})) as config:
         told = doctor(config)
     assert told.findings == []
-    assert told.checks["service"]["said"] == "healthy: fine; last event 2026-11-26T08:00:00+00:00"
+    known = "healthy: fine; last event 2026-11-26T08:00:00+00:00; it answers"
+    assert told.checks["service"]["said"] == f"{known} programs on this machine only"
+
+
+@pytest.mark.parametrize(
+    ("setting", "whom"),
+    [
+        (f'token = "{OTHER_TOKEN}"', "whoever has api.token"),
+        ('trusted_networks = ["::/0"]', "api.trusted_networks"),
+    ],
+)
+def test_to_whom_the_service_answers(tmp_path: Path, home: Running, setting: str, whom: str) -> None:
+    with telling(tmp_path, home, health()) as config:
+        config.write_text(config.read_text().replace("[api]", f"[api]\n{setting}"))
+        told = doctor(config)
+    assert told.checks["service"]["said"].endswith(f"it answers {whom}")
 
 
 def test_a_service_of_another_version_with_another_file(tmp_path: Path, home: Running) -> None:

@@ -15,7 +15,7 @@ from ingest.config.settings import Settings
 from ingest.core.doctor_home import Asked, Reached
 from ingest.core.point import Point
 from ingest.errors import Refused, Transient
-from tests.actors.peer import TARGET, answering, connection, ok, playing
+from tests.actors.peer import TARGET, Reply, answering, connection, ok, playing
 
 INFO, HISTORY = "recorder/info", "history/history_during_period"
 KNOWN = {"recording": True, "thread_running": True, "migration_in_progress": False, "backlog": 0}
@@ -58,7 +58,8 @@ async def test_entities_in_several_questions(autojump_clock: MockClock) -> None:
     def told(message: dict[str, Any]) -> list[object]:
         return [ok({name: row if name != names[500] else [] for name in message["entity_ids"]})]
 
-    act = answering(**{INFO: [ok(KNOWN)], HISTORY: told})
+    answers: dict[str, Reply] = {INFO: [ok(KNOWN)], HISTORY: told}
+    act = answering(**answers)
     async with playing(act) as peer, connection(peer.dial) as bulk:
         assert await unrecorded(bulk, names, 10**18) == {names[500]}
 

@@ -52,7 +52,9 @@ def test_the_worst_comes_first_and_of_those_alike_the_first_that_was_looked_at()
 
 def test_a_clock_is_told_by_the_date_of_an_answer() -> None:
     told = Answer(200, "", {"date": "Thu, 01 Jan 1970 00:01:40 GMT"})
-    assert clocks.clock("x", told, 40 * 10**9, 41 * 10**9) == Clock("x", 60.0)
+    assert clocks.clock("x", told, 40 * 10**9, 41 * 10**9) == Clock("x", 59.0)
+    assert clocks.clock("x", told, 120 * 10**9, 130 * 10**9) == Clock("x", -19.0)
+    assert clocks.clock("x", told, 90 * 10**9, 101 * 10**9) == Clock("x", 0.0)
     assert clocks.clock("x", Answer(200), 0, 0) is None
     assert clocks.judged([]).skipped == "nobody told the time"
 
@@ -247,9 +249,9 @@ def test_a_file_that_is_damaged_or_will_fill_the_disk() -> None:
 
 
 def test_a_health_without_an_event() -> None:
-    told = here.Service("1", "/x", health={"status": "odd", "version": "1", "reason": None, "files": 5})
+    told = here.Service("1", "/x", guard="x", health={"status": "odd", "version": "1", "reason": None, "files": 5})
     check = here.service(told)
-    assert check.said == "odd: None; last event not yet"
+    assert check.said == "odd: None; last event not yet; it answers x"
     assert only(check).severity is Severity.ERROR
     assert "homeiq-ingest status" in only(check).remedy
 

@@ -115,7 +115,7 @@ def test_it_leaves_the_running_service_alone(
     """As a process of its own, as people run it: the service has one session and no gap afterwards."""
     with service(tmp_path / "here", home_assistant, influxdb, bucket) as running:
         running.wait_connected()
-        running.wait_for("Snapshot", 1)
+        wait_for(lambda: influxdb.read(bucket, MEASUREMENT), "a state in the database", 30)
         command = [sys.executable, "-m", "ingest", "doctor", "--config", str(running.folder / "config.toml")]
         done = subprocess.run([*command, "--set", RECORDED], capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stdout
