@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+import trio
+import trustme
 from trio.testing import MockClock
 
 from ingest.actors.connector import Candidate
@@ -12,10 +16,13 @@ from ingest.cli.doctor_home import _reach, _told, _types
 from ingest.cli.doctor_recorder import reaches, unrecorded
 from ingest.config.destination import Influxdb
 from ingest.config.settings import Settings
-from ingest.core.doctor_home import Asked, Reached
+from ingest.core.doctor_home import Asked, Reached, addresses
 from ingest.core.point import Point
+from ingest.edge.websocket import Target
 from ingest.errors import Refused, Transient
-from tests.actors.peer import TARGET, Reply, answering, connection, ok, playing
+from ingest.simulator.home import Home
+from ingest.simulator.server import Server
+from tests.actors.peer import TARGET, TOKEN, Reply, answering, connection, ok, playing
 
 INFO, HISTORY = "recorder/info", "history/history_during_period"
 KNOWN = {"recording": True, "thread_running": True, "migration_in_progress": False, "backlog": 0}
@@ -29,6 +36,25 @@ async def test_a_token_that_went_meanwhile_is_named(autojump_clock: MockClock) -
     reached: dict[int, Reached] = {}
     await _reach(Candidate("primary", TARGET, gone), 0, reached)
     assert str(reached[0].problem) == "the file token cannot be read. Let it hold the secret alone"
+
+
+async def test_http_for_a_home_that_speaks_https() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = Server(Home(1, 5, datetime.now(UTC)), token=TOKEN, now=lambda: datetime.now(UTC))
+    reached: dict[int, Reached] = {}
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_ssl_over_tcp_listeners(0, context, host="127.0.0.1")
+        inner = listener.transport_listener
+        assert isinstance(inner, trio.SocketListener)
+        port = inner.socket.getsockname()[1]
+        nursery.start_soon(trio.serve_listeners, server.handle, [listener])
+        target = Target(f"ws://127.0.0.1:{port}/api/websocket")
+        await _reach(Candidate("primary", target, lambda: TOKEN), 0, reached)
+        nursery.cancel_scope.cancel()
+    (check,) = addresses([reached[0]])
+    assert check.findings[0].what == "Home Assistant answers there, but to https, not to http"
+    assert check.findings[0].remedy == "Write https:// at the beginning of its address."
 
 
 async def test_what_cannot_be_read_is_not_known(autojump_clock: MockClock) -> None:
