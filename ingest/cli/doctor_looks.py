@@ -28,6 +28,8 @@ T = TypeVar("T")
 LONGEST: Final = 14.0
 """Seconds for all of it, whoever does not answer."""
 
+_TOO_LARGE: Final = "not all of it could be read in time"
+
 SOON: Final = 4.0
 """Seconds for an answer of data-api."""
 
@@ -37,6 +39,7 @@ class _Look:
     """What is learnt, as it comes. None: it did not come in time, or is not configured."""
 
     here: list[Check] | None = None
+    file: Check | None = None
     store: Check | None = None
     homes: Homes | None = None
     base: Base | None = None
@@ -49,10 +52,11 @@ async def looks(settings: Settings) -> list[Check]:
     seen = _Look()
     with trio.move_on_after(LONGEST):
         async with trio.open_nursery() as nursery:
-            for work in (_here, _store, _service, _homes, _base, _data_api):
+            for work in (_here, _file, _store, _service, _homes, _base, _data_api):
                 nursery.start_soon(work, settings, seen)
     return [
-        *(seen.here or skipped(f"the disk does not answer within {LONGEST:.0f} s", "state directory", "disk")),
+        *(seen.here or [judging.hanging(str(settings.spool.path.parent), LONGEST)]),
+        seen.file or Check("state file", skipped=_TOO_LARGE),
         *_of_homes(settings, seen),
         doctor_clocks.judged([each for each in _clocks(seen) if each is not None]),
         *_of_store(settings, seen),
@@ -63,6 +67,10 @@ async def looks(settings: Settings) -> list[Check]:
 
 async def _here(settings: Settings, seen: _Look) -> None:
     seen.here = await _in_thread(_on_this_machine, settings)
+
+
+async def _file(settings: Settings, seen: _Look) -> None:
+    seen.file = judging.file(await _in_thread(here.state_file, settings), None)
 
 
 async def _store(settings: Settings, seen: _Look) -> None:
@@ -107,7 +115,7 @@ def _on_this_machine(settings: Settings) -> list[Check]:
     checks = [here.secrets(settings), judging.folder(str(settings.spool.path.parent), here.folder(settings))]
     if (disk := here.disk(settings)) is not None:
         checks.append(judging.disk(disk))
-    return [*checks, judging.file(here.state_file(settings), None)]
+    return checks
 
 
 def _of_homes(settings: Settings, seen: _Look) -> list[Check]:
@@ -128,8 +136,7 @@ def _clocks(seen: _Look) -> list[doctor_clocks.Clock | None]:
 
 def _of_store(settings: Settings, seen: _Look) -> list[Check]:
     if settings.store_kind == "embedded":
-        large = Check("embedded store", skipped=f"not all of it could be read within {LONGEST:.0f} s")
-        return [seen.store or large]
+        return [seen.store or Check("embedded store", skipped=_TOO_LARGE)]
     if settings.store_kind == "stdout":
         return []
     chosen = settings.influxdb

@@ -83,6 +83,13 @@ def folder(path: str, found: Sequence[float] | IngestError) -> Check:
     return Check("state directory", said, (slow,) if typical > SLOW else ())
 
 
+def hanging(path: str, seconds: float) -> Check:
+    """That the disk of the state directory said nothing for so long."""
+    remedy = "Look for disk errors with dmesg; a network drive may be gone."
+    what = f"the disk of the state directory does not answer within {seconds:.0f} s"
+    return Check("state directory", what, (error(what, path, remedy),))
+
+
 def disk(found: Disk) -> Check:
     """Whether there is room for an outage of the database."""
     said = f"{found.free / MIB:,.0f} MiB free, {found.room / MIB:,.0f} of them for the spool"

@@ -664,8 +664,11 @@ def test_a_look_that_takes_too_long_says_so(tmp_path: Path, home: Running, monke
     with serving(tmp_path, home.url, into(CLOSED)) as config:
         told = doctor(config)
     assert told.code == 2
-    assert told.first.startswith("error of home assistant (primary): no answer within 0 s")
+    assert told.first.startswith("error of state directory: the disk of the state directory does not answer within 0 s")
+    assert [each["check"] for each in told.findings] == ["state directory", "home assistant (primary)", "database"]
     assert told.checks["service"]["skipped"] == "no answer in time"
+    assert told.checks["state file"]["skipped"] == "not all of it could be read in time"
+    assert doctor(config, "--set", "store.kind=embedded").checks["embedded store"]["skipped"]
 
 
 def test_a_home_that_tells_nothing_of_its_entities_in_time(

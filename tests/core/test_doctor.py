@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from email.utils import formatdate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.core import doctor_clocks as clocks
 from ingest.core import doctor_database as database
@@ -57,6 +60,17 @@ def test_a_clock_is_told_by_the_date_of_an_answer() -> None:
     assert clocks.clock("x", told, 90 * 10**9, 101 * 10**9) == Clock("x", 0.0)
     assert clocks.clock("x", Answer(200), 0, 0) is None
     assert clocks.judged([]).skipped == "nobody told the time"
+
+
+@given(st.floats(-100, 100), st.integers(10**17, 10**18), st.floats(0, 20), st.floats(0, 1))
+def test_a_clock_is_never_told_to_be_further_off_than_it_is(skew: float, asked: int, took: float, when: float) -> None:
+    answered = asked + int(took * 1e9)
+    told = int((asked + (answered - asked) * when) / 1e9 + skew)
+    found = clocks.clock("x", Answer(200, "", {"date": formatdate(told, usegmt=True)}), asked, answered)
+    assert found is not None
+    assert abs(found.ahead) <= abs(skew) + 1e-3
+    assert found.ahead * skew >= 0
+    assert abs(found.ahead) >= abs(skew) - took - 1.001
 
 
 @pytest.mark.parametrize(
