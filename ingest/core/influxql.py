@@ -94,8 +94,8 @@ def field_types(text: str) -> dict[str, dict[str, set[str]]]:
     found: dict[str, dict[str, set[str]]] = {}
     for series in _read(text):
         types = found.setdefault(series.name, {})
-        for name, kind, *_ in series.values:
-            types.setdefault(name, set()).add(kind)
+        for name, kind in (row[:2] for row in series.values if len(row) > 1):
+            types.setdefault(str(name), set()).add(str(kind))
     return found
 
 
