@@ -44,7 +44,7 @@ REACH: Final = 3.0
 NAMED: Final = 2.0
 """Seconds until somebody must have said who the host is."""
 
-TELLING: Final = 6.0
+TELLING: Final = 5.0
 """Seconds for a first look at Home Assistant, with all of its states."""
 
 ASKING: Final = 6.0
