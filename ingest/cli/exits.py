@@ -19,6 +19,12 @@ REFUSED = 2
 DEGRADED = 1
 """`status`: nothing is lost, but something waits or is unusual."""
 
+DOUBTFUL = 1
+"""`doctor`: it works, and something will be missing one day."""
+
+ILL = 2
+"""`doctor`: something is not stored, or will not be."""
+
 UNEXPLAINED = 1
 """`compare`: some differences have no reason."""
 

@@ -9,6 +9,7 @@ import trio
 from attrs import frozen
 
 from ingest.actors.connection import Connection, connected
+from ingest.actors.connector import Candidate
 from ingest.cli.candidates import candidates, deadlines
 from ingest.cli.present import catalog_of
 from ingest.config.settings import Settings
@@ -27,9 +28,9 @@ class Asked:
 
 
 @asynccontextmanager
-async def asked(settings: Settings) -> AsyncGenerator[Asked]:
-    """Connected while the block runs, to the first of the addresses. Raises as a session does."""
-    candidate = candidates(settings)[0]
+async def asked(settings: Settings, candidate: Candidate | None = None) -> AsyncGenerator[Asked]:
+    """Connected while the block runs, to the first of the addresses unless told which. Raises as a session does."""
+    candidate = candidate or candidates(settings)[0]
     async with (
         trio.open_nursery() as nursery,
         connected(

@@ -61,7 +61,7 @@ async def sampled(bulk: Connection, spans: Sequence[Span], keep: int = 0) -> Sam
     windows, kept = list[Mapping[str, int]](), list[Sampled]()
     for number in range(WINDOWS):
         middle = first + number * stride + (stride - width) // 2
-        found = await _rows_in(bulk, middle, middle + width, spans)
+        found = await rows_in(bulk, middle, middle + width, spans)
         counts = Counter[str]()
         for span, rows in found:
             counts[span.entity_id] += len(history.changes_of(span, rows))
@@ -80,9 +80,10 @@ def _state(span: Span, row: history.Row) -> Sampled:
     return Sampled(span.entity_id, row.state or "", row.time_ns)
 
 
-async def _rows_in(
+async def rows_in(
     bulk: Connection, from_ns: int, to_ns: int, spans: Iterable[Span]
 ) -> list[tuple[Span, list[history.Row]]]:
+    """The rows of the spans in a window, without attributes. Raises as the history does."""
     there = [each for each in spans if each.after_ns < to_ns and each.before_ns > from_ns]
     found: list[tuple[Span, list[history.Row]]] = []
     for start in range(0, len(there), TOGETHER):

@@ -124,16 +124,17 @@ def wait(retry_after: str | None, now: datetime) -> float | None:
 def _seconds(text: str, now: datetime) -> float | None:
     if text.isdecimal():
         return float(text)
-    moment = _moment(text)
+    moment = http_date(text)
     return None if moment is None else (moment - now).total_seconds()
 
 
 def _sent(answer: Answer, now: datetime) -> datetime:
     """When the answer was sent, by the clock that its dates are of: a machine of ours may be a day off."""
-    return _moment(answer.headers.get("date", "")) or now
+    return http_date(answer.headers.get("date", "")) or now
 
 
-def _moment(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """The moment that a `Date` header tells; None when it tells none."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # of a number that no date holds

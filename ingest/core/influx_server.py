@@ -46,6 +46,8 @@ def recognised(ping: Answer, asked: Answer) -> Server:
     headers = {**asked.headers, **ping.headers}
     if "x-server-hostname" in headers:
         return Server("VictoriaMetrics")
+    if "cloud" in headers.get("x-influxdb-build", "").lower():
+        return Server("InfluxDB Cloud")
     in_body = _version.search(ping.text)
     version = headers.get("x-influxdb-version", in_body[1] if in_body else "").removeprefix("v")
     major = version.partition(".")[0]

@@ -86,6 +86,19 @@ def selects(text: str) -> list[str]:
     return [f"SELECT * FROM {', '.join(names)}" for _, names in groups]  # noqa: S608  quoted
 
 
+def field_types(text: str) -> dict[str, dict[str, set[str]]]:
+    """The types of each field of each measurement, after the answer to `FIELD_KEYS`. Raises `Unreadable`.
+
+    A field may have several: its type is fixed for a stretch of time only.
+    """
+    found: dict[str, dict[str, set[str]]] = {}
+    for series in _read(text):
+        types = found.setdefault(series.name, {})
+        for name, kind in (row[:2] for row in series.values if len(row) > 1):
+            types.setdefault(str(name), set()).add(str(kind))
+    return found
+
+
 def _quoted(name: str) -> str:
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 

@@ -16,6 +16,8 @@ from typing import Final
 _SHORTEST: Final = 32
 _SIGNATURE: Final = 43
 """Characters of an HS256 signature, the shortest that Home Assistant makes."""
+_LATEST: Final = 253_402_300_800
+"""The year 10000: later is no time."""
 _BRACKETED: Final = re.compile(r"<.*>|\[.*\]|\$\{.*\}|\{\{.*\}\}|%.*%", re.DOTALL)
 _STAND_INS: Final = {"changeme", "none", "null", "placeholder", "todo", "token"}
 _TELLTALE: Final = {"your", "paste", "insert", "replace", "here"}
@@ -70,6 +72,17 @@ def _jwt_problem(text: str) -> str | None:
     if len(parts[2]) < _SIGNATURE or _decoded(parts[2]) is None:
         return "looks cut off: its signature is incomplete"
     return None
+
+
+def lifetime(text: str) -> tuple[float, float] | None:
+    """When a JSON web token was made and when it ends, in seconds since 1970; None where it does not say."""
+    parts = text.split(".")
+    if len(parts) != 3 or not _is_object(parts[1]):
+        return None
+    said = json.loads(_decoded(parts[1]) or b"")
+    times = [said.get(name) for name in ("iat", "exp")]
+    begun, end = (each if isinstance(each, int | float) and 0 <= each < _LATEST else None for each in times)
+    return None if begun is None or end is None else (begun, end)
 
 
 def _is_object(part: str) -> bool:

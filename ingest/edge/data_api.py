@@ -17,7 +17,7 @@ from ingest.errors import Refused
 LONGEST = 64 * 1024
 """Bytes of an answer that are kept: it is three members, or an error."""
 
-_DATA_API = Peer(
+DATA_API = Peer(
     "data-api",
     CHECK_URL,
     "Have the system trust the authority that signed it, or give an http address of data-api.",
@@ -59,5 +59,5 @@ async def open_data_api(
     transport: Transport | None = None,
 ) -> AsyncGenerator[DataApi]:
     """A data-api, as long as the block lasts. Nothing is sent before something is posted."""
-    async with open_client(_DATA_API, tls_context(), transport) as client:
+    async with open_client(DATA_API, tls_context(), transport) as client:
         yield DataApi(url.rstrip("/"), key, check_key, client)

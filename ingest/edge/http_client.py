@@ -49,9 +49,18 @@ class HttpClient:
 
         Raises `Transient` or `Refused`.
         """
-        sent = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
+        return await self._answer("POST", url, {"Content-Type": "application/json", **headers}, longest, body)
+
+    async def get(self, url: str, headers: Mapping[str, str], longest: int) -> Answer:
+        """Ask for what is there, as `post` does."""
+        return await self._answer("GET", url, headers, longest)
+
+    async def _answer(
+        self, method: str, url: str, headers: Mapping[str, str], longest: int, body: bytes | None = None
+    ) -> Answer:
+        sent = {"Accept-Encoding": "identity", **headers}
         with _translated(self.peer, url):
-            async with self._client.stream("POST", url, content=body, headers=sent) as response:
+            async with self._client.stream(method, url, content=body, headers=sent) as response:
                 text = await _beginning(response, longest)
                 return Answer(response.status_code, text, {k.lower(): v for k, v in response.headers.items()})
 

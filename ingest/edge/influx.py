@@ -57,16 +57,17 @@ class Influx:
 
         Returns what database it is. Raises `Refused` with the remedy, or `Transient`.
         """
-        asked = await self._ask()
+        asked = await self.ask()
         if lacks_bucket(asked) and self.client.address.create_bucket:
             await self._create()
-            asked = await self._ask()
+            asked = await self.ask()
         wrong = problem(asked, self.where, self.client.address.token_setting)
         if wrong is not None:
             raise wrong
         return recognised(await self.lane(self.client.ping), asked)
 
-    async def _ask(self) -> Answer:
+    async def ask(self) -> Answer:
+        """What it says to somebody who asks whether they may write. Raises `Transient` or `Refused`."""
         return await self.lane(self.client.write, QUESTION, "identity")
 
     async def _create(self) -> None:

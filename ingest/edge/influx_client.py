@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 import msgspec
 from attrs import define, evolve, field, frozen
 
+from ingest.core.certificates import trust
 from ingest.core.influx_answer import CHECK_URL, TOKEN_SETTING, Answer, check_token
 from ingest.core.secret import MASK, Secret
+from ingest.edge.reason import reach
 from ingest.edge.tls import tls_context
 from ingest.errors import Refused, Transient
 
@@ -28,8 +30,6 @@ SOCKET_TIMEOUT = 30.0
 
 LONGEST = 16 * 1024 * 1024
 """Bytes of an answer that are read. InfluxDB 2 quotes every line that it cannot read: of a full batch, 4 MiB and more."""
-
-TRUST = "Give the authority's certificate as influxdb.ca_file, or check that the address is the right one."
 
 
 @frozen
@@ -207,8 +207,8 @@ def _translated(where: str) -> Iterator[None]:
     except ApiException as error:
         raise _insecure(str(error.reason), where) from error
     except HTTPError as error:
-        remedy = "Is it running there, and are host and port right?"
-        raise Transient(f"the database cannot be reached: {_reason(error)}", where=where, remedy=remedy) from error
+        cause = _cause(error)
+        raise Transient(f"the database cannot be reached: {_said(cause)}", where=where, remedy=reach(cause)) from error
     except UnicodeDecodeError as error:
         raise Refused("the answer is not text: no database speaks like this", where=where, remedy=CHECK_URL) from error
 
@@ -221,16 +221,22 @@ def _insecure(reason: str, where: str) -> Refused:
     """Why TLS failed. The client puts the exception's name and the library's words into one text."""
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         said = reason.partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or "it cannot be verified"
-        return Refused(f"the database's certificate is not trusted: {said}", where=where, remedy=TRUST)
+        return Refused(
+            f"the database's certificate is not trusted: {said}", where=where, remedy=trust(said, "influxdb")
+        )
     return Refused(
         "the database does not speak TLS at this address", where=where, remedy="Check whether it is http or https."
     )
 
 
-def _reason(error: BaseException) -> str:
+def _cause(error: BaseException) -> BaseException:
     """The innermost reason: the client's own words name objects and addresses in memory."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
+    return error
+
+
+def _said(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

@@ -42,6 +42,11 @@ COMMAND: Final = Holder("command")
 NOBODY: Final = Holder("")
 
 
+def is_service(word: str) -> bool:
+    """True of the word of a service."""
+    return word == SERVICE.word or word.startswith("/")
+
+
 class Held(Transient):
     """Another process holds the lock, perhaps not for long; `word` is what it left in it."""
 
@@ -50,7 +55,7 @@ class Held(Transient):
     @property
     def by_service(self) -> bool:
         """True when that is a service, which will not end soon."""
-        return self.word == SERVICE.word or self.word.startswith("/")
+        return is_service(self.word)
 
 
 @frozen
@@ -120,6 +125,22 @@ def locked(path: Path, *, remedy: str, by: Holder = NOBODY) -> Iterator[Lock]:
         with suppress(OSError):
             taken.forget()
         yield taken
+    finally:
+        os.close(descriptor)
+
+
+def holder(path: Path) -> str | None:
+    """The word of who holds the lock of the file at `path`; None when nobody does. Takes nothing from anybody."""
+    try:
+        descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None  # without a lock file there is no holder; one that we may not read tells nothing
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.fsdecode(os.pread(descriptor, WORD, 0))
+    else:
+        return None
     finally:
         os.close(descriptor)
 

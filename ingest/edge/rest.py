@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from ingest.core.certificates import trust
 from ingest.core.influx_answer import Answer
 from ingest.core.urls import http_base
 from ingest.edge.http_client import Peer, bearer, open_client
@@ -24,11 +25,10 @@ ADMIN: Final = (
     "Until then points carry what was known last."
 )
 
-_HOME = Peer(
+HOME: Final = Peer(
     "Home Assistant",
     "Check home_assistant.url: the address must be that of Home Assistant itself, as in a browser.",
-    "Set home_assistant.ca_file to the authority that signed it, or home_assistant.ssl_verify = false if you trust this "
-    "network.",
+    trust("", "home_assistant"),
 )
 
 
@@ -41,7 +41,7 @@ def renderer(target: Target, token: str) -> Callable[[bytes], Awaitable[bytes]]:
 
     async def render(body: bytes) -> bytes:
         with trio.move_on_after(DEADLINE):
-            async with open_client(_HOME, target.tls) as client:
+            async with open_client(HOME, target.tls) as client:
                 return _rendered(await client.post(url, body, bearer(token), LONGEST), url)
         raise Transient(f"no answer within {DEADLINE:.0f} s", where=url)
 

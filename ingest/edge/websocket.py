@@ -19,8 +19,9 @@ import trio_websocket
 import wsproto.utilities
 from attrs import define, frozen
 
+from ingest.core.certificates import trust
 from ingest.edge.heard import Heard
-from ingest.edge.reason import reason
+from ingest.edge.reason import reach, reason
 from ingest.errors import IngestError, Refused, Transient
 
 RECEIVE_BUFFER = 256 * 1024
@@ -192,8 +193,7 @@ def _translated(where: str) -> Iterator[None]:
             "no host can have this name", where=where, remedy=f"Check home_assistant.url: {_ADDRESS}."
         ) from error
     except OSError as error:
-        remedy = "Is it running there, and are host and port right?"
-        raise Transient(f"the address cannot be reached: {reason(error)}", where=where, remedy=remedy) from error
+        raise Transient(f"the address cannot be reached: {reason(error)}", where=where, remedy=reach(error)) from error
     except (trio.ClosedResourceError, trio_websocket.HandshakeError) as error:
         raise Transient(reason(error), where=where) from error
 
@@ -224,10 +224,7 @@ def _closed(reason: trio_websocket.CloseReason | None, where: str) -> Transient:
 def _tls_failed(error: Exception, where: str) -> Refused | Transient:
     cause = error if isinstance(error, ssl.SSLError) else error.__cause__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        remedy = (
-            "Set home_assistant.ca_file to the authority that signed it, or home_assistant.ssl_verify = false if you "
-            "trust this network."
-        )
+        remedy = trust(cause.verify_message, "home_assistant")
         return Refused(f"the TLS certificate is not trusted: {cause.verify_message}", where=where, remedy=remedy)
     remedy = "Does the server speak TLS on this port? If not, write http:// or ws:// in the address."
     if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):  # which one depends on the version of Python

@@ -75,7 +75,8 @@ def _services(_: Conversation, __: Message) -> bytes:
 
 
 def _user(conversation: Conversation, _: Message) -> bytes:
-    user = {"id": conversation.instance.home.user_id, "name": "Owner", "is_owner": True, "is_admin": True}
+    admin = conversation.instance.admin
+    user = {"id": conversation.instance.home.user_id, "name": "Owner", "is_owner": admin, "is_admin": admin}
     return encode({**user, "credentials": [], "mfa_modules": []})
 
 

@@ -113,6 +113,10 @@ class Home:
             self.now = max(self.now, micros(moment))
         return self.now
 
+    def wall(self) -> datetime:
+        """Return what time the clock says it is, whatever there is to catch up with; the home's own without a clock."""
+        return moment(self.now) if self.clock is None else self.clock()
+
     def tick(self) -> int:
         """Return a time of its own for something done from outside."""
         self.now = self.present() + 1

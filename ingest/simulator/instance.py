@@ -49,8 +49,9 @@ class Mood:
 
 
 class HomeAssistant:
-    """A home behind the API: `emit` tells its listeners what changed. `version` is the release it claims to be.
+    """A home behind the API: `emit` tells its listeners what changed.
 
+    `version` is the release it claims to be, `admin` whether the token is an administrator's.
     Cells say how it fares: whether anybody ever listened, how many state changes it sent, how often it was asked to
     restart.
     """
@@ -59,6 +60,7 @@ class HomeAssistant:
         self.home = home
         self.version = version
         self.state = RUNNING
+        self.admin = True
         self.mood = Mood()
         self.recorder = Recorder(home)
         self.heard = Watch(False)

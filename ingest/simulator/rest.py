@@ -141,6 +141,8 @@ def _service(call: Call) -> Response:
 
 
 def _template(call: Call) -> Response:
+    if not call.instance.admin:
+        return UNAUTHORIZED
     if scripted := call.instance.mood.error("api/template"):
         return UNAUTHORIZED if scripted[0] == "unauthorized" else NOT_FOUND
     text = rendered(call.instance.home, call.body)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from email.utils import format_datetime
+
 import h11
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Request
@@ -26,12 +29,12 @@ async def serve_http(line: Line, instance: HomeAssistant) -> WSConnection | None
             if not isinstance(request, h11.Request):
                 return None
             if request.target.partition(b"?")[0] == WEBSOCKET:
-                return await _upgrade(line, connection, request)
+                return await _upgrade(line, connection, request, instance)
             body = await _body(line, connection)
             response = answer(instance, request, body)
         except h11.RemoteProtocolError:
             return None
-        await _respond(line, connection, response)
+        await _respond(line, connection, response, instance.home.wall())
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
             return None
         connection.start_next_cycle()
@@ -52,21 +55,24 @@ async def _body(line: Line, connection: h11.Connection) -> bytes:
     return body
 
 
-async def _respond(line: Line, connection: h11.Connection, response: Response) -> None:
-    headers = [("Content-Type", response.kind), ("Content-Length", str(len(response.body)))]
+async def _respond(line: Line, connection: h11.Connection, response: Response, now: datetime) -> None:
+    told = format_datetime(now.replace(microsecond=0), usegmt=True)
+    headers = [("Content-Type", response.kind), ("Content-Length", str(len(response.body))), ("Date", told)]
     head = connection.send(h11.Response(status_code=response.status, headers=headers)) or b""
     data = connection.send(h11.Data(data=response.body)) or b""
     await line.send(head + data + (connection.send(h11.EndOfMessage()) or b""))
 
 
-async def _upgrade(line: Line, connection: h11.Connection, request: h11.Request) -> WSConnection | None:
+async def _upgrade(
+    line: Line, connection: h11.Connection, request: h11.Request, instance: HomeAssistant
+) -> WSConnection | None:
     ws = WSConnection(ConnectionType.SERVER)
     try:
         ws.initiate_upgrade_connection(list(request.headers), request.target.decode("ascii"))
     except RemoteProtocolError:
         await _body(line, connection)
         bad = Response(400, b'No WebSocket UPGRADE hdr: None\n Can "Upgrade" only to "WebSocket".', "text/plain")
-        await _respond(line, connection, bad)
+        await _respond(line, connection, bad, instance.home.wall())
         return None
     for event in ws.events():
         if isinstance(event, Request):

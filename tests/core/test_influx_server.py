@@ -25,6 +25,7 @@ YES = Answer(204)
             "VictoriaMetrics",
         ),
         (Answer(404, "?"), YES, "an unknown database"),
+        (Answer(204, "", {"x-influxdb-version": "2.0", "x-influxdb-build": "Cloud"}), YES, "InfluxDB Cloud"),
         (Answer(200, "", {"x-influxdb-version": "cloud"}), YES, "an unknown database cloud"),
     ],
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ingest.core.influxql import Stored, Unreadable, between, homeiq_points, points, selects
+from ingest.core.influxql import Stored, Unreadable, between, field_types, homeiq_points, points, selects
 
 
 def answer(*series: dict[str, Any]) -> str:
@@ -75,3 +75,12 @@ def test_a_span_is_asked_for_without_its_end() -> None:
     assert between(['SELECT * FROM "a"', 'SELECT * FROM "b"'], 1, 5) == (
         f'SELECT * FROM "a" {where}; SELECT * FROM "b" {where}'
     )
+
+
+def test_the_types_of_fields_by_measurement() -> None:
+    m = {"name": "m", "columns": ["fieldKey", "fieldType"], "values": [["a", "float"], ["a", "string"], ["b", "float"]]}
+    n = {"name": "n", "values": [["a", "integer", "more"], ["alone"], []]}
+    text = json.dumps({"results": [{"series": [m]}, {"series": [n]}, {}]})
+    assert field_types(text) == {"m": {"a": {"float", "string"}, "b": {"float"}}, "n": {"a": {"integer"}}}
+    with pytest.raises(Unreadable, match="denied"):
+        field_types('{"error": "denied"}')

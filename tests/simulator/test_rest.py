@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -188,3 +189,17 @@ async def test_templates_that_are_refused(
 ) -> None:
     peer.server.instance.mood.errors["api/*"] = (code, "")
     assert (await web.do("POST", "/api/template", {"template": ENTITY_IDS}))[0] == status
+
+
+async def test_what_only_an_administrator_may(autojump_clock: MockClock, peer: Peer, web: Browser) -> None:
+    peer.server.instance.admin = False
+    assert await web.do("POST", "/api/template", {"template": ENTITY_IDS}) == (401, "401: Unauthorized")
+
+
+async def test_every_answer_has_the_date_of_the_homes_clock(autojump_clock: MockClock, peer: Peer) -> None:
+    stream = await peer.connect()
+    await stream.send_all(b"GET /api/ HTTP/1.1\r\nHost: home\r\n\r\n")
+    head = bytes(await stream.receive_some()).decode()
+    told = next(line.partition(": ")[2] for line in head.split("\r\n") if line.startswith("Date: "))
+    assert parsedate_to_datetime(told) == peer.server.home.wall().replace(microsecond=0)
+    assert Home(1, 5, moment(0)).wall() == moment(0)

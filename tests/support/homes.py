@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TypeVar
 
 import trio
@@ -55,12 +54,20 @@ class Running:
 
 @contextmanager
 def running_home(
-    entities: int = 12, past: timedelta = timedelta(minutes=30), speed: float = 1.0, *, remember: bool = False
+    entities: int = 12,
+    past: timedelta = timedelta(minutes=30),
+    speed: float = 1.0,
+    *,
+    remember: bool = False,
+    ahead: timedelta = timedelta(0),
 ) -> Iterator[Running]:
-    """Serve a home while the block runs; its past is replayed to the first listener, then its time runs on."""
+    """Serve a home while the block runs; its past is replayed to the first listener, then its time runs on.
+
+    Its clock is `ahead` of ours.
+    """
     told: queue.Queue[Running] = queue.Queue()
-    home = Home(1, entities, datetime.now(UTC) - past, remember=remember)
-    thread = threading.Thread(target=trio.run, args=(_serve, home, speed, told), daemon=True)
+    home = Home(1, entities, datetime.now(UTC) - past + ahead, remember=remember)
+    thread = threading.Thread(target=trio.run, args=(_serve, home, speed, told, ahead), daemon=True)
     thread.start()
     running = told.get(timeout=20)
     try:
@@ -70,8 +77,8 @@ def running_home(
         thread.join(timeout=20)
 
 
-async def _serve(home: Home, speed: float, told: queue.Queue[Running]) -> None:
-    server = Server(home, token=TOKEN, now=partial(datetime.now, UTC), speed=speed)
+async def _serve(home: Home, speed: float, told: queue.Queue[Running], ahead: timedelta) -> None:
+    server = Server(home, token=TOKEN, now=lambda: datetime.now(UTC) + ahead, speed=speed)
     async with trio.open_nursery() as nursery:
         port = await nursery.start(listen, server, LOOPBACK, 0)
         nursery.start_soon(server.run)

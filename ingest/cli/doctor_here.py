@@ -1,0 +1,118 @@
+"""What `doctor` looks at on this machine: files, disk, and the service that may run. Blocking, and nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve
+
+from ingest import __version__
+from ingest.cli.service_api import ask_health, configured_url
+from ingest.config.rules import look_up
+from ingest.config.secrets import TWINS
+from ingest.config.service import Api
+from ingest.config.settings import Settings
+from ingest.core.doctor_here import Disk, File, Service
+from ingest.core.findings import Check, Finding, warning
+from ingest.edge.database_file import is_there
+from ingest.edge.embedded_read import open_store
+from ingest.edge.free_space import floor_at, free_bytes
+from ingest.edge.lock import holder, is_service
+from ingest.edge.probe_disk import commits, nearest
+from ingest.edge.sqlite import pragma
+from ingest.edge.state import room
+from ingest.edge.state_damage import damage
+from ingest.edge.state_read import Absent, state_read
+from ingest.errors import IngestError
+
+PATIENCE: Final = 3.0
+"""Seconds that a service has to say how it is."""
+
+
+def secrets(settings: Settings) -> Check:
+    """Whether others can read what is secret. A systemd credential, which nobody else sees, is none of these files."""
+    files = {name: look_up(settings, twin) for name, twin in TWINS.items()}
+    given = {name: path for name, path in files.items() if isinstance(path, Path)}
+    said = f"{len(given)} in files of their own" if given else "none in files of their own"
+    return Check("secrets", said, tuple(_open_to_others(given.values())))
+
+
+def _open_to_others(paths: Iterable[Path]) -> Iterator[Finding]:
+    for path in dict.fromkeys(paths):
+        if path.stat().st_mode & stat.S_IROTH:
+            yield warning("every user of this machine can read this secret", str(path), f"chmod 600 {path}")
+
+
+def folder(settings: Settings) -> Sequence[float] | IngestError:
+    """How long commits take in the state directory."""
+    try:
+        return commits(settings.spool.path.parent)
+    except IngestError as problem:
+        return problem
+
+
+def disk(settings: Settings) -> Disk | None:
+    """How much room there is; None where the disk cannot be asked."""
+    path = nearest(settings.spool.path.parent) / settings.spool.path.name
+    try:
+        floor = floor_at(path, settings.spool.min_free)
+        return Disk(str(path.parent), floor.free(), floor.least, room(path, settings.spool.size), settings.spool.size)
+    except OSError:
+        return None
+
+
+def state_file(settings: Settings) -> File:
+    """How the state file is."""
+    path = settings.spool.path
+    try:
+        with state_read(path) as connection:
+            return File("state file", str(path), damage=damage(connection, path), size=path.stat().st_size)
+    except Absent:
+        return File("state file", str(path))
+    except IngestError as problem:
+        return File("state file", str(path), problem)
+    raise AssertionError  # pragma: no cover  the block returned
+
+
+def embedded(settings: Settings) -> tuple[File, int]:
+    """How the embedded store is, and what its disk has free."""
+    path, name = settings.embedded.path, "embedded store"
+    free = free_bytes(nearest(path.parent) / path.name)
+    try:
+        if not is_there(path):
+            return File(name, str(path)), free
+        with open_store(path) as reader:
+            sound = str(pragma(reader.connection, "quick_check(1)"))
+            usage = reader.usage()
+            size, per_day = (usage.size, usage.bytes_per_day) if usage else (path.stat().st_size, 0.0)
+            return File(name, str(path), None, "" if sound == "ok" else sound, size, per_day), free
+    except IngestError as problem:
+        return File(name, str(path), problem), free
+    raise AssertionError  # pragma: no cover  the block returned
+
+
+def _guard(api: Api) -> str:
+    if api.token is not None:
+        return "whoever has api.token"
+    return "api.trusted_networks" if api.trusted_networks else "programs on this machine only"
+
+
+def service(settings: Settings) -> Service:
+    """What the running service says of itself, if there is one."""
+    path = settings.spool.path
+    held = any(is_service(word) for each in (path, settings.embedded.path) if (word := holder(each)) is not None)
+    found = Service(__version__, os.path.realpath(path), settings.api.enabled, _guard(settings.api), held=held)
+    if not settings.api.enabled:
+        return found
+    try:
+        health = ask_health(configured_url(settings.api), PATIENCE)
+    except IngestError as problem:
+        return evolve(found, problem=problem)
+    files = health.get("files")
+    if isinstance(files, dict) and isinstance(files.get("state"), str):
+        health = {**health, "files": {"state": os.path.realpath(files["state"])}}
+    return evolve(found, health=health)

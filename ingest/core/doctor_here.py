@@ -1,0 +1,177 @@
+"""What is wrong on this machine: files, disk, and the service itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any, Final
+
+from attrs import frozen
+
+from ingest.core.data_api_answer import CHECK_URL, answers
+from ingest.core.findings import Check, Finding, Severity, error, of_error, warning
+from ingest.core.influx_answer import Answer, is_page
+from ingest.errors import IngestError
+
+SLOW: Final = 0.05
+"""Seconds that a commit may take: with more, a disk is busy with nothing else."""
+
+MIB: Final = 2**20
+
+LITTLE: Final = 64 * MIB
+"""Bytes of spool that are too few to be of use in an outage."""
+
+SOON: Final = 30
+"""Days within which a full disk is worth a warning."""
+
+FREE_SPACE: Final = "Free some space on this disk, or choose another place with spool.path."
+START: Final = "Start it: `homeiq-ingest run`, or `systemctl start homeiq-ingest`."
+SPARE: Final = (
+    "Is the disk busy, or an SD card? Fewer commits spare it: batch.timeout says how often (a hard kill then leaves as much to"
+    " be filled from Home Assistant's history)."
+)
+
+
+@frozen
+class Disk:
+    """The disk of the state file, in bytes: what is free, what stays free, what the spool may take and is wished."""
+
+    path: str
+    free: int
+    floor: int
+    room: int
+    wanted: int
+
+
+@frozen
+class File:
+    """A database file: why it cannot be used, or what is wrong inside; how large it is, and what a day adds to it."""
+
+    name: str
+    path: str
+    problem: IngestError | None = None
+    damage: str = ""
+    size: int | None = None
+    per_day: float = 0.0
+
+
+@frozen
+class Service:
+    """What is known of the running service: what it answers of its health, or why not; and who holds the state file.
+
+    `enabled`: it is meant to answer, to whom `guard` says. `version` is ours, `state` the configured state file.
+    """
+
+    version: str
+    state: str
+    enabled: bool = True
+    guard: str = ""
+    health: Mapping[str, Any] | None = None
+    problem: IngestError | None = None
+    held: bool = False
+
+
+def folder(path: str, found: Sequence[float] | IngestError) -> Check:
+    """Whether the state directory can be written, and how fast: seconds of some commits."""
+    if isinstance(found, IngestError):
+        return Check("state directory", found.what, (of_error(found),))
+    if not found:
+        return Check("state directory", "not there yet: the service makes it")
+    typical = median(found)
+    said = f"a commit takes {typical * 1000:.1f} ms"
+    slow = warning(f"the disk is slow: {said}", path, SPARE)
+    return Check("state directory", said, (slow,) if typical > SLOW else ())
+
+
+def hanging(path: str, seconds: float) -> Check:
+    """That the disk of the state directory said nothing for so long."""
+    remedy = "Look for disk errors with dmesg; a network drive may be gone."
+    what = f"the disk of the state directory does not answer within {seconds:.0f} s"
+    return Check("state directory", what, (error(what, path, remedy),))
+
+
+def disk(found: Disk) -> Check:
+    """Whether there is room for an outage of the database."""
+    said = f"{found.free / MIB:,.0f} MiB free, {found.room / MIB:,.0f} of them for the spool"
+    remedy = FREE_SPACE
+    if found.free < found.floor:
+        what = f"the disk is nearly full ({found.free / MIB:,.0f} MiB free, {found.floor / MIB:,.0f} stay free): nothing is spooled on it"
+        return Check("disk", said, (error(what, found.path, remedy),))
+    if found.room < min(LITTLE, found.wanted) or found.free < 2 * found.floor:
+        what = f"the disk is nearly full: {said}"
+        return Check("disk", said, (warning(what, found.path, remedy),))
+    return Check("disk", said)
+
+
+def file(found: File, free: int | None) -> Check:
+    """Whether a file is sound, and whether the disk holds what comes."""
+    if found.problem is not None:
+        return Check(found.name, found.problem.what, (of_error(found.problem),))
+    if found.damage:
+        what, remedy = (
+            f"the file is damaged: {found.damage}",
+            "Restart the service: it sets the file aside and begins a new one.",
+        )
+        return Check(found.name, "damaged", (error(what, found.path, remedy),))
+    if found.size is None:
+        return Check(found.name, "not there yet: the service makes it")
+    said = f"sound, {found.size / MIB:,.1f} MiB"
+    days = free / found.per_day if free is not None and found.per_day else None
+    if days is None or days > SOON:
+        return Check(found.name, said)
+    what = f"at {found.per_day / MIB:,.0f} MiB a day the disk is full in {days:.0f} days"
+    remedy = "Free some space, leave more out (`homeiq-ingest estimate` says what), or shorten embedded.retention."
+    return Check(found.name, said, (warning(what, found.path, remedy),))
+
+
+def service(found: Service) -> Check:
+    """Whether it runs, is of this version, and is well by its own account."""
+    if found.health is None:
+        return _silent(found)
+    health = found.health
+    said = f"{health.get('status')}: {health.get('reason')}; last event {_last(health)}; it answers {found.guard}"
+    return Check("service", said, tuple(_of_health(found, health)))
+
+
+def _silent(found: Service) -> Check:
+    if not found.held:
+        return Check("service", "not running", (warning("no service runs: nothing is stored", found.state, START),))
+    if not found.enabled:
+        return Check("service", "runs; api.enabled is false, so that it cannot be asked how it is")
+    remedy = "api.host and api.port say where it should answer: its log says whether another program has the port."
+    where = "" if found.problem is None else found.problem.where
+    return Check("service", "runs, silent", (warning("a service runs, but its API does not answer", where, remedy),))
+
+
+def _of_health(found: Service, health: Mapping[str, Any]) -> Iterator[Finding]:
+    if (status := health.get("status")) != "healthy":
+        severity = Severity.WARNING if status == "degraded" else Severity.ERROR
+        remedy = " ".join(str(each) for each in health.get("remedies") or ())
+        yield Finding(severity, f"the service is {status}: {health.get('reason')}", found.state, remedy or _LOOK)
+    if (version := health.get("version")) != found.version:
+        what = f"the service that runs is of version {version}, this program of {found.version}"
+        yield warning(what, found.state, "Restart the service.")
+    files = health.get("files")
+    state = files.get("state") if isinstance(files, dict) else None
+    if isinstance(state, str) and state != found.state:
+        remedy = "Give the --config that the service has; else two services would not know of each other."
+        yield warning(f"the service that runs uses another state file, {state}", found.state, remedy)
+
+
+def _last(health: Mapping[str, Any]) -> str:
+    subscription = health.get("subscription")
+    last = subscription.get("last_event") if isinstance(subscription, dict) else None
+    return str(last or "not yet")
+
+
+_LOOK: Final = "`homeiq-ingest status` and its log say more."
+
+
+def data_api(where: str, found: Answer | IngestError) -> Check:
+    """Whether HomeIQ's data-api answers: states are stored without it, what it keeps of devices and entities gets old."""
+    if isinstance(found, IngestError):
+        problem = warning(found.what, found.where, found.remedy or CHECK_URL)
+        return Check("data-api", found.what, (problem,))
+    if is_page(found) or found.status >= 400:
+        return Check("data-api", answers(found), (warning(answers(found), where, CHECK_URL),))
+    return Check("data-api", "answers")

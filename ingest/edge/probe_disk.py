@@ -1,0 +1,50 @@
+"""How a folder's disk takes a small file: whether it does, and how long until it is safe. Blocking."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from ingest.errors import Refused
+
+TIMES: Final = 5
+PAGE: Final = bytes(4096)
+"""What a commit writes at least."""
+
+PLACE: Final = (
+    "Give the user that the service runs as the right to write there, or choose another place with spool.path."
+)
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or what is there of the way to it."""
+    return next((each for each in (folder, *folder.parents) if each.exists()), folder)
+
+
+def commits(folder: Path) -> list[float]:
+    """Seconds that each of some small writes took until it was on the disk; none where the folder is not made yet.
+
+    Raises `Refused` when this user cannot write there.
+    """
+    there = nearest(folder)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise Refused("the state directory cannot be written", where=str(there), remedy=PLACE)
+    if there != folder:
+        return []
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            return [_commit(file.fileno()) for _ in range(TIMES)]
+    except OSError as error:
+        raise Refused(
+            f"the state directory cannot be written: {error.strerror}", where=str(folder), remedy=PLACE
+        ) from error
+
+
+def _commit(descriptor: int) -> float:
+    begun = time.perf_counter()
+    os.write(descriptor, PAGE)
+    os.fsync(descriptor)
+    return time.perf_counter() - begun
