@@ -2,7 +2,8 @@
 
 hypercorn's own worker shields what it sends: with one client that does not read, a cancellation took 11.5 s. So its
 protocol runs here per connection over a stream of our own, whose `send_all` has its own deadline and whose end comes at
-once when the connection is cancelled: the socket is reset, which wakes whoever waits for it.
+once when the connection is cancelled: the socket is reset, which wakes whoever waits for it. The kernel holds little of
+what is sent, so that it is soon seen who does not read.
 
 Nothing here can end the service: an error of one connection is told, and the others go on.
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import trio
 from attrs import define, field, frozen
 
+from ingest.edge.websocket_server import tame
 from ingest.errors import Refused
 from ingest.runtime.supervise import one_error
 
@@ -41,11 +43,16 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 
 @frozen
 class Limits:
-    """Seconds for one send and for a connection without a request; connections at the same time."""
+    """Seconds for one send, for a connection without a request, between two pings of a WebSocket; connections at a time.
+
+    `buffer`: bytes that the kernel holds for a connection (it reckons with twice as many).
+    """
 
     send: float = 5.0
     idle: float = 15.0
-    connections: int = 64
+    ping: float = 20.0
+    connections: int = 320
+    buffer: int = 256 * 1024
 
 
 async def listen(host: str, port: int) -> Sequence[trio.SocketListener]:
@@ -76,9 +83,16 @@ async def serve(
     from hypercorn.app_wrappers import ASGIWrapper  # noqa: PLC0415  only where it is used
     from hypercorn.trio.worker_context import WorkerContext  # noqa: PLC0415
 
-    wrapped = ASGIWrapper(application)
+    wrapped = ASGIWrapper(partial(_tamed, application))
     server = _Server(wrapped, _config(limits, complain), WorkerContext(None), complain, limits)
     await trio.serve_listeners(server.connection, list(listeners))
+
+
+async def _tamed(application: Application, scope: Any, receive: Any, send: Any) -> None:
+    """The application, before which a WebSocket is made fit for it: `send` is bound to what hypercorn holds of one."""
+    if scope["type"] == "websocket":
+        tame(send.__self__)
+    await application(scope, receive, send)
 
 
 def _config(limits: Limits, complain: Complain) -> Config:
@@ -86,6 +100,7 @@ def _config(limits: Limits, complain: Complain) -> Config:
 
     config = Config()
     config.keep_alive_timeout = limits.idle
+    config.websocket_ping_interval = limits.ping
     config.include_server_header = False
     # hypercorn makes one of `config`; its types know only its own class.
     config.logger_class = partial(_Log, complain)  # type: ignore[assignment]
@@ -131,6 +146,7 @@ class _Server:
             return
         self.open += 1
         try:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.buffer)
             with one_error():
                 await self._converse(stream)
         except Exception as error:  # noqa: BLE001  one connection's error is not the service's

@@ -58,6 +58,10 @@ class Metrics(Collector):
             case _:
                 pass
 
+    def beside(self, other: Collector) -> None:
+        """From now on the page says what this one says, too."""
+        self._registry.register(other)
+
     def page(self) -> bytes:
         """The page, in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -23,7 +23,10 @@ from ingest.errors import Refused
 from ingest.pipeline import Pipeline
 from ingest.plan import Plan
 from ingest.web.app import Sources, application
+from ingest.web.audience import Audience
 from ingest.web.gauges import gauges
+from ingest.web.live import Live
+from ingest.web.live_metrics import LiveMetrics
 from ingest.web.metrics import Metrics
 
 RETRY = 30.0
@@ -68,10 +71,18 @@ class Site:
         self.pipeline = pipeline
         discover = pipeline.inventory.rediscovery.now
         sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
-        app = application(sources.routes(), self.api)
+        live = self._live(pipeline)
+        app = application([*sources.routes(), *live.routes()], self.api)
         listeners = await self._listeners(pipeline.emit)
         pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
-        await http_server.serve(app, listeners, self._complain)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(live.audience.run, name="live events")
+            await http_server.serve(app, listeners, self._complain)
+
+    def _live(self, pipeline: Pipeline) -> Live:
+        audience = Audience(pipeline.filter.tap, pipeline.catalog, lambda: utc(self.now_ns()).isoformat())
+        self.metrics.beside(LiveMetrics(audience))
+        return Live(audience, self.api, self._complain)
 
     async def _listeners(self, emit: reports.Emit) -> list[trio.SocketListener]:
         told = False

@@ -1,0 +1,231 @@
+"""Who listens to the live events, and what waits for them.
+
+    tap ──▶ a list for each distinct set of channels ──every 250 ms──▶ one frame, once ──▶ a queue for each client ──▶ its sender
+
+Nothing here waits for a client. A list is bounded, and what does not fit is counted in its frame; a queue is bounded, and
+whose does not take a frame any more is dropped; all that waits is bounded, and then who has most of it is dropped. While
+nobody wants to hear of anything the tap is not listened to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import trio
+from attrs import define, field, frozen
+
+from ingest.core.catalog import Catalog
+from ingest.core.channels import Wants, alike, wanting
+from ingest.core.judged import Judged
+from ingest.core.live_event import frame, live_event
+from ingest.core.point import Point
+from ingest.core.state import Change, Source
+from ingest.edge.websocket_server import Shared
+from ingest.runtime.tap import Tap
+from ingest.runtime.watch import Watch
+
+REASONS: Final[Mapping[str, str]] = {
+    "slow": "it does not read as fast as the home changes",
+    "stalled": "it does not read",
+    "memory": "too much waits for all of them, and most of it for this one",
+    "full": "there are as many as may be",
+}
+"""Why a client is dropped, or not let in."""
+
+ROUTES: Final = 20_000
+"""Entities of which it is remembered who wants them."""
+
+
+@frozen
+class Bounds:
+    """Seconds between two frames; events and bytes of a frame; frames and bytes that wait for one client; clients.
+
+    `held`: bytes that wait for all of them together, each frame counted once.
+    """
+
+    every: float = 0.25
+    events: int = 1000
+    frame: int = 512 * 1024
+    frames: int = 32
+    waiting: int = 2 * 1024 * 1024
+    held: int = 16 * 1024 * 1024
+    clients: int = 256
+
+
+@define(eq=False)
+class Frame:
+    """A message that waits for `holders` clients."""
+
+    text: Shared
+    holders: int = 0
+
+
+@define(eq=False)
+class Group:
+    """The clients that want the same, and what came for them since the last frame."""
+
+    wants: Wants
+    clients: set[Client] = field(factory=set)
+    events: list[bytes] = field(factory=list)
+    size: int = 0
+    omitted: int = 0
+
+    def takes(self, event: bytes, bounds: Bounds) -> bool:
+        """Add it to the next frame; False when that is full."""
+        if len(self.events) >= bounds.events or self.size + len(event) > bounds.frame:
+            return False
+        self.events.append(event)
+        self.size += len(event)
+        return True
+
+
+@define(eq=False)
+class Client:
+    """One client. `dropped` is why, once it is."""
+
+    queue: deque[Frame] = field(factory=deque)
+    size: int = 0
+    group: Group | None = None
+    dropped: str | None = None
+    woken: trio.Event = field(factory=trio.Event)
+
+
+@define(eq=False)
+class Audience:
+    """All of them. `now` is the wall clock in ISO 8601."""
+
+    tap: Tap[Judged]
+    catalog: Watch[Catalog]
+    now: Callable[[], str]
+    bounds: Bounds = field(factory=Bounds)
+    clients: set[Client] = field(factory=set)
+    dropped: Counter[str] = field(factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
+    omitted: int = 0
+    held: int = 0
+    _groups: dict[frozenset[str], Group] = field(factory=dict)
+    _routes: dict[str, tuple[Group, ...]] = field(factory=dict)
+    _news: trio.Event = field(factory=trio.Event)
+
+    def enter(self) -> Client | None:
+        """A new client; None when there is no room for another."""
+        if len(self.clients) >= self.bounds.clients:
+            self.dropped["full"] += 1
+            return None
+        client = Client()
+        self.clients.add(client)
+        return client
+
+    def leave(self, client: Client) -> None:
+        """It is gone. What waited for it is forgotten."""
+        self.choose(client, ())
+        self.clients.discard(client)
+        while client.queue:
+            self._taken(client)
+
+    def drop(self, client: Client, reason: str) -> None:
+        """It must go. Its sender says so, if it still can."""
+        if client.dropped is None:
+            self.dropped[reason] += 1
+            client.dropped = reason
+            self.leave(client)
+            client.woken.set()
+
+    def choose(self, client: Client, channels: Sequence[str]) -> None:
+        """From now on it hears of these. What came before goes out first, so that nothing is missed or comes twice."""
+        key = alike(channels)
+        wanted = self._groups.get(key) or Group(wanting(key)) if key else None
+        if wanted is client.group:
+            return
+        for each in (client.group, wanted):
+            if each is not None:
+                self._tell(each)
+        if client.group is not None:
+            client.group.clients.discard(client)
+        client.group = None if client.dropped else wanted
+        if client.group is not None:
+            client.group.clients.add(client)
+            self._groups[key] = client.group
+        self._regroup()
+
+    def _regroup(self) -> None:
+        self._groups = {key: group for key, group in self._groups.items() if group.clients}
+        self._routes.clear()
+        self.tap.remove(self._hear)
+        if self._groups:
+            self.tap.add(self._hear)
+
+    def _hear(self, judged: Sequence[Judged]) -> None:
+        for each in judged:
+            entity_id = each.change.data.entity_id
+            groups = self._routes.get(entity_id)
+            if groups is None:
+                groups = self._route(entity_id)
+            if groups and each.verdict is not None:
+                self._add(each.change, each.source, each.verdict, groups)
+
+    def _route(self, entity_id: str) -> tuple[Group, ...]:
+        if len(self._routes) >= ROUTES:
+            self._routes.clear()
+        groups = self._routes[entity_id] = tuple(each for each in self._groups.values() if each.wants(entity_id))
+        return groups
+
+    def _add(self, change: Change, source: Source, verdict: Point | str, groups: tuple[Group, ...]) -> None:
+        event = b""
+        for group in groups:
+            if len(group.events) < self.bounds.events and group.size < self.bounds.frame:
+                event = event or live_event(change, source, verdict, self.catalog.value.facts(change.data.entity_id))
+            if not event or not group.takes(event, self.bounds):
+                group.omitted += 1
+        self._news.set()
+
+    async def run(self) -> None:
+        """Make frames until cancelled; while nothing comes, wait."""
+        while True:
+            await self._news.wait()
+            await trio.sleep(self.bounds.every)
+            self._news = trio.Event()
+            for group in tuple(self._groups.values()):
+                self._tell(group)
+                await trio.lowlevel.checkpoint()
+
+    def _tell(self, group: Group) -> None:
+        """One frame of what came, to everybody in the group."""
+        if not (group.events or group.omitted):
+            return
+        made = Frame(Shared(frame(group.events, group.omitted, self.now())))
+        self.omitted += group.omitted
+        group.events, group.size, group.omitted = [], 0, 0
+        for client in tuple(group.clients):
+            self._put(client, made)
+
+    def _put(self, client: Client, made: Frame) -> None:
+        if client.dropped is not None:
+            return
+        if len(client.queue) >= self.bounds.frames or client.size + len(made.text) > self.bounds.waiting:
+            self.drop(client, "slow")
+            return
+        self.held += 0 if made.holders else len(made.text)
+        made.holders += 1
+        client.queue.append(made)
+        client.size += len(made.text)
+        client.woken.set()
+        while self.held > self.bounds.held:
+            self.drop(max(self.clients, key=lambda each: each.size), "memory")
+
+    async def next(self, client: Client) -> Shared | None:
+        """Wait for its next frame, which it has to itself from now on; None when it is dropped."""
+        while not client.queue:
+            if client.dropped is not None:
+                return None
+            client.woken = trio.Event()
+            await client.woken.wait()
+        return self._taken(client)
+
+    def _taken(self, client: Client) -> Shared:
+        made = client.queue.popleft()
+        client.size -= len(made.text)
+        made.holders -= 1
+        self.held -= 0 if made.holders else len(made.text)
+        return made.text
