@@ -46,7 +46,7 @@ class Bounds:
     """
 
     every: float = 0.25
-    events: int = 1000
+    events: int = 2000
     frame: int = 512 * 1024
     frames: int = 32
     waiting: int = 2 * 1024 * 1024

@@ -68,9 +68,9 @@ class Live:
             if message["type"] != "websocket.receive":
                 return
             answer = conversation.hear(message.get("text"), trio.current_time(), self.audience.now())
-            # First the answer, then what it promises.
-            await websocket.send_text(answer)
+            # What the answer promises holds when it is heard; frames are sent in order, and none is made in between.
             self.audience.choose(client, conversation.channels)
+            await websocket.send_text(answer)
 
     async def _send(self, websocket: WebSocket, client: Client) -> None:
         while (text := await self.audience.next(client)) is not None:

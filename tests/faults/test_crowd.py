@@ -1,0 +1,161 @@
+"""200 clients of `/ws` of which 100 never read, at 2,000 events a second: what they cost, and what becomes of them.
+
+Home, service and clients are processes of their own. `SECONDS=60` measures longer, `EVENTS=…` has more of them a second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from attrs import define, field
+
+from tests.faults.service import Service, place
+from tests.faults.sink import Sink, sinking, wait_for
+from tests.live.lab import end, free_port, launch
+from tests.support.homes import TOKEN
+
+pytestmark = pytest.mark.slow
+
+EVENTS = int(os.environ.get("EVENTS", "2000"))
+SECONDS = float(os.environ.get("SECONDS", "15"))
+READERS = SLEEPERS = 100
+TIME = re.compile(rb" (\d{19})$")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@define(eq=False)
+class Timed(Sink):
+    """Remembers how long each state was on its way, from its `last_updated` to here, in seconds."""
+
+    lags: list[float] = field(factory=list)
+
+    def take(self, body: bytes) -> None:
+        import gzip
+
+        now = time.time_ns()
+        found = [TIME.search(line) for line in gzip.decompress(body).splitlines()]
+        self.lags += [(now - int(each[1])) / 1e9 for each in found if each]
+
+
+@define
+class Figures:
+    """What the service used in a while: processor in percent of one core, and how late the latest hundredth came."""
+
+    percent: float
+    p99: float
+    states: int
+
+
+@define(eq=False)
+class Measured:
+    service: Service
+    sink: Timed
+
+    @property
+    def used(self) -> float:
+        """Seconds of the processor."""
+        fields = Path(f"/proc/{self.service.process.pid}/stat").read_text("ascii").rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    @property
+    def memory(self) -> float:
+        """MiB that are resident."""
+        status = Path(f"/proc/{self.service.process.pid}/status").read_text("ascii")
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+
+    def during(self, seconds: float) -> Figures:
+        self.sink.lags.clear()
+        used, begun = self.used, time.monotonic()
+        time.sleep(seconds)
+        percent = 100 * (self.used - used) / (time.monotonic() - begun)
+        lags = sorted(self.sink.lags)
+        return Figures(percent, lags[len(lags) * 99 // 100], len(lags))
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """A metric's values by their labels."""
+        url = self.service.wait("Listening")["where"]
+        page = httpx.get(f"{url}/metrics", trust_env=False).text
+        found = re.findall(rf"^homeiq_ingest_{name}(?:{{\w+=\"(\w+)\"}})? (\S+)$", page, re.MULTILINE)
+        return {label: float(value) for label, value in found}
+
+
+@define(eq=False)
+class Crowd:
+    log: Path
+
+    def said(self, key: str) -> list[dict[str, Any]]:
+        lines = self.log.read_text("utf-8").splitlines()
+        return [each for each in (json.loads(line) for line in lines if line.endswith("}")) if key in each]
+
+    def ended(self, kind: str) -> list[dict[str, Any]]:
+        return [each for each in self.said("ended") if each["ended"] == kind]
+
+
+@contextmanager
+def crowd(folder: Path, service: Service) -> Iterator[Crowd]:
+    port = service.wait("Listening")["where"].rpartition(":")[2]
+    log = folder / f"crowd-{time.monotonic()}"
+    process = launch([sys.executable, "-m", "tests.faults.crowd", port, str(READERS), str(SLEEPERS)], log)
+    try:
+        made = Crowd(log)
+        wait_for(lambda: log.exists() and made.said("ready"))
+        yield made
+    finally:
+        end(process)
+
+
+@contextmanager
+def rushing(folder: Path) -> Iterator[str]:
+    port = free_port()
+    process = launch([sys.executable, "-m", "tests.faults.rushing", str(port), TOKEN, str(EVENTS)], folder / "home")
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        end(process)
+
+
+def test_readers_cost_little_and_who_never_reads_is_dropped(tmp_path: Path) -> None:
+    with rushing(tmp_path) as home, sinking(kind=Timed) as sink:
+        assert isinstance(sink, Timed)
+        made = place(tmp_path, home, sink.url)
+        made.changes = ("api.port=0", "log.level=info")
+        with made.service() as service:
+            service.wait("Listening")
+            measured = Measured(service, sink)
+            wait_for(lambda: len(sink.lags) > 3 * EVENTS, 60)
+            alone, memory = measured.during(SECONDS), measured.memory
+            with crowd(tmp_path, service) as clients:
+                first = measured.during(SECONDS)
+                most = measured.memory
+                calm = measured.during(SECONDS)
+                dropped, there = measured.metrics("websocket_dropped_total"), measured.metrics("websocket_clients")
+                ended, read = clients.ended("sleeper"), clients.said("bytes")[-1]
+                assert clients.ended("reader") == []
+            latest = max(each["after"] for each in ended)
+            print(  # noqa: T201  figures to look at
+                f"\n{alone.states / SECONDS:,.0f} states/s; processor alone {alone.percent:.1f} %, with all "
+                f"{first.percent:.1f} %, with the readers {calm.percent:.1f} %; p99 {1000 * alone.p99:.0f}, "
+                f"{1000 * first.p99:.0f}, {1000 * calm.p99:.0f} ms; memory {memory:.0f}, {most:.0f} MiB; "
+                f"dropped {dropped}, the latest after {latest:.1f} s; a reader got {read['bytes'] / READERS / read['after'] / 1e3:.0f} kB/s, "
+                f"{read['events'] / read['after']:,.0f} events/s, {read['omitted']} omitted"
+            )
+            with crowd(tmp_path, service) as clients:
+                time.sleep(2)
+                asked = time.time()
+                service.process.send_signal(signal.SIGTERM)
+                wait_for(lambda: len(clients.said("ended")) == READERS + SLEEPERS, 10)
+                gone = max(each["at"] for each in clients.said("ended")) - asked
+                books = service.stop()
+                stopped = time.time() - asked
+            print(f"asked to stop, the last client was gone after {gone:.2f} s, the service after {stopped:.2f} s")
