@@ -53,19 +53,20 @@ class Live:
             await websocket.accept()
             with one_error():
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._send, websocket, client)
-                    await self._listen(websocket, client)
+                    nursery.start_soon(self._listen, websocket, client, nursery.cancel_scope)
+                    await self._send(websocket, client)
                     nursery.cancel_scope.cancel()
         finally:
             self.audience.leave(client)
 
-    async def _listen(self, websocket: WebSocket, client: Client) -> None:
+    async def _listen(self, websocket: WebSocket, client: Client, both: trio.CancelScope) -> None:
         quota = Quota(self.api.rate_limit_messages, self.api.rate_limit_window)
         conversation = Conversation(quota, lambda: str(uuid4()))
         await websocket.send_text(conversation.greeting(self.audience.now(), __version__))
         while True:
             message = await websocket.receive()
             if message["type"] != "websocket.receive":
+                both.cancel()
                 return
             answer = conversation.hear(message.get("text"), trio.current_time(), self.audience.now())
             # What the answer promises holds when it is heard; frames are sent in order, and none is made in between.

@@ -89,15 +89,19 @@ def test_what_is_asked_for_is_shown(site: Running, arguments: list[str], entitie
     assert [json.loads(line)["entity_id"] for line in result.stdout.splitlines()] == entities
 
 
-def test_what_more_came_than_is_sent_is_said(site: Running) -> None:
+def test_how_much_more_came_than_a_frame_holds_is_said(site: Running) -> None:
     def burst() -> None:
-        for number in range(30):
-            site.set(f"sensor.n{number}", "x" * 200, friendly_name="y" * 40_000)
+        site.set("sensor.wordy", *("x" * 200 for _ in range(30)), friendly_name="y" * 40_000)
+        time.sleep(0.6)
+        site.set("light.kitchen", "on")
 
     with once_listened(site, burst):
-        result = CliRunner().invoke(main, ["tail", "--url", site.url, "--count", "14", "--json"])
+        result = CliRunner().invoke(
+            main, ["tail", "sensor.wordy", "light", "--url", site.url, "--count", "13", "--json"]
+        )
     assert result.exit_code == 0, result.output
-    assert "more at once, which are not shown" in result.stderr or len(result.stdout.splitlines()) == 14
+    assert json.loads(result.stdout.splitlines()[-1])["entity_id"] == "light.kitchen"
+    assert "… and 18 more at once, which are not shown" in result.stderr
 
 
 def test_a_token_is_sent_and_one_that_is_missing_is_named() -> None:

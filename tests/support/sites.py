@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import trio
@@ -38,15 +38,18 @@ class Running:
         """True while somebody looks on at what comes in."""
         return bool(self.pipeline.filter.tap)
 
-    def set(self, entity_id: str, state: str, **attributes: object) -> None:
+    def set(self, entity_id: str, *states: str, **attributes: object) -> None:
+        """Set these states, one after the other, all in one turn."""
+
         def work() -> None:
-            change = self.server.home.set(entity_id, state, attributes, force=True)
-            self.server.emit([change] if change else [])
+            changes = [self.server.home.set(entity_id, each, attributes, force=True) for each in states]
+            self.server.emit(each for each in changes if each)
 
         trio.from_thread.run_sync(work, trio_token=self.token)
 
     def stop(self) -> None:
-        self.token.run_sync_soon(self.scope.cancel)
+        with suppress(trio.RunFinishedError):
+            self.token.run_sync_soon(self.scope.cancel)
 
 
 @contextmanager
