@@ -9,15 +9,15 @@ nobody wants to hear of anything the tap is not listened to.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ingest.core.catalog import Catalog
-from ingest.core.channels import Wants, alike, wanting
+from ingest.core.channels import alike, wanting
 from ingest.core.judged import Judged
 from ingest.core.live_event import frame, live_event
 from ingest.core.point import Point
@@ -25,71 +25,10 @@ from ingest.core.state import Change, Source
 from ingest.edge.websocket_server import Shared
 from ingest.runtime.tap import Tap
 from ingest.runtime.watch import Watch
-
-REASONS: Final[Mapping[str, str]] = {
-    "slow": "it does not read as fast as the home changes",
-    "stalled": "it does not read",
-    "memory": "too much waits for all of them, and most of it for this one",
-    "full": "there are as many as may be",
-}
-"""Why a client is dropped, or not let in."""
+from ingest.web.listeners import REASONS, START, Bounds, Client, Frame, Group, Since
 
 ROUTES: Final = 20_000
 """Entities of which it is remembered who wants them."""
-
-
-@frozen
-class Bounds:
-    """Seconds between two frames; events and bytes of a frame; frames and bytes that wait for one client; clients.
-
-    `held`: bytes that wait for all of them together, each frame counted once.
-    """
-
-    every: float = 0.25
-    events: int = 2000
-    frame: int = 512 * 1024
-    frames: int = 32
-    waiting: int = 2 * 1024 * 1024
-    held: int = 16 * 1024 * 1024
-    clients: int = 256
-
-
-@define(eq=False)
-class Frame:
-    """A message that waits for `holders` clients."""
-
-    text: Shared
-    holders: int = 0
-
-
-@define(eq=False)
-class Group:
-    """The clients that want the same, and what came for them since the last frame."""
-
-    wants: Wants
-    clients: set[Client] = field(factory=set)
-    events: list[bytes] = field(factory=list)
-    size: int = 0
-    omitted: int = 0
-
-    def takes(self, event: bytes, bounds: Bounds) -> bool:
-        """Add it to the next frame; False when that is full."""
-        if len(self.events) >= bounds.events or self.size + len(event) > bounds.frame:
-            return False
-        self.events.append(event)
-        self.size += len(event)
-        return True
-
-
-@define(eq=False)
-class Client:
-    """One client. `dropped` is why, once it is."""
-
-    queue: deque[Frame] = field(factory=deque)
-    size: int = 0
-    group: Group | None = None
-    dropped: str | None = None
-    woken: trio.Event = field(factory=trio.Event)
 
 
 @define(eq=False)
@@ -119,7 +58,10 @@ class Audience:
 
     def leave(self, client: Client) -> None:
         """It is gone. What waited for it is forgotten."""
-        self.choose(client, ())
+        if client.group is not None:
+            del client.group.clients[client]
+            client.group = None
+            self._regroup()
         self.clients.discard(client)
         while client.queue:
             self._taken(client)
@@ -133,19 +75,17 @@ class Audience:
             client.woken.set()
 
     def choose(self, client: Client, channels: Sequence[str]) -> None:
-        """From now on it hears of these. What came before goes out first, so that nothing is missed or comes twice."""
+        """From now on it hears of these. What came before it gets now, so that nothing is missed or comes twice."""
         key = alike(channels)
         wanted = self._groups.get(key) or Group(wanting(key)) if key else None
         if wanted is client.group:
             return
-        for each in (client.group, wanted):
-            if each is not None:
-                self._tell(each)
-        if client.group is not None:
-            client.group.clients.discard(client)
+        before, client.group = client.group, None
+        if before is not None:
+            self._tell(before, {client: before.clients.pop(client)})
         client.group = None if client.dropped else wanted
         if client.group is not None:
-            client.group.clients.add(client)
+            client.group.clients[client] = client.group.now
             self._groups[key] = client.group
         self._regroup()
 
@@ -187,18 +127,24 @@ class Audience:
             await trio.sleep(self.bounds.every)
             self._news = trio.Event()
             for group in tuple(self._groups.values()):
-                self._tell(group)
+                clients = dict(group.clients)
+                group.clients = dict.fromkeys(clients, START)
+                self._tell(group, clients)
+                self.omitted += group.omitted
+                group.events, group.size, group.omitted = [], 0, 0
                 await trio.lowlevel.checkpoint()
 
-    def _tell(self, group: Group) -> None:
-        """One frame of what came, to everybody in the group."""
-        if not (group.events or group.omitted):
-            return
-        made = Frame(Shared(frame(group.events, group.omitted, self.now())))
-        self.omitted += group.omitted
-        group.events, group.size, group.omitted = [], 0, 0
-        for client in tuple(group.clients):
-            self._put(client, made)
+    def _tell(self, group: Group, clients: Mapping[Client, Since]) -> None:
+        """What came for these clients of a group: the same frame for all who have wanted it for as long."""
+        made: dict[Since, Frame] = {}
+        for client, since in clients.items():
+            if since != group.now:
+                known = made.get(since) or self._frame(group, since)
+                self._put(client, made.setdefault(since, known))
+
+    def _frame(self, group: Group, since: Since) -> Frame:
+        events, omitted = since
+        return Frame(Shared(frame(group.events[events:], group.omitted - omitted, self.now())))
 
     def _put(self, client: Client, made: Frame) -> None:
         if client.dropped is not None:

@@ -21,7 +21,8 @@ from ingest.config.service import Api
 from ingest.core.ws_messages import Conversation, Quota
 from ingest.edge.http_server import Limits
 from ingest.runtime.supervise import one_error
-from ingest.web.audience import REASONS, Audience, Client
+from ingest.web.audience import Audience
+from ingest.web.listeners import REASONS, Client
 
 POLICY: Final = 1008
 """The close code of whoever reads too slowly."""

@@ -31,13 +31,15 @@ class One:
     frames: int = 0
 
     def greeted(self) -> One:
-        """Through the handshake, and subscribed to everything."""
+        """Through the handshake."""
         self.sock.sendall(self.ws.send(Request("localhost", "/ws")))
         while "connection" not in self.text:
             self.look(self.sock.recv(65536))
-        self.sock.sendall(self.ws.send(TextMessage('{"type": "subscribe", "channels": ["*"]}')))
         self.text = ""
         return self
+
+    def subscribe(self) -> None:
+        self.sock.sendall(self.ws.send(TextMessage('{"type": "subscribe", "channels": ["*"]}')))
 
     def look(self, data: bytes) -> None:
         self.ws.receive_data(data)
@@ -65,6 +67,8 @@ def main(port: int, readers: int, sleepers: int) -> None:
     """Until nobody is left."""
     kinds = ["reader"] * readers + ["sleeper"] * sleepers
     clients = [One(socket.create_connection(("127.0.0.1", port)), kind).greeted() for kind in kinds]
+    for each in clients:
+        each.subscribe()
     there = {each.sock.fileno(): each for each in clients}
     poll, read, room = select.epoll(), 0, bytearray(1 << 20)
     for number, each in there.items():
@@ -81,7 +85,7 @@ def main(port: int, readers: int, sleepers: int) -> None:
             read += taken
             if one is clients[0] and taken:
                 one.look(bytes(room[:taken]))
-            if not taken and flags & ENDED or flags & select.EPOLLIN and not taken:
+            if not taken and flags & (ENDED | select.EPOLLIN):
                 error = one.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 say(ended=one.kind, after=time.monotonic() - begun, at=time.time(), error=error, left=len(there) - 1)
                 poll.unregister(number)

@@ -12,6 +12,7 @@ import trio
 from ingest.simulator.home import Home
 from ingest.simulator.serve import LOOPBACK, listen
 from ingest.simulator.server import Server
+from ingest.simulator.values import Change
 
 EVERY = 0.025
 ENTITIES = 1000
@@ -33,7 +34,8 @@ async def main(port: int, token: str, per_second: int) -> None:
             await trio.sleep(EVERY)
 
 
-def change(server: Server, number: int):  # type: ignore[no-untyped-def]
+def change(server: Server, number: int) -> Change:
+    """One of its sensors has another value."""
     key = f"sensor.rushing_{number % ENTITIES:04}_power"
     attributes = {
         "state_class": "measurement",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import trio
 from wsproto.extensions import PerMessageDeflate
 
@@ -9,7 +11,7 @@ from ingest.config.service import Api
 from ingest.core.secret import Secret
 from ingest.core.ws_messages import LARGEST
 from ingest.edge.http_server import Limits
-from ingest.web.audience import Bounds
+from ingest.web.listeners import Bounds
 from tests.web.talking import Talker, talking
 from tests.web.test_site import beside, listening, until
 from tests.web.watching import judged, serving
@@ -97,7 +99,7 @@ async def test_what_breaks_the_protocol_ends_the_conversation_with_its_reason() 
             assert talker.closed is not None
             assert talker.closed[0] == code
             assert why in (talker.closed[1] or "")
-            await served.until(lambda served=served: not served.audience.clients)
+            await served.until(partial(lambda audience: not audience.clients, served.audience))
 
 
 async def test_the_61st_message_of_a_window_waits_for_the_next() -> None:

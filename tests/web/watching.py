@@ -23,7 +23,8 @@ from ingest.edge.http_server import Limits
 from ingest.runtime.tap import Tap
 from ingest.runtime.watch import Watch
 from ingest.web.app import application
-from ingest.web.audience import Audience, Bounds
+from ingest.web.audience import Audience
+from ingest.web.listeners import Bounds
 from ingest.web.live import Live
 from tests.web.talking import Talker
 
