@@ -22,6 +22,7 @@ from ingest.edge.process import Process
 from ingest.errors import Refused
 from ingest.pipeline import Pipeline
 from ingest.plan import Plan
+from ingest.runtime.supervise import one_error
 from ingest.web.app import Sources, application
 from ingest.web.audience import Audience
 from ingest.web.gauges import gauges
@@ -75,9 +76,10 @@ class Site:
         app = application([*sources.routes(), *live.routes()], self.api)
         listeners = await self._listeners(pipeline.emit)
         pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(live.audience.run, name="live events")
-            await http_server.serve(app, listeners, self._complain)
+        with one_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(live.audience.run, name="live events")
+                await http_server.serve(app, listeners, self._complain)
 
     def _live(self, pipeline: Pipeline) -> Live:
         audience = Audience(pipeline.filter.tap, pipeline.catalog, lambda: utc(self.now_ns()).isoformat())
