@@ -180,11 +180,16 @@ class _Stream(trio.abc.Stream):
         self.socket = self.raw.socket
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        with trio.move_on_after(self.deadline) as scope:
-            await self.raw.send_all(data)
-        if scope.cancelled_caught:
+        # hypercorn tells the application that the client is gone; where that has no room for it, nobody ends the rest.
+        try:
+            with trio.fail_after(self.deadline):
+                await self.raw.send_all(data)
+        except trio.TooSlowError as error:
             self.reset()
-            raise trio.BrokenResourceError("the other end does not read")
+            raise trio.BrokenResourceError("the other end does not read") from error
+        except trio.BrokenResourceError:
+            self.gone.set()
+            raise
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.raw.wait_send_all_might_not_block()
@@ -203,6 +208,7 @@ class _Stream(trio.abc.Stream):
         await self.raw.aclose()
 
     def reset(self) -> None:
+        self.gone.set()
         if self.socket.fileno() != -1:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.socket.close()

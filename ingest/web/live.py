@@ -52,18 +52,26 @@ class Live:
             return
         try:
             await websocket.accept()
-            with one_error():
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._listen, websocket, client, nursery.cancel_scope)
-                    await self._send(websocket, client)
-                    nursery.cancel_scope.cancel()
+            await self._converse(websocket, client)
+            if client.dropped is not None:
+                self.complain(f"a client of /ws was dropped: {REASONS[client.dropped]}")
+                await websocket.close(POLICY, REASONS[client.dropped])
         finally:
             self.audience.leave(client)
+
+    async def _converse(self, websocket: WebSocket, client: Client) -> None:
+        """Until it has gone, or is dropped."""
+        with one_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._listen, websocket, client, nursery.cancel_scope)
+                while (text := await self.audience.next(client)) is not None:
+                    await self._say(websocket, client, text)
+                nursery.cancel_scope.cancel()
 
     async def _listen(self, websocket: WebSocket, client: Client, both: trio.CancelScope) -> None:
         quota = Quota(self.api.rate_limit_messages, self.api.rate_limit_window)
         conversation = Conversation(quota, lambda: str(uuid4()))
-        await websocket.send_text(conversation.greeting(self.audience.now(), __version__))
+        await self._say(websocket, client, conversation.greeting(self.audience.now(), __version__))
         while True:
             message = await websocket.receive()
             if message["type"] != "websocket.receive":
@@ -72,14 +80,12 @@ class Live:
             answer = conversation.hear(message.get("text"), trio.current_time(), self.audience.now())
             # What the answer promises holds when it is heard; frames are sent in order, and none is made in between.
             self.audience.choose(client, conversation.channels)
-            await websocket.send_text(answer)
+            await self._say(websocket, client, answer)
 
-    async def _send(self, websocket: WebSocket, client: Client) -> None:
-        while (text := await self.audience.next(client)) is not None:
-            begun = trio.current_time()
+    async def _say(self, websocket: WebSocket, client: Client, text: str) -> None:
+        begun = trio.current_time()
+        try:
             await websocket.send_text(text)
+        finally:  # cancelled, where more was said to us than hypercorn holds: it cannot tell us that the client is gone
             if trio.current_time() - begun >= self.limits.send:
                 self.audience.drop(client, "stalled")
-        why = REASONS[client.dropped or "slow"]
-        self.complain(f"a client of /ws was dropped: {why}")
-        await websocket.close(POLICY, why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 import trio
@@ -155,6 +156,17 @@ async def test_one_frame_that_is_not_taken_is_enough() -> None:
         await served.sleeper()
         served.tell(*(judged(f"light.n{number}", name="x" * 4000) for number in range(120)))
         await served.until(lambda: served.audience.dropped["stalled"])
+        await served.until(lambda: not served.audience.clients)
+
+
+async def test_who_asks_and_does_not_hear_the_answers_is_cut_off_too() -> None:
+    async with serving(limits=HURRIED) as served:
+        talker = await served.talker(buffer=4096)
+        with trio.fail_after(10), suppress(trio.BrokenResourceError):
+            while True:
+                await talker.say('{"type": "x", "a": "' + "x" * 60_000 + '"}')
+        await served.until(lambda: served.audience.dropped["stalled"])
+        assert served.audience.dropped["stalled"] == 1
         await served.until(lambda: not served.audience.clients)
 
 
