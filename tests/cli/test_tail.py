@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner, Result
+from wsproto.events import TextMessage
 
 from ingest.cli.exits import FAILED, REFUSED
 from ingest.cli.main import main
@@ -22,6 +23,7 @@ from ingest.cli.tail import Lines
 from ingest.config.service import Api
 from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.secret import Secret
+from tests.edge.test_live_client import GREETING, answering, says
 from tests.faults.sink import wait_for
 from tests.support.sites import Running, running_site
 
@@ -134,6 +136,14 @@ def test_a_service_that_goes_is_said(site: Running) -> None:
     assert result.exit_code == FAILED
     assert "the service has gone" in result.output
     assert "homeiq-ingest status" in result.output
+
+
+def test_what_the_service_refuses_is_said() -> None:
+    error = '{"type": "error", "message": "more than 1 messages in 60 s: wait 9 s"}'
+    with answering(says(TextMessage(GREETING), TextMessage(error))) as port:
+        result = CliRunner().invoke(main, ["tail", "--url", f"http://127.0.0.1:{port}"])
+    assert result.exit_code == REFUSED
+    assert "the service refuses: more than 1 messages" in result.output
 
 
 def test_no_service_is_said_with_how_to_start_it() -> None:

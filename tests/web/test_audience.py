@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import trio
+import trio.lowlevel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from trio.testing import MockClock
 
 from ingest.core.channels import alike, wanting
-from ingest.web.audience import ROUTES, Audience
+from ingest.web.audience import ROUTES, TOGETHER, Audience
 from ingest.web.listeners import Bounds, Client
 from ingest.web.live_metrics import LiveMetrics
 from tests.web.watching import audience_of, judged
@@ -160,6 +161,23 @@ async def test_so_many_bytes_wait_for_one_and_so_many_for_all(autojump_clock: Mo
         await framed(audience)
     assert left.dropped == "slow"
     assert audience.held == 0
+
+
+async def test_who_leaves_while_frames_are_handed_out_gets_none(autojump_clock: MockClock) -> None:
+    audience = audience_of()
+    clients = [entered(audience, "*") for _ in range(TOGETHER + 4)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(audience.run)
+        await trio.lowlevel.checkpoint()
+        tell(audience, "light.a")
+        assert await audience.next(clients[0])
+        audience.leave(clients[-1])
+        await trio.sleep(0.1)
+        assert [len(each.queue) for each in clients] == [0, *[1] * (TOGETHER + 2), 0]
+        for each in clients:
+            audience.leave(each)
+        assert audience.held == 0
+        nursery.cancel_scope.cancel()
 
 
 async def test_clients_are_bounded(autojump_clock: MockClock) -> None:

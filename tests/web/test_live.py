@@ -195,10 +195,9 @@ async def test_200_clients_of_which_none_reads_end_at_once_with_the_service() ->
     async with serving() as served:
         for _ in range(200):
             await served.sleeper()
-        for _ in range(8):
+        while not served.audience.held:
             served.tell(*(judged(f"light.n{number}", name="x" * 1000) for number in range(100)))
             await trio.sleep(0.02)
-        assert served.audience.held > 0
         assert len(served.audience.clients) == 200
 
 
