@@ -45,6 +45,7 @@ def once_listened(site: Running, work: Callable[[], None]) -> Iterator[None]:
         wait_for(site.listened)
         work()
 
+    wait_for(lambda: not site.listened())  # whoever did before has left
     thread = threading.Thread(target=wait)
     thread.start()
     try:
@@ -173,6 +174,7 @@ def test_what_cannot_be_asked_is_refused(arguments: list[str], says: str) -> Non
 
 def test_ctrl_c_ends_it_quietly(site: Running) -> None:
     command = [sys.executable, "-m", "ingest", "tail", "--url", site.url]
+    wait_for(lambda: not site.listened())
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ}, text=True)
     try:
         wait_for(site.listened)
