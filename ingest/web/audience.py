@@ -27,7 +27,7 @@ from ingest.runtime.tap import Tap
 from ingest.runtime.watch import Watch
 from ingest.web.listeners import REASONS, START, Bounds, Client, Frame, Group, Since
 
-TOGETHER: Final = 16
+TOGETHER: Final = 4
 """Clients whose senders wake up in one step of the loop: a send takes a tenth of a millisecond, and others wait for it."""
 
 ROUTES: Final = 20_000

@@ -1,6 +1,6 @@
 """200 clients of `/ws` of which 100 never read, at 2,000 events a second: what they cost, and what becomes of them.
 
-Home, service and clients are processes of their own. `SECONDS=60` measures longer, `EVENTS=…` has more of them a second.
+Home, service and clients are processes of their own. `CROWD_SECONDS=60` measures longer, `CROWD_EVENTS=…` has more of them a second.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from tests.support.homes import TOKEN
 
 pytestmark = pytest.mark.slow
 
-EVENTS = int(os.environ.get("EVENTS", "2000"))
-SECONDS = float(os.environ.get("SECONDS", "15"))
+EVENTS = int(os.environ.get("CROWD_EVENTS", "2000"))
+SECONDS = float(os.environ.get("CROWD_SECONDS", "15"))
 READERS = SLEEPERS = 100
 SLICE = 2.5
 TIME = re.compile(rb" (\d{19})$")
