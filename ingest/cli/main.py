@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Store Home Assistant's hours of years: its long-term statistics.",
         ),
         "status": ("ingest.cli.status:status", "Say how the running service is."),
+        "tail": ("ingest.cli.tail:tail", "Show what happens in the home as it happens, and what becomes of it."),
         "doctor": ("ingest.cli.doctor:doctor", "Look at everything from the outside, and say what to mend."),
         "explain": ("ingest.cli.explain:explain", "Say why an entity is stored or not, and what is written of it."),
         "query": ("ingest.cli.query:query", "Show an entity's stored values as a plot and a table."),

@@ -19,16 +19,12 @@ _OPTION: Final = "homeiq-ingest option"
 
 @frozen
 class Option:
-    """`doc` is a sentence. `aliases` are HomeIQ's variables, the first wins; `changed` says how their meaning differs.
-
-    `idle`: it belongs to what comes with a later release, and does nothing yet.
-    """
+    """`doc` is a sentence. `aliases` are HomeIQ's variables, the first wins; `changed` says how their meaning differs."""
 
     kind: Kind
     doc: str
     aliases: tuple[str, ...] = ()
     changed: str = ""
-    idle: bool = False
 
 
 @frozen
@@ -55,11 +51,9 @@ class Key:
         return (self.variable, *self.option.aliases)
 
 
-def option(
-    default: Any, kind: Kind, doc: str, aliases: tuple[str, ...] = (), changed: str = "", *, idle: bool = False
-) -> Any:
+def option(default: Any, kind: Kind, doc: str, aliases: tuple[str, ...] = (), changed: str = "") -> Any:
     """An attrs field that is a setting."""
-    return field(default=default, metadata={_OPTION: Option(kind, doc, aliases, changed, idle)})
+    return field(default=default, metadata={_OPTION: Option(kind, doc, aliases, changed)})
 
 
 def section(kind: type[Any]) -> Any:

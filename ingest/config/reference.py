@@ -34,7 +34,6 @@ overrides the one before: defaults, the file, systemd credentials, the environme
 An unknown key, an unknown `HOMEIQ_INGEST_…` variable or a bad value is an error. `homeiq-ingest config check` names all
 of them at once (exit code 2); `homeiq-ingest config show` prints what is in effect and where it came from.
 """
-_IDLE: Final = " **Does nothing yet.**"
 _ALIASES: Final = """\
 ## HomeIQ's variables
 
@@ -75,7 +74,7 @@ def _row(key: Key) -> str:
         f"`{key.name.rpartition('.')[2]}`",
         default,
         key.kind.wanted,
-        key.option.doc + (_IDLE if key.option.idle else ""),
+        key.option.doc,
         names,
     )
     return f"| {' | '.join(cells)} |"

@@ -65,12 +65,11 @@ class Api:
     rate_limit_messages: int = option(
         60,
         kinds.whole(1, 1_000_000),
-        "Messages of one WebSocket in a window.",
+        "Messages that one client of `/ws` may send in a window.",
         ("WEBSOCKET_RATE_LIMIT_MESSAGES",),
-        idle=True,
     )
     rate_limit_window: float = option(
-        60.0, kinds.duration(1, 86400), "Length of that window.", ("WEBSOCKET_RATE_LIMIT_WINDOW",), idle=True
+        60.0, kinds.duration(1, 86400), "Length of that window.", ("WEBSOCKET_RATE_LIMIT_WINDOW",)
     )
 
 

@@ -31,8 +31,6 @@ def warnings(settings: Settings) -> Iterator[str]:
         yield f"{name} is not used, because influxdb.schema is {settings.influxdb.schema}."
     if settings.device_history and settings.store_kind != "influxdb":
         yield "device_history is for a database: this store writes no devices and entities."
-    for name in _idle(settings):
-        yield f"{name} is set, but this version does nothing with it yet."
     for name, ca_file, verify in _certificates(settings):
         if ca_file is not None and not verify:
             yield f"{name}.ca_file is not used, because {name}.ssl_verify is false."
@@ -60,13 +58,6 @@ def exposed(path: Path, layer: Mapping[str, Given]) -> Iterator[str]:
 def _lets_through(settings: Settings) -> tuple[Pattern, ...]:
     chosen = settings.filter
     return (*chosen.exceptions, *(each for each in chosen.patterns if chosen.passing(each)))
-
-
-def _idle(settings: Settings) -> Iterator[str]:
-    """Settings of what comes with a later release: whoever gives one expects something of it."""
-    for key in KEYS.values():
-        if key.option.idle and look_up(settings, key.name) != key.default:
-            yield key.name
 
 
 def _of_the_other_schema(settings: Settings) -> Iterator[str]:

@@ -74,8 +74,9 @@ def parse(text: str, drops: frozenset[str] = frozenset()) -> Attributes:
 def looked_at(raw: Raw) -> Attributes:
     """What tags and rules look at, without the text. Raises `msgspec.DecodeError`."""
     seen = _seen.decode(raw)
+    name = seen.friendly_name if isinstance(seen.friendly_name, str) else None
     device_class, state_class = _word(seen.device_class), _word(seen.state_class)
-    return Attributes("", device_class, _unit(seen.unit_of_measurement), state_class=state_class)
+    return Attributes("", device_class, _unit(seen.unit_of_measurement), name, state_class=state_class)
 
 
 def was_restored(raw: Raw) -> bool:

@@ -2,7 +2,8 @@
 
 hypercorn's own worker shields what it sends: with one client that does not read, a cancellation took 11.5 s. So its
 protocol runs here per connection over a stream of our own, whose `send_all` has its own deadline and whose end comes at
-once when the connection is cancelled: the socket is reset, which wakes whoever waits for it.
+once when the connection is cancelled: the socket is reset, which wakes whoever waits for it. The kernel holds little of
+what is sent, so that it is soon seen who does not read.
 
 Nothing here can end the service: an error of one connection is told, and the others go on.
 """
@@ -20,6 +21,7 @@ import trio
 from attrs import define, field, frozen
 
 from ingest.edge.bounded import Application, Bounded
+from ingest.edge.websocket_server import tame
 from ingest.errors import Refused
 from ingest.runtime.supervise import one_error
 
@@ -38,17 +40,20 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 
 @frozen
 class Limits:
-    """Seconds for one send, for a connection without a whole request, and for a body; connections at the same time.
+    """Seconds for one send, for a connection without a whole request, for a body, and between two pings of a WebSocket.
 
-    `header` and `body` are the bytes that either may have: nobody needs to send a body at all.
+    `connections` at the same time; `header` and `body` are the bytes that either may have: nobody needs to send a body at
+    all. `buffer`: bytes that the kernel holds for a connection (it reckons with twice as many).
     """
 
     send: float = 5.0
     idle: float = 15.0
-    connections: int = 64
+    ping: float = 20.0
+    connections: int = 320
     reading: float = 10.0
     header: int = 16_384
     body: int = 65_536
+    buffer: int = 256 * 1024
 
 
 async def listen(host: str, port: int) -> Sequence[trio.SocketListener]:
@@ -78,8 +83,16 @@ async def serve(
     """Serve until cancelled, then close everything at once. `complain` is told of errors, a sentence each."""
     from hypercorn.trio.worker_context import WorkerContext  # noqa: PLC0415  only where it is used
 
-    server = _Server(application, _config(limits, complain), WorkerContext(None), complain, limits)
+    tamed = partial(_tamed, application)
+    server = _Server(tamed, _config(limits, complain), WorkerContext(None), complain, limits)
     await trio.serve_listeners(server.connection, list(listeners))
+
+
+async def _tamed(application: Application, scope: Any, receive: Any, send: Any) -> None:
+    """The application, before which a WebSocket is made fit for it: `send` is bound to what hypercorn holds of one."""
+    if scope["type"] == "websocket":
+        tame(send.__self__)
+    await application(scope, receive, send)
 
 
 def _config(limits: Limits, complain: Complain) -> Config:
@@ -89,6 +102,7 @@ def _config(limits: Limits, complain: Complain) -> Config:
     # It runs until the header is whole, too: a byte a second does not stop it.
     config.keep_alive_timeout = limits.idle
     config.h11_max_incomplete_size = limits.header
+    config.websocket_ping_interval = limits.ping
     config.include_server_header = False
     # hypercorn makes one of `config`; its types know only its own class.
     config.logger_class = partial(_Log, complain)  # type: ignore[assignment]
@@ -134,6 +148,7 @@ class _Server:
             return
         self.open += 1
         try:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.buffer)
             with one_error():
                 await self._converse(stream)
         except Exception as error:  # noqa: BLE001  one connection's error is not the service's
@@ -169,11 +184,16 @@ class _Stream(trio.abc.Stream):
         self.socket = self.raw.socket
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        with trio.move_on_after(self.deadline) as scope:
-            await self.raw.send_all(data)
-        if scope.cancelled_caught:
+        # hypercorn tells the application that the client is gone; where that has no room for it, nobody ends the rest.
+        try:
+            with trio.fail_after(self.deadline):
+                await self.raw.send_all(data)
+        except trio.TooSlowError as error:
             self.reset()
-            raise trio.BrokenResourceError("the other end does not read")
+            raise trio.BrokenResourceError("the other end does not read") from error
+        except trio.BrokenResourceError:
+            self.gone.set()
+            raise
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.raw.wait_send_all_might_not_block()
@@ -192,6 +212,7 @@ class _Stream(trio.abc.Stream):
         await self.raw.aclose()
 
     def reset(self) -> None:
+        self.gone.set()
         if self.socket.fileno() != -1:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.socket.close()

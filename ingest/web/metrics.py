@@ -47,6 +47,10 @@ class Metrics(Collector):
         """Fold one report in."""
         self._kept.hear(report)
 
+    def beside(self, other: Collector) -> None:
+        """From now on the page says what this one says, too."""
+        self._registry.register(other)
+
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """The page and its type, in the format that is asked for."""
         if OPENMETRICS in accept:

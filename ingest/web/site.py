@@ -23,12 +23,16 @@ from ingest.edge.process import Process
 from ingest.errors import Refused
 from ingest.pipeline import Pipeline
 from ingest.plan import Plan
+from ingest.runtime.supervise import one_error
 from ingest.web import openapi
 from ingest.web.app import Sources, application
+from ingest.web.audience import Audience
 from ingest.web.beside_page import page_routes
 from ingest.web.counting import Counting
 from ingest.web.gauges import gauges
 from ingest.web.house import HouseStatus
+from ingest.web.live import Live
+from ingest.web.live_metrics import LiveMetrics
 from ingest.web.metrics import Metrics
 
 RETRY = 30.0
@@ -77,11 +81,14 @@ class Site:
     async def serve(self, pipeline: Pipeline) -> None:
         """Serve until cancelled."""
         self.pipeline = pipeline
-        app = application(self.routes(pipeline), self.api)
-        with self.counting.looking_on(pipeline):
+        live = self._live(pipeline)
+        app = application([*self.routes(pipeline), *live.routes()], self.api)
+        with self.counting.looking_on(pipeline), one_error():
             listeners = await self._listeners(pipeline.emit)
             pipeline.emit(reports.Listening(", ".join(map(http_server.url_of, listeners))))
-            await http_server.serve(app, listeners, self._complain)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(live.audience.run, name="live events")
+                await http_server.serve(app, listeners, self._complain)
 
     def routes(self, pipeline: Pipeline) -> list[BaseRoute]:
         """Everything that is answered. From now on the house is looked at."""
@@ -91,6 +98,11 @@ class Site:
         sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)
         counted, beside_page = self.counting.routes(self.health), page_routes(self.plan, self.now_ns)
         return [*sources.routes(), *counted, *house.routes(), *beside_page, *openapi.routes()]
+
+    def _live(self, pipeline: Pipeline) -> Live:
+        audience = Audience(pipeline.filter.tap, pipeline.catalog, lambda: utc(self.now_ns()).isoformat())
+        self.metrics.beside(LiveMetrics(audience))
+        return Live(audience, self.api, self._complain)
 
     async def _listeners(self, emit: reports.Emit) -> list[trio.SocketListener]:
         told = False

@@ -30,8 +30,3 @@ def test_every_setting_and_variable_is_on_it() -> None:
 )
 def test_a_changed_meaning_is_in_the_table(variable: str) -> None:
     assert variable in reference().partition("whose meaning changed")[2]
-
-
-def test_what_does_nothing_yet_says_so() -> None:
-    (row,) = (line for line in reference().splitlines() if line.startswith("| `rate_limit_messages`"))
-    assert "Does nothing yet." in row

@@ -84,15 +84,10 @@ def test_what_works_but_is_probably_not_meant() -> None:
     assert load(None, {"INFLUXDB_URL": "http://db"}, {"influxdb.numeric_only": True}).warnings == ()
 
 
-@pytest.mark.parametrize(
-    ("environ", "named"),
-    [
-        ({"WEBSOCKET_RATE_LIMIT_MESSAGES": "5"}, "api.rate_limit_messages"),
-        ({"WEBSOCKET_RATE_LIMIT_WINDOW": "5"}, "api.rate_limit_window"),
-    ],
-)
-def test_what_comes_with_a_later_release_is_not_taken_in_silence(environ: dict[str, str], named: str) -> None:
-    assert load(None, environ, {}).warnings == (f"{named} is set, but this version does nothing with it yet.",)
+def test_the_limits_of_a_websocket_are_homeiqs() -> None:
+    loaded = load(None, {"WEBSOCKET_RATE_LIMIT_MESSAGES": "5", "WEBSOCKET_RATE_LIMIT_WINDOW": "7"}, {})
+    assert loaded.warnings == ()
+    assert (loaded.settings.api.rate_limit_messages, loaded.settings.api.rate_limit_window) == (5, 7.0)
 
 
 def test_a_store_that_writes_no_devices_says_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -99,6 +100,16 @@ async def test_a_client_that_does_not_read_is_cut_off_in_time() -> None:
                 await trio.sleep(0.02)
             with pytest.raises(trio.BrokenResourceError):
                 [part async for part in idle]
+
+
+async def test_a_client_that_breaks_off_while_it_is_answered_frees_its_place() -> None:
+    async with serving(send=60.0, connections=1) as served:
+        stream = await served.ask(b"/large")
+        assert await stream.receive_some()
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await stream.aclose()
+        await trio.sleep(2 * LAST_WORDS)
+        assert await served.get() == "fine"
 
 
 async def test_a_connection_that_asks_nothing_is_closed() -> None:

@@ -165,10 +165,7 @@ SUBSCRIBED: Mapping[str, Any] = {
 }
 WRONG: Mapping[str, Any] = {"type": "error", "message": TEXT, "correlation_id": TEXT}
 
-STREAMS: Sequence[Stream] = [Stream("/ws/status", [(None, {"type": "snapshot", "data": HOUSE})])]
-"""WebSockets that are there."""
-
-STREAMS_NOT_YET: Sequence[Stream] = [
+STREAMS: Sequence[Stream] = [
     Stream(
         "/ws",
         [
@@ -181,5 +178,6 @@ STREAMS_NOT_YET: Sequence[Stream] = [
             (None, {"type": "events", "timestamp": TEXT, "events": [EVENT]}),
         ],
     ),
+    Stream("/ws/status", [(None, {"type": "snapshot", "data": HOUSE})]),
 ]
-"""To be added to `STREAMS` when they are there."""
+"""WebSockets that are there."""

@@ -1,0 +1,37 @@
+"""What `/metrics` says of the clients of `/ws`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import frozen
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ingest.web.audience import Audience
+
+_NAME = "homeiq_ingest_websocket"
+
+
+@frozen(eq=False)
+class LiveMetrics(Collector):
+    """Read when it is asked for."""
+
+    audience: Audience
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is read before somebody asks."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Clients, those that were dropped, and events that were left out of full frames."""
+        audience = self.audience
+        yield GaugeMetricFamily(f"{_NAME}_clients", "Clients of /ws.", value=len(audience.clients))
+        yield GaugeMetricFamily(f"{_NAME}_waiting_bytes", "Of frames that wait for them.", value=audience.held)
+        dropped = CounterMetricFamily(f"{_NAME}_dropped", "Clients that were dropped or refused.", labels=["reason"])
+        for reason, count in audience.dropped.items():
+            dropped.add_metric([reason], count)
+        yield dropped
+        yield CounterMetricFamily(
+            f"{_NAME}_omitted", "Events left out of frames that were full.", value=audience.omitted
+        )
