@@ -28,8 +28,9 @@ from ingest.errors import Refused, Transient
 from ingest.runtime.lane import ThreadLane
 from tests.edge.answering import Peer, Reply, Request, Script, answering
 from tests.edge.refusing import batch
+from tests.support.marked import secret
 
-TOKEN = "s3cret-token=="
+TOKEN = secret("influxdb") + "=="
 LINES = [b"m,a=b v=1 1", b"m,a=b v=2 2"]
 
 

@@ -28,11 +28,12 @@ from ingest.errors import Refused, Transient
 from ingest.simulator.home import Home
 from ingest.simulator.serve import clock
 from ingest.simulator.server import Server
+from tests.support.marked import secret
 
 Handler: TypeAlias = Callable[[trio.abc.Stream], Awaitable[None]]
 
 MORNING = datetime(2026, 11, 22, 7, tzinfo=UTC)
-TOKEN = "the-right-token"
+TOKEN = secret("home-assistant")
 
 
 @asynccontextmanager

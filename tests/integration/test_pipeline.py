@@ -25,6 +25,7 @@ from ingest.simulator.home import Home
 from ingest.simulator.script import happen
 from tests.actors.states import check_states
 from tests.integration.house import MORNING, Memory, Points, Running, candidate, living, server_of
+from tests.support.marked import secret
 
 BURST = 2000
 FRAME = 512
@@ -325,7 +326,7 @@ async def test_what_was_known_serves_from_the_first_point_on_when_the_registries
 async def test_the_primary_is_back_within_one_backoff_while_the_others_token_is_wrong(
     autojump_clock: MockClock,
 ) -> None:
-    other = server_of(Home(2, 10, MORNING), token="another")
+    other = server_of(Home(2, 10, MORNING), token=secret("another-home-assistant"))
     candidates = [candidate("primary"), candidate("backup")]
     async with living(
         candidates=candidates, others={"backup": other}, persistence=Persistence(max_delay=60.0)

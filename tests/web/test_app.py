@@ -32,6 +32,7 @@ from ingest.web.contract import as_contract
 from ingest.web.discovery import Discover
 from ingest.web.metrics import Metrics
 from tests.core.test_health import AWAY, DOWN, UP, after
+from tests.support.marked import watched
 
 BOOKS = {"received": 13, "stored": 10, "filtered": 3, "shed": 0, "spooled": 2, "in_flight": 1}
 LIFETIME = Lifetime(2 * 10**9, {"received": 99, "stored": 90})
@@ -275,7 +276,7 @@ async def test_health_and_metrics_tell_of_a_data_api_where_there_is_one() -> Non
     ]
 
 
-TOKEN = Api(token=Secret("let-me-in"))
+TOKEN = Api(token=Secret(watched("let-me-in")))
 NETWORK = Api(trusted_networks=(ip_network("192.168.1.0/24"),))
 
 
