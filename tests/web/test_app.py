@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Mapping
 from ipaddress import ip_network
 from socket import gethostname
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -305,6 +307,20 @@ async def test_who_may_ask(api: Api, client: str, authorization: str, status: in
         assert answer.headers.get("www-authenticate", "").endswith("Bearer") is (status == 401)
     for path in ("/health", "/ready"):
         assert (await ask(path, *UP, api=api, client=client)).status_code == 200
+
+
+@pytest.mark.parametrize("given", ["let-me-in", "let-me-ix", "l", ""])
+async def test_how_long_a_comparison_takes_tells_nothing(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr("ingest.web.guard.hmac", SimpleNamespace(compare_digest=compare))
+    answer = await ask("/metrics", *UP, api=TOKEN, authorization=f"Bearer {given}")
+    assert answer.status_code == (200 if given == "let-me-in" else 401)
+    assert compared == [(given.encode(), b"let-me-in")]
 
 
 @pytest.mark.parametrize(
