@@ -3,7 +3,7 @@
 What replaces it must offer: bytes that are sent as they are, any status as a value, answers that are read piece by
 piece, TLS with a context of ours, and trio's cancellation (it gets no timeout of its own: deadlines are the caller's).
 Nothing of the environment is used: neither proxies nor `.netrc`, which would put another key in place of ours.
-Every foreign error leaves as `Transient` or `Refused`.
+Every foreign error leaves as `Transient` or `Refused`, and no text of the server leaves with a secret of ours in it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import trio
 from attrs import define, frozen
 
 from ingest.core.influx_answer import Answer
+from ingest.core.secret import masked
 from ingest.edge.reason import reason
 from ingest.errors import Refused, Transient
 
@@ -87,7 +88,7 @@ async def _beginning(response: httpx.Response, longest: int) -> str:
             body += piece
             if len(body) > longest:
                 enough.cancel()
-    return body[:longest].decode("utf-8", "replace")
+    return masked(body[:longest].decode("utf-8", "replace"))
 
 
 @contextmanager
@@ -101,7 +102,7 @@ def _translated(peer: Peer, where: str) -> Iterator[None]:
     except httpx.ConnectError as error:
         raise _not_connected(error, peer, where) from error
     except httpx.HTTPError as error:
-        why = reason(_system_error(error) or error)
+        why = masked(reason(_system_error(error) or error))
         raise Transient(f"{peer.name} broke the connection off: {why}", where=where) from error
 
 

@@ -19,7 +19,7 @@ import msgspec
 from attrs import define, evolve, field, frozen
 
 from ingest.core.influx_answer import CHECK_URL, TOKEN_SETTING, Answer, check_token
-from ingest.core.secret import MASK, Secret
+from ingest.core.secret import Secret, masked
 from ingest.edge.tls import tls_context
 from ingest.errors import Refused, Transient
 
@@ -116,8 +116,7 @@ class Client:
         """One request; any status is an answer. Raises `Transient` or `Refused` when there is none."""
         self._renew()
         answer = self._request(method, path, dict(query or {}), dict(headers or {}), body)
-        secret = self._token.reveal()
-        return evolve(answer, text=answer.text.replace(secret, MASK)) if secret else answer
+        return evolve(answer, text=masked(answer.text))
 
     def _request(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: object) -> Answer:
         self._api = self._api or _api(self.address, self._token.reveal())
@@ -166,11 +165,14 @@ def _api(address: Address, token: str) -> Any:
 
 
 def _bounded(request: Callable[..., Any]) -> Callable[..., Any]:
-    """The pools' request, for answers that have no end: what is longer is cut off, and its connection closed."""
+    """The pools' request, for answers that have no end: what is longer is cut off, and its connection closed.
+
+    Where an answer points to nobody goes: a database is where its address says, and what is written is for it alone.
+    """
     from urllib3 import HTTPResponse  # noqa: PLC0415  comes with influxdb-client
 
     def bounded(method: str, url: str, **given: Any) -> Any:
-        answer = request(method, url, **{**given, "preload_content": False})
+        answer = request(method, url, **{**given, "preload_content": False, "redirect": False})
         body = bytearray()
         for piece in answer.stream():
             body += piece
@@ -208,7 +210,9 @@ def _translated(where: str) -> Iterator[None]:
         raise _insecure(str(error.reason), where) from error
     except HTTPError as error:
         remedy = "Is it running there, and are host and port right?"
-        raise Transient(f"the database cannot be reached: {_reason(error)}", where=where, remedy=remedy) from error
+        raise Transient(
+            f"the database cannot be reached: {masked(_reason(error))}", where=where, remedy=remedy
+        ) from error
     except UnicodeDecodeError as error:
         raise Refused("the answer is not text: no database speaks like this", where=where, remedy=CHECK_URL) from error
 
