@@ -56,10 +56,9 @@ def told(process: subprocess.Popen[str], kind: str) -> dict[str, Any]:
 
 
 def test_a_bug_is_written_down_whole_but_for_secrets(capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        raise KeyError(Secret("known-to-this-process-only").reveal())
-    except KeyError as error:
-        bug(type(error), error, error.__traceback__)
+    with pytest.raises(KeyError) as caught:
+        dict[str, int]()[Secret("known-to-this-process-only").reveal()]
+    bug(caught.type, caught.value, caught.tb)
     said = capsys.readouterr().err
     assert said.startswith("Traceback (most recent call last):\n")
     assert said.endswith("KeyError: '********'\n")

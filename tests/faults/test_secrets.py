@@ -138,7 +138,8 @@ def test_servers_that_say_it_back(tmp_path: Path, way: str, say: str, form: str)
     with scene(tmp_path, way, say, form) as made, made.place.service() as service:
         wait_for(lambda: made.refusing and made.database.heard and made.data_api.heard)
         assert all(map(leaks, (made.refusing[0], made.database.heard[0], made.data_api.heard[0])))
-        made.command("spool", "replay")
+        if way not in {"broken", "hung"}:  # for those it has patience
+            made.command("spool", "replay")
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(20) == 0
         for words in (("config", "check", "--connect"), ("dead-letters", "list"), ("gaps", "list")):
