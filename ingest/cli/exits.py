@@ -19,8 +19,8 @@ REFUSED = 2
 DEGRADED = 1
 """`status`: nothing is lost, but something waits or is unusual."""
 
-UNEXPLAINED = 1
-"""`compare`: some differences have no reason."""
+UNEXPLAINED = 3
+"""`compare`: some differences have no reason. Another code than that of a database that cannot be asked."""
 
 UNHEALTHY = 2
 """`status`: changes are missed or were lost, a person must act, or there is no service."""
