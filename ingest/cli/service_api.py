@@ -9,6 +9,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from ingest.config.service import Api
+from ingest.core.urls import without_credentials
 from ingest.errors import Transient
 
 PATIENCE: Final = 5.0
@@ -26,11 +27,12 @@ def configured_url(api: Api) -> str:
 
 def ask_health(url: str, patience: float = PATIENCE) -> dict[str, Any]:
     """The answer of `GET /health`. Raises `Transient` when there is none."""
-    where = f"{url.rstrip('/')}/health"
+    asked = f"{url.rstrip('/')}/health"
+    where = without_credentials(asked)
     if not url.startswith(("http://", "https://")):
-        raise Transient("the address must begin with http:// or https://", where=url)
+        raise Transient("the address must begin with http:// or https://")
     try:
-        with build_opener(ProxyHandler({})).open(where, timeout=patience) as reply:
+        with build_opener(ProxyHandler({})).open(asked, timeout=patience) as reply:
             answer = json.loads(reply.read(_LARGEST))
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from attrs import define, evolve, field, frozen
 
 from ingest.core.influx_answer import CHECK_URL, TOKEN_SETTING, Answer, check_token
 from ingest.core.secret import Secret, masked
+from ingest.core.urls import without_credentials
 from ingest.edge.tls import tls_context
 from ingest.errors import Refused, Transient
 
@@ -71,8 +71,7 @@ class Address:
     @property
     def where(self) -> str:
         """The URL without credentials."""
-        parts = urlsplit(self.url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        return without_credentials(self.url)
 
 
 @define(eq=False)
