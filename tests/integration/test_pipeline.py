@@ -74,6 +74,22 @@ async def test_a_moved_device_is_noticed(autojump_clock: MockClock) -> None:
         await running.until(lambda: running.pipeline.catalog.value.facts(entity_id).area_id == "elsewhere")
 
 
+async def test_what_moves_while_everything_is_read_is_noticed_in_two_seconds(autojump_clock: MockClock) -> None:
+    async with living() as running, trio.open_nursery() as nursery:
+        await running.live()
+        entity_id = next(point.entity_id for point in running.memory.encoded if point.facts.area_id)
+        readings = len(running.reports(reports.CatalogLoaded))
+        running.server.instance.mood.delay = 0.35  # of one command after the other: three seconds for everything
+        nursery.start_soon(running.pipeline.inventory.rediscovery.now)
+        await trio.sleep(1)
+        running.server.instance.move(entity_id, area_id="elsewhere")
+        await trio.sleep(2)
+        assert len(running.reports(reports.CatalogLoaded)) == readings, "everything is still being read"
+        assert running.pipeline.catalog.value.facts(entity_id).area_id == "elsewhere"
+        await running.until(lambda: len(running.reports(reports.CatalogLoaded)) > readings)
+        assert running.pipeline.catalog.value.facts(entity_id).area_id == "elsewhere"
+
+
 async def test_a_renamed_entity_is_the_same_from_its_first_state_on(autojump_clock: MockClock) -> None:
     async with living() as running:
         await running.live()
