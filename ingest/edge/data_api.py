@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from attrs import define
+from attrs import define, evolve
 
 from ingest.core.data_api_answer import CHECK_KEY, CHECK_URL
 from ingest.core.influx_answer import Answer
-from ingest.core.secret import Secret
+from ingest.core.secret import Secret, masked
 from ingest.edge.http_client import HttpClient, Peer, Transport, bearer, open_client
 from ingest.edge.tls import tls_context
 from ingest.errors import Refused
@@ -39,7 +39,8 @@ class DataApi:
     async def post(self, path: str, body: bytes) -> Answer:
         """Post JSON; any status is an answer. The caller sets the deadline. Raises `Transient` or `Refused`."""
         key = self.key()
-        return await self._client.post(f"{self.where}{path}", body, self._authorization(key), LONGEST)
+        answer = await self._client.post(f"{self.where}{path}", body, self._authorization(key), LONGEST)
+        return evolve(answer, text=masked(answer.text))
 
     def _authorization(self, key: Secret | None) -> Mapping[str, str]:
         if key is None:

@@ -3,7 +3,8 @@
 What replaces it must offer: bytes that are sent as they are, any status as a value, answers that are read piece by
 piece, TLS with a context of ours, and trio's cancellation (it gets no timeout of its own: deadlines are the caller's).
 Nothing of the environment is used: neither proxies nor `.netrc`, which would put another key in place of ours.
-Every foreign error leaves as `Transient` or `Refused`, and no text of the server leaves with a secret of ours in it.
+Every foreign error leaves as `Transient` or `Refused`. What a server says may have our token in it: who makes a
+sentence of an answer masks it.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ async def _beginning(response: httpx.Response, longest: int) -> str:
             body += piece
             if len(body) > longest:
                 enough.cancel()
-    return masked(body[:longest].decode("utf-8", "replace"))
+    return body[:longest].decode("utf-8", "replace")
 
 
 @contextmanager
