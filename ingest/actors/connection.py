@@ -25,6 +25,7 @@ from ingest.core.conversation import (
     Unexpected,
     auth,
 )
+from ingest.core.secret import masked
 from ingest.edge.websocket import Dial, Socket, Target, open_socket
 from ingest.errors import Refused, Transient
 
@@ -37,7 +38,7 @@ class CommandFailed(Transient):
     """Home Assistant answered a command with an error; decide on `code`, never on the text."""
 
     def __init__(self, command: str, code: str, message: str, *, where: str) -> None:
-        super().__init__(f"{command}: {message or code}", where=where)
+        super().__init__(f"{command}: {masked(message) or code}", where=where)
         self.code = code
 
 
@@ -221,7 +222,7 @@ async def _authenticate(socket: Socket, token: str) -> str:
                 "into home_assistant.token_file or home_assistant.token."
             )
             raise TokenRefused(
-                f"Home Assistant does not accept the token: {message}", where=socket.where, remedy=remedy
+                f"Home Assistant does not accept the token: {masked(message)}", where=socket.where, remedy=remedy
             )
         case _:
             raise _foreign(socket.where)

@@ -16,7 +16,7 @@ from attrs import define, evolve, field
 
 from ingest.actors.connection import CommandFailed, Connection
 from ingest.actors.notices import Notices
-from ingest.actors.registry_reading import FAILURES, Registrar
+from ingest.actors.registry_reading import FAILURES, Registrar, Whole
 from ingest.actors.template_reading import TEMPLATE, Render, by_template
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
@@ -25,6 +25,7 @@ from ingest.core.registries import RegistryLists
 from ingest.core.registry_changes import Changes
 from ingest.core.reports import Emit
 from ingest.errors import IngestError
+from ingest.runtime.supervise import one_error
 from ingest.runtime.watch import Watch
 
 DEBOUNCE = 0.5
@@ -121,11 +122,13 @@ class Discovery:
 
     async def _everything(self) -> tuple[float, bool]:
         """Read everything; the seconds until the next time, and whether all of it is known."""
-        started = trio.current_time()
+        started, asked = trio.current_time(), self.notices.count.value
+        meanwhile = Changes()
         try:
-            whole = await self._registrar.whole(self.catalog.value)
+            whole = await self._whole(meanwhile)
         except FAILURES as problem:
-            return await self._failed(problem), False
+            self.notices.give_back(meanwhile)
+            return await self._failed(problem, asked), False
         catalog, registries = whole.catalog, whole.catalog.registries
         self._swap(catalog)
         if self.tell is not None and whole.devices is not None:
@@ -137,10 +140,40 @@ class Discovery:
         self.emit(
             reports.CatalogLoaded(
                 len(catalog), len(registries.devices), len(registries.areas), whole.skipped, seconds,
-                len(registries.floors), len(registries.labels), lacking=whole.lacking,
+                len(registries.floors), len(registries.labels), lacking=whole.lacking, asked=asked,
             )
         )  # fmt: skip
-        return self.interval, True
+        return self._told_after if meanwhile and self.tell is not None else self.interval, True
+
+    async def _whole(self, meanwhile: Changes) -> Whole:
+        """Everything, and what changed `meanwhile`, which is read by itself as ever: in a large home all takes long.
+
+        Whatever of it the lists do not have yet is brought into what they say before anybody sees that.
+        """
+        with one_error(*FAILURES):
+            async with trio.open_nursery() as nursery:
+                if self.catalog.value is not NO_CATALOG:
+                    nursery.start_soon(self._meanwhile, meanwhile)
+                whole = await self._registrar.whole(self.catalog.value)
+                nursery.cancel_scope.cancel()
+        meanwhile.join(self.notices.take())
+        if meanwhile and not meanwhile.whole:
+            try:
+                return evolve(whole, catalog=await self._registrar.changed(whole.catalog, meanwhile))
+            except FAILURES as problem:
+                self._complain(CHANGED, problem)
+        self.notices.give_back(meanwhile)
+        return whole
+
+    async def _meanwhile(self, known: Changes) -> None:
+        """Read what changes, until everything must be read once more."""
+        while True:
+            await self.notices.some()
+            await self.notices.settle(DEBOUNCE, SOON)
+            changes = self.notices.take()
+            known.join(changes)
+            if known.whole or not await self._some(changes):
+                return
 
     async def _beside(self) -> None:
         """Read what no entity waits for."""
@@ -159,15 +192,15 @@ class Discovery:
         if self.notices.is_news(command, str(problem)):
             self.emit(reports.RegistryFailed(command, str(problem)))
 
-    async def _failed(self, problem: Exception) -> float:
+    async def _failed(self, problem: Exception, asked: int) -> float:
         """Say so, and ask by template where that can help; the seconds until the next time."""
-        self.emit(reports.CatalogFailed(str(problem), again=not self.notices.is_news("", str(problem))))
+        self.emit(reports.CatalogFailed(str(problem), again=not self.notices.is_news("", str(problem)), asked=asked))
         knows_none = isinstance(problem, CommandFailed) and problem.code in KNOWS_NONE
         if self.render is not None and (knows_none or self.catalog.value is NO_CATALOG):
-            await self._ask_by_template(self.render)
+            await self._ask_by_template(self.render, asked)
         return self.interval if knows_none else min(self.interval, AGAIN)
 
-    async def _ask_by_template(self, render: Render) -> None:
+    async def _ask_by_template(self, render: Render, asked: int) -> None:
         started = trio.current_time()
         try:
             catalog, skipped = await by_template(render, self.catalog.value)
@@ -178,4 +211,4 @@ class Discovery:
         self._swap(catalog)
         seconds, registries = trio.current_time() - started, catalog.registries
         sizes = len(catalog), len(registries.devices), len(registries.areas), skipped, seconds
-        self.emit(reports.CatalogLoaded(*sizes, source="templates"))
+        self.emit(reports.CatalogLoaded(*sizes, source="templates", asked=asked))

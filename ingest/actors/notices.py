@@ -42,6 +42,11 @@ class Notices:
         self._heard = self.count.value
         return changes
 
+    def give_back(self, changes: Changes) -> None:
+        """These were taken, and are to be taken again."""
+        changes.join(self._changes)
+        self._changes = changes
+
     async def some(self) -> None:
         """Wait until there is something to take."""
         await self.count.until(lambda _: self.waiting)

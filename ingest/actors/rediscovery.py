@@ -1,6 +1,7 @@
 """Reading the registries because somebody asks: now, and with the answer what came of it.
 
-Single flight: whoever asks while a reading is waited for waits for the same one.
+A reading that began before somebody asked may lack what they just did, so it is no answer. Single flight: of all who ask
+while one goes on, the next one is the answer.
 """
 
 from __future__ import annotations
@@ -36,14 +37,21 @@ class Discovered:
     entities: int
 
 
+@frozen(eq=False)
+class _Outcome:
+    """What a reading came to. `asked`: who asked by then is answered; None: everybody is, for there will be no other."""
+
+    of: Discovered | Transient
+    asked: int | None = None
+
+
 @define(eq=False)
 class Rediscovery:
     """Has the registries read. With a `comparer` it waits until data-api has what was read, too."""
 
     comparer: Comparer | None = None
     _changed: Watch[int] | None = None
-    _outcome: Watch[Discovered | Transient | None] = field(factory=lambda: Watch(None))
-    _waiting: int = 0
+    _outcome: Watch[_Outcome | None] = field(factory=lambda: Watch(None))
 
     @contextmanager
     def while_connected(self, changed: Watch[int]) -> Iterator[None]:
@@ -53,15 +61,17 @@ class Rediscovery:
             yield
         finally:
             self._changed = None
-            self._outcome.set(NotConnected())
+            self._outcome.set(_Outcome(NotConnected()))
 
     def hear(self, report: Report) -> None:
         """A reading ended."""
         match report:
-            case reports.CatalogLoaded(lacking=reason) | reports.CatalogFailed(reason=reason) if reason:
-                self._outcome.set(Transient(f"the registries could not be read: {reason}"))
-            case reports.CatalogLoaded(devices=devices, entities=entities):
-                self._outcome.set(Discovered(devices, entities))
+            case (
+                reports.CatalogLoaded(lacking=reason, asked=asked) | reports.CatalogFailed(reason=reason, asked=asked)
+            ) if reason:
+                self._outcome.set(_Outcome(Transient(f"the registries could not be read: {reason}"), asked))
+            case reports.CatalogLoaded(devices=devices, entities=entities, asked=asked):
+                self._outcome.set(_Outcome(Discovered(devices, entities), asked))
             case _:
                 pass
 
@@ -74,27 +84,27 @@ class Rediscovery:
         with trio.move_on_after(PATIENCE):
             if everything and self.comparer is not None:
                 self.comparer.publisher.told.forget()
-            found = await self._read(alone=everything)
+            found = await self._read()
             if self.comparer is not None:
                 doing = "the registries were read, but data-api does not have them yet (see /health)"
                 await self._published(self.comparer)
             return found
         raise Transient(f"{doing} within {PATIENCE:.0f} s")
 
-    async def _read(self, *, alone: bool) -> Discovered:
+    async def _read(self) -> Discovered:
         if self._changed is None:
             raise NotConnected
-        if alone or not self._waiting:
-            self._changed.set(self._changed.value + 1)
-        self._waiting += 1
-        try:
-            outcome = await self._outcome.changed()
-        finally:
-            self._waiting -= 1
-        if isinstance(outcome, Discovered):
-            return outcome
-        assert outcome is not None  # noqa: S101  a reading has one of the two
-        raise outcome
+        before, number = self._outcome.value, self._changed.value + 1
+        self._changed.set(number)
+
+        def answers(outcome: _Outcome | None) -> bool:
+            return outcome is not before and outcome is not None and (outcome.asked is None or outcome.asked >= number)
+
+        outcome = await self._outcome.until(answers)
+        assert outcome is not None  # noqa: S101  as `answers` says
+        if isinstance(outcome.of, Transient):
+            raise outcome.of
+        return outcome.of
 
     async def _published(self, comparer: Comparer) -> None:
         number = comparer.heard

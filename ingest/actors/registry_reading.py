@@ -67,6 +67,7 @@ class Registrar:
         devices, lacking = await self._take(DEVICES, builder, known=known)
         entities = await self._list(ENTITIES)
         await _fed(builder.add_entities, entities)
+        devices = await self._found_late(builder, devices)
         return Whole(builder.build(), devices, entities, builder.skipped, lacking)
 
     async def name_others(self, catalog: Watch[Catalog]) -> None:
@@ -118,6 +119,19 @@ class Registrar:
         self.works(_command(kind))
         await _fed(builder.add_areas if kind == AREAS else builder.add_devices, entries)
         return entries, ""
+
+    async def _found_late(self, builder: CatalogBuilder, devices: Sequence[Raw] | None) -> Sequence[Raw] | None:
+        """Where entities are of areas and devices that were made after these were read, read them again; the devices."""
+        kinds = set[str]().union(*builder.strangers.values())
+        if AREAS in kinds:
+            await self._take(AREAS, builder, known=True)
+        if DEVICES in kinds and devices is not None:
+            again, _ = await self._take(DEVICES, builder, known=True)
+            devices = devices if again is None else again
+        for names in _parts(tuple(builder.strangers)):
+            builder.make_again(names)
+            await trio.lowlevel.checkpoint()
+        return devices
 
     async def _name(self, kind: str, take: Callable[[Sequence[Raw]], None]) -> None:
         await self._ask(_command(kind), lambda answer: take(wire.raw_list(answer)))

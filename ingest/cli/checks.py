@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVarTuple
 
 import msgspec
@@ -13,12 +14,16 @@ from ingest.actors.connection import Connection, Deadlines, connected, within
 from ingest.actors.connector import Candidate
 from ingest.cli.candidates import candidates, deadlines
 from ingest.cli.database import opened_influx
+from ingest.cli.telling import opened_data_api
 from ingest.config.settings import Settings
 from ingest.core.conversation import Received
+from ingest.core.data_api_answer import Taken, answers, classify
 from ingest.core.influx_server import Server
+from ingest.core.publishing import Kind
+from ingest.core.store import Keep
 from ingest.core.wire import Malformed, raw_list
 from ingest.edge.websocket import Dial, dial
-from ingest.errors import IngestError, Transient
+from ingest.errors import IngestError, Refused, Transient
 from ingest.runtime.supervise import one_error
 
 Args = TypeVarTuple("Args")
@@ -90,16 +95,37 @@ async def look_at_database(settings: Settings) -> Server:
         return await influx.check()
 
 
-async def both_ends(settings: Settings) -> list[tuple[str, object]]:
-    """Every configured address and the database, each with what it answered or the error that it gave."""
+async def look_at_data_api(settings: Settings) -> str:
+    """Tell data-api of no entity at all: it has to take the key for that, and stores nothing.
+
+    Raises `Transient` or `Refused` as the service would meet it.
+    """
+    async with opened_data_api(settings) as data_api:
+        assert data_api is not None  # noqa: S101  one is configured
+        with within(ANSWER, "data-api does not answer", data_api.where):
+            answer = await data_api.post(Kind.ENTITIES.path, b"[]")
+            match classify(answer, Kind.ENTITIES, datetime.now(UTC), data_api.check_key):
+                case Taken():
+                    return "data-api, and it takes our key" if settings.data_api.api_key else "data-api, without a key"
+                case Keep(reason=reason, remedy=remedy) if remedy:
+                    raise Refused(reason, where=data_api.where, remedy=remedy)
+                case _:
+                    raise Transient(answers(answer), where=data_api.where)
+    raise AssertionError  # pragma: no cover  `within` raised
+
+
+async def every_end(settings: Settings) -> list[tuple[str, object]]:
+    """Every configured address, the database and data-api, each with what it answered or the error that it gave."""
     limits = deadlines(settings)
-    answers = [
+    found = [
         (f"Home Assistant ({candidate.name})", await _or_error(look_at_home, candidate, limits))
         for candidate in candidates(settings)
     ]
     if settings.store_kind == "influxdb":
-        answers.append(("database", await _or_error(look_at_database, settings)))
-    return answers
+        found.append(("database", await _or_error(look_at_database, settings)))
+    if settings.data_api.url is not None:
+        found.append(("data-api", await _or_error(look_at_data_api, settings)))
+    return found
 
 
 async def _or_error(look: Callable[[*Args], Awaitable[object]], *args: *Args) -> object:

@@ -62,8 +62,8 @@ def compare(
     """Compare what is stored with what Home Assistant's own `influxdb` integration stored.
 
     Run both for a day, into two buckets. Every point that only one of them holds, and every field that differs, is counted
-    under its reason. Exit code 0: every difference has a reason; 1: some have none. Both databases are only read; the
-    service may run.
+    under its reason. Exit code 0: every difference has a reason; 3: some have none; 1: one of
+    the databases cannot be asked. Both are only read; the service may run.
     """
     with explained():
         settings = loaded(config_path, assignments).settings

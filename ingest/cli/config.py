@@ -25,7 +25,9 @@ def config() -> None:
 
 @config.command()
 @configured
-@click.option("--connect", is_flag=True, help="Also ask Home Assistant and the database, as the service would.")
+@click.option(
+    "--connect", is_flag=True, help="Also ask Home Assistant, the database and data-api, as the service would."
+)
 def check(config_path: Path | None, assignments: tuple[str, ...], *, connect: bool) -> None:
     """Name every problem of the configuration; exit code 2 when there is one."""
     found = _read(config_path, assignments, for_running=True)
@@ -36,11 +38,11 @@ def check(config_path: Path | None, assignments: tuple[str, ...], *, connect: bo
 
 
 def _connects(found: Loaded) -> bool:
-    """Ask both ends and say what they answered; False when one of them would not do."""
-    from ingest.cli.checks import both_ends  # noqa: PLC0415  imports the network
+    """Ask every end and say what it answered; False when one of them would not do."""
+    from ingest.cli.checks import every_end  # noqa: PLC0415  imports the network
 
     good = True
-    for name, answer in trio.run(both_ends, found.settings):
+    for name, answer in trio.run(every_end, found.settings):
         click.echo(f"{name}: {answer}", err=isinstance(answer, IngestError))
         good = good and not isinstance(answer, IngestError)
     return good

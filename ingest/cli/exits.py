@@ -25,8 +25,8 @@ DOUBTFUL = 1
 ILL = 2
 """`doctor`: something is not stored, or will not be."""
 
-UNEXPLAINED = 1
-"""`compare`: some differences have no reason."""
+UNEXPLAINED = 3
+"""`compare`: some differences have no reason. Another code than that of a database that cannot be asked."""
 
 UNHEALTHY = 2
 """`status`: changes are missed or were lost, a person must act, or there is no service."""

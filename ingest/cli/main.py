@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 
 import click
 
@@ -79,3 +80,13 @@ def main() -> None:
 
     Start with `homeiq-ingest demo`; then `homeiq-ingest init` for your own home, and `homeiq-ingest run`.
     """
+    sys.excepthook = bug
+
+
+def bug(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    """What Python does with an error that nobody expected, without our secrets: its words may have one in them."""
+    import traceback  # noqa: PLC0415  only then
+
+    from ingest.core.secret import masked  # noqa: PLC0415
+
+    sys.stderr.write(masked("".join(traceback.format_exception(error))))

@@ -10,6 +10,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from ingest.config.service import Api
 from ingest.core.secret import Secret
+from ingest.core.urls import without_credentials
 from ingest.errors import Refused, Transient
 
 PATIENCE: Final = 5.0
@@ -35,11 +36,12 @@ def seen_url(api: Api, option: str) -> str:
 
 def ask_health(url: str, patience: float = PATIENCE, token: Secret | None = None) -> dict[str, Any]:
     """The answer of `GET /health/detailed`, or of `GET /health` where that is not for us. Raises `Transient`."""
-    where = f"{url.rstrip('/')}/health"
+    asked = f"{url.rstrip('/')}/health"
+    where = without_credentials(asked)
     if not url.startswith(("http://", "https://")):
-        raise Transient("the address must begin with http:// or https://", where=url)
+        raise Transient("the address must begin with http:// or https://")
     try:
-        answer = _answer(f"{where}/detailed", patience, token) or _answer(where, patience)
+        answer = _answer(f"{asked}/detailed", patience, token) or _answer(asked, patience)
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):
             error.close()  # it holds the connection

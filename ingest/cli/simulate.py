@@ -14,6 +14,7 @@ import trio
 
 from ingest.cli.exits import explained
 from ingest.cli.own_name import own_command
+from ingest.core.token import token_problem
 from ingest.errors import Refused
 from ingest.runtime.signals import on_stop
 from ingest.runtime.supervise import one_error
@@ -34,6 +35,16 @@ def _span(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
     return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
 
 
+def _token(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """A token that `homeiq-ingest run` sends; it refuses one that no Home Assistant could have made."""
+    del ctx, param
+    if value == "random":
+        return secrets.token_hex(32)
+    if problem := token_problem(value):
+        raise click.BadParameter(f"the token {problem}.")
+    return value
+
+
 @click.command()
 @click.option("--entities", type=click.IntRange(1, 100_000), default=60, show_default=True, help="Size of the home.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 for any free one.")
@@ -47,7 +58,9 @@ def _span(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
     help="How fast its time goes; 1 is real time.",
 )
 @click.option("--faults", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A script of faults.")
-@click.option("--token", default="random", show_default=True, help="The access token clients must have.")
+@click.option(
+    "--token", callback=_token, default="random", show_default=True, help="The access token clients must have."
+)
 def simulate(
     *, entities: int, port: int, seed: int, replay: timedelta, speed: float, faults: Path | None, token: str
 ) -> None:
@@ -55,13 +68,12 @@ def simulate(
 
     It plays its last 24 hours to the first client that listens to its state changes, then goes on in real time.
     """
-    secret = secrets.token_hex(32) if token == "random" else token  # noqa: S105  a word, not a secret
     make = partial(_home, seed, entities, replay)
     with explained():
         script = read(faults) if faults else ()
         try:
             with one_error(OSError):
-                trio.run(_run, make, secret, port, speed, script)
+                trio.run(_run, make, token, port, speed, script)
         except OSError as error:
             raise Refused(f"Port {port} cannot be used: {error}", remedy="Choose another with --port.") from None
     click.echo("\nThe simulated home is gone.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,7 @@ from ingest.errors import Refused
 TWINS: Final[Mapping[str, str]] = {name: f"{name}_file" for name, key in KEYS.items() if key.kind.secret}
 """Each secret setting and the setting that names its file."""
 _LARGEST: Final = 64 * 1024
+_LONG: Final = 32
 
 
 def read_secret(path: Path) -> Secret:
@@ -44,4 +47,12 @@ def credentials(environ: Mapping[str, str]) -> Mapping[str, Path]:
 
 def _refused(what: str, path: Path) -> Refused:
     remedy = "Let the file hold the secret alone, readable by the user the service runs as"
+    if _may_be_the_secret(path):
+        return Refused(f"the file {what} (its name is not shown: it may be the secret itself)", remedy=remedy)
     return Refused(f"the file {path} {what}", where=str(path), remedy=remedy)
+
+
+def _may_be_the_secret(path: Path) -> bool:
+    """True where a long name leads to nothing: people put the secret where its file belongs."""
+    missing = takewhile(lambda each: not os.path.exists(each), (path, *path.parents))  # noqa: PTH110  takes any name
+    return any(len(each.name) >= _LONG for each in missing)

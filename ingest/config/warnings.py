@@ -11,6 +11,7 @@ from attrs import evolve
 from ingest.config.given import Given
 from ingest.config.rules import is_loopback, look_up
 from ingest.config.secrets import TWINS
+from ingest.config.service import Api
 from ingest.config.settings import KEYS, Settings
 from ingest.core.filter_settings import Pattern
 
@@ -21,8 +22,7 @@ def warnings(settings: Settings) -> Iterator[str]:
     """A sentence for each setting that does something unlikely to be wanted."""
     if settings.filter.mode == "include" and not settings.filter.patterns:
         yield "filter.mode is include and filter.patterns is empty: nothing but filter.exceptions is stored."
-    if "*" in settings.api.cors_origins:
-        yield "api.cors_origins holds *: any web page that is open in a browser here may read the API."
+    yield from _opened(settings.api)
     if settings.store_kind == "influxdb" and settings.influxdb.token is None and not settings.influxdb.numeric_only:
         yield "influxdb.token is missing: InfluxDB refuses writes without one (VictoriaMetrics wants numeric_only = true)."
     if settings.store_kind == "embedded" and any(each.heartbeat for each in _lets_through(settings)):
@@ -53,6 +53,14 @@ def exposed(path: Path, layer: Mapping[str, Given]) -> Iterator[str]:
     held = [name for name in TWINS if name in layer and layer[name].raw]
     if held and path.stat().st_mode & stat.S_IROTH:
         yield f"{path} holds {', '.join(held)} and every user of this machine can read it: chmod 600 {path}, or use {TWINS[held[0]]}."
+
+
+def _opened(api: Api) -> Iterator[str]:
+    if "*" in api.cors_origins:
+        yield "api.cors_origins holds *: any web page that is open in a browser here may read the API."
+    if api.enabled and api.trusted_networks and not is_loopback(api.host):
+        trusted = ", ".join(map(str, api.trusted_networks))
+        yield f"api.trusted_networks holds {trusted}: whoever asks from there needs no token."
 
 
 def _lets_through(settings: Settings) -> tuple[Pattern, ...]:

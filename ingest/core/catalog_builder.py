@@ -30,7 +30,7 @@ _services = msgspec.json.Decoder(dict[str, dict[str, Raw]])
 
 @define
 class CatalogBuilder:
-    """Builds a catalog. `skipped` counts the entries that could not be read.
+    """Builds a catalog. `skipped` counts the entries that could not be read, `strangers` are new entities of unknown places.
 
     Facts equal to those of `previous` are its very objects, so that nothing cached for an entity is made again because
     a registry was read again.
@@ -41,6 +41,7 @@ class CatalogBuilder:
     _registries: Registries = field(init=False)
     _areas: dict[str, Area] | None = None
     _devices: dict[str, Device] | None = None
+    strangers: dict[str, set[str]] = field(factory=dict)
     _facts: dict[str, Facts] = field(factory=dict)
     _own: dict[str, Own] = field(factory=dict)
 
@@ -104,6 +105,8 @@ class CatalogBuilder:
         """Take entries of the entity registry; those of entities that are known already replace them."""
         for entity in self._reader.read(entries_of.entity, entries):
             self._put(entity)
+            if kinds := self._newly_lacking(entity):
+                self.strangers[entity.entity_id] = kinds
 
     def drop(self, entity_ids: Iterable[str]) -> None:
         """These are in the registry no longer."""
@@ -113,10 +116,7 @@ class CatalogBuilder:
 
     def unheard_of(self, entries: Iterable[Raw]) -> set[str]:
         """The kinds of registries that these entities point into, at what is not known there."""
-        found = list(Reader().read(entries_of.entity, entries))
-        areas, devices = self._registries.areas, self._registries.devices
-        kinds = {AREAS} if any(each.area_id and each.area_id not in areas for each in found) else set()
-        return kinds | ({DEVICES} if any(each.device_id and each.device_id not in devices for each in found) else set())
+        return set().union(*map(self._lacking, Reader().read(entries_of.entity, entries)))
 
     def concerned(self) -> Sequence[str]:
         """The entities whose facts may be others because of the areas and devices that were taken."""
@@ -148,6 +148,19 @@ class CatalogBuilder:
         else:
             known = self.previous.own(entity.entity_id)
             self._own[entity.entity_id] = known if known == own and known is not None else own
+
+    def _lacking(self, entity: Entity) -> set[str]:
+        kinds = {AREAS} if entity.area_id and entity.area_id not in self._registries.areas else set()
+        return kinds | {DEVICES} if entity.device_id and entity.device_id not in self._registries.devices else kinds
+
+    def _newly_lacking(self, entity: Entity) -> set[str]:
+        """Without what it pointed to before: that is gone, and no reading finds it."""
+        kinds = self._lacking(entity)
+        before = self.previous.registered(entity.entity_id) if kinds else None
+        if before is None:
+            return kinds
+        old = {AREAS: before.area_id == entity.area_id, DEVICES: before.device_id == entity.device_id}
+        return {kind for kind in kinds if not old[kind]}
 
     def _changed_areas(self) -> set[str | None]:
         return _different(self.previous.registries.areas, self._registries.areas)

@@ -49,6 +49,13 @@ class Changes:
             self.entities[data.entity_id] = data.action != "remove"
             self.whole = len(self.entities) > SINGLY
 
+    def join(self, later: Changes) -> None:
+        """What changed after these."""
+        self.renames = [*self.renames, *later.renames][-RENAMES:]
+        self.entities |= later.entities
+        self.lists |= later.lists
+        self.whole = self.whole or later.whole or len(self.entities) > SINGLY
+
     def known_in(self, catalog: Catalog) -> Catalog:
         """The catalog in which who has a new name meanwhile is known by it.
 

@@ -128,7 +128,8 @@ class Snapshot(Report):
 class CatalogLoaded(Report):
     """The registries were read anew. `source`: how; a template knows no registry ids.
 
-    `lacking`: why the devices could not be read, so that those known before go on serving.
+    `lacking`: why the devices could not be read, so that those known before go on serving. `asked` counts what there was
+    to read anew when it began.
     """
 
     entities: int
@@ -140,6 +141,7 @@ class CatalogLoaded(Report):
     labels: int = 0
     source: Literal["registries", "templates"] = "registries"
     lacking: str = ""
+    asked: int = field(default=0, repr=False)
 
     def text(self) -> str:
         """The sentence a person reads."""
@@ -179,10 +181,14 @@ class CatalogKept(Report):
 
 @frozen
 class CatalogFailed(Report):
-    """The registries could not be read; the last catalog goes on serving. `again`: that was said before."""
+    """The registries could not be read; the last catalog goes on serving. `again`: that was said before.
+
+    `asked` as of `CatalogLoaded`.
+    """
 
     reason: str
     again: bool = False
+    asked: int = field(default=0, repr=False)
 
     @property
     def level(self) -> Level:

@@ -6,10 +6,12 @@ under `http://supervisor/core/api/`.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 _TO_WS: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_CREDENTIALS: Final = re.compile(r"(?<=://).*@")  # a password may have anything in it
 _TO_HTTP: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 
@@ -20,6 +22,11 @@ def websocket_url(url: str) -> str:
     if not path.endswith("/websocket"):
         path = path.removesuffix("/api") + "/api/websocket"
     return urlunsplit((_TO_WS[parts.scheme], parts.netloc, path, "", ""))
+
+
+def without_credentials(url: str) -> str:
+    """The address as it may be shown, be it one or not: no user, no password, no query."""
+    return re.split(r"[?#]", _CREDENTIALS.sub("", url))[0]
 
 
 def http_base(url: str) -> str:

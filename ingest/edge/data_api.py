@@ -9,7 +9,7 @@ from attrs import define, evolve
 
 from ingest.core.data_api_answer import CHECK_KEY, CHECK_URL
 from ingest.core.influx_answer import Answer
-from ingest.core.secret import MASK, Secret
+from ingest.core.secret import Secret, masked
 from ingest.edge.http_client import HttpClient, Peer, Transport, bearer, open_client
 from ingest.edge.tls import tls_context
 from ingest.errors import Refused
@@ -40,7 +40,7 @@ class DataApi:
         """Post JSON; any status is an answer. The caller sets the deadline. Raises `Transient` or `Refused`."""
         key = self.key()
         answer = await self._client.post(f"{self.where}{path}", body, self._authorization(key), LONGEST)
-        return answer if key is None else evolve(answer, text=answer.text.replace(key.reveal(), MASK))
+        return evolve(answer, text=masked(answer.text))
 
     def _authorization(self, key: Secret | None) -> Mapping[str, str]:
         if key is None:

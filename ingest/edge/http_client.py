@@ -3,7 +3,8 @@
 What replaces it must offer: bytes that are sent as they are, any status as a value, answers that are read piece by
 piece, TLS with a context of ours, and trio's cancellation (it gets no timeout of its own: deadlines are the caller's).
 Nothing of the environment is used: neither proxies nor `.netrc`, which would put another key in place of ours.
-Every foreign error leaves as `Transient` or `Refused`.
+Every foreign error leaves as `Transient` or `Refused`. What a server says may have our token in it: who makes a
+sentence of an answer masks it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import trio
 from attrs import define, frozen
 
 from ingest.core.influx_answer import Answer
+from ingest.core.secret import masked
 from ingest.edge.reason import reason
 from ingest.errors import Refused, Transient
 
@@ -110,7 +112,7 @@ def _translated(peer: Peer, where: str) -> Iterator[None]:
     except httpx.ConnectError as error:
         raise _not_connected(error, peer, where) from error
     except httpx.HTTPError as error:
-        why = reason(_system_error(error) or error)
+        why = masked(reason(_system_error(error) or error))
         raise Transient(f"{peer.name} broke the connection off: {why}", where=where) from error
 
 

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from attrs import define, evolve, field, frozen
 
 from ingest.core.certificates import trust
 from ingest.core.influx_answer import CHECK_URL, TOKEN_SETTING, Answer, check_token
-from ingest.core.secret import MASK, Secret
+from ingest.core.secret import Secret, masked
+from ingest.core.urls import without_credentials
 from ingest.edge.reason import reach
 from ingest.edge.tls import tls_context
 from ingest.errors import Refused, Transient
@@ -71,8 +71,7 @@ class Address:
     @property
     def where(self) -> str:
         """The URL without credentials."""
-        parts = urlsplit(self.url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        return without_credentials(self.url)
 
 
 @define(eq=False)
@@ -116,8 +115,7 @@ class Client:
         """One request; any status is an answer. Raises `Transient` or `Refused` when there is none."""
         self._renew()
         answer = self._request(method, path, dict(query or {}), dict(headers or {}), body)
-        secret = self._token.reveal()
-        return evolve(answer, text=answer.text.replace(secret, MASK)) if secret else answer
+        return evolve(answer, text=masked(answer.text))
 
     def _request(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: object) -> Answer:
         self._api = self._api or _api(self.address, self._token.reveal())
@@ -166,11 +164,14 @@ def _api(address: Address, token: str) -> Any:
 
 
 def _bounded(request: Callable[..., Any]) -> Callable[..., Any]:
-    """The pools' request, for answers that have no end: what is longer is cut off, and its connection closed."""
+    """The pools' request, for answers that have no end: what is longer is cut off, and its connection closed.
+
+    Where an answer points to nobody goes: a database is where its address says, and what is written is for it alone.
+    """
     from urllib3 import HTTPResponse  # noqa: PLC0415  comes with influxdb-client
 
     def bounded(method: str, url: str, **given: Any) -> Any:
-        answer = request(method, url, **{**given, "preload_content": False})
+        answer = request(method, url, **{**given, "preload_content": False, "redirect": False})
         body = bytearray()
         for piece in answer.stream():
             body += piece
@@ -207,8 +208,8 @@ def _translated(where: str) -> Iterator[None]:
     except ApiException as error:
         raise _insecure(str(error.reason), where) from error
     except HTTPError as error:
-        cause = _cause(error)
-        raise Transient(f"the database cannot be reached: {_said(cause)}", where=where, remedy=reach(cause)) from error
+        what = f"the database cannot be reached: {masked(_said(cause := _cause(error)))}"
+        raise Transient(what, where=where, remedy=reach(cause)) from error
     except UnicodeDecodeError as error:
         raise Refused("the answer is not text: no database speaks like this", where=where, remedy=CHECK_URL) from error
 

@@ -15,6 +15,7 @@ import structlog
 
 from ingest.core import reports
 from ingest.core.reports import Report
+from ingest.core.secret import masked
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
@@ -127,8 +128,17 @@ def _processors(form: Format, out: TextIO) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if form == "json" or (form == "auto" and not out.isatty()):
-        return [*shared, structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer(default=str)]
-    return [*shared, _sentence_only, structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)]
+        json: list[Processor] = [
+            structlog.processors.EventRenamer("message"),
+            structlog.processors.JSONRenderer(default=str),
+        ]
+        return [*shared, *json, _without_secrets]
+    console = structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)
+    return [*shared, _sentence_only, console, _without_secrets]
+
+
+def _without_secrets(_logger: object, _method: str, line: Any) -> str:
+    return masked(str(line))
 
 
 def _sentence_only(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -9,6 +9,7 @@ import trio
 
 from ingest.core.certificates import trust
 from ingest.core.influx_answer import Answer
+from ingest.core.secret import masked
 from ingest.core.urls import http_base
 from ingest.edge.http_client import Peer, bearer, open_client
 from ingest.edge.websocket import Target
@@ -61,4 +62,4 @@ def _failed(answer: Answer, where: str) -> IngestError:
         )
     if answer.status in {404, 405}:
         return Refused("there are no templates either", where=where, remedy="Points carry what was known last.")
-    return Transient(f"HTTP {answer.status}: {answer.text[:200]}", where=where)
+    return Transient(f"HTTP {answer.status}: {masked(answer.text)[:200]}", where=where)

@@ -20,6 +20,7 @@ import wsproto.utilities
 from attrs import define, frozen
 
 from ingest.core.certificates import trust
+from ingest.core.secret import masked
 from ingest.edge.heard import Heard
 from ingest.edge.reason import reach, reason
 from ingest.errors import IngestError, Refused, Transient
@@ -217,7 +218,7 @@ def _closed(reason: trio_websocket.CloseReason | None, where: str) -> Transient:
         return Transient("the connection broke", where=where)
     if reason.code == 1009:
         return Transient("a message was too large for us", where=where, remedy="Raise home_assistant.max_message_size.")
-    said = f"{reason.code} {reason.reason or reason.name}"
+    said = f"{reason.code} {masked(reason.reason or reason.name)}"
     return Transient(f"the connection was closed by Home Assistant ({said})", where=where)
 
 

@@ -17,9 +17,10 @@ from ingest.core.conversation import Received
 from ingest.edge.websocket import Dial, Target
 from ingest.errors import IngestError
 from ingest.runtime.supervise import one_error
+from tests.support.marked import secret
 
 TARGET = Target("ws://home.test:8123/api/websocket")
-TOKEN = "a-very-secret-token"
+TOKEN = secret("home-assistant")
 VERSION = "2025.4.4"
 DEADLINES = Deadlines()
 

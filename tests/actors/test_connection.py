@@ -10,6 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.actors.connection import CommandFailed, Deadlines, TokenRefused, peek_version, within
 from ingest.core.conversation import NAMELESS, Received, Unexpected
+from ingest.core.secret import Secret
 from ingest.core.state import Frame
 from ingest.edge.websocket import Target
 from ingest.errors import IngestError, Refused, Transient
@@ -63,6 +64,15 @@ async def test_a_refused_token_has_an_error_of_its_own_with_the_remedy(autojump_
     assert isinstance(error, TokenRefused)
     assert "Invalid access token" in error.what
     assert "long-lived access token" in error.remedy
+
+
+async def test_what_a_server_says_of_the_token_is_said_without_it(autojump_clock: MockClock) -> None:
+    known = Secret(TOKEN).reveal()
+    error = await failure(saying(REQUIRED, {"type": "auth_invalid", "message": f"nobody knows {known}"}))
+    assert "the token: nobody knows ******** (" in str(error)
+    assert "config/x: nobody knows ********" in str(
+        CommandFailed("config/x", "odd", f"nobody knows {known}", where="here")
+    )
 
 
 @pytest.mark.parametrize("act", [silence, saying(REQUIRED)], ids=["at first", "after the token"])

@@ -11,6 +11,7 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
+from ingest.actors.connection import CommandFailed
 from ingest.actors.discovery import DEBOUNCE, SHARE, TOLD, Discovery, Tell
 from ingest.actors.notices import Notices
 from ingest.actors.registry_reading import Registrar, Whole
@@ -319,9 +320,11 @@ async def test_a_change_while_the_registries_are_read_is_not_missed(autojump_clo
     notices = Notices()
 
     def during(message: dict[str, Any]) -> list[object]:
-        if not registries.times():
+        said = registries.answer(message)
+        if len(registries.times()) == 1:
+            registries.entities = [an_entity("light.b")]
             notices.hear(RegistryUpdated("entity_registry_updated", RegistryData("update", "light.b", "light.a")))
-        return registries.answer(message)
+        return said
 
     answers = {**dict.fromkeys(COMMANDS, registries.answer), ENTITIES: during}
     catalog, emitted = Watch(NO_CATALOG), list[Report]()
@@ -334,6 +337,142 @@ async def test_a_change_while_the_registries_are_read_is_not_missed(autojump_clo
         await trio.sleep(10)
         nursery.cancel_scope.cancel()
     assert len(registries.times(ENTITY)) == 1
+
+
+def slowly(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[float]:
+    """A large home: what was read of it is known so many seconds later. When each reading of all of it began."""
+    whole, began = Registrar.whole, list[float]()
+
+    async def slow(registrar: Registrar, previous: Catalog) -> Whole:
+        began.append(trio.current_time())
+        found = await whole(registrar, previous)
+        await trio.sleep(seconds)
+        return found
+
+    monkeypatch.setattr(Registrar, "whole", slow)
+    return began
+
+
+async def test_what_changes_while_a_large_home_is_read_is_known_in_two_seconds_and_stays_so(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, registries, areas = slowly(monkeypatch, 30), Registries(), list[str | None]()
+    async with discovering(registries, interval=60) as running:
+
+        async def look() -> None:
+            while True:
+                areas.append(running.catalog.value.facts("light.a").area_id)
+                await running.catalog.changed()
+
+        await trio.sleep(60 + 1)
+        assert len(began) == 2
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look)
+            for area in ("attic", "cellar"):
+                registries.entities = [an_entity("light.a", area_id=area)]
+                running.hear(action="update", entity_id="light.a")
+                await trio.sleep(2)
+                assert running.catalog.value.facts("light.a").area_id == area
+            registries.areas = [*registries.areas, {"area_id": "cellar", "floor_id": "below"}]
+            running.hear("area", action="update")
+            await trio.sleep(2)
+            assert running.catalog.value.facts("light.a").floor_id == "below"
+            await trio.sleep(30)
+            nursery.cancel_scope.cancel()
+    assert running.names() == ["CatalogLoaded", *["CatalogChanged"] * 3, "CatalogLoaded"]
+    assert areas[0] == "kitchen"
+    assert areas[areas.index("cellar") :] == ["cellar"] * (len(areas) - areas.index("cellar")), (
+        "never what it was before"
+    )
+    assert running.catalog.value.facts("light.a").floor_id == "below"
+    assert len(began) == 2
+
+
+async def test_a_burst_while_a_large_home_is_read_has_it_read_once_more(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, registries = slowly(monkeypatch, 30), Registries()
+    async with discovering(registries, interval=60) as running:
+        await trio.sleep(61)
+        registries.entities = [an_entity(f"light.{number}", f"r{number}") for number in range(SINGLY + 1)]
+        for number in range(SINGLY + 1):
+            running.hear(action="create", entity_id=f"light.{number}")
+        await trio.sleep(70)
+    assert running.catalog.value.facts("light.7").registry_id == "r7"
+    assert len(began) == 3
+    assert registries.times(ENTITY) == []
+
+
+async def test_what_cannot_be_fetched_while_a_large_home_is_read_is_not_forgotten(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, registries = slowly(monkeypatch, 30), Registries()
+    async with discovering(registries, interval=60) as running:
+        await trio.sleep(61)
+        registries.failing = {ENTITY: "unknown_command"}
+        registries.entities = [an_entity("light.a", area_id="attic")]
+        running.hear(action="update", entity_id="light.a")
+        await trio.sleep(70)
+    assert running.catalog.value.facts("light.a").area_id == "attic"
+    assert running.names() == ["CatalogLoaded", "RegistryFailed", "CatalogLoaded", "CatalogLoaded"]
+    assert len(began) == 3
+
+
+async def test_what_changed_while_everything_was_read_in_vain_has_it_read_again(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, registries = slowly(monkeypatch, 30), Registries()
+    async with discovering(registries, interval=60) as running:
+        await trio.sleep(61)
+        slow = Registrar.whole
+
+        async def broken(registrar: Registrar, previous: Catalog) -> Whole:
+            monkeypatch.setattr(Registrar, "whole", slow)
+            await trio.sleep(2.5)
+            raise CommandFailed("all of it", "unknown_error", "no", where="here")
+
+        monkeypatch.setattr(Registrar, "whole", broken)
+        await trio.sleep(30 + 60)
+        registries.entities = [an_entity("light.a", area_id="attic")]
+        running.hear(action="update", entity_id="light.a")
+        await trio.sleep(2)
+        assert running.catalog.value.facts("light.a").area_id == "attic"
+        await trio.sleep(35)
+    assert running.names()[-3:] == ["CatalogChanged", "CatalogFailed", "CatalogLoaded"]
+    assert running.catalog.value.facts("light.a").area_id == "attic"
+    assert len(began) == 3
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_is_made_between_two_lists_is_known_whole(autojump_clock: MockClock, *, known: bool) -> None:
+    """An entity, its device and its area, after the areas and devices were read: never with half of its tags."""
+    registries, seen = Registries(), list[Facts]()
+
+    def between(message: dict[str, Any]) -> list[object]:
+        if len(registries.times(DEVICES)) == 2 - (not known):
+            registries.areas = [*registries.areas, {"area_id": "attic", "name": "Attic"}]
+            registries.devices = [*registries.devices, {"id": "d2", "area_id": "attic", "manufacturer": "ACME"}]
+            registries.entities = [*registries.entities, an_entity("light.b", "r2", device_id="d2", area_id="attic")]
+        return registries.answer(message)
+
+    answers: dict[str, Any] = {ENTITIES: between}
+    async with discovering(registries, interval=60, counts=True, **answers) as running:
+        await trio.sleep(60 + 5 if known else 5)
+        seen.append(running.catalog.value.facts("light.b"))
+        await trio.sleep(600)
+    (facts,) = seen
+    assert (facts.area_id, facts.device_id, facts.manufacturer) == ("attic", "d2", "ACME")
+    assert running.told[-1] == (2, 2)
+    readings = running.names().count("CatalogLoaded")
+    assert (len(registries.times(DEVICES)), len(registries.times(AREAS))) == (readings + 1, readings + 1)
+
+
+async def test_a_device_that_is_gone_is_not_looked_for_in_every_reading(autojump_clock: MockClock) -> None:
+    registries = Registries(entities=[an_entity("light.a", device_id="gone", area_id="lost")])
+    async with discovering(registries, interval=60):
+        await trio.sleep(601)
+    assert len(registries.times(DEVICES)) == len(registries.times()) + 1
+    assert len(registries.times(AREAS)) == len(registries.times()) + 1
 
 
 async def test_a_failed_reading_leaves_the_last_catalog_serving(autojump_clock: MockClock) -> None:

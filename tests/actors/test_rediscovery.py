@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.actors.comparer import Comparer
@@ -36,15 +37,41 @@ async def test_a_session_is_made_to_read_and_waited_for(autojump_clock: MockCloc
             nursery.start_soon(ask)
             nursery.start_soon(ask)
             await wait_all_tasks_blocked()
-            assert changed.value == 5, "two who ask are one reading"
             asking.hear(reports.Notice("something else"))
-            asking.hear(LOADED)
+            asking.hear(evolve(LOADED, asked=changed.value))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask)
             await wait_all_tasks_blocked()
-            assert changed.value == 6
-            asking.hear(LOADED)
+            assert changed.value == 7
+            asking.hear(evolve(LOADED, asked=changed.value))
     assert found == [Discovered(3, 7)] * 3
+
+
+async def test_a_reading_that_began_before_is_no_answer(autojump_clock: MockClock) -> None:
+    """What somebody did before they asked may have come too late for it. Whoever asks meanwhile waits for the next, too."""
+    asking, changed, found = Rediscovery(), Watch(0), list[Discovered]()
+
+    async def ask() -> None:
+        found.append(await asking.now())
+
+    with asking.while_connected(changed):
+        async with trio.open_nursery() as nursery:
+            began = changed.value
+            nursery.start_soon(ask)
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            asking.hear(evolve(LOADED, asked=began))
+            asking.hear(reports.CatalogFailed("it was cut off", asked=began))
+            await wait_all_tasks_blocked()
+            assert found == []
+            began = changed.value
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            asking.hear(evolve(LOADED, asked=began, entities=8))
+            await wait_all_tasks_blocked()
+            assert found == [Discovered(3, 8)] * 2
+            asking.hear(evolve(LOADED, asked=changed.value, entities=9))
+    assert found[2:] == [Discovered(3, 9)]
 
 
 async def test_registries_that_cannot_be_read(autojump_clock: MockClock) -> None:
@@ -58,7 +85,7 @@ async def test_registries_that_cannot_be_read(autojump_clock: MockClock) -> None
 
 async def _fail(asking: Rediscovery) -> None:
     await wait_all_tasks_blocked()
-    asking.hear(reports.CatalogFailed("unknown_error"))
+    asking.hear(reports.CatalogFailed("unknown_error", asked=1))
 
 
 async def test_a_session_that_ends_ends_the_waiting(autojump_clock: MockClock) -> None:
@@ -91,12 +118,14 @@ async def test_with_a_data_api_it_has_what_was_read_and_is_not_waited_for_in_vai
         comparer = Comparer(publisher, print)
         asking = Rediscovery(comparer)
 
+        changed = Watch(0)
+
         async def read() -> None:
             await wait_all_tasks_blocked()
             comparer.hear(RegistryLists((), ()))
-            asking.hear(LOADED)
+            asking.hear(evolve(LOADED, asked=changed.value))
 
-        with asking.while_connected(Watch(0)):
+        with asking.while_connected(changed):
             nursery.start_soon(read)
             with pytest.raises(Transient, match="data-api does not have them yet"):
                 await asking.now()

@@ -13,6 +13,7 @@ import pytest
 from attrs import evolve
 from click.testing import CliRunner, Result
 
+from ingest.cli.exits import FAILED, UNEXPLAINED
 from ingest.cli.main import main
 from ingest.core.coverage import Cause
 from ingest.core.state import nanoseconds
@@ -56,7 +57,7 @@ def compare(folder: Path, server: Databases, *arguments: str, more: str = "") ->
 
 def result(folder: Path, server: Databases, *arguments: str, more: str = "") -> dict[str, Any]:
     found = compare(folder, server, "--json", *arguments, more=more)
-    assert found.exit_code in {0, 1}, found.output
+    assert found.exit_code in {0, 3}, found.output
     told: dict[str, Any] = json.loads(found.stdout.splitlines()[-1])
     assert bool(told["unexplained"]) == bool(found.exit_code)
     return told
@@ -213,6 +214,12 @@ def test_what_cannot_be_compared(tmp_path: Path, server: Databases, arguments: t
     found = compare(tmp_path, server, *arguments)
     assert found.exit_code == 2
     assert said in found.output.replace("\n", " ")
+
+
+def test_a_database_that_is_away_is_no_difference(tmp_path: Path, server: Databases) -> None:
+    found = compare(tmp_path, server, "--set", "influxdb.url=http://127.0.0.1:9")
+    assert found.exit_code == FAILED != UNEXPLAINED
+    assert "cannot be reached" in found.stderr
 
 
 @pytest.fixture

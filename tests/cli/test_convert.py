@@ -14,7 +14,9 @@ from ingest.core.point import Attributes, Facts
 from ingest.core.rules import Rules
 from ingest.core.secret import Secret
 from tests.support.integration_yaml import EXAMPLES, FOLDER
+from tests.support.marked import watched
 
+PASSWORD = watched("MY_USERNAME:MY_PASSWORD")
 SECOND = "influxdb:\n  api_version: 2\n  token: !secret t\n  organization: o\n"
 
 
@@ -51,7 +53,7 @@ def test_an_influxdb_of_the_first_kind(tmp_path: Path) -> None:
     found, said = converted(tmp_path, (FOLDER / "02-full-1x.yaml").read_text("utf-8"))
     assert found.influxdb.url == "https://192.168.1.190:20000"
     assert (found.influxdb.bucket, found.influxdb.create_bucket) == ("DB_TO_STORE_EVENTS", False)
-    assert found.influxdb.token == Secret("MY_USERNAME:MY_PASSWORD")
+    assert found.influxdb.token == Secret(PASSWORD)
     assert found.homeassistant_schema.default_measurement == "state"
     assert found.homeassistant_schema.tags == {"instance": "prod", "source": "hass"}
     assert "InfluxDB 1.8" in said
@@ -186,7 +188,7 @@ def test_files_that_are_there_are_kept(tmp_path: Path) -> None:
     assert "the token file exists already" in again.stderr
     assert (tmp_path / "influxdb-token").read_text() == "older"
     assert call(file, "-o", output, "--force").exit_code == 0
-    assert (tmp_path / "influxdb-token").read_text() == "MY_USERNAME:MY_PASSWORD\n"
+    assert (tmp_path / "influxdb-token").read_text() == f"{PASSWORD}\n"
 
 
 def test_what_makes_the_line_secure(tmp_path: Path) -> None:

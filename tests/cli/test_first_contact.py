@@ -166,6 +166,35 @@ def test_each_refusal_of_the_database_has_its_remedy(
         assert word in result.output
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "code", "words"),
+    [
+        (200, b'{"success": true, "upserted": 0}', 0, ["data-api: data-api, and it takes our key"]),
+        (401, b'{"detail": "Invalid API key"}', 2, ["data-api answers 401: Invalid API key", "data_api.api_key_file"]),
+        (404, b'{"detail": "Not Found"}', 2, ["data-api answers 404", "data_api.url"]),
+        (503, b'{"detail": "database is locked"}', 2, ["data-api answers 503: database is locked"]),
+        (500, b'{"detail": "no such table"}', 2, ["data-api answers 500: no such table"]),
+    ],
+)
+def test_data_api_is_asked_whether_it_takes_the_key(
+    folder: Path, home: Running, status: int, body: bytes, code: int, words: list[str]
+) -> None:
+    with answering(status, body) as url:
+        result = check(folder, home_at(home.url, more=f'[data_api]\nurl = "{url}"\napi_key_file = "other-token"'))
+    assert result.exit_code == code
+    for word in words:
+        assert word in result.output
+
+
+def test_a_data_api_without_a_key_and_one_that_is_away(folder: Path, home: Running) -> None:
+    with answering(200, b'{"success": true}') as url:
+        result = check(folder, home_at(home.url, more=f'[data_api]\nurl = "{url}"'))
+    assert "data-api: data-api, without a key" in result.output
+    result = check(folder, home_at(home.url, more=f'[data_api]\nurl = "{url}"'))
+    assert result.exit_code == 2
+    assert "data-api: data-api cannot be reached: Connection refused" in result.output
+
+
 def test_a_database_that_is_down_is_named(folder: Path, home: Running) -> None:
     more = '[influxdb]\nurl = "http://127.0.0.1:9"\ntoken_file = "other-token"'
     result = check(folder, home_at(home.url, more=more))

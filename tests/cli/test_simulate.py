@@ -18,13 +18,15 @@ import trio
 from click.testing import CliRunner
 
 from ingest.cli.simulate import _home, _run, simulate
+from ingest.core.token import token_problem
 
+TOKEN = "0123456789abcdef" * 2
 PROGRAM = "from ingest.cli.simulate import simulate; simulate()"
 
 
 @pytest.fixture
 def running() -> Iterator[subprocess.Popen[str]]:
-    options = ["--port", "0", "--entities", "20", "--token", "t" * 32, "--replay", "1h"]
+    options = ["--port", "0", "--entities", "20", "--token", TOKEN, "--replay", "1h"]
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -41,7 +43,7 @@ def url_of(process: subprocess.Popen[str]) -> str:
 
 
 def test_it_serves_a_home_and_ends_within_two_seconds(running: subprocess.Popen[str]) -> None:
-    request = Request(f"{url_of(running)}/api/states", headers={"Authorization": f"Bearer {'t' * 32}"})
+    request = Request(f"{url_of(running)}/api/states", headers={"Authorization": f"Bearer {TOKEN}"})
     with urlopen(request, timeout=10) as answer:
         assert len(json.load(answer)) == 20
     running.send_signal(signal.SIGINT)
@@ -51,6 +53,13 @@ def test_it_serves_a_home_and_ends_within_two_seconds(running: subprocess.Popen[
     assert running.returncode == 0
     assert "Traceback" not in output
     assert "The simulated home is gone" in output
+
+
+@pytest.mark.parametrize("token", ["", "short", "your-token-here", "Bearer " + TOKEN, "t" * 32, "eyJ" + TOKEN])
+def test_a_token_that_the_service_would_refuse_is_refused(token: str) -> None:
+    result = CliRunner().invoke(simulate, ["--token", token])
+    assert result.exit_code == 2
+    assert f"the token {token_problem(token)}." in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("span", ["1x", "h", "-1h", "24"])

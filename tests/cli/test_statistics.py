@@ -28,6 +28,7 @@ from tests.cli.test_copy import Database
 from tests.cli.test_copy import database as database  # noqa: PLC0414  a fixture
 from tests.cli.test_run import configuration
 from tests.support.homes import Running, running_home
+from tests.support.marked import secret
 
 DAYS = 40
 KEYS = ("sensor.long_power", "sensor.long_heat", "sensor.long_meter")
@@ -58,7 +59,7 @@ def command(home: Running, folder: Path, database: Database | None, *arguments: 
     sets: list[str] = []
     if database is not None:
         (folder / "influx-token").touch(mode=0o600)
-        (folder / "influx-token").write_text("secret-token-of-the-database")
+        (folder / "influx-token").write_text(secret("influxdb"))
         sets = [
             f"influxdb.url={database.url}",
             f"influxdb.token_file={folder / 'influx-token'}",
@@ -188,7 +189,7 @@ def test_a_database_that_refuses_the_token_is_named(home: Running, database: Dat
     result = command(home, tmp_path, database, "--since", "40d", "--entities", "sensor.long_power")
     assert result.exit_code == 2
     assert "token" in result.stderr
-    assert "secret-token" not in result.output
+    assert secret("influxdb") not in result.output
 
 
 def test_a_home_without_registries_is_not_guessed_at(home: Running, database: Database, tmp_path: Path) -> None:

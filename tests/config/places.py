@@ -9,8 +9,9 @@ import pytest
 
 from ingest.config.load import load
 from ingest.errors import Problems
+from tests.support.marked import secret
 
-TOKEN = "0123456789abcdef" * 7
+TOKEN = secret("configured")
 
 
 def toml(directory: Path, text: str, name: str = "config.toml") -> Path:

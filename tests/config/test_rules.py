@@ -70,6 +70,14 @@ def test_a_guarded_api_listens_where_it_is_told(guard: dict[str, str]) -> None:
     assert not [warning for warning in loaded.warnings if "api.host" in warning]
 
 
+def test_who_needs_no_token_is_said(tmp_path: Path) -> None:
+    given = {"api.trusted_networks": ["172.16.0.0/12", "fd00::/8"], "api.host": "0.0.0.0"}
+    why = "api.trusted_networks holds 172.16.0.0/12, fd00::/8: whoever asks from there needs no token."
+    assert load(None, {}, given).warnings == (why,)
+    assert load(None, {}, given | {"api.enabled": False}).warnings == ()
+    assert load(None, {}, given | {"api.host": "127.0.0.1"}).warnings == ()
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"), [("localhost", True), ("127.0.0.9", True), ("::1", True), ("nuc", False)]
 )

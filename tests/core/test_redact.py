@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.core.redact import MASK, redacted
+from ingest.core.redact import redacted
+from ingest.core.secret import MASK
 
 KEYS = [
     "access_token", "token", "refresh_token", "accessToken", "password", "api_password", "secret", "client_secret",

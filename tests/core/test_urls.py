@@ -1,6 +1,6 @@
 import pytest
 
-from ingest.core.urls import http_base, websocket_url
+from ingest.core.urls import http_base, websocket_url, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,17 @@ def test_each_address_from_the_other(given: str, websocket: str, http: str) -> N
     assert http_base(given) == http
     assert websocket_url(websocket) == websocket
     assert http_base(websocket) == http
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://h:8086", "http://h:8086"),
+        ("http://me:word@h:8086/below?token=x#y", "http://h:8086/below"),
+        ("http://me:w/o?r#d@@h", "http://h"),
+        ("http://[h", "http://[h"),
+        ("", ""),
+    ],
+)
+def test_what_may_be_shown_of_an_address(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown

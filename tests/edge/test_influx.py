@@ -28,8 +28,9 @@ from ingest.errors import Refused, Transient
 from ingest.runtime.lane import ThreadLane
 from tests.edge.answering import Peer, Reply, Request, Script, answering
 from tests.edge.refusing import batch
+from tests.support.marked import secret
 
-TOKEN = "s3cret-token=="
+TOKEN = secret("influxdb") + "=="
 LINES = [b"m,a=b v=1 1", b"m,a=b v=2 2"]
 
 
@@ -103,6 +104,20 @@ async def test_every_status_is_an_answer(peer: Peer, status: int) -> None:
     async with influx(peer.url) as database:
         answer = await database.post(b"x")
     assert (answer.status, answer.text, answer.headers["x-odd"]) == (status, "" if status == 204 else "words", "1")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_nobody_goes_where_an_answer_points_to(peer: Peer, status: int) -> None:
+    """Neither the token nor what the home does is for whoever is named there, though it be no address at all."""
+    with answering(lambda _: Reply(204)) as elsewhere:
+        for there in (f"{elsewhere.url}/?token={TOKEN}", f"http://[{TOKEN}", ""):
+            headers = {"Location": there}
+            peer.script = lambda _, headers=headers: Reply(status, b"", headers)  # type: ignore[misc]  # bound now
+            async with influx(peer.url) as database:
+                verdict = await database.deliver(batch(LINES))
+            assert isinstance(verdict, Keep)
+            assert (verdict.reason, verdict.remedy) == (f"the database answers {status}", CHECK_URL)
+        assert elsewhere.requests == []
 
 
 async def test_an_empty_refusal_is_an_answer_too(peer: Peer) -> None:

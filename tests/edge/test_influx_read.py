@@ -13,6 +13,7 @@ from ingest.edge.influx_client import Address, Client
 from ingest.edge.influx_read import Source, Windows, everything
 from ingest.errors import IngestError, Refused, Transient
 from tests.edge.answering import Reply
+from tests.support.marked import secret
 from tests.support.query_server import Databases, Point, query_server
 
 SECOND = 10**9
@@ -27,7 +28,7 @@ def server() -> Iterator[Databases]:
 
 def client(server: Databases, bucket: str = "many") -> Client:
     assert server.peer is not None
-    return Client(Address(server.peer.url, Secret("a-token-of-the-tests"), "o", bucket))
+    return Client(Address(server.peer.url, Secret(secret("influxdb")), "o", bucket))
 
 
 def source(server: Databases, bucket: str = "many") -> Source:

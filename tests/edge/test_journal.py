@@ -9,6 +9,7 @@ import pytest
 
 from ingest.core import reports
 from ingest.core.reports import Report
+from ingest.core.secret import Secret
 from ingest.core.state import Source
 from ingest.edge.journal import Format, open_journal
 from tests.core.test_reports import SAMPLES
@@ -108,6 +109,14 @@ def test_signs_of_formatting_are_text() -> None:
 
 def test_a_log_that_nobody_reads_stops_nothing() -> None:
     open_journal("debug", "json", Broken())(reports.Notice("careful"))
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_holds_a_secret_is_written_without_it(form: Format) -> None:
+    stream, known = io.StringIO(), Secret("known-to-this-process-only")
+    open_journal("debug", form, stream)(reports.Notice(f"an error that nobody expected: {known.reveal()}"))
+    assert "that nobody expected: ********" in stream.getvalue()
+    assert known.reveal() not in stream.getvalue()
 
 
 def test_a_level_that_does_not_exist_is_an_error() -> None:

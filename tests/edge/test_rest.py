@@ -20,6 +20,7 @@ from trio.testing import MockClock
 from ingest.actors.template_reading import by_template
 from ingest.core.catalog import Catalog
 from ingest.core.point import Facts
+from ingest.core.secret import Secret
 from ingest.edge import rest
 from ingest.edge.http_client import Peer, open_client
 from ingest.edge.tls import tls_context
@@ -28,11 +29,12 @@ from ingest.errors import Refused, Transient
 from ingest.simulator.home import Home
 from ingest.simulator.serve import clock
 from ingest.simulator.server import Server
+from tests.support.marked import secret
 
 Handler: TypeAlias = Callable[[trio.abc.Stream], Awaitable[None]]
 
 MORNING = datetime(2026, 11, 22, 7, tzinfo=UTC)
-TOKEN = "the-right-token"
+TOKEN = secret("home-assistant")
 
 
 @asynccontextmanager
@@ -88,7 +90,8 @@ async def test_the_body_is_sent_as_it_is_and_what_is_rendered_comes_back() -> No
     ],
 )
 async def test_what_is_refused_says_why(status: int, family: type[Exception], said: str) -> None:
-    async with served(answering(status, b"TemplateError: what?")) as address:
+    token = Secret(TOKEN).reveal()
+    async with served(answering(status, f"TemplateError: what? {token}".encode())) as address:
         with pytest.raises(family, match=said) as caught:
             await rest.renderer(Target(f"ws://{address}"), TOKEN)(b"{}")
     assert type(caught.value) is family

@@ -52,6 +52,7 @@ from ingest.runtime.link import Overflow, Sender
 from scripts.benchmark import traffic
 from tests.faults.sink import Sink, sinking
 from tests.integration.house import Memory, candidate, plan_of
+from tests.support.marked import secret
 
 pytestmark = pytest.mark.slow
 
@@ -248,7 +249,7 @@ class Drain:
 
 
 async def drain(folder: Path, home: Life, sink: Sink) -> Drain:
-    client = Client(Address(sink.url, Secret("token"), "home", "home"))
+    client = Client(Address(sink.url, Secret(secret("influxdb")), "home", "home"))
     influx = Influx(client, ThreadLane(), time.time_ns)
     store: Store[Any, Any] = Store("influxdb", homeiq(), influx.deliver)
     said: dict[int, float] = {}

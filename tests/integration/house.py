@@ -39,8 +39,9 @@ from ingest.simulator.serve import Peer, clock
 from ingest.simulator.server import Server
 from ingest.simulator.templates import rendered
 from tests.actors.states import check_states
+from tests.support.marked import secret
 
-TOKEN = "the-right-token"
+TOKEN = secret("home-assistant")
 MORNING = datetime(2026, 11, 22, 7, tzinfo=UTC)
 
 Points: TypeAlias = tuple[Point, ...]

@@ -25,6 +25,7 @@ from ingest.simulator.home import Home
 from ingest.simulator.script import happen
 from tests.actors.states import check_states
 from tests.integration.house import MORNING, Memory, Points, Running, candidate, living, server_of
+from tests.support.marked import secret
 
 BURST = 2000
 FRAME = 512
@@ -71,6 +72,22 @@ async def test_a_moved_device_is_noticed(autojump_clock: MockClock) -> None:
         entity_id = next(point.entity_id for point in running.memory.encoded if point.facts.area_id)
         running.server.instance.move(entity_id, area_id="elsewhere")
         await running.until(lambda: running.pipeline.catalog.value.facts(entity_id).area_id == "elsewhere")
+
+
+async def test_what_moves_while_everything_is_read_is_noticed_in_two_seconds(autojump_clock: MockClock) -> None:
+    async with living() as running, trio.open_nursery() as nursery:
+        await running.live()
+        entity_id = next(point.entity_id for point in running.memory.encoded if point.facts.area_id)
+        readings = len(running.reports(reports.CatalogLoaded))
+        running.server.instance.mood.delay = 0.35  # of one command after the other: three seconds for everything
+        nursery.start_soon(running.pipeline.inventory.rediscovery.now)
+        await trio.sleep(1)
+        running.server.instance.move(entity_id, area_id="elsewhere")
+        await trio.sleep(2)
+        assert len(running.reports(reports.CatalogLoaded)) == readings, "everything is still being read"
+        assert running.pipeline.catalog.value.facts(entity_id).area_id == "elsewhere"
+        await running.until(lambda: len(running.reports(reports.CatalogLoaded)) > readings)
+        assert running.pipeline.catalog.value.facts(entity_id).area_id == "elsewhere"
 
 
 async def test_a_renamed_entity_is_the_same_from_its_first_state_on(autojump_clock: MockClock) -> None:
@@ -325,7 +342,7 @@ async def test_what_was_known_serves_from_the_first_point_on_when_the_registries
 async def test_the_primary_is_back_within_one_backoff_while_the_others_token_is_wrong(
     autojump_clock: MockClock,
 ) -> None:
-    other = server_of(Home(2, 10, MORNING), token="another")
+    other = server_of(Home(2, 10, MORNING), token=secret("another-home-assistant"))
     candidates = [candidate("primary"), candidate("backup")]
     async with living(
         candidates=candidates, others={"backup": other}, persistence=Persistence(max_delay=60.0)

@@ -26,7 +26,7 @@ from ingest.simulator.script import happen
 from ingest.simulator.services import described
 from tests.edge.answering import Reply
 from tests.integration.house import Memory, Running, living
-from tests.support.data_api import DataApi
+from tests.support.data_api import KEY, DataApi
 
 KINDS = ("devices", "entities", "services")
 
@@ -83,7 +83,7 @@ class House:
 async def house(data_api: DataApi, **plan: Any) -> AsyncGenerator[House]:
     transport = data_api.transport()
     async with open_data_api("http://data-api:8006", lambda: Secret(data_api.key), transport=transport) as opened:
-        given = evolve(opened, key=lambda: Secret("the-key-of-data-api"))
+        given = evolve(opened, key=lambda: Secret(KEY))
         async with living(data_api=given, **plan) as running:
             yield House(running, data_api)
     assert data_api.wrong == []

@@ -33,6 +33,7 @@ from tests.edge.test_spool_damage import batch_of, break_the_chain
 from tests.edge.test_state_file import VERSION_2
 from tests.faults.sink import Sink, sinking
 from tests.support.homes import TOKEN, Running, running_home
+from tests.support.marked import secret
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def configured(folder: Path, home: Running, sink: Sink | None = None) -> Setting
     """With a sink it is the database, else the embedded store is used."""
     plain = Settings()
     ours = evolve(plain.home_assistant, url=websocket_url(home.url), token=Secret(TOKEN))
-    influxdb = evolve(plain.influxdb, url=sink.url, token=Secret("token")) if sink else plain.influxdb
+    influxdb = evolve(plain.influxdb, url=sink.url, token=Secret(secret("influxdb"))) if sink else plain.influxdb
     return evolve(
         plain,
         home_assistant=ours,

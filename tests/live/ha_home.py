@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.marked import watched
+
 TEMPLATE = Path(__file__).parent / "home"
 USERS = {"admin": "system-admin", "user": "system-users", "readonly": "system-read-only"}
 GROUPS = {"system-admin": "Administrators", "system-users": "Users", "system-read-only": "Read Only"}
@@ -75,7 +77,7 @@ def _signed(grant: dict[str, Any]) -> str:
     head = _encoded({"alg": "HS256", "typ": "JWT"})
     body = head + b"." + _encoded({"iss": grant["id"], "iat": now - 60, "exp": now + TEN_YEARS})
     signature = hmac.new(grant["jwt_key"].encode(), body, hashlib.sha256).digest()
-    return (body + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+    return watched((body + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode())
 
 
 def _encoded(part: dict[str, Any]) -> bytes:

@@ -20,8 +20,9 @@ from attrs import field, frozen
 from tests.live.lab import end, free_port, launch, made_once, tail, wait_for
 from tests.live.readback import Reader, influxql, victoria
 from tests.live.v2envelope import envelope
+from tests.support.marked import secret, watched
 
-TOKEN = "live-test-token"
+TOKEN = secret("database")
 MAX_BODY = 25_000_000  # the engine's default
 PACKAGES = ("victoria-metrics", "influxdb")
 INFLUX_CONFIG = """\
@@ -172,4 +173,4 @@ def own_influxdb() -> Database | None:
     if not (url and token):
         return None
     org = os.environ.get("HOMEIQ_TEST_INFLUXDB_ORG", "")
-    return Database("own-influxdb", url.rstrip("/"), influxql(url, token), token, org)
+    return Database("own-influxdb", url.rstrip("/"), influxql(url, token), watched(token), org)

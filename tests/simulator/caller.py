@@ -14,8 +14,9 @@ from ingest.simulator.home import Home
 from ingest.simulator.serve import Peer, clock
 from ingest.simulator.server import Server
 from ingest.simulator.values import moment
+from tests.support.marked import secret
 
-TOKEN = "0123456789abcdef"
+TOKEN = secret("home-assistant")
 
 
 class Caller:

@@ -18,8 +18,9 @@ import trio
 from attrs import define, field
 
 from tests.edge.answering import Peer, Reply, Request, answering
+from tests.support.marked import secret
 
-KEY = "the-key-of-data-api"
+KEY = secret("data-api")
 PATHS = {f"/internal/{kind}/bulk_upsert": kind for kind in ("devices", "entities", "services")}
 SERVICE_KEYS = {"name", "description", "fields", "target"}
 

@@ -15,9 +15,10 @@ from attrs import frozen
 from ingest.simulator.home import Home
 from ingest.simulator.serve import LOOPBACK, listen
 from ingest.simulator.server import Server
+from tests.support.marked import secret
 
-TOKEN = "0123456789abcdef" * 4
-OTHER_TOKEN = "fedcba9876543210" * 4
+TOKEN = secret("home-assistant")
+OTHER_TOKEN = secret("another-home-assistant")
 
 
 T = TypeVar("T")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Mapping
 from ipaddress import ip_network
 from socket import gethostname
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -34,6 +36,7 @@ from ingest.web.discovery import Discover
 from ingest.web.metrics import Metrics
 from tests.core.test_health import AWAY, DOWN, UP, after
 from tests.support.described import as_described
+from tests.support.marked import watched
 
 BOOKS = {"received": 13, "stored": 10, "filtered": 3, "shed": 0, "spooled": 2, "in_flight": 1}
 LIFETIME = Lifetime(2 * 10**9, {"received": 99, "stored": 90})
@@ -282,7 +285,7 @@ async def test_health_and_metrics_tell_of_a_data_api_where_there_is_one() -> Non
     ]
 
 
-TOKEN = Api(token=Secret("let-me-in"))
+TOKEN = Api(token=Secret(watched("let-me-in")))
 NETWORK = Api(trusted_networks=(ip_network("192.168.1.0/24"),))
 
 
@@ -318,6 +321,20 @@ async def test_each_way_to_say_who_one_is_has_a_line_of_its_own() -> None:
     basic, bearer = (await ask("/", *UP, api=TOKEN)).headers.get_list("www-authenticate")
     assert basic.startswith('Basic realm="homeiq-ingest')
     assert bearer == "Bearer"
+
+
+@pytest.mark.parametrize("given", ["let-me-in", "let-me-ix", "l", ""])
+async def test_how_long_a_comparison_takes_tells_nothing(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr("ingest.web.guard.hmac", SimpleNamespace(compare_digest=compare))
+    answer = await ask("/metrics", *UP, api=TOKEN, authorization=f"Bearer {given}")
+    assert answer.status_code == (200 if given == "let-me-in" else 401)
+    assert compared == [(given.encode(), b"let-me-in")]
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,9 @@ from tests.faults.campaign.database import Database, Key, is_about_the_endpoint,
 from tests.faults.campaign.disk import CampaignLedger, CampaignLetters, CampaignTable, Disk
 from tests.faults.campaign.oracle import on_disk
 from tests.faults.campaign.scenario import Room
+from tests.support.marked import secret
 
-TOKEN = "the-right-token"
+TOKEN = secret("home-assistant")
 URL = "ws://home.test:8123/api/websocket"
 LARGEST = 2_000_000
 """Bytes of a frame that the service takes."""
