@@ -29,9 +29,10 @@ async def fuzzed(url: str, told: Mapping[str, Any], place: Path, *options: str) 
     """The exit code and what was said. As a program of its own, in `place`: its warnings and its files are none of ours."""
     file = place / "openapi.json"  # from its own address it would leave that out
     file.write_text(json.dumps(told), "utf-8")
+    (place / "schemathesis.toml").write_text(f'headers = {{ Authorization = "Bearer {TOKEN}" }}\n', "utf-8")
     program = Path(sys.executable).with_name("schemathesis")
     given: Sequence[str] = (
-        "run", str(file), "--url", url, "--header", f"Authorization: Bearer {TOKEN}", "--checks", "all", "--mode", "all",
+        "run", str(file), "--url", url, "--checks", "all", "--mode", "all",
         "--max-examples", str(EXAMPLES), "--no-color", "--generation-database", "none", "--request-timeout", "5",
     )  # fmt: skip
     with trio.fail_after(LONGEST):

@@ -26,17 +26,18 @@ from tests.integration.house import MORNING, TOKEN, Memory, candidate, plan_of, 
 
 @frozen
 class Running:
-    """Where it answers, and how to have something happen in its home."""
+    """Where it answers, and how to have something happen in its home; so many `always` look on at what comes in."""
 
     url: str
     pipeline: Pipeline
     server: Server
     token: trio.lowlevel.TrioToken
     scope: trio.CancelScope
+    always: int
 
     def listened(self) -> bool:
-        """True while somebody looks on at what comes in."""
-        return bool(self.pipeline.filter.tap)
+        """True while a client hears what comes in."""
+        return len(self.pipeline.filter.tap._listeners) > self.always
 
     def set(self, entity_id: str, *states: str, **attributes: object) -> None:
         """Set these states, one after the other, all in one turn."""
@@ -86,4 +87,5 @@ async def _run(api: Api, rules: FilterSettings, told: queue.Queue[Running]) -> N
         await listening.wait()
         while not memory.points:  # noqa: ASYNC110  a list has no event
             await trio.sleep(0.02)
-        told.put(Running(where[0], pipeline, server, trio.lowlevel.current_trio_token(), nursery.cancel_scope))
+        always, token = len(pipeline.filter.tap._listeners), trio.lowlevel.current_trio_token()
+        told.put(Running(where[0], pipeline, server, token, nursery.cancel_scope, always))
