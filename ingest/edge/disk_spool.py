@@ -75,7 +75,7 @@ class DiskSpool:
         self._delivered = Delivered(self.table, self.lane, self._trouble)
         self._mark = Mark(self.table, self.lane, self.emit)
         self._reader = Reader(self.table, self.limits.gather, self.join, self.now_ns, self.whole)
-        self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size))
+        self.memory = MemorySpool(self.limits.memory, lambda batch: Weight(batch.count, batch.size), in_order=True)
         self._refuge = Refuge(self.memory, self.notes, self._claimed, self._write, self._remove)
         parts = self._trouble, self._refuge, self._delivered, self._dropped, self.notes
         self._tend = Tend(self.table, self.lane, *parts, self._load_in_turn)

@@ -2,6 +2,8 @@
 
 A batch that is being sent when the file takes points again goes there, too, as it is. Else a crash could lose it while
 what came later is on disk, whose marks say that everything before is safe. Its row is claimed with it, and shares its end.
+For the same reason memory is claimed in order, the oldest first, though rows of the file are not: the marks of a later batch
+that was sent, or handed over in the midst of being sent, would cover what a crash then takes out of memory.
 """
 
 from __future__ import annotations

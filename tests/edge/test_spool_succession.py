@@ -394,11 +394,11 @@ FULL = ["put"] * 12
         (["put", "fails", "put", "claim", "well", "later", *FULL], [2], [(1, 1), (3, 10)]),
         (
             ["put", "fails", "put", "put", "put", "claim", "well", "later", *FULL],
-            [4],
-            [(1, 1), (2, 2), (3, 3), (5, 12)],
+            [2],
+            [(1, 1), (3, 3), (4, 4), (5, 12)],
         ),
         (["fails", *FULL], [], [(1, 9)]),
-        (["fails", *FULL[:5], "claim", *FULL], [5], [(1, 4), (6, 14)]),
+        (["fails", *FULL[:5], "claim", *FULL], [3], [(1, 2), (4, 14)]),
     ],
 )
 async def test_what_memory_delivered_is_never_reached_over(

@@ -256,5 +256,31 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             Room(2_000, 1_000_000, 1_500, 5),
             2.0,
         ),
+        "a batch that was sent from memory and handed to the disk before older ones covered what a crash took": Scenario(
+            0,
+            (
+                Act(25.7, Outage("503", 110.0)),
+                Act(29.7, Crash(372, 3.0)),
+                Act(36.4, Sick("full", 58.0)),
+                Act(38.1, f.Drop("all")),
+                Act(38.1, f.Drop("all")),
+                Act(38.4, Crash(92, 16.0)),
+                Act(60.0, Outage("hangs", 53.0)),
+                Act(69.0, Crash(372, 3.0)),
+            ),
+            Room(link=300, disk=4_000, memory=20_000, batch=20),
+            8.0,
+        ),
+        "8,400 states of the history, 20 at a time through a spool of 4,000 bytes, take nine minutes": Scenario(
+            0,
+            (
+                Act(0.0, Busy(1, 1)),
+                Act(0.0, Busy(1, 1)),
+                Act(8.6, f.Burst(4_200, 50)),
+                Act(33.1, f.Burst(4_200, 50)),
+            ),
+            Room(link=2_000, disk=4_000, memory=20_000, batch=100),
+            2.0,
+        ),
     }
 )

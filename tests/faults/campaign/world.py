@@ -23,6 +23,7 @@ import trio.lowlevel
 from attrs import define, field
 from trio.testing import MockClock
 
+from ingest.actors.backfill import IN_SPOOL
 from ingest.core import reports
 from ingest.core.session import SessionState
 from ingest.edge.aside import SetAside
@@ -65,6 +66,9 @@ LOOK = 5.0
 
 RECOVERY = 500.0
 """Seconds after the last fault within which the service is back and has nothing waiting: its longest backoff and some."""
+
+TURN = 1.25
+"""Seconds in which the history fills half of the spool once, and the batcher puts what is not a whole batch."""
 
 REFUSED = 3_700.0
 """The same after a token was refused: it is tried again once an hour."""
@@ -281,8 +285,7 @@ class World:
         self.steps.at = -1
         self.database.recover()
         self.disk.become("well")
-        refused = any(isinstance(act.what, f.RefuseAuth) for act in self.scenario.acts)
-        with trio.move_on_after(REFUSED if refused else RECOVERY) as back:
+        with trio.move_on_after(recovery(self.scenario)) as back:
             await _until(self._is_live)
             await self.server.burst(PULSE, PULSE)
             await trio.sleep(0.5)
@@ -330,6 +333,14 @@ class World:
             if life is not None and life.built:
                 life.was_sick |= self.disk.how != "well"
                 oracle.check_now(self, life)
+
+
+def recovery(scenario: Scenario) -> float:
+    """Seconds within which all is well again: what a burst left to the history comes through the spool bit by bit."""
+    acts = [act.what for act in scenario.acts]
+    bursts = sum(each.count for each in acts if isinstance(each, f.Burst))
+    refused = any(isinstance(each, f.RefuseAuth) for each in acts)
+    return (REFUSED if refused else RECOVERY) + TURN * bursts / max(1, scenario.room.disk // (2 * IN_SPOOL))
 
 
 async def _until(met: Callable[[], bool]) -> None:
