@@ -85,6 +85,7 @@ def test_a_short_demo_stores_what_happens_and_says_how_to_go_on(tmp_path: Path) 
     assert happened == stored > 0
     assert (lost, survived) == (0, 0)
     assert "Too short for the outages" in result.output
+    assert result.output.count("→ Look at it in a browser: http://127.0.0.1:") == 1
     assert "homeiq-ingest init" in result.output
     pasted = next(line.split()[1:] for line in result.output.splitlines() if " query " in line)
     shown = call(tmp_path, *pasted)
@@ -100,6 +101,7 @@ def test_four_outages_are_seen_and_survived_and_three_gaps_are_filled(tmp_path: 
     assert happened == stored
     assert (lost, survived) == (0, 4)
     said = result.output
+    assert said.count("Look at it in a browser") == 1  # on the same port whenever it is started again
     steps = (
         "locks the store's file for 2.5 s",
         "another program holds the database file: database is locked",
@@ -446,6 +448,12 @@ def test_trouble_is_told_once_and_shown_until_it_is_over() -> None:
     assert news == [f"→ The service: {LOCKED.partition(' (')[0]}"]
     board.hear(RECOVERED)
     assert not board.condition
+
+
+def test_the_pages_address_is_told_once() -> None:
+    listening = {"report": "Listening", "where": "http://127.0.0.1:4711"}
+    _, news = told(listening, listening)
+    assert news == ["→ Look at it in a browser: http://127.0.0.1:4711"]
 
 
 def test_errors_of_the_service_are_news_on_one_line() -> None:
