@@ -25,7 +25,7 @@ from ingest.cli import demo, demo_outages, demo_stage
 from ingest.cli.demo import Acts, Scene
 from ingest.cli.demo_board import WIDTH, Board, Glimpse, Look
 from ingest.cli.demo_outages import Outages, locked_file
-from ingest.cli.demo_screen import line
+from ingest.cli.demo_screen import LOOK, line, plain_lines
 from ingest.cli.demo_service import Service, service_for
 from ingest.cli.demo_stage import play
 from ingest.cli.main import main
@@ -533,6 +533,19 @@ def test_a_line_has_eighty_columns(entity_id: str, state: str, count: int) -> No
     assert len(line(board)) <= WIDTH
     board.hear({"report": "StoreWaiting", "reason": "x: " + "y" * 99})
     assert len(line(board)) == WIDTH
+
+
+async def test_off_a_terminal_the_same_is_not_said_twice(autojump_clock: MockClock) -> None:
+    board, lines = told()
+    with trio.move_on_after(4 * LOOK * 6.5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(plain_lines, board)
+            await trio.sleep(4 * LOOK * 3.5)
+            board.seen.set(Look(9, 3))
+    assert [each.split() for each in lines] == [
+        ["happened", "0", "·", "stored", "0"],
+        ["happened", "9", "·", "stored", "3"],
+    ]
 
 
 def test_a_value_is_not_cut_for_the_sake_of_a_name() -> None:
