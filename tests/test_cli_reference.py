@@ -75,7 +75,8 @@ def _row(parameter: click.Parameter) -> str:
 def _kind(parameter: click.Parameter) -> str:
     if isinstance(parameter, click.Option) and parameter.is_flag:
         return ""
-    return f"`{parameter.metavar}`" if parameter.metavar else _said(parameter.type)
+    metavar = parameter.metavar and parameter.metavar.replace("|", r"\|")  # else it would end the cell
+    return f"`{metavar}`" if metavar else _said(parameter.type)
 
 
 def _said(kind: click.ParamType[Any]) -> str:

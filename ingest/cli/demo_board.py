@@ -55,8 +55,8 @@ class Board:
 
     `trouble` is why points wait now; `down` why nothing comes in. `connected` counts subscriptions, `gaps` intervals in
     which something was missed, `mended` those of which nothing is left to do, with the ones in which nothing was, `whole`
-    those of them that lack nothing; `filled` states came of Home Assistant's history. `clock` is in seconds, `tell` is
-    where news go.
+    those of them that lack nothing; `filled` states came of Home Assistant's history. `page` is the address of the
+    status page. `clock` is in seconds, `tell` is where news go.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -70,6 +70,7 @@ class Board:
     filled: int = 0
     trouble: str = ""
     down: str = ""
+    page: str = ""
     survived: int = 0
     balanced: bool = True
 
@@ -80,6 +81,8 @@ class Board:
                 self._fails(reason)
             case {"report": "StoreRecovered"}:
                 self.trouble = ""
+            case {"report": "Listening", "where": str(where)}:
+                self._seen_at(where)
             case {"report": "Connected"}:
                 self.connected.set(self.connected.value + 1)
             case {"report": "GapOpened", "entities": int(entities), "why": str(why)}:
@@ -92,6 +95,11 @@ class Board:
                 self.news(f"The service: {message}")
             case _:
                 pass
+
+    def _seen_at(self, where: str) -> None:
+        if where != self.page:
+            self.news(f"Look at it in a browser: {where}")
+        self.page = where
 
     def _fails(self, reason: str) -> None:
         why = reason.rpartition(" (")[0] or reason

@@ -56,10 +56,14 @@ def _picture(board: Board) -> RenderableType:
 
 
 async def plain_lines(board: Board) -> None:
-    """Say how things are every second, until cancelled."""
+    """Say how things are every second in which they changed, until cancelled."""
+    last = ""
     while True:
         await trio.sleep(4 * LOOK)
-        board.tell(line(board))
+        now = line(board)
+        if now != last:
+            board.tell(now)
+        last = now
 
 
 def line(board: Board) -> str:

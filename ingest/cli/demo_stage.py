@@ -61,7 +61,7 @@ timeout = "{timeout}s"
 path = {state}
 memory = {memory}
 [api]
-enabled = false
+port = {page}
 [log]
 format = "json"
 level = "info"
@@ -94,7 +94,7 @@ async def _play(board: Board, scene: Scene) -> None:
         token = secrets.token_hex(32)
         server = served(scene, token)
         port = await nursery.start(listen, server, LOOPBACK, 0, name="simulated home")
-        _configure(scene, f"http://{LOOPBACK}:{port}", token)
+        _configure(scene, f"http://{LOOPBACK}:{port}", token, await _free_port())
         nursery.start_soon(_watch, board, server, scene.path, name="look")
         nursery.start_soon(live_display if scene.rich else plain_lines, board, name="display")
         async with service_for(scene.config, board.hear) as service:
@@ -111,7 +111,15 @@ def served(scene: Scene, token: str) -> Server:
     return Server(home, token=token, now=partial(datetime.now, UTC), pace=min(PACE * scene.entities, FASTEST))
 
 
-def _configure(scene: Scene, url: str, token: str) -> None:
+async def _free_port() -> int:
+    """A port on which nobody listens: the page keeps its address when the service is started again."""
+    (listener,) = await trio.open_tcp_listeners(0, host=LOOPBACK)
+    async with listener:
+        port: int = listener.socket.getsockname()[1]
+        return port
+
+
+def _configure(scene: Scene, url: str, token: str, page: int) -> None:
     """Write the service's configuration; the access token in it is nobody else's business."""
     text = CONFIG.format(
         url=toml_value(url),
@@ -121,6 +129,7 @@ def _configure(scene: Scene, url: str, token: str) -> None:
         timeout=LOOK,
         state=toml_value(str(scene.state)),
         memory=MEMORY,
+        page=page,
     )
     scene.config.unlink(missing_ok=True)
     scene.config.touch(mode=0o600)

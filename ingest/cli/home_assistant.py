@@ -27,7 +27,10 @@ def home_assistant() -> None:
 @click.option("--url", metavar="URL", help="Where Home Assistant sees the service; else by api.host and api.port.")
 @configured
 def package(url: str | None, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Print a package: sensors of the service, whether it has a problem, and notifications."""
+    """Print a package that watches the service.
+
+    It has sensors of the service, one of whether it has a problem, and notifications.
+    """
     with explained():
         if url is not None and not re.fullmatch(_ADDRESS, url):
             raise click.BadParameter(f"{url!r} is not an address such as http://host:8001", param_hint="--url")

@@ -23,7 +23,10 @@ def prometheus() -> None:
 
 @prometheus.command()
 def rules() -> None:
-    """Print eight alert rules, for Prometheus and for VictoriaMetrics' vmalert."""
+    """Print eight alert rules.
+
+    Prometheus takes them, and so does VictoriaMetrics' vmalert.
+    """
     click.echo(rules_yaml(), nl=False)
 
 
@@ -31,7 +34,10 @@ def rules() -> None:
 @click.option("--target", metavar="HOST:PORT", help="Where Prometheus sees the service; else by api.host and api.port.")
 @configured
 def scrape(target: str | None, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Print the part of prometheus.yml that reads the service's /metrics."""
+    """Print what reads /metrics.
+
+    It is a part of prometheus.yml.
+    """
     with explained():
         api = loaded(config_path, assignments, sections=_SECTIONS).settings.api
         where = target or urlsplit(seen_url(api, "--target")).netloc

@@ -839,7 +839,7 @@ class Listening(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"status on {self.where}/health"
+        return f"the status page is on {self.where}"
 
 
 @frozen

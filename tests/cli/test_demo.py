@@ -25,7 +25,7 @@ from ingest.cli import demo, demo_outages, demo_stage
 from ingest.cli.demo import Acts, Scene
 from ingest.cli.demo_board import WIDTH, Board, Glimpse, Look
 from ingest.cli.demo_outages import Outages, locked_file
-from ingest.cli.demo_screen import line
+from ingest.cli.demo_screen import LOOK, line, plain_lines
 from ingest.cli.demo_service import Service, service_for
 from ingest.cli.demo_stage import play
 from ingest.cli.main import main
@@ -85,6 +85,7 @@ def test_a_short_demo_stores_what_happens_and_says_how_to_go_on(tmp_path: Path) 
     assert happened == stored > 0
     assert (lost, survived) == (0, 0)
     assert "Too short for the outages" in result.output
+    assert result.output.count("→ Look at it in a browser: http://127.0.0.1:") == 1
     assert "homeiq-ingest init" in result.output
     pasted = next(line.split()[1:] for line in result.output.splitlines() if " query " in line)
     shown = call(tmp_path, *pasted)
@@ -100,6 +101,7 @@ def test_four_outages_are_seen_and_survived_and_three_gaps_are_filled(tmp_path: 
     assert happened == stored
     assert (lost, survived) == (0, 4)
     said = result.output
+    assert said.count("Look at it in a browser") == 1  # on the same port whenever it is started again
     steps = (
         "locks the store's file for 2.5 s",
         "another program holds the database file: database is locked",
@@ -448,6 +450,12 @@ def test_trouble_is_told_once_and_shown_until_it_is_over() -> None:
     assert not board.condition
 
 
+def test_the_pages_address_is_told_once() -> None:
+    listening = {"report": "Listening", "where": "http://127.0.0.1:4711"}
+    _, news = told(listening, listening)
+    assert news == ["→ Look at it in a browser: http://127.0.0.1:4711"]
+
+
 def test_errors_of_the_service_are_news_on_one_line() -> None:
     _, news = told(
         {"report": "DeadLetter", "level": "error", "message": "x" * 99}, {"report": "Notice", "level": "warning"}
@@ -525,6 +533,19 @@ def test_a_line_has_eighty_columns(entity_id: str, state: str, count: int) -> No
     assert len(line(board)) <= WIDTH
     board.hear({"report": "StoreWaiting", "reason": "x: " + "y" * 99})
     assert len(line(board)) == WIDTH
+
+
+async def test_off_a_terminal_the_same_is_not_said_twice(autojump_clock: MockClock) -> None:
+    board, lines = told()
+    with trio.move_on_after(4 * LOOK * 6.5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(plain_lines, board)
+            await trio.sleep(4 * LOOK * 3.5)
+            board.seen.set(Look(9, 3))
+    assert [each.split() for each in lines] == [
+        ["happened", "0", "·", "stored", "0"],
+        ["happened", "9", "·", "stored", "3"],
+    ]
 
 
 def test_a_value_is_not_cut_for_the_sake_of_a_name() -> None:

@@ -220,7 +220,7 @@ HOUSE = {
             "current_temperature": 21.3,
             "target_temperature": 22.0,
             "hvac_mode": "heat",
-            "unit": "°C",
+            "unit": "C",
         }
     ],
     "presence": [{"name": "Anna", "state": "home"}, {"name": HOSTILE, "state": SCRIPT}],

@@ -76,7 +76,7 @@ const presence = (list) => listed(list).map((each) => [named(each), text(each.st
 
 const climate = (list) =>
   listed(list).map((each) => {
-    const unit = each.unit ?? "°";
+    const unit = `°${each.unit ?? ""}`;
     const target = each.target_temperature === null || each.target_temperature === undefined ? "" : ` → ${each.target_temperature}`;
     return [named(each), `${text(each.current_temperature)}${target} ${unit}, ${text(each.hvac_mode)}`];
   });
