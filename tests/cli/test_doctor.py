@@ -526,7 +526,7 @@ def test_a_state_directory_that_cannot_be_written(tmp_path: Path, home: Running)
 def test_somebody_who_is_not_the_user_of_the_service(
     tmp_path: Path, home: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor_looks.here, "whose", lambda _: "homeiq")
+    monkeypatch.setattr("ingest.cli.doctor_here.whose", lambda _: "homeiq")
     with telling(tmp_path, home, health(files={"state": str(tmp_path / "state.db")})) as config:
         for name in ("state.db", "home.db"):
             (tmp_path / name).mkdir()  # cannot be opened
