@@ -64,7 +64,8 @@ class Service:
     """What is known of the running service: what it answers of its health, or why not; and who holds the state file.
 
     `enabled`: it is meant to answer, to whom `guard` says. `version` is ours, `state` the configured state file. `home` and
-    `store`: Home Assistant answers with the configuration that we have, and the database takes points.
+    `store`: Home Assistant answers with the configuration that we have, and the database takes points, which is at `where`
+    (empty: not known).
     """
 
     version: str
@@ -76,12 +77,12 @@ class Service:
     held: bool = False
     home: bool = False
     store: bool = False
+    where: str = ""
 
     @property
     def at_work(self) -> bool:
         """True where one answers that has the configured state file."""
-        files = (self.health or {}).get("files")
-        return isinstance(files, dict) and files.get("state") == self.state
+        return _part(self.health or {}, "files").get("state") == self.state
 
 
 def folder(path: str, found: Sequence[float] | IngestError) -> Check:
@@ -181,8 +182,11 @@ def _of_health(found: Service, health: Mapping[str, Any]) -> Iterator[Finding]:
     if (version := health.get("version")) != found.version:
         what = f"the service that runs is of version {version}, this program of {found.version}"
         yield warning(what, found.state, "Restart the service.")
-    files = health.get("files")
-    state = files.get("state") if isinstance(files, dict) else None
+    store = _part(health, "database").get("where")
+    if found.where and isinstance(store, str) and store != found.where:
+        what = f"the service that runs stores into {store}, the configuration that was read here says {found.where}"
+        yield warning(what, found.state, f"{_OTHER} Compare --config, and restart the service.")
+    state = _part(health, "files").get("state")
     if isinstance(state, str) and state != found.state:
         remedy = "Give the --config that the service has; else two services would not know of each other."
         yield warning(f"the service that runs uses another state file, {state}", found.state, remedy)
@@ -190,27 +194,27 @@ def _of_health(found: Service, health: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _apart(found: Service, health: Mapping[str, Any]) -> str:
     """What to do about a service that does not come to what answers us."""
-    subscription, database = health.get("subscription"), health.get("database")
     lacks = (
-        (found.home, subscription, "is_subscribed", "Home Assistant answers"),
-        (found.store, database, "reachable", "the database takes points"),
+        (found.home, "subscription", "is_subscribed", "Home Assistant answers"),
+        (found.store, "database", "reachable", "the database takes points"),
     )
-    said = [words for here, part, key, words in lacks if here and isinstance(part, dict) and part.get(key) is False]
+    said = " and ".join(words for here, part, key, words in lacks if here and _part(health, part).get(key) is False)
     if not said:
         return ""
-    what = " and ".join(said)
-    return (
-        f"{what[0].upper()}{what[1:]} with the configuration that was read here. If it stays so, the service has another"
-        " one, or read it before it was changed: compare --config, and restart the service."
-    )
+    what = f"{said[0].upper()}{said[1:]} with the configuration that was read here."
+    return f"{what} If it stays so: {_OTHER[0].lower()}{_OTHER[1:]} Compare --config, and restart the service."
+
+
+def _part(health: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = health.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _last(health: Mapping[str, Any]) -> str:
-    subscription = health.get("subscription")
-    last = subscription.get("last_event") if isinstance(subscription, dict) else None
-    return str(last or "not yet")
+    return str(_part(health, "subscription").get("last_event") or "not yet")
 
 
+_OTHER: Final = "The service has another configuration, or read it before it was changed."
 _LOOK: Final = "`homeiq-ingest status` and its log say more."
 
 

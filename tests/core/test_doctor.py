@@ -279,9 +279,13 @@ def test_a_service_that_lacks_what_answers_us_has_another_configuration() -> Non
     assert remedy.startswith(
         "Home Assistant answers and the database takes points with the configuration that was read"
     )
-    assert remedy.endswith("restart the service. Wait.")
+    assert remedy.endswith("and restart the service. Wait.")
     assert only(here.service(evolve(told, home=False))).remedy.startswith("The database takes points with")
     assert only(here.service(evolve(told, home=False, store=False))).remedy == "Wait."
+    away = {"status": "healthy", "version": "1", "reason": "fine", "database": {"where": "http://a:8086"}}
+    what = only(here.service(here.Service("1", "/x", health=away, store=True, where="http://b:8086"))).what
+    assert "stores into http://a:8086, the configuration that was read here says http://b:8086" in what
+    assert here.service(here.Service("1", "/x", health=away, store=True, where="http://a:8086")).findings == ()
     waiting = {**health, "subscription": None, "database": {"reachable": None}}
     assert only(here.service(evolve(told, health=waiting))).remedy == "Wait."
 
