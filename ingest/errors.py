@@ -22,9 +22,13 @@ class IngestError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        place = f" ({self.where})" if self.where else ""
         todo = f". {self.remedy}" if self.remedy else ""
-        return f"{self.what}{place}{todo}"
+        return f"{self.said}{todo}"
+
+    @property
+    def said(self) -> str:
+        """What happened, and where; without what to do about it."""
+        return f"{self.what} ({self.where})" if self.where else self.what
 
 
 class Transient(IngestError):  # noqa: N818  named by remedy, not by kind

@@ -26,6 +26,7 @@ from ingest.core.conversation import (
     auth,
 )
 from ingest.core.secret import masked
+from ingest.core.token import MAKE_ONE
 from ingest.edge.websocket import Dial, Socket, Target, open_socket
 from ingest.errors import Refused, Transient
 
@@ -217,12 +218,8 @@ async def _authenticate(socket: Socket, token: str) -> str:
         case [AuthOk()]:
             return version
         case [AuthInvalid(message=message)]:
-            remedy = (
-                "Make a long-lived access token in Home Assistant (your profile, Security, at the bottom) and put it "
-                "into home_assistant.token_file or home_assistant.token."
-            )
             raise TokenRefused(
-                f"Home Assistant does not accept the token: {masked(message)}", where=socket.where, remedy=remedy
+                f"Home Assistant does not accept the token: {masked(message)}", where=socket.where, remedy=MAKE_ONE
             )
         case _:
             raise _foreign(socket.where)

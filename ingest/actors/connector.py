@@ -128,14 +128,15 @@ class Connector:
         name, wait = self.candidates[index].name, new.retry_at - now
         self.emit(reports.SessionChanged(name, SessionState.WAITING))
         breaker = new.breaker(now, self.persistence.breaker_threshold).value
-        self.emit(reports.ConnectionFailed(name, str(error), wait, new.failures, breaker, isinstance(error, Refused)))
+        said, person = error.said, isinstance(error, Refused)
+        self.emit(reports.ConnectionFailed(name, said, wait, new.failures, breaker, person, error.remedy))
 
     async def _refused(self, index: int, token: str, error: TokenRefused) -> None:
         candidate = self.candidates[index]
         self.standings[index] = standing.refused(self.standings[index], trio.current_time())
         self._refusals[index] = _Refusal(token, await self._version(candidate), trio.current_time())
         self.emit(reports.SessionChanged(candidate.name, SessionState.REFUSED))
-        self.emit(reports.CandidateRefused(candidate.name, str(error), standing.REFUSED_DELAY))
+        self.emit(reports.CandidateRefused(candidate.name, error.said, standing.REFUSED_DELAY, error.remedy))
 
     async def _wait(self, delay: float) -> None:
         """Wait for the next attempt, or until a refused candidate has something new to offer."""

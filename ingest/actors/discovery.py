@@ -81,7 +81,9 @@ class Discovery:
     async def run(self) -> None:
         """Read now, and again whenever there is reason to, for ever."""
         while True:
-            self.notices.take()
+            waiting = self.notices.take()
+            if self.catalog.value is not NO_CATALOG and not waiting.whole:
+                self.notices.give_back(waiting)  # everything includes it, but of a large home is known late
             wait, complete = await self._everything()
             self.tried.set()
             async with trio.open_nursery() as nursery:
@@ -143,7 +145,12 @@ class Discovery:
                 len(registries.floors), len(registries.labels), lacking=whole.lacking, asked=asked,
             )
         )  # fmt: skip
-        return self._told_after if meanwhile and self.tell is not None else self.interval, True
+        wait = self.interval
+        if whole.lacking:  # what changed in that list may be known to nobody yet
+            wait = min(wait, max(AGAIN, SHARE * seconds))
+        if meanwhile and self.tell is not None:
+            wait = min(wait, self._told_after)
+        return wait, True
 
     async def _whole(self, meanwhile: Changes) -> Whole:
         """Everything, and what changed `meanwhile`, which is read by itself as ever: in a large home all takes long.

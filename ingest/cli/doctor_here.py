@@ -22,7 +22,7 @@ from ingest.edge.database_file import is_there
 from ingest.edge.embedded_read import open_store
 from ingest.edge.free_space import floor_at, free_bytes
 from ingest.edge.lock import holder, is_service
-from ingest.edge.probe_disk import commits, nearest
+from ingest.edge.probe_disk import commits, nearest, whose
 from ingest.edge.sqlite import pragma
 from ingest.edge.state import room
 from ingest.edge.state_damage import damage
@@ -45,6 +45,11 @@ def _open_to_others(paths: Iterable[Path]) -> Iterator[Finding]:
     for path in dict.fromkeys(paths):
         if path.stat().st_mode & stat.S_IROTH:
             yield warning("every user of this machine can read this secret", str(path), f"chmod 600 {path}")
+
+
+def owner(settings: Settings) -> str:
+    """Whose the state directory is, where only another user may write there."""
+    return whose(settings.spool.path.parent)
 
 
 def folder(settings: Settings) -> Sequence[float] | IngestError:
@@ -74,7 +79,7 @@ def state_file(settings: Settings) -> File:
     except Absent:
         return File("state file", str(path))
     except IngestError as problem:
-        return File("state file", str(path), problem)
+        return File("state file", str(path), problem, owner=whose(path.parent))
     raise AssertionError  # pragma: no cover  the block returned
 
 
@@ -91,7 +96,7 @@ def embedded(settings: Settings) -> tuple[File, int]:
             size, per_day = (usage.size, usage.bytes_per_day) if usage else (path.stat().st_size, 0.0)
             return File(name, str(path), None, "" if sound == "ok" else sound, size, per_day), free
     except IngestError as problem:
-        return File(name, str(path), problem), free
+        return File(name, str(path), problem, owner=whose(path.parent)), free
     raise AssertionError  # pragma: no cover  the block returned
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 import trio
-from attrs import define
+from attrs import define, evolve
 
 from ingest.cli import doctor_here as here
 from ingest.cli.doctor_database import Base, look_at_database
@@ -43,7 +43,8 @@ class _Look:
     store: Check | None = None
     homes: Homes | None = None
     base: Base | None = None
-    service: Check | None = None
+    service: judging.Service | None = None
+    owner: str = ""
     data_api: Check | None = None
 
 
@@ -55,17 +56,18 @@ async def looks(settings: Settings) -> list[Check]:
             for work in (_here, _file, _store, _service, _homes, _base, _data_api):
                 nursery.start_soon(work, settings, seen)
     return [
-        *(seen.here or [judging.hanging(str(settings.spool.path.parent), LONGEST)]),
+        *_of_this_machine(settings, seen),
         seen.file or Check("state file", skipped=_TOO_LARGE),
         *_of_homes(settings, seen),
         doctor_clocks.judged([each for each in _clocks(seen) if each is not None]),
         *_of_store(settings, seen),
         *([seen.data_api] if seen.data_api else []),
-        seen.service or Check("service", skipped="no answer in time"),
+        _of_service(seen),
     ]
 
 
 async def _here(settings: Settings, seen: _Look) -> None:
+    seen.owner = await _in_thread(here.owner, settings)
     seen.here = await _in_thread(_on_this_machine, settings)
 
 
@@ -79,7 +81,7 @@ async def _store(settings: Settings, seen: _Look) -> None:
 
 
 async def _service(settings: Settings, seen: _Look) -> None:
-    seen.service = judging.service(await _in_thread(here.service, settings))
+    seen.service = await _in_thread(here.service, settings)
 
 
 async def _homes(settings: Settings, seen: _Look) -> None:
@@ -111,6 +113,15 @@ async def _in_thread(work: Callable[[Settings], T], settings: Settings) -> T:
     return await trio.to_thread.run_sync(work, settings, abandon_on_cancel=True)
 
 
+def _of_this_machine(settings: Settings, seen: _Look) -> list[Check]:
+    path = str(settings.spool.path.parent)
+    if seen.here is None:
+        return [judging.hanging(path, LONGEST)]
+    at_work = seen.service is not None and seen.service.at_work
+    foreign = judging.foreign(path, seen.owner, at_work=at_work)
+    return [foreign if seen.owner and each.name == foreign.name else each for each in seen.here]
+
+
 def _on_this_machine(settings: Settings) -> list[Check]:
     checks = [here.secrets(settings), judging.folder(str(settings.spool.path.parent), here.folder(settings))]
     if (disk := here.disk(settings)) is not None:
@@ -128,6 +139,15 @@ def _of_homes(settings: Settings, seen: _Look) -> list[Check]:
         doctor_home.token(homes.asked),
         *doctor_home.recorded(homes.asked),
     ]
+
+
+def _of_service(seen: _Look) -> Check:
+    if seen.service is None:
+        return Check("service", skipped="no answer in time")
+    probe = seen.base.looked.probe if seen.base else None
+    home, store = seen.homes and seen.homes.asked.problem is None, probe and probe.status == 204
+    where = seen.base.looked.where if seen.base and store else ""
+    return judging.service(evolve(seen.service, home=bool(home), store=bool(store), where=where))
 
 
 def _clocks(seen: _Look) -> list[doctor_clocks.Clock | None]:

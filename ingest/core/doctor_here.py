@@ -45,7 +45,10 @@ class Disk:
 
 @frozen
 class File:
-    """A database file: why it cannot be used, or what is wrong inside; how large it is, and what a day adds to it."""
+    """A database file: why it cannot be used, or what is wrong inside; how large it is, and what a day adds to it.
+
+    `owner`: the user whose folder it is in, where this one may not write there.
+    """
 
     name: str
     path: str
@@ -53,13 +56,16 @@ class File:
     damage: str = ""
     size: int | None = None
     per_day: float = 0.0
+    owner: str = ""
 
 
 @frozen
 class Service:
     """What is known of the running service: what it answers of its health, or why not; and who holds the state file.
 
-    `enabled`: it is meant to answer, to whom `guard` says. `version` is ours, `state` the configured state file.
+    `enabled`: it is meant to answer, to whom `guard` says. `version` is ours, `state` the configured state file. `home` and
+    `store`: Home Assistant answers with the configuration that we have, and the database takes points, which is at `where`
+    (empty: not known).
     """
 
     version: str
@@ -69,6 +75,14 @@ class Service:
     health: Mapping[str, Any] | None = None
     problem: IngestError | None = None
     held: bool = False
+    home: bool = False
+    store: bool = False
+    where: str = ""
+
+    @property
+    def at_work(self) -> bool:
+        """True where one answers that has the configured state file."""
+        return _part(self.health or {}, "files").get("state") == self.state
 
 
 def folder(path: str, found: Sequence[float] | IngestError) -> Check:
@@ -81,6 +95,20 @@ def folder(path: str, found: Sequence[float] | IngestError) -> Check:
     said = f"a commit takes {typical * 1000:.1f} ms"
     slow = warning(f"the disk is slow: {said}", path, SPARE)
     return Check("state directory", said, (slow,) if typical > SLOW else ())
+
+
+def foreign(path: str, owner: str, *, at_work: bool) -> Check:
+    """That the state directory is another user's; where a service is `at_work` in it, only we cannot see it."""
+    look = f"sudo -u {owner} homeiq-ingest doctor"
+    if at_work:
+        what = f"the files of the service belong to {owner}, and were not looked at"
+        return Check("state directory", what, (Finding(Severity.HINT, what, path, f"Look as that user: {look}"),))
+    what = f"the state directory belongs to {owner}, and this user cannot write there"
+    remedy = (
+        f"If the service runs as {owner}, look as that user: {look}. Else give the user that it runs as the right to write"
+        " there, or choose another place with spool.path."
+    )
+    return Check("state directory", what, (error(what, path, remedy),))
 
 
 def hanging(path: str, seconds: float) -> Check:
@@ -105,6 +133,8 @@ def disk(found: Disk) -> Check:
 
 def file(found: File, free: int | None) -> Check:
     """Whether a file is sound, and whether the disk holds what comes."""
+    if found.problem is not None and found.owner:
+        return Check(found.name, skipped=f"it is in a folder of {found.owner}'s")
     if found.problem is not None:
         return Check(found.name, found.problem.what, (of_error(found.problem),))
     if found.damage:
@@ -147,23 +177,44 @@ def _of_health(found: Service, health: Mapping[str, Any]) -> Iterator[Finding]:
     if (status := health.get("status")) != "healthy":
         severity = Severity.WARNING if status == "degraded" else Severity.ERROR
         remedy = " ".join(str(each) for each in health.get("remedies") or ())
-        yield Finding(severity, f"the service is {status}: {health.get('reason')}", found.state, remedy or _LOOK)
+        todo = " ".join(filter(None, (_apart(found, health), remedy)))
+        yield Finding(severity, f"the service is {status}: {health.get('reason')}", found.state, todo or _LOOK)
     if (version := health.get("version")) != found.version:
         what = f"the service that runs is of version {version}, this program of {found.version}"
         yield warning(what, found.state, "Restart the service.")
-    files = health.get("files")
-    state = files.get("state") if isinstance(files, dict) else None
+    store = _part(health, "database").get("where")
+    if found.where and isinstance(store, str) and store != found.where:
+        what = f"the service that runs stores into {store}, the configuration that was read here says {found.where}"
+        yield warning(what, found.state, f"{_OTHER} Compare --config, and restart the service.")
+    state = _part(health, "files").get("state")
     if isinstance(state, str) and state != found.state:
         remedy = "Give the --config that the service has; else two services would not know of each other."
         yield warning(f"the service that runs uses another state file, {state}", found.state, remedy)
 
 
+def _apart(found: Service, health: Mapping[str, Any]) -> str:
+    """What to do about a service that does not come to what answers us."""
+    lacks = (
+        (found.home, "subscription", "is_subscribed", "Home Assistant answers"),
+        (found.store, "database", "reachable", "the database takes points"),
+    )
+    said = " and ".join(words for here, part, key, words in lacks if here and _part(health, part).get(key) is False)
+    if not said:
+        return ""
+    what = f"{said[0].upper()}{said[1:]} with the configuration that was read here."
+    return f"{what} If it stays so: {_OTHER[0].lower()}{_OTHER[1:]} Compare --config, and restart the service."
+
+
+def _part(health: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = health.get(name)
+    return part if isinstance(part, dict) else {}
+
+
 def _last(health: Mapping[str, Any]) -> str:
-    subscription = health.get("subscription")
-    last = subscription.get("last_event") if isinstance(subscription, dict) else None
-    return str(last or "not yet")
+    return str(_part(health, "subscription").get("last_event") or "not yet")
 
 
+_OTHER: Final = "The service has another configuration, or read it before it was changed."
 _LOOK: Final = "`homeiq-ingest status` and its log say more."
 
 

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from ingest.core import recorder as told
 from ingest.core.findings import Check, Finding, Severity, error, milder, of_error, skipped, warning
 from ingest.core.recorder import Recorder
-from ingest.core.token import lifetime
+from ingest.core.token import MAKE_ONE, lifetime
 from ingest.core.words import some
 from ingest.errors import IngestError, Refused
 
@@ -25,10 +25,6 @@ LASTING: Final = 30 * 86_400
 BEHIND: Final = 1000
 """States that a recorder may be behind."""
 
-MAKE_ONE: Final = (
-    "Make a long-lived access token in Home Assistant (your profile, Security, at the bottom) and put it into"
-    " home_assistant.token_file or home_assistant.token."
-)
 LOAD: Final = "Let Home Assistant load `recorder` and `history` (`default_config` does), and restart it."
 ADMIN: Final = (
     "Nothing need be done: all of the states that this user may see are stored. An administrator's token would also do on a"

@@ -92,4 +92,5 @@ def _prometheus(source: Source) -> list[str]:
 
 
 def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    """A text as YAML takes it, in which a dollar is one: Grafana puts variables of its environment in."""
+    return json.dumps(text.replace("$", "$$"), ensure_ascii=False)

@@ -57,6 +57,7 @@ class CandidateHealth:
     breaker: str = "closed"
     problem: str = ""
     needs_person: bool = False
+    remedy: str = ""
 
 
 @frozen

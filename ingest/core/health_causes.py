@@ -87,8 +87,10 @@ def _connection(facts: Facts) -> Iterator[Cause]:
     connection = facts.connection
     problems = [f"{each.name}: {each.problem}" for each in connection.candidates if each.problem]
     if problems:
-        remedy = "" if connection.current.needs_person else "Nothing, while Home Assistant is only restarting."
+        passing = "" if connection.current.needs_person else "Nothing, while Home Assistant is only restarting."
+        todo = dict.fromkeys((passing, *(each.remedy for each in connection.candidates if each.problem)))
         outline = "no connection to Home Assistant"
+        remedy = " ".join(filter(None, todo))
         yield Cause(Status.UNHEALTHY, f"{outline} ({'; '.join(problems)})", remedy, outline)
     elif not connection.running:
         yield Cause(Status.UNHEALTHY, "the service does not take changes: it is starting or stopping")

@@ -105,10 +105,13 @@ class HealthFold:
                 self._candidates[name].connected(now)
             case reports.ConnectionFailed(candidate=name, reason=reason, retry_in=wait, failures=failures):
                 is_open, person = report.breaker != "closed", report.needs_person
-                self._candidates[name].failed(reason, now + wait, failures, is_open=is_open, needs_person=person)
+                known = self._candidates[name]
+                known.failed(reason, now + wait, failures, is_open=is_open, needs_person=person)
+                known.remedy = report.remedy
             case reports.CandidateRefused(candidate=name, reason=reason, retry_in=wait):
                 known = self._candidates[name]
                 known.failed(reason, now + wait, known.in_row + 1, is_open=True, needs_person=True)
+                known.remedy = report.remedy
             case reports.Started():
                 self._started, self._started_at, self._running = report, now, True
                 self._store.silent_since = now

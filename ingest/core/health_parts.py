@@ -34,6 +34,7 @@ class CandidateFold:
     retry_at: float = 0.0
     problem: str = ""
     needs_person: bool = False
+    remedy: str = ""
 
     def enter(self, state: SessionState, now: float) -> None:
         """The session went into that state."""
@@ -52,7 +53,7 @@ class CandidateFold:
         self.successes += 1
         self.in_row = 0
         self.last_success = self.subscribed_since = now
-        self.problem, self.needs_person, self.open = "", False, False
+        self.problem, self.remedy, self.needs_person, self.open = "", "", False, False
 
     def failed(self, problem: str, retry_at: float, failures: int, *, is_open: bool, needs_person: bool) -> None:
         """An attempt failed, or a session ended; `retry_at` in seconds of the clock."""
@@ -65,7 +66,7 @@ class CandidateFold:
         return CandidateHealth(
             self.name, self.state.value, self.attempts, self.successes, self.failures, self.in_row,
             maybe(moment, self.last_success), maybe(moment, self.last_failure), breaker, self.problem,
-            self.needs_person,
+            self.needs_person, self.remedy,
         )  # fmt: skip
 
 

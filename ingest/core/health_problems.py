@@ -57,6 +57,8 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
 }
 """What counts as an error: its category, and what to do when the report does not say so itself."""
 
+_SAY_IT_THEMSELVES = reports.ConnectionFailed | reports.CandidateRefused | reports.StoreWaiting | reports.DataApiWaiting
+
 LONGEST = 500
 """Characters of a sentence that are kept."""
 
@@ -81,7 +83,7 @@ class Problems:
         if known is None or report.level == "info":
             return
         category, remedy = known
-        if isinstance(report, reports.StoreWaiting | reports.DataApiWaiting):
+        if isinstance(report, _SAY_IT_THEMSELVES):
             remedy = report.remedy
         self._last.append((now, category, redacted(report.text())[:LONGEST], remedy))
         counted = self._counted.setdefault(category, _Counted())

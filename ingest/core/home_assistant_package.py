@@ -26,7 +26,12 @@ rest:
         unique_id: homeiq_ingest_status
         icon: mdi:database-import
         value_template: "{{ value_json.status }}"
-        json_attributes: [reason, remedies, version, timestamp, uptime]
+        # Whatever is another text at every look would be a row in the recorder every half minute: it is left out.
+        json_attributes: [remedies, version]
+      - name: homeiq-ingest reason
+        unique_id: homeiq_ingest_reason
+        icon: mdi:text
+        value_template: "{{ 'all is well' if value_json.status == 'healthy' else value_json.reason | truncate(250) }}"
       - name: homeiq-ingest changes a minute
         unique_id: homeiq_ingest_changes_a_minute
         icon: mdi:pulse
@@ -54,7 +59,7 @@ rest:
         unit_of_measurement: B
         value_template: "{{ value_json.spool.bytes }}"
         json_attributes_path: $$.spool
-        json_attributes: [limit_bytes, days_left, dead_letters, failing]
+        json_attributes: [limit_bytes, dead_letters, failing]
       - name: homeiq-ingest gaps to fill
         unique_id: homeiq_ingest_gaps_to_fill
         icon: mdi:timeline-question
@@ -100,7 +105,7 @@ automation:
             It does not answer at $url.
             Is it running, and is it reachable from Home Assistant? On its machine: `homeiq-ingest status`.
             {% else %}
-            {{ states('sensor.homeiq_ingest_status') }}: {{ state_attr('sensor.homeiq_ingest_status', 'reason') }}.
+            {{ states('sensor.homeiq_ingest_status') }}: {{ states('sensor.homeiq_ingest_reason') }}.
             {{ (state_attr('sensor.homeiq_ingest_status', 'remedies') or []) | join(' ') }}
             {% endif %}
       - service: input_boolean.turn_on
@@ -122,7 +127,7 @@ automation:
         data:
           notification_id: homeiq_ingest
           title: homeiq-ingest is well again
-          message: "{{ state_attr('sensor.homeiq_ingest_status', 'reason') }}."
+          message: It is healthy, and what it missed is being filled, or is told by `homeiq-ingest gaps list`.
       - service: input_boolean.turn_off
         target: {entity_id: input_boolean.homeiq_ingest_told}
 

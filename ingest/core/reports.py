@@ -78,7 +78,7 @@ class Connected(Report):
 
 @frozen
 class ConnectionFailed(Report):
-    """An attempt failed, or a session ended; the next attempt is `retry_in` seconds away."""
+    """An attempt failed, or a session ended; the next attempt is `retry_in` seconds away. `remedy` may be empty."""
 
     LEVEL: ClassVar[Level] = "warning"
     candidate: str
@@ -87,11 +87,13 @@ class ConnectionFailed(Report):
     failures: int
     breaker: str
     needs_person: bool = False
+    remedy: str = ""
 
     def text(self) -> str:
         """The sentence a person reads."""
+        todo = f". {self.remedy}" if self.remedy else ""
         again = f"next attempt within {math.ceil(self.retry_in)} s"
-        return f"no connection to Home Assistant ({self.candidate}), {again}: {self.reason}"
+        return f"no connection to Home Assistant ({self.candidate}), {again}: {self.reason}{todo}"
 
 
 @frozen
@@ -102,11 +104,13 @@ class CandidateRefused(Report):
     candidate: str
     reason: str
     retry_in: float
+    remedy: str = ""
 
     def text(self) -> str:
         """The sentence a person reads."""
+        todo = f" {self.remedy}" if self.remedy else ""
         return (
-            f"Home Assistant ({self.candidate}) refused: {self.reason} "
+            f"Home Assistant ({self.candidate}) refused: {self.reason}.{todo} "
             f"Next attempt in {self.retry_in / 60:.0f} minutes, or when the token file changes"
         )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NoReturn
 from urllib.parse import quote
@@ -21,7 +20,8 @@ SHORTEST: Final = 8
 REMEMBERED: Final = 256
 """So many secrets are, the latest: a file's is another one each time that it is changed."""
 
-_known: dict[str, None] = {}
+_known: tuple[str, ...] = ()
+"""Replaced whole: another thread may be masking something meanwhile."""
 
 
 class Secret:
@@ -57,26 +57,28 @@ class Secret:
 
 def masked(text: str) -> str:
     """The text without any secret of this process, in whatever capitals, plain or as an address has it."""
-    forms, small = _forms(tuple(_known)), text.lower()
-    if not any(form.lower() in small for form in forms):  # nearly always, and ten times as fast as to look and replace
+    forms, small = _forms(_known), text.lower()
+    if not any(map(small.__contains__, forms)):  # nearly always, and ten times as fast as to look and replace
         return text
-    return re.sub("|".join(map(re.escape, forms)), MASK, text, flags=re.IGNORECASE)
+    return _pattern(forms).sub(MASK, text)
 
 
 def _remember(text: str) -> None:
-    if len(text) < SHORTEST or text in _known:
-        return
-    _known[text] = None
-    if len(_known) > REMEMBERED:
-        del _known[next(iter(_known))]
+    global _known  # noqa: PLW0603  a process has one memory of its secrets
+    if len(text) >= SHORTEST:  # what is read again is the latest, however long it has been known
+        _known = (*(each for each in _known if each != text), text)[-REMEMBERED:]
 
 
 @lru_cache(maxsize=1)
-def _forms(texts: tuple[str, ...]) -> Sequence[str]:
-    """The longest first: it may begin with another."""
-    return sorted(
-        {form for text in texts for form in (text, quote(text, safe="", errors="replace"))}, key=len, reverse=True
-    )
+def _forms(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """In small letters, the longest first: it may begin with another."""
+    made = {form.lower() for text in texts for form in (text, quote(text, safe="", errors="replace"))}
+    return tuple(sorted(made, key=len, reverse=True))
+
+
+@lru_cache(maxsize=1)
+def _pattern(forms: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
 
 
 def _octets(text: str) -> bytes:

@@ -13,6 +13,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+MAKE_ONE: Final = (
+    "Make a long-lived access token in Home Assistant (your profile, Security, at the bottom) and put it into"
+    " home_assistant.token_file or home_assistant.token."
+)
+"""What to do about a token that is none, or none any more."""
+
 _SHORTEST: Final = 32
 _SIGNATURE: Final = 43
 """Characters of an HS256 signature, the shortest that Home Assistant makes."""

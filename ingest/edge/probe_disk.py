@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +22,19 @@ PLACE: Final = (
 
 def nearest(folder: Path) -> Path:
     """The folder, or what is there of the way to it."""
-    return next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    # `Path.exists` raises where this user may not even look.
+    return next((each for each in (folder, *folder.parents) if os.path.exists(each)), folder)  # noqa: PTH110
+
+
+def whose(folder: Path) -> str:
+    """The user whose folder it is, where this is another one, who may not write there; else empty."""
+    there, user = nearest(folder), os.geteuid()
+    if user == 0 or os.access(there, os.W_OK | os.X_OK) or (owner := there.stat().st_uid) == user:
+        return ""
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return str(owner)
 
 
 def commits(folder: Path) -> list[float]:

@@ -523,6 +523,20 @@ def test_a_state_directory_that_cannot_be_written(tmp_path: Path, home: Running)
     assert "spool.path" in told.first
 
 
+def test_somebody_who_is_not_the_user_of_the_service(
+    tmp_path: Path, home: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.cli.doctor_here.whose", lambda _: "homeiq")
+    with telling(tmp_path, home, health(files={"state": str(tmp_path / "state.db")})) as config:
+        for name in ("state.db", "home.db"):
+            (tmp_path / name).mkdir()  # cannot be opened
+        told = doctor(config)
+    assert (told.code, len(told.findings)) == (0, 1)
+    assert told.first.startswith("hint of state directory: the files of the service belong to homeiq")
+    assert told.checks["state file"]["skipped"] == "it is in a folder of homeiq's"
+    assert told.checks["embedded store"]["skipped"]
+
+
 def test_a_state_directory_that_is_not_there_yet(tmp_path: Path, home: Running) -> None:
     with serving(tmp_path, home.url) as config:
         told = doctor(config, "--set", f"spool.path={tmp_path}/a/b/state.db")

@@ -1,10 +1,15 @@
-"""Line protocol, read back: what a database would make of a line."""
+"""Line protocol, read back: what a database would make of a line.
+
+Outside of texts a backslash escapes only a comma, an equals sign or a space, never itself: before a space that counts
+stands no backslash, however many there are further left.
+Source: influxdb/models/points.go, `scanTagsValue`.
+"""
 
 from __future__ import annotations
 
 import re
 
-SERIES = re.compile(r"((?:[^ \\]|\\.)*) ")
+SERIES = re.compile(r"((?:[^ ]|(?<=\\) )*+)(?<!\\) ")
 FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^",\s]+)(,| |$)', re.DOTALL)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from email.utils import formatdate
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -268,6 +269,39 @@ def test_a_health_without_an_event() -> None:
     assert check.said == "odd: None; last event not yet; it answers x"
     assert only(check).severity is Severity.ERROR
     assert "homeiq-ingest status" in only(check).remedy
+
+
+def test_a_service_that_lacks_what_answers_us_has_another_configuration() -> None:
+    lacking = {"subscription": {"is_subscribed": False}, "database": {"reachable": False}}
+    health = {"status": "unhealthy", "version": "1", "reason": "x", "remedies": ["Wait."], **lacking}
+    told = here.Service("1", "/x", health=health, home=True, store=True)
+    remedy = only(here.service(told)).remedy
+    assert remedy.startswith(
+        "Home Assistant answers and the database takes points with the configuration that was read"
+    )
+    assert remedy.endswith("and restart the service. Wait.")
+    assert only(here.service(evolve(told, home=False))).remedy.startswith("The database takes points with")
+    assert only(here.service(evolve(told, home=False, store=False))).remedy == "Wait."
+    away = {"status": "healthy", "version": "1", "reason": "fine", "database": {"where": "http://a:8086"}}
+    what = only(here.service(here.Service("1", "/x", health=away, store=True, where="http://b:8086"))).what
+    assert "stores into http://a:8086, the configuration that was read here says http://b:8086" in what
+    assert here.service(here.Service("1", "/x", health=away, store=True, where="http://a:8086")).findings == ()
+    waiting = {**health, "subscription": None, "database": {"reachable": None}}
+    assert only(here.service(evolve(told, health=waiting))).remedy == "Wait."
+
+
+def test_who_is_another_user_than_the_service_is_told_so_and_nothing_else() -> None:
+    idle = only(here.foreign("/x", "homeiq", at_work=False))
+    assert idle.severity is Severity.ERROR
+    assert "sudo -u homeiq homeiq-ingest doctor" in idle.remedy
+    assert only(here.foreign("/x", "homeiq", at_work=True)).severity is Severity.HINT
+    refused = Refused("the file cannot be looked at: Permission denied", where="/x/state.db")
+    assert here.file(File("state file", "/x/state.db", refused, owner="homeiq"), None).skipped
+    assert only(here.file(File("state file", "/x/state.db", refused), None)).what == refused.what
+    assert [
+        here.Service("1", "/x/s", health=each).at_work
+        for each in (None, {}, {"files": 5}, {"files": {"state": "/y"}}, {"files": {"state": "/x/s"}})
+    ] == [False, False, False, False, True]
 
 
 # ---- words --------------------------------------------------------------------------------------------------------

@@ -31,3 +31,9 @@ def test_data_sources_are_yaml_and_hold_no_token() -> None:
 def test_dashboards_are_found_where_they_are() -> None:
     [provider] = yaml.safe_load(dashboards_yaml("/srv/my: dashboards"))["providers"]
     assert (provider["type"], provider["options"]["path"]) == ("file", "/srv/my: dashboards")
+
+
+def test_a_dollar_is_no_variable_of_grafanas() -> None:
+    [source] = yaml.safe_load(sources_yaml([Source(Language.INFLUXQL, "u", "http://db:8086", "a$HOME")]))["datasources"]
+    assert source["jsonData"]["dbName"] == "a$$HOME"
+    assert "Token $HOMEIQ_INFLUXDB_TOKEN" in source["secureJsonData"].values()

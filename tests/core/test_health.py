@@ -9,6 +9,7 @@ from ingest.core import reports
 from ingest.core.health import Gauges, Health, Queue, Status
 from ingest.core.health_causes import RESTART
 from ingest.core.health_fold import HealthFold, utc
+from ingest.core.health_outline import outlined
 from ingest.core.health_problems import CATEGORIES, KEPT
 from ingest.core.reports import Report
 from ingest.core.session import SessionState
@@ -32,7 +33,7 @@ UP = [
 ]
 AWAY = [
     reports.SessionChanged("primary", SessionState.WAITING),
-    reports.ConnectionFailed("primary", "connection refused", 4.0, 5, "open"),
+    reports.ConnectionFailed("primary", "connection refused", 4.0, 5, "open", remedy="Is it running there?"),
 ]
 DOWN = reports.StoreWaiting("db", "503 Service Unavailable", "", 8.0, 13, "open")
 REFUSED = reports.StoreWaiting("db", "401 Unauthorized", "Give influxdb.token_file a token.", 60.0, 13)
@@ -114,7 +115,8 @@ def test_a_connection_that_ended_is_unhealthy_and_says_why() -> None:
     assert not health.subscription.subscribed
     assert not health.ready
     assert health.connection.current.last_failure == WALL - timedelta(seconds=1)
-    assert health.remedies == ("Nothing, while Home Assistant is only restarting.",)
+    assert health.remedies == ("Nothing, while Home Assistant is only restarting. Is it running there?",)
+    assert after(*UP, *AWAY, *UP).remedies == ()
 
 
 @pytest.mark.parametrize(("later", "state"), [(0, "open"), (3.9, "open"), (4, "half_open")])
@@ -126,11 +128,13 @@ def test_the_breaker_is_half_open_when_it_may_be_tried_again(later: float, state
 def test_a_refused_token_needs_a_person() -> None:
     refused = [
         reports.SessionChanged("primary", SessionState.REFUSED),
-        reports.CandidateRefused("primary", "it does not accept the token. Make a new one.", 3600),
+        reports.CandidateRefused("primary", "it does not accept the token", 3600, "Make a new one."),
     ]
     health = after(*UP[:2], *refused)
     assert health.status is Status.UNHEALTHY
-    assert "Make a new one" in health.reason
+    assert health.reason == "no connection to Home Assistant (primary: it does not accept the token)"
+    assert health.remedies == outlined(health).remedies == ("Make a new one.",)
+    assert health.problems[0].remedy == "Make a new one."
     assert (health.connection.failures, health.connection.current.breaker) == (1, "open")
 
 

@@ -19,9 +19,15 @@ def read() -> dict[str, Any]:
 def test_one_question_feeds_all_sensors() -> None:
     [rest] = read()["rest"]
     assert rest["resource"] == f"{URL}/health"
-    assert len({each["unique_id"] for each in rest["sensor"]}) == len(rest["sensor"]) == 6
+    assert len({each["unique_id"] for each in rest["sensor"]}) == len(rest["sensor"]) == 7
     paths = [each["json_attributes_path"] for each in rest["sensor"] if "json_attributes_path" in each]
     assert paths == ["$.spool", "$.gaps"]
+
+
+def test_nothing_that_differs_at_every_look_is_an_attribute() -> None:
+    [rest] = read()["rest"]
+    kept = {name for each in rest["sensor"] for name in each.get("json_attributes", [])}
+    assert not kept & {"timestamp", "uptime", "uptime_seconds", "reason", "days", "days_left", "bytes_per_second"}
 
 
 def test_no_answer_is_a_problem_and_waits_five_minutes() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point as Reference
 
@@ -152,6 +152,8 @@ def known_fields(point: Point) -> dict[str, Any]:
 
 
 @given(points)
+@example(Point("sensor.\\ ", 1, "x", Facts("1"), Attributes()))
+@example(Point("sensor.\\", 1, "x", Facts("1"), Attributes()))
 def test_a_line_says_what_influxdb_clients_point_says(point: Point) -> None:
     assert lines.read(line(point)) == lines.read(reference(point))
 

@@ -71,3 +71,9 @@ def test_of_ever_new_secrets_the_latest_are_known() -> None:
     hidden = [text for text in made if masked(text) == MASK]
     assert hidden == made[-256:]
     assert masked(f"{made[-1]} {Secret(made[0]).reveal()}") == f"{MASK} {MASK}"
+
+
+def test_a_secret_that_is_read_again_is_not_forgotten_for_those_that_changed_meanwhile() -> None:
+    for number in range(300):
+        Secret("of-the-database"), Secret(f"{number:010}-of-home-assistant")
+    assert masked("of-the-database") == MASK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from trio.testing import MockClock
 
 from ingest.edge.http_look import unnamed
 from ingest.edge.lock import COMMAND, SERVICE, holder, is_service, locked
-from ingest.edge.probe_disk import TIMES, commits
+from ingest.edge.probe_disk import TIMES, commits, nearest, whose
 from ingest.edge.reason import reach
 from ingest.errors import Refused
 
@@ -41,6 +42,32 @@ def test_a_folder_takes_commits_or_says_why_not(tmp_path: Path) -> None:
     assert commits(tmp_path / "a" / "b") == []
     with pytest.raises(Refused, match="cannot be written"):
         commits(Path("/sys/kernel"))
+
+
+def test_a_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "a" / "b"
+    assert whose(folder) == ""
+    owner = pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 4242)
+    assert whose(folder) == owner
+    monkeypatch.setattr(pwd, "getpwuid", dict[int, Any]().__getitem__)
+    assert whose(folder) == str(os.getuid())
+    for self in (0, os.getuid()):
+        monkeypatch.setattr(os, "geteuid", lambda self=self: self)
+        assert whose(folder) == ""
+
+
+def test_the_nearest_folder_where_nobody_may_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = os.stat
+
+    def denied(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
+        if Path(path).is_relative_to(tmp_path / "private"):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", denied)
+    assert nearest(tmp_path / "private" / "state") == tmp_path
 
 
 def test_a_folder_that_this_user_may_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from tests.live.service import Service, installed, started
 pytestmark = pytest.mark.live
 
 STATUS = "sensor.homeiq_ingest_status"
+REASON = "sensor.homeiq_ingest_reason"
 PROBLEM = "binary_sensor.homeiq_ingest_problem"
 
 
@@ -144,7 +145,7 @@ def test_it_is_watched_while_it_runs_and_told_of_when_it_stops_and_is_back(
     service.wait_connected()
     look_again(watching, port)
     healthy = becomes(watching, STATUS, "healthy")
-    assert healthy["attributes"]["reason"].startswith("every change is received")
+    becomes(watching, REASON, "all is well")
     assert healthy["attributes"]["remedies"] == []
     becomes(watching, PROBLEM, "off")
     sensors = ("changes_a_minute", "points_that_wait", "oldest_that_waits", "spool", "gaps_to_fill")
@@ -165,7 +166,7 @@ def test_it_is_watched_while_it_runs_and_told_of_when_it_stops_and_is_back(
     again = service.again()
     try:
         becomes(watching, STATUS, "healthy")
-        assert "every change is received" in told(watching, "homeiq-ingest is well again")
+        assert "homeiq-ingest gaps list" in told(watching, "homeiq-ingest is well again")
         becomes(watching, PROBLEM, "off")
         becomes(watching, "input_boolean.homeiq_ingest_told", "off")
     finally:
@@ -200,9 +201,12 @@ def test_what_it_says_when_it_is_unhealthy_and_what_to_do_is_in_the_notification
     try:
         look_again(watching, port)
         unhealthy = becomes(watching, STATUS, "unhealthy")
-        reason = httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).json()["reason"]
-        assert "Make a long-lived access token" in reason
-        assert unhealthy["attributes"]["reason"] == reason
-        wait_for(lambda: reason in told(watching, "homeiq-ingest needs attention"), "the reason is told", 30)
+        health = httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).json()
+        [remedy] = health["remedies"]
+        assert "Make a long-lived access token" in remedy
+        assert unhealthy["attributes"]["remedies"] == [remedy]
+        becomes(watching, REASON, health["reason"])
+        said = f"{health['reason']}. {remedy}"
+        wait_for(lambda: said in " ".join(told(watching, "homeiq-ingest needs attention").split()), "what to do", 30)
     finally:
         refused.stop()

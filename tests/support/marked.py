@@ -28,7 +28,8 @@ PACKED = b"\x1f\x8b"
 PIECE = 8 * 1024 * 1024
 OVERLAP = 512
 
-_watched: set[str] = {MARK}
+_watched: dict[str, tuple[bytes, ...]] = {}
+"""Each secret with the forms that are looked for."""
 
 
 def secret(whose: str) -> str:
@@ -39,14 +40,14 @@ def secret(whose: str) -> str:
 def watched(text: str) -> str:
     """The text, which is a secret from now on: it must come out nowhere."""
     assert len(text) >= SHORTEST
-    _watched.add(text)
+    _watched[text] = tuple(_forms(text))
     return text
 
 
 def leaks(data: bytes | str) -> list[str]:
     """What stands around each secret in the data: as it is, in other capitals, or in base64. Empty when there is none."""
     low = (data.encode("utf-8", "replace") if isinstance(data, str) else data).lower()
-    found = ((low.find(needle), needle) for text in _watched for needle in _forms(text))
+    found = ((low.find(needle), needle) for forms in _watched.values() for needle in forms)
     return [low[max(0, at - 80) : at + len(needle) + 40].decode("utf-8", "replace") for at, needle in found if at >= 0]
 
 
@@ -94,3 +95,6 @@ def _unpacked(data: bytes) -> bytes:
     with suppress(OSError, EOFError, zlib.error):
         return gzip.decompress(data)
     return b""
+
+
+watched(MARK)
