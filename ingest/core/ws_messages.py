@@ -11,13 +11,15 @@ import re
 from collections import deque
 from collections.abc import Callable
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 
 import msgspec
 from attrs import define, field
 from msgspec import Raw
 
-from ingest.core.channels import MOST, channels_of
+from ingest.core.channels import GLOBS, MOST, channels_of, joined
+
+P = ParamSpec("P")
 
 LARGEST: Final = 65_536
 """Bytes of a message."""
@@ -74,6 +76,7 @@ class Conversation:
                     "messages": self.quota.most,
                     "window_seconds": self.quota.window,
                     "channels": MOST,
+                    "globs": GLOBS,
                 },
             }
         )
@@ -111,7 +114,7 @@ class Conversation:
             case "ping":
                 return _json({"type": "pong", "timestamp": at, "correlation_id": correlation_id})
             case "subscribe":
-                self.channels = _joined(self.channels, _named(said) or ("*",))
+                self.channels = _faulty(joined, self.channels, _named(said) or ("*",))
                 status = "subscribed"
             case "unsubscribe":
                 left = _named(said)
@@ -142,19 +145,15 @@ def _id_of(said: dict[str, Any]) -> str | None:
 
 
 def _named(said: dict[str, Any]) -> tuple[str, ...] | None:
-    if said.get("channels") is None:
-        return None
+    return None if said.get("channels") is None else _faulty(channels_of, said["channels"])
+
+
+def _faulty(call: Callable[P, tuple[str, ...]], *given: P.args, **more: P.kwargs) -> tuple[str, ...]:
+    """What the call returns, whose `ValueError` is a fault of the message."""
     try:
-        return channels_of(said["channels"])
+        return call(*given, **more)
     except ValueError as error:
         raise Fault(str(error)) from error
-
-
-def _joined(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
-    together = tuple(dict.fromkeys((*known, *more)))
-    if len(together) > MOST:
-        raise Fault(f"{len(together)} channels are more than {MOST}: a glob stands for many")
-    return together
 
 
 def _json(message: dict[str, Any]) -> str:

@@ -48,7 +48,13 @@ async def test_the_first_message_says_what_is_allowed() -> None:
     async with serving(Api()) as served:
         greeting = await (await served.talker()).hear()
     assert (greeting["type"], greeting["status"]) == ("connection", "connected")
-    assert greeting["limits"] == {"message_bytes": 65_536, "messages": 60, "window_seconds": 60.0, "channels": 100}
+    assert greeting["limits"] == {
+        "message_bytes": 65_536,
+        "messages": 60,
+        "window_seconds": 60.0,
+        "channels": 100,
+        "globs": 20,
+    }
     assert greeting["correlation_id"]
     assert greeting["timestamp"]
 
