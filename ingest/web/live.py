@@ -24,8 +24,8 @@ from ingest.runtime.supervise import one_error
 from ingest.web.audience import Audience
 from ingest.web.listeners import REASONS, Client
 
-POLICY: Final = 1008
-"""The close code of whoever reads too slowly."""
+POLICY, BUG = 1008, 1011
+"""The close codes: of whoever reads too slowly, and of everybody after a bug of ours."""
 
 AGAIN: Final = {"Retry-After": "30"}
 
@@ -55,7 +55,7 @@ class Live:
             await self._converse(websocket, client)
             if client.dropped is not None:
                 self.complain(f"a client of /ws was dropped: {REASONS[client.dropped]}")
-                await websocket.close(POLICY, REASONS[client.dropped])
+                await websocket.close(BUG if client.dropped == "broken" else POLICY, REASONS[client.dropped])
         finally:
             self.audience.leave(client)
 

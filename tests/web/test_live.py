@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
+import pytest
 import trio
 from wsproto.extensions import PerMessageDeflate
 
@@ -140,6 +141,25 @@ async def test_a_client_that_reads_too_slowly_is_told_so_and_the_others_go_on() 
         assert [each["entity_id"] for each in await quick.events(1)] == ["light.last"]
         assert served.audience.held == 0
     assert served.told == ["a client of /ws was dropped: it does not read as fast as the home changes"]
+
+
+async def test_after_a_bug_nobody_waits_for_what_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> bytes:
+        raise ZeroDivisionError
+
+    async with serving() as served, talking(served.port) as idle:
+        talker = await served.talker()
+        await talker.say(EVERYTHING)
+        await served.until(lambda: served.audience.tap)
+        with monkeypatch.context() as patch:
+            patch.setattr("ingest.web.audience.live_event", broken)
+            with pytest.raises(ZeroDivisionError):
+                served.tell(judged("light.a"))
+        await talker.end()
+        assert talker.closed == (1011, "the live events broke: look at the log, and report it")
+        await idle.ask(EVERYTHING)
+        served.tell(judged("light.b"))
+        assert [each["entity_id"] for each in await idle.events(1)] == ["light.b"]
 
 
 async def test_clients_that_do_not_read_are_cut_off_in_time() -> None:
