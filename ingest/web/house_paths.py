@@ -16,8 +16,8 @@ def _list_of(**properties: Schema) -> Schema:
 
 
 HOUSE: Final = closed(
-    dict(
-        climate=_list_of(
+    {
+        "climate": _list_of(
             entity_id=TEXT,
             friendly_name=TEXT,
             current_temperature=DEGREES,
@@ -25,16 +25,16 @@ HOUSE: Final = closed(
             hvac_mode=TEXT,
             unit=maybe(TEXT),
         ),
-        presence=_list_of(name=TEXT, state=TEXT),
-        lights_by_area=_list_of(area=TEXT, on_count=COUNT, off_count=COUNT, unavailable_count=COUNT),
-        sensors=by_name(_list_of(name=TEXT, state=TEXT, device_class=TEXT)),
-        switches_on=IDS,
-        active_automations=IDS,
-        connected=FLAG,
-        as_of=TIME,
-        complete=FLAG,
-        timestamp=TIME,
-    )
+        "presence": _list_of(name=TEXT, state=TEXT),
+        "lights_by_area": _list_of(area=TEXT, on_count=COUNT, off_count=COUNT, unavailable_count=COUNT),
+        "sensors": by_name(_list_of(name=TEXT, state=TEXT, device_class=TEXT)),
+        "switches_on": IDS,
+        "active_automations": IDS,
+        "connected": FLAG,
+        "as_of": TIME,
+        "complete": FLAG,
+        "timestamp": TIME,
+    }
 )
 
 NOT_YET: Final = closed({"error": TEXT, "connected": {"const": False}, "timestamp": TIME})
