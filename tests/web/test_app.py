@@ -96,7 +96,7 @@ def sources(health: Health, discover: Discover = discovered) -> Sources:
     metrics = Metrics(lambda: health, lambda: usage, lambda: {"sensor.*": 3}, lambda: 10**18)
     for report in UP:
         metrics.hear(report)
-    return Sources(lambda: health, lambda: usage, metrics.page, discover)
+    return Sources(lambda: health, lambda: usage, metrics.page, discover, {"state": "/home/anna/state.db"})
 
 
 async def ask(
@@ -333,6 +333,11 @@ async def test_a_browser_asks_nobody_for_a_token_that_there_is_not() -> None:
     answer = await ask("/", *UP, api=NETWORK, client="192.168.2.7")
     assert answer.headers.get_list("www-authenticate") == ["Bearer"]
     assert "api.trusted_networks" in answer.json()["error"]
+
+
+async def test_where_this_machine_keeps_its_files_is_not_for_everybody() -> None:
+    assert (await ask("/health", *UP)).json()["files"] == {}
+    assert (await ask("/health/detailed", *UP)).json()["files"] == {"state": "/home/anna/state.db"}
 
 
 @pytest.mark.parametrize("given", ["let-me-in", "let-me-ix", "l", ""])
