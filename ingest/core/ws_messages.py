@@ -55,11 +55,15 @@ class Fault(Exception):  # noqa: N818  nothing of ours failed
 
 @define(eq=False)
 class Conversation:
-    """One client's. `channels` are those that it has now, as it wrote them; `fresh` makes a correlation_id."""
+    """One client's. `channels` are those that it has now, as it wrote them; `fresh` makes a correlation_id.
+
+    `had_too_many`: the last message was one of more than may be.
+    """
 
     quota: Quota
     fresh: Callable[[], str]
     channels: tuple[str, ...] = ()
+    had_too_many: bool = False
 
     def greeting(self, at: str, version: str) -> str:
         """The first message. `at` is the time in ISO 8601, here and elsewhere."""
@@ -97,7 +101,9 @@ class Conversation:
             return _json({"type": "error", "message": str(fault), "correlation_id": named})
 
     def _taken(self, text: str | None, now: float) -> dict[str, Any]:
-        if wait := self.quota.wait(now):
+        wait = self.quota.wait(now)
+        self.had_too_many = wait > 0
+        if wait:
             most, window = self.quota.most, self.quota.window
             raise Fault(f"more than {most:,} messages in {window:g} s: wait {ceil(wait)} s")
         if text is None:

@@ -14,6 +14,7 @@ from ingest.core.secret import Secret
 from ingest.core.ws_messages import LARGEST
 from ingest.edge.http_server import Limits
 from ingest.web.listeners import Bounds
+from ingest.web.live import CALM
 from tests.web.talking import Talker, talking
 from tests.web.test_site import beside, listening, until
 from tests.web.watching import judged, serving
@@ -124,6 +125,16 @@ async def test_the_61st_message_of_a_window_waits_for_the_next() -> None:
             }
         await trio.sleep(1.05)
         assert (await talker.ask({"type": "ping"}))["type"] == "pong"
+
+
+async def test_who_says_too_much_is_heard_ten_times_a_second() -> None:
+    """A flood cost as much of the processor as there was: every message had its answer at once."""
+    async with serving(Api(rate_limit_messages=1)) as served, talking(served.port) as talker:
+        await talker.ask({"type": "ping"})
+        begun = trio.current_time()
+        for _ in range(4):
+            assert (await talker.ask({"type": "ping"}))["type"] == "error"
+        assert trio.current_time() - begun >= 3 * CALM
 
 
 async def test_a_client_that_reads_too_slowly_is_told_so_and_the_others_go_on() -> None:
