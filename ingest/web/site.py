@@ -83,8 +83,15 @@ class Site:
         return self.fold.look(read, trio.current_time(), utc(self.now_ns()))
 
     async def serve(self, pipeline: Pipeline) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled. After a bug there is no API any more, and everything else goes on."""
         self.pipeline = pipeline
+        try:
+            await self._serve(pipeline)
+        except Exception as error:  # noqa: BLE001  what can be asked must not end what is asked about
+            sentence = f"the API broke, report this and restart the service; everything else goes on: {error!r}"
+            pipeline.emit(reports.Notice(sentence))
+
+    async def _serve(self, pipeline: Pipeline) -> None:
         live = self._live(pipeline)
         app = application([*self.routes(pipeline), *live.routes()], self.api)
         with self.counting.looking_on(pipeline), one_error():

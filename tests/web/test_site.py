@@ -96,6 +96,23 @@ async def test_a_bug_in_a_part_of_the_api_ends_that_part_only(monkeypatch: pytes
     ]
 
 
+async def test_a_bug_that_ends_the_api_ends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ingest.web.audience.Audience.run", broken)
+    async with beside(Api(port=0)) as (_, emitted, memory, server):
+        await until(lambda: any(isinstance(each, reports.Notice) for each in emitted) and memory.points)
+        before = len(memory.points)
+        change = server.home.set("light.after", "on", {})
+        assert change is not None
+        server.emit([change])
+        await until(lambda: len(memory.points) > before)
+    (notice,) = (each.sentence for each in emitted if isinstance(each, reports.Notice))
+    assert notice.startswith("the API broke")
+    assert notice.endswith("ZeroDivisionError()")
+
+
 async def test_clients_that_do_not_read_slow_nothing() -> None:
     async with beside(Api(port=0)) as (_, emitted, memory, server):
         await until(lambda: listening(emitted) and memory.points)
