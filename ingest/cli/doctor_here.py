@@ -114,7 +114,7 @@ def service(settings: Settings) -> Service:
     if not settings.api.enabled:
         return found
     try:
-        health = ask_health(configured_url(settings.api), PATIENCE)
+        health = ask_health(configured_url(settings.api), PATIENCE, settings.api.token)
     except IngestError as problem:
         return evolve(found, problem=problem)
     files = health.get("files")

@@ -54,7 +54,7 @@ class OwnFile:
 
     def _of_service(self) -> str | None:
         try:
-            files = ask_health(configured_url(self.api), PATIENCE).get("files")
+            files = ask_health(configured_url(self.api), PATIENCE, self.api.token).get("files")
         except Transient:
             return None
         found = files.get(self.kind) if isinstance(files, dict) else None

@@ -41,7 +41,7 @@ class FilterCountsFold:
     """What is remembered of it; `rules` are those that judge."""
 
     rules: Rules
-    _excepted: int = 0
+    _excepted_earlier: int = 0
     _passed: Counter[str] = field(factory=Counter)
     _filtered: Counter[str] = field(factory=Counter)
 
@@ -50,9 +50,7 @@ class FilterCountsFold:
         self._renew(rules)
         for each in judged:
             if isinstance(each.verdict, Point):
-                name = _let_through_by(rules, each, each.verdict)
-                self._passed[name] += 1
-                self._excepted += name.startswith(EXCEPTION)
+                self._passed[_let_through_by(rules, each, each.verdict)] += 1
             elif each.verdict is not None:
                 self._filtered[each.verdict] += 1
 
@@ -60,13 +58,16 @@ class FilterCountsFold:
         """The counts now, by the rules that are now."""
         self._renew(rules)
         passed, filtered = self._passed, self._filtered
-        return FilterCounts(passed.total(), self._excepted, filtered.total(), dict(passed), dict(filtered))
+        excepted = self._excepted_earlier + sum(count for name, count in passed.items() if name.startswith(EXCEPTION))
+        return FilterCounts(passed.total(), excepted, filtered.total(), dict(passed), dict(filtered))
 
     def _renew(self, rules: Rules) -> None:
         if rules is self.rules:
             return
+        ended = self.rules.names - rules.names
+        self._excepted_earlier += sum(self._passed[name] for name in ended if name.startswith(EXCEPTION))
         for counts in (self._passed, self._filtered):
-            gone = sum(counts.pop(name, 0) for name in self.rules.names - rules.names)
+            gone = sum(counts.pop(name, 0) for name in ended)
             if gone:
                 counts[EARLIER] += gone
         self.rules = rules

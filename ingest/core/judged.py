@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from msgspec import Struct
 
 from ingest.core.point import Point
 from ingest.core.state import Change, Source
 
 
-@frozen
-class Judged:
+class Judged(Struct, frozen=True):
     """One change. `verdict` is its point when it is stored, the name of the rule that leaves it out, or None: stored already.
 
     Its raw parts keep the whole frame alive: who keeps one beyond the call that tells it copies what it needs.

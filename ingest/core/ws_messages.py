@@ -11,13 +11,15 @@ import re
 from collections import deque
 from collections.abc import Callable
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 
 import msgspec
 from attrs import define, field
 from msgspec import Raw
 
-from ingest.core.channels import MOST, channels_of
+from ingest.core.channels import GLOBS, MOST, channels_of, joined
+
+P = ParamSpec("P")
 
 LARGEST: Final = 65_536
 """Bytes of a message."""
@@ -53,11 +55,15 @@ class Fault(Exception):  # noqa: N818  nothing of ours failed
 
 @define(eq=False)
 class Conversation:
-    """One client's. `channels` are those that it has now, as it wrote them; `fresh` makes a correlation_id."""
+    """One client's. `channels` are those that it has now, as it wrote them; `fresh` makes a correlation_id.
+
+    `had_too_many`: the last message was one of more than may be.
+    """
 
     quota: Quota
     fresh: Callable[[], str]
     channels: tuple[str, ...] = ()
+    had_too_many: bool = False
 
     def greeting(self, at: str, version: str) -> str:
         """The first message. `at` is the time in ISO 8601, here and elsewhere."""
@@ -74,6 +80,7 @@ class Conversation:
                     "messages": self.quota.most,
                     "window_seconds": self.quota.window,
                     "channels": MOST,
+                    "globs": GLOBS,
                 },
             }
         )
@@ -94,7 +101,9 @@ class Conversation:
             return _json({"type": "error", "message": str(fault), "correlation_id": named})
 
     def _taken(self, text: str | None, now: float) -> dict[str, Any]:
-        if wait := self.quota.wait(now):
+        wait = self.quota.wait(now)
+        self.had_too_many = wait > 0
+        if wait:
             most, window = self.quota.most, self.quota.window
             raise Fault(f"more than {most:,} messages in {window:g} s: wait {ceil(wait)} s")
         if text is None:
@@ -111,7 +120,7 @@ class Conversation:
             case "ping":
                 return _json({"type": "pong", "timestamp": at, "correlation_id": correlation_id})
             case "subscribe":
-                self.channels = _joined(self.channels, _named(said) or ("*",))
+                self.channels = _faulty(joined, self.channels, _named(said) or ("*",))
                 status = "subscribed"
             case "unsubscribe":
                 left = _named(said)
@@ -142,19 +151,15 @@ def _id_of(said: dict[str, Any]) -> str | None:
 
 
 def _named(said: dict[str, Any]) -> tuple[str, ...] | None:
-    if said.get("channels") is None:
-        return None
+    return None if said.get("channels") is None else _faulty(channels_of, said["channels"])
+
+
+def _faulty(call: Callable[P, tuple[str, ...]], *given: P.args, **more: P.kwargs) -> tuple[str, ...]:
+    """What the call returns, whose `ValueError` is a fault of the message."""
     try:
-        return channels_of(said["channels"])
+        return call(*given, **more)
     except ValueError as error:
         raise Fault(str(error)) from error
-
-
-def _joined(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
-    together = tuple(dict.fromkeys((*known, *more)))
-    if len(together) > MOST:
-        raise Fault(f"{len(together)} channels are more than {MOST}: a glob stands for many")
-    return together
 
 
 def _json(message: dict[str, Any]) -> str:

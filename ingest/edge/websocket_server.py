@@ -2,8 +2,8 @@
 
 By itself it takes `permessage-deflate` from everybody who offers it (each client's frames are compressed for it alone, and
 64 KiB of its own may unfold to 64 MiB), ends a conversation whose message is too large, and ends one whose bytes break the
-protocol without a word. Here nothing is compressed, of a message that is too large the beginning is handed on (the rest
-is not kept, however long it is), and who breaks the protocol is told so in the close frame.
+protocol without a word. Here nothing is compressed, of a message that is too large the beginning is handed on (one
+character or byte more than `LARGEST`, the rest is not kept), and who breaks the protocol is told so in the close frame.
 
 What is changed are values that hypercorn has made for one connection and has not used yet. It is imported elsewhere.
 """
@@ -18,8 +18,7 @@ from attrs import define, field
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import CloseConnection, Event, Ping, TextMessage
 
-LARGEST: Final = 65_536
-"""Characters or bytes of a message that are handed on whole: of a longer one come so many, and one more."""
+from ingest.core.ws_messages import LARGEST
 
 _REASON: Final = 100
 """Characters of a reason: a close frame has room for 123 bytes."""

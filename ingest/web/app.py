@@ -52,14 +52,14 @@ class Sources:
 
     async def healthy(self, _: Request) -> Response:
         """What everybody may know; 200 whatever the status is, so that it can be read."""
-        return self._whole(outlined(self.health()))
+        return self._whole(outlined(self.health()), {})
 
     async def detailed(self, _: Request) -> Response:
-        """The same with what others said, which may name entities."""
-        return self._whole(self.health())
+        """The same with what others said, which may name entities, and where this machine keeps what is its own."""
+        return self._whole(self.health(), self.files)
 
-    def _whole(self, health: Health) -> Response:
-        return JSONResponse({**as_contract(health, self.usage()), "files": dict(self.files)})
+    def _whole(self, health: Health, files: Mapping[str, str]) -> Response:
+        return JSONResponse({**as_contract(health, self.usage()), "files": dict(files)})
 
     async def ready(self, _: Request) -> Response:
         """503 until it is connected, subscribed, and the store takes points."""

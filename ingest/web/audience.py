@@ -101,6 +101,14 @@ class Audience:
             self.tap.add(self._hear)
 
     def _hear(self, judged: Sequence[Judged]) -> None:
+        try:
+            self._take(judged)
+        except Exception:  # the tap tells it, and calls no more: nobody is to wait for what does not come
+            for client in tuple(each for each in self.clients if each.group is not None):
+                self.drop(client, "broken")
+            raise
+
+    def _take(self, judged: Sequence[Judged]) -> None:
         for each in judged:
             entity_id = each.change.data.entity_id
             groups = self._routes.get(entity_id)

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ingest.web.discovery import ANSWERS
-from ingest.web.schemas import COUNT, TEXT, TIME, answer, closed, one_of, with_some
+from ingest.web.schemas import COUNT, FLAG, TEXT, TIME, answer, closed, one_of, with_some
 
-_FOUND = closed(
-    {"success": {"type": "boolean"}, "devices_discovered": COUNT, "entities_discovered": COUNT, "timestamp": TIME}
-)
+_FOUND = closed({"success": FLAG, "devices_discovered": COUNT, "entities_discovered": COUNT, "timestamp": TIME})
 _NOT_FOUND = {**with_some(_FOUND, {"error": TEXT}), "required": [*_FOUND["required"], "error"]}
 
 PATHS: Final[Mapping[str, Any]] = {

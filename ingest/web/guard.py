@@ -2,7 +2,8 @@
 
 Where neither is configured the API listens on loopback only, and everybody there may ask. A page that somebody has open
 in a browser there is not meant by that: what does something, and every WebSocket, is for pages of configured origins and
-our own only; and no name of somebody else's is ours, though it be made to lead here (DNS rebinding).
+our own only; and no name of somebody else's is ours, though it be made to lead here (DNS rebinding). In a trusted network
+it is the same, where a name without a dot, or under one that no registry sells, is one of that network's own.
 
 A program sends the token as `Authorization: Bearer TOKEN`. A browser asks for it, as a password with any user name.
 """
@@ -27,6 +28,9 @@ from ingest.core.secret import Secret
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = frozenset({"/health", "/ready"})
+NEAR = (".local", ".lan", ".home", ".internal", ".home.arpa")
+"""How names end that are those of a network of one's own."""
+
 ASK = ('Basic realm="homeiq-ingest: any name, the API token as password"', "Bearer")
 """Browsers know the first way only, and they ask a person for it: Chromium where each way has a line of its own."""
 
@@ -53,10 +57,11 @@ class Guard:
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
         is_open = scope["path"] in OPEN
-        if not is_open and self._is_guarded and not (self._has_token(headers) or self._is_trusted(scope)):
-            return _unknown()
-        if not is_open and not self._is_guarded and not self._is_our_name(headers.get("host", "")):
-            return JSONResponse({"error": "this is no name of this machine; api.cors_origins may hold it"}, 403)
+        if not is_open and not self._has_token(headers):
+            if self._is_guarded and not self._is_trusted(scope):
+                return _unknown() if self.token else _outside()
+            if not self._is_our_name(headers.get("host", "")):
+                return JSONResponse({"error": "this is no name of this machine; api.cors_origins may hold it"}, 403)
         if self._is_of_a_foreign_page(scope, headers):
             return JSONResponse({"error": "api.cors_origins does not hold this origin"}, 403)
         return None
@@ -73,9 +78,14 @@ class Guard:
         return origin.partition("://")[2] != headers.get("host") and not {origin, "*"} & set(self.origins)
 
     def _is_our_name(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname or ""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
         known = {"", "localhost", socket.gethostname().lower(), *(urlsplit(each).hostname for each in self.origins)}
-        return name in known or name.endswith(".localhost") or _is_address(name)
+        own = (".localhost", *(NEAR if self.networks else ()))
+        is_near = bool(self.networks) and "." not in name and ":" not in name
+        return name in known or is_near or name.endswith(own) or _is_address(name)
 
     def _has_token(self, headers: Headers) -> bool:
         if self.token is None:
@@ -97,6 +107,12 @@ def _unknown() -> JSONResponse:
     for way in ASK:
         answer.headers.append("WWW-Authenticate", way)
     return answer
+
+
+def _outside() -> JSONResponse:
+    """There is no token that a browser could ask a person for."""
+    said = {"error": "api.trusted_networks holds no network of this address, and there is no api.token"}
+    return JSONResponse(said, 401, {"WWW-Authenticate": "Bearer"})
 
 
 def _given(authorization: str) -> Iterator[bytes]:

@@ -30,6 +30,7 @@ from ingest.core.house_sections import sections
 from ingest.core.judged import Judged
 from ingest.core.reports import Report
 from ingest.core.session import SessionState
+from ingest.core.ws_messages import LARGEST, Quota
 from ingest.runtime.watch import Watch
 
 EVERY = 0.5
@@ -37,9 +38,6 @@ EVERY = 0.5
 
 PING = 15.0
 """Seconds between two signs of life."""
-
-LONGEST = 65_536
-"""Characters of a message that a client may send."""
 
 MOST, WINDOW = 60, 60.0
 """So many messages in so many seconds a client may send."""
@@ -113,15 +111,20 @@ class HouseStatus:
 
     def take(self, judged: Sequence[Judged]) -> None:
         """What came through the filter together."""
-        before, self._heard = self.house.changes, False
+        before, heard, self._heard = self.house.changes, self._heard, False
         self.house.take(judged, self.stage.reconciler.session)
         self._settle()
-        self._heard = True
+        self._heard = heard
         if self.house.changes != before:
             self._touch()
 
     def hear(self, report: Report) -> None:
         """Who is connected, what was lost, and what the registries say."""
+        heard, self._heard = self._heard, False
+        self._fold(report)
+        self._heard = heard
+
+    def _fold(self, report: Report) -> None:
         match report:
             case reports.Connected(candidate=name, attempts=session):
                 self._candidate, self._session = name, session
@@ -218,18 +221,15 @@ class HouseStatus:
 
 async def _listen(websocket: WebSocket) -> tuple[int, str] | None:
     """Answer pings until the client goes, or breaks a bound: then with which code and words it is to be closed."""
-    began, count = trio.current_time(), 0
+    quota = Quota(MOST, WINDOW)
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
             return None
         text = message.get("text") or message.get("bytes") or ""
-        if len(text) > LONGEST:
-            return TOO_LONG, f"at most {LONGEST:,} characters a message"
-        if trio.current_time() - began >= WINDOW:
-            began, count = trio.current_time(), 0
-        count += 1
-        if count > MOST:
+        if len(text) > LARGEST:
+            return TOO_LONG, f"at most {LARGEST:,} characters a message"
+        if quota.wait(trio.current_time()):
             return TOO_MANY, f"at most {MOST} messages in {WINDOW:.0f} s"
         if (pong := _pong(text)) is not None:
             await websocket.send_text(pong)

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ingest.web.letters import EXCERPT, MOST, PATH, REASON, USUAL
-from ingest.web.recorded import closed, described, listing
+from ingest.web.recorded import described, listing
+from ingest.web.schemas import TEXT, TIME, closed
 
 _LETTER: Final = closed(
     {
         "number": {"type": "integer", "description": "What `homeiq-ingest dead-letters show` and `retry` take."},
-        "at": {"type": "string", "format": "date-time"},
-        "stage": {"type": "string", "description": "The store that refused it, or the stage that could not handle it."},
-        "reason": {"type": "string", "maxLength": REASON},
-        "entity_id": {"type": "string", "description": "Whose it is; empty where it does not say."},
-        "excerpt": {"type": "string", "maxLength": EXCERPT, "description": "The beginning of the line or the change."},
+        "at": TIME,
+        "stage": {**TEXT, "description": "The store that refused it, or the stage that could not handle it."},
+        "reason": {**TEXT, "maxLength": REASON},
+        "entity_id": {**TEXT, "description": "Whose it is; empty where it does not say."},
+        "excerpt": {**TEXT, "maxLength": EXCERPT, "description": "The beginning of the line or the change."},
     }
 )
 

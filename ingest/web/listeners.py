@@ -17,6 +17,7 @@ REASONS: Final[Mapping[str, str]] = {
     "stalled": "it does not read",
     "memory": "too much waits for all of them, and most of it for this one",
     "full": "there are as many as may be",
+    "broken": "the live events broke: look at the log, and report it",
 }
 """Why a client is dropped, or not let in."""
 

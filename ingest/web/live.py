@@ -24,8 +24,11 @@ from ingest.runtime.supervise import one_error
 from ingest.web.audience import Audience
 from ingest.web.listeners import REASONS, Client
 
-POLICY: Final = 1008
-"""The close code of whoever reads too slowly."""
+POLICY, BUG = 1008, 1011
+"""The close codes: of whoever reads too slowly, and of everybody after a bug of ours."""
+
+CALM: Final = 0.1
+"""Seconds before the next message of a client that says too much is heard: it waits in that client's own socket."""
 
 AGAIN: Final = {"Retry-After": "30"}
 
@@ -55,7 +58,7 @@ class Live:
             await self._converse(websocket, client)
             if client.dropped is not None:
                 self.complain(f"a client of /ws was dropped: {REASONS[client.dropped]}")
-                await websocket.close(POLICY, REASONS[client.dropped])
+                await websocket.close(BUG if client.dropped == "broken" else POLICY, REASONS[client.dropped])
         finally:
             self.audience.leave(client)
 
@@ -81,6 +84,8 @@ class Live:
             # What the answer promises holds when it is heard; frames are sent in order, and none is made in between.
             self.audience.choose(client, conversation.channels)
             await self._say(websocket, client, answer)
+            if conversation.had_too_many:
+                await trio.sleep(CALM)
 
     async def _say(self, websocket: WebSocket, client: Client, text: str) -> None:
         begun = trio.current_time()

@@ -20,6 +20,7 @@ from ingest.edge.sqlite import Connection, translated
 from ingest.edge.state_read import Absent, state_read
 from ingest.errors import Refused, Transient
 from ingest.runtime.lane import Lane
+from ingest.web.schemas import COUNT, TEXT, TIME, Schema, answer, closed, many
 
 PATIENCE: Final = 5.0
 """Seconds that a reading may take, its turn included."""
@@ -77,14 +78,9 @@ def _limit(said: str, most: int) -> int | None:
     return int(said) if 1 <= int(said) <= most else None
 
 
-def described(operation: str, summary: str, answer: Mapping[str, Any], most: int, usual: int) -> Mapping[str, Any]:
+def described(operation: str, summary: str, listed: Schema, most: int, usual: int) -> Schema:
     """The OpenAPI path item of such a list."""
-    error = {
-        "type": "object",
-        "properties": {"error": {"type": "string"}, "timestamp": {"type": "string", "format": "date-time"}},
-        "required": ["error", "timestamp"],
-        "additionalProperties": False,
-    }
+    error = closed({"error": TEXT, "timestamp": TIME})
     limit = {"type": "integer", "minimum": 1, "maximum": most, "default": usual}
     return {
         "get": {
@@ -92,37 +88,14 @@ def described(operation: str, summary: str, answer: Mapping[str, Any], most: int
             "summary": summary,
             "parameters": [{"name": "limit", "in": "query", "required": False, "schema": limit}],
             "responses": {
-                "200": {"description": "The newest, the newest first.", "content": _json(answer)},
-                "400": {"description": "The limit is none.", "content": _json(error)},
-                "503": {"description": "The state file cannot be read now.", "content": _json(error)},
+                "200": answer("The newest, the newest first.", listed),
+                "400": answer("The limit is none.", error),
+                "503": answer("The state file cannot be read now.", error),
             },
         }
     }
 
 
-def listing(name: str, each: Mapping[str, Any]) -> Mapping[str, Any]:
+def listing(name: str, each: Schema) -> Schema:
     """The schema of an answer that lists `each` under a name."""
-    return {
-        "type": "object",
-        "properties": {
-            name: {"type": "array", "items": each},
-            "total": {"type": "integer", "minimum": 0, "description": "How many there are."},
-            "timestamp": {"type": "string", "format": "date-time"},
-        },
-        "required": [name, "total", "timestamp"],
-        "additionalProperties": False,
-    }
-
-
-def closed(properties: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema of an object that has these properties, all of them and no others."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _json(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"application/json": {"schema": schema}}
+    return closed({name: many(each), "total": {**COUNT, "description": "How many there are."}, "timestamp": TIME})

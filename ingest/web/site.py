@@ -50,11 +50,11 @@ class Site:
     plan: Plan
     now_ns: Callable[[], int]
     pipeline: Pipeline | None = None
-    house: HouseStatus | None = None
     fold: HealthFold = field(init=False)
     process: Process = field(factory=Process)
     metrics: Metrics = field(init=False)
     counting: Counting = field(init=False)
+    _hearing: list[reports.Emit] = field(init=False)
     _complained: float = -math.inf
 
     def __attrs_post_init__(self) -> None:
@@ -64,14 +64,18 @@ class Site:
         self.fold = HealthFold(self.plan.destination.store.name, names, spool.held.events if spool else 0, told)
         self.counting = Counting(self.plan.rules)
         self.metrics = Metrics(self.health, self.process.usage, self._rules, self.now_ns, self.counting.stalls)
+        self._hearing = [self.metrics.hear, self.counting.hear]
 
     def hear(self, report: Report) -> None:
         """Fold one report in."""
         self.fold.add(report, trio.current_time())
-        self.metrics.hear(report)
-        self.counting.hear(report)
-        if self.house is not None:
-            self.house.hear(report)
+        for each in tuple(self._hearing):
+            try:
+                each(report)
+            except Exception as error:  # noqa: BLE001  what can be asked must not end what is asked about
+                self._hearing.remove(each)
+                if self.pipeline is not None:
+                    self.pipeline.emit(reports.Notice(f"a part of the API broke, and is told no more: {error!r}"))
 
     def health(self) -> Health:
         """How things are now."""
@@ -79,8 +83,15 @@ class Site:
         return self.fold.look(read, trio.current_time(), utc(self.now_ns()))
 
     async def serve(self, pipeline: Pipeline) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled. After a bug there is no API any more, and everything else goes on."""
         self.pipeline = pipeline
+        try:
+            await self._serve(pipeline)
+        except Exception as error:  # noqa: BLE001  what can be asked must not end what is asked about
+            sentence = f"the API broke, report this and restart the service; everything else goes on: {error!r}"
+            pipeline.emit(reports.Notice(sentence))
+
+    async def _serve(self, pipeline: Pipeline) -> None:
         live = self._live(pipeline)
         app = application([*self.routes(pipeline), *live.routes()], self.api)
         with self.counting.looking_on(pipeline), one_error():
@@ -92,7 +103,8 @@ class Site:
 
     def routes(self, pipeline: Pipeline) -> list[BaseRoute]:
         """Everything that is answered. From now on the house is looked at."""
-        self.house = house = HouseStatus(pipeline.filter, lambda: utc(self.now_ns()))
+        house = HouseStatus(pipeline.filter, lambda: utc(self.now_ns()))
+        self._hearing.append(house.hear)
         pipeline.filter.tap.add(house.take)
         discover = pipeline.inventory.rediscovery.now
         sources = Sources(self.health, self.process.usage, self.metrics.page, discover, self.plan.files)

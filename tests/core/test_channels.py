@@ -58,6 +58,8 @@ def test_each_counts_once_and_those_that_want_everything_are_alike() -> None:
         (["x y" * 100], "is no channel"),
         (["a" * 256], "is no channel"),
         ([f"a.n{number}" for number in range(101)], "101 channels are more than 100"),
+        ([f"a.*{number}" for number in range(21)], "21 globs are more than 20"),
+        (["*a" * 9], "has more than 8 of"),
     ],
 )
 def test_what_is_no_channel_is_named(given: object, fault: str) -> None:

@@ -40,6 +40,15 @@ def test_a_steady_stream_has_the_same_rate_over_every_span_from_the_first_minute
     assert next(iter(found.by_entity)) == "light.a"
 
 
+def test_what_comes_together_counts_each() -> None:
+    fold = EventRatesFold(START)
+    for tenth in range(3000):
+        fold.hear(judged("light.a", "light.b", "light.a"), START + tenth / 10)
+    found = fold.look(START + 300)
+    assert found.by_entity["light.a"] == pytest.approx(dict.fromkeys(found.rates, 20), rel=0.02)
+    assert found.by_domain["light"] == pytest.approx(dict.fromkeys(found.rates, 30), rel=0.02)
+
+
 def test_what_is_over_is_over() -> None:
     """HomeIQ's rate was the mean since the start."""
     fold = EventRatesFold(START)

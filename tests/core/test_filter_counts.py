@@ -43,6 +43,14 @@ def test_an_entity_that_is_gone_is_counted_and_not_remembered() -> None:
     assert "update.core" not in RULES
 
 
+def test_what_an_exception_let_through_stays_counted_when_it_is_no_more() -> None:
+    fold = FilterCountsFold(RULES)
+    fold.hear([judged("update.core", RULES), judged("light.a", RULES)], RULES)
+    assert fold.look(RULES).excepted == 1
+    found = fold.look(Rules(FilterSettings()))
+    assert (found.excepted, found.passed, found.passed_by) == (1, 2, {EARLIER: 1, "no pattern": 1})
+
+
 def test_rules_that_are_no_more_are_counted_under_one_name_however_often_they_change() -> None:
     fold, before = FilterCountsFold(RULES), RULES
     tally = Tally()

@@ -39,6 +39,7 @@ def test_the_61st_message_of_a_window_has_to_wait_and_is_welcome_after_it() -> N
         "message": "more than 60 messages in 60 s: wait 30 s",
         "correlation_id": "mine",
     }
+    assert by.had_too_many
     assert heard("nonsense", 59.9, by)["message"].endswith("wait 1 s")
     assert heard('{"type": "ping"}', 60.0, by)["type"] == "pong"
     assert heard('{"type": "ping"}', 60.4, by)["type"] == "error"

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Error, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Error, Page, Route, WebSocketRoute, expect
 
-from tests.outside.stage import HOSTILE, Look, Stage, browsing, looking, staged, tell_of_house
+from tests.outside.stage import HOSTILE, HOUSE, Look, Stage, browsing, looking, staged, tell_of_house
 from tests.support.homes import TOKEN
 
 pytestmark = [pytest.mark.outside, pytest.mark.slow]
@@ -257,6 +257,33 @@ def test_a_list_that_cannot_be_read_says_why(look: Look, stage: Stage) -> None:
     page = opened(look, stage)
     for name in ("gaps", "refused"):
         expect(page.locator(f"#{name}-says")).to_have_text(f"They cannot be read now: busy {HOSTILE}")
+
+
+def test_a_store_that_keeps_no_gaps_is_not_said_to_have_none(look: Look, stage: Stage) -> None:
+    def without(route: Route) -> None:
+        health = stage.health()
+        health["gaps"] |= {"open": None}
+        health["spool"] |= {"dead_letters": None}
+        route.fulfill(json=health)
+
+    look.page.route("**/health/detailed", without)
+    page = opened(look, stage)
+    expect(page.locator("#gaps-says")).to_contain_text("Gaps are not kept")
+    expect(page.locator("#timeline")).to_be_hidden()
+    expect(page.locator("#refused-says")).to_contain_text("None are kept")
+    assert violations(page) == []
+
+
+def test_the_one_that_is_not_as_most_are_is_seen(look: Look, stage: Stage) -> None:
+    windows = [
+        {"name": f"Window {number:02}", "state": "open" if number == 30 else "closed", "device_class": "window"}
+        for number in range(40)
+    ]
+    look.page.route("**/api/status/house", lambda route: route.fulfill(json={**HOUSE, "sensors": {"window": windows}}))
+    look.page.route_web_socket("**/ws/status", lambda socket: None)
+    page = opened(look, stage)
+    card = page.locator("#rooms article").filter(has_text="and 32 more")
+    expect(card.locator("dt").first).to_have_text("Window 30")
 
 
 def test_a_service_that_is_gone_is_said_since_when(look: Look, stage: Stage) -> None:

@@ -96,7 +96,7 @@ def sources(health: Health, discover: Discover = discovered) -> Sources:
     metrics = Metrics(lambda: health, lambda: usage, lambda: {"sensor.*": 3}, lambda: 10**18)
     for report in UP:
         metrics.hear(report)
-    return Sources(lambda: health, lambda: usage, metrics.page, discover)
+    return Sources(lambda: health, lambda: usage, metrics.page, discover, {"state": "/home/anna/state.db"})
 
 
 async def ask(
@@ -286,6 +286,7 @@ async def test_health_and_metrics_tell_of_a_data_api_where_there_is_one() -> Non
 
 
 TOKEN = Api(token=Secret(watched("let-me-in")))
+NEAR = Api(trusted_networks=(ip_network("127.0.0.0/8"),))
 NETWORK = Api(trusted_networks=(ip_network("192.168.1.0/24"),))
 
 
@@ -323,6 +324,22 @@ async def test_each_way_to_say_who_one_is_has_a_line_of_its_own() -> None:
     assert bearer == "Bearer"
 
 
+async def test_whoever_holds_the_token_may_ask_by_any_name() -> None:
+    answer = await ask("/metrics", *UP, api=TOKEN, host="ingest.example", authorization="Bearer let-me-in")
+    assert answer.status_code == 200
+
+
+async def test_a_browser_asks_nobody_for_a_token_that_there_is_not() -> None:
+    answer = await ask("/", *UP, api=NETWORK, client="192.168.2.7")
+    assert answer.headers.get_list("www-authenticate") == ["Bearer"]
+    assert "api.trusted_networks" in answer.json()["error"]
+
+
+async def test_where_this_machine_keeps_its_files_is_not_for_everybody() -> None:
+    assert (await ask("/health", *UP)).json()["files"] == {}
+    assert (await ask("/health/detailed", *UP)).json()["files"] == {"state": "/home/anna/state.db"}
+
+
 @pytest.mark.parametrize("given", ["let-me-in", "let-me-ix", "l", ""])
 async def test_how_long_a_comparison_takes_tells_nothing(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[bytes, bytes]] = []
@@ -347,7 +364,15 @@ async def test_how_long_a_comparison_takes_tells_nothing(given: str, monkeypatch
         (gethostname(), Api(), 200),
         ("evil.example", Api(), 403),
         ("panel.example", Api(cors_origins=("http://panel.example:3000",)), 200),
-        ("websocket-ingestion:8001", Api(trusted_networks=(ip_network("127.0.0.0/8"),)), 200),
+        ("[", Api(), 403),
+        ("[::1", Api(), 403),
+        ("websocket-ingestion:8001", Api(), 403),
+        ("websocket-ingestion:8001", NEAR, 200),
+        ("pi.local:8001", NEAR, 200),
+        ("192.168.1.2:8001", NEAR, 200),
+        ("evil.example", NEAR, 403),
+        ("[", NEAR, 403),
+        ("evil.example", TOKEN, 401),
     ],
 )
 async def test_a_name_that_is_made_to_lead_here_is_not_ours(host: str, api: Api, status: int) -> None:

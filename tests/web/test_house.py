@@ -27,9 +27,10 @@ from ingest.core.reports import Report
 from ingest.core.rules import Rules
 from ingest.core.session import SessionState
 from ingest.core.state import Change, Frame, Source
+from ingest.core.ws_messages import LARGEST
 from ingest.runtime.watch import Watch
 from ingest.web import house_paths
-from ingest.web.house import BUG, EVERY, LONGEST, MOST, PING, TOO_LONG, TOO_MANY, WINDOW, HouseStatus
+from ingest.web.house import BUG, EVERY, MOST, PING, TOO_LONG, TOO_MANY, WINDOW, HouseStatus
 from tests.core.changes import change
 from tests.core.test_house import Said, removal, said
 
@@ -388,7 +389,7 @@ async def test_a_ping_is_answered_and_whatever_else_is_said_is_not(autojump_cloc
 async def test_a_client_that_says_too_much_is_closed(autojump_clock: MockClock) -> None:
     told, chatty, wordy, calm = Told(), Client(), Client(), Client()
     async with following(told, chatty, wordy, calm):
-        wordy.say("x" * (LONGEST + 1))
+        wordy.say("x" * (LARGEST + 1))
         for _ in range(MOST + 1):
             chatty.say("{}")
         for _ in range(2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
+import pytest
 import trio
 from wsproto.extensions import PerMessageDeflate
 
@@ -13,6 +14,7 @@ from ingest.core.secret import Secret
 from ingest.core.ws_messages import LARGEST
 from ingest.edge.http_server import Limits
 from ingest.web.listeners import Bounds
+from ingest.web.live import CALM
 from tests.web.talking import Talker, talking
 from tests.web.test_site import beside, listening, until
 from tests.web.watching import judged, serving
@@ -48,7 +50,13 @@ async def test_the_first_message_says_what_is_allowed() -> None:
     async with serving(Api()) as served:
         greeting = await (await served.talker()).hear()
     assert (greeting["type"], greeting["status"]) == ("connection", "connected")
-    assert greeting["limits"] == {"message_bytes": 65_536, "messages": 60, "window_seconds": 60.0, "channels": 100}
+    assert greeting["limits"] == {
+        "message_bytes": 65_536,
+        "messages": 60,
+        "window_seconds": 60.0,
+        "channels": 100,
+        "globs": 20,
+    }
     assert greeting["correlation_id"]
     assert greeting["timestamp"]
 
@@ -119,6 +127,16 @@ async def test_the_61st_message_of_a_window_waits_for_the_next() -> None:
         assert (await talker.ask({"type": "ping"}))["type"] == "pong"
 
 
+async def test_who_says_too_much_is_heard_ten_times_a_second() -> None:
+    """A flood cost as much of the processor as there was: every message had its answer at once."""
+    async with serving(Api(rate_limit_messages=1)) as served, talking(served.port) as talker:
+        await talker.ask({"type": "ping"})
+        begun = trio.current_time()
+        for _ in range(4):
+            assert (await talker.ask({"type": "ping"}))["type"] == "error"
+        assert trio.current_time() - begun >= 3 * CALM
+
+
 async def test_a_client_that_reads_too_slowly_is_told_so_and_the_others_go_on() -> None:
     async with serving(bounds=TIGHT, limits=Limits(buffer=4096)) as served, talking(served.port) as quick:
         await quick.ask(EVERYTHING)
@@ -134,6 +152,25 @@ async def test_a_client_that_reads_too_slowly_is_told_so_and_the_others_go_on() 
         assert [each["entity_id"] for each in await quick.events(1)] == ["light.last"]
         assert served.audience.held == 0
     assert served.told == ["a client of /ws was dropped: it does not read as fast as the home changes"]
+
+
+async def test_after_a_bug_nobody_waits_for_what_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> bytes:
+        raise ZeroDivisionError
+
+    async with serving() as served, talking(served.port) as idle:
+        talker = await served.talker()
+        await talker.say(EVERYTHING)
+        await served.until(lambda: served.audience.tap)
+        with monkeypatch.context() as patch:
+            patch.setattr("ingest.web.audience.live_event", broken)
+            with pytest.raises(ZeroDivisionError):
+                served.tell(judged("light.a"))
+        await talker.end()
+        assert talker.closed == (1011, "the live events broke: look at the log, and report it")
+        await idle.ask(EVERYTHING)
+        served.tell(judged("light.b"))
+        assert [each["entity_id"] for each in await idle.events(1)] == ["light.b"]
 
 
 async def test_clients_that_do_not_read_are_cut_off_in_time() -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import pytest
 import trio
 
 from ingest.config.service import Api
@@ -75,6 +76,41 @@ async def test_a_running_pipeline_can_be_asked() -> None:
             assert (await client.get("/assets/app.js")).status_code == 200
     assert 'homeiq_ingest_states_total{term="stored"}' in page
     assert [each for each in emitted if isinstance(each, reports.Notice)] == []
+
+
+async def test_a_bug_in_a_part_of_the_api_ends_that_part_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ingest.web.house.HouseStatus._fold", broken)
+    async with beside(Api(port=0)) as (_, emitted, memory, _):
+        await until(lambda: listening(emitted) and memory.points)
+        async with httpx.AsyncClient(base_url=listening(emitted), **CALM) as client:
+            assert (await client.get("/health")).json()["subscription"]["is_subscribed"]
+            assert (await client.get("/api/v1/event-rate")).json()["by_type"]
+            house = await client.get("/api/status/house")
+    assert house.status_code == 503
+    assert "broke" in house.json()["error"]
+    assert [each.sentence for each in emitted if isinstance(each, reports.Notice)] == [
+        "a part of the API broke, and is told no more: ZeroDivisionError()"
+    ]
+
+
+async def test_a_bug_that_ends_the_api_ends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ingest.web.audience.Audience.run", broken)
+    async with beside(Api(port=0)) as (_, emitted, memory, server):
+        await until(lambda: any(isinstance(each, reports.Notice) for each in emitted) and memory.points)
+        before = len(memory.points)
+        change = server.home.set("light.after", "on", {})
+        assert change is not None
+        server.emit([change])
+        await until(lambda: len(memory.points) > before)
+    (notice,) = (each.sentence for each in emitted if isinstance(each, reports.Notice))
+    assert notice.startswith("the API broke")
+    assert notice.endswith("ZeroDivisionError()")
 
 
 async def test_clients_that_do_not_read_slow_nothing() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from ingest.config.service import Api
-from ingest.core.channels import MOST
+from ingest.core.channels import GLOBS, MOST, WILD
 from ingest.core.judged import Judged
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Source
@@ -73,6 +73,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"{LARGEST:,} bytes, in any",
         f"up to {LONGEST_ID} characters",
         f"| {MOST} |",
+        f"| {GLOBS}, each with at most {WILD} of",
         f"{bounds.events:,} events, {bounds.frame:,} bytes",
         f"{bounds.frames} messages, {bounds.waiting:,} bytes",
         f"| {bounds.held:,} bytes",

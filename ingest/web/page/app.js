@@ -48,17 +48,18 @@ function show(health) {
   pipeline.show(health, perSecond);
   store.show(health);
   records.problems(health.errors);
-  gapList.want(health.gaps);
-  letterList.want(health.spool.dead_letters);
+  gapList.want(health.gaps, health.gaps.open !== null);
+  letterList.want(health.spool.dead_letters, health.spool.dead_letters !== null);
 }
 
-// A list that the service keeps: read when what it counts of it changes, and now and then.
-function list(path, take) {
+// A list that the service keeps, with some stores: read when what it counts of it changes, and now and then.
+function list(path, take, without) {
   let counted = null;
   let due = 0;
   let reading = false;
   return {
-    async want(counts) {
+    async want(counts, kept) {
+      if (!kept) return take(null, without);
       const now = JSON.stringify(counts);
       if (reading || (now === counted && Date.now() < due)) return;
       counted = now;
@@ -76,8 +77,8 @@ function list(path, take) {
   };
 }
 
-const gapList = list("api/v1/gaps?limit=200", gaps.show);
-const letterList = list("api/v1/dead-letters?limit=20", records.letters);
+const gapList = list("api/v1/gaps?limit=200", gaps.show, "Gaps are not kept with this store: what was missed is not known.");
+const letterList = list("api/v1/dead-letters?limit=20", records.letters, "None are kept with this store: what it cannot take is gone.");
 
 // JSON of the service. Throws what says why there is none.
 async function answer(path) {

@@ -1,6 +1,6 @@
 // The gaps on a timeline, each with its text under it, and all of them as a table.
 
-import { byId, make, refill, write } from "./dom.js";
+import { byId, make, refill, shown, write } from "./dom.js";
 import { at, atMinute, capital, count, counted, lasting, moment, now, ofDay } from "./words.js";
 
 const DAY = 86_400_000;
@@ -22,6 +22,7 @@ for (const radio of document.querySelectorAll('input[name="span"]')) {
 export function show(answer, problem) {
   if (answer) known = answer;
   if (problem) write(byId("gaps-says"), problem);
+  for (const part of ["timeline", "gap-legend", "gap-span", "gaps-all"]) shown(byId(part), known !== null);
   draw(problem);
 }
 

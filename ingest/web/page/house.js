@@ -51,10 +51,10 @@ function draw() {
   const sections = [
     ["At home", presence(house.presence)],
     ["Climate", climate(house.climate)],
-    ["Lights", lights(house.lights_by_area)],
+    ["Lights", lights(burning(house.lights_by_area))],
     ["Switched on", names(house.switches_on)],
     ["Automations running", names(house.active_automations)],
-    ...Object.entries(house.sensors ?? {}).map(([kind, list]) => [kind.replaceAll("_", " "), sensors(list)]),
+    ...Object.entries(house.sensors ?? {}).map(([kind, list]) => [kind.replaceAll("_", " ") || "other", sensors(unusual(list))]),
   ].filter(([, rows]) => rows.length);
   const current = house.connected === false ? `As it was when Home Assistant was last heard${house.as_of ? `, ${at(house.as_of)}` : ""}.` : "As Home Assistant tells it, this moment.";
   write(byId("house-says"), sections.length ? current : "Nothing is known of the house yet.");
@@ -68,6 +68,15 @@ function card(title, rows) {
   return make("article", { cls: "card" }, make("h3", { text: title }), list, more);
 }
 
+// Few are shown: those first that are not as most are, so that the one open window is seen among forty.
+function unusual(list) {
+  const often = new Map();
+  for (const { state } of listed(list)) often.set(state, (often.get(state) ?? 0) + 1);
+  return [...listed(list)].sort((a, b) => often.get(a.state) - often.get(b.state));
+}
+
+const burning = (list) => [...listed(list)].sort((a, b) => Boolean(b.on_count) - Boolean(a.on_count));
+
 const text = (value) => String(value ?? "–");
 const listed = (list) => (Array.isArray(list) ? list : []);
 const named = (each) => (typeof each === "string" ? each : text(each.friendly_name ?? each.name ?? each.entity_id));
@@ -76,9 +85,9 @@ const presence = (list) => listed(list).map((each) => [named(each), text(each.st
 
 const climate = (list) =>
   listed(list).map((each) => {
-    const unit = `°${each.unit ?? ""}`;
+    const unit = `°${(each.unit ?? "").replace("°", "")}`;
     const target = each.target_temperature === null || each.target_temperature === undefined ? "" : ` → ${each.target_temperature}`;
-    return [named(each), `${text(each.current_temperature)}${target} ${unit}, ${text(each.hvac_mode)}`];
+    return [named(each), `${text(each.current_temperature)}${target} ${unit}, ${text(each.hvac_mode).replaceAll("_", " ")}`];
   });
 
 const lights = (list) =>

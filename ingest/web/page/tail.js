@@ -103,7 +103,7 @@ function row(event) {
     "li", { "data-verdict": verdict },
     time(event.last_updated),
     make("span", { cls: "whose", title: event.entity_id }, make("b", { text: event.name || event.entity_id }), " ", make("span", { cls: "quiet", text: event.name ? event.entity_id : "" })),
-    make("span", { cls: "value" }, make("s", { text: event.previous_state ?? "" }), " ", make("span", { text: value })),
+    make("span", { cls: "value" }, make("s", { text: event.previous_state === event.state ? "" : (event.previous_state ?? "") }), " ", make("span", { text: value })),
     make("span", { cls: "tag", "data-verdict": verdict, text: rule }),
   );
 }
