@@ -1,4 +1,4 @@
-"""A home in which very much happens, in a process of its own: `python -m tests.faults.rushing PORT TOKEN PER_SECOND`."""
+"""A home in which very much happens, in a process of its own: `python -m tests.faults.rushing PORT PER_SECOND`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from ingest.simulator.home import Home
 from ingest.simulator.serve import LOOPBACK, listen
 from ingest.simulator.server import Server
 from ingest.simulator.values import Change
+from tests.support.homes import TOKEN
 
 EVERY = 0.025
 ENTITIES = 1000
 
 
-async def main(port: int, token: str, per_second: int) -> None:
+async def main(port: int, per_second: int) -> None:
     """Everything happens now, as in a real home: what comes late was late on its way."""
-    server = Server(Home(1, 60, datetime.now(UTC)), token=token, now=partial(datetime.now, UTC))
+    server = Server(Home(1, 60, datetime.now(UTC)), token=TOKEN, now=partial(datetime.now, UTC))
     async with trio.open_nursery() as nursery:
         await nursery.start(listen, server, LOOPBACK, port)
         nursery.start_soon(server.run)
@@ -49,4 +50,4 @@ def change(server: Server, number: int) -> Change:
 
 
 if __name__ == "__main__":
-    trio.run(main, int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    trio.run(main, int(sys.argv[1]), int(sys.argv[2]))

@@ -23,7 +23,6 @@ from attrs import define, field
 from tests.faults.service import Service, place
 from tests.faults.sink import Sink, sinking, wait_for
 from tests.live.lab import end, free_port, launch
-from tests.support.homes import TOKEN
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +130,7 @@ def crowd(folder: Path, service: Service) -> Iterator[Crowd]:
 @contextmanager
 def rushing(folder: Path) -> Iterator[str]:
     port = free_port()
-    process = launch([sys.executable, "-m", "tests.faults.rushing", str(port), TOKEN, str(EVENTS)], folder / "home")
+    process = launch([sys.executable, "-m", "tests.faults.rushing", str(port), str(EVENTS)], folder / "home")
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
