@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import trio
 from attrs import define, field
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from ingest.core.event_rates import EventRates, EventRatesFold
@@ -21,16 +22,19 @@ from ingest.runtime.stalls import Stalls
 from ingest.runtime.watch import Watch
 from ingest.web.rates import Rates
 
+BROKEN = "what is counted here broke and is not kept up any more: look at the log, report it, restart the service"
+
 
 @define(eq=False)
 class Counting:
-    """One pipeline's; `first` are the rules that it starts with."""
+    """One pipeline's; `first` are the rules that it starts with. What is not kept up is not told: then 503."""
 
     first: Rules
     stalls: Stalls = field(factory=Stalls)
     _rules: Watch[Rules] = field(init=False)
     _events: EventRatesFold = field(init=False)
     _filtering: FilterCountsFold = field(init=False)
+    _broken: bool = False
 
     def __attrs_post_init__(self) -> None:
         self._rules = Watch(self.first)
@@ -49,8 +53,10 @@ class Counting:
             yield
 
     def _heard(self, judged: Sequence[Judged]) -> None:
+        self._broken = True  # unless it comes through
         self._events.hear(judged, trio.current_time())
         self._filtering.hear(judged, self._rules.value)
+        self._broken = False
 
     def routes(self, health: Callable[[], Health]) -> list[BaseRoute]:
         """What can be asked of it."""
@@ -58,9 +64,15 @@ class Counting:
 
     def events(self) -> EventRates:
         """The rates now."""
+        self._check()
         return self._events.look(trio.current_time())
 
     def filtering(self) -> tuple[FilterSettings, FilterCounts]:
         """The filter that judges now, and what became of what it judged."""
+        self._check()
         rules = self._rules.value
         return rules.settings, self._filtering.look(rules)
+
+    def _check(self) -> None:
+        if self._broken:
+            raise HTTPException(503, BROKEN)

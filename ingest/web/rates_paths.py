@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ingest.core.event_rates import SPANS
-from ingest.web.schemas import COUNT, FLAG, NUMBER, TEXT, TIME, answer, by_name, closed, maybe, one_of
+from ingest.web.schemas import COUNT, FLAG, NUMBER, TEXT, TIME, answer, by_name, closed, failing, maybe, one_of
 
 _RATE = {**NUMBER, "minimum": 0, "description": "events a second"}
 _RATES = closed(dict.fromkeys(SPANS, _RATE))
@@ -76,19 +76,21 @@ _FILTER_STATS = closed(
     }
 )
 
+_BROKEN: Final = failing("A bug stopped the counting; the log says which.")
+
 PATHS: Final[Mapping[str, Any]] = {
     "/api/v1/event-rate": {
         "get": {
             "operationId": "eventRate",
             "summary": "How many events come in now, of which types, domains and entities.",
-            "responses": {"200": answer("Always.", _EVENT_RATE)},
+            "responses": {"200": answer("The rates now.", _EVENT_RATE), "503": _BROKEN},
         }
     },
     "/api/v1/filter/stats": {
         "get": {
             "operationId": "filterStats",
             "summary": "What the filter did with what came live and in snapshots, by rule.",
-            "responses": {"200": answer("Always.", _FILTER_STATS)},
+            "responses": {"200": answer("The counts now.", _FILTER_STATS), "503": _BROKEN},
         }
     },
 }

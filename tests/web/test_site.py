@@ -96,6 +96,20 @@ async def test_a_bug_in_a_part_of_the_api_ends_that_part_only(monkeypatch: pytes
     ]
 
 
+async def test_what_is_not_counted_any_more_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ingest.core.filter_counts.FilterCountsFold.hear", broken)
+    async with beside(Api(port=0)) as (_, emitted, memory, _):
+        await until(lambda: listening(emitted) and memory.points)
+        async with httpx.AsyncClient(base_url=listening(emitted), **CALM) as client:
+            answers = [await client.get(path) for path in ("/api/v1/event-rate", "/api/v1/filter/stats")]
+            assert (await client.get("/api/status/house")).status_code == 200
+    assert [each.status_code for each in answers] == [503, 503]
+    assert all("broke" in each.json()["error"] for each in answers)
+
+
 async def test_a_bug_that_ends_the_api_ends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(_: object) -> None:
         raise ZeroDivisionError
