@@ -38,12 +38,12 @@ async def told(home: HomeAssistant, since: datetime) -> dict[tuple[str, int], di
 def test_every_hour_is_stored_once(home_assistant: HomeAssistant, influxdb: Database, tmp_path: Path) -> None:
     bucket = f"statistics_{home_assistant.release.version}"
     influxdb.create_bucket(bucket)
-    for name, token in (("home", home_assistant.tokens["admin"]), ("database", influxdb.token)):
+    for name, token in (("home-token", home_assistant.tokens["admin"]), ("database-token", influxdb.token)):
         (tmp_path / name).touch(mode=0o600)
         (tmp_path / name).write_text(token)
     (tmp_path / "config.toml").write_text(
-        f'[home_assistant]\nurl = "http://127.0.0.1:{home_assistant.port}"\ntoken_file = "home"\n'
-        f'[influxdb]\nurl = "{influxdb.url}"\ntoken_file = "database"\norg = "{influxdb.org}"\nbucket = "{bucket}"\n'
+        f'[home_assistant]\nurl = "http://127.0.0.1:{home_assistant.port}"\ntoken_file = "home-token"\n'
+        f'[influxdb]\nurl = "{influxdb.url}"\ntoken_file = "database-token"\norg = "{influxdb.org}"\nbucket = "{bucket}"\n'
     )
     command = ["statistics", "--since", "60d", "--config", str(tmp_path / "config.toml")]
     for _ in range(2):
