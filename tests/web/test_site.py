@@ -78,10 +78,11 @@ async def test_a_running_pipeline_can_be_asked() -> None:
     assert [each for each in emitted if isinstance(each, reports.Notice)] == []
 
 
-async def test_a_bug_in_a_part_of_the_api_ends_that_part_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError
+def broken(*_: object) -> None:
+    raise ZeroDivisionError
 
+
+async def test_a_bug_in_a_part_of_the_api_ends_that_part_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.web.house.HouseStatus._fold", broken)
     async with beside(Api(port=0)) as (_, emitted, memory, _):
         await until(lambda: listening(emitted) and memory.points)
@@ -97,9 +98,6 @@ async def test_a_bug_in_a_part_of_the_api_ends_that_part_only(monkeypatch: pytes
 
 
 async def test_what_is_not_counted_any_more_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError
-
     monkeypatch.setattr("ingest.core.filter_counts.FilterCountsFold.hear", broken)
     async with beside(Api(port=0)) as (_, emitted, memory, _):
         await until(lambda: listening(emitted) and memory.points)
