@@ -21,8 +21,7 @@ def _well(health: Health) -> str:
     rate = f"{health.subscription.per_minute / 60:.2g} events/s"
     newest = _ago(health, health.subscription.last_event)
     waiting = waits(health.database.waiting) if health.database.waiting else "nothing waits"
-    oldest = _ago(health, health.spool.oldest) if health.database.waiting else ""
-    said = (rate, f"the newest {newest} old" if newest else "", waiting, f"the oldest for {oldest}" if oldest else "")
+    said = (rate, f"the newest {newest} old" if newest else "", waiting)
     return f"storing {', '.join(filter(None, said))}"
 
 
