@@ -6,6 +6,7 @@ import faulthandler
 import os
 import shlex
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def _run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
     for warning in found.warnings:
         journal(Notice(warning))
     # A watchdog ends the process with SIGABRT: the stacks of all threads then say what hung.
-    faulthandler.enable()
+    with suppress(OSError, RuntimeError):  # where there is no standard error
+        faulthandler.enable()
     with one_error():
         reloading = Reloading(read, found, journal.set_level, ThreadLane(abandon=True), _backfill(config_path))
         watchdog = Watchdog(manager(os.environ, api=found.settings.api.enabled))

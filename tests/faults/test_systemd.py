@@ -143,16 +143,15 @@ def test_a_loop_that_does_not_come_back_is_silent(where: Place) -> None:
 
 
 def test_an_idle_home_is_alive_and_a_token_comes_from_the_credentials(where: Place, home: Running) -> None:
-    (where.folder / "token").write_text(OTHER_TOKEN, "utf-8")
+    file = where.folder / "config.toml"
+    file.write_text(file.read_text("utf-8").replace('token_file = "token"\n', "", 1), "utf-8")
     credentials = where.folder / "credentials"
     credentials.mkdir()
-    (credentials / "ha_token").touch(mode=0o400)
-    (credentials / "ha_token").chmod(0o600)
-    (credentials / "ha_token").write_text(TOKEN, "utf-8")
-    (credentials / "ha_token").chmod(0o400)
-    credentials.chmod(0o500)
-    # As the unit says it: Environment=…=%d/ha_token
-    environ = {"CREDENTIALS_DIRECTORY": str(credentials), "HA_TOKEN_FILE": str(credentials / "ha_token")}
+    token = credentials / "home_assistant.token"
+    token.touch(mode=0o600)
+    token.write_text(TOKEN, "utf-8")
+    token.chmod(0o400)
+    environ = {"CREDENTIALS_DIRECTORY": str(credentials)}
     with started(where.folder, run(where), watchdog=WATCHDOG, environ=environ) as unit:
         unit.wait("READY=1")
         wait_for(lambda: "subscribed to every change" in unit.said)
