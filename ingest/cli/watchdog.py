@@ -84,4 +84,12 @@ class Watchdog:
                 self._stuck[station] = now - seconds
                 emit(reports.Stuck(station, seconds, watchdog=self.manager.watchdog is not None))
         if not stuck:
-            self.manager.alive(line(self.health()) if self.health else "")
+            self.manager.alive(self._status(emit))
+
+    def _status(self, emit: Emit) -> str:
+        try:
+            return line(self.health()) if self.health else ""
+        except Exception as error:  # noqa: BLE001  what is shown must not end what it is about
+            self.health = None
+            emit(reports.Notice(f"the status for systemd broke, and is told no more: {error!r}"))
+            return ""

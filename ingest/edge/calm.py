@@ -56,10 +56,13 @@ class Calm:
         self._seen: set[Hashable] = set()
         self._said: dict[tuple[type[Report], str], _Said] = {}
 
-    def left_out(self, report: Report, *, all_attempts: bool = False) -> int | None:
-        """None: it is not to be written; else how many of its kind were not since the last that was."""
+    def hear(self, report: Report) -> None:
+        """A report, whether or not it is loud enough for a line: what works again may fail anew."""
         for ended in RECOVERIES.get(type(report), ()):
             self._said = {key: said for key, said in self._said.items() if key[0] is not ended}
+
+    def left_out(self, report: Report, *, all_attempts: bool = False) -> int | None:
+        """None: it is not to be written; else how many of its kind were not since the last that was."""
         match report:
             case reports.MalformedMessage(kind=kind) | reports.UnexpectedMessage(kind=kind):
                 return 0 if self._is_new((type(report), kind)) else None

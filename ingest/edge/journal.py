@@ -54,6 +54,7 @@ class Journal:
 
     def __call__(self, report: Report) -> None:
         """Write it, if it is worth a line. Who wants to see everything sees every attempt, too."""
+        self._calm.hear(report)
         if _LEVELS[report.level.upper()] < self._threshold:
             return
         left_out = self._calm.left_out(report, all_attempts=self._threshold <= logging.DEBUG)

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from ingest.cli.watchdog import Watchdog
 from ingest.core import reports
+from ingest.core.health import Health
 from ingest.core.reports import Report
 from ingest.edge.notify import VARIABLE, manager
 from ingest.runtime.progress import ALLOWANCE, Move
@@ -47,11 +48,11 @@ async def test_a_stuck_part_is_said_once_and_ends_the_signs_of_life_until_it_mov
     dog.progress.watch("a write", lambda: at[0])
     emit(reports.Started("1", "home", "db"))
     async with dog.looking(emit):
-        await trio.sleep(ALLOWANCE)
+        await trio.sleep(ALLOWANCE - 1)
         beats = [each for each in drained(systemd) if "WATCHDOG=1" in each]
         assert len(beats) == ALLOWANCE / 15
         assert len(emitted) == 1
-        await trio.sleep(20)
+        await trio.sleep(21)
         drained(systemd)
         await trio.sleep(300)
         assert drained(systemd) == []
@@ -84,6 +85,21 @@ async def test_the_status_is_how_it_is(systemd: socket.socket, tmp_path: Path, a
     first, *others = drained(systemd)
     assert first.startswith("EXTEND_TIMEOUT_USEC=120000000\nSTATUS=storing 0.05 events/s")
     assert set(others) == {"EXTEND_TIMEOUT_USEC=120000000"}
+
+
+async def test_a_bug_in_the_status_ends_the_status_only(
+    systemd: socket.socket, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    def broken() -> Health:
+        raise ZeroDivisionError
+
+    emitted: list[Report] = []
+    async with Watchdog(manager({VARIABLE: str(tmp_path / "notify")}), health=broken).looking(emitted.append):
+        await trio.sleep(100)
+    assert [each.text() for each in emitted] == [
+        "the status for systemd broke, and is told no more: ZeroDivisionError()"
+    ]
+    assert set(drained(systemd)) == {"EXTEND_TIMEOUT_USEC=120000000"}
 
 
 def test_health_knows_what_is_stuck_and_that_it_moves_again() -> None:

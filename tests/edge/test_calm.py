@@ -18,6 +18,7 @@ class Night:
 
     def tell(self, report: Report, times: int = 1, *, all_attempts: bool = False) -> None:
         for _ in range(times):
+            self.calm.hear(report)
             left_out = self.calm.left_out(report, all_attempts=all_attempts)
             if left_out is not None:
                 self.said.append((self.now, left_out))
