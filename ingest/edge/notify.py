@@ -91,8 +91,12 @@ class Manager:
 
     def alive(self, status: str = "") -> None:
         """Everything moves. Before all is ready that asks for more time to start, as much as a watchdog would give."""
-        sign = f"EXTEND_TIMEOUT_USEC={self.every * SHARE * 1e6:.0f}" if self.awaited else "WATCHDOG=1"
-        self._tell(sign, *self._news(status))
+        self._tell(*self._sign(), *self._news(status))
+
+    def _sign(self) -> tuple[str, ...]:
+        if self.awaited:
+            return (f"EXTEND_TIMEOUT_USEC={self.every * SHARE * 1e6:.0f}",)
+        return () if self.watchdog is None else ("WATCHDOG=1",)
 
     def _came(self, part: str, report: Report) -> None:
         if part in self.awaited:

@@ -48,7 +48,6 @@ class Site:
     api: Api
     plan: Plan
     now_ns: Callable[[], int]
-    pipeline: Pipeline | None = None
     known: Known = field(init=False)
     process: Process = field(factory=Process)
     metrics: Metrics = field(init=False)
@@ -57,10 +56,19 @@ class Site:
     _complained: float = -math.inf
 
     def __attrs_post_init__(self) -> None:
-        self.known = Known(self.plan, self.now_ns, self.pipeline)
+        self.known = Known(self.plan, self.now_ns)
         self.counting = Counting(self.plan.rules)
         self.metrics = Metrics(self.health, self.process.usage, self._rules, self.now_ns, self.counting.stalls)
         self._hearing = [self.metrics.hear, self.counting.hear]
+
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """The pipeline, once there is one."""
+        return self.known.pipeline
+
+    @pipeline.setter
+    def pipeline(self, pipeline: Pipeline) -> None:
+        self.known.pipeline = pipeline
 
     def hear(self, report: Report) -> None:
         """Fold one report in."""
@@ -79,7 +87,7 @@ class Site:
 
     async def serve(self, pipeline: Pipeline) -> None:
         """Serve until cancelled. After a bug there is no API any more, and everything else goes on."""
-        self.pipeline = self.known.pipeline = pipeline
+        self.pipeline = pipeline
         try:
             await self._serve(pipeline)
         except Exception as error:  # noqa: BLE001  what can be asked must not end what is asked about

@@ -111,6 +111,14 @@ def test_a_sign_of_life_asks_for_time_before_it_is_ready_and_feeds_the_watchdog_
     assert tell.every == 15
 
 
+def test_who_waits_for_no_sign_of_life_gets_none(systemd: socket.socket, tmp_path: Path) -> None:
+    tell = told(tmp_path)
+    tell(reports.Started("1.0", "home", "a file"))
+    tell.alive()
+    tell.alive("storing")
+    assert [each[0] for each in heard(systemd)] == ["READY=1", "STATUS=storing"]
+
+
 def test_the_watchdog_is_read_as_systemd_says() -> None:
     ours, other = str(os.getpid()), str(os.getppid())
     assert watchdog({"WATCHDOG_USEC": "2000000"}) == 2

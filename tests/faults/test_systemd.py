@@ -120,7 +120,7 @@ def test_a_delivery_that_does_not_come_back_is_told_and_ended_and_nothing_is_los
         unit.fall_silent(WATCHDOG)
         code, _ = unit.stop(signal.SIGABRT)
         assert code == -signal.SIGABRT
-        assert len(re.findall("^<3>stuck: ", unit.said, re.MULTILINE)) == 1
+        assert len(re.findall("^<3>stuck: a delivery to ", unit.said, re.MULTILINE)) == 1
         assert "Fatal Python error: Aborted" in unit.said
         assert "in stalled_write" in unit.said  # the stack of the thread that hung
     assert held(where.state) >= len(told)

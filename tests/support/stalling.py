@@ -1,6 +1,6 @@
 """`python -m tests.support.stalling WHAT run …`: homeiq-ingest with something that does not come back after SIGHUP.
 
-`writer`: the delivery to the database; `loop`: the event loop. One step may take a second, not ten minutes.
+`writer`: the delivery to the database; `loop`: the event loop. One step may take two seconds, not ten minutes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-ALLOWANCE = 1.0
+ALLOWANCE = 2.0
 FOREVER = 3600.0
 
 stalled = threading.Event()

@@ -27,7 +27,7 @@ MARKED = f'{ENTITY} of "Anna Weber" at http://anna:{SECRET}@nas/: {ENTITY}'
 MARKS = (ENTITY, SECRET, "Anna", "anna", "of_anna")
 OURS = {
     "breaker", "candidate", "command", "file", "ha_version", "home", "kept_as", "kind", "link", "path", "remedy",
-    "source", "store", "version", "where",
+    "source", "station", "store", "version", "where",
 }  # fmt: skip
 """Fields that hold a word of ours or of the configuration: names of parts, paths, addresses (which hold no password)."""
 
