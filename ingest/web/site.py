@@ -68,6 +68,7 @@ class Site:
 
     @pipeline.setter
     def pipeline(self, pipeline: Pipeline) -> None:
+        """From now on it is looked at when health is asked for."""
         self.known.pipeline = pipeline
 
     def hear(self, report: Report) -> None:
