@@ -5,21 +5,25 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar, TypeVarTuple
 
 import trio
 from attrs import frozen
 
+from ingest.runtime.supervise import one_error
 from ingest.simulator.home import Home
 from scripts.benchmark.account import Account, Failed, Sample
 from scripts.benchmark.peer import TOKEN, Peer
 from scripts.benchmark.service import SECRETS, Process, running, service, tail
 from scripts.benchmark.stores import LOOK, File, Sink, Store
 from scripts.benchmark.traffic import Event, chunks, events, home, lines
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 DEADLINE = 60.0
 """Seconds for one run: it ends with a sentence, never with a hang."""
@@ -64,6 +68,16 @@ async def influxdb(scene: Stage) -> Store:
     sink = Sink()
     await sink.serve(scene.nursery)
     return sink
+
+
+STORES: Mapping[str, Opener] = {"InfluxDB": influxdb, "embedded": embedded}
+
+
+def run(work: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
+    """Do one run in an event loop of its own. Raises `Failed` when it proves nothing."""
+    with one_error():
+        return trio.run(work, *args)
+    raise AssertionError  # pragma: no cover  `one_error` raised
 
 
 @asynccontextmanager
