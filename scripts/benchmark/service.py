@@ -35,6 +35,11 @@ class Process:
         # made as clock_getcpuclockid(3) makes it.
         return time.clock_gettime(~self.popen.pid << 3 | 2)
 
+    def waited(self) -> float:
+        """Seconds in which its threads could have run and no processor was free."""
+        stats = (file.read_text(encoding="ascii") for file in Path(f"/proc/{self.popen.pid}/task").glob("*/schedstat"))
+        return sum(int(each.split()[1]) for each in stats) / 1e9
+
     def memory(self) -> tuple[int, int]:
         """Resident bytes: now, and at most so far."""
         status = Path(f"/proc/{self.popen.pid}/status").read_text(encoding="ascii")

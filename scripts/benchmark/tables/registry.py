@@ -7,13 +7,14 @@ from typing import TypeAlias
 
 from scripts.benchmark.report import Piece
 from scripts.benchmark.size import Size
-from scripts.benchmark.tables import footprint, history, imports, schemas, speed
+from scripts.benchmark.tables import footprint, history, imports, latency, schemas, speed
 from scripts.benchmark.verdict import Verdict
 
 Shown: TypeAlias = Iterable[Piece | list[Verdict]]
 
 TABLES: dict[str, Callable[[Size], Shown]] = {
     "speed": speed.table,
+    "latency": latency.table,
     "schemas": schemas.table,
     "import": history.table,
     "footprint": footprint.table,

@@ -11,17 +11,19 @@ from rich.table import Table
 from scripts.benchmark.account import Sample
 from scripts.benchmark.floor import Floor, floor
 from scripts.benchmark.report import Piece, figures, say, spread
-from scripts.benchmark.runs import STORES, Load, receive_alone, run, saturate
+from scripts.benchmark.runs import STORES, Load, influxdb, receive_alone, run, saturate
 from scripts.benchmark.size import ENTITIES, Size
+from scripts.benchmark.tools import SCRIPT
 from scripts.benchmark.traffic import TOGETHER, texts
 from scripts.benchmark.verdict import Bound, Verdict
 
 FLOOR, RECEIVING = "floor", "receiving alone"
 SERVICE = "service, InfluxDB"
+PEER = "asyncio script"
 
 TITLES = {TOGETHER: f"Coalesced frames of {TOGETHER} events", 1: "Single frames"}
 
-CHECKED = "Every event sent is stored, once (by its time; in InfluxDB by its whole line)."
+CHECKED = "Every event sent is stored, once (by its time; what the service writes into InfluxDB, by its whole line)."
 
 TO_FLOOR = Bound(f"{SERVICE}, coalesced: CPU per event", 3.0, "× floor")
 ONE_CORE = Bound(f"{SERVICE}, coalesced: one core takes", 45_000, "events/s", most=False, form=",.0f")
@@ -81,6 +83,7 @@ def _round(load: Load, together: int, framing: Framing) -> None:
     framing.add(RECEIVING, run(receive_alone, load, together))
     for name, opener in STORES.items():
         framing.add(f"service, {name}", run(saturate, load, together, opener))
+    framing.add(PEER, run(saturate, load, together, influxdb, SCRIPT))
 
 
 def render(framing: Framing) -> Table:
