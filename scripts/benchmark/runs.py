@@ -116,6 +116,8 @@ async def saturate(load: Load, together: int, opener: Opener, tool: Tool = SERVI
         warm = chunks(load.stream[: load.warm], together, subscription)
         measured = chunks(load.stream[load.warm :], together, subscription)
         await scene.peer.send(warm, account)
+        while tool.ours and isinstance(store, Sink) and store.snapshot() < scene.peer.states:  # noqa: ASYNC110  a sink has none
+            await trio.sleep(LOOK)
         begun = await account.rest()
         await scene.peer.send(measured, account)
         ended = await account.rest()

@@ -10,7 +10,7 @@ A point has tags by which one would group (entity, domain, device class, unit) a
 every attribute. It knows neither areas nor devices, keeps nothing on disk, and does not ask for what it missed.
 """
 
-# mypy: disable-error-code="no-untyped-call"  # influxdb-client's points have no types
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
