@@ -107,7 +107,14 @@ async def drain(load: Load, points: int, payload: bytes) -> Drained:
 
 async def _filled(folder: Path, points: int, payload: bytes) -> None:
     (folder / "payload").write_bytes(payload)
-    command = [sys.executable, "-m", "scripts.benchmark.backlog", folder / "state.db", str(points), folder / "payload"]
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.benchmark.backlog",
+        str(folder / "state.db"),
+        str(points),
+        str(folder / "payload"),
+    ]
     done = await trio.run_process(command, check=False, capture_stderr=True, env=bare())
     if done.returncode:
         raise Failed(f"the backlog cannot be made:\n{done.stderr.decode()}")
