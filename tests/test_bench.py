@@ -19,12 +19,13 @@ from scripts.benchmark.account import Account, Failed, Mark
 from scripts.benchmark.backlog import drain, payload_of
 from scripts.benchmark.floor import floor
 from scripts.benchmark.imports import Past, check_import, imported
+from scripts.benchmark.outage import outage
 from scripts.benchmark.pacing import lateness, paced, together
 from scripts.benchmark.runs import Load, Opener, Stage, check, embedded, influxdb, receive_alone, saturate
 from scripts.benchmark.schemas import schemas
 from scripts.benchmark.stores import File, Sink
 from scripts.benchmark.tables.registry import TABLES
-from scripts.benchmark.tools import SCRIPT
+from scripts.benchmark.tools import SCRIPT, SERVICE
 from scripts.benchmark.verdict import Bound, outcome
 from scripts.benchmark.wide import wide
 
@@ -145,7 +146,7 @@ async def test_a_service_that_does_not_start_is_quoted(load: Load) -> None:
 
 
 def test_every_table_is_known_by_its_name() -> None:
-    assert list(TABLES) == ["speed", "latency", "cost", "schemas", "import", "footprint", "imports"]
+    assert list(TABLES) == ["speed", "peers", "latency", "cost", "schemas", "import", "footprint", "imports"]
 
 
 def test_a_bound_is_judged_by_the_figure_that_is_shown() -> None:
@@ -215,3 +216,10 @@ async def test_events_at_a_pace_are_all_acknowledged(load: Load) -> None:
 async def test_the_script_stores_every_event(load: Load, together: int) -> None:
     pytest.importorskip("websockets")
     assert (await saturate(load, together, influxdb, SCRIPT)).micros > 0
+
+
+@pytest.mark.slow
+async def test_a_tool_that_keeps_nothing_on_disk_loses_what_it_held_when_it_is_killed(load: Load) -> None:
+    pytest.importorskip("websockets")
+    assert (await outage(load, SERVICE, 1, killed=True)).lost == 0
+    assert (await outage(load, SCRIPT, 1, killed=True, patience=3)).lost == EVENTS - load.warm

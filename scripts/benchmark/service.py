@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -72,6 +73,8 @@ async def running(command: list[str], folder: Path, **environment: str) -> Async
 async def _watch(process: Process, folder: Path) -> None:
     while not process.popen.poll():  # noqa: ASYNC110  a process has no event
         await trio.sleep(0.1)
+    if process.popen.returncode == -signal.SIGKILL:
+        return  # who kills it knows
     raise Failed(f"the process ended with {process.popen.returncode}:\n{tail(folder)}")
 
 

@@ -7,13 +7,14 @@ from typing import TypeAlias
 
 from scripts.benchmark.report import Piece
 from scripts.benchmark.size import Size
-from scripts.benchmark.tables import cost, footprint, history, imports, latency, schemas, speed
+from scripts.benchmark.tables import cost, footprint, history, imports, latency, peers, schemas, speed
 from scripts.benchmark.verdict import Verdict
 
 Shown: TypeAlias = Iterable[Piece | list[Verdict]]
 
 TABLES: dict[str, Callable[[Size], Shown]] = {
     "speed": speed.table,
+    "peers": peers.table,
     "latency": latency.table,
     "cost": cost.table,
     "schemas": schemas.table,
