@@ -9,7 +9,7 @@ from math import ceil
 from attrs import frozen
 
 from scripts.benchmark.account import Account
-from scripts.benchmark.runs import Load, check, influxdb, serving, stage
+from scripts.benchmark.runs import DEADLINE, Load, check, influxdb, serving, stage
 from scripts.benchmark.tools import NO_SETTINGS, SERVICE, Settings
 from scripts.benchmark.traffic import TOGETHER, chunks
 
@@ -42,7 +42,10 @@ def together(rate: float) -> int:
 
 async def paced(load: Load, rate: float, frame: int, settings: Settings = NO_SETTINGS) -> Paced:
     """Send the load's events at this rate in frames of `frame`. Raises `Failed` unless every one is stored, once."""
-    async with stage(load.entities) as scene, serving(scene, influxdb, SERVICE, settings) as (process, store, account):
+    async with (
+        stage(load.entities, seconds=DEADLINE + len(load.stream) / rate) as scene,
+        serving(scene, influxdb, SERVICE, settings) as (process, store, account),
+    ):
         subscription = await scene.peer.subscribed()
         await scene.peer.send(chunks(load.stream[: load.warm], frame, subscription), account)
         begun, before = await account.rest(), process.waited()

@@ -29,6 +29,9 @@ Args = TypeVarTuple("Args")
 DEADLINE = 60.0
 """Seconds for one run: it ends with a sentence, never with a hang."""
 
+SLOWEST = 1_000
+"""Events a second: a run has a second more for so many, which the slowest machine takes."""
+
 
 @frozen
 class Load:
@@ -111,7 +114,11 @@ async def serving(
 
 async def saturate(load: Load, together: int, opener: Opener, tool: Tool = SERVICE) -> Sample:
     """The tool as fast as it takes events. Raises `Failed` unless every event is stored, once."""
-    async with stage(load.entities) as scene, serving(scene, opener, tool) as (process, store, account):
+    seconds = DEADLINE + len(load.stream) / SLOWEST
+    async with (
+        stage(load.entities, seconds=seconds) as scene,
+        serving(scene, opener, tool) as (process, store, account),
+    ):
         subscription = await scene.peer.subscribed()
         warm = chunks(load.stream[: load.warm], together, subscription)
         measured = chunks(load.stream[load.warm :], together, subscription)
