@@ -92,7 +92,9 @@ def service(port: int, folder: Path, settings: Mapping[str, object], *words: str
     """The command that runs the service with its defaults and these settings, towards a home on this port; or another."""
     config = folder / "config.toml"
     config.touch(mode=0o600)
-    assigned = {"home_assistant.url": f"http://127.0.0.1:{port}", "spool.path": folder / "state.db", **settings}
+    # Two benches at once, each with its API: else one of them would do without.
+    own = {"home_assistant.url": f"http://127.0.0.1:{port}", "spool.path": folder / "state.db", "api.port": 0}
+    assigned = {**own, **settings}
     sets = [part for name, value in assigned.items() for part in ("--set", f"{name}={value}")]
     return [sys.executable, "-m", "ingest", *(words or ("run",)), "--config", str(config), *sets]
 
