@@ -12,14 +12,22 @@ import pytest
 from attrs import evolve
 from wsproto.frame_protocol import FrameProtocol
 
+from ingest.core.sealing import unsealed
 from ingest.runtime.supervise import one_error
 from scripts.benchmark import traffic
 from scripts.benchmark.account import Account, Failed, Mark
+from scripts.benchmark.backlog import drain, payload_of
 from scripts.benchmark.floor import floor
 from scripts.benchmark.imports import Past, check_import, imported
+from scripts.benchmark.outage import outage
+from scripts.benchmark.pacing import lateness, paced, together
 from scripts.benchmark.runs import Load, Opener, Stage, check, embedded, influxdb, receive_alone, saturate
 from scripts.benchmark.schemas import schemas
 from scripts.benchmark.stores import File, Sink
+from scripts.benchmark.tables.registry import TABLES
+from scripts.benchmark.tools import SCRIPT, SERVICE
+from scripts.benchmark.verdict import Bound, outcome
+from scripts.benchmark.wide import wide
 
 ENTITIES = 20
 EVENTS = 300
@@ -135,3 +143,83 @@ async def test_a_service_that_does_not_start_is_quoted(load: Load) -> None:
 
     with pytest.raises(Failed, match=r"batch\.size"), one_error():
         await saturate(evolve(load, warm=0), 1, wrong)
+
+
+def test_every_table_is_known_by_its_name() -> None:
+    assert list(TABLES) == ["speed", "peers", "latency", "cost", "schemas", "import", "footprint", "imports"]
+
+
+def test_a_bound_is_judged_by_the_figure_that_is_shown() -> None:
+    most, least = Bound("a", 3.0, "× floor"), Bound("b", 45_000, "events/s", most=False, form=",.0f")
+    assert [str(most.judge(value)) for value in (2.7, 3.04)] == ["≤ 3.0 × floor: 2.7", "≤ 3.0 × floor: 3.0"]
+    assert str(most.judge(3.4)) == "≤ 3.0 × floor: missed, 3.4"
+    assert str(least.judge(38_000)) == "≥ 45,000 events/s: missed, 38,000"
+    assert outcome([most.judge(2.7), least.judge(45_000)]) == "2 of 2 bounds hold."
+    assert outcome([most.judge(3.4), least.judge(45_000)]) == "1 of 2 bounds hold; missed: a."
+
+
+def test_each_event_is_as_late_as_the_write_that_held_it() -> None:
+    account = Account(lambda: 0.0, sent=4)
+    account.sendings = [(range(1, 3), 10.0), (range(3, 4), 11.0)]
+    account.marks += [Mark(1, 9.0, 0), Mark(2, 10.5, 0), Mark(4, 12.0, 0)]
+    assert lateness(account) == [0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(("rate", "frame"), [(10, 1), (100, 1), (1_000, 10), (10_000, 100), (100_000, 256)])
+def test_a_frame_holds_what_happens_in_a_turn(rate: int, frame: int) -> None:
+    assert together(rate) == frame
+
+
+@pytest.mark.parametrize("changing", [False, True])
+@pytest.mark.parametrize("size", [100, 1_024, 16_000])
+def test_attributes_are_as_wide_as_they_are_said_to_be(size: int, changing: bool) -> None:
+    stream = wide(500, size, changing=changing)
+    assert len({event.time_ns for event in stream}) == len(stream) == len(traffic.lines(ENTITIES, stream))
+    states = [msgspec.json.decode(event.body + b"}")["event"]["data"]["new_state"] for event in stream]
+    widths = [len(msgspec.json.encode(state["attributes"])) for state in states]
+    assert 0.5 * size <= min(widths) <= max(widths) <= size * 1.1
+    numbers = {state["attributes"]["number"] for state in states}
+    assert len(numbers) == (500 if changing else 200)
+
+
+def test_the_script_makes_a_point_of_each_event(load: Load) -> None:
+    script = pytest.importorskip("scripts.benchmark.peers.asyncio_script")
+    events = [msgspec.json.decode(event.body + b"}")["event"] for event in load.stream]
+    lines = [script.point_of(event).to_line_protocol() for event in events]
+    assert [int(line.rpartition(" ")[2]) for line in lines] == [event.time_ns for event in load.stream]
+
+
+def test_a_backlog_is_older_than_every_event(load: Load) -> None:
+    times = [int(line.rpartition(b" ")[2]) for line in unsealed(payload_of(load))]
+    assert len(set(times)) == len(load.lines)
+    assert max(times) < traffic.START_NS
+
+
+@pytest.mark.slow
+async def test_a_backlog_is_delivered_beside_what_is_live() -> None:
+    load = Load.of(ENTITIES, 0, 5_000)
+    found = await drain(evolve(load, stream=load.stream[:50], lines=load.lines[:50]), 10_000, payload_of(load))
+    assert 0 < found.start < found.drained
+    assert len(found.late) == 50
+
+
+@pytest.mark.slow
+async def test_events_at_a_pace_are_all_acknowledged(load: Load) -> None:
+    found = await paced(load, 400, together(400), {"batch.timeout": 0.1})
+    assert len(found.late) == len(load.stream) - load.warm
+    assert 0 < found.quantile(0.5) <= found.quantile(0.99) <= found.late[-1]
+    assert found.busy > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("together", [1, 256])
+async def test_the_script_stores_every_event(load: Load, together: int) -> None:
+    pytest.importorskip("websockets")
+    assert (await saturate(load, together, influxdb, SCRIPT)).micros > 0
+
+
+@pytest.mark.slow
+async def test_a_tool_that_keeps_nothing_on_disk_loses_what_it_held_when_it_is_killed(load: Load) -> None:
+    pytest.importorskip("websockets")
+    assert (await outage(load, SERVICE, 1, killed=True)).lost == 0
+    assert (await outage(load, SCRIPT, 1, killed=True, patience=3)).lost == EVENTS - load.warm

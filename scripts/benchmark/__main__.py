@@ -3,117 +3,38 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar, TypeVarTuple
 
 import click
-import trio
-from attrs import frozen
 
-from ingest.runtime.supervise import one_error
 from scripts.benchmark import report
 from scripts.benchmark.account import Failed
-from scripts.benchmark.floor import floor
-from scripts.benchmark.imports import Imported, Past, imported
-from scripts.benchmark.memory import Footprint, footprint, imports
-from scripts.benchmark.report import RECEIVING, Framing
-from scripts.benchmark.runs import Load, Opener, embedded, influxdb, receive_alone, saturate
-from scripts.benchmark.schemas import Cost, schemas
-from scripts.benchmark.traffic import TOGETHER, events, points, texts
-
-T = TypeVar("T")
-Args = TypeVarTuple("Args")
-
-ENTITIES = 500
-LARGE = 41_000
-
-STORES: dict[str, Opener] = {"InfluxDB": influxdb, "embedded": embedded}
-
-
-@frozen
-class Size:
-    """How much is done: rounds, warming events, measured events by kind of frame, the homes that are weighed, an import."""
-
-    rounds: int
-    warm: int
-    measured: dict[int, int]
-    homes: tuple[int, ...]
-    past: Past
-
-
-USUAL = Size(3, 10_000, {TOGETHER: 60_000, 1: 20_000}, (ENTITIES, LARGE), Past(1_000, 400))
-QUICK = Size(1, 5_000, {TOGETHER: 20_000, 1: 5_000}, (ENTITIES,), Past(100, 400))
-
-CHECKED = "Every event sent is stored, once (by its time; in InfluxDB by its whole line)."
-
-TITLES = {TOGETHER: f"Coalesced frames of {TOGETHER} events", 1: "Single frames"}
+from scripts.benchmark.size import QUICK, USUAL
+from scripts.benchmark.tables.registry import TABLES
+from scripts.benchmark.verdict import Verdict, outcome, verdicts
 
 
 @click.command()
+@click.argument("tables", nargs=-1, type=click.Choice(list(TABLES)), metavar="[TABLE]…")
 @click.option("--rounds", type=click.IntRange(1, 100), help="Rounds of everything (else 3, with --quick 1).")
-@click.option("--quick", is_flag=True, help="A look in half a minute: too little to quote.")
-def bench(rounds: int | None, *, quick: bool) -> None:
-    """Measure the service next to what it could cost at the least, and weigh it."""
-    size = QUICK if quick else USUAL
+@click.option("--quick", is_flag=True, help="A look in a minute: too little to quote.")
+def bench(tables: tuple[str, ...], rounds: int | None, *, quick: bool) -> None:
+    """Measure the service next to what it could cost at the least, and hold it to its bounds."""
+    size = (QUICK if quick else USUAL).of(rounds)
+    judged: list[Verdict] = []
+    report.show(f"{report.machine()}; medians of {size.rounds} (least – most)")
     try:
-        report.show(f"{report.machine()}; medians of {rounds or size.rounds} (least – most)")
-        for framing in _speed(size, rounds or size.rounds):
-            report.show(report.speed(framing), report.parts(framing))
-        report.show(report.schemas(_encode(size.warm)))
-        report.show(report.history(_import(size.past), size.past))
-        report.show(report.memory(_weigh(size.homes)), report.imports(imports()), CHECKED)
+        for name in tables or TABLES:
+            for piece in TABLES[name](size):
+                if isinstance(piece, list):
+                    judged += piece
+                report.show(verdicts(piece) if isinstance(piece, list) else piece)
     except Failed as error:
         sys.exit(f"bench: {error}")
+    if judged:
+        report.show(f"At the end: {report.machine()}. {outcome(judged)}")
 
 
-def _speed(size: Size, rounds: int) -> list[Framing]:
-    loads = {together: Load.of(ENTITIES, size.warm, measured) for together, measured in size.measured.items()}
-    framings = {together: Framing(TITLES[together]) for together in loads}
-    for number in range(1, rounds + 1):
-        for together, load in loads.items():
-            _say(f"round {number} of {rounds}: {TITLES[together].lower()}")
-            _round(load, together, framings[together])
-    return list(framings.values())
-
-
-def _round(load: Load, together: int, framing: Framing) -> None:
-    framing.add_floor(floor(list(texts(load.stream[load.warm :], together, 1)), together, load.lines[load.warm :]))
-    framing.add(RECEIVING, _run(receive_alone, load, together))
-    for name, opener in STORES.items():
-        framing.add(f"service, {name}", _run(saturate, load, together, opener))
-
-
-def _encode(count: int) -> dict[str, Cost]:
-    _say("the schemas")
-    return schemas(points(ENTITIES, events(ENTITIES, count)))
-
-
-def _import(past: Past) -> dict[str, Imported]:
-    found = {}
-    for name, opener in STORES.items():
-        _say(f"importing {past.imported:,} states: {name}")
-        found[name] = _run(imported, past, opener)
-    return found
-
-
-def _weigh(homes: Iterable[int]) -> dict[tuple[int, str], Footprint]:
-    found = {}
-    for entities in homes:
-        for name, opener in STORES.items():
-            _say(f"weighing the service in a home of {entities:,} entities: {name}")
-            found[entities, name] = _run(footprint, entities, opener)
-    return found
-
-
-def _run(work: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
-    with one_error():
-        return trio.run(work, *args)
-    raise AssertionError  # pragma: no cover  `one_error` raised
-
-
-def _say(what: str) -> None:
-    click.echo(f"bench: {what} …", err=True)
-
+bench.help = f"{bench.help}\n\nTables: {', '.join(TABLES)}; all of them when none is named."
 
 if __name__ == "__main__":
     bench()

@@ -38,10 +38,11 @@ class Mark(NamedTuple):
 
 @frozen
 class Sample:
-    """What one run came to: events a second, and microseconds of processor time for each."""
+    """What one run came to: events a second, microseconds of processor time for each, resident bytes at most."""
 
     rate: float
     micros: float
+    peak: int = 0
 
 
 @define(eq=False)
@@ -53,10 +54,17 @@ class Account:
     sent: int = 0
     acknowledged: Watch[int] = field(factory=lambda: Watch(0))
     marks: list[Mark] = field(factory=list)
+    sendings: list[tuple[range, float]] = field(factory=list)
+    """Which events, counted from 0, were sent when, in seconds of the marks' clock; of those that are sent at a pace."""
 
     def mark(self) -> Mark:
         """The state of things now."""
         return Mark(self.acknowledged.value, time.perf_counter(), self.cpu())
+
+    def send(self, count: int) -> None:
+        """So many more events are about to be sent."""
+        self.sendings.append((range(self.sent, self.sent + count), time.perf_counter()))
+        self.sent += count
 
     def acknowledge(self, count: int) -> None:
         """So many more events are stored."""

@@ -6,6 +6,7 @@ WebSocket frames, so that sending one costs next to nothing and the other proces
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
@@ -107,11 +108,23 @@ class Peer:
 
     async def send(self, chunks: Iterable[Chunk], account: Account) -> None:
         """Send the events to that client as fast as the account's window allows. Raises `Failed` when it goes away."""
-        (client,) = self._server.clients("live")
         for chunk in chunks:
             await account.room()
-            try:
-                await client.line.stream.send_all(chunk.data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise Failed("the service broke the connection") from error
+            await self._send(chunk)
             account.sent += chunk.events
+
+    async def pace(self, chunks: Iterable[Chunk], account: Account, rate: float) -> None:
+        """Send the events to that client, so many a second. Raises `Failed` when it goes away."""
+        begun, before = time.perf_counter(), account.sent
+        for chunk in chunks:
+            due = begun + (account.sent - before) / rate
+            await trio.sleep(max(0.0, due - time.perf_counter()))
+            account.send(chunk.events)
+            await self._send(chunk)
+
+    async def _send(self, chunk: Chunk) -> None:
+        (client,) = self._server.clients("live")
+        try:
+            await client.line.stream.send_all(chunk.data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise Failed("the service broke the connection") from error

@@ -5,24 +5,32 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar, TypeVarTuple
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
+from ingest.runtime.supervise import one_error
 from ingest.simulator.home import Home
 from scripts.benchmark.account import Account, Failed, Sample
 from scripts.benchmark.peer import TOKEN, Peer
-from scripts.benchmark.service import SECRETS, Process, running, service, tail
+from scripts.benchmark.service import Process, running, tail
 from scripts.benchmark.stores import LOOK, File, Sink, Store
+from scripts.benchmark.tools import NO_SETTINGS, SERVICE, Settings, Tool
 from scripts.benchmark.traffic import Event, chunks, events, home, lines
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 DEADLINE = 60.0
 """Seconds for one run: it ends with a sentence, never with a hang."""
+
+SLOWEST = 1_000
+"""Events a second: a run has a second more for so many, which the slowest machine takes."""
 
 
 @frozen
@@ -66,6 +74,16 @@ async def influxdb(scene: Stage) -> Store:
     return sink
 
 
+STORES: Mapping[str, Opener] = {"InfluxDB": influxdb, "embedded": embedded}
+
+
+def run(work: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
+    """Do one run in an event loop of its own. Raises `Failed` when it proves nothing."""
+    with one_error():
+        return trio.run(work, *args)
+    raise AssertionError  # pragma: no cover  `one_error` raised
+
+
 @asynccontextmanager
 async def stage(entities: int, played: Home | None = None, seconds: float = DEADLINE) -> AsyncGenerator[Stage]:
     """Set the scenery: a home of so many entities, or this one. Raises `Failed` when the run takes longer than its deadline."""
@@ -81,36 +99,47 @@ async def stage(entities: int, played: Home | None = None, seconds: float = DEAD
 
 
 @asynccontextmanager
-async def serving(scene: Stage, opener: Opener) -> AsyncGenerator[tuple[Process, Store, Account]]:
-    """The service, storing into that store, and the account of what is acknowledged."""
+async def serving(
+    scene: Stage, opener: Opener, tool: Tool = SERVICE, settings: Settings = NO_SETTINGS
+) -> AsyncGenerator[tuple[Process, Store, Account]]:
+    """The tool, storing into that store, and the account of what is acknowledged; with these settings beside."""
     store = await opener(scene)
-    async with running(service(scene.port, scene.folder, store.settings), scene.folder, **SECRETS) as process:
+    told = {**store.settings, **settings}
+    command, environment = tool.command(scene.port, scene.folder, told), tool.environment(scene.port, told)
+    async with running(command, scene.folder, **environment) as process:
         account = Account(process.cpu)
         scene.nursery.start_soon(store.acknowledge, account)
         yield process, store, account
 
 
-async def saturate(load: Load, together: int, opener: Opener) -> Sample:
-    """The service as fast as it takes events. Raises `Failed` unless every event is stored, once."""
-    async with stage(load.entities) as scene, serving(scene, opener) as (_, store, account):
+async def saturate(load: Load, together: int, opener: Opener, tool: Tool = SERVICE) -> Sample:
+    """The tool as fast as it takes events. Raises `Failed` unless every event is stored, once."""
+    seconds = DEADLINE + len(load.stream) / SLOWEST
+    async with (
+        stage(load.entities, seconds=seconds) as scene,
+        serving(scene, opener, tool) as (process, store, account),
+    ):
         subscription = await scene.peer.subscribed()
         warm = chunks(load.stream[: load.warm], together, subscription)
         measured = chunks(load.stream[load.warm :], together, subscription)
         await scene.peer.send(warm, account)
+        while tool.ours and isinstance(store, Sink) and store.snapshot() < scene.peer.states:  # noqa: ASYNC110  a sink has none
+            await trio.sleep(LOOK)
         begun = await account.rest()
         await scene.peer.send(measured, account)
         ended = await account.rest()
-        check(load, store)
-    return account.sample(begun, ended)
+        check(load, store, tool)
+        return evolve(account.sample(begun, ended), peak=process.memory()[1])
+    raise AssertionError  # pragma: no cover  `stage` raised
 
 
-def check(load: Load, store: Store) -> None:
+def check(load: Load, store: Store, tool: Tool = SERVICE) -> None:
     """Raise `Failed` unless the store holds exactly the load's events."""
     sent, stored = Counter(event.time_ns for event in load.stream), Counter(store.times())
     if sent != stored:
         lost, more = (sent - stored).total(), (stored - sent).total()
         raise Failed(f"of {len(load.stream):,} events {lost:,} are not stored, and {more:,} are that were not sent")
-    if isinstance(store, Sink) and sorted(store.lines) != sorted(load.lines):
+    if tool.ours and isinstance(store, Sink) and sorted(store.lines) != sorted(load.lines):
         raise Failed("the service wrote other lines than the floor joins: the two cannot be compared")
 
 

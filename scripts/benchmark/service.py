@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -34,6 +35,11 @@ class Process:
         # The clock of another process, exact to the nanosecond where /proc/PID/stat counts in hundredths: its number is
         # made as clock_getcpuclockid(3) makes it.
         return time.clock_gettime(~self.popen.pid << 3 | 2)
+
+    def waited(self) -> float:
+        """Seconds in which its threads could have run and no processor was free."""
+        stats = (file.read_text(encoding="ascii") for file in Path(f"/proc/{self.popen.pid}/task").glob("*/schedstat"))
+        return sum(int(each.split()[1]) for each in stats) / 1e9
 
     def memory(self) -> tuple[int, int]:
         """Resident bytes: now, and at most so far."""
@@ -67,6 +73,8 @@ async def running(command: list[str], folder: Path, **environment: str) -> Async
 async def _watch(process: Process, folder: Path) -> None:
     while not process.popen.poll():  # noqa: ASYNC110  a process has no event
         await trio.sleep(0.1)
+    if process.popen.returncode == -signal.SIGKILL:
+        return  # who kills it knows
     raise Failed(f"the process ended with {process.popen.returncode}:\n{tail(folder)}")
 
 
@@ -84,7 +92,9 @@ def service(port: int, folder: Path, settings: Mapping[str, object], *words: str
     """The command that runs the service with its defaults and these settings, towards a home on this port; or another."""
     config = folder / "config.toml"
     config.touch(mode=0o600)
-    assigned = {"home_assistant.url": f"http://127.0.0.1:{port}", "spool.path": folder / "state.db", **settings}
+    # Two benches at once, each with its API: else one of them would do without.
+    own = {"home_assistant.url": f"http://127.0.0.1:{port}", "spool.path": folder / "state.db", "api.port": 0}
+    assigned = {**own, **settings}
     sets = [part for name, value in assigned.items() for part in ("--set", f"{name}={value}")]
     return [sys.executable, "-m", "ingest", *(words or ("run",)), "--config", str(config), *sets]
 

@@ -74,11 +74,13 @@ def texts(stream: Sequence[Event], together: int, subscription: int) -> Iterator
     return (b"[%b]" % b",".join(sealed[start : start + together]) for start in range(0, len(sealed), together))
 
 
-def chunks(stream: Sequence[Event], together: int, subscription: int) -> list[Chunk]:
+def chunks(
+    stream: Sequence[Event], together: int, subscription: int, singles_at_once: int = SINGLES_AT_ONCE
+) -> list[Chunk]:
     """The events as bytes for the socket: each message a WebSocket frame."""
     protocol = FrameProtocol(client=False, extensions=[])
     frames = [protocol.send_data(text.decode()) for text in texts(stream, together, subscription)]
-    at_once = SINGLES_AT_ONCE if together == 1 else 1
+    at_once = singles_at_once if together == 1 else 1
     size = together * at_once
     return [
         Chunk(b"".join(frames[start : start + at_once]), min(size, len(stream) - start * together))

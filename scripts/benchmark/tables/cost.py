@@ -1,0 +1,159 @@
+"""What the work costs as it grows, along one axis at a time from a standard point: 500 entities, their own attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from attrs import frozen
+from rich.table import Table
+
+from scripts.benchmark.account import Sample
+from scripts.benchmark.backlog import Drained, drain, fits, payload_of
+from scripts.benchmark.pacing import Paced, paced, together
+from scripts.benchmark.report import MIB, Piece, figures, say
+from scripts.benchmark.runs import Load, influxdb, run, saturate
+from scripts.benchmark.size import ENTITIES, Size
+from scripts.benchmark.traffic import TOGETHER, lines
+from scripts.benchmark.verdict import Bound, Verdict
+from scripts.benchmark.wide import wide
+
+HOMES = 100, 500, 2_000, 10_000, 41_000
+RATES = 10, 100, 1_000, 10_000
+WIDTHS = 100, 1_024, 4_096, 16_000
+BACKLOGS = 0, 10_000, 1_000_000, 10_000_000
+
+SECONDS = 5
+"""How long a run at a pace sends."""
+
+SEEN = 4
+"""So many events for each entity come before those that are measured: what is made for an entity's first event is made."""
+
+LIVE = 1_000
+"""Live events beside a backlog."""
+
+HEAVY = 48 * MIB
+"""Bytes of attributes in one run: wide events are fewer."""
+
+WITHIN = Bound("CPU per event, 10,000 entities beside 100", 1.1, "×", form=".2f")
+
+
+@frozen
+class Axes:
+    """How far each axis goes."""
+
+    homes: Sequence[int] = HOMES
+    rates: Sequence[int] = RATES
+    widths: Sequence[int] = WIDTHS
+    backlogs: Sequence[int] = BACKLOGS
+    warm: int = 10_000
+    measured: int = 20_000
+    rounds: int = 1
+
+
+QUICK = Axes((100, 10_000), (1_000,), (1_024,), (10_000,), 5_000, 10_000)
+
+
+def table(size: Size) -> Iterator[Piece | list[Verdict]]:
+    """Measure and show each axis."""
+    axes = QUICK if size.quick else Axes(rounds=size.rounds)
+    found = entities(axes)
+    yield render("Entities, as fast as it takes events", {f"{each:,} entities": one for each, one in found.items()})
+    if {100, 10_000} <= set(found):
+        yield [WITHIN.judge(median(b.micros / a.micros for a, b in zip(found[100], found[10_000], strict=True)))]
+    yield render_rates({rate: run(paced, _load(rate), rate, together(rate)) for rate in axes.rates})
+    yield render("Attributes of a state", attributes(axes))
+    yield from backlogs(axes)
+
+
+def entities(axes: Axes) -> dict[int, list[Sample]]:
+    """Every round of every home."""
+    loads = {home: Load.of(home, max(axes.warm, SEEN * home), axes.measured) for home in axes.homes}
+    found: dict[int, list[Sample]] = {home: [] for home in loads}
+    for number in range(1, axes.rounds + 1):
+        for home, load in loads.items():
+            say(f"cost, round {number} of {axes.rounds}: {home:,} entities")
+            found[home].append(run(saturate, load, TOGETHER, influxdb))
+    return found
+
+
+def _load(rate: int) -> Load:
+    say(f"cost: {rate:,} events/s")
+    return Load.of(ENTITIES, 1_000, rate * SECONDS)
+
+
+def attributes(axes: Axes) -> dict[str, list[Sample]]:
+    """One run of each width, with attributes that repeat and with such that never do."""
+    found = {}
+    for width in axes.widths:
+        for changing in (False, True):
+            name = f"{width:,} bytes, {'changing' if changing else 'repeating'}"
+            say(f"cost: attributes of {name}")
+            warm, frame = wide_counts(width)
+            stream = wide(2 * warm, width, changing=changing)
+            load = Load(ENTITIES, warm, stream, lines(ENTITIES, stream))
+            found[name] = [run(saturate, load, frame, influxdb)]
+    return found
+
+
+def wide_counts(width: int) -> tuple[int, int]:
+    """How many events of that width are sent, and how many in a frame: of about a megabyte at most, as Home Assistant's are."""
+    return min(10_000, HEAVY // (2 * width) // 2), max(1, min(TOGETHER, MIB // (2 * width)))
+
+
+def backlogs(axes: Axes) -> Iterator[Piece]:
+    """Every backlog that the disk can take, with live events beside it."""
+    load = Load.of(ENTITIES, 0, LIVE)
+    made = payload_of(Load.of(ENTITIES, 0, 5_000))
+    found = {}
+    for points in axes.backlogs:
+        if fits(points, made):
+            say(f"cost: a backlog of {points:,} points")
+            found[points] = run(drain, load, points, made)
+        else:
+            yield f"A backlog of {points:,} points is left out: the disk of the temporary folder has no room for it."
+    yield render_backlogs(found)
+
+
+def render(title: str, found: dict[str, list[Sample]]) -> Table:
+    """One row a point on the axis: medians of the rounds."""
+    shown = figures(title, "events/s", "CPU µs/event", "one core: /s", "peak MB")
+    for name, samples in found.items():
+        rate, micros = median(each.rate for each in samples), median(each.micros for each in samples)
+        peak = median(each.peak for each in samples) / MIB
+        shown.add_row(name, f"{rate:,.0f}", f"{micros:,.1f}", f"{1e6 / micros:,.0f}", f"{peak:.0f}")
+    return shown
+
+
+def render_rates(found: dict[int, Paced]) -> Table:
+    """One row a rate."""
+    shown = figures("Rate, 500 entities", "CPU µs/event", "CPU", "waited", "peak MB")
+    for rate, each in found.items():
+        shown.add_row(
+            f"{rate:,} events/s",
+            f"{each.micros:,.0f}",
+            f"{each.busy:.2%}",
+            f"{each.waited:.1%}",
+            f"{each.peak / MIB:.0f}",
+        )
+    return shown
+
+
+def render_backlogs(found: dict[int, Drained]) -> Table:
+    """One row a backlog."""
+    title = "Backlog at the start, with 100 live events/s"
+    shown = figures(title, "listens after s", "delivered after s", "points/s", "CPU µs/point", "live p99 s", "peak MB")
+    for points, each in found.items():
+        rate = f"{points / (each.drained - each.start):,.0f}" if points and each.drained > each.start else ""
+        micros = f"{each.cpu / points * 1e6:.1f}" if points else ""
+        late = f"{each.late[len(each.late) * 99 // 100]:.1f}"
+        shown.add_row(
+            f"{points:,} points",
+            f"{each.start:.1f}",
+            f"{each.drained:.1f}",
+            rate,
+            micros,
+            late,
+            f"{each.peak / MIB:.0f}",
+        )
+    return shown
