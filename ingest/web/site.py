@@ -42,6 +42,10 @@ QUIET = 60.0
 """Seconds between two complaints about the API: whoever sends nonsense must not fill the log."""
 
 
+def _tasks() -> int:
+    return trio.lowlevel.current_statistics().tasks_living
+
+
 @define(eq=False)
 class Site:
     """Health, metrics and the house of one pipeline. `hear` is one of its listeners; `now_ns` is the wall clock."""
@@ -63,7 +67,7 @@ class Site:
         told = None if self.plan.data_api is None else DataApiFold()
         self.fold = HealthFold(self.plan.destination.store.name, names, spool.held.events if spool else 0, told)
         self.counting = Counting(self.plan.rules)
-        self.metrics = Metrics(self.health, self.process.usage, self._rules, self.now_ns, self.counting.stalls)
+        self.metrics = Metrics(self.health, self.process.usage, self._rules, self.now_ns, self.counting.stalls, _tasks)
         self._hearing = [self.metrics.hear, self.counting.hear]
 
     def hear(self, report: Report) -> None:
