@@ -11,10 +11,11 @@ from random import Random
 from typing import TypeVar, TypeVarTuple
 
 import trio
-from attrs import define, evolve, field
+from attrs import define, field
 
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate
+from ingest.actors.template_reading import Render
 from ingest.config.service import Api
 from ingest.core import reports
 from ingest.core.attributes import Drops
@@ -101,7 +102,9 @@ class Life:
         """The whole of it."""
         with self.scope, self._file() as state:
             destination = await self._destination(state)
-            self.pipeline = Pipeline(self._plan(destination), (self._hear,), self.chance.random, self.dial, _no_templates)
+            self.pipeline = Pipeline(
+                self._plan(destination), (self._hear,), self.chance.random, self.dial, _no_templates
+            )
             self.site = Site(Api(), self.pipeline.plan, self.now_ns)
             self.site.routes(self.pipeline)
             self.site.pipeline = self.pipeline
@@ -178,5 +181,5 @@ async def _no_template(_: bytes) -> bytes:
     raise Transient("connection refused", where="memory")
 
 
-def _no_templates(*_: object) -> Callable[[bytes], object]:
+def _no_templates(*_: object) -> Render:
     return _no_template

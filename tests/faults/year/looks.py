@@ -36,7 +36,7 @@ def look(day: int, path: Path) -> Look:
     return Look(
         day,
         trio.lowlevel.current_statistics().tasks_living,
-        len(os.listdir("/proc/self/fd")),
+        len([*Path("/proc/self/fd").iterdir()]),
         sys.getallocatedblocks(),
         int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE"),
         sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*")),
