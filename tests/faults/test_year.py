@@ -1,25 +1,29 @@
 """A small home for a long time, in virtual time: everything is stored once, nothing grows, and nobody wakes for nothing.
 
-Without more, twelve days: a minute. `DAYS=365` is the year: 525,600 changes, 365 restarts, 52 outages, half an hour.
+Without more, six days: half a minute. `DAYS=365` is the year: 525,600 changes, 365 restarts, 52 outages, half an hour.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
+from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from ingest.core.coverage import Gap
 from ingest.core.ledger import LEFT
 from ingest.edge.ledger_file import listed, told
+from tests.faults.campaign.world import FOLDER
 from tests.faults.year.looks import grown
-from tests.faults.year.run import HOUR, LOOKS, Year, year
+from tests.faults.year.run import HOUR, Year, year
 
 pytestmark = pytest.mark.slow
 
-DAYS = int(os.environ.get("DAYS", str(LOOKS)))
+DAYS = int(os.environ.get("DAYS", "6"))
 
 TICK = 10.0
 """Seconds at least between two times that anything wakes while nothing happens."""
@@ -37,8 +41,9 @@ A_GAP = 4_096
 
 
 @pytest.fixture(scope="module")
-def passed(tmp_path_factory: pytest.TempPathFactory) -> Year:
-    return year(DAYS, tmp_path_factory.mktemp("year") / "state.db")
+def passed() -> Iterator[Year]:
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+        yield year(DAYS, Path(folder) / "state.db")
 
 
 def gaps(passed: Year) -> list[tuple[Gap, list[str]]]:

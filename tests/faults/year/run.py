@@ -31,7 +31,7 @@ LOOKS = 12
 OUTAGES = (("503", 4 * MINUTE), ("refused", 40 * MINUTE), ("401", HOUR), ("hangs", 2 * HOUR), ("refused", 7 * HOUR))
 """What the database does when it is out, and for how long, week after week."""
 
-STOPS = {3: True, 6: False}
+STOPS = {3: True, 4: False}
 """After which twelfths the service itself ends, and whether it is killed."""
 
 MOST = 5_000
