@@ -69,7 +69,6 @@ async def main(entities: int, rate: float, folder: Path) -> None:
         server = Server(home, token=TOKEN, now=partial(datetime.now, UTC))
         async with trio.open_nursery() as nursery:
             port = await nursery.start(listen, server, LOOPBACK, 0)
-            nursery.start_soon(server.run)
             scope = await nursery.start(_live, server, rate, file.write)
             (part := folder / "port.part").write_text(str(port), "ascii")
             part.rename(folder / "port")
@@ -82,6 +81,12 @@ async def _live(
 ) -> None:
     with trio.CancelScope() as scope:
         task_status.started(scope)
+        await _change(server, rate, write)
+
+
+async def _change(server: Server, rate: float, write: Callable[[str], object]) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.run)  # the home's own life rests with the rest: what comes last would be under way
         await server.instance.heard.until(bool)
         write(line(SUBSCRIBED, micros(datetime.now(UTC)), ""))
         keys, count, due = cycle(each.entity_id for each in numbers(server.home)), 0, 0.0
