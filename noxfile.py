@@ -7,7 +7,7 @@ import nox
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 LOCKED = ".ci/requirements-test.txt"
-CAMPAIGN = {"ROUNDS", "STORM", "KILLS", "FULL_SECONDS", "OUTAGE_HOURS", "STATES"}
+CAMPAIGN = {"ROUNDS", "STORM", "KILLS", "FULL_SECONDS", "OUTAGE_HOURS", "STATES", "DAYS"}
 FAST = ("-m", "not live and not slow and not outside", "-n", "auto")
 
 nox.needs_version = ">=2024.10.9"

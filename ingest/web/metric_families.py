@@ -60,6 +60,11 @@ def of_stalls(stalls: Stalls) -> Iterator[Metric]:
     yield gauge("event_loop_longest_seconds", "The longest of these times above 5 ms since the start.", longest)
 
 
+def of_tasks(living: int) -> Iterator[Metric]:
+    """How much goes on at once: it goes up with connections and comes down again."""
+    yield gauge("tasks", "Tasks of the event loop that are not over.", [((), living)])
+
+
 def of_states(health: Health, rules: Mapping[str, int]) -> Iterator[Metric]:
     """Every term of the equation, what each rule left out, and errors by kind."""
     terms = [((term,), count) for term, count in health.totals.items()]

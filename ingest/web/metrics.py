@@ -19,7 +19,7 @@ from ingest.core.reports import Report
 from ingest.edge.process import Usage
 from ingest.runtime.stalls import Stalls
 from ingest.web.distributions import Distributions
-from ingest.web.metric_families import of_health, of_process, of_stalls
+from ingest.web.metric_families import of_health, of_process, of_stalls, of_tasks
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text"
@@ -28,13 +28,14 @@ OPENMETRICS_TYPE = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
 
 @define(eq=False)
 class Metrics(Collector):
-    """A registry of our own; `look` reads health, `rules` the states left out by each rule."""
+    """A registry of our own; `look` reads health, `rules` the states left out by each rule, `tasks` counts those of the event loop."""
 
     look: Callable[[], Health]
     usage: Callable[[], Usage]
     rules: Callable[[], Mapping[str, int]]
     now_ns: Callable[[], int]
     stalls: Stalls = field(factory=Stalls)
+    tasks: Callable[[], int] | None = None
     process: ProcessCollector = field(factory=lambda: ProcessCollector(registry=None))
     _registry: CollectorRegistry = field(factory=CollectorRegistry)
     _kept: Distributions = field(init=False)
@@ -72,3 +73,5 @@ class Metrics(Collector):
         yield from of_health(self.look(), self.rules())
         yield from of_process(self.process, usage)
         yield from of_stalls(self.stalls)
+        if self.tasks is not None:
+            yield from of_tasks(self.tasks())

@@ -41,6 +41,10 @@ QUIET = 60.0
 """Seconds between two complaints about the API: whoever sends nonsense must not fill the log."""
 
 
+def _tasks() -> int:
+    return trio.lowlevel.current_statistics().tasks_living
+
+
 @define(eq=False)
 class Site:
     """Health, metrics and the house of one pipeline. `hear` is one of its listeners; `now_ns` is the wall clock."""
@@ -58,7 +62,7 @@ class Site:
     def __attrs_post_init__(self) -> None:
         self.known = Known(self.plan, self.now_ns)
         self.counting = Counting(self.plan.rules)
-        self.metrics = Metrics(self.health, self.process.usage, self._rules, self.now_ns, self.counting.stalls)
+        self.metrics = Metrics(self.health, self.process.usage, self._rules, self.now_ns, self.counting.stalls, _tasks)
         self._hearing = [self.metrics.hear, self.counting.hear]
 
     @property

@@ -46,6 +46,7 @@ def everything() -> Metrics:
         seen, data_api=DataApiHealth(posted={"devices": 1}), registries=RegistriesHealth(seconds=1.0, as_of=utc(1))
     )
     told = Metrics(lambda: health, lambda: Usage(50.5, 1.5, 7.25), lambda: {"sensor.*": 3}, lambda: 2 * 10**9)
+    told.tasks = lambda: 40
     letter, stored = reports.DeadLetter("filter", "a.b", "{}", "x"), reports.Stored("db", 1, 0.1, 1, 2)
     for report in (*UP, *AWAY, DOWN, letter, stored):
         told.hear(report)

@@ -1,0 +1,82 @@
+"""The soak finds what drifts and nothing else; and a short one of the real service loses nothing."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.soaking.days import acts, long_life
+from scripts.soaking.drift import HOUR, LEAST, Quantity, judged, slope
+from scripts.soaking.home import SUBSCRIBED, line
+from scripts.soaking.soak import told
+
+MEMORY = Quantity("memory", "MB", 0.5, 0.3)
+SEEDS = st.integers(0, 2**32)
+
+
+def noise(seed: int, hourly: float) -> list[tuple[float, float]]:
+    """An hour, a sample every five seconds: a wobble of a megabyte, peaks of fifty in one of ten, and a leak."""
+    chance = random.Random(seed)
+    peaks = (50.0 if chance.random() < 0.1 else 0.0 for _ in range(720))
+    return [(5.0 * n, 80 + chance.gauss(0, 0.5) + peak + hourly * n / 720) for n, peak in enumerate(peaks)]
+
+
+@given(SEEDS)
+def test_a_leak_of_a_megabyte_an_hour_is_found_in_noise(seed: int) -> None:
+    found = judged(MEMORY, noise(seed, 1.0))
+    assert found.drifts
+    assert found.hourly == pytest.approx(1.0, abs=0.4)
+
+
+@given(SEEDS)
+def test_where_there_is_no_leak_none_is_found(seed: int) -> None:
+    assert not judged(MEMORY, noise(seed, 0.0)).drifts
+
+
+def test_what_shrinks_does_not_drift_and_few_samples_say_nothing() -> None:
+    assert not judged(MEMORY, noise(1, -5.0)).drifts
+    few = judged(MEMORY, noise(1, 99.0)[: LEAST - 1])
+    assert not few.known
+    assert not few.drifts
+
+
+def test_one_more_descriptor_for_good_is_found() -> None:
+    leaking = [(float(n), 17.0 + n // 30) for n in range(120)]
+    assert judged(Quantity("files", "", 0.0, 0.5, 0), leaking).drifts
+    assert slope([(0.0, 1.0), (HOUR, 2.0)]) == pytest.approx(1 / HOUR)
+
+
+def test_the_service_ends_in_the_first_third_and_lives_on_to_the_end() -> None:
+    hour, day = 3600.0, 180.0
+    plan = acts(hour, day)
+    assert plan == sorted(plan, key=lambda act: act.at)
+    ends = [act.at for act in plan if act.what in {"stop", "kill"}]
+    assert {act.what for act in plan} == {"restart", "stop", "kill", "outage", "cut", "move", "reload"}
+    assert len(ends) == 6
+    assert max(ends) < long_life(hour, day) < hour / 2
+    assert [act.what for act in acts(60.0, 24.0)].count("stop") == 1
+
+
+def test_what_the_home_wrote_down_is_read_back(tmp_path: Path) -> None:
+    file = tmp_path / "changes"
+    file.write_text(
+        line("a.b", 1_500, "on") + line(SUBSCRIBED, 2_000, "") + line("a.b", 2_100, "1") + line("a.b", 2_200, "2")
+    )
+    assert told(file) == (2_000, {("a.b", 1): {"on"}, ("a.b", 2): {"1", "2"}})
+
+
+@pytest.mark.slow
+def test_a_short_soak_of_the_real_service_loses_nothing(tmp_path: Path) -> None:
+    report = tmp_path / "report.md"
+    words = ["--sink", "--minutes=0.5", "--day=0.2", "--entities=30", "--rate=20", f"--report={report}"]
+    subprocess.run([sys.executable, "-m", "scripts.soaking", *words], check=False, timeout=110, capture_output=True)
+    text = report.read_text("utf-8")
+    for each in ("not stored", "stored, and otherwise", "stored, and never happened"):
+        assert f"| {each} | 0 |" in text, text
+    assert "1 × stop" in text
