@@ -14,6 +14,7 @@ from ingest.runtime.supervise import one_error
 from scripts.benchmark import report
 from scripts.benchmark.account import Failed
 from scripts.benchmark.floor import floor
+from scripts.benchmark.footprint_table import footprint_tables
 from scripts.benchmark.imports import Imported, Past, imported
 from scripts.benchmark.memory import Footprint, footprint, imports
 from scripts.benchmark.report import RECEIVING, Framing
@@ -62,6 +63,7 @@ def bench(rounds: int | None, *, quick: bool) -> None:
         report.show(report.schemas(_encode(size.warm)))
         report.show(report.history(_import(size.past), size.past))
         report.show(report.memory(_weigh(size.homes)), report.imports(imports()), CHECKED)
+        report.show(*footprint_tables(_run, quick=quick))
     except Failed as error:
         sys.exit(f"bench: {error}")
 

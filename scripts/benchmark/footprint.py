@@ -136,7 +136,7 @@ async def _served(opener: Opener, settings: Mapping[str, object], seconds: float
             yield Served(process, store, account, subscription, scene)
 
 
-async def held(opener: Opener, load: Load, *, api: bool) -> Held:
+async def held(opener: Opener, load: Load, api: bool) -> Held:
     """The service under a steady load, with the API and somebody who reads it now and then, or without."""
     async with _served(opener, API if api else NO_API, load.seconds) as served, trio.open_nursery() as nursery:
         if api:
