@@ -146,7 +146,7 @@ async def test_a_service_that_does_not_start_is_quoted(load: Load) -> None:
 
 
 def test_every_table_is_known_by_its_name() -> None:
-    assert list(TABLES) == ["speed", "peers", "latency", "cost", "schemas", "import", "footprint", "imports"]
+    assert list(TABLES) == ["speed", "peers", "latency", "cost", "schemas", "import", "footprint", "memory", "imports"]
 
 
 def test_a_bound_is_judged_by_the_figure_that_is_shown() -> None:

@@ -9,6 +9,7 @@ import trio
 from ingest.core import reports
 from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Emit
+from ingest.edge.allocator import give_back
 from ingest.edge.ledger import Ledger
 from ingest.errors import IngestError
 
@@ -26,13 +27,18 @@ HEARD = 60.0
 
 
 async def keep_up(upkeep: Callable[[], Awaitable[None]] | None, every: float, where: str, emit: Emit) -> None:
-    """Do the upkeep of the store every so many seconds, soon for the first time. What fails is told, and tried again."""
+    """Do the upkeep of the store every so many seconds, soon for the first time. What fails is told, and tried again.
+
+    Then what is free of the memory is given back: by the first time, what reading a home has left.
+    """
     await trio.sleep(min(every, FIRST_UPKEEP))
-    while upkeep is not None:
+    while True:
         try:
-            await upkeep()
+            if upkeep is not None:
+                await upkeep()
         except IngestError as problem:
             emit(reports.Notice(f"{where} could not be tidied: {problem}"))
+        give_back()
         await trio.sleep(every)
 
 

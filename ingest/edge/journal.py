@@ -16,12 +16,16 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import attrs
-import structlog
 
 from ingest.core.reports import Report
 from ingest.core.secret import masked
 from ingest.edge.calm import Calm
 from ingest.edge.journald import PRIORITIES, is_journal, one_line
+from ingest.runtime.absent import absent
+
+# It would render tracebacks with rich, 4 MB, where it is installed. We give it sentences.
+with absent("rich"):
+    import structlog
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor

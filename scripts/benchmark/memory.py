@@ -24,9 +24,11 @@ IMPORTS = (
     ("attrs, msgspec, click", "attrs, msgspec, click"),
     ("trio", "trio"),
     ("trio-websocket", "trio_websocket"),
-    ("structlog", "structlog"),
-    ("the service, its configuration", "ingest.cli.run, ingest.cli.service, ingest.edge.journal"),
+    ("structlog, without rich; reports", "ingest.edge.journal"),
+    ("the service, its configuration", "ingest.cli.run, ingest.cli.service"),
     ("embedded store, sqlite3", "ingest.edge.embedded"),
+    ("the API: starlette, prometheus-client", "ingest.web.site"),
+    ("hypercorn, h2", "hypercorn.config, hypercorn.app_wrappers, hypercorn.trio.tcp_server"),
     ("InfluxDB store, influxdb-client", "influxdb_client, ingest.edge.influx"),
 )
 """In the order in which they are imported: each is charged with what those before it have not brought."""

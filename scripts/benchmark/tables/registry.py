@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from scripts.benchmark.report import Piece
 from scripts.benchmark.size import Size
-from scripts.benchmark.tables import cost, footprint, history, imports, latency, peers, schemas, speed
+from scripts.benchmark.tables import cost, footprint, history, imports, latency, memory, peers, schemas, speed
 from scripts.benchmark.verdict import Verdict
 
 Shown: TypeAlias = Iterable[Piece | list[Verdict]]
@@ -20,5 +20,6 @@ TABLES: dict[str, Callable[[Size], Shown]] = {
     "schemas": schemas.table,
     "import": history.table,
     "footprint": footprint.table,
+    "memory": memory.table,
     "imports": imports.table,
 }
