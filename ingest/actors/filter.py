@@ -148,24 +148,25 @@ class Filter:
     def _judge(self, change: Change, source: Source) -> Point | str | None:
         """The change's point; or the name of the rule that leaves it out; or None when it is stored already."""
         entity_id = change.data.entity_id
-        facts = self.catalog.value.facts(entity_id)
+        catalog, rules = self.catalog.value, self._current
+        facts = catalog.facts(entity_id)
         if source is not Source.LIVE and self._is_known(facts.registry_id, change, source):
             if source is Source.SNAPSHOT:
                 self._confirm(change, facts)
             return None
         last = self.enricher.last(entity_id)
-        point = self.enricher.point(change, source, self.catalog.value)
-        decision = self._current.decide(entity_id, point.attributes, point.facts)
+        point = self.enricher.point(change, source, catalog)
+        decision = rules.decide(entity_id, point.attributes, point.facts)
         point = treated(point, decision)
         if change.data.new_state is None:
-            self._current.forget(entity_id)
-        if source is not Source.BACKFILL and self._current.intervals:
+            rules.forget(entity_id)
+        if source is not Source.BACKFILL and rules.intervals:
             self._stand(point, decision)
         mark = Mark(facts.registry_id, entity_id, point.time_ns)
         if not decision.passed:
             self.reconciler.exclude(mark, told=source is Source.BACKFILL)
             return decision.rule
-        left_out = self._current.drop_replays and self._is_replay(point, change, last)
+        left_out = rules.drop_replays and self._is_replay(point, change, last)
         if source is Source.BACKFILL:
             self.reconciler.move(mark)
         else:

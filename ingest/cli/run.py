@@ -42,6 +42,7 @@ def _run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
     from ingest.core.reports import Notice  # noqa: PLC0415
     from ingest.edge.journal import open_journal  # noqa: PLC0415
     from ingest.edge.notify import manager  # noqa: PLC0415
+    from ingest.runtime.garbage import look_seldom  # noqa: PLC0415
     from ingest.runtime.lane import ThreadLane  # noqa: PLC0415
     from ingest.runtime.supervise import one_error  # noqa: PLC0415
 
@@ -56,6 +57,7 @@ def _run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
     with one_error():
         reloading = Reloading(read, found, journal.set_level, ThreadLane(abandon=True), _backfill(config_path))
         watchdog = Watchdog(manager(os.environ, api=found.settings.api.enabled))
+        look_seldom()
         trio.run(serve_until_signalled, reloading, (journal,), watchdog)
 
 

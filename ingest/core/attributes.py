@@ -1,7 +1,7 @@
 """An entity's attributes: the text to store, and the few that tags and rules look at.
 
-Attributes are most of an event's bytes and mostly repeat, so the last text of every entity is kept and compared
-before anything is parsed. What is dropped by default is secret (`access_token`, `token`), or a link that carries a
+Attributes are most of an event's bytes and mostly repeat, so the last bytes of every entity are kept and compared before
+anything is parsed. What is dropped by default is secret (`access_token`, `token`), or a link that carries a
 secret and changes at every look (`entity_picture`).
 """
 
@@ -145,24 +145,24 @@ class AttributesCache:
     def __init__(self, drops: Drops, entities: int = 100_000) -> None:
         self._drops = drops
         self._entities = entities
-        self._last: dict[str, tuple[str, Attributes]] = {}
+        self._last: dict[str, tuple[bytes, Attributes]] = {}
 
     def of(self, entity_id: str, raw: Raw) -> Attributes:
         """The entity's attributes. Raises `msgspec.DecodeError` when they are no JSON object."""
-        text = str(raw, "utf-8")
+        data = bytes(raw)
         known = self._last.get(entity_id)
-        if known is not None and known[0] == text:
+        if known is not None and known[0] == data:
             return known[1]
-        attributes = parse(text, self._drops.of(entity_id))
+        attributes = parse(data.decode(), self._drops.of(entity_id))
         if known is not None and known[1] == attributes:
             attributes = known[1]
-        self._keep(entity_id, text, attributes)
+        self._keep(entity_id, data, attributes)
         return attributes
 
-    def _keep(self, entity_id: str, text: str, attributes: Attributes) -> None:
+    def _keep(self, entity_id: str, data: bytes, attributes: Attributes) -> None:
         if len(self._last) >= self._entities and entity_id not in self._last:
             del self._last[next(iter(self._last))]
-        self._last[entity_id] = (text, attributes)
+        self._last[entity_id] = (data, attributes)
 
     def forget(self, entity_id: str) -> None:
         """The entity is gone."""

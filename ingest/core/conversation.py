@@ -103,6 +103,7 @@ class Conversation:
 
     _last_id: int = 0
     _subscriptions: dict[int, str] = field(factory=dict)
+    _to_changes: set[int] = field(factory=set)
 
     def command(self, kind: str, **fields: object) -> tuple[int, str]:
         """The next id, and the command's text. The server refuses keys that the command does not know."""
@@ -113,24 +114,28 @@ class Conversation:
         """A command that subscribes to one type of event; its events are known by the command's id."""
         number, text = self.command("subscribe_events", event_type=event_type)
         self._subscriptions[number] = event_type
+        if event_type == STATE_CHANGED:
+            self._to_changes.add(number)
         return number, text
 
-    def receive(self, text: str) -> list[Received]:
+    def receive(self, text: str | bytes) -> list[Received]:
         """The values in one WebSocket frame, in order; its changes come together in one `Frame`, at the end.
 
         Nothing in a frame depends on the order between changes and answers: an answer says that a command was
         accepted, and the changes are complete from then on.
         """
+        data = _lean(text)
+        if self._to_changes and (told := wire.changes(data, self._to_changes)):
+            return [Frame(told, len(text))]
         changes: list[Change] = []
-        others = list(self._values(text, changes))
+        others = list(self._values(data, changes))
         return [*others, Frame(tuple(changes), len(text))] if changes else others
 
-    def _values(self, text: str, changes: list[Change]) -> Iterator[Received]:
-        subscriptions = self._subscriptions
+    def _values(self, text: str | bytes, changes: list[Change]) -> Iterator[Received]:
         for envelope in wire.envelopes(text):
             if isinstance(envelope, Malformed):
                 yield envelope
-            elif envelope.type == "event" and subscriptions.get(envelope.id or 0) == STATE_CHANGED:
+            elif envelope.type == "event" and envelope.id in self._to_changes:
                 try:
                     changes.append(wire.change(envelope.event))
                 except Malformed as problem:
@@ -148,6 +153,11 @@ class Conversation:
                 return _registry_updated(envelope.event)
             case kind:
                 return _auth(envelope) or Unexpected(kind[:40])
+
+
+def _lean(text: str | bytes) -> str | bytes:
+    """The text as it is to be kept: with one emoji in it a `str` takes four bytes a character, and UTF-8 besides."""
+    return text if isinstance(text, bytes) or text.isascii() else text.encode()
 
 
 def _auth(envelope: wire.Envelope) -> AuthRequired | AuthOk | AuthInvalid | None:

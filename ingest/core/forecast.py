@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from ingest.core.line_types import line_types, series
 from ingest.core.number import number
@@ -109,7 +110,7 @@ def as_live(rows: Iterable[Sampled], present: Mapping[str, Point]) -> list[Point
 def _live(point: Point, before: Sampled | None, row: Sampled | None) -> Point:
     assert row is not None  # noqa: S101  only the first of a pair is
     changed = before is not None and before.state != row.state
-    return evolve(
+    return replace(
         point,
         state=row.state,
         value=number(row.state),

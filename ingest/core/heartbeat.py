@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
-from attrs import define, evolve, field
+from attrs import define, field
+from msgspec.structs import replace
 
 from ingest.core.point import Point
 from ingest.core.restart import PLACEHOLDERS
@@ -149,7 +150,7 @@ def _made(standing: _Standing, end_ns: int) -> list[Point]:
     made: list[Point] = []
     while standing.due_ns < end_ns and len(made) < AT_ONCE:
         made.append(
-            evolve(
+            replace(
                 standing.point,
                 time_ns=standing.due_ns,
                 previous_state=None,

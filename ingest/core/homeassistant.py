@@ -23,7 +23,7 @@ from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Kind, Point
 from ingest.core.registry_points import registry_line, registry_numbers
-from ingest.core.sealing import seal
+from ingest.core.sealing import seal_grouped
 from ingest.core.store import Codec
 from ingest.core.treatment import Treatment
 from ingest.core.typed_fields import Fields, kept, members, number, plain, typed, written
@@ -206,4 +206,4 @@ def homeassistant(
     gap = (gap_numbers if numeric_only else gap_line) if gaps else None
     registry = (registry_numbers if numeric_only else registry_line) if registries else None
     encode = Encoder(profile, numeric_only, entities).line
-    return Codec(encode, len, seal, gap, registry, heartbeats=True, whose=whose)
+    return Codec(encode, len, seal_grouped, gap, registry, heartbeats=True, whose=whose)

@@ -20,7 +20,7 @@ from ingest.core.line_owners import whose
 from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.registry_points import registry_line, registry_numbers
-from ingest.core.sealing import seal
+from ingest.core.sealing import seal_grouped
 from ingest.core.store import Codec
 from ingest.core.treatment import Treatment
 from ingest.core.typed_fields import Fields, kept, members, typed, written
@@ -214,4 +214,4 @@ def homeiq(
     registry = (registry_numbers if numeric_only else registry_line) if registries else None
     line = Encoder(entities).line
     encode = numbers if numeric_only else (lambda point: line(with_legacy_states(point))) if legacy else line
-    return Codec(encode, len, seal, gap, registry, heartbeats=True, whose=whose)
+    return Codec(encode, len, seal_grouped, gap, registry, heartbeats=True, whose=whose)

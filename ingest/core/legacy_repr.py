@@ -9,7 +9,7 @@ Source: HomeIQ, websocket-ingestion's influxdb_schema.py, activity-writer's help
 
 from __future__ import annotations
 
-from attrs import asdict, evolve
+from msgspec.structs import asdict, replace
 
 from ingest.core.attributes import fewer, fitting
 from ingest.core.lineprotocol import TEXT_LIMIT
@@ -24,7 +24,7 @@ _ROOM = TEXT_LIMIT // 4
 def with_legacy_states(point: Point) -> Point:
     """The point, its states as texts of dicts."""
     previous = point.previous_state
-    return evolve(
+    return replace(
         point,
         state=str(_now(point)),
         previous_state=None if previous is None else str({"entity_id": point.entity_id, "state": previous}),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from attrs import frozen
+from msgspec import Struct
 
 from ingest.core.coverage import NO_NOTE, Note
 from ingest.core.state import Context, Source
@@ -66,8 +67,7 @@ class Attributes:
     state_class: str | None = None
 
 
-@frozen
-class Point:
+class Point(Struct, frozen=True, gc=False):
     """One stored change. `time_ns` is nanoseconds since the epoch; `duration` the seconds the previous state lasted."""
 
     entity_id: str

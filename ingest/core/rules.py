@@ -18,8 +18,9 @@ from fnmatch import translate
 from typing import TypeAlias
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
 from msgspec import Raw
+from msgspec.structs import replace
 
 from ingest.core.attributes import looked_at
 from ingest.core.filter_settings import KEYS, OF_THE_STATE, Asked, FilterSettings, Override, Pattern
@@ -183,7 +184,7 @@ class Rules:
         """
         decision = self.decide(point.entity_id, point.attributes, facts)
         if facts is not point.facts or decision.treatment is not point.treatment:
-            point = evolve(point, facts=facts, treatment=decision.treatment)
+            point = replace(point, facts=facts, treatment=decision.treatment)
         return point, decision.heartbeat_ns if decision.passed else None
 
     def forget(self, entity_id: str) -> None:
@@ -217,7 +218,7 @@ class Rules:
 
 def treated(point: Point, decision: Decision) -> Point:
     """The point with what is different in those of its entity."""
-    return point if decision.treatment is USUAL else evolve(point, treatment=decision.treatment)
+    return point if decision.treatment is USUAL else replace(point, treatment=decision.treatment)
 
 
 def _alike(one: Attributes, other: Attributes) -> bool:

@@ -14,6 +14,20 @@ def seal(lines: Sequence[bytes]) -> bytes:
     return gzip.compress(b"\n".join([*lines, b""]), 1, mtime=0)
 
 
+def seal_grouped(lines: Sequence[bytes]) -> bytes:
+    """As `seal`, those of one series next to each other and in their order, which takes half the bytes.
+
+    What an entity's lines have in common is mostly further away than the 32 KiB that gzip looks back, when they stand as
+    they came.
+    """
+    return seal(sorted(lines, key=_beginning))
+
+
+def _beginning(line: bytes) -> bytes:
+    """The series, or the part of it before a space: it is alike for all lines of the series."""
+    return line.partition(b" ")[0]
+
+
 def resealed(lines: Sequence[bytes]) -> Batch[bytes]:
     """Lines that were taken out of a payload, as a batch of their own. Raises `ValueError` when one has no time."""
     times = [int(line.rpartition(b" ")[2]) for line in lines]

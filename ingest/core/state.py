@@ -1,6 +1,7 @@
 """What Home Assistant says of an entity, as values.
 
-The classes are what `msgspec` decodes the wire into: field names are Home Assistant's, unknown keys are skipped.
+The classes are what `msgspec` decodes the wire into: field names are Home Assistant's, unknown keys are skipped. They are
+its own structs, made in half the time and unknown to the garbage collector, which has no cycle to find in them.
 `attributes` stays raw JSON: most of it repeats from event to event, and what is never looked into is never parsed.
 Whoever keeps a `Raw` keeps the whole frame alive: a cache stores `bytes(raw)`.
 Source: frames recorded from 2024.3.3, 2025.4.4 and 2026.11.0.
@@ -13,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Annotated
 
-from attrs import field, frozen
-from msgspec import Meta, Raw
+from attrs import frozen
+from msgspec import Meta, Raw, Struct
 
 from ingest.core.coverage import Settled
 
@@ -26,8 +27,7 @@ NO_ATTRIBUTES = Raw(b"{}")
 NO_CONTEXT = Raw(b"{}")
 
 
-@frozen
-class Context:
+class Context(Struct, frozen=True, gc=False):
     """Who or what caused a change. Ids are ULIDs; `parent_id` and `user_id` are often absent."""
 
     id: str | None = None
@@ -35,8 +35,10 @@ class Context:
     user_id: str | None = None
 
 
-@frozen
-class State:
+NOBODY = Context()
+
+
+class State(Struct, frozen=True, gc=False):
     """An entity's state as it is now."""
 
     entity_id: str
@@ -44,11 +46,10 @@ class State:
     last_changed: Moment
     last_updated: Moment
     attributes: Raw = NO_ATTRIBUTES
-    context: Context = field(factory=Context)
+    context: Context = NOBODY
 
 
-@frozen
-class Previous:
+class Previous(Struct, frozen=True, gc=False):
     """The part of `old_state` that a point needs."""
 
     state: str
@@ -56,8 +57,7 @@ class Previous:
     attributes: Raw = NO_ATTRIBUTES
 
 
-@frozen
-class StateData:
+class StateData(Struct, frozen=True, gc=False):
     """The `data` of a `state_changed` event. `new_state` None: removed; `old_state` None: new, or a start."""
 
     entity_id: str
@@ -65,8 +65,7 @@ class StateData:
     new_state: State | None = None
 
 
-@frozen
-class Change:
+class Change(Struct, frozen=True, gc=False):
     """One `state_changed` event. `context` stays raw: it repeats the state's, and only a removal has no other."""
 
     data: StateData

@@ -2,17 +2,21 @@
 
 One envelope class for every message: `id` comes last in events and first in results, so nothing can be decided while
 reading. `event` and `result` stay raw until the id says what they are.
+
+Nearly every frame of a live connection holds changes and nothing else, so that is what it is taken for at first:
+`changes` decodes it in one pass. When anything else is in it, or anything wrong, it is read again through `envelopes`,
+message by message.
 Source: frames recorded from 2024.3.3, 2025.4.4 and 2026.11.0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Container, Iterator
+from typing import Literal, TypeVar
 
 import msgspec
 from attrs import frozen
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from ingest.core.redact import redacted
 from ingest.core.state import Change, State
@@ -42,6 +46,14 @@ class Envelope:
     event: Raw = NOTHING
     ha_version: str = ""
     message: str = ""
+
+
+class Told(Struct, frozen=True, gc=False):
+    """An event's message that is taken for a change; whose subscription it is says the id."""
+
+    type: Literal["event"]
+    id: int
+    event: Change
 
 
 @frozen
@@ -89,8 +101,13 @@ class Malformed(ValueError):  # noqa: N818  a value that is raised once and then
         self.excerpt = redacted(text[:400])
 
 
+ARRAY = frozenset({"[", b"["})
+"""How a frame of several messages begins."""
+
 _one = msgspec.json.Decoder(Envelope)
 _many = msgspec.json.Decoder(list[Envelope])
+_told = msgspec.json.Decoder(Told)
+_all_told = msgspec.json.Decoder(list[Told])
 _parts = msgspec.json.Decoder(list[Raw])
 _change = msgspec.json.Decoder(Change)
 _registry = msgspec.json.Decoder(RegistryUpdated)
@@ -99,13 +116,22 @@ _config = msgspec.json.Decoder(CoreConfig)
 _error = msgspec.json.Decoder(CommandError | str | None)
 
 
-def envelopes(text: str) -> Iterator[Envelope | Malformed]:
+def changes(text: str | bytes, subscriptions: Container[int]) -> tuple[Change, ...] | None:
+    """The changes in a frame that holds only those of these subscriptions; None: `envelopes` has to say what is in it."""
+    try:
+        told = _all_told.decode(text) if text[:1] in ARRAY else (_told.decode(text),)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return tuple([each.event for each in told]) if all(each.id in subscriptions for each in told) else None
+
+
+def envelopes(text: str | bytes) -> Iterator[Envelope | Malformed]:
     """The messages of one WebSocket frame: an object, or an array of objects when messages are coalesced.
 
     A message that is not an envelope comes as `Malformed`, the others of its frame as they are.
     """
     try:
-        if text.startswith("["):
+        if text[:1] in ARRAY:
             yield from _many.decode(text)
         else:
             yield _one.decode(text)
@@ -113,7 +139,7 @@ def envelopes(text: str) -> Iterator[Envelope | Malformed]:
         yield from _salvaged(text, str(problem))
 
 
-def _salvaged(text: str, problem: str) -> Iterator[Envelope | Malformed]:
+def _salvaged(text: str | bytes, problem: str) -> Iterator[Envelope | Malformed]:
     try:
         parts = _parts.decode(text)
     except (msgspec.DecodeError, RecursionError):

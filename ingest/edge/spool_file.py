@@ -17,6 +17,7 @@ from ingest.edge.spool_gone import tell_purged
 from ingest.edge.spool_list import Rows
 from ingest.edge.spool_rows import UNCHANGED, Changed, Placed, Row
 from ingest.edge.spool_succession import Succession, Whose, insert
+from ingest.edge.spool_sums import Sums
 from ingest.edge.sqlite import Damaged, pragma, transaction, translated
 from ingest.edge.totals_file import count
 
@@ -37,6 +38,7 @@ class Table(Rows):
     bound: Bound = field(default=BOUND, kw_only=True)
     whose: Whose = field(default=lambda _: None, kw_only=True, eq=False)
     succession: Succession = field(init=False, factory=Succession, eq=False)
+    sums: Sums = field(init=False, factory=Sums, eq=False)
 
     def put(
         self, batch: Batch[bytes], put_ns: int, excess: int, kept: Collection[int], gone: Collection[int]
@@ -52,6 +54,7 @@ class Table(Rows):
             row = insert(self.connection, self.key, batch, put_ns, self.succession.put)
             changed = self._enter(batch.note, gaps)
         self.succession.put = row.id
+        self.sums.remember(row.id, batch.payload)
         return Placed(row, list(doomed), changed)
 
     def put_within(
@@ -83,6 +86,7 @@ class Table(Rows):
         except StopIteration:
             return None
         self.succession.put = row.id
+        self.sums.remember(row.id, batch.payload)
         return Placed(row, list(doomed), changed)
 
     def note(self, note: Note) -> Changed:

@@ -86,10 +86,13 @@ class Reader:
             found = dict(zip((row.id for row in rows), self.table.payloads(rows), strict=True))
         except Damaged:
             found = self._one_by_one(rows)
-        broken = [row for row in rows if row.id in found and not self.whole(found[row.id], row.count)]
+        broken = [row for row in rows if row.id in found and not self._is_whole(row, found[row.id])]
         if broken:
             self.table.hide(broken, NOT_WHOLE)
         return {each: payload for each, payload in found.items() if each not in {row.id for row in broken}}
+
+    def _is_whole(self, row: Row, payload: bytes) -> bool:
+        return self.table.sums.proves(row.id, payload) or self.whole(payload, row.count)
 
     def _one_by_one(self, rows: Sequence[Row]) -> dict[int, bytes]:
         found = {}

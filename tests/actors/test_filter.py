@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from attrs import evolve
+from msgspec.structs import replace
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.actors.filter import STAGE, Filter
@@ -351,7 +351,7 @@ def test_what_is_nobodys_state_leaves_no_gap() -> None:
     stage, codec = Stage(), homeiq()
     stage.filter.spooled = False
     (point,) = stage.filter.step(Frame([on("light.a")], 100)).points
-    payload = codec.seal([codec.encode(evolve(point, origin=Source.HEARTBEAT)) or b""])
+    payload = codec.seal([codec.encode(replace(point, origin=Source.HEARTBEAT)) or b""])
     stage.filter.lost(evicted("db", [Batch(payload, 1, len(payload), point.time_ns, point.time_ns)], codec.whose))
     assert missing(stage) == []
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from attrs import evolve
 from msgspec import Raw
+from msgspec.structs import replace
 
 from ingest.actors.filter import BEATS
 from ingest.core import reports
@@ -162,7 +162,7 @@ def test_what_a_snapshot_knows_already_is_decided_too_without_being_kept() -> No
     made = Stage(FilterSettings(patterns=(Pattern(device_class="battery"),)))
     battery, odd = on("sensor.b1", device_class="battery"), on("sensor.b2")
     assert odd.data.new_state is not None
-    odd = evolve(odd, data=evolve(odd.data, new_state=evolve(odd.data.new_state, attributes=Raw(b"[]"))))
+    odd = replace(odd, data=replace(odd.data, new_state=replace(odd.data.new_state, attributes=Raw(b"[]"))))
     made.filter.reconciler.marks["sensor.b1"] = Mark("sensor.b1", "sensor.b1", LATER_NS)
     made.filter.reconciler.marks["sensor.b2"] = Mark("sensor.b2", "sensor.b2", LATER_NS)
     made.filter.step(Frame([battery, odd], 0, Source.SNAPSHOT, 1, final=True))

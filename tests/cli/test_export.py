@@ -5,8 +5,8 @@ import json
 import tracemalloc
 from pathlib import Path
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from ingest.cli.export import export
 from ingest.core.homeiq import homeiq
@@ -105,6 +105,6 @@ def test_a_missing_store_is_named(tmp_path: Path) -> None:
 
 
 def test_origin_live_points_are_read_back_as_live(tmp_path: Path) -> None:
-    point = attrs.evolve(RICH, origin=None)
+    point = replace(RICH, origin=None)
     path = write(tmp_path / "a.db", [point])
     assert stored(path) == [point]

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from attrs import evolve
 from msgspec import Raw
+from msgspec.structs import replace
 
 from ingest.core.attributes import Drops
 from ingest.core.catalog import Catalog
@@ -117,7 +118,7 @@ def test_a_removal_of_an_entity_never_seen_takes_the_tags_of_its_last_state_and_
 
 def test_a_removal_of_which_nothing_is_known() -> None:
     bare = change(state("sensor.b", "5"))
-    made = point(evolve(bare, data=evolve(bare.data, new_state=None)))
+    made = point(replace(bare, data=replace(bare.data, new_state=None)))
     assert (made.facts, made.attributes, made.previous_state) == (Facts("sensor.b"), Attributes(""), None)
 
 
@@ -183,7 +184,7 @@ def test_a_change_that_breaks_does_not_break_the_next() -> None:
     enricher = Enricher(Drops())
     good = change(state("sensor.a", "5", n=1))
     assert good.data.new_state is not None
-    bad = evolve(good, data=evolve(good.data, new_state=evolve(good.data.new_state, attributes=Raw(b"null"))))
+    bad = replace(good, data=replace(good.data, new_state=replace(good.data.new_state, attributes=Raw(b"null"))))
     with pytest.raises(msgspec.ValidationError):
         enricher.point(bad, Source.LIVE, CATALOG)
     assert enricher.point(good, Source.LIVE, CATALOG) == point(good)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ingest.core.forecast import (
     FULL,
@@ -77,7 +77,7 @@ def test_weights_are_of_the_day_where_it_told_and_of_the_present_elsewhere() -> 
 
 def test_limits_are_counted_in_the_lines_themselves() -> None:
     encode = homeiq().encode
-    made = [evolve(POWER, entity_id=f"sensor.p{n}", facts=Facts(f"r{n}")) for n in range(5)]
+    made = [replace(POWER, entity_id=f"sensor.p{n}", facts=Facts(f"r{n}")) for n in range(5)]
     lines = {each.entity_id: line for each in (*made, DOOR) if (line := encode(each))}
     found = {(each.whose, each.what): each.taken for each in limits(lines, 100.0)}
     assert found["InfluxDB 3 Core", "tables"] == 1

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ingest.core.heartbeat import AT_ONCE, SILENT, Heartbeats, next_after
 from ingest.core.point import Attributes, Facts, Kind, Point
@@ -53,7 +54,7 @@ def test_a_heartbeat_says_the_value_and_whose_it_is_and_nothing_of_a_change() ->
     heartbeats = begun(point(3), until=7)
     heartbeats.reach(10)
     (made,) = heartbeats.take(1, same)
-    blank = evolve(point(10), previous_state=None, duration=None, kind=None, context=None, origin=Source.HEARTBEAT)
+    blank = replace(point(10), previous_state=None, duration=None, kind=None, context=None, origin=Source.HEARTBEAT)
     assert made == blank
     assert made.attributes is heartbeats._standing["light.a"].point.attributes
 
@@ -254,7 +255,7 @@ def test_they_are_made_as_the_entity_is_known_when_they_are_due() -> None:
     heartbeats.reach(10)
     moved = Facts("r", area_id="cellar")
     made = heartbeats.take(
-        10, lambda known: (evolve(known, facts=moved), None if known.entity_id == "light.b" else EVERY)
+        10, lambda known: (replace(known, facts=moved), None if known.entity_id == "light.b" else EVERY)
     )
     assert [(each.entity_id, each.facts) for each in made] == [("light.a", moved)]
     assert list(heartbeats._standing) == ["light.a"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ingest.core.attributes import SECRET_OR_VOLATILE, Drops
 from ingest.core.catalog import NO_CATALOG
@@ -94,7 +94,7 @@ def test_a_removal_is_not_written_and_its_entity_forgotten() -> None:
     encoder = Encoder()
     encoder.line(POINT)
     assert (
-        encoder.line(evolve(POINT, state="removed", value=None, attributes=Attributes(""), kind=Kind.REMOVED)) is None
+        encoder.line(replace(POINT, state="removed", value=None, attributes=Attributes(""), kind=Kind.REMOVED)) is None
     )
     assert not encoder._parts
 
@@ -238,14 +238,14 @@ def test_what_a_rule_says_of_an_entity(treatment: Treatment, expected: str) -> N
     made = point("sensor.a", "1", unit_of_measurement="W", a="x", b=5)
     encoder = Encoder()
     usual = encoder.line(made)
-    found = encoder.line(evolve(made, treatment=treatment))
+    found = encoder.line(replace(made, treatment=treatment))
     assert found is not None
     assert found.decode() == expected
     assert encoder.line(made) == usual
 
 
 def test_a_rules_measurement_comes_before_the_one_for_everything() -> None:
-    made = evolve(point("sensor.a", "1"), treatment=Treatment(measurement="mine"))
+    made = replace(point("sensor.a", "1"), treatment=Treatment(measurement="mine"))
     assert line(made, override_measurement="all") == "mine,domain=sensor,entity_id=a value=1 1"
 
 
@@ -267,8 +267,8 @@ def test_what_is_kept_of_an_entity_never_shows_in_another_point() -> None:
     on, other = point("light.a", "on", value=3), point("light.a", "dim", brightness=5)
     made = [
         on,
-        evolve(on, time_ns=2),
-        evolve(on, state="dim", value=None),
+        replace(on, time_ns=2),
+        replace(on, state="dim", value=None),
         other,
         point("light.b", "1"),
         point("light.c", "2"),
@@ -282,7 +282,7 @@ def test_the_same_attributes_are_written_once() -> None:
     encoder = Encoder()
     encoder.line(POINT)
     kept = encoder._parts["sensor.attic"]
-    encoder.line(evolve(POINT, state="22", value=22.0, time_ns=2))
+    encoder.line(replace(POINT, state="22", value=22.0, time_ns=2))
     assert encoder._parts["sensor.attic"] is kept
 
 

@@ -5,10 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point as Reference
+from msgspec.structs import replace
 
 from ingest.core.attributes import fitting
 from ingest.core.homeiq import MEASUREMENT, NAMES, Encoder, category, homeiq, tags
@@ -265,7 +265,7 @@ def test_the_attributes_that_a_rule_keeps(treatment: Treatment, tail: str) -> No
     made = Point("sensor.a", 1, "1", Facts("r"), Attributes('{"a":"x","b":5,"value":"7 days"}'), 1.0)
     encoder = Encoder()
     usual = encoder.line(made)
-    found = encoder.line(evolve(made, treatment=treatment)).decode()
+    found = encoder.line(replace(made, treatment=treatment)).decode()
     assert found.partition(",value=1")[2] == f"{tail} 1"
     assert encoder.line(made) == usual
 
@@ -285,7 +285,7 @@ def test_an_attribute_that_is_not_stored_is_in_no_removal_either() -> None:
 
 
 def test_a_rule_may_send_points_to_a_measurement_of_its_own() -> None:
-    made = evolve(POINT, treatment=Treatment(measurement="my power"))
+    made = replace(POINT, treatment=Treatment(measurement="my power"))
     assert line(made) == LINE.replace("home_assistant_events", "my\\ power")
 
 
@@ -294,4 +294,4 @@ def test_numbers_alone_have_the_numbers_among_the_chosen_attributes() -> None:
     made = Point("sensor.a", 1, "x", Facts("r"), Attributes('{"a":"x","b":5}'), treatment=Treatment(("a", "b")))
     series = "home_assistant_events,domain=sensor,entity_id=sensor.a,event_category=monitoring,event_type=state_changed"
     assert encode(made) == f"{series},registry_id=r b=5 1".encode()
-    assert encode(evolve(made, value=2.0)) == f"{series},registry_id=r value=2,b=5 1".encode()
+    assert encode(replace(made, value=2.0)) == f"{series},registry_id=r value=2,b=5 1".encode()

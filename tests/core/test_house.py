@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
+from msgspec.structs import replace
 
 from ingest.core.catalog import Catalog, Registries
 from ingest.core.house import LONGEST, House
@@ -266,7 +267,7 @@ def test_what_did_not_reach_us_makes_it_incomplete_until_the_next_session(entiti
 def test_attributes_that_are_none_break_nothing(attributes: bytes) -> None:
     house, told = House(), change(said("person.a", "home"))
     assert told.data.new_state is not None
-    object.__setattr__(told.data.new_state, "attributes", Raw(attributes))
+    told = replace(told, data=replace(told.data, new_state=replace(told.data.new_state, attributes=Raw(attributes))))
     house.take(judged(told), 1)
     assert shown(house)["presence"] == [{"name": "person.a", "state": "home"}]
 

@@ -4,9 +4,9 @@ import ast
 import json
 from typing import Any
 
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ingest.core.homeiq import homeiq
 from ingest.core.point import Attributes, Facts, Kind, Point
@@ -60,8 +60,8 @@ def test_nothing_else_of_the_line_changes() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    removed = evolve(POINT, state="removed", attributes=Attributes(""), kind=Kind.REMOVED, context=None)
-    assert states(evolve(removed, previous_state=None)) == {
+    removed = replace(POINT, state="removed", attributes=Attributes(""), kind=Kind.REMOVED, context=None)
+    assert states(replace(removed, previous_state=None)) == {
         "state_value": {
             "entity_id": "climate.hall",
             "state": "removed",
@@ -72,12 +72,12 @@ def test_what_is_not_known_is_left_out() -> None:
 
 @given(st.text(max_size=255), st.dictionaries(st.text(max_size=5), st.text(max_size=5)))
 def test_any_state_can_be_read_back(state: str, attributes: dict[str, str]) -> None:
-    found = states(evolve(POINT, state=state, attributes=Attributes(json.dumps(attributes))))
+    found = states(replace(POINT, state=state, attributes=Attributes(json.dumps(attributes))))
     assert found["state_value"]["state"] == state
     assert found["state_value"]["attributes"] == attributes
 
 
 def test_long_attributes_give_way_so_that_the_text_can_be_read() -> None:
     long = {"temperature": 20, **{f"a{n}": "\U000e0001" * 4_000 for n in range(4)}}
-    found = states(evolve(POINT, attributes=Attributes(json.dumps(long, ensure_ascii=False))))
+    found = states(replace(POINT, attributes=Attributes(json.dumps(long, ensure_ascii=False))))
     assert found["state_value"]["attributes"]["temperature"] == 20

@@ -4,6 +4,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ingest.core.coverage import Cause, Gap, Progress
 from ingest.core.evicted import Named, Owners
@@ -29,7 +30,7 @@ def point(name: str, time_ns: int, origin: Source | None = None, state: str = "1
 @given(st.lists(st.tuples(points, ids, ids), max_size=8))
 def test_a_payload_says_whose_states_it_holds(made: list[tuple[Point, str, str]]) -> None:
     given_points = [
-        evolve(each, entity_id=entity_id, facts=evolve(each.facts, registry_id=registry_id))
+        replace(each, entity_id=entity_id, facts=evolve(each.facts, registry_id=registry_id))
         for each, entity_id, registry_id in made
     ]
     expected = Owners()
@@ -72,7 +73,7 @@ def test_entries_of_registries_are_nobodys_states() -> None:
 def test_the_other_schema_tells_names() -> None:
     encode = homeassistant(Profile(tags={"site": "a b"})).encode
     lines = [
-        encode(evolve(point(name, time_ns), facts=Facts("id")))
+        encode(replace(point(name, time_ns), facts=Facts("id")))
         for name, time_ns in (("a", 1_000), ("b", 2_000), ("a", 3_000))
     ]
     assert whose(seal([line for line in lines if line is not None])) == (

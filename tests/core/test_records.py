@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-import attrs
+from msgspec.structs import replace
 
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.records import COLUMNS, json_line, record
@@ -29,5 +29,5 @@ def test_a_json_line_has_what_is_known() -> None:
 
 
 def test_what_is_not_known_is_none() -> None:
-    bare = record(attrs.evolve(POINT, kind=None, origin=None, context=None))
+    bare = record(replace(POINT, kind=None, origin=None, context=None))
     assert (bare["kind"], bare["origin"], bare["context_id"], bare["model"]) == (None, None, None, None)

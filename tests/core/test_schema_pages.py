@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
@@ -60,7 +60,7 @@ def test_its_sizes_are_measured(schema: str, kept: str, sizes: list[str]) -> Non
     for points in (states(), changes()):
         encode = homeiq().encode if schema == "homeiq" else homeassistant(Profile()).encode
         treatment = Treatment("none" if kept == "none" else "all")
-        made = [encode(evolve(point, treatment=treatment)) for point in points]
+        made = [encode(replace(point, treatment=treatment)) for point in points]
         written = [line + b"\n" for line in made if line is not None]
         found += [size / len(written) for size in (sum(map(len, written)), len(gzip.compress(b"".join(written), 1)))]
     # zlib's versions differ a little in what they find.

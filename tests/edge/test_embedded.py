@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from msgspec.structs import replace
 
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.rows import Row, row_of
@@ -125,7 +126,7 @@ async def test_the_richer_account_of_a_change_stays(
     embedded: Embedded, path: Path, first: Source | None, second: Source | None, stays: str | None
 ) -> None:
     for origin in (first, second):
-        await put(embedded, attrs.evolve(point(), origin=origin))
+        await put(embedded, replace(point(), origin=origin))
     assert look(path, "SELECT origin FROM changes") == [(stays,)]
 
 
@@ -412,9 +413,7 @@ async def test_the_hourly_view_puts_in_what_held_before(embedded: Embedded, path
 
 async def test_retention_rolls_up_removes_and_gives_space_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.edge.embedded_upkeep.REMOVED", 100)
-    old = [
-        attrs.evolve(one, attributes=Attributes("x" * 500 + str(at))) for at, one in enumerate(life(NOW - 20 * DAY, 24))
-    ]
+    old = [replace(one, attributes=Attributes("x" * 500 + str(at))) for at, one in enumerate(life(NOW - 20 * DAY, 24))]
     settings = EmbeddedSettings(path, retention=timedelta(days=1))
     async with open_embedded(settings, InlineLane(), lambda: NOW) as opened:
         await put(opened, *old)

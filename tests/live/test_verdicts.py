@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from ingest.core.homeiq import MEASUREMENT, Encoder
 from ingest.core.influx_answer import CHECK_BUCKET, Answer, check_token
@@ -49,7 +50,7 @@ def home(start: int = NOON) -> list[bytes]:
     encoder = Encoder()
     points = [temperature(start + number * S, 20 + number / 64, f"sensor.n{number % 50}") for number in range(FULL)]
     for number in OF_AN_AUTOMATION:
-        points[number] = evolve(points[number], context=Context("01M8", "01M7", None))
+        points[number] = replace(points[number], context=Context("01M8", "01M7", None))
     return [encoder.line(point) for point in points]
 
 
@@ -205,7 +206,7 @@ def test_what_is_too_large_is_halved_and_a_line_that_is_too_large_alone_blocks_n
     with servers.influxdb(tmp_path_factory.mktemp("small"), max_body=50_000) as database:
         here, bucket, sent = Installation(tmp_path, database), fresh_bucket(database), home()
         text = Attributes('{"list":"' + 60_000 * "x" + '"}', "temperature", "°C", "Room")
-        large = Encoder().line(evolve(temperature(NOON - S, 1.0), attributes=text))
+        large = Encoder().line(replace(temperature(NOON - S, 1.0), attributes=text))
         here.spool([*sent, large])
         replay = here.run("spool", "replay", bucket=bucket)
         assert replay.stdout == summary(FULL, 1, database.url), replay.stderr

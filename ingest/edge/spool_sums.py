@@ -1,0 +1,32 @@
+"""Which payloads are known to be whole because this process made them: by a checksum of their bytes.
+
+A payload that comes from the file may have been damaged there. To decompress it is the proof, and takes half as long as
+compressing did. Of one that was put a moment ago the checksum of its bytes proves as much, in a tenth of the time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from attrs import define, field
+
+REMEMBERED: Final = 256
+"""Rows whose checksums are remembered, the last ones."""
+
+
+@define
+class Sums:
+    """The checksums of the rows that were put last."""
+
+    _known: dict[int, int] = field(factory=dict)
+
+    def remember(self, row_id: int, payload: bytes) -> None:
+        """This was put under that id."""
+        if len(self._known) >= REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[row_id] = zlib.crc32(payload)
+
+    def proves(self, row_id: int, payload: bytes) -> bool:
+        """True when these are the bytes that were put; False when that is not known."""
+        return self._known.get(row_id) == zlib.crc32(payload)
