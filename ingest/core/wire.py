@@ -14,6 +14,7 @@ import msgspec
 from attrs import frozen
 from msgspec import Raw
 
+from ingest.core.gathering import Text
 from ingest.core.redact import redacted
 from ingest.core.state import Change, State
 
@@ -89,6 +90,8 @@ class Malformed(ValueError):  # noqa: N818  a value that is raised once and then
         self.excerpt = redacted(text[:400])
 
 
+_ARRAY = frozenset({"[", b"["})
+
 _one = msgspec.json.Decoder(Envelope)
 _many = msgspec.json.Decoder(list[Envelope])
 _parts = msgspec.json.Decoder(list[Raw])
@@ -99,13 +102,13 @@ _config = msgspec.json.Decoder(CoreConfig)
 _error = msgspec.json.Decoder(CommandError | str | None)
 
 
-def envelopes(text: str) -> Iterator[Envelope | Malformed]:
+def envelopes(text: Text) -> Iterator[Envelope | Malformed]:
     """The messages of one WebSocket frame: an object, or an array of objects when messages are coalesced.
 
     A message that is not an envelope comes as `Malformed`, the others of its frame as they are.
     """
     try:
-        if text.startswith("["):
+        if text[:1] in _ARRAY:
             yield from _many.decode(text)
         else:
             yield _one.decode(text)
@@ -113,7 +116,7 @@ def envelopes(text: str) -> Iterator[Envelope | Malformed]:
         yield from _salvaged(text, str(problem))
 
 
-def _salvaged(text: str, problem: str) -> Iterator[Envelope | Malformed]:
+def _salvaged(text: Text, problem: str) -> Iterator[Envelope | Malformed]:
     try:
         parts = _parts.decode(text)
     except (msgspec.DecodeError, RecursionError):
