@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
+
 import trio
 
-from ingest.core.gathering import Gathering
+from ingest.core.gathering import Gathering, Text
+from ingest.edge.heard import Heard
+
+BOUNDARY = 16
+"""Random bytes in what separates the messages: more than a peer could guess."""
 
 
-class Gathered(trio.abc.Stream):
-    """Any stream, as a WebSocket client reads it. What is read goes through the `gathering`; it waits for no message."""
+class Gathered(Heard):
+    """Any stream, as a WebSocket client reads it; no message that it makes is longer than `most` bytes."""
 
-    def __init__(self, stream: trio.abc.Stream, gathering: Gathering) -> None:
-        self._stream = stream
-        self._gathering = gathering
+    def __init__(self, stream: trio.abc.Stream, most: int) -> None:
+        super().__init__(stream)
+        self._gathering = Gathering(token_hex(BOUNDARY).encode(), most)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """As the stream does; `max_bytes` bound what is read, and what waited from before is added to it."""
+        """As the stream does; `max_bytes` bound what is read, and what has waited for its rest comes with it."""
         while True:
-            data = bytes(await self._stream.receive_some(max_bytes))
+            data = bytes(await super().receive_some(max_bytes))
             made = self._gathering.feed(data) if data else self._gathering.rest()
             if made or not data:
                 return made
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """As the stream does."""
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """As the stream does."""
-        await self._stream.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        """As the stream does."""
-        await self._stream.aclose()
+    def apart(self, message: Text) -> list[Text]:
+        """The texts in a message that came over this stream; a binary one is an empty text."""
+        return self._gathering.apart(message)

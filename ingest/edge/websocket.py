@@ -11,7 +11,6 @@ import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from secrets import token_hex
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -22,19 +21,15 @@ import wsproto.utilities
 from attrs import define, frozen
 
 from ingest.core.certificates import trust
-from ingest.core.gathering import Gathering, Text
+from ingest.core.gathering import Text
 from ingest.core.secret import masked
 from ingest.edge.gathered import Gathered
-from ingest.edge.heard import Heard
 from ingest.edge.reason import reach, reason
 from ingest.errors import IngestError, Refused, Transient
 
 RECEIVE_BUFFER = 256 * 1024
 QUEUED_MESSAGES = 16
-"""Frames that trio-websocket holds; while it is full it answers no pings, so the reader must never wait."""
-
-BOUNDARY = 16
-"""Random bytes in what separates messages that are handed over together."""
+"""Messages that trio-websocket holds, small ones joined; while it is full it answers no pings, so the reader must never wait."""
 
 CLOSING = 1.0
 """Seconds for a polite goodbye."""
@@ -92,12 +87,9 @@ async def dial(target: Target) -> trio.abc.Stream:
 class Socket(trio.abc.AsyncResource):
     """An open WebSocket: text out, text in. `where` is its address."""
 
-    def __init__(
-        self, connection: trio_websocket.WebSocketConnection, stream: Heard, gathering: Gathering, where: str
-    ) -> None:
+    def __init__(self, connection: trio_websocket.WebSocketConnection, stream: Gathered, where: str) -> None:
         self._connection = connection
         self._stream = stream
-        self._gathering = gathering
         self._texts: deque[Text] = deque()
         self.where = where
 
@@ -125,8 +117,8 @@ class Socket(trio.abc.AsyncResource):
 
     async def _arrived(self) -> list[Text]:
         with _translated(self.where):
-            return self._gathering.apart(await self._connection.get_message())
-        raise AssertionError  # pragma: no cover  `_translated` lets every error through
+            message = await self._connection.get_message()
+        return self._stream.apart(message)
 
     async def aclose(self) -> None:
         """Say goodbye when the peer listens, and close."""
@@ -143,14 +135,13 @@ async def open_socket(nursery: trio.Nursery, target: Target, dialer: Dial = dial
     Raises `Transient` or `Refused`.
     """
     with _translated(target.url):
-        stream = Heard(await dialer(target))
-        gathering = Gathering(token_hex(BOUNDARY).encode(), target.max_message_size)
+        stream = Gathered(await dialer(target), target.max_message_size)
         try:
-            connection = await _handshake(nursery, Gathered(stream, gathering), target)
+            connection = await _handshake(nursery, stream, target)
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
-    return Socket(connection, stream, gathering, target.url)
+    return Socket(connection, stream, target.url)
 
 
 async def _handshake(
