@@ -29,7 +29,7 @@ from ingest.errors import IngestError, Refused, Transient
 
 RECEIVE_BUFFER = 256 * 1024
 QUEUED_MESSAGES = 16
-"""Messages that trio-websocket holds, small ones joined; while it is full it answers no pings, so the reader must never wait."""
+"""Messages, small ones joined, that trio-websocket holds; while it is full no ping is answered: never let it wait."""
 
 CLOSING = 1.0
 """Seconds for a polite goodbye."""
