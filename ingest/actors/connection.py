@@ -73,7 +73,7 @@ class Connection:
     async def read(self) -> None:
         """Hand out what arrives, for ever. Raises `Transient` when the connection ends."""
         while True:
-            for value in self._conversation.receive(await self.socket.receive()):
+            for value in self._conversation.receive(*await self.socket.receive_all()):
                 if isinstance(value, Answer):
                     self._answered(value)
                 elif isinstance(value, Nameless):

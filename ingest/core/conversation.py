@@ -23,6 +23,7 @@ from attrs import define, field, frozen
 from msgspec import Raw
 
 from ingest.core import wire
+from ingest.core.gathering import Text
 from ingest.core.state import Change, Frame
 from ingest.core.wire import CommandError, Malformed, RegistryUpdated
 
@@ -118,20 +119,30 @@ class Conversation:
             self._to_changes.add(number)
         return number, text
 
-    def receive(self, text: str | bytes) -> list[Received]:
-        """The values in one WebSocket frame, in order; its changes come together in one `Frame`, at the end.
+    def receive(self, *texts: Text) -> list[Received]:
+        """The values in messages that arrived together, in order; neighbouring changes come in one `Frame`.
 
-        Nothing in a frame depends on the order between changes and answers: an answer says that a command was
-        accepted, and the changes are complete from then on.
+        Those of one message come after its other values: nothing in it depends on the order between changes and answers.
+        An answer says that a command was accepted, and the changes are complete from then on.
         """
-        data = _lean(text)
-        if self._to_changes and (told := wire.changes(data, self._to_changes)):
-            return [Frame(told, len(text))]
+        values: list[Received] = []
         changes: list[Change] = []
-        others = list(self._values(data, changes))
-        return [*others, Frame(tuple(changes), len(text))] if changes else others
+        size = 0
+        for text in map(_lean, texts):
+            if self._to_changes and (told := wire.changes(text, self._to_changes)):
+                changes += told
+                size += len(text)
+                continue
+            before = len(changes)
+            if others := list(self._values(text, changes)):
+                values += _framed(changes[:before], size) + others
+                del changes[:before]
+                before, size = 0, 0
+            if len(changes) > before:
+                size += len(text)
+        return values + _framed(changes, size)
 
-    def _values(self, text: str | bytes, changes: list[Change]) -> Iterator[Received]:
+    def _values(self, text: Text, changes: list[Change]) -> Iterator[Received]:
         for envelope in wire.envelopes(text):
             if isinstance(envelope, Malformed):
                 yield envelope
@@ -155,9 +166,13 @@ class Conversation:
                 return _auth(envelope) or Unexpected(kind[:40])
 
 
-def _lean(text: str | bytes) -> str | bytes:
+def _lean(text: Text) -> Text:
     """The text as it is to be kept: with one emoji in it a `str` takes four bytes a character, and UTF-8 besides."""
     return text if isinstance(text, bytes) or text.isascii() else text.encode()
+
+
+def _framed(changes: list[Change], size: int) -> list[Received]:
+    return [Frame(tuple(changes), size)] if changes else []
 
 
 def _auth(envelope: wire.Envelope) -> AuthRequired | AuthOk | AuthInvalid | None:

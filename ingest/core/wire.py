@@ -18,6 +18,7 @@ import msgspec
 from attrs import frozen
 from msgspec import Raw, Struct
 
+from ingest.core.gathering import Text
 from ingest.core.redact import redacted
 from ingest.core.state import Change, State
 
@@ -116,7 +117,7 @@ _config = msgspec.json.Decoder(CoreConfig)
 _error = msgspec.json.Decoder(CommandError | str | None)
 
 
-def changes(text: str | bytes, subscriptions: Container[int]) -> tuple[Change, ...] | None:
+def changes(text: Text, subscriptions: Container[int]) -> tuple[Change, ...] | None:
     """The changes in a frame that holds only those of these subscriptions; None: `envelopes` has to say what is in it."""
     try:
         told = _all_told.decode(text) if text[:1] in ARRAY else (_told.decode(text),)
@@ -125,7 +126,7 @@ def changes(text: str | bytes, subscriptions: Container[int]) -> tuple[Change, .
     return tuple([each.event for each in told]) if all(each.id in subscriptions for each in told) else None
 
 
-def envelopes(text: str | bytes) -> Iterator[Envelope | Malformed]:
+def envelopes(text: Text) -> Iterator[Envelope | Malformed]:
     """The messages of one WebSocket frame: an object, or an array of objects when messages are coalesced.
 
     A message that is not an envelope comes as `Malformed`, the others of its frame as they are.
@@ -139,7 +140,7 @@ def envelopes(text: str | bytes) -> Iterator[Envelope | Malformed]:
         yield from _salvaged(text, str(problem))
 
 
-def _salvaged(text: str | bytes, problem: str) -> Iterator[Envelope | Malformed]:
+def _salvaged(text: Text, problem: str) -> Iterator[Envelope | Malformed]:
     try:
         parts = _parts.decode(text)
     except (msgspec.DecodeError, RecursionError):

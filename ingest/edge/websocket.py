@@ -8,6 +8,7 @@ Every foreign error leaves here as `Transient` or `Refused`.
 from __future__ import annotations
 
 import ssl
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -20,14 +21,15 @@ import wsproto.utilities
 from attrs import define, frozen
 
 from ingest.core.certificates import trust
+from ingest.core.gathering import Text
 from ingest.core.secret import masked
-from ingest.edge.heard import Heard
+from ingest.edge.gathered import Gathered
 from ingest.edge.reason import reach, reason
 from ingest.errors import IngestError, Refused, Transient
 
 RECEIVE_BUFFER = 256 * 1024
 QUEUED_MESSAGES = 16
-"""Frames that trio-websocket holds; while it is full it answers no pings, so the reader must never wait."""
+"""Messages, small ones joined, that trio-websocket holds; while it is full no ping is answered: never let it wait."""
 
 CLOSING = 1.0
 """Seconds for a polite goodbye."""
@@ -85,9 +87,10 @@ async def dial(target: Target) -> trio.abc.Stream:
 class Socket(trio.abc.AsyncResource):
     """An open WebSocket: text out, text in. `where` is its address."""
 
-    def __init__(self, connection: trio_websocket.WebSocketConnection, stream: Heard, where: str) -> None:
+    def __init__(self, connection: trio_websocket.WebSocketConnection, stream: Gathered, where: str) -> None:
         self._connection = connection
         self._stream = stream
+        self._texts: deque[Text] = deque()
         self.where = where
 
     @property
@@ -100,11 +103,22 @@ class Socket(trio.abc.AsyncResource):
         with _translated(self.where):
             await self._connection.send_message(text)
 
-    async def receive(self) -> str:
+    async def receive(self) -> Text:
         """The next text message; a binary one is an empty text. Raises `Transient` when the connection is gone."""
+        if not self._texts:
+            self._texts.extend(await self._arrived())
+        return self._texts.popleft()
+
+    async def receive_all(self) -> list[Text]:
+        """The next text messages: those that arrived together, at least one. Raises as `receive` does."""
+        texts = [*self._texts] or await self._arrived()
+        self._texts.clear()
+        return texts
+
+    async def _arrived(self) -> list[Text]:
         with _translated(self.where):
             message = await self._connection.get_message()
-        return message if isinstance(message, str) else ""
+        return self._stream.apart(message)
 
     async def aclose(self) -> None:
         """Say goodbye when the peer listens, and close."""
@@ -121,7 +135,7 @@ async def open_socket(nursery: trio.Nursery, target: Target, dialer: Dial = dial
     Raises `Transient` or `Refused`.
     """
     with _translated(target.url):
-        stream = Heard(await dialer(target))
+        stream = Gathered(await dialer(target), target.max_message_size)
         try:
             connection = await _handshake(nursery, stream, target)
         except BaseException:

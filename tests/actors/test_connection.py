@@ -7,6 +7,7 @@ import pytest
 import trio
 from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
+from wsproto.frame_protocol import FrameProtocol
 
 from ingest.actors.connection import CommandFailed, Deadlines, TokenRefused, peek_version, within
 from ingest.core.conversation import NAMELESS, Received, Unexpected
@@ -57,6 +58,23 @@ async def test_the_token_is_sent_once_and_the_version_learnt(autojump_clock: Moc
         async with connection(peer.dial) as opened:
             assert opened.ha_version == VERSION
         assert peer.sides[0].heard == [{"type": "auth", "access_token": TOKEN}]
+
+
+async def test_what_follows_the_words_of_authentication_at_once_is_not_taken_for_them(
+    autojump_clock: MockClock,
+) -> None:
+    async def act(side: Side) -> None:
+        protocol = FrameProtocol(client=False, extensions=[])
+        required, accepted, news = (
+            bytes(protocol.send_data(json.dumps(said))) for said in (REQUIRED, {"type": "auth_ok"}, {"type": "news"})
+        )
+        await side.socket._stream.send_all(required + accepted + news)
+        await trio.sleep_forever()
+
+    delivered: list[Received] = []
+    async with playing(act) as peer, connection(peer.dial, delivered.append):
+        await wait_all_tasks_blocked()
+    assert delivered == [Unexpected("news")]
 
 
 async def test_a_refused_token_has_an_error_of_its_own_with_the_remedy(autojump_clock: MockClock) -> None:

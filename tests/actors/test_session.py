@@ -9,6 +9,7 @@ import pytest
 import trio
 from attrs import define, field
 from trio.testing import MockClock
+from wsproto.frame_protocol import FrameProtocol
 
 from ingest.actors.connection import CommandFailed, TokenRefused
 from ingest.actors.connector import Candidate
@@ -166,6 +167,62 @@ async def test_a_large_frame_is_split_and_counted_once(autojump_clock: MockClock
     sizes = [len(frame.changes) for frame in held.link._queue if frame.source is Source.LIVE]
     assert sizes == [FRAME_CHANGES, FRAME_CHANGES, 7]
     assert [report.count for report in held.emitted if isinstance(report, reports.Received)] == [count]
+
+
+def bursting(*messages: str) -> Act:
+    """A live side that says these right after the subscription to changes, each in a frame of its own, all in one piece."""
+    protocol = FrameProtocol(client=False, extensions=[])
+    burst = b"".join(bytes(protocol.send_data(message)) for message in messages)
+
+    async def act(side: Side) -> None:
+        await side.accept()
+        while True:
+            message = await side.hear()
+            await side.say({**ok(), "id": message["id"]})
+            if message.get("event_type") == "state_changed":
+                await side.socket._stream.send_all(burst)
+
+    return act
+
+
+def singles(count: int) -> list[str]:
+    return [json.dumps(event(f"a.{number}", number=7)) for number in range(count)]
+
+
+NO_STATES: dict[str, Reply] = {**ANSWERS, "get_states": [ok([])]}
+
+
+async def test_single_frames_that_arrive_together_are_one_hop_and_one_report(autojump_clock: MockClock) -> None:
+    async with holding(bursting(*singles(200)), answering(**NO_STATES)) as held:
+        await trio.sleep(5)
+    (frame,) = [frame for frame in held.link._queue if frame.source is Source.LIVE]
+    assert [change.data.entity_id for change in frame.changes] == [f"a.{number}" for number in range(200)]
+    assert [report.count for report in held.emitted if isinstance(report, reports.Received)] == [200]
+
+
+async def test_single_frames_obey_the_intakes_capacity(autojump_clock: MockClock) -> None:
+    async with holding(bursting(*singles(3 * FRAME_CHANGES)), answering(**NO_STATES), intake=FRAME_CHANGES) as held:
+        await trio.sleep(5)
+        assert held.link.held.events <= FRAME_CHANGES
+    shed = [report for report in held.emitted if isinstance(report, reports.Shed)]
+    live = sum(report.count for report in held.emitted if isinstance(report, reports.Received))
+    assert sum(report.count for report in shed) == live - held.link.held.events >= 2 * FRAME_CHANGES
+    assert all(report.entities for report in shed)
+
+
+async def test_what_came_before_a_frame_that_cannot_be_read_is_kept(autojump_clock: MockClock) -> None:
+    with pytest.raises(Transient, match="a frame that cannot be read"):
+        async with holding(bursting(*singles(3), "{", *singles(3)), answering(**NO_STATES)) as held:
+            await trio.sleep(5)
+    assert [len(frame.changes) for frame in held.link._queue] == [3]
+
+
+async def test_a_single_malformed_event_costs_its_neighbours_nothing(autojump_clock: MockClock) -> None:
+    bad = json.dumps({"type": "event", "event": {}, "id": 7})
+    async with holding(bursting(*singles(3), bad, *singles(3)), answering(**NO_STATES)) as held:
+        await trio.sleep(5)
+    assert [len(frame.changes) for frame in held.link._queue if frame.source is Source.LIVE] == [3, 3]
+    assert [name for name in held.names() if name.endswith("Message")] == ["MalformedMessage"]
 
 
 async def test_what_the_intake_has_no_room_for_is_named(autojump_clock: MockClock) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,11 @@ from ingest.core.conversation import (
     AuthRequired,
     Conversation,
     Nameless,
+    Received,
     Unexpected,
     auth,
 )
-from ingest.core.state import Frame
+from ingest.core.state import Change, Frame
 from ingest.core.wire import CommandError, Malformed, RegistryUpdated
 from tests.core.changes import LATER, NOON, state
 from tests.core.test_wire import nearly
@@ -216,3 +219,41 @@ def test_no_text_raises_and_a_frame_is_never_empty(texts: list[str]) -> None:
     for text in texts:
         for value in conversation.receive(text):
             assert not isinstance(value, Frame) or value.changes
+
+
+def flat(values: Iterable[Received]) -> list[object]:
+    """The values, each change by itself."""
+    return [one for value in values for one in (value.changes if isinstance(value, Frame) else [_told(value)])]
+
+
+def _told(value: Received) -> object:
+    return (value.kind, value.problem, value.excerpt) if isinstance(value, Malformed) else value
+
+
+@given(st.lists(st.text() | st.lists(values | nearly, max_size=4).map(json.dumps) | broken, max_size=8), st.data())
+def test_messages_that_arrive_together_say_what_they_say_one_by_one(texts: list[str], data: st.DataObject) -> None:
+    given_as = [text.encode() if data.draw(st.booleans()) else text for text in texts]
+    together, alone = subscribed().receive(*given_as), [subscribed().receive(text) for text in texts]
+    assert flat(together) == [one for each in alone for one in flat(each)]
+    assert not any(isinstance(one, Frame) and isinstance(other, Frame) for one, other in pairwise(together))
+    weights = [value.size for value in together if isinstance(value, Frame)]
+    assert sum(weights) == sum(len(text) for text, each in zip(given_as, alone, strict=True) if flat_changes(each))
+
+
+def flat_changes(values: Iterable[Received]) -> list[Change]:
+    return [change for value in values if isinstance(value, Frame) for change in value.changes]
+
+
+def test_the_changes_of_neighbouring_messages_come_in_one_frame() -> None:
+    texts = [json.dumps(event(entity_id)) for entity_id in ("a.1", "a.2", "a.3")]
+    (frame,) = subscribed().receive(*texts)
+    assert entities(frame) == ["a.1", "a.2", "a.3"]
+    assert isinstance(frame, Frame)
+    assert frame.size == sum(map(len, texts))
+
+
+def test_what_comes_between_changes_stays_between_them() -> None:
+    said = [event("a.1"), {"id": 1, "type": "result", "success": True}, event("a.2"), event("a.3")]
+    before, answer, after = subscribed().receive(*map(json.dumps, said))
+    assert (entities(before), entities(after)) == (["a.1"], ["a.2", "a.3"])
+    assert answer == Answer(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,9 @@ import trio.testing
 import trio_websocket
 import trustme
 from attrs import evolve
+from wsproto.frame_protocol import FrameProtocol
 
+from ingest.core.gathering import Text
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Socket, Target, open_socket
 from ingest.errors import IngestError, Refused, Transient
@@ -135,6 +137,93 @@ async def test_a_binary_message_is_an_empty_text() -> None:
 
     async with serving(speaking(act)) as port, opened(plain(port)) as socket:
         assert [await socket.receive(), await socket.receive()] == ["", "text"]
+        await socket.send("enough")
+
+
+def burst(*payloads: str | bytes) -> bytes:
+    """Whole messages as they come out of one read."""
+    protocol = FrameProtocol(client=False, extensions=[])
+    return b"".join(bytes(protocol.send_data(payload)) for payload in payloads)
+
+
+def texts(messages: Iterable[Text]) -> list[str]:
+    return [message if isinstance(message, str) else message.decode() for message in messages]
+
+
+def bursting(data: bytes) -> Handler:
+    """A server that says this at once, and hangs up when it hears something."""
+
+    async def act(connection: trio_websocket.WebSocketConnection) -> None:
+        await connection._stream.send_all(data)
+        await connection.get_message()
+
+    return speaking(act)
+
+
+async def test_what_arrived_together_is_received_together() -> None:
+    """Of trio-websocket this needs that a message is handed out whole, and a binary one as bytes."""
+    said = [f"{number} °C" for number in range(200)]
+    async with serving(bursting(burst(*said))) as port, opened(plain(port)) as socket:
+        received = texts(await socket.receive_all())
+        assert received == said
+        await socket.send("enough")
+
+
+async def test_one_by_one_or_together_nothing_is_passed_over() -> None:
+    said = [str(number) for number in range(10)]
+    async with serving(bursting(burst(*said))) as port, opened(plain(port)) as socket:
+        first = [await socket.receive() for _ in range(3)]
+        assert texts([*first, *await socket.receive_all()]) == said
+        await socket.send("enough")
+        with pytest.raises(Transient):
+            await socket.receive_all()
+
+
+async def test_a_ping_in_the_middle_of_many_messages_is_answered() -> None:
+    pongs: list[bool] = []
+
+    async def act(connection: trio_websocket.WebSocketConnection) -> None:
+        with trio.move_on_after(SECONDS):
+            async with trio.open_nursery() as nursery:
+                await connection._stream.send_all(burst(*"abc"))
+                nursery.start_soon(connection.ping)
+                await trio.testing.wait_all_tasks_blocked()
+                await connection._stream.send_all(burst(*"def"))
+            pongs.append(True)
+
+    async with serving(speaking(act)) as port, opened(plain(port)) as socket:
+        received: list[Text] = []
+        while len(received) < 6:
+            received += await socket.receive_all()
+        assert texts(received) == list("abcdef")
+        with pytest.raises(Transient):
+            await socket.receive()
+    assert pongs
+
+
+@pytest.mark.parametrize(
+    ("end", "what"),
+    [
+        (b"\x88\x02\x03\xe8", "closed by Home Assistant \\(1000"),
+        (burst(b"\xff\xfe").replace(b"\x82", b"\x81"), "closed by Home Assistant \\(1007"),
+        (b"\xff\xff\xff\xff", "closed by Home Assistant \\(1002"),
+    ],
+    ids=["goodbye", "not UTF-8", "not a frame"],
+)
+async def test_what_came_before_an_end_is_received_first(end: bytes, what: str) -> None:
+    async with serving(bursting(burst(*"abc") + end)) as port, opened(plain(port)) as socket:
+        assert texts([await socket.receive() for _ in range(3)]) == list("abc")
+        with pytest.raises(Transient, match=what):
+            await socket.receive()
+
+
+async def test_many_small_messages_are_not_beyond_a_limit_that_is_for_one() -> None:
+    said = ["x" * 900, "y" * 900]
+    async with (
+        serving(bursting(burst(*said))) as port,
+        opened(evolve(plain(port), max_message_size=1000)) as socket,
+    ):
+        assert texts([await socket.receive(), await socket.receive()]) == said
         await socket.send("enough")
 
 

@@ -1,0 +1,196 @@
+"""Whatever a peer sends, and however it is cut: a library hands out what it would have without us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from wsproto import events
+from wsproto.connection import CLIENT, Connection
+from wsproto.frame_protocol import FrameProtocol
+
+from ingest.core.gathering import LARGE, Gathering, Text
+
+HEAD = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+BOUNDARY = b"a boundary that nobody guesses"
+MOST = 1 << 20
+
+
+def frame(payload: str | bytes, *, fin: bool = True) -> bytes:
+    return bytes(FrameProtocol(client=False, extensions=[]).send_data(payload, fin))
+
+
+def gathering(most: int = MOST) -> Gathering:
+    """One that has seen the handshake."""
+    made = Gathering(BOUNDARY, most)
+    assert made.feed(HEAD) == HEAD
+    return made
+
+
+def fed(made: Gathering, reads: Iterable[bytes]) -> list[bytes]:
+    return [*filter(None, map(made.feed, reads)), made.rest()]
+
+
+def said(reads: Iterable[bytes], apart: Gathering) -> Iterator[object]:
+    """What a library hands out for these reads: messages as texts, and every other event as it is."""
+    connection = Connection(CLIENT)
+    parts: list[str | bytes] = []
+    for read in reads:
+        connection.receive_data(read)
+        for event in connection.events():
+            if not isinstance(event, events.Message):
+                yield event
+                continue
+            parts.append(event.data)
+            if event.message_finished:
+                whole: Text = parts[0][:0].join(parts)  # type: ignore[arg-type]  # all of one kind
+                yield from (text.encode() if isinstance(text, str) else text for text in apart.apart(whole))
+                parts.clear()
+
+
+def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
+    """The data in reads, none of which is empty."""
+    bounds = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
+    return [data[start:end] for start, end in pairwise(bounds)]
+
+
+def fragments(parts: Sequence[str]) -> bytes:
+    protocol = FrameProtocol(client=False, extensions=[])
+    return b"".join(bytes(protocol.send_data(part, fin)) for part, fin in zip(parts, [False, True], strict=True))
+
+
+control = FrameProtocol(client=False, extensions=[])
+small = st.text(max_size=300).map(frame)
+frames = st.one_of(
+    small,
+    small,
+    small,
+    st.sampled_from([125, 126, LARGE - 1, LARGE, LARGE + 1]).map("x".__mul__).map(frame),
+    st.binary(max_size=300).map(frame),
+    st.tuples(st.text(), st.text()).map(fragments),
+    st.binary(max_size=125).map(control.ping).map(bytes),
+    st.binary(max_size=125).map(control.pong).map(bytes),
+)
+places = st.lists(st.integers(0, 1 << 18), max_size=12)
+
+
+@given(st.lists(frames, max_size=12).map(b"".join), places)
+def test_a_peer_is_heard_as_without_us(data: bytes, places: list[int]) -> None:
+    made = gathering()
+    assert list(said(fed(made, cut(data, places)), made)) == list(said([data], made))
+
+
+MISTAKES = [
+    b"\x81\x02\xff\xfe",  # no UTF-8
+    b"\x81\x82abcdhi",  # masked
+    b"\x81\x7e\x00\x02hi",  # a length longer than need be
+    b"\x81\x7f" + bytes(6) + b"\x00\x02hi",
+    b"\x82\x7f" + bytes(6) + b"\xff\xff" + bytes(0xFFFF),
+    b"\x89\x7e\x00\x7e" + bytes(126),  # a ping of 126 bytes
+    b"\x09\x00",  # half a ping
+    b"\x83\x00",  # a kind that is none
+    b"\xc1\x02hi",  # a reserved bit
+    b"\xff\xff\xff\xff",
+    b"\x80\x00",  # the end of nothing
+    b"\x88\x02\x03\xe8",  # no mistake, but the end: goodbye
+    b"\x88\x01x",
+]
+
+
+@given(st.lists(small, max_size=4).map(b"".join), st.sampled_from(MISTAKES), st.lists(frames, max_size=4), places)
+@example(b"", b"\x81\x7e\x00\x02hi", [frame("x"), frame("y")], [])
+def test_a_mistake_is_the_librarys_to_find(
+    before: bytes, mistake: bytes, after: list[bytes], places: list[int]
+) -> None:
+    data = b"".join([before, mistake, *after])
+    made = gathering()
+    assert list(said(fed(made, cut(data, places)), made)) == list(said([data], made))
+
+
+@given(st.lists(small, max_size=3).map(b"".join), st.sampled_from(MISTAKES))
+def test_a_mistake_waits_for_nothing(before: bytes, mistake: bytes) -> None:
+    """A library that is not told of it would not hang up, and its peer wait for ever."""
+    made = gathering()
+    heard = [made.feed(before + mistake)]
+    assert list(said(heard, made)) == list(said([before + mistake], made))
+
+
+@given(st.lists(st.binary(max_size=40)), places)
+def test_noise_is_passed_on_as_it_is_refused(noise: list[bytes], places: list[int]) -> None:
+    made = gathering()
+    data = b"".join(noise)
+    ours, alone = list(said(fed(made, cut(data, places)), made)), list(said([data], made))
+    # Of texts within a fragmented message, a mistake, the library says which kind of frame it got: ours are binary.
+    assert [_code(event) for event in ours] == [_code(event) for event in alone]
+
+
+def _code(event: object) -> object:
+    return event.code if isinstance(event, events.CloseConnection) else event
+
+
+@given(st.lists(st.text(), min_size=2, max_size=40))
+def test_texts_that_arrive_together_are_one_message(texts: list[str]) -> None:
+    made = gathering()
+    connection = Connection(CLIENT)
+    connection.receive_data(made.feed(b"".join(map(frame, texts))))
+    (message,) = connection.events()
+    assert isinstance(message, events.BytesMessage)
+    assert made.apart(bytes(message.data)) == [text.encode() for text in texts]
+
+
+def test_a_text_alone_goes_as_it_came() -> None:
+    assert gathering().feed(frame("alone")) == frame("alone")
+
+
+def test_the_beginning_of_a_text_waits_for_its_rest_and_then_goes_with_the_others() -> None:
+    made = gathering()
+    one, two = frame("one"), frame("two" * 50)
+    assert made.feed(one + two[:3]) == one
+    assert made.feed(two[3:9]) == b""
+    assert list(said([made.feed(two[9:] + one)], made)) == [b"two" * 50, b"one"]
+    assert made.feed(two[:9]) == b""
+    assert (made.rest(), made.rest()) == (two[:9], b"")
+
+
+def test_a_large_message_goes_as_it_comes_and_is_not_kept() -> None:
+    made = gathering()
+    large = frame("x" * 3_000_000)
+    for read in (large[:10], large[10:1_000_000], large[1_000_000:]):
+        assert made.feed(read) == read
+
+
+def test_a_ping_keeps_its_place() -> None:
+    ping = bytes(control.ping(b"now"))
+    before, after = gathering().feed((frame("a") + frame("b")) + ping + frame("c")).split(ping)
+    assert BOUNDARY in before
+    assert after == frame("c")
+
+
+def test_no_joined_message_is_longer_than_the_limit() -> None:
+    texts = frame("x" * 40) + frame("y" * 40)
+    size = 2 * (40 + len(BOUNDARY))
+    assert gathering(size - 1).feed(texts) == texts
+    assert gathering(size).feed(texts) != texts
+
+
+@pytest.mark.parametrize("head", [HEAD, HEAD.replace(b"\r", b"")])
+@given(places)
+def test_frames_begin_where_the_handshake_ends(head: bytes, places: list[int]) -> None:
+    made = Gathering(BOUNDARY, MOST)
+    data = head + frame("a") + frame("b")
+    heard = b"".join(fed(made, cut(data, places)))
+    assert heard.startswith(head)
+    assert list(said([heard[len(head) :]], made)) == [b"a", b"b"]
+
+
+@given(places)
+def test_what_is_no_websocket_is_let_through(places: list[int]) -> None:
+    data = b"HTTP/1.1 200 OK\r\n\r\n" + frame("a") + frame("b")
+    assert b"".join(fed(Gathering(BOUNDARY, MOST), cut(data, places))) == data
+
+
+def test_a_binary_message_of_the_peers_is_an_empty_text() -> None:
+    assert gathering().apart(b"\x00") == gathering().apart(b"") == gathering().apart(b"\x00" + BOUNDARY) == [""]

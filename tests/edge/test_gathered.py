@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import trio
+from trio.testing import MockClock, check_two_way_stream, memory_stream_pair
+from wsproto.frame_protocol import FrameProtocol
+
+from ingest.edge.gathered import Gathered
+
+HEAD = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+
+
+async def test_it_is_a_stream_like_any_other() -> None:
+    async def make() -> tuple[Gathered, Gathered]:
+        one, other = memory_stream_pair()
+        return Gathered(one, 1 << 20), Gathered(other, 1 << 20)
+
+    await check_two_way_stream(make, None)
+
+
+async def test_half_a_message_is_kept_when_reading_is_cancelled_and_told_at_the_end(autojump_clock: MockClock) -> None:
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20)
+    message = bytes(FrameProtocol(client=False, extensions=[]).send_data("a message"))
+    await theirs.send_all(HEAD + message[:4])
+    assert await stream.receive_some() == HEAD
+    with trio.move_on_after(1) as scope:
+        await stream.receive_some()
+    assert scope.cancelled_caught
+    await theirs.send_all(message[4:] + message[:4])
+    assert await stream.receive_some() == message
+    await theirs.aclose()
+    assert [await stream.receive_some() for _ in range(3)] == [message[:4], b"", b""]
