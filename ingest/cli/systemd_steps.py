@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from ingest.errors import Refused
 
 @define
 class Steps:
-    """`changed`: some step was needed. Every step raises `Refused` where the disk does not take it."""
+    """`changed`: some file was not as it should be. Every step raises `Refused` where the disk does not take it."""
 
     dry: bool = False
     runner: Runner = run
@@ -79,7 +80,10 @@ class Steps:
 
     def command(self, command: Sequence[str], seconds: float) -> str:
         """What a program says; nothing in a dry run. Raises as `run`."""
-        return self.runner(command, seconds) if self._goes_on(f"run   {' '.join(command)}") else ""
+        if not self.dry:
+            return self.runner(command, seconds)
+        self.say(f"run   {shlex.join(command)}")
+        return ""
 
     def _goes_on(self, step: str) -> bool:
         self.changed = True
