@@ -20,7 +20,8 @@ from ingest.core.secret import Secret
 from ingest.core.store import Codec, Store, since
 from ingest.errors import Refused
 from ingest.plan import Destination
-from ingest.runtime.lane import ThreadLane
+from ingest.runtime.lane import Lane, ThreadLane
+from ingest.runtime.progress import Counted, Progress
 
 if TYPE_CHECKING:
     from ingest.edge.influx import Influx
@@ -35,15 +36,22 @@ DATABASE_SECTIONS = frozenset({"home", "influxdb", "device_history"})
 
 
 @asynccontextmanager
-async def opened_database(settings: Settings) -> AsyncGenerator[Destination]:
-    """The configured database alone: nothing is spooled on disk. Raises `Refused` without an address."""
+async def opened_database(settings: Settings, progress: Progress | None = None) -> AsyncGenerator[Destination]:
+    """The configured database alone: nothing is spooled on disk. Raises `Refused` without an address.
+
+    `progress` looks at its deliveries: each may take many requests.
+    """
     codec, retention = schema(settings), settings.influxdb.retention
     if retention is not None:
         kept_ns = int(retention * 1e9)
         codec = since(codec, lambda: time.time_ns() - kept_ns)
-    async with opened_influx(settings) as influx:
+    lane = ThreadLane(abandon=True)
+    async with opened_influx(settings, lane) as influx:
         codec = evolve(codec, whose=partial(whose, stored=influx.taken))
-        yield Destination(Store(DATABASE, codec, influx.deliver), influx.where)
+        deliver = Counted(influx.deliver, lambda: lane.begun)
+        if progress is not None:
+            progress.watch(f"a delivery to {influx.where}", deliver.moves)
+        yield Destination(Store(DATABASE, codec, deliver), influx.where)
 
 
 def schema(settings: Settings) -> Codec[bytes, bytes]:
@@ -77,11 +85,11 @@ def profile(told: HomeassistantSchema) -> Profile:
 
 
 @asynccontextmanager
-async def opened_influx(settings: Settings) -> AsyncGenerator[Influx]:
+async def opened_influx(settings: Settings, lane: Lane | None = None) -> AsyncGenerator[Influx]:
     """The configured database. Nothing is sent before something is asked of it. Raises `Refused` without an address."""
     from ingest.edge.influx import open_influx  # noqa: PLC0415  only where it is used
 
-    async with open_influx(address(settings), ThreadLane(abandon=True), time.time_ns) as influx:
+    async with open_influx(address(settings), lane or ThreadLane(abandon=True), time.time_ns) as influx:
         yield influx
 
 

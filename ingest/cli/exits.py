@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import click
 
+from ingest.edge.journald import marked
 from ingest.errors import IngestError, Transient
 
 FAILED = 1
@@ -41,5 +42,10 @@ def explained() -> Iterator[None]:
     try:
         yield
     except IngestError as error:
-        click.echo(f"homeiq-ingest: {error}", err=True)
+        complain(str(error))
         sys.exit(FAILED if isinstance(error, Transient) else REFUSED)
+
+
+def complain(sentence: str) -> None:
+    """Say on standard error why the process ends."""
+    click.echo(marked(f"homeiq-ingest: {sentence}", "error"), err=True)

@@ -49,6 +49,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Name, where it is, and its line in the help: asking for help imports nothing."""
 
 
+BUG = "homeiq-ingest: this is a bug. Report it with the lines above; what is stored, and what is in the spool, is safe."
+"""The last line of it."""
+
+
 class LazyGroup(click.Group):
     """Knows its commands by name and imports one when it is called."""
 
@@ -84,9 +88,14 @@ def main() -> None:
 
 
 def bug(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
-    """What Python does with an error that nobody expected, without our secrets: its words may have one in them."""
+    """What Python does with an error that nobody expected, without our secrets: its words may have one in them.
+
+    The last line says what to do.
+    """
     import traceback  # noqa: PLC0415  only then
 
     from ingest.core.secret import masked  # noqa: PLC0415
+    from ingest.edge.journald import marked  # noqa: PLC0415
 
-    sys.stderr.write(masked("".join(traceback.format_exception(error))))
+    text = f"{''.join(traceback.format_exception(error))}{BUG}"
+    sys.stderr.write(f"{marked(masked(text), 'error')}\n")

@@ -37,6 +37,7 @@ from ingest.edge.totals_file import Totals
 from ingest.errors import IngestError, Transient
 from ingest.plan import Destination
 from ingest.runtime.lane import ThreadLane
+from ingest.runtime.progress import Progress
 
 
 @define
@@ -59,13 +60,18 @@ class Relay:
             listener(report)
 
 
-def opened_file(settings: Settings, emit: Emit, by: Holder = SERVICE) -> AbstractAsyncContextManager[State]:
-    """The configured state file, open or opened as soon as it can be. Raises `Held`."""
+def opened_file(
+    settings: Settings, emit: Emit, by: Holder = SERVICE, progress: Progress | None = None
+) -> AbstractAsyncContextManager[State]:
+    """The configured state file, open or opened as soon as it can be; `progress` looks at its lane. Raises `Held`."""
 
     def report(aside: SetAside) -> None:
         emit(aside.report())
 
-    return opened_state(settings.spool.path, time.time_ns, report, by=by, min_free=settings.spool.min_free)
+    thread = ThreadLane()
+    if progress is not None:
+        progress.watch(f"work on {settings.spool.path}", thread.moves)
+    return opened_state(settings.spool.path, time.time_ns, report, thread, by, min_free=settings.spool.min_free)
 
 
 async def disk_spool(settings: Settings, state: State, store: Store[Any, bytes], emit: Emit) -> DiskSpool:

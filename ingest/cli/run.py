@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import shlex
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import click
 import trio
 
 from ingest.actors.connector import GaveUp
-from ingest.cli.exits import GAVE_UP, explained
+from ingest.cli.exits import GAVE_UP, complain, explained
 from ingest.cli.options import configured, loaded
 from ingest.cli.own_name import own_command
 
@@ -29,16 +31,17 @@ def run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
         try:
             _run(config_path, assignments)
         except GaveUp as error:
-            click.echo(f"homeiq-ingest: {error}", err=True)
+            complain(str(error))
             sys.exit(GAVE_UP)
 
 
 def _run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
     from ingest.cli.reloading import Reloading  # noqa: PLC0415  the configuration is checked before
     from ingest.cli.service import serve_until_signalled  # noqa: PLC0415
+    from ingest.cli.watchdog import Watchdog  # noqa: PLC0415
     from ingest.core.reports import Notice  # noqa: PLC0415
     from ingest.edge.journal import open_journal  # noqa: PLC0415
-    from ingest.edge.notify import open_notify  # noqa: PLC0415
+    from ingest.edge.notify import manager  # noqa: PLC0415
     from ingest.runtime.lane import ThreadLane  # noqa: PLC0415
     from ingest.runtime.supervise import one_error  # noqa: PLC0415
 
@@ -47,9 +50,13 @@ def _run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
     journal = open_journal(found.settings.log.level, found.settings.log.format)
     for warning in found.warnings:
         journal(Notice(warning))
+    # A watchdog ends the process with SIGABRT: the stacks of all threads then say what hung.
+    with suppress(OSError, RuntimeError):  # where there is no standard error
+        faulthandler.enable()
     with one_error():
         reloading = Reloading(read, found, journal.set_level, ThreadLane(abandon=True), _backfill(config_path))
-        trio.run(serve_until_signalled, reloading, (journal, open_notify(os.environ)))
+        watchdog = Watchdog(manager(os.environ, api=found.settings.api.enabled))
+        trio.run(serve_until_signalled, reloading, (journal,), watchdog)
 
 
 def _backfill(config_path: Path | None) -> str:

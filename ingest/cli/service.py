@@ -5,14 +5,12 @@ The one place beside the configuration itself that reads settings; actors take s
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
-import click
 import trio
 from attrs import evolve
 
@@ -22,10 +20,11 @@ from ingest.actors.control import Control
 from ingest.actors.mending import MendingAlone
 from ingest.cli.candidates import candidates, deadlines
 from ingest.cli.database import opened_database, schema
-from ingest.cli.exits import FAILED
+from ingest.cli.exits import FAILED, complain
 from ingest.cli.reloading import Reloading, run_until
 from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering
 from ingest.cli.telling import opened_data_api
+from ingest.cli.watchdog import Watchdog
 from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.attributes import Drops
@@ -38,10 +37,10 @@ from ingest.edge.data_api import DataApi
 from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import SERVICE, Held, Holder, locked_soon
 from ingest.edge.shrink import shrink
-from ingest.pipeline import Pipeline
 from ingest.plan import Destination, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
+from ingest.runtime.progress import Progress
 from ingest.runtime.signals import at_the_latest, on_reload, on_stop
 from ingest.runtime.supervise import one_error
 
@@ -82,22 +81,29 @@ def _files(settings: Settings) -> Mapping[str, str]:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, emit: Emit, by: Holder = SERVICE, more: Commands = NO_COMMANDS
+    settings: Settings,
+    emit: Emit,
+    by: Holder = SERVICE,
+    more: Commands = NO_COMMANDS,
+    progress: Progress | None = None,
 ) -> AsyncGenerator[Destination]:
-    """The configured store, open while the block runs; `more` are commands that it takes. Raises `Transient` or `Refused`."""
+    """The configured store, open while the block runs; `more` are commands that it takes. Raises `Transient` or `Refused`.
+
+    `progress` looks at what it works on. Standard output is not looked at: its reader may stall for as long as it likes.
+    """
     match settings.store_kind:
         case "embedded":
-            async with _embedded(settings, emit, more) as destination:
+            async with _embedded(settings, emit, more, progress or Progress()) as destination:
                 yield destination
         case "influxdb":
-            async with _influxdb(settings, emit, by, more) as destination:
+            async with _influxdb(settings, emit, by, more, progress or Progress()) as destination:
                 yield destination
         case "stdout":
             yield _stdout(settings)
 
 
 @asynccontextmanager
-async def _embedded(settings: Settings, emit: Emit, more: Commands) -> AsyncGenerator[Destination]:
+async def _embedded(settings: Settings, emit: Emit, more: Commands, progress: Progress) -> AsyncGenerator[Destination]:
     from ingest.edge.embedded import EmbeddedSettings, open_embedded  # noqa: PLC0415  only where it is used
 
     def set_aside(damage: SetAside) -> None:
@@ -109,6 +115,7 @@ async def _embedded(settings: Settings, emit: Emit, more: Commands) -> AsyncGene
         alone = "Stop the other service, or give this one an embedded.path of its own."
         await stack.enter_async_context(locked_soon(path, remedy=alone, by=SERVICE))
         lane = ThreadLane()
+        progress.watch(f"work on {path}", lane.moves)
         embedded = await stack.enter_async_context(open_embedded(chosen, lane, time.time_ns, set_aside, lane.give_up))
         if embedded.problem is not None:
             emit(
@@ -118,7 +125,7 @@ async def _embedded(settings: Settings, emit: Emit, more: Commands) -> AsyncGene
             )
         destination = Destination(embedded.store, str(path), embedded.maintain, give_up=lane.give_up)
         try:
-            state = await stack.enter_async_context(opened_file(settings, emit))
+            state = await stack.enter_async_context(opened_file(settings, emit, progress=progress))
             destination = await remembering(settings, destination, state, emit)
             if destination.ledger is not None:
                 destination = evolve(
@@ -130,10 +137,12 @@ async def _embedded(settings: Settings, emit: Emit, more: Commands) -> AsyncGene
 
 
 @asynccontextmanager
-async def _influxdb(settings: Settings, emit: Emit, by: Holder, more: Commands) -> AsyncGenerator[Destination]:
+async def _influxdb(
+    settings: Settings, emit: Emit, by: Holder, more: Commands, progress: Progress
+) -> AsyncGenerator[Destination]:
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(opened_database(settings))
-        state = await stack.enter_async_context(opened_file(settings, emit, by))
+        database = await stack.enter_async_context(opened_database(settings, progress))
+        state = await stack.enter_async_context(opened_file(settings, emit, by, progress))
         spool = await disk_spool(settings, state, database.store, emit)
         destination = await remembering(settings, database, state, emit)
         assert destination.letters is not None  # noqa: S101  `remembering` gave them
@@ -155,33 +164,38 @@ def _stdout(settings: Settings) -> Destination:
 
 
 async def serve(
-    settings: Settings, listeners: tuple[Emit, ...], stop: trio.Event, reloading: Reloading | None = None
+    settings: Settings,
+    listeners: tuple[Emit, ...],
+    stop: trio.Event,
+    reloading: Reloading | None = None,
+    watchdog: Watchdog | None = None,
 ) -> None:
     """Open the configured store and run the pipeline until `stop` is set; `reloading` may change it meanwhile.
 
-    Raises as `opened`, and `Refused` (`GaveUp` among them), or what is a bug.
+    `watchdog` looks at it, and its manager is told. Raises as `opened`, and `Refused` (`GaveUp` among them), or what is a bug.
     """
-    relay = Relay(listeners)
+    dog = watchdog or Watchdog()
+    relay = Relay((*listeners, dog.manager))
     more = reloading.commands if reloading else NO_COMMANDS
-    async with opened(settings, relay, more=more) as destination, opened_data_api(settings) as data_api:
+    async with (
+        dog.looking(relay),
+        opened(settings, relay, more=more, progress=dog.progress) as destination,
+        opened_data_api(settings) as data_api,
+    ):
         plan = make_plan(settings, destination, data_api)
         if settings.api.enabled:
-            await _run_with_api(settings, plan, relay, stop, reloading)
+            await _run_with_api(settings, plan, relay, stop, reloading=reloading, dog=dog)
         else:
-            pipeline = Pipeline(plan, listeners, random.random)
-            relay.hand_over(pipeline.emit)
-            await run_until(pipeline, stop, reloading)
+            await run_until(dog.alone(plan, relay), stop, reloading)
 
 
 async def _run_with_api(
-    settings: Settings, plan: Plan, relay: Relay, stop: trio.Event, reloading: Reloading | None
+    settings: Settings, plan: Plan, relay: Relay, stop: trio.Event, *, reloading: Reloading | None, dog: Watchdog
 ) -> None:
     from ingest.web.site import Site  # noqa: PLC0415  only where it is used
 
     site = Site(settings.api, plan, time.time_ns)
-    pipeline = Pipeline(plan, (*relay.to, site.hear), random.random)
-    for report in relay.hand_over(pipeline.emit):
-        site.hear(report)
+    pipeline = dog.heard(plan, relay, site.hear, site.health)
     with one_error():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(site.serve, pipeline, name="api")
@@ -189,7 +203,7 @@ async def _run_with_api(
             nursery.cancel_scope.cancel()
 
 
-async def serve_until_signalled(reloading: Reloading, listeners: tuple[Emit, ...]) -> None:
+async def serve_until_signalled(reloading: Reloading, listeners: tuple[Emit, ...], watchdog: Watchdog) -> None:
     """`serve` until SIGTERM or SIGINT: the first drains, the second cancels. SIGHUP has the configuration read again."""
     stop = trio.Event()
     with at_the_latest(LATEST, _too_late, FAILED) as begin:
@@ -201,9 +215,9 @@ async def serve_until_signalled(reloading: Reloading, listeners: tuple[Emit, ...
         async with trio.open_nursery() as nursery:
             nursery.start_soon(on_stop, first, nursery.cancel_scope.cancel, name="signals")
             nursery.start_soon(on_reload, reloading.signalled, stop.set, name="reloading")
-            await serve(reloading.settings, listeners, stop, reloading)
+            await serve(reloading.settings, listeners, stop, reloading, watchdog)
             nursery.cancel_scope.cancel()
 
 
 def _too_late() -> None:
-    click.echo("homeiq-ingest: something hangs, the process ends without it; what is on disk is safe", err=True)
+    complain("something hangs, the process ends without it; what is on disk is safe")

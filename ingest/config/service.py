@@ -88,6 +88,6 @@ class Log:
     format: Literal["auto", "console", "json"] = option(
         "auto",
         kinds.choice("auto", "console", "json", synonyms={"text": "console"}),
-        "`auto`: console on a terminal, else json.",
+        "`auto`: sentences on a terminal and in systemd's journal, else json.",
         ("LOG_FORMAT",),
     )

@@ -221,6 +221,8 @@ class Health:
     registries: RegistriesHealth = field(factory=RegistriesHealth)
     data_api: DataApiHealth | None = None
     """None: none is configured."""
+    stuck: Mapping[str, datetime] = field(factory=dict)
+    """What does not come back, since when."""
 
     @property
     def status(self) -> Status:

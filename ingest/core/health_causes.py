@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from attrs import field, frozen
@@ -22,6 +22,8 @@ DAMAGED = (
 
 NO_REGISTRIES = "Nothing, if Home Assistant is restarting; else look at its log. It is asked again by itself."
 
+STUCK = "Restart the service, unless systemd does: what is in the spool is delivered after that."
+
 DISK = "Look for disk errors with dmesg."
 
 MEND = "Free some space, or mend the disk or the permissions of the state file."
@@ -38,7 +40,7 @@ class Facts:
     `lost` are the points and changes that were dropped in the last five minutes, `unreadable` the points in the spool
     that turned out to be damaged, `refused` what became a dead letter; `aside` the state files that could not be used,
     `letters` the dead letters that were dropped, `damaged` what damage was met in the state file, `misread` what is
-    wrong with the configuration as it is now.
+    wrong with the configuration as it is now, `stuck` what does not come back and since when.
     """
 
     at: datetime
@@ -57,15 +59,21 @@ class Facts:
     registries: RegistriesHealth = field(factory=RegistriesHealth)
     data_api: DataApiHealth | None = None
     misread: tuple[str, ...] = ()
+    stuck: Mapping[str, datetime] = field(factory=dict)
 
 
 def causes(facts: Facts) -> tuple[Cause, ...]:
     """Every cause, the most telling first."""
     rules = (
-        _database, _connection, _lost, _refused, _spool, _damaged, _aside, _configuration, _queues, _rate, _registries,
+        _stuck, _database, _connection, _lost, _refused, _spool, _damaged, _aside, _configuration, _queues, _rate, _registries,
         _data_api,
     )  # fmt: skip
     return tuple(cause for rule in rules for cause in rule(facts))
+
+
+def _stuck(facts: Facts) -> Iterator[Cause]:
+    for station, since in facts.stuck.items():
+        yield Cause(Status.UNHEALTHY, f"stuck: {station} has not come back since {since:%Y-%m-%d %H:%M:%S} UTC", STUCK)
 
 
 def _database(facts: Facts) -> Iterator[Cause]:

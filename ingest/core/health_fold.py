@@ -16,7 +16,7 @@ from ingest.core import health, reports
 from ingest.core.data_api_health import DataApiFold
 from ingest.core.health import Gauges, Health
 from ingest.core.health_causes import SLOW, Facts, causes
-from ingest.core.health_parts import CandidateFold, FileFold, StoreFold, maybe
+from ingest.core.health_parts import CandidateFold, FileFold, StoreFold, StuckFold, maybe
 from ingest.core.health_problems import Problems
 from ingest.core.rates import RECENT, Window, unusual
 from ingest.core.registries_health import RegistriesFold
@@ -54,6 +54,7 @@ class HealthFold:
     _letters_failing: str = ""
     _ledger_failing: str = ""
     _misread: tuple[str, ...] = ()
+    _stuck: StuckFold = field(factory=StuckFold)
     _started: reports.Started = field(factory=lambda: reports.Started("", "", ""))
     _started_at: float | None = None
     _running: bool = False
@@ -143,6 +144,7 @@ class HealthFold:
             case _:
                 self._file.add(report, now)
                 self._registries.add(report, now)
+                self._stuck.add(report, now)
                 if self.data_api is not None:
                     self.data_api.add(report, now)
 
@@ -167,17 +169,18 @@ class HealthFold:
         refused = self._refused.total(RECENT, now)
         registries = self._registries.health(moment)
         data_api = None if self.data_api is None else self.data_api.health(now, moment)
+        stuck = self._stuck.health(moment)
         facts = Facts(
             wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged, refused,
             tuple(self._file.aside.values()), self._file.letters.total(RECENT, now), self._file.damaged,
-            registries=registries, data_api=data_api, misread=self._misread,
+            registries=registries, data_api=data_api, misread=self._misread, stuck=stuck,
         )  # fmt: skip
         started = self._started
         return Health(
             wall, 0.0 if self._started_at is None else now - self._started_at, started.version, started.home,
             connection, subscription, database, spool, gauges.queues, gauges.books, self._problems.last(moment),
             self._problems.categories(moment, now), causes(facts), gauges.lifetime, gauges.gaps,
-            registries=registries, data_api=data_api,
+            registries=registries, data_api=data_api, stuck=stuck,
         )  # fmt: skip
 
     def _connection(self, now: float, moment: Callable[[float], datetime]) -> health.Connection:

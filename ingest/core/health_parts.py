@@ -157,6 +157,27 @@ class FileFold:
                 pass
 
 
+@define
+class StuckFold:
+    """What does not come back from what it began, since when."""
+
+    stations: dict[str, float] = field(factory=dict)
+
+    def add(self, report: Report, now: float) -> None:
+        """Fold one report in."""
+        match report:
+            case reports.Stuck(station=station, seconds=seconds):
+                self.stations[station] = now - seconds
+            case reports.Moving(station=station):
+                self.stations.pop(station, None)
+            case _:
+                pass
+
+    def health(self, moment: Callable[[float], datetime]) -> dict[str, datetime]:
+        """As a value; `moment` makes UTC of seconds."""
+        return {station: moment(since) for station, since in self.stations.items()}
+
+
 def maybe(moment: Callable[[float], datetime], then: float | None) -> datetime | None:
     """A time that may not be there yet, in UTC."""
     return None if then is None else moment(then)

@@ -9,7 +9,7 @@ from datetime import datetime
 from attrs import define, field
 
 from ingest.core import reports
-from ingest.core.health_causes import DAMAGED, RESTART
+from ingest.core.health_causes import DAMAGED, RESTART, STUCK
 from ingest.core.problem import Category, Problem
 from ingest.core.rates import RECENT, Window
 from ingest.core.redact import redacted
@@ -52,6 +52,8 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.LedgerFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
     reports.StateDamaged: ("state file", RESTART),
     reports.StateSetAside: ("state file", "`homeiq-ingest spool recover` brings back what is readable in it."),
+    reports.NotListening: ("api", "Free its port or give it another one, api.port; after a bug, restart the service."),
+    reports.Stuck: ("stuck", STUCK),
     reports.ReloadRefused: ("configuration", "Mend it: `homeiq-ingest config check` names everything that is wrong."),
     reports.SpoolFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
 }

@@ -847,6 +847,36 @@ class Listening(Report):
 
 
 @frozen
+class Stuck(Report):
+    """Something does not come back from what it began `seconds` ago. A watchdog of systemd will restart the service."""
+
+    LEVEL: ClassVar[Level] = "error"
+    station: str
+    seconds: float
+    watchdog: bool
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        restart = "systemd's watchdog restarts the service now" if self.watchdog else "restart the service"
+        return (
+            f"stuck: {self.station} has not come back for {self.seconds:.0f} s; {restart}, "
+            "what is in the spool is delivered after that. Where it happens again, report it with this log"
+        )
+
+
+@frozen
+class Moving(Report):
+    """What was stuck moves again, after so many seconds."""
+
+    station: str
+    seconds: float
+
+    def text(self) -> str:
+        """The sentence a person reads."""
+        return f"{self.station} moves again, after {self.seconds:.0f} s"
+
+
+@frozen
 class Stopping(Report):
     """Asked to stop: no more changes are taken, what is under way is stored."""
 
@@ -943,6 +973,11 @@ class Notice(Report):
     def text(self) -> str:
         """The sentence a person reads."""
         return self.sentence
+
+
+@frozen
+class NotListening(Notice):
+    """There is no API, or not yet."""
 
 
 def _time(time_ns: int) -> str:

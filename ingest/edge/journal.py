@@ -1,11 +1,16 @@
-"""The log: one line a fact, a fold over reports. The one module that knows `structlog`."""
+"""The log: one line a fact, a fold over reports. The one module that knows `structlog`.
+
+Where it goes to systemd's journal, a line is its priority and its sentence: the journal has the time, and a person reads it
+there. Who asks for JSON gets that, with the priority in front of it, which the journal takes off.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TextIO
@@ -13,20 +18,15 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 import attrs
 import structlog
 
-from ingest.core import reports
 from ingest.core.reports import Report
 from ingest.core.secret import masked
+from ingest.edge.calm import Calm
+from ingest.edge.journald import PRIORITIES, is_journal, one_line
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 Format = Literal["auto", "console", "json"]
-
-PAUSE = 10.0
-"""Seconds between two lines about losses at the same place."""
-
-KINDS = 1000
-"""Kinds of unreadable messages that are told apart: a foreign server may invent any number."""
 
 NAMES = 20
 """Entities that one line names at most."""
@@ -34,46 +34,10 @@ NAMES = 20
 
 _LEVELS = logging.getLevelNamesMapping()
 
-
-class Calm:
-    """Decides which reports are worth a line. `clock` is in seconds.
-
-    Of what cannot be read, one a kind. Of losses and of what a person moves, which come by the hundred a second when
-    they come, the first at once and then one every `PAUSE` seconds; the books count them all.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._seen: set[tuple[type[Report], str]] = set()
-        self._next: dict[tuple[type[Report], str], float] = {}
-
-    def allows(self, report: Report) -> bool:
-        """True when the report is to be written."""
-        match report:
-            case reports.MalformedMessage(kind=kind) | reports.UnexpectedMessage(kind=kind):
-                return self._is_new((type(report), kind))
-            case (
-                reports.Shed(link=name)
-                | reports.Evicted(store=name)
-                | reports.DeadLetter(store=name)
-                | reports.Purged(store=name)
-                | reports.Made(store=name)
-            ):
-                return self._is_due((type(report), name))
-            case _:
-                return True
-
-    def _is_new(self, key: tuple[type[Report], str]) -> bool:
-        new = key not in self._seen and len(self._seen) < KINDS
-        self._seen |= {key} if new else set()
-        return new
-
-    def _is_due(self, key: tuple[type[Report], str]) -> bool:
-        now = self._clock()
-        due = now >= self._next.get(key, now)
-        if due:
-            self._next[key] = now + PAUSE
-        return due
+_JSON: tuple[Processor, ...] = (
+    structlog.processors.EventRenamer("message"),
+    structlog.processors.JSONRenderer(default=str),
+)
 
 
 class Journal:
@@ -89,21 +53,39 @@ class Journal:
         self._threshold = _LEVELS[level.upper()]
 
     def __call__(self, report: Report) -> None:
-        """Write it, if it is worth a line."""
-        if _LEVELS[report.level.upper()] < self._threshold or not self._calm.allows(report):
+        """Write it, if it is worth a line. Who wants to see everything sees every attempt, too."""
+        self._calm.hear(report)
+        if _LEVELS[report.level.upper()] < self._threshold:
             return
+        left_out = self._calm.left_out(report, all_attempts=self._threshold <= logging.DEBUG)
+        if left_out is None:
+            return
+        sentence, more = report.text(), {}
+        if left_out:
+            sentence, more = (
+                f"{sentence} (and {left_out:,} more of these since the last such line)",
+                {"left_out": left_out},
+            )
         with suppress(OSError):  # a log that nobody reads any more, or a full disk, must not stop the storing
-            getattr(self._logger, report.level)(report.text(), **_fields(report))
+            getattr(self._logger, report.level)(sentence, **_fields(report), **more)
 
 
 def open_journal(
-    level: str, form: Format, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    level: str,
+    form: Format,
+    stream: TextIO | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    environ: Mapping[str, str] = os.environ,
 ) -> Journal:
-    """A sink for reports that writes log lines to `stream` (standard error). `auto`: JSON unless it is a terminal."""
+    """A sink for reports that writes log lines to `stream` (standard error).
+
+    `auto`: JSON, unless it is a terminal or, as the environment says, systemd's journal.
+    """
     out = stream or sys.stderr
+    processors = _for_the_journal(form) if is_journal(out, environ) else _processors(form, out)
     logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(out),
-        processors=_processors(form, out),
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         cache_logger_on_first_use=True,
     )
@@ -122,17 +104,25 @@ def _plain(_report: object, _field: object, value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
+def _for_the_journal(form: Format) -> list[Processor]:
+    def line(_logger: object, method: str, event: EventDict) -> str:
+        return f"<{PRIORITIES[method]}>{one_line(str(event['event']))}"
+
+    def prefixed(_logger: object, method: str, rendered: Any) -> str:
+        return f"<{PRIORITIES[method]}>{rendered}"
+
+    if form == "json":
+        return [structlog.processors.add_log_level, *_JSON, prefixed, _without_secrets]
+    return [line, _without_secrets]
+
+
 def _processors(form: Format, out: TextIO) -> list[Processor]:
     shared: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if form == "json" or (form == "auto" and not out.isatty()):
-        json: list[Processor] = [
-            structlog.processors.EventRenamer("message"),
-            structlog.processors.JSONRenderer(default=str),
-        ]
-        return [*shared, *json, _without_secrets]
+        return [*shared, *_JSON, _without_secrets]
     console = structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)
     return [*shared, _sentence_only, console, _without_secrets]
 

@@ -3,14 +3,22 @@
 A worker thread ignores cancellation: the caller waits until the work is done, so a write is never abandoned half-way.
 Two ways out, for the end of the process, which may not wait for ever for a dead disk or a peer that trickles its
 answer: a lane may `abandon` its work as soon as it is cancelled, or be told to `give_up`.
+
+A lane tells a watchdog how far it is. A thread that works on a file of many gigabytes uses its processor now and then, one
+whose disk hangs never does: its clock stands still.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol, TypeVar, TypeVarTuple
 
 import trio
+
+from ingest.runtime.progress import Move
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -31,6 +39,8 @@ class ThreadLane:
         self._abandon = abandon
         self._gave_up = False
         self._running: set[trio.CancelScope] = set()
+        self._clock: int | None = None
+        self.begun = 0
 
     async def __call__(self, work: Callable[[*Args], T], *args: *Args) -> T:
         """Do the work in a thread. Raises `trio.BrokenResourceError` once the lane has given up."""
@@ -40,7 +50,9 @@ class ThreadLane:
         with trio.CancelScope(shield=not self._abandon) as scope:
             self._running.add(scope)
             try:
-                return await trio.to_thread.run_sync(work, *args, limiter=self._limiter, abandon_on_cancel=True)
+                return await trio.to_thread.run_sync(
+                    self._work, work, *args, limiter=self._limiter, abandon_on_cancel=True
+                )
             finally:
                 self._running.discard(scope)
         raise trio.BrokenResourceError("this lane has given up")
@@ -50,11 +62,35 @@ class ThreadLane:
         """True while there is work in it, left behind or not."""
         return self._limiter.borrowed_tokens > 0
 
+    def moves(self) -> Move | None:
+        """Which piece of work is under way, and for how many seconds of the processor."""
+        clock, used = self._clock, 0.0
+        if clock is None:
+            return None
+        with suppress(OSError):  # the thread has just ended
+            used = time.clock_gettime(clock)
+        return Move(self.begun, used)
+
     def give_up(self) -> None:
         """Leave what is running to its thread and take nothing more: the process is about to end."""
         self._gave_up = True
         for scope in tuple(self._running):
             scope.cancel()
+
+    def _work(self, work: Callable[[*Args], T], *args: *Args) -> T:
+        self.begun += 1
+        self._clock = _own_clock()
+        try:
+            return work(*args)
+        finally:
+            self._clock = None
+
+
+def _own_clock() -> int:
+    """The clock that runs while this thread is on a processor; where there are none, one of the process."""
+    if hasattr(time, "pthread_getcpuclockid"):
+        return time.pthread_getcpuclockid(threading.get_ident())
+    return time.CLOCK_PROCESS_CPUTIME_ID  # pragma: no cover  no Linux, and so no systemd
 
 
 class InlineLane:

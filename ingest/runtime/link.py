@@ -27,6 +27,8 @@ from typing import Generic, NamedTuple, Self, TypeVar
 import trio
 from attrs import define, field
 
+from ingest.runtime.progress import Move
+
 T = TypeVar("T")
 
 
@@ -65,7 +67,8 @@ EMPTY = Weight(0, 0)
 class Link(Generic[T]):
     """A bounded queue with one receiving end and one or more sending ends, each with its own overflow.
 
-    `weigh` says what a frame weighs. `held` and `peak` are what it holds now and held at most.
+    `weigh` says what a frame weighs. `held` and `peak` are what it holds now and held at most. `taken` counts the
+    frames that were received.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Link(Generic[T]):
     weigh: Callable[[T], Weight]
     held: Weight = EMPTY
     peak: Weight = EMPTY
+    taken: int = 0
     _queue: deque[T] = field(factory=deque)
     _senders: int = 0
     _broken: bool = False
@@ -87,6 +91,10 @@ class Link(Generic[T]):
     def receiver(self) -> Receiver[T]:
         """The receiving end."""
         return Receiver(self)
+
+    def moves(self) -> Move | None:
+        """Which frame its reader is at; None while that waits for one."""
+        return None if self._filled and not self._queue else Move(self.taken)
 
     def _append(self, frame: T) -> None:
         self._queue.append(frame)
@@ -176,6 +184,7 @@ class Receiver(Generic[T]):
             if not self.link._senders:
                 raise trio.EndOfChannel
             await self.link._filled.park()
+        self.link.taken += 1
         return self.link._pop()
 
     def receive_nowait(self) -> T | None:

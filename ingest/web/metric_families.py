@@ -31,6 +31,9 @@ def of_health(health: Health, rules: Mapping[str, int]) -> Iterator[Metric]:
     yield from of_registries(health)
     yield from of_data_api(health)
     yield gauge("uptime_seconds", "Seconds since the start.", [((), health.uptime)])
+    yield gauge(
+        "stuck", "Parts of the service that have not come back from what they began.", [((), len(health.stuck))]
+    )
     statuses = [((each.value,), each is health.status) for each in Status]
     yield gauge("status", "1 for the status that it has.", statuses, "status")
 

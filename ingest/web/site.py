@@ -14,9 +14,8 @@ from starlette.routing import BaseRoute
 
 from ingest.config.service import Api
 from ingest.core import reports
-from ingest.core.data_api_health import DataApiFold
-from ingest.core.health import Gauges, Health
-from ingest.core.health_fold import HealthFold, utc
+from ingest.core.health import Health
+from ingest.core.health_fold import utc
 from ingest.core.reports import Report
 from ingest.edge import http_server
 from ingest.edge.process import Process
@@ -29,8 +28,8 @@ from ingest.web.app import Sources, application
 from ingest.web.audience import Audience
 from ingest.web.beside_page import page_routes
 from ingest.web.counting import Counting
-from ingest.web.gauges import gauges
 from ingest.web.house import HouseStatus
+from ingest.web.known import Known
 from ingest.web.live import Live
 from ingest.web.live_metrics import LiveMetrics
 from ingest.web.metrics import Metrics
@@ -50,7 +49,7 @@ class Site:
     plan: Plan
     now_ns: Callable[[], int]
     pipeline: Pipeline | None = None
-    fold: HealthFold = field(init=False)
+    known: Known = field(init=False)
     process: Process = field(factory=Process)
     metrics: Metrics = field(init=False)
     counting: Counting = field(init=False)
@@ -58,17 +57,14 @@ class Site:
     _complained: float = -math.inf
 
     def __attrs_post_init__(self) -> None:
-        names = tuple(candidate.name for candidate in self.plan.candidates)
-        spool = self.plan.destination.spool
-        told = None if self.plan.data_api is None else DataApiFold()
-        self.fold = HealthFold(self.plan.destination.store.name, names, spool.held.events if spool else 0, told)
+        self.known = Known(self.plan, self.now_ns, self.pipeline)
         self.counting = Counting(self.plan.rules)
         self.metrics = Metrics(self.health, self.process.usage, self._rules, self.now_ns, self.counting.stalls)
         self._hearing = [self.metrics.hear, self.counting.hear]
 
     def hear(self, report: Report) -> None:
         """Fold one report in."""
-        self.fold.add(report, trio.current_time())
+        self.known.hear(report)
         for each in tuple(self._hearing):
             try:
                 each(report)
@@ -79,17 +75,16 @@ class Site:
 
     def health(self) -> Health:
         """How things are now."""
-        read = Gauges() if self.pipeline is None else gauges(self.pipeline)
-        return self.fold.look(read, trio.current_time(), utc(self.now_ns()))
+        return self.known.health()
 
     async def serve(self, pipeline: Pipeline) -> None:
         """Serve until cancelled. After a bug there is no API any more, and everything else goes on."""
-        self.pipeline = pipeline
+        self.pipeline = self.known.pipeline = pipeline
         try:
             await self._serve(pipeline)
         except Exception as error:  # noqa: BLE001  what can be asked must not end what is asked about
             sentence = f"the API broke, report this and restart the service; everything else goes on: {error!r}"
-            pipeline.emit(reports.Notice(sentence))
+            pipeline.emit(reports.NotListening(sentence))
 
     async def _serve(self, pipeline: Pipeline) -> None:
         live = self._live(pipeline)
@@ -123,7 +118,9 @@ class Site:
                 return list(await http_server.listen(self.api.host, self.api.port))
             except Refused as problem:
                 if not told:
-                    emit(reports.Notice(f"there is no API and no status page, everything else goes on: {problem}"))
+                    emit(
+                        reports.NotListening(f"there is no API and no status page, everything else goes on: {problem}")
+                    )
                 told = True
                 await trio.sleep(RETRY)
 

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from ingest.cli.exits import GAVE_UP
-from ingest.cli.main import COMMANDS, bug, main
+from ingest.cli.main import BUG, COMMANDS, bug, main
 from ingest.core.secret import Secret
 from tests.support.homes import OTHER_TOKEN, TOKEN, Running, running_home
 
@@ -61,7 +61,7 @@ def test_a_bug_is_written_down_whole_but_for_secrets(capsys: pytest.CaptureFixtu
     bug(caught.type, caught.value, caught.tb)
     said = capsys.readouterr().err
     assert said.startswith("Traceback (most recent call last):\n")
-    assert said.endswith("KeyError: '********'\n")
+    assert said.endswith(f"KeyError: '********'\n{BUG}\n")
 
 
 def test_it_stores_until_it_is_told_to_stop_and_its_books_balance(tmp_path: Path, home: Running) -> None:

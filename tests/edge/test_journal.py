@@ -145,6 +145,15 @@ def test_a_server_that_invents_kinds_cannot_fill_the_log() -> None:
     assert len(out.getvalue().splitlines()) == 1000
 
 
+def test_what_recovers_too_quietly_for_the_log_may_fail_anew() -> None:
+    out = io.StringIO()
+    write = open_journal("warning", "json", out)
+    down = reports.StoreWaiting("db", "connection refused", "", 1.0, 1)
+    for report in (down, down, reports.StoreRecovered("db", 1.0), down, down):
+        write(report)
+    assert len(out.getvalue().splitlines()) == 2
+
+
 def test_another_level_holds_from_then_on() -> None:
     out = io.StringIO()
     write = open_journal("warning", "json", out)

@@ -1,0 +1,95 @@
+"""Which reports are worth a line of the log, so that a night without a network does not fill it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from typing import Final
+
+from attrs import define
+
+from ingest.core import reports
+from ingest.core.reports import Report
+
+PAUSE: Final = 10.0
+"""Seconds between two lines about losses at the same place."""
+
+REPEAT: Final = 600.0
+"""Seconds between two lines that say the same again, figures aside."""
+
+KINDS: Final = 1000
+"""Kinds of unreadable messages, and sentences, that are told apart: a foreign server may invent any number."""
+
+RECOVERIES: Final[dict[type[Report], tuple[type[Report], ...]]] = {
+    reports.Connected: (reports.ConnectionFailed, reports.CandidateRefused),
+    reports.StoreRecovered: (reports.StoreWaiting,),
+    reports.DataApiRecovered: (reports.DataApiWaiting,),
+    reports.CatalogLoaded: (reports.CatalogFailed, reports.RegistryFailed),
+    reports.RegistryWorks: (reports.RegistryFailed,),
+    reports.SpoolRecovered: (reports.SpoolFailing,),
+    reports.LettersRecovered: (reports.LettersFailing,),
+    reports.LedgerRecovered: (reports.LedgerFailing,),
+}
+"""What is over with the first, so that the next time is news. The first is always said."""
+
+REPEATED: Final = (*dict.fromkeys(each for ended in RECOVERIES.values() for each in ended), reports.Rejected)
+
+_figures = re.compile(r"\d+")
+
+
+@define
+class _Said:
+    due: float
+    left_out: int = 0
+
+
+class Calm:
+    """Decides which reports are worth a line. `clock` is in seconds.
+
+    Of what cannot be read, one a kind. Of losses and of what a person moves, which come by the hundred a second when
+    they come, the first at once and then one every `PAUSE` seconds. Of an attempt that fails again and again the first,
+    and then one every `REPEAT` seconds; another reason is said at once. The books count them all.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen: set[Hashable] = set()
+        self._said: dict[tuple[type[Report], str], _Said] = {}
+
+    def hear(self, report: Report) -> None:
+        """A report, whether or not it is loud enough for a line: what works again may fail anew."""
+        for ended in RECOVERIES.get(type(report), ()):
+            self._said = {key: said for key, said in self._said.items() if key[0] is not ended}
+
+    def left_out(self, report: Report, *, all_attempts: bool = False) -> int | None:
+        """None: it is not to be written; else how many of its kind were not since the last that was."""
+        match report:
+            case reports.MalformedMessage(kind=kind) | reports.UnexpectedMessage(kind=kind):
+                return 0 if self._is_new((type(report), kind)) else None
+            case (
+                reports.Shed(link=name)
+                | reports.Evicted(store=name)
+                | reports.DeadLetter(store=name)
+                | reports.Purged(store=name)
+                | reports.Made(store=name)
+            ):
+                return self._due((type(report), name), PAUSE)
+        if isinstance(report, REPEATED) and not all_attempts:
+            return self._due((type(report), _figures.sub("0", report.text())), REPEAT)
+        return 0
+
+    def _is_new(self, key: Hashable) -> bool:
+        new = key not in self._seen and len(self._seen) < KINDS
+        self._seen |= {key} if new else set()
+        return new
+
+    def _due(self, key: tuple[type[Report], str], pause: float) -> int | None:
+        now = self._clock()
+        said = self._said.get(key)
+        if said is not None and now < said.due:
+            said.left_out += 1
+            return None
+        if len(self._said) >= KINDS:
+            self._said.clear()
+        self._said[key] = _Said(now + pause)
+        return 0 if said is None else said.left_out
