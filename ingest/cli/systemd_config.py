@@ -88,7 +88,7 @@ def planned(path: Path, places: Places) -> Planned:
     for name in _FILES:
         if name in table and isinstance(value := values[name], Path) and _must_move(value, table[name], path, places):
             new = places.config.parent / value.name
-            files[new] = _read(value)
+            files[new] = value.read_bytes()
             edits[name] = (name, str(new))
     moved = [name for name in STATE if name in table and not _in(values[name], places)]
     edits |= dict.fromkeys(moved)
@@ -124,13 +124,6 @@ def _remarks(found: Loaded, moved: Sequence[str], places: Places) -> Iterator[st
     for name in moved:
         more = f" (take the old one along with --state {_value(found, name)})" if name == "spool.path" else ""
         yield f"{name} is left out: the service writes in {places.state} alone{more}"
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Refused(f"it cannot be read: {error.strerror}", where=str(path), remedy="Look at its rights.") from error
 
 
 def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

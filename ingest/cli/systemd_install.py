@@ -95,7 +95,8 @@ def _take_along(machine: Machine, file: Path, name: str) -> None:
     if not file.is_file():
         raise Refused("there is no such file", where=str(file), remedy="Say where the earlier run kept it.")
     check_no_service(file)
-    steps.folder(folder.parent, folder.parent.stat().st_mode & 0o7777 if folder.parent.exists() else 0o700)
+    if not folder.parent.is_dir():
+        steps.folder(folder.parent, 0o700)
     steps.folder(folder, 0o700)
     steps.say(f"copy  {file} -> {folder / name}")
     steps.changed = True
@@ -108,7 +109,8 @@ def _shortcut(machine: Machine) -> None:
     if os.path.lexists(places.shortcut) and not is_ours(machine):
         steps.say(f"{places.shortcut} is somebody else's and stays: the service's own command is {places.command}")
         return
-    steps.folder(places.shortcut.parent, places.shortcut.parent.stat().st_mode & 0o7777)
+    if not places.shortcut.parent.is_dir():
+        steps.folder(places.shortcut.parent)
     steps.link(places.shortcut, places.command)
 
 

@@ -136,7 +136,9 @@ def test_installed_it_runs_is_reloaded_and_seen_by_root_and_its_tokens_by_nobody
     assert "state.db" in machine.run("homeiq-ingest", "spool", "status")
     machine.run("homeiq-ingest", "gaps", "list")
     assert "1 error in" in machine.run("homeiq-ingest", "doctor", check=False)  # the sink answers writes alone
-    assert "process_start_time_seconds" in machine.shell(f"curl -s 127.0.0.1:$(sed -n 's/^port = //p' {CONFIGURED})/metrics")
+    assert "process_start_time_seconds" in machine.shell(
+        f"curl -s 127.0.0.1:$(sed -n 's/^port = //p' {CONFIGURED})/metrics"
+    )
 
     # A reload is what it says, or says why not.
     machine.shell(f"printf '[log]\\nlevel = \"warning\"\\n' >>{CONFIGURED} && systemctl reload homeiq-ingest")
@@ -177,14 +179,16 @@ def test_what_only_a_person_can_mend_is_not_tried_again_and_again(house: House) 
     # A process that is killed is.
     house.machine.shell(f"sed -i 's|^url = .*|url = \"{house.home.url}\"|' {CONFIGURED}")
     house.machine.run("systemctl", "restart", "homeiq-ingest")
-    house.machine.run("systemctl", "kill", "--signal=SIGKILL", "homeiq-ingest")
+    house.machine.run("systemctl", "kill", "--signal=SIGKILL", "--kill-who=main", "homeiq-ingest")
     wait_for(lambda: house.machine.shown("NRestarts") == "1" and house.machine.shown("ActiveState") == "active", 30)
 
 
 def test_a_stalled_writer_is_aborted_and_started_again_and_nothing_is_lost(house: House) -> None:
     machine = house.machine
     house.install("--no-start")
-    machine.shell(f"cp {CHECKOUT}/tests/support/stalling.py /opt/homeiq-ingest/ && chmod 644 /opt/homeiq-ingest/stalling.py")
+    machine.shell(
+        f"cp {CHECKOUT}/tests/support/stalling.py /opt/homeiq-ingest/ && chmod 644 /opt/homeiq-ingest/stalling.py"
+    )
     start = f"/opt/homeiq-ingest/current/bin/python -I /opt/homeiq-ingest/stalling.py writer run --config {CONFIGURED}"
     drop_in = f"[Service]\nWatchdogSec=4\nRestartSec=1\nExecStart=\nExecStart={start}\n"
     machine.write("/etc/systemd/system/homeiq-ingest.service.d/stalling.conf", drop_in)
@@ -263,7 +267,9 @@ def test_taken_away_it_leaves_what_it_was_told_and_stored_and_purged_nothing(hou
     assert "It runs" in house.install()
     house.wait_stored(house.changes("47"))
     assert "Removed: /etc/homeiq-ingest" in house.program("systemd", "uninstall", "--purge")
-    machine.shell("test ! -e /etc/homeiq-ingest && test ! -L /var/lib/homeiq-ingest && test ! -e /var/lib/private/homeiq-ingest")
+    machine.shell(
+        "test ! -e /etc/homeiq-ingest && test ! -L /var/lib/homeiq-ingest && test ! -e /var/lib/private/homeiq-ingest"
+    )
 
 
 MIGRATING = """&& sed -i 's/6: _VERSION_6}/6: _VERSION_6, 7: "CREATE TABLE more (x);"}/' ingest/edge/state_file.py"""
