@@ -28,13 +28,14 @@ def reload(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     file of the configuration has changed.
     """
     with explained():
-        own = state_of(loaded(config_path, assignments, sections=SECTIONS))
+        # No secret is needed to find the service: under systemd this command may not have it.
+        own = state_of(loaded(config_path, assignments, sections={"spool"}))
         try:
             check_no_service(own.path)
         except Runs as service:
             outcome = ask(service, "reload", Reload(), Outcome, doing="reading", of="{} settings")
         else:
-            own.look_elsewhere()
+            state_of(loaded(config_path, assignments, sections=SECTIONS)).look_elsewhere()
             remedy = "`homeiq-ingest config check` says whether the configuration is good; the next start reads it."
             raise Refused("no service runs with this state file", where=str(own.path), remedy=remedy)
     for problem in outcome.problems:

@@ -2,100 +2,131 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import pwd
-import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from ingest.cli.exits import REFUSED
-from ingest.cli.own_name import own_command
+from ingest.cli.exits import explained
+from ingest.cli.systemd_places import Places
+from ingest.cli.systemd_unit import MEMORY, unit_text
+from ingest.config.files import SYSTEM_FILE
 
-UNIT = """\
-# homeiq-ingest as a systemd service. Install it with:
-#   {again} | sudo tee /etc/systemd/system/homeiq-ingest.service
-#   sudo systemctl daemon-reload && sudo systemctl enable --now homeiq-ingest
-# It reads {config}, which {user} must be able to read, and the token files
-# that it names. One that `init` wrote elsewhere comes there with:
-#   sudo install -D -o {user} -m 600 ~/.config/homeiq-ingest/config.toml {config}
-# Its files are in /var/lib/homeiq-ingest.
-[Unit]
-Description=Stores every state change of Home Assistant
-Wants=network-online.target
-After=network-online.target
-StartLimitIntervalSec=0
+F = TypeVar("F", bound=Callable[..., Any])
 
-[Service]
-Type=notify
-NotifyAccess=main
-ExecStart={command} run --config {config}
-ExecReload={command} reload --config {config}
-User={user}
-StateDirectory=homeiq-ingest
-StateDirectoryMode=0700
-RuntimeDirectory=homeiq-ingest
-RuntimeDirectoryMode=0700
-UMask=0077
-Restart=on-failure
-RestartSec=5
-# A configuration that only a person can mend is not tried again and again.
-RestartPreventExitStatus={refused}
-# The service itself is out within 5 s of SIGTERM, whatever the database does.
-TimeoutStopSec=15
-NoNewPrivileges=yes
-
-[Install]
-WantedBy=multi-user.target
-"""
+_file = click.Path(path_type=Path, dir_okay=False)
+_dry_run = click.option("--dry-run", is_flag=True, help="Say every file and every command, and do nothing.")
+_python = click.option("--python", type=_file, help="The Python to run it with; else the best of the system's.")
+_memory = click.option(
+    "--memory",
+    type=click.IntRange(128),
+    metavar="MIB",
+    help=f"What it may take of memory; {MEMORY} unless said before.",
+)
 
 
 @click.group()
 def systemd() -> None:
-    """Run the service under systemd."""
+    """Run the service under systemd: install it, upgrade it, take it away."""
 
 
 @systemd.command()
 @click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("/etc/homeiq-ingest/config.toml"),
-    show_default=True,
-    help="The configuration that the service reads.",
+    "--config", "config_path", type=_file, help="The configuration to install; else that of /etc, else yours."
 )
-@click.option("--user", help="The user that it runs as; you, when it is not given.")
-def unit(config_path: Path, user: str | None) -> None:
-    """Print a unit file for the program as it is installed here."""
-    script = Path(sys.executable).with_name("homeiq-ingest")
-    command = str(script) if script.exists() else f"{sys.executable} -m ingest"
-    config, runs_as = config_path.absolute(), user or getpass.getuser()
-    for warning in _warnings(runs_as, Path(command.partition(" ")[0]), config):
-        click.echo(f"warning: {warning}", err=True)
-    again = f"{own_command()} systemd unit --config {shlex.quote(str(config))} --user {shlex.quote(runs_as)}"
-    click.echo(UNIT.format(again=again, command=command, config=config, user=runs_as, refused=REFUSED), nl=False)
+@click.option("--force", is_flag=True, help="Replace a configuration that is installed and differs.")
+@click.option("--state", type=_file, help="A state file (spool.path) of an earlier run to take along.")
+@click.option("--store", type=_file, help="An embedded store (embedded.path) of an earlier run to take along.")
+@click.option("--no-start", is_flag=True, help="Do not start it yet.")
+@_memory
+@_python
+@_dry_run
+def install(  # noqa: PLR0917  options
+    config_path: Path | None,
+    force: bool,
+    state: Path | None,
+    store: Path | None,
+    no_start: bool,
+    memory: int | None,
+    python: Path | None,
+    dry_run: bool,
+) -> None:
+    """Install this program as a service of systemd's, and start it. Needs root.
+
+    The program gets an environment of its own below /opt/homeiq-ingest, the configuration goes to /etc/homeiq-ingest with its
+    tokens in files of root's, data is in /var/lib/homeiq-ingest. Asks nothing; what is so already stays as it is.
+    """
+    from ingest.cli.systemd_install import Wanted  # noqa: PLC0415
+    from ingest.cli.systemd_install import install as do  # noqa: PLC0415
+
+    with explained():
+        do(_machine(dry_run), Wanted(config_path, force, python, memory, not no_start, state, store))
 
 
-def _warnings(user: str, program: Path, config: Path) -> Iterator[str]:
-    make = f"sudo useradd --system --no-create-home {user if user != 'root' else 'homeiq-ingest'}"
-    if user == "root":
-        yield f"the service would run as root; give it a user of its own: {make}, then --user homeiq-ingest"
-    elif not _is_known(user):
-        yield f"there is no user {user} on this machine; make it: {make}"
-    if any(program.is_relative_to(home) for home in (Path("/home"), Path("/root"), Path.home())):
-        yield f"{program} lies in a home folder: {user} must be able to run it there, and it must stay there"
-    elif any((folder / "pyproject.toml").exists() for folder in program.parents):
-        yield f"{program} lies in a checkout, which must stay where it is"
-    if not os.path.lexists(config):
-        yield f"there is no {config} yet; the head of the unit says how it comes there"
+@systemd.command()
+@click.option("--roll-back", is_flag=True, help="Run the version before the last upgrade again.")
+@_python
+@_dry_run
+def upgrade(roll_back: bool, python: Path | None, dry_run: bool) -> None:
+    """Have the service run this program instead of the version that is installed. Needs root.
+
+    Call it with the newer package. The new version is built beside the old one and tried with the configuration; when it
+    does not come up, or does not stay up, the old one runs again. The version before is kept for --roll-back.
+    """
+    from ingest.cli import systemd_upgrade  # noqa: PLC0415
+
+    with explained():
+        machine = _machine(dry_run)
+        if roll_back:
+            systemd_upgrade.roll_back(machine)
+        else:
+            systemd_upgrade.upgrade_to_this(machine, python)
 
 
-def _is_known(user: str) -> bool:
-    try:
-        pwd.getpwnam(user)
-    except KeyError:
-        return False
-    return True
+@systemd.command()
+@click.option("--purge", is_flag=True, help="Remove its configuration, its tokens and all it stored here, too.")
+@click.option("--yes", is_flag=True, help="Do not ask whether to purge.")
+@_dry_run
+def uninstall(purge: bool, yes: bool, dry_run: bool) -> None:
+    """Stop the service and remove it; its configuration and its data stay. Needs root."""
+    from ingest.cli.systemd_uninstall import uninstall as do  # noqa: PLC0415
+
+    if purge and not yes and not dry_run and sys.stdin.isatty():
+        click.confirm("Remove the configuration, its tokens and everything stored here?", abort=True)
+    with explained():
+        do(_machine(dry_run), purge=purge)
+
+
+@systemd.command()
+@click.option("--config", "config_path", type=_file, default=SYSTEM_FILE, show_default=True, help="What it reads.")
+@click.option("--program", type=_file, default=Places().command, show_default=True, help="What it runs.")
+@_memory
+def unit(config_path: Path, program: Path, memory: int | None) -> None:
+    """Print the unit file, as `install` writes it."""
+    from ingest.cli.systemd_config import credentials  # noqa: PLC0415
+
+    with explained():
+        config = config_path.absolute()
+        named = credentials(config) if config.exists() else {}
+        for warning in _warnings(program, config):
+            click.echo(f"warning: {warning}", err=True)
+        click.echo(unit_text(program.absolute(), config, named, memory or MEMORY), nl=False)
+
+
+def _machine(dry_run: bool) -> Any:
+    from ingest.cli.systemd_machine import Machine  # noqa: PLC0415
+    from ingest.cli.systemd_steps import Steps  # noqa: PLC0415
+
+    return Machine(Steps(dry_run))
+
+
+def _warnings(program: Path, config: Path) -> Iterator[str]:
+    from ingest.edge.interpreters import HIDDEN  # noqa: PLC0415
+
+    for path in (program, config):
+        if not path.exists():
+            yield f"there is no {path} yet: `homeiq-ingest systemd install` makes it"
+        elif any(path.absolute().is_relative_to(each) for each in HIDDEN):
+            yield f"{path} lies where the service sees nothing: `homeiq-ingest systemd install` copies it to where it does"

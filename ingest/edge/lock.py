@@ -109,6 +109,7 @@ def locked(path: Path, *, remedy: str, by: Holder = NOBODY) -> Iterator[Lock]:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _leave_to_owner(descriptor, lock)
     except OSError as error:
         if error.errno in PASSING:
             what, todo = (
@@ -143,6 +144,12 @@ def holder(path: Path) -> str | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _leave_to_owner(descriptor: int, lock: Path) -> None:
+    """What a command of root's makes beside the service's file the service must be able to open."""
+    if os.geteuid() == 0 and os.fstat(descriptor).st_uid == 0 and (owner := lock.parent.stat()).st_uid:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _take(descriptor: int, path: Path, remedy: str) -> None:

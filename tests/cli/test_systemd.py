@@ -11,6 +11,10 @@ from click.testing import CliRunner
 
 from ingest.cli.exits import REFUSED
 from ingest.cli.main import main
+from ingest.cli.systemd_unit import MEMORY, memory_of, quoted, unit_text
+from tests.support.homes import TOKEN
+
+ANALYZE = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
 
 
 def unit(*args: str) -> str:
@@ -19,42 +23,75 @@ def unit(*args: str) -> str:
     return result.stdout
 
 
-def warnings(*args: str) -> str:
-    return CliRunner().invoke(main, ["systemd", "unit", *args]).stderr
+def service(text: str) -> dict[str, str]:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # the documented way to keep capitals
+    parser.read_string(text)
+    return dict(parser["Service"])
 
 
-def test_the_head_repeats_what_was_given_and_says_where_the_configuration_comes_to() -> None:
-    head = unit("--config", "/srv/my home.toml", "--user", "homeiq").partition("[Unit]")[0]
-    assert "systemd unit --config '/srv/my home.toml' --user homeiq | sudo tee" in head
-    assert "install -D -o homeiq -m 600" in head
+def test_the_unit_runs_the_installed_program_with_that_configuration() -> None:
+    found = service(unit("--config", "/srv/home.toml"))
+    assert found["ExecStart"] == "/opt/homeiq-ingest/current/bin/homeiq-ingest run --config /srv/home.toml"
+    assert found["ExecReload"] == "/opt/homeiq-ingest/current/bin/homeiq-ingest reload --config /srv/home.toml"
+    assert found["Type"] == "notify"
+    assert found["StateDirectory"] == found["RuntimeDirectory"] == "homeiq-ingest"
+    assert found["RestartPreventExitStatus"] == str(REFUSED)
+    assert found["MemoryMax"] == f"{MEMORY}M"
+
+
+def test_credentials_are_what_the_configuration_names_and_nothing_of_them_is_read(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[home_assistant]\nurl = 'http://home.test:8123'\ntoken_file = 'not-there'\n")
+    assert f"LoadCredential=home_assistant.token:{tmp_path}/not-there\n" in unit("--config", str(config))
 
 
 def test_what_will_not_work_is_said_beside_the_unit(tmp_path: Path) -> None:
-    assert "there is no user nosuchuser" in warnings("--user", "nosuchuser")
-    assert "useradd --system --no-create-home homeiq-ingest" in warnings("--user", "root")
     config = tmp_path / "config.toml"
-    assert f"there is no {config} yet" in warnings("--user", "daemon", "--config", str(config))
+    said = CliRunner().invoke(main, ["systemd", "unit", "--config", str(config)]).stderr
+    assert f"there is no {config} yet" in said
     config.touch()
-    assert "user" not in warnings("--user", "daemon", "--config", str(config)).replace(str(Path(sys.executable)), "")
+    said = CliRunner().invoke(main, ["systemd", "unit", "--config", str(config), "--program", "/bin/true"]).stderr
+    assert f"{config} lies where the service sees nothing" in said
+    assert "/bin/true" not in said
 
 
-def test_the_unit_runs_this_program_with_that_configuration() -> None:
-    parser = configparser.ConfigParser(strict=False)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]  # the documented way to keep capitals
-    parser.read_string(unit("--config", "/srv/home.toml", "--user", "homeiq"))
-    service = parser["Service"]
-    assert service["ExecStart"].endswith("run --config /srv/home.toml")
-    assert service["ExecStart"].startswith(str(Path(sys.executable).parent))
-    assert (service["Type"], service["User"]) == ("notify", "homeiq")
-    assert service["StateDirectory"] == service["RuntimeDirectory"] == "homeiq-ingest"
-    assert service["RestartPreventExitStatus"] == str(REFUSED)
+def test_memory_is_what_was_said_last() -> None:
+    assert memory_of(unit("--memory", "768")) == 768
+    assert memory_of("") == MEMORY
+    assert "MemoryHigh=672M" in unit("--memory", "768")
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
+def test_a_path_is_one_word_whatever_it_holds() -> None:
+    assert quoted(Path('/srv/my "home" $1 100%')) == '"/srv/my \\"home\\" $$1 100%%"'
+    assert "LoadCredential=api.token:/srv/100%%" in unit_text(Path("/p"), Path("/c"), {"api.token": Path("/srv/100%")})
+
+
+@ANALYZE
 def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
     path = tmp_path / "homeiq-ingest.service"
-    path.write_text(unit("--user", "root"))
+    path.write_text(unit_text(Path(sys.executable), Path("/etc/homeiq-ingest/config.toml"), {"api.token": Path("/t")}))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True, check=False
     )
     assert "homeiq-ingest.service" not in done.stderr, done.stderr
+
+
+@ANALYZE
+def test_systemd_finds_little_that_it_may_do(tmp_path: Path) -> None:
+    path = tmp_path / "homeiq-ingest.service"
+    path.write_text(unit())
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert float(done.stdout.rpartition("Overall exposure level")[2].split(":")[1].split()[0]) <= 1.5
+
+
+def test_without_root_or_systemd_it_says_what_to_do_instead(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.touch(mode=0o600)
+    config.write_text(f"[home_assistant]\nurl = 'http://home.test:8123'\ntoken = '{TOKEN}'\n")
+    if not Path("/run/systemd/system").is_dir():
+        result = CliRunner().invoke(main, ["systemd", "install", "--dry-run", "--config", str(config)])
+        assert result.exit_code == REFUSED
+        assert "systemd unit" in result.stderr

@@ -1,0 +1,162 @@
+"""A person's configuration as the service's.
+
+What the service may not read where it is comes to /etc. `config.toml` is read by the service and by everybody's commands,
+so it holds no secret; each secret is a file of root's in `credentials/`, named as its setting, which is how systemd hands
+it on; an authority's certificate or a filter is copied beside it where the service could not see it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from ingest.cli.systemd_places import Places
+from ingest.config.files import searched
+from ingest.config.load import Loaded, load
+from ingest.config.secrets import TWINS
+from ingest.config.settings import KEYS, SECTIONS
+from ingest.config.toml import toml_value
+from ingest.config.write import render
+from ingest.core.secret import Secret
+from ingest.edge.interpreters import hidden
+from ingest.errors import Refused
+
+STATE: Final = ("spool.path", "embedded.path")
+"""Files that the service writes: they are in the folder that systemd gives it."""
+
+_FILES: Final = tuple(
+    name for name, key in KEYS.items() if key.kind.path and name not in STATE and name not in TWINS.values()
+)
+_HEADING: Final = re.compile(r"\s*\[\s*([\w.-]+)\s*\]")
+_KEY: Final = re.compile(r"\s*([\w.-]+)\s*=")
+
+
+@frozen
+class Planned:
+    """The text of the configuration, secrets by setting, copies of files by their new path, and what to say of it."""
+
+    text: str
+    secrets: Mapping[str, Secret]
+    files: Mapping[Path, bytes] = field(factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+def source(given: Path | None, places: Places) -> Path:
+    """The configuration to install: the given one, that of /etc, else that of the person who called sudo.
+
+    Raises `Refused` where there is none.
+    """
+    if given is not None:
+        return given.absolute()
+    if os.path.lexists(places.config):
+        return places.config
+    for path in searched(_person()):
+        if os.path.lexists(path):
+            return path
+    remedy = "Make one with `homeiq-ingest init`, then run this again; or name it with --config."
+    raise Refused("there is no configuration", where=str(places.config), remedy=remedy)
+
+
+def _person() -> Mapping[str, str]:
+    """The surroundings of who sits there: sudo gives its own, with root's home."""
+    name = os.environ.get("SUDO_USER")
+    if not name:
+        return os.environ
+    try:
+        return {"HOME": pwd.getpwnam(name).pw_dir}
+    except KeyError:
+        return os.environ
+
+
+def planned(path: Path, places: Places) -> Planned:
+    """What the service is given of the configuration at `path`. Raises `Problems` where it is not good, or `Refused`."""
+    found = load(path, {}, {}, for_running=True)
+    text = path.read_text(encoding="utf-8-sig")
+    table = dict(_flat(tomllib.loads(text)))
+    values = {name: _value(found, name) for name in KEYS}
+    kept = {twin: places.credentials / name for name, twin in TWINS.items() if isinstance(values[name], Secret)}
+    files, edits = dict[Path, bytes](), dict[str, tuple[str, object] | None]()
+    for name, twin in TWINS.items():
+        edits |= {each: (twin, str(kept[twin])) for each in (name, twin) if each in table and twin in kept}
+    for name in _FILES:
+        if name in table and isinstance(value := values[name], Path) and _must_move(value, table[name], path, places):
+            new = places.config.parent / value.name
+            files[new] = value.read_bytes()
+            edits[name] = (name, str(new))
+    moved = [name for name in STATE if name in table and not _in(values[name], places)]
+    edits |= dict.fromkeys(moved)
+    secrets = {name: value for name in TWINS if isinstance(value := values[name], Secret)}
+    return Planned(_edited(text, table, edits), secrets, files, tuple(_remarks(found, moved, places)))
+
+
+def credentials(config: Path) -> Mapping[str, Path]:
+    """The files of secrets that a configuration names, by setting. None is read. Raises `Problems`."""
+    found = load(config, {}, {}, sections=())
+    paths = {name: _value(found, twin) for name, twin in TWINS.items()}
+    return {name: path for name, path in paths.items() if isinstance(path, Path)}
+
+
+def _value(found: Loaded, name: str) -> object:
+    value: object = found.settings
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _must_move(file: Path, written: object, config: Path, places: Places) -> bool:
+    """The service could not see it, or it is named from the folder of a configuration that goes elsewhere."""
+    named_from_there = not Path(str(written)).expanduser().is_absolute()
+    return hidden(file) or (named_from_there and config.parent != places.config.parent)
+
+
+def _in(value: object, places: Places) -> bool:
+    return isinstance(value, Path) and value.parent in {places.state, places.private_state}
+
+
+def _remarks(found: Loaded, moved: Sequence[str], places: Places) -> Iterator[str]:
+    for name in moved:
+        more = f" (take the old one along with --state {_value(found, name)})" if name == "spool.path" else ""
+        yield f"{name} is left out: the service writes in {places.state} alone{more}"
+
+
+def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    for name, value in table.items():
+        if name in SECTIONS and isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", inner) for key, inner in value.items())
+        else:
+            yield name, value
+
+
+def _edited(text: str, table: Mapping[str, object], edits: Mapping[str, tuple[str, object] | None]) -> str:
+    """The text with some settings changed or gone, its comments kept; written anew where it is too artful for that."""
+    wanted = {name: value for name, value in table.items() if name not in edits}
+    wanted |= dict(edit for edit in edits.values() if edit is not None)
+    if wanted == table:
+        return text
+    draft = "".join(_lines(text, edits))
+    try:
+        if dict(_flat(tomllib.loads(draft))) == wanted:
+            return draft
+    except tomllib.TOMLDecodeError:
+        pass
+    return render(wanted)
+
+
+def _lines(text: str, edits: Mapping[str, tuple[str, object] | None]) -> Iterator[str]:
+    section = ""
+    for line in text.splitlines(keepends=True):
+        if heading := _HEADING.match(line):
+            section = f"{heading[1]}."
+        key = _KEY.match(line)
+        name = f"{section}{key[1]}" if key else ""
+        if name not in edits:
+            yield line
+        elif edit := edits[name]:
+            yield f"{edit[0].removeprefix(section)} = {toml_value(edit[1])}\n"

@@ -1,0 +1,33 @@
+"""`homeiq-ingest systemd uninstall`: the service is gone; what it stored and was told stays, unless that is to go, too."""
+
+from __future__ import annotations
+
+import os
+
+from ingest.cli.systemd_install import is_ours
+from ingest.cli.systemd_machine import Machine
+from ingest.edge.systemctl import ASKING
+
+
+def uninstall(machine: Machine, *, purge: bool) -> None:
+    """Stop it and take it away; to `purge`: with its configuration and its data. Raises `IngestError`."""
+    machine.check()
+    steps, places = machine.steps, machine.places
+    if os.path.lexists(places.unit):
+        machine.stop()
+        steps.command(("systemctl", "disable", machine.unit.name), ASKING)
+        steps.remove(places.unit)
+        steps.command(("systemctl", "daemon-reload"), ASKING)
+    if is_ours(machine):
+        steps.remove(places.shortcut)
+    steps.remove(places.program)
+    kept = [places.config.parent, places.state, places.private_state, places.drop_ins]
+    there = [each for each in kept if os.path.lexists(each)]
+    if purge:
+        for each in there:
+            steps.say(f"Removed: {each}" if not steps.dry else f"To be removed: {each}")
+            steps.remove(each)
+    elif there:
+        steps.say("Kept (systemd uninstall --purge removes them): " + ", ".join(map(str, there)))
+    if not steps.changed:
+        steps.say("Nothing of the service is installed.")

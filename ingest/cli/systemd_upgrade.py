@@ -1,0 +1,156 @@
+"""`homeiq-ingest systemd upgrade`: another version beside the one that runs, which comes back when the new one fails.
+
+build ▶ read the configuration with it ▶ keep a copy of files that it will migrate ▶ switch ▶ start ▶ look
+  ▶ good: the one before stays for a roll-back · bad: switched back, the copy put back, and said why
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from ingest.cli.systemd_machine import Machine
+from ingest.cli.systemd_places import NAME
+from ingest.edge import embedded_schema, state_file
+from ingest.edge.database_copy import copy_database, layout_of
+from ingest.edge.database_file import is_there
+from ingest.errors import IngestError, Refused
+
+STATE: Final = "state.db"
+STORE: Final = "home.db"
+LAYOUTS: Final = MappingProxyType({STATE: state_file.VERSION, STORE: embedded_schema.VERSION})
+"""The service's files, and the version that this program makes of each when it starts."""
+
+
+def upgrade_to_this(machine: Machine, python: Path | None) -> None:
+    """Run the program that runs now instead of the one that is installed. Raises `IngestError`."""
+    machine.check()
+    os.umask(0o022)
+    _installed(machine)
+    upgrade(machine, machine.made(python))
+
+
+def upgrade(machine: Machine, folder: Path) -> None:
+    """Run that version instead. Raises `IngestError`; then the one before runs again."""
+    old = _installed(machine)
+    if folder == old:
+        machine.steps.say(f"{old.name} is this very version already: nothing to do")
+        return
+    machine.try_configuration(folder)
+    unit, was_active, was_healthy = machine.text_for(None), machine.unit.active, machine.healthy
+    migrated = _to_be_migrated(machine)
+    if migrated and was_active:
+        machine.stop()
+    try:
+        for path in migrated:
+            _keep(machine, path, folder)
+        machine.switch(folder, unit)
+        _run(machine, was_active, was_healthy)
+    except BaseException as error:
+        _back(machine, old, folder, was_active, LAYOUTS)
+        if not isinstance(error, IngestError):
+            raise
+        raise Refused(f"{folder.name} was not kept, {old.name} is back: {error.said}", remedy=error.remedy) from error
+    machine.steps.link(machine.places.previous, old.relative_to(machine.places.program))
+    machine.tidy()
+    for path in _files(machine):
+        for copy in path.parent.glob(f"{path.name}.before-*"):
+            if copy != _copy(path, folder):
+                machine.steps.remove(copy)
+    machine.steps.say(f"{folder.name} is installed; {old.name} is kept: homeiq-ingest systemd upgrade --roll-back")
+
+
+def roll_back(machine: Machine) -> None:
+    """Run the version before the last upgrade again, which then is the one that is kept. Raises `IngestError`."""
+    machine.check()
+    now, before = _installed(machine), machine.previous
+    if before is None:
+        remedy = "Upgrade with the package of the version that you want: an older one will do."
+        raise Refused("there is no version before this one", where=str(machine.places.versions), remedy=remedy)
+    state = machine.places.state / STATE
+    if is_there(_copy(state, now)):
+        machine.steps.say(
+            f"{before.name} does not know {state} as it is now: it sets it aside and begins another, with what"
+        )
+        machine.steps.say(f"was known. What waits comes back with: sudo {NAME} spool recover FILE, which its log names")
+    # A state file of then would know nothing of what was stored since. A store that cannot be read is of no use at all.
+    _back(machine, before, now, machine.unit.active, (STORE,))
+    machine.steps.link(machine.places.previous, now.relative_to(machine.places.program))
+    machine.steps.say(f"{before.name} is installed again; {now.name} is kept: the same command brings it back")
+
+
+def _installed(machine: Machine) -> Path:
+    if machine.current is None:
+        remedy = "Install it first: homeiq-ingest systemd install"
+        raise Refused("no version is installed", where=str(machine.places.current), remedy=remedy)
+    return machine.current
+
+
+def _run(machine: Machine, was_active: bool, was_healthy: bool) -> None:
+    """A service that somebody stopped stays stopped."""
+    if was_active:
+        machine.start()
+        machine.watch(was_healthy)
+
+
+def _back(machine: Machine, folder: Path, failed: Path, was_active: bool, names: Collection[str]) -> None:
+    """Put that version back, with files of these names as they were before `failed` migrated them."""
+    kept = [path for path in _files(machine) if path.name in names and is_there(_copy(path, failed))]
+    if kept and was_active:
+        machine.stop()
+    for path in kept:
+        _put_back(machine, path, failed)
+    machine.switch(folder, (folder / machine.places.unit.name).read_text(encoding="utf-8"))
+    if was_active:
+        machine.start()
+
+
+def _files(machine: Machine) -> list[Path]:
+    return [path for name in LAYOUTS if is_there(path := machine.places.state / name)]
+
+
+def _to_be_migrated(machine: Machine) -> list[Path]:
+    """A damaged one is not read here: the service sets it aside, whichever version it is."""
+    found = []
+    for path in _files(machine):
+        try:
+            if 0 < layout_of(path) < LAYOUTS[path.name]:
+                found.append(path)
+        except IngestError as error:
+            machine.steps.say(f"{path} cannot be looked at: {error}")
+    return found
+
+
+def _copy(path: Path, folder: Path) -> Path:
+    return path.with_name(f"{path.name}.before-{folder.name}")
+
+
+def _keep(machine: Machine, path: Path, folder: Path) -> None:
+    """What the new version makes of a file the old one would set aside."""
+    copy = _copy(path, folder)
+    machine.steps.say(f"copy  {path} -> {copy}, because {folder.name} changes its layout")
+    if machine.steps.dry:
+        return
+    try:
+        copy_database(path, copy)
+    except IngestError as error:
+        machine.steps.say(f"There is no copy: {error}")
+        machine.steps.say(
+            "A roll-back then begins a new file, and `homeiq-ingest spool recover` brings back what waits."
+        )
+
+
+def _put_back(machine: Machine, path: Path, failed: Path) -> None:
+    aside = path.with_name(f"{path.name}.of-{failed.name}")
+    machine.steps.say(f"move  {path} -> {aside}, and the copy of before back")
+    if path.name == STATE:
+        machine.steps.say(f"What came since waits in it: sudo {NAME} spool recover {aside}")
+    if machine.steps.dry:
+        return
+    for suffix in ("", "-wal", "-shm"):
+        if os.path.lexists(part := path.with_name(path.name + suffix)):
+            part.replace(aside.with_name(aside.name + suffix))
+    _copy(path, failed).replace(path)

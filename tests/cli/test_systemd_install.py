@@ -1,0 +1,426 @@
+"""Installing, upgrading and removing below a folder, with a systemd that only writes down what it is told."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+from ingest.cli import systemd_machine, systemd_upgrade
+from ingest.cli.systemd_config import planned, source
+from ingest.cli.systemd_install import Wanted, install
+from ingest.cli.systemd_machine import Machine, Patience
+from ingest.cli.systemd_places import Places
+from ingest.cli.systemd_steps import Steps
+from ingest.cli.systemd_uninstall import uninstall
+from ingest.edge import foreign
+from ingest.edge.environment import MARK, Recipe, build, recipe
+from ingest.edge.interpreters import choose
+from ingest.edge.state_file import MIGRATIONS, VERSION
+from ingest.errors import IngestError, Problems, Refused
+from tests.support.homes import TOKEN
+from tests.support.marked import secret
+
+DATABASE_TOKEN = secret("database")
+CONFIG = f"""\
+# of a person
+[home_assistant]
+url = "http://home.test:8123"
+token_file = "ha-token"  # beside this
+[influxdb]
+url = "http://base.test:8086"
+token = "{DATABASE_TOKEN}"
+[api]
+enabled = false
+"""
+
+
+@define(eq=False)
+class Manager:
+    """Runs what a Python is asked, and plays systemd: `dying` versions do not stay up, `refusing` ones do not start."""
+
+    places: Places
+    active: bool = False
+    pid: int = 1
+    looks: int = 0
+    dying: set[str] = field(factory=set)
+    refusing: set[str] = field(factory=set)
+    commands: list[str] = field(factory=list)
+
+    def __call__(self, command: Sequence[str], seconds: float) -> str:
+        if command[0] not in {"systemctl", "journalctl"}:
+            return foreign.run(command, seconds)
+        if command[1] == "show":
+            return self.show()
+        self.commands.append(" ".join(command))
+        match command[1]:
+            case "stop":
+                self.active = False
+            case "restart":
+                self.pid += 1
+                self.active = self.version not in self.refusing
+                if not self.active:
+                    raise failed("Job failed")
+        return "it said why\n" if command[0] == "journalctl" else ""
+
+    @property
+    def version(self) -> str:
+        return self.places.current.readlink().name
+
+    def show(self) -> str:
+        self.looks += 1
+        pid = self.pid + self.looks if self.active and self.version in self.dying else self.pid
+        return f"ActiveState={'active' if self.active else 'inactive'}\nMainPID={pid}\nNRestarts=0\nStatusText=stores\n"
+
+
+def failed(words: str) -> foreign.Failed:
+    error = foreign.Failed(words)
+    error.words = words
+    return error
+
+
+@define(eq=False)
+class House:
+    folder: Path
+    manager: Manager
+    machine: Machine
+    said: Callable[[], str]
+
+    @property
+    def places(self) -> Places:
+        return self.machine.places
+
+    def version(self, number: str) -> Path:
+        """Another one that is built already, of the one that is installed."""
+        old, new = self.machine.current, self.places.versions / f"{number}-1"
+        assert old is not None
+        (new / "bin").mkdir(parents=True)
+        (new / MARK).write_text(number)
+        (new / "bin" / "homeiq-ingest").symlink_to(old / "bin" / "homeiq-ingest")
+        return new
+
+
+def uncompiled(command: Sequence[str], seconds: float) -> str:
+    """Compiling takes longer than everything else, and is only there to save time."""
+    return "" if "compileall" in command else foreign.run(command, seconds)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that is really made."""
+    folder = tmp_path_factory.mktemp("opt") / "1-1"
+    build(folder, recipe(choose(None, uncompiled)), uncompiled)
+    return folder
+
+
+@pytest.fixture
+def house(tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> House:
+    def linked(folder: Path, chosen: Recipe, _: object) -> None:
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "homeiq-ingest").symlink_to(built / "bin" / "homeiq-ingest")
+        (folder / MARK).write_text(chosen.mark)
+
+    monkeypatch.setattr(systemd_machine, "build", linked)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda *_: None)
+    person = tmp_path / "person"
+    person.mkdir()
+    (person / "config.toml").touch(mode=0o600)
+    (person / "config.toml").write_text(CONFIG)
+    (person / "ha-token").touch(mode=0o600)
+    (person / "ha-token").write_text(TOKEN)
+    places = Places(tmp_path / "root")
+    (places.unit.parent).mkdir(parents=True)
+    manager = Manager(places)
+    patience = Patience(0.05, 0.1, 0.01)
+    machine = Machine(Steps(runner=manager), places, patience, booted=tmp_path)
+    return House(tmp_path, manager, machine, lambda: capsys.readouterr().out)
+
+
+def wanted(house: House, **more: object) -> Wanted:
+    return Wanted(config=house.folder / "person" / "config.toml", **more)  # type: ignore[arg-type]
+
+
+def state(path: Path, version: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as connection:
+        for number in range(1, version + 1):
+            connection.executescript(MIGRATIONS[number])
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.commit()
+
+
+def test_everything_is_where_it_belongs_and_a_second_time_changes_nothing(house: House) -> None:
+    install(house.machine, wanted(house))
+    places = house.places
+    text = places.config.read_text()
+    assert text.startswith("# of a person\n")
+    assert TOKEN not in text
+    assert DATABASE_TOKEN not in text
+    assert (places.credentials / "home_assistant.token").read_text() == f"{TOKEN}\n"
+    assert (places.credentials / "influxdb.token").stat().st_mode & 0o777 == 0o600
+    assert places.credentials.stat().st_mode & 0o777 == 0o700
+    unit = places.unit.read_text()
+    assert f"LoadCredential=influxdb.token:{places.credentials}/influxdb.token" in unit
+    assert foreign.run((str(places.command), "--version"), 20).startswith("homeiq-ingest")
+    assert places.shortcut.readlink() == places.command
+    assert house.manager.commands == [
+        "systemctl daemon-reload",
+        "systemctl enable homeiq-ingest.service",
+        "systemctl restart homeiq-ingest.service",
+    ]
+    assert "It runs: stores" in house.said()
+
+    house.machine.steps.changed = False
+    install(house.machine, wanted(house))
+    assert [each.name for each in places.versions.iterdir()] == [places.current.readlink().name]
+    assert house.manager.commands.count("systemctl restart homeiq-ingest.service") == 1
+
+    # What was changed since is not replaced unasked; what was asked for is.
+    places.config.write_text(text + "[log]\nlevel = 'debug'\n")
+    with pytest.raises(Refused, match="another configuration"):
+        install(house.machine, wanted(house))
+    install(house.machine, wanted(house, force=True, memory=768))
+    assert places.config.read_text() == text
+    assert "MemoryMax=768M" in places.unit.read_text()
+    # And the memory is kept.
+    install(house.machine, Wanted())
+    assert "MemoryMax=768M" in places.unit.read_text()
+
+
+def test_a_dry_run_says_it_all_and_does_nothing(house: House) -> None:
+    house.machine.steps.dry = True
+    install(house.machine, wanted(house))
+    said = house.said()
+    assert f"write {house.places.credentials}/influxdb.token (mode 0600)" in said
+    assert "run   systemctl enable homeiq-ingest.service" in said
+    assert TOKEN not in said
+    assert not house.places.program.exists()
+    assert not house.places.config.exists()
+    assert house.manager.commands == []
+
+
+def test_what_runs_no_systemd_and_who_is_not_root_is_told_what_to_do(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = Machine(house.machine.steps, house.places, booted=house.folder / "nothing")
+    with pytest.raises(Refused, match="systemd unit"):
+        install(nowhere, wanted(house))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Refused, match="Run: sudo /"):
+        install(house.machine, wanted(house))
+
+
+def test_a_state_file_of_an_earlier_run_is_taken_along_once(house: House) -> None:
+    old = house.folder / "person" / "state.db"
+    state(old, VERSION)
+    install(house.machine, wanted(house, state=old, start=False))
+    new = house.places.private_state / "state.db"
+    with closing(sqlite3.connect(new)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    assert house.places.private_state.parent.stat().st_mode & 0o777 == 0o700
+    assert "Start it with" in house.said()
+    house.places.state.symlink_to(house.places.private_state)
+    install(house.machine, wanted(house, state=old, start=False))
+    assert "is there already" in house.said()
+    new.unlink()
+    with pytest.raises(Refused, match="no such file"):
+        install(house.machine, wanted(house, state=house.folder / "none.db"))
+
+
+def test_somebody_elses_command_stays(house: House) -> None:
+    house.places.shortcut.parent.mkdir(parents=True)
+    house.places.shortcut.write_text("mine")
+    install(house.machine, wanted(house))
+    assert "somebody else's" in house.said()
+    uninstall(house.machine, purge=False)
+    assert house.places.shortcut.read_text() == "mine"
+
+
+def test_a_service_that_does_not_start_says_why(house: House) -> None:
+    install(house.machine, wanted(house, start=False))
+    house.manager.refusing.add(house.manager.version)
+    house.machine.steps.changed = True
+    with pytest.raises(Refused, match="does not start: it said why"):
+        install(house.machine, wanted(house))
+
+
+def test_an_upgrade_and_its_roll_back(house: House) -> None:
+    install(house.machine, wanted(house))
+    old = house.machine.current
+    newer = house.version("9.1")
+    state(house.places.state / "state.db", VERSION - 1)
+    systemd_upgrade.upgrade(house.machine, newer)
+    assert (house.machine.current, house.machine.previous) == (newer, old)
+    assert (house.places.state / "state.db.before-9.1-1").exists()
+    systemd_upgrade.upgrade(house.machine, newer)
+    assert "nothing to do" in house.said()
+
+    house.places.versions.joinpath("half-made").mkdir()
+    newest = house.version("9.2")
+    systemd_upgrade.upgrade(house.machine, newest)
+    assert {each.name for each in house.places.versions.iterdir()} == {"9.1-1", "9.2-1"}
+    assert not (house.places.state / "state.db.before-9.1-1").exists()
+    systemd_upgrade.roll_back(house.machine)
+    assert (house.machine.current, house.machine.previous) == (newer, newest)
+    assert "sets it aside" in house.said()
+    assert "homeiq-ingest run" in house.places.unit.read_text()
+
+
+@pytest.mark.parametrize("how", ["dying", "refusing"])
+def test_an_upgrade_that_fails_is_taken_back_with_the_files_that_it_migrated(house: House, how: str) -> None:
+    install(house.machine, wanted(house))
+    old, newer = house.machine.current, house.version("9.1")
+    state(house.places.state / "state.db", VERSION - 1)
+    (house.places.state / "home.db").write_text("no database at all")
+    getattr(house.manager, how).add("9.1-1")
+    with pytest.raises(Refused, match=r"9\.1-1 was not kept, .* is back: .*it said why"):
+        systemd_upgrade.upgrade(house.machine, newer)
+    assert house.machine.current == old
+    assert house.manager.active
+    assert {each.name for each in house.places.state.iterdir()} == {"state.db", "state.db.of-9.1-1", "home.db"}
+    assert "home.db cannot be looked at" in house.said()
+
+
+def test_an_upgrade_without_room_for_a_copy_goes_on_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(house.machine, wanted(house))
+    state(house.places.state / "state.db", VERSION - 1)
+    monkeypatch.setattr("ingest.edge.database_copy.USUAL", 2**60)
+    systemd_upgrade.upgrade(house.machine, house.version("9.1"))
+    assert "There is no copy" in house.said()
+
+
+def test_one_that_was_healthy_and_is_not_any_more_is_taken_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(house.machine, wanted(house))
+    health = iter([{"status": "healthy"}] + [{"status": "unhealthy"}] * 1000)
+    monkeypatch.setattr(systemd_machine, "ask_health", lambda *_, **__: next(health))
+    house.places.config.write_text(house.places.config.read_text().replace("enabled = false", "enabled = true"))
+    with pytest.raises(Refused, match="it was healthy before"):
+        systemd_upgrade.upgrade(house.machine, house.version("9.1"))
+
+
+def test_a_version_that_does_not_take_the_configuration_is_not_tried(house: House) -> None:
+    install(house.machine, wanted(house))
+    newer, before = house.version("9.1"), len(house.manager.commands)
+    house.places.config.write_text("[home_assistant]\nurl = 'nowhere'\n")
+    with pytest.raises(Refused, match="does not take the configuration"):
+        systemd_upgrade.upgrade(house.machine, newer)
+    assert len(house.manager.commands) == before
+
+
+def test_a_stop_of_the_upgrade_itself_brings_the_old_one_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(house.machine, wanted(house))
+    old = house.machine.current
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Machine, "watch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        systemd_upgrade.upgrade(house.machine, house.version("9.1"))
+    assert house.machine.current == old
+
+
+def test_what_is_not_installed_is_not_upgraded_nor_rolled_back(house: House) -> None:
+    with pytest.raises(Refused, match="systemd install"):
+        systemd_upgrade.upgrade_to_this(house.machine, None)
+    install(house.machine, wanted(house))
+    with pytest.raises(Refused, match="no version before"):
+        systemd_upgrade.roll_back(house.machine)
+    systemd_upgrade.upgrade_to_this(house.machine, None)
+    assert "nothing to do" in house.said()
+
+
+def test_a_newer_program_upgrades_when_it_installs(house: House) -> None:
+    install(house.machine, wanted(house))
+    old = house.machine.current
+    assert old is not None
+    (old / MARK).write_text("another program")
+    install(house.machine, wanted(house))
+    assert house.machine.previous == old
+    assert house.machine.current != old
+
+
+def test_it_is_taken_away_and_only_purged_with_what_it_stored(house: House) -> None:
+    install(house.machine, wanted(house))
+    state(house.places.state / "state.db", VERSION)
+    uninstall(house.machine, purge=False)
+    places = house.places
+    assert not places.program.exists()
+    assert not places.unit.exists()
+    assert not places.shortcut.is_symlink()
+    assert "Kept" in house.said()
+    house.machine.steps.changed = False
+    uninstall(house.machine, purge=True)
+    assert not places.config.parent.exists()
+    assert not places.state.exists()
+    assert "Removed" in house.said()
+    house.machine.steps.changed = False
+    uninstall(house.machine, purge=True)
+    assert "Nothing of the service" in house.said()
+
+
+def plan_of(folder: Path, text: str) -> tuple[str, Mapping[Path, bytes], tuple[str, ...]]:
+    (folder / "config.toml").touch(mode=0o600)
+    (folder / "config.toml").write_text(text)
+    plan = planned(folder / "config.toml", Places(folder / "root"))
+    return plan.text, plan.files, plan.remarks
+
+
+def test_files_that_the_service_cannot_see_come_along_and_its_own_are_its_own(tmp_path: Path) -> None:
+    (tmp_path / "authority.pem").write_text("authority")
+    (tmp_path / "token").write_text(TOKEN)
+    text, files, remarks = plan_of(
+        tmp_path,
+        "[home_assistant]\nurl = 'https://home.test'\ntoken_file = 'token'\nca_file = 'authority.pem'\n"
+        "[spool]\npath = 'state.db'\nsize = '1GiB'\n",
+    )
+    assert list(files.values()) == [b"authority"]
+    assert f'ca_file = "{tmp_path}/root/etc/homeiq-ingest/authority.pem"' in text
+    assert "path" not in text.partition("[spool]")[2]
+    assert "--state" in remarks[0]
+
+
+def test_a_file_that_is_written_too_artfully_is_written_anew(tmp_path: Path) -> None:
+    text, _, _ = plan_of(tmp_path, f"home_assistant = {{ url = 'http://home.test', token = '{TOKEN}' }}\n")
+    assert TOKEN not in text
+    assert 'url = "http://home.test"' in text
+    assert "credentials/home_assistant.token" in text
+
+
+def test_a_configuration_that_is_not_good_is_not_installed(tmp_path: Path) -> None:
+    with pytest.raises(Problems, match=r"home_assistant\.token"):
+        plan_of(tmp_path, "[home_assistant]\nurl = 'http://home.test'\n")
+
+
+def test_the_configuration_of_who_called_sudo_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = Places(tmp_path / "root")
+    monkeypatch.setenv("SUDO_USER", "nosuchuser")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    with pytest.raises(Refused, match="homeiq-ingest init"):
+        source(None, places)
+    theirs = tmp_path / ".config/homeiq-ingest/config.toml"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    assert source(None, places) == theirs
+    monkeypatch.setenv("SUDO_USER", "daemon")
+    with pytest.raises(Refused):
+        source(None, places)
+    places.config.parent.mkdir(parents=True)
+    places.config.touch()
+    assert source(None, places) == places.config
+
+
+def test_a_disk_that_does_not_take_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    steps = Steps()
+    with pytest.raises(Refused, match="cannot be changed"):
+        steps.folder(tmp_path / "file" / "folder")
+    with pytest.raises(IngestError, match="cannot be changed"):
+        steps.file(tmp_path / "none" / "file", "text")
