@@ -107,7 +107,7 @@ def test_every_recorded_change_is_a_frame_of_one(text: str) -> None:
     (frame,) = conversation.receive(text)
     assert entities(frame) == [said["event"]["data"]["entity_id"]]
     assert isinstance(frame, Frame)
-    assert frame.size == len(text)
+    assert frame.size == len(text.encode())
 
 
 @pytest.mark.parametrize("text", recorded("event "))
