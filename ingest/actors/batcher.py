@@ -1,8 +1,9 @@
 """From points to batches: encode at once, seal when the batch is full or old enough, put it into the spool.
 
 The algorithm: the first point opens a batch and starts its clock; the batch is sealed at `size` points, at `weight`
-bytes or after `age` seconds, whichever is first. Encoding happens as frames arrive, so that sealing is only joining
-and compressing. When the link ends, the open batch is sealed and the spool's end closed. When the stage is cancelled
+bytes or after `age` seconds, whichever is first. One that has much in it already at a tenth of that age is not kept
+waiting: what a commit costs is divided by its points, so a busy home pays little for seeing its changes soon. Encoding
+happens as frames arrive, so that sealing is only joining and compressing. When the link ends, the open batch is sealed and the spool's end closed. When the stage is cancelled
 the open batch still goes into the spool, in a shielded scope with a deadline.
 """
 
@@ -35,6 +36,9 @@ from ingest.runtime.spool import Spool
 LAST_PUT = 3.0
 """Seconds that a cancelled batcher has to put its open batch into the spool."""
 
+MUCH = 100
+"""Points for each second of the age at which a batch is sealed."""
+
 REGISTRIES = "registries"
 """What stands beside the states' points, in reports, of devices and entities."""
 
@@ -58,6 +62,16 @@ class Limits:
     size: int = 5000
     weight: int = 4 * 1024 * 1024
     age: float = 1.0
+
+    @property
+    def much(self) -> float:
+        """Points with which a batch need not grow older than `soon`: who waits longer to spare a disk waits for more."""
+        return MUCH * self.age
+
+    @property
+    def soon(self) -> float:
+        """Seconds."""
+        return self.age / 10
 
 
 @define(eq=False)
@@ -85,6 +99,7 @@ class Batcher(Generic[Item, Payload]):
     _times: list[int] = field(factory=list)
     _weight: int = 0
     _owed: Owed = field(factory=Owed)
+    _opened: float = -math.inf
     _deadline: float = math.inf
     _near_ns: int = 0
     """About when the open batch is, where it holds no state of the home."""
@@ -120,7 +135,8 @@ class Batcher(Generic[Item, Payload]):
 
     def _encode(self, frame: PointFrame) -> None:
         if not (self._items or self._owed):
-            self._deadline = trio.current_time() + self.limits.age
+            self._opened = trio.current_time()
+            self._deadline = self._opened + self.limits.age
         self._owed.add(frame.note)
         unwritten = self._add(self.codec.encode, frame.points, self._times)
         if self.telling and self.codec.gap is not None:
@@ -129,6 +145,8 @@ class Batcher(Generic[Item, Payload]):
             unwritten += self._tell(REGISTRIES, self.codec.registry, news)
         if unwritten:
             self.emit(reports.Filtered({SCHEMA: unwritten}))
+        if len(self._items) >= self.limits.much:
+            self._deadline = self._opened + self.limits.soon
 
     def _add(self, encode: Callable[[T], Item | None], points: Sequence[T], times: list[int]) -> int:
         """Encode points into the open batch; returns how many of them the schema does not write."""
@@ -169,7 +187,8 @@ class Batcher(Generic[Item, Payload]):
         elif self._owed:
             await self._write_owed()
         # What was missed by what was evicted is owed still: it may not wait for the next batch to be full.
-        self._deadline = trio.current_time() + self.limits.age if self._owed else math.inf
+        self._opened = trio.current_time()
+        self._deadline = self._opened + self.limits.age if self._owed else math.inf
 
     async def _write_owed(self) -> None:
         """Write what no batch carries, as far as it is true whatever becomes of earlier batches: what was missed was missed."""

@@ -111,6 +111,35 @@ async def test_a_batch_is_sealed_in_time_though_frames_keep_coming(autojump_cloc
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize(
+    ("age", "points", "sealed"), [(1.0, 100, 0.1), (1.0, 99, 1.0), (2.0, 200, 0.2), (60.0, 999, 60.0)]
+)
+async def test_a_batch_that_holds_much_does_not_wait_for_its_age(
+    age: float, points: int, sealed: float, autojump_clock: MockClock
+) -> None:
+    stage = Stage(Limits(size=1000, weight=10**6, age=age))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        stage.sender.put(frame(*range(points)))
+        await trio.sleep(sealed - 0.01)
+        assert stage.payloads == []
+        await trio.sleep(0.02)
+        assert len(stage.payloads) == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_much_already_goes_at_once_when_it_becomes_so_late(autojump_clock: MockClock) -> None:
+    stage = Stage(Limits(size=1000, weight=10**6, age=1.0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run)
+        stage.sender.put(frame(*range(50)))
+        await trio.sleep(0.5)
+        stage.sender.put(frame(*range(50, 100)))
+        await wait_all_tasks_blocked()
+        assert [batch.count for batch in stage.spool.batches] == [100]
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_batch_knows_its_times_and_count(autojump_clock: MockClock) -> None:
     stage = Stage(LAZY)
     stage.sender.put(frame(7, 3, 5))
