@@ -237,7 +237,9 @@ def test_messages_that_arrive_together_say_what_they_say_one_by_one(texts: list[
     assert flat(together) == [one for each in alone for one in flat(each)]
     assert not any(isinstance(one, Frame) and isinstance(other, Frame) for one, other in pairwise(together))
     weights = [value.size for value in together if isinstance(value, Frame)]
-    assert sum(weights) == sum(len(text) for text, each in zip(given_as, alone, strict=True) if flat_changes(each))
+    assert sum(weights) == sum(
+        len(text.encode()) for text, each in zip(texts, alone, strict=True) if flat_changes(each)
+    )
 
 
 def flat_changes(values: Iterable[Received]) -> list[Change]:
