@@ -163,6 +163,7 @@ def test_each_event_is_as_late_as_the_write_that_held_it() -> None:
     account.sendings = [(range(1, 3), 10.0), (range(3, 4), 11.0)]
     account.marks += [Mark(1, 9.0, 0), Mark(2, 10.5, 0), Mark(4, 12.0, 0)]
     assert lateness(account) == [0.5, 1.0, 2.0]
+    assert lateness(account, 3) == []
 
 
 @pytest.mark.parametrize(("rate", "frame"), [(10, 1), (100, 1), (1_000, 10), (10_000, 100), (100_000, 256)])

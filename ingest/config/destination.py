@@ -48,7 +48,7 @@ class Batch:
     timeout: float = option(
         1.0,
         kinds.duration(0.01, 3600),
-        "Age at which a batch is committed though it is not full.",
+        "Age at which a batch is committed though it is not full; a tenth of it when it holds 100 points for each second of it.",
         ("BATCH_TIMEOUT",),
         "the age of the group commit, hence what a hard kill may leave to the backfill",
     )

@@ -40,8 +40,11 @@ def together(rate: float) -> int:
     return max(1, min(TOGETHER, round(rate * TURN)))
 
 
-async def paced(load: Load, rate: float, frame: int, settings: Settings = NO_SETTINGS) -> Paced:
-    """Send the load's events at this rate in frames of `frame`. Raises `Failed` unless every one is stored, once."""
+async def paced(load: Load, rate: float, frame: int, settings: Settings = NO_SETTINGS, after: int = 0) -> Paced:
+    """Send the load's events at this rate in frames of `frame`. Raises `Failed` unless every one is stored, once.
+
+    How late the last `after` are is not looked at: after them the rate is another one.
+    """
     async with (
         stage(load.entities, seconds=DEADLINE + len(load.stream) / rate) as scene,
         serving(scene, influxdb, SERVICE, settings) as (process, store, account),
@@ -54,15 +57,19 @@ async def paced(load: Load, rate: float, frame: int, settings: Settings = NO_SET
         check(load, store)
         seconds, cpu = ended.seconds - begun.seconds, ended.cpu - begun.cpu
         waited, micros = (process.waited() - before) / seconds, cpu / (ended.events - begun.events) * 1e6
-        return Paced(lateness(account), cpu / seconds, waited, micros, process.memory()[1])
+        return Paced(lateness(account, after), cpu / seconds, waited, micros, process.memory()[1])
     raise AssertionError  # pragma: no cover  `stage` raised
 
 
-def lateness(account: Account) -> list[float]:
-    """How late each event that was sent at a pace was acknowledged, in seconds, least first: they are stored in order."""
+def lateness(account: Account, after: int = 0) -> list[float]:
+    """How late each event that was sent at a pace was acknowledged, but the last `after`, in seconds, least first.
+
+    They are stored in order.
+    """
     counts = [mark.events for mark in account.marks]
     return sorted(
         account.marks[bisect_right(counts, number)].seconds - at
         for numbers, at in account.sendings
         for number in numbers
+        if number < account.sent - after
     )

@@ -18,6 +18,9 @@ from scripts.benchmark.verdict import Bound, Verdict
 SECONDS, QUICK_SECONDS = 8, 3
 """How long each run sends."""
 
+GOING_ON = 1
+"""Seconds for which it goes on afterwards, so that the last that are judged have those behind them that such a home has."""
+
 WARM = 200
 
 P99 = 250.0
@@ -61,8 +64,8 @@ def measure(paces: Sequence[Pace], rounds: int, seconds: float) -> dict[Pace, li
     for number in range(1, rounds + 1):
         for pace in paces:
             say(f"latency, round {number} of {rounds}: {pace}")
-            load = Load.of(ENTITIES, WARM, round(pace.rate * seconds))
-            found[pace].append(run(paced, load, pace.rate, pace.frame, pace.settings))
+            load = Load.of(ENTITIES, WARM, round(pace.rate * (seconds + GOING_ON)))
+            found[pace].append(run(paced, load, pace.rate, pace.frame, pace.settings, pace.rate * GOING_ON))
     return found
 
 
