@@ -118,10 +118,8 @@ def test_whatever_the_limit_it_is_heard_as_without_us(data: bytes, places: list[
     made = gathering(most)
     reads = fed(made, cut(data, places))
     assert list(said(reads, made)) == list(said([data], made))
-    connection = Connection(CLIENT)
-    connection.receive_data(b"".join(reads))
-    joined = [event.data for event in connection.events() if isinstance(event, events.BytesMessage)]
-    assert all(len(each) <= most for each in joined)
+    (connection := Connection(CLIENT)).receive_data(b"".join(reads))
+    assert all(len(each.data) <= most for each in connection.events() if isinstance(each, events.BytesMessage))
 
 
 def test_what_arrives_in_drops_is_looked_at_as_often_as_it_is_large() -> None:
@@ -211,11 +209,10 @@ def test_the_beginning_of_a_text_waits_for_its_rest_and_then_goes_with_the_other
 def test_a_large_message_goes_as_it_comes_and_is_not_kept() -> None:
     made = gathering()
     large = frame("x" * 3_000_000)
-    for read in (large[:10], large[10:1_000_000], large[1_000_000:]):
-        assert made.feed(read) == read
-    made.feed(large[:10])
-    amid = large[10:1_000_000]
+    begun, amid, end = large[:10], large[10:1_000_000], large[1_000_000:]
+    assert made.feed(begun) == begun
     assert made.feed(amid) is amid
+    assert made.feed(end) == end
 
 
 def test_a_ping_keeps_its_place() -> None:
