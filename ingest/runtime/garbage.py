@@ -4,11 +4,18 @@ A frame's values die as soon as their last reference does; none of them is part 
 not yet gone, and at 700 looks through all of it: several times a frame, for nothing, a tenth of the processor time of an
 event. Cycles are rare here (errors with their tracebacks, sessions that ended), so it looks less often: after 50,000.
 What the imports made stays until the end and is looked at no more.
+
+So a cycle may stay for hours, and must hold nothing large. A library that keeps an error in a variable makes one: the error
+has its traceback, that the frames, and they their variables, a batch among them. Every attempt in vain to reach a database
+was such a batch.
 """
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from traceback import clear_frames
 from typing import Final
 
 YOUNG: Final = 50_000
@@ -20,3 +27,16 @@ def look_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 10, 10)
+
+
+@contextmanager
+def letting_go() -> Iterator[None]:
+    """What is called in the block ends with it, also by an error: that and what led to it keep no variable of a frame."""
+    try:
+        yield
+    except BaseException as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            clear_frames(cause.__traceback__)
+            cause = cause.__cause__ or cause.__context__
+        raise
