@@ -7,7 +7,8 @@ What the imports made stays until the end and is looked at no more.
 
 So a cycle may stay for hours, and must hold nothing large. A library that keeps an error in a variable makes one: the error
 has its traceback, that the frames, and they their variables, a batch among them. Every attempt in vain to reach a database
-was such a batch.
+was such a batch. Where it is not ours to prevent, as with the tasks of a session that ended, which hold the answers of a home,
+megabytes of them, it looks at once.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ def look_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 10, 10)
+
+
+def look_now() -> None:
+    """Now; to be called when something large has ended. Nothing where Python looks often by itself."""
+    if gc.get_threshold()[0] >= YOUNG:
+        gc.collect()
 
 
 @contextmanager
