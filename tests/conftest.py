@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+from ingest.runtime.garbage import look_seldom
 
 pytest_plugins = ["tests.support.overheard"]
 
@@ -14,3 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The size of the fault campaign (`tests/faults`)."""
     parser.addoption("--examples", default="250", help="scenarios that the fault campaign plays")
     parser.addoption("--campaign-seed", default="0", help="another number, other scenarios")
+
+
+@pytest.fixture
+def looking_seldom() -> Iterator[None]:
+    """Python looks for garbage as seldom as in the service."""
+    before = gc.get_threshold()
+    look_seldom()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)

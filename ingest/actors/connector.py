@@ -20,6 +20,7 @@ from ingest.core.reports import Emit
 from ingest.core.session import SessionState
 from ingest.edge.websocket import Dial, Target
 from ingest.errors import IngestError, Refused, Transient
+from ingest.runtime.garbage import look_now
 from ingest.runtime.supervise import one_error
 
 TOKEN_CHECK = 30.0
@@ -118,6 +119,7 @@ class Connector:
             await self._refused(index, token, error)
         except (Transient, Refused) as error:
             self._failed(index, error, live_since)
+        look_now()
 
     def _failed(self, index: int, error: IngestError, live_since: list[float]) -> None:
         now = trio.current_time()

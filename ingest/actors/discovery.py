@@ -25,6 +25,7 @@ from ingest.core.registries import RegistryLists
 from ingest.core.registry_changes import Changes
 from ingest.core.reports import Emit
 from ingest.errors import IngestError
+from ingest.runtime.garbage import look_now
 from ingest.runtime.supervise import one_error
 from ingest.runtime.watch import Watch
 
@@ -85,6 +86,7 @@ class Discovery:
             if self.catalog.value is not NO_CATALOG and not waiting.whole:
                 self.notices.give_back(waiting)  # everything includes it, but of a large home is known late
             wait, complete = await self._everything()
+            look_now()
             self.tried.set()
             async with trio.open_nursery() as nursery:
                 if complete:

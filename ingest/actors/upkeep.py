@@ -12,6 +12,7 @@ from ingest.core.reports import Emit
 from ingest.edge.allocator import give_back
 from ingest.edge.ledger import Ledger
 from ingest.errors import IngestError
+from ingest.runtime.garbage import look_now
 
 FIRST_UPKEEP = 60.0
 """Seconds before the store is tidied: a service that is restarted every hour has to tidy, too."""
@@ -29,7 +30,7 @@ HEARD = 60.0
 async def keep_up(upkeep: Callable[[], Awaitable[None]] | None, every: float, where: str, emit: Emit) -> None:
     """Do the upkeep of the store every so many seconds, soon for the first time. What fails is told, and tried again.
 
-    Then what is free of the memory is given back: by the first time, what reading a home has left.
+    Then garbage is looked for, and what is free of the memory given back: by the first time, what reading a home has left.
     """
     await trio.sleep(min(every, FIRST_UPKEEP))
     while True:
@@ -38,6 +39,7 @@ async def keep_up(upkeep: Callable[[], Awaitable[None]] | None, every: float, wh
                 await upkeep()
         except IngestError as problem:
             emit(reports.Notice(f"{where} could not be tidied: {problem}"))
+        look_now()
         give_back()
         await trio.sleep(every)
 

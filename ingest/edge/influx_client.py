@@ -1,9 +1,8 @@
 """A database that speaks InfluxDB's v2 API: the one module that knows `influxdb-client`.
 
-What replaces it must offer: bytes that are sent as they are (we compress ourselves, at level 1: the client's own gzip is
-level 9 and takes three times as long), any status as a value, TLS with a context of ours, and a socket timeout. The
-client blocks, and its import takes a second: all of this module runs in a lane, the import too, at the first use.
-Every foreign error leaves as `Transient` or `Refused`, and no text leaves with the token in it.
+What replaces it must offer: bytes that are sent as they are (its own gzip, level 9, takes three times as long as ours), any
+status as a value, TLS with a context of ours, and a socket timeout. It blocks, and its import takes a second: all of this
+module runs in a lane. Every foreign error leaves as `Transient` or `Refused`, and no text with the token in it.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from ingest.core.urls import without_credentials
 from ingest.edge.reason import reach
 from ingest.edge.tls import tls_context
 from ingest.errors import Refused, Transient
+from ingest.runtime.garbage import letting_go
 
 SOCKET_TIMEOUT = 30.0
 """Seconds that one read from or write to the socket may take."""
@@ -119,7 +119,7 @@ class Client:
 
     def _request(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: object) -> Answer:
         self._api = self._api or _api(self.address, self._token.reveal())
-        with _translated(self.address.where):
+        with _translated(self.address.where), letting_go():
             return _answered(self._api, method, path, query_params=query, header_params=headers, body=body)
 
     def _renew(self) -> None:

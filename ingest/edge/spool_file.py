@@ -54,7 +54,7 @@ class Table(Rows):
             row = insert(self.connection, self.key, batch, put_ns, self.succession.put)
             changed = self._enter(batch.note, gaps)
         self.succession.put = row.id
-        self.sums.remember(row.id, batch.payload)
+        self.sums.remember(row.id, batch.payload, row.count)
         return Placed(row, list(doomed), changed)
 
     def put_within(
@@ -86,7 +86,7 @@ class Table(Rows):
         except StopIteration:
             return None
         self.succession.put = row.id
-        self.sums.remember(row.id, batch.payload)
+        self.sums.remember(row.id, batch.payload, row.count)
         return Placed(row, list(doomed), changed)
 
     def note(self, note: Note) -> Changed:

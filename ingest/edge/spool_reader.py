@@ -92,7 +92,7 @@ class Reader:
         return {each: payload for each, payload in found.items() if each not in {row.id for row in broken}}
 
     def _is_whole(self, row: Row, payload: bytes) -> bool:
-        return self.table.sums.proves(row.id, payload) or self.whole(payload, row.count)
+        return self.table.sums.proves(row.id, payload, row.count) or self.whole(payload, row.count)
 
     def _one_by_one(self, rows: Sequence[Row]) -> dict[int, bytes]:
         found = {}

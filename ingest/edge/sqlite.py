@@ -119,7 +119,10 @@ def translated(path: Path) -> Iterator[None]:
         ours = translate(error, path)
         if ours is None:
             raise
-        raise ours from error
+        try:
+            raise ours from error
+        finally:
+            del ours  # the error and this frame would have each other, and what was to be written with them
     except UnicodeDecodeError as error:
         # SQLite quotes a broken schema in its complaint, and Python cannot read the quotation.
         raise _damaged("its schema cannot be read", str(path)) from error

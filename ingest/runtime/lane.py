@@ -14,9 +14,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol, TypeVar, TypeVarTuple
+from typing import Generic, Protocol, TypeVar, TypeVarTuple, cast
 
 import trio
+from attrs import define
 
 from ingest.runtime.progress import Move
 
@@ -29,6 +30,28 @@ class Lane(Protocol):
 
     async def __call__(self, work: Callable[[*Args], T], *args: *Args) -> T:
         """Do the work, in its turn."""
+
+
+@define(eq=False)
+class _Came(Generic[T]):
+    """What came of a piece of work, to be taken once.
+
+    trio keeps an error in a variable of the frame that raises it: a cycle that holds what was being worked on, and whatever
+    those who waited for it hold, until Python looks for garbage. From here it is raised by nobody who has it.
+    """
+
+    value: T | None = None
+    error: BaseException | None = None
+
+    def taken(self) -> T:
+        """The value, or raise the error."""
+        error, self.error = self.error, None
+        if error is None:
+            return cast("T", self.value)
+        try:
+            raise error
+        finally:
+            del error
 
 
 class ThreadLane:
@@ -50,9 +73,10 @@ class ThreadLane:
         with trio.CancelScope(shield=not self._abandon) as scope:
             self._running.add(scope)
             try:
-                return await trio.to_thread.run_sync(
+                came: _Came[T] = await trio.to_thread.run_sync(
                     self._work, work, *args, limiter=self._limiter, abandon_on_cancel=True
                 )
+                return came.taken()
             finally:
                 self._running.discard(scope)
         raise trio.BrokenResourceError("this lane has given up")
@@ -77,11 +101,13 @@ class ThreadLane:
         for scope in tuple(self._running):
             scope.cancel()
 
-    def _work(self, work: Callable[[*Args], T], *args: *Args) -> T:
+    def _work(self, work: Callable[[*Args], T], *args: *Args) -> _Came[T]:
         self.begun += 1
         self._clock = _own_clock()
         try:
-            return work(*args)
+            return _Came(work(*args))
+        except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
+            return _Came(error=error)
         finally:
             self._clock = None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -28,7 +29,7 @@ def refusal() -> TokenRefused:
     return TokenRefused("it does not accept the token: Invalid", where="ws://there", remedy="Make a new one.")
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class World:
     """What each candidate's sessions come to, and what was tried when."""
 
@@ -107,6 +108,32 @@ async def test_a_healthy_session_forgives(autojump_clock: MockClock) -> None:
     world = World({"primary": [broken, broken, broken, HEALTHY, broken, HEALTHY - 1, LIVE_FOR_EVER]})
     await run(world, 1000)
     assert [each.failures for each in failed(world)] == [1, 2, 3, 1, 2, 3]
+
+
+@define(eq=False, slots=False)
+class Snapshot:
+    """What a session holds."""
+
+    myself: Snapshot | None = None
+
+
+async def test_what_a_session_leaves_behind_is_gone_before_the_next_one(
+    autojump_clock: MockClock, looking_seldom: None
+) -> None:
+    """Python looks for garbage seldom: a hundred sessions that broke would be a hundred snapshots of the home."""
+    world, left, alive = World({"primary": [1.0]}), list[weakref.ref[Snapshot]](), list[int]()
+
+    async def session(candidate: Candidate, token: str, live_now: Callable[[], None]) -> None:
+        alive.append(sum(each() is not None for each in left))
+        held = Snapshot()
+        held.myself = held
+        left.append(weakref.ref(held))
+        await World.session(world, candidate, token, live_now)
+
+    world.session = session  # type: ignore[method-assign]  # it is called the same
+    await run(world, 60)
+    assert len(alive) > 3
+    assert not any(alive)
 
 
 async def test_candidates_are_tried_in_their_order_in_every_cycle(autojump_clock: MockClock) -> None:

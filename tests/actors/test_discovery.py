@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -489,6 +490,18 @@ async def test_a_failed_reading_leaves_the_last_catalog_serving(autojump_clock: 
         await trio.sleep(5)
     assert running.catalog.value is not before
     assert running.names() == ["CatalogLoaded", "CatalogFailed", "CatalogLoaded"]
+
+
+async def test_readings_in_vain_leave_nothing_behind(autojump_clock: MockClock, looking_seldom: None) -> None:
+    """Each had read a part of the registries, megabytes in a large home."""
+    registries = Registries()
+    async with discovering(registries):
+        registries.failing[ENTITIES] = "unknown_error"
+        gc.collect()
+        for _ in range(10):
+            await trio.sleep(HOUR)
+        assert len(registries.times()) > 10
+        assert sum(isinstance(each, CommandFailed) for each in gc.get_objects()) <= 1
 
 
 @pytest.mark.parametrize("command", [AREAS, DEVICES, FLOORS, LABELS, "config_entries/get", "get_services"])

@@ -62,15 +62,28 @@ def fragments(parts: Sequence[str]) -> bytes:
     return b"".join(bytes(protocol.send_data(part, fin)) for part, fin in zip(parts, [False, True], strict=True))
 
 
+def interrupted(parts: Sequence[tuple[str, bytes]]) -> bytes:
+    """A message in fragments, with whole control frames after each of them."""
+    protocol = FrameProtocol(client=False, extensions=[])
+    last = len(parts) - 1
+    return b"".join(
+        bytes(protocol.send_data(part, number == last)) + after for number, (part, after) in enumerate(parts)
+    )
+
+
 control = FrameProtocol(client=False, extensions=[])
+SIZES = [0, 1, 125, 126, 127, LARGE - 1, LARGE, LARGE + 1]
+"""Where a length is told in another way."""
+pings = st.sampled_from([b"", bytes(control.ping(b"")), bytes(control.pong(b"now")), bytes(control.ping(b"x" * 125))])
 small = st.text(max_size=300).map(frame)
 frames = st.one_of(
     small,
     small,
     small,
-    st.sampled_from([125, 126, LARGE - 1, LARGE, LARGE + 1]).map("x".__mul__).map(frame),
+    st.sampled_from(SIZES).map("x".__mul__).map(frame),
     st.binary(max_size=300).map(frame),
     st.tuples(st.text(), st.text()).map(fragments),
+    st.lists(st.tuples(st.text(max_size=20), pings), min_size=2, max_size=4).map(interrupted),
     st.binary(max_size=125).map(control.ping).map(bytes),
     st.binary(max_size=125).map(control.pong).map(bytes),
 )
@@ -81,6 +94,44 @@ places = st.lists(st.integers(0, 1 << 18), max_size=12)
 def test_a_peer_is_heard_as_without_us(data: bytes, places: list[int]) -> None:
     made = gathering()
     assert list(said(fed(made, cut(data, places)), made)) == list(said([data], made))
+
+
+@pytest.mark.parametrize("fin", [True, False])
+@pytest.mark.parametrize("kind", [str, bytes])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_length_is_read_wherever_it_is_cut(size: int, kind: type, *, fin: bool) -> None:
+    head = frame("a") + frame("b")
+    middle = bytearray(frame("x" * size if kind is str else b"x" * size, fin=fin))
+    rest = b"" if fin else bytes(control.ping(b"")) + b"\x80\x01y"
+    data = head + middle + rest + frame("c") + frame("d")
+    ends = len(head) + len(middle)
+    near = [*range(len(head) - 1, min(len(head) + 12, ends)), *range(max(len(head), ends - 2), ends + 5)]
+    expected = list(said([data], gathering()))
+    for place in near:
+        for other in (place, place + 1, len(data) - 1):
+            made = gathering()
+            assert list(said(fed(made, cut(data, [place, other])), made)) == expected
+
+
+@given(st.lists(small, max_size=12).map(b"".join), places, st.integers(0, 2000))
+def test_whatever_the_limit_it_is_heard_as_without_us(data: bytes, places: list[int], most: int) -> None:
+    made = gathering(most)
+    reads = fed(made, cut(data, places))
+    assert list(said(reads, made)) == list(said([data], made))
+    (connection := Connection(CLIENT)).receive_data(b"".join(reads))
+    assert all(len(each.data) <= most for each in connection.events() if isinstance(each, events.BytesMessage))
+
+
+def test_what_arrives_in_drops_is_looked_at_as_often_as_it_is_large() -> None:
+    """No more than one text waits, so what a read copies has a bound that the length of a message does not raise."""
+    made = gathering()
+    data = frame("x" * (LARGE - 1)) * 3 + frame("y" * (20 * LARGE)) + frame("z")
+    heard = b""
+    for start in range(0, len(data), 1000):
+        heard += made.feed(data[start : start + 1000])
+        assert len(made._held) < LARGE + 4
+        assert start + 1000 >= len(data) or len(heard) + len(made._held) == start + 1000
+    assert heard == data
 
 
 MISTAKES = [
@@ -158,8 +209,10 @@ def test_the_beginning_of_a_text_waits_for_its_rest_and_then_goes_with_the_other
 def test_a_large_message_goes_as_it_comes_and_is_not_kept() -> None:
     made = gathering()
     large = frame("x" * 3_000_000)
-    for read in (large[:10], large[10:1_000_000], large[1_000_000:]):
-        assert made.feed(read) == read
+    begun, amid, end = large[:10], large[10:1_000_000], large[1_000_000:]
+    assert made.feed(begun) == begun
+    assert made.feed(amid) is amid
+    assert made.feed(end) == end
 
 
 def test_a_ping_keeps_its_place() -> None:

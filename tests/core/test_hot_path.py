@@ -7,11 +7,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from ingest.core import wire
 from ingest.core.attributes import AttributesCache, Drops
 from ingest.core.conversation import STATE_CHANGED, Conversation
+from ingest.core.lineprotocol import measurement, tag
 from ingest.core.sealing import seal, seal_grouped, unsealed
 from ingest.core.state import Frame
 
@@ -102,3 +105,24 @@ def test_lines_of_a_series_are_sealed_together_in_their_order() -> None:
     series = [line.partition(b" ")[0] for line in grouped]
     assert sum(one != other for one, other in pairwise(series)) == 49
     assert len(seal_grouped(lines)) < len(seal(lines))
+
+
+parts = st.text(st.sampled_from(' ,=\\\u00e4x\n"'), min_size=1, max_size=5)
+told_lines = st.lists(st.tuples(parts, st.dictionaries(parts, parts, max_size=3), st.integers(0, 3)), max_size=30)
+
+
+@given(told_lines)
+def test_of_one_series_the_last_word_stays_the_last(told: list[tuple[str, dict[str, str], int]]) -> None:
+    """A database keeps the later of two lines of one series and time, and a space of a name is no end of it."""
+    lines = []
+    for number, (name, tags, time_ns) in enumerate(told):
+        known = "".join(f",{tag(key)}={tag(value)}" for key, value in sorted(tags.items()))
+        lines.append(f"{measurement(name)}{known} v={number} {time_ns}".encode())
+    grouped = unsealed(seal_grouped(lines)) if lines else ()
+    assert sorted(grouped) == sorted(lines)
+    for each in {_series(line) for line in lines}:
+        assert [line for line in grouped if _series(line) == each] == [line for line in lines if _series(line) == each]
+
+
+def _series(line: bytes) -> bytes:
+    return line[: line.rindex(b" v=")]

@@ -30,3 +30,21 @@ async def test_half_a_message_is_kept_when_reading_is_cancelled_and_told_at_the_
     assert await stream.receive_some() == message
     await theirs.aclose()
     assert [await stream.receive_some() for _ in range(3)] == [message[:4], b"", b""]
+
+
+async def test_a_message_that_arrives_in_drops_is_told_when_it_is_whole(autojump_clock: MockClock) -> None:
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20)
+    message = bytes(FrameProtocol(client=False, extensions=[]).send_data("a message"))
+
+    async def drip() -> None:
+        for place in range(len(message)):
+            await theirs.send_all(message[place : place + 1])
+            await trio.sleep(1)
+
+    await theirs.send_all(HEAD)
+    assert await stream.receive_some() == HEAD
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drip)
+        assert await stream.receive_some() == message
+        assert stream.last == trio.current_time()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import socket
@@ -21,7 +22,7 @@ from ingest.config.secrets import read_secret
 from ingest.core.influx_answer import CHECK_BUCKET, CHECK_TOKEN, CHECK_URL
 from ingest.core.influx_server import QUESTION
 from ingest.core.secret import MASK, Secret
-from ingest.core.store import Delivered, Keep
+from ingest.core.store import Batch, Delivered, Keep
 from ingest.edge.influx import Address, Influx, open_influx
 from ingest.edge.influx_client import LONGEST
 from ingest.errors import Refused, Transient
@@ -225,6 +226,22 @@ async def test_nobody_there() -> None:
     assert verdict == Keep("the database cannot be reached: Connection refused")
     assert "pass" not in str(caught.value)
     assert "http://127.0.0.1" in str(caught.value)
+
+
+async def test_an_attempt_in_vain_keeps_nothing_of_the_batch() -> None:
+    """Python looks for garbage seldom, and an outage is long."""
+    payload = bytes(1000)
+    async with influx(f"http://127.0.0.1:{free_port()}") as database:
+        gc.collect()
+        gc.disable()
+        try:
+            before = sys.getrefcount(payload)
+            for _ in range(3):
+                assert isinstance(await database.deliver(Batch(payload, 1, 1000, 1, 1)), Keep)
+            await database.lane(int)  # the thread forgets what it did when it does something else
+            assert sys.getrefcount(payload) == before
+        finally:
+            gc.enable()
 
 
 async def test_no_such_host() -> None:

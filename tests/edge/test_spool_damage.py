@@ -135,6 +135,18 @@ async def test_what_cannot_be_read_is_counted_once_and_the_rest_delivered(
         assert len(it.unreadable) == 3
 
 
+async def test_what_was_put_a_moment_ago_is_not_believed_when_its_count_has_become_another(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(tmp_path / "state.db") as it:
+        for number in range(2):
+            await it.spool.put(resealed(batch_of(number)))
+        it.spool.table.connection.execute("UPDATE batch SET count = count + 1 WHERE id = 2")
+        assert await it.claims() == [0]
+        assert sum(each.count for each in it.unreadable) == LINES
+        assert it.spool.held == EMPTY
+
+
 async def test_within_one_claim_only_the_broken_ones_are_left_out(tmp_path: Path, autojump_clock: MockClock) -> None:
     path = tmp_path / "state.db"
     payloads = written(path)

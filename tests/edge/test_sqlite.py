@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import shutil
 import sqlite3
 import stat
+import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -78,6 +80,32 @@ def test_a_full_disk_says_so(tmp_path: Path) -> None:
         connection.execute("INSERT INTO t VALUES (?)", (b"x" * 100_000,))
     assert caught.value.where == str(path)
     assert "Free some space" in str(caught.value)
+    connection.close()
+
+
+def test_what_could_not_be_written_is_kept_by_nobody(tmp_path: Path) -> None:
+    """A full disk stays full for days, and Python looks for garbage seldom."""
+    connection, payload = open_writer(tmp_path / "a.db"), bytes(1_000_000)
+    connection.execute("CREATE TABLE t (x)")
+    connection.execute(f"PRAGMA max_page_count = {pragma(connection, 'page_count')}")
+
+    def put(given: bytes) -> None:
+        with translated(tmp_path), transaction(connection):
+            connection.execute("INSERT INTO t VALUES (?)", (given,))
+
+    def attempt(given: bytes) -> None:
+        with pytest.raises(Refused, match="no space"):
+            put(given)
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(payload)
+        attempt(payload)
+        connection.execute("SELECT 1")
+        assert sys.getrefcount(payload) == before
+    finally:
+        gc.enable()
     connection.close()
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import trio
@@ -17,6 +19,29 @@ async def test_a_lane_returns_what_the_work_returns_and_raises_what_it_raises(la
     with pytest.raises(ZeroDivisionError):
         await lane(divmod, 1, 0)
     assert await lane(len, "again") == 5
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+async def test_what_fails_in_a_thread_holds_nothing_when_it_is_dealt_with() -> None:
+    """Python looks for garbage seldom: were it in a cycle, every attempt in vain would keep its batch for hours."""
+    lane, payload = ThreadLane(), bytes(1000)
+    before = sys.getrefcount(payload)
+
+    async def waits(_mine: bytes) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await lane(lambda given: 1 / given.count(b"x"), payload)
+
+    await waits(payload)
+    await lane(int)  # the thread forgets what it did when it does something else
+    assert sys.getrefcount(payload) == before
 
 
 async def test_a_thread_lane_works_elsewhere_and_never_twice_at_a_time() -> None:
