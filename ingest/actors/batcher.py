@@ -150,7 +150,8 @@ class Batcher(Generic[Item, Payload]):
 
     def _add(self, encode: Callable[[T], Item | None], points: Sequence[T], times: list[int]) -> int:
         """Encode points into the open batch; returns how many of them the schema does not write."""
-        size, unwritten = self.codec.size, 0
+        size, unwritten, weight = self.codec.size, 0, 0
+        keep, at = self._items.append, times.append
         for point in points:
             try:
                 item = encode(point)
@@ -160,9 +161,10 @@ class Batcher(Generic[Item, Payload]):
             if item is None:
                 unwritten += 1
                 continue
-            self._items.append(item)
-            times.append(point.time_ns)
-            self._weight += size(item)
+            keep(item)
+            at(point.time_ns)
+            weight += size(item)
+        self._weight += weight
         return unwritten
 
     def _tell(self, what: str, encode: Callable[[Beside], Item | None], points: Sequence[Beside]) -> int:

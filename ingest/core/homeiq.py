@@ -17,7 +17,7 @@ from ingest.core.attributes import fewer, fitting
 from ingest.core.gap_points import gap_line, gap_numbers
 from ingest.core.legacy_repr import with_legacy_states
 from ingest.core.line_owners import whose
-from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
+from ingest.core.lineprotocol import decimal, is_plain, measurement, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.registry_points import registry_line, registry_numbers
 from ingest.core.sealing import seal_grouped
@@ -27,7 +27,8 @@ from ingest.core.typed_fields import Fields, kept, members, typed, written
 
 MEASUREMENT = "home_assistant_events"
 
-_removed = Kind.REMOVED  # Python 3.11 takes 0.1 µs to find an enum's member, and as long for its value
+# Python 3.11 takes 0.1 µs to find an enum's member, and as long for its value or its hash
+_changed, _removed = Kind.CHANGED, Kind.REMOVED
 _kinds = {kind: f',kind="{kind.value}"' for kind in Kind} | {None: ""}
 
 
@@ -157,7 +158,27 @@ def _same_head(old: Parts, point: Point) -> bool:
 
 
 def _fields(point: Point) -> str:
-    """The fields that are a point's own. A frame of thousands goes through here: no loop, no dict."""
+    """The fields that are a point's own. A frame of thousands goes through here, nine in ten of them alike."""
+    state, previous, duration, context = point.state, point.previous_state, point.duration, point.context
+    if (
+        point.kind is _changed
+        and previous is not None
+        and duration is not None
+        and context is not None
+        and context.id
+        and not (context.parent_id or context.user_id or point.origin)
+        and is_plain(f"{state}{previous}{context.id}")
+    ):
+        value = "" if point.value is None else f",value={decimal(point.value)}"
+        return (
+            f'state_value="{state}",previous_state="{previous}"{value},duration_in_state_seconds={decimal(duration)}'
+            f',kind="changed",context_id="{context.id}"'
+        )
+    return _any_fields(point)
+
+
+def _any_fields(point: Point) -> str:
+    """As `_fields`, of any point."""
     text = f"state_value={quote(point.state)}"
     if point.previous_state is not None:
         text += f",previous_state={quote(point.previous_state)}"

@@ -32,6 +32,11 @@ def measurement(text: str) -> str:
     return tag(text).replace(r"\=", "=")
 
 
+def is_plain(text: str) -> bool:
+    """True when a text field holds this, or any part of it, as it is, between quotes."""
+    return len(text) <= TEXT_LIMIT // 4 and not _special(text)
+
+
 def quote(text: str) -> str:
     """A text field's value, in quotes."""
     if len(text) > TEXT_LIMIT // 4:

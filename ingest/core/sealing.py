@@ -1,4 +1,8 @@
-"""Lines as they are sent: many in one compressed payload, which can be counted, taken apart and joined again."""
+"""Lines as they are sent: many in one compressed payload, which can be counted, taken apart and joined again.
+
+isal compresses in a fifth of zlib's time, into less. Where it is not installed zlib does it: both make gzip of level 1, and
+what is sealed is only ever read by Python's own gzip and by the database.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,18 @@ from collections.abc import Sequence
 
 from ingest.core.store import Batch
 
+try:
+    from isal.isal_zlib import compress
+except ImportError:  # a machine for which there is no wheel
+    from zlib import compress
+
+GZIP = zlib.MAX_WBITS + 16
+"""What makes zlib's `compress` write gzip: a header without a time, and a checksum at the end."""
+
 
 def seal(lines: Sequence[bytes]) -> bytes:
     """The payload as it is sent: the lines, compressed; the same lines make the same bytes at any time."""
-    return gzip.compress(b"\n".join([*lines, b""]), 1, mtime=0)
+    return compress(b"\n".join([*lines, b""]), 1, GZIP)
 
 
 def seal_grouped(lines: Sequence[bytes]) -> bytes:

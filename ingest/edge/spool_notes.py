@@ -45,10 +45,13 @@ class Notes:
     def along(self, batch: Batch[bytes]) -> Iterator[Batch[bytes]]:
         """The batch with everything that is owed in its note; when the block fails, it is owed still."""
         with self._paid() as note:
+            if not note:
+                yield batch
+                return
             both = Owed()
             both.add(note)
             both.add(batch.note)
-            yield evolve(batch, note=both.take()) if note else batch
+            yield evolve(batch, note=both.take())
 
     def owe(self, note: Note) -> None:
         """This is true now, and not written."""

@@ -54,6 +54,20 @@ def test_a_line() -> None:
     assert line(POINT) == LINE
 
 
+SAID = st.text(st.sampled_from(["a", "1", ".", " ", ",", '"', "\\", "\n", "\r", "é", "\ud800"]), max_size=4)
+
+
+@given(SAID, SAID, SAID.filter(bool), st.none() | st.floats(-1e9, 1e9), st.floats(0, 1e9))
+@example("on", "a" * TEXT_LIMIT, "01M8", None, 0.0)
+def test_the_usual_change_is_written_like_any_other(
+    state: str, previous: str, context: str, value: float | None, duration: float
+) -> None:
+    usual = replace(
+        POINT, state=state, previous_state=previous, value=value, duration=duration, context=Context(context)
+    )
+    assert line(replace(usual, origin=Source.SNAPSHOT)).replace(',origin="snapshot"', "") == line(usual)
+
+
 def test_what_is_not_known_is_not_written() -> None:
     bare = Point("sun.sun", 1, "", Facts("sun.sun"), Attributes())
     assert line(bare) == (
