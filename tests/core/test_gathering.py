@@ -12,7 +12,7 @@ from wsproto import events
 from wsproto.connection import CLIENT, Connection
 from wsproto.frame_protocol import FrameProtocol
 
-from ingest.core.gathering import LARGE, Gathering, Text
+from ingest.core.gathering import LARGE, LONGEST, Gathering, Text
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 BOUNDARY = b"a boundary that nobody guesses"
@@ -69,6 +69,7 @@ frames = st.one_of(
     small,
     small,
     st.sampled_from([125, 126, LARGE - 1, LARGE, LARGE + 1]).map("x".__mul__).map(frame),
+    st.sampled_from([LARGE - 7, LARGE - 2, LARGE]).map(lambda size: frame("°🧸" + "x" * size)),
     st.binary(max_size=300).map(frame),
     st.tuples(st.text(), st.text()).map(fragments),
     st.binary(max_size=125).map(control.ping).map(bytes),
@@ -85,6 +86,12 @@ def test_a_peer_is_heard_as_without_us(data: bytes, places: list[int]) -> None:
 
 MISTAKES = [
     b"\x81\x02\xff\xfe",  # no UTF-8
+    b"\x81\x7f"
+    + LARGE.to_bytes(8)
+    + b"x" * 8191
+    + "°".encode()
+    + b"x" * (LARGE - 8194)
+    + b"\xc2",  # nor is this, at its end
     b"\x81\x82abcdhi",  # masked
     b"\x81\x7e\x00\x02hi",  # a length longer than need be
     b"\x81\x7f" + bytes(6) + b"\x00\x02hi",
@@ -159,6 +166,25 @@ def test_a_large_message_goes_as_it_comes_and_is_not_kept() -> None:
     made = gathering()
     large = frame("x" * 3_000_000)
     for read in (large[:10], large[10:1_000_000], large[1_000_000:]):
+        assert made.feed(read) == read
+
+
+def test_a_large_text_is_waited_for_and_comes_as_bytes() -> None:
+    made, text = gathering(), "🧸" * LARGE
+    large = frame(text)
+    assert [made.feed(large[start : start + 50_000]) for start in range(0, 250_000, 50_000)] == [b""] * 5
+    (message,) = said([made.feed(large[250_000:])], made)
+    assert message == text.encode()
+    connection = Connection(CLIENT)
+    connection.receive_data(made.feed(large))
+    assert {type(event) for event in connection.events()} == {events.BytesMessage}
+
+
+@pytest.mark.parametrize("most", [4 * LARGE, 2 * LONGEST])
+def test_one_that_is_too_long_to_wait_for_goes_as_it_comes(most: int) -> None:
+    made = gathering(most)
+    large = frame("🧸" * (1 + min(most, LONGEST) // 4))
+    for read in (large[:10], large[10:200_000], large[200_000:]):
         assert made.feed(read) == read
 
 
