@@ -44,29 +44,36 @@ class Enricher:
 
     def point(self, change: Change, source: Source, catalog: Catalog) -> Point:
         """The point of a change. Raises what a malformed change deserves; the next one is not affected."""
-        new = change.data.new_state
-        return self._removal(change, source, catalog) if new is None else self._update(change, new, source, catalog)
+        entity_id = change.data.entity_id
+        return self.made_of(change, source, catalog.facts(entity_id), self._last.get(entity_id))
 
-    def _update(self, change: Change, new: State, source: Source, catalog: Catalog) -> Point:
+    def made_of(self, change: Change, source: Source, facts: Facts, last: Last | None) -> Point:
+        """`point` for who has looked already what the catalog knows of the entity, and what its last point said."""
+        new = change.data.new_state
+        if new is None:
+            return self._removal(change, source, facts, last)
+        return self._update(change, new, source, facts, last)
+
+    def _update(self, change: Change, new: State, source: Source, facts: Facts, last: Last | None) -> Point:
         data = change.data
-        entity_id = data.entity_id
+        entity_id, state, old = data.entity_id, new.state, data.old_state
         attributes = self._attributes.of(entity_id, new.attributes)
-        facts = catalog.facts(entity_id)
-        if new.state == UNAVAILABLE:
-            facts, attributes = self._as_before(entity_id, facts, attributes)
-        known = self._last.get(entity_id)
-        old = self.restarts.predecessor(data.old_state, new, source)
-        step = self.restarts.is_step(change, new, source, known, restored=attributes.restored)
+        if state == UNAVAILABLE:
+            facts, attributes = _as_before(entity_id, facts, attributes, last)
+        step = self.restarts.is_step(change, new, source, last, restored=attributes.restored)
         time_ns = nanoseconds(new.last_updated)
-        if source is not _backfill:
-            self._remember(entity_id, facts, attributes, new.state, time_ns)
+        if source is _backfill:
+            old = self.restarts.predecessor(old, new)
+        else:
+            value = last.value if last is not None and state in PLACEHOLDERS else state
+            self._remember(entity_id, Last(facts, attributes, state, value, time_ns), last)
         return Point(
             entity_id,
             time_ns,
-            new.state,
+            state,
             facts,
             attributes,
-            number(new.state),
+            number(state),
             None if old is None else old.state,
             _duration(old, new, change),
             _step(attributes) if step else _kind(old, new, source),
@@ -74,18 +81,18 @@ class Enricher:
             None if source is _live else source,
         )
 
-    def _removal(self, change: Change, source: Source, catalog: Catalog) -> Point:
+    def _removal(self, change: Change, source: Source, facts: Facts, last: Last | None) -> Point:
         data = change.data
         old, entity_id = data.old_state, data.entity_id
         had = Attributes() if old is None else self._attributes.of(entity_id, old.attributes)
-        facts, last = self._as_before(entity_id, catalog.facts(entity_id), had)
+        facts, attributes = _as_before(entity_id, facts, had, last)
         self._forget(entity_id)
         return Point(
             entity_id,
             nanoseconds(moment_of(change)),
             REMOVED,
             facts,
-            Attributes("", last.device_class, last.unit, state_class=last.state_class),
+            Attributes("", attributes.device_class, attributes.unit, state_class=attributes.state_class),
             previous_state=None if old is None else old.state,
             duration=_duration(old, None, change),
             kind=Kind.REMOVED,
@@ -93,24 +100,22 @@ class Enricher:
             origin=None if source is _live else source,
         )
 
-    def _as_before(self, entity_id: str, facts: Facts, attributes: Attributes) -> tuple[Facts, Attributes]:
-        """The tags of the last point. Where it was stored before the registries were read, what they say now."""
-        last = self._last.get(entity_id)
-        if last is None:
-            return facts, attributes
-        unregistered = last.facts.registry_id == entity_id
-        return facts if unregistered else last.facts, tagged_like(attributes, last.attributes)
-
-    def _remember(self, entity_id: str, facts: Facts, attributes: Attributes, state: str, time_ns: int) -> None:
-        known = self._last.get(entity_id)
-        value = known.value if known is not None and state in PLACEHOLDERS else state
-        if known is None and len(self._last) >= self._entities:
+    def _remember(self, entity_id: str, now: Last, before: Last | None) -> None:
+        if before is None and len(self._last) >= self._entities:
             del self._last[next(iter(self._last))]
-        self._last[entity_id] = Last(facts, attributes, state, value, time_ns)
+        self._last[entity_id] = now
 
     def _forget(self, entity_id: str) -> None:
         self._last.pop(entity_id, None)
         self._attributes.forget(entity_id)
+
+
+def _as_before(entity_id: str, facts: Facts, attributes: Attributes, last: Last | None) -> tuple[Facts, Attributes]:
+    """The tags of the last point. Where it was stored before the registries were read, what they say now."""
+    if last is None:
+        return facts, attributes
+    unregistered = last.facts.registry_id == entity_id
+    return facts if unregistered else last.facts, tagged_like(attributes, last.attributes)
 
 
 def _duration(old: Previous | None, new: State | None, change: Change) -> float | None:

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from attrs import define, field, frozen
 
 from ingest.core.judged import Judged
-from ingest.core.point import Point
+from ingest.core.point import Kind, Point
 from ingest.core.rules import Rules
 from ingest.core.tally import EARLIER
+
+_removed = Kind.REMOVED
 
 EXCEPTION = "exception "
 """How the name of an exception begins."""
@@ -48,11 +50,16 @@ class FilterCountsFold:
     def hear(self, judged: Sequence[Judged], rules: Rules) -> None:
         """Fold in what these rules made of a frame."""
         self._renew(rules)
+        names: list[str] = []
         for each in judged:
-            if isinstance(each.verdict, Point):
-                self._passed[_let_through_by(rules, each, each.verdict)] += 1
-            elif each.verdict is not None:
-                self._filtered[each.verdict] += 1
+            verdict = each.verdict
+            if isinstance(verdict, Point):
+                names.append(rules.decide(verdict.entity_id, verdict.attributes, verdict.facts).rule)
+                if verdict.kind is _removed:
+                    rules.forget(verdict.entity_id)  # what is gone they do not remember, then as before
+            elif verdict is not None:
+                self._filtered[verdict] += 1
+        self._passed.update(names)
 
     def look(self, rules: Rules) -> FilterCounts:
         """The counts now, by the rules that are now."""
@@ -71,11 +78,3 @@ class FilterCountsFold:
             if gone:
                 counts[EARLIER] += gone
         self.rules = rules
-
-
-def _let_through_by(rules: Rules, judged: Judged, point: Point) -> str:
-    """Asked of what the rules remember; of an entity that is gone they remember nothing, then as before."""
-    decision = rules.decide(point.entity_id, point.attributes, point.facts)
-    if judged.change.data.new_state is None:
-        rules.forget(point.entity_id)
-    return decision.rule

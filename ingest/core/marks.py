@@ -6,6 +6,9 @@ The mark of an entity that is gone lies between two of Home Assistant's times: n
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
+
+from attrs import define, field
 
 from ingest.core.coverage import FOREVER, MICROSECOND, Mark, Span
 
@@ -62,6 +65,42 @@ def gone_of(marks: Mapping[str, Mark], there: Collection[str], known_as: Mapping
         for mark in gone
         if known_as[mark.entity_id] == mark.registry_id
     ]
+
+
+# One is made for every change: the constructor of a named tuple takes three times as long.
+_mark = partial(tuple.__new__, Mark)
+
+
+@define
+class Marks:
+    """The mark of every entity, by its id for life, and which moved since that was asked last."""
+
+    marks: dict[str, Mark] = field(factory=dict)
+    _moved: list[Mark] = field(factory=list, init=False)
+
+    def _advance(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
+        """Move a mark that is there to a state that is not older; False, and nothing is done, for any other."""
+        known = self.marks.get(registry_id)
+        if known is None:
+            return False
+        _, _, newest_ns, first_ns = known
+        oldest_ns = first_ns or newest_ns
+        if time_ns < newest_ns or time_ns < oldest_ns:
+            return False
+        mark = self.marks[registry_id] = _mark((registry_id, entity_id, time_ns, oldest_ns))
+        self._moved.append(mark)
+        return True
+
+    def forget(self, oldest_ns: int, newest_ns: int) -> None:
+        """States of that time were lost: what the next snapshot says of their entities is not stored already."""
+        for key, mark in tuple(self.marks.items()):
+            if oldest_ns <= mark.time_ns <= newest_ns and not is_absent(mark):
+                self.lose(key)
+
+    def lose(self, registry_id: str) -> None:
+        """The newest state of that entity was lost: it is not known to be stored, but everything before it is."""
+        if (mark := self.marks.get(registry_id)) is not None:
+            self.marks[registry_id] = mark._replace(time_ns=mark.time_ns - 1)
 
 
 def bearers(marks: Mapping[str, Mark]) -> list[Mark]:

@@ -24,19 +24,29 @@ from attrs import define, field
 
 from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
 from ingest.core.excluded import Excluded
-from ingest.core.marks import gone_of, is_absent, mark_of, missed_before, missing_since, named, newest, unknown_at
+from ingest.core.marks import (
+    Marks,
+    gone_of,
+    is_absent,
+    mark_of,
+    missed_before,
+    missing_since,
+    named,
+    newest,
+    unknown_at,
+)
 from ingest.core.missing import Missing, shortened
+from ingest.core.point import Point
 
 
 @define
-class Reconciler:
+class Reconciler(Marks):
     """The marks of a home, and what is not known since the last session. Times in nanoseconds, Home Assistant's.
 
     `cause` is why it does not know what was before it. At most `entities` marks are remembered, and the one that came
     first is forgotten.
     """
 
-    marks: dict[str, Mark] = field(factory=dict)
     cause: Cause = Cause.STOPPED
     entities: int = 100_000
     session: int = 0
@@ -52,7 +62,6 @@ class Reconciler:
     _newest_ns: int = 0
     _oldest_ns: int = FOREVER
     _because: Cause = Cause.STOPPED
-    _moved: list[Mark] = field(factory=list)
     _missing: Missing = field(factory=Missing)
     excluded: Excluded = field(factory=Excluded)
 
@@ -95,6 +104,12 @@ class Reconciler:
     def restarted_ns(self) -> int | None:
         """Since when every state there is was made anew: Home Assistant restarted after the last session, it seems."""
         return self._oldest_ns if self._from_ns < self._oldest_ns < FOREVER else None
+
+    def follow(self, registry_id: str, point: Point) -> bool:
+        """What `see` does, where nothing but the mark of a live change moves; elsewhere nothing is done: False."""
+        if self._baseline is not None or self._absent or self._firsts is not None or self.excluded:
+            return False
+        return self._advance(registry_id, point.entity_id, point.time_ns)
 
     def see(self, mark: Mark, *, left_out: bool = False) -> None:
         """A change came, live or as a state of the snapshot that is not known.
@@ -150,9 +165,8 @@ class Reconciler:
         self._missing.add(*self.excluded.take())
         if not (self._moved or self._missing or settled):
             return NO_NOTE
-        note = Note(tuple(self._moved), tuple(settled), self._missing.take())
-        self._moved = []
-        return note
+        moved, self._moved = self._moved, []
+        return Note(tuple(moved), tuple(settled), self._missing.take())
 
     def knows(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """True when that state of a snapshot is stored already, or came live."""
@@ -196,12 +210,6 @@ class Reconciler:
             self.move(mark._replace(time_ns=unknown_at(self._from_ns)))
         return Found(self._because, self._from_ns, self._newest_ns, len(self._spanned | self._absent.keys()))
 
-    def forget(self, oldest_ns: int, newest_ns: int) -> None:
-        """States of that time were lost: what the next snapshot says of their entities is not stored already."""
-        for key, mark in tuple(self.marks.items()):
-            if oldest_ns <= mark.time_ns <= newest_ns and not is_absent(mark):
-                self.lose(key)
-
     def miss(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span], why: str = "") -> None:
         """States that had come were lost again; with a `why` it is not known which."""
         self._missing.add(Missed(cause, from_ns, to_ns, tuple(spans), why))
@@ -209,17 +217,10 @@ class Reconciler:
     def give_back(self, missed: Sequence[Missed]) -> None:
         """These were found, and the frame that carried them was lost. What was told of their ends since then holds."""
         for each in missed:
-            self.miss(each.cause, each.from_ns, each.to_ns, self._still(each), each.why)
-
-    def _still(self, missed: Missed) -> Sequence[Span]:
-        if missed.had_come or missed.cause is Cause.FILTERED:
-            return self.excluded.still(missed.spans)
-        return [shortened(span, self._first, self._returned) for span in missed.spans]
-
-    def lose(self, registry_id: str) -> None:
-        """The newest state of that entity was lost: it is not known to be stored, but everything before it is."""
-        if (mark := self.marks.get(registry_id)) is not None:
-            self.marks[registry_id] = mark._replace(time_ns=mark.time_ns - 1)
+            still = [shortened(span, self._first, self._returned) for span in each.spans]
+            if each.had_come or each.cause is Cause.FILTERED:
+                still = self.excluded.still(each.spans)
+            self.miss(each.cause, each.from_ns, each.to_ns, still, each.why)
 
     def _first_seen(self, mark: Mark, end_ns: int, baseline: dict[str, Mark]) -> None:
         key, time_ns = mark.registry_id, mark.time_ns

@@ -312,13 +312,14 @@ class Repeated(Report):
     count: int
 
 
-def looked_through(passed: int, left_out: Mapping[str, int], repeated: int) -> Iterator[Report]:
-    """What became of the changes of a frame."""
+def looked_through(passed: int, others: Mapping[str | None, int]) -> Iterator[Report]:
+    """What became of the changes of a frame: the others by the rule that left them out, None for what is stored already."""
+    left_out = {rule: count for rule, count in others.items() if rule is not None}
     if passed:
         yield Passed(passed)
     if left_out:
         yield Filtered(left_out)
-    if repeated:
+    if repeated := others.get(None):
         yield Repeated(repeated)
 
 

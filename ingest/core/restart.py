@@ -13,16 +13,18 @@ a snapshot is complete; what is still a placeholder then is followed by a replay
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from attrs import define, field, frozen
+from msgspec import Struct
 
 from ingest.core.attributes import was_restored
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Change, Previous, Source, State, moment_at
 
 # Python 3.11 takes 0.1 µs to find an enum's member.
-_live, _backfill = Source.LIVE, Source.BACKFILL
+_live, _snapshot, _backfill = Source.LIVE, Source.SNAPSHOT, Source.BACKFILL
+_startup, _restored = Kind.STARTUP, Kind.RESTORED
 
 UNAVAILABLE: Final = "unavailable"
 PLACEHOLDERS: Final = frozenset({"unknown", UNAVAILABLE})
@@ -36,8 +38,8 @@ REPEATS: Final = "replay: the last known value again after a restart"
 """The rule by whose name replays are counted that are left out."""
 
 
-class Last(NamedTuple):
-    """What an entity's last point said, and was stored under. A tuple: one is made for every change.
+class Last(Struct, frozen=True, gc=False):
+    """What an entity's last point said, and was stored under.
 
     `value` is its newest state that is no placeholder, if there was one.
     """
@@ -76,9 +78,9 @@ class Restarts:
         if oldest_ns is not None:
             self.since = moment_at(oldest_ns) - EARLIER
 
-    def predecessor(self, old: Previous | None, new: State, source: Source) -> Previous | None:
-        """What was before a state in the same run of Home Assistant: the history does not tell runs apart."""
-        return None if source is _backfill and self._is_of_an_earlier_run(old, new) else old
+    def predecessor(self, old: Previous | None, new: State) -> Previous | None:
+        """What was before a state of the history in the same run of Home Assistant: the history does not tell runs apart."""
+        return None if self._is_of_an_earlier_run(old, new) else old
 
     def is_step(
         self, change: Change, new: State, source: Source, known: Last | None, *, restored: bool = False
@@ -127,9 +129,15 @@ def repeats(point: Point, change: Change, last: Last | None, *, restarted: bool)
     row before it.
     """
     if point.origin is _backfill:
-        return point.kind is Kind.STARTUP and _is_as_before(change)
-    may_be = restarted if point.origin is Source.SNAPSHOT else point.kind in {Kind.STARTUP, Kind.RESTORED}
+        return point.kind is _startup and _is_as_before(change)
+    may_be = restarted if point.origin is _snapshot else of_a_start(point)
     return may_be and last is not None and (last.state, last.attributes) == (point.state, point.attributes)
+
+
+def of_a_start(point: Point) -> bool:
+    """True when a start of Home Assistant or of the entity made it."""
+    kind = point.kind
+    return kind is _startup or kind is _restored
 
 
 def _is_as_before(change: Change) -> bool:

@@ -23,6 +23,7 @@ from ingest.core.judged import Judged
 from ingest.core.loss import Whose, evicted
 from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reports import Report
+from ingest.core.restart import Last
 from ingest.core.rules import Rules
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Batch
@@ -35,10 +36,10 @@ from tests.core.changes import LATER, NOON, change, state
 class Brittle(Enricher):
     """An enricher with a bug that one entity brings out."""
 
-    def point(self, change: Change, source: Source, catalog: Catalog) -> Point:
+    def made_of(self, change: Change, source: Source, facts: Facts, last: Last | None) -> Point:
         if change.data.entity_id == "sensor.broken":
             raise ZeroDivisionError("bug")
-        return super().point(change, source, catalog)
+        return super().made_of(change, source, facts, last)
 
 
 class Stage:

@@ -86,7 +86,7 @@ def test_what_broke_or_was_dropped_stands_no_more(monkeypatch: pytest.MonkeyPatc
         raise ZeroDivisionError("bug")
 
     with monkeypatch.context() as broken:
-        broken.setattr(made.filter.enricher, "point", breaks)
+        broken.setattr(made.filter.enricher, "made_of", breaks)
         made.filter.step(Frame([on("light.a")], 0, session=1))
     lost = reports.Shed("intake", 1, LATER_NS, LATER_NS, ("light.b",), {"light.b": (LATER_NS, LATER_NS)})
     made.filter.lost(lost)

@@ -9,10 +9,10 @@ from ingest.actors.batcher import Limits
 from ingest.actors.connector import GaveUp, Persistence
 from ingest.core import reports
 from ingest.core.attributes import Drops
-from ingest.core.catalog import Catalog
 from ingest.core.enrich import Enricher
 from ingest.core.filter_settings import FilterSettings, Pattern
-from ingest.core.point import Kind, Point
+from ingest.core.point import Facts, Kind, Point
+from ingest.core.restart import Last
 from ingest.core.state import Change, Source
 from ingest.core.store import Batch, Keep, Verdict
 from ingest.errors import Transient
@@ -205,10 +205,10 @@ async def test_a_snapshot_leaves_room_for_changes(autojump_clock: MockClock) -> 
 
 
 class Brittle(Enricher):
-    def point(self, change: Change, source: Source, catalog: Catalog) -> Point:
+    def made_of(self, change: Change, source: Source, facts: Facts, last: Last | None) -> Point:
         if change.data.entity_id == "sensor.burst_0007":
             raise ZeroDivisionError("bug")
-        return super().point(change, source, catalog)
+        return super().made_of(change, source, facts, last)
 
 
 async def test_an_event_that_breaks_a_pure_function_goes_to_the_dead_letters(autojump_clock: MockClock) -> None:
