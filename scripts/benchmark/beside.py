@@ -21,7 +21,7 @@ from scripts.benchmark.account import Failed
 from scripts.benchmark.outage import PATIENCE, PAUSE, RATE, Loss
 from scripts.benchmark.pacing import together
 from scripts.benchmark.real_home import RealHome, Said, real_home
-from scripts.benchmark.service import Process, running
+from scripts.benchmark.service import Process, running, tail
 from scripts.benchmark.stores import Sink
 from scripts.benchmark.tools import Tool
 
@@ -50,11 +50,11 @@ async def beside(known: Sequence[Said], rate: float, tools: Mapping[str, Tool]) 
     with _limit():
         async with real_home(known) as home:
             await home.play(len(known) // 5, rate, together(rate))
-            alone = await _window(home, len(known), rate, None, None)
+            alone = await _window(home, len(known), rate)
             found = {}
             for name, tool in tools.items():
-                async with _client(home, tool) as (process, sink):
-                    found[name] = await _window(home, len(known), rate, process, sink)
+                async with _client(home, tool) as client:
+                    found[name] = await _window(home, len(known), rate, client.sink, client)
             return alone, found
     raise Failed(LATE)
 
@@ -64,7 +64,7 @@ async def integrated(known: Sequence[Said], rate: float) -> Window:
     with _limit():
         async with _integrated(known) as (home, sink):
             await home.play(len(known) // 5, rate, together(rate))
-            return await _window(home, len(known), rate, None, sink)
+            return await _window(home, len(known), rate, sink)
     raise Failed(LATE)
 
 
@@ -85,6 +85,13 @@ async def integrated_outage(known: Sequence[Said], warm: int, seconds: float, pa
     raise Failed(LATE)
 
 
+@frozen
+class _Client:
+    process: Process
+    sink: Sink
+    folder: Path
+
+
 LATE = f"a real Home Assistant was not done after {DEADLINE:.0f} s"
 
 _limit = partial(trio.move_on_after, DEADLINE)
@@ -101,7 +108,7 @@ async def _integrated(known: Sequence[Said]) -> AsyncGenerator[tuple[RealHome, S
 
 
 @asynccontextmanager
-async def _client(home: RealHome, tool: Tool) -> AsyncGenerator[tuple[Process, Sink]]:
+async def _client(home: RealHome, tool: Tool) -> AsyncGenerator[_Client]:
     """A tool that is connected to the home and stores what happens in it."""
     sink = Sink(start=0)
     with TemporaryDirectory(prefix="homeiq-bench-") as name:
@@ -112,19 +119,22 @@ async def _client(home: RealHome, tool: Tool) -> AsyncGenerator[tuple[Process, S
             async with running(command, Path(name), **environment) as process:
                 while not await _stored(sink, await home.play(GREETING, RATE), CALM):
                     pass
-                yield process, sink
+                yield _Client(process, sink, Path(name))
             nursery.cancel_scope.cancel()
 
 
-async def _window(home: RealHome, count: int, rate: float, process: Process | None, sink: Sink | None) -> Window:
+async def _window(
+    home: RealHome, count: int, rate: float, sink: Sink | None = None, client: _Client | None = None
+) -> Window:
     await trio.sleep(CALM)
     begun = time.perf_counter()
-    before = home.process.cpu(), process.cpu() if process else 0.0
+    before = home.process.cpu(), client.process.cpu() if client else 0.0
     times = await home.play(count, rate, together(rate))
     if sink is not None and not await _stored(sink, times, PATIENCE):
-        raise Failed(f"of {count:,} changes {len(set(times) - set(sink.times())):,} are not stored")
+        lost, said = len(set(times) - set(sink.times())), tail(client.folder if client else home.folder)
+        raise Failed(f"of {count:,} changes {lost:,} are not stored; who should have stored them last said:\n{said}")
     await trio.sleep(max(0.0, begun + count / rate + AFTER - time.perf_counter()))
-    after = home.process.cpu(), process.cpu() if process else 0.0
+    after = home.process.cpu(), client.process.cpu() if client else 0.0
     return Window(*((b - a) / count * 1e6 for a, b in zip(before, after, strict=True)))
 
 
