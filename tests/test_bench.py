@@ -17,13 +17,17 @@ from ingest.runtime.supervise import one_error
 from scripts.benchmark import traffic
 from scripts.benchmark.account import Account, Failed, Mark
 from scripts.benchmark.backlog import drain, payload_of
+from scripts.benchmark.beside import Window
 from scripts.benchmark.floor import floor
 from scripts.benchmark.imports import Past, check_import, imported
 from scripts.benchmark.outage import outage
 from scripts.benchmark.pacing import lateness, paced, together
+from scripts.benchmark.peer import TOKEN
+from scripts.benchmark.real_home import ABSENT, changes, configured, installed
 from scripts.benchmark.runs import Load, Opener, Stage, check, embedded, influxdb, receive_alone, saturate
 from scripts.benchmark.schemas import schemas
 from scripts.benchmark.stores import File, Sink
+from scripts.benchmark.tables.peers import Windows, render_windows
 from scripts.benchmark.tables.registry import TABLES
 from scripts.benchmark.tools import SCRIPT, SERVICE
 from scripts.benchmark.verdict import Bound, outcome
@@ -224,3 +228,39 @@ async def test_a_tool_that_keeps_nothing_on_disk_loses_what_it_held_when_it_is_k
     pytest.importorskip("websockets")
     assert (await outage(load, SERVICE, 1, killed=True)).lost == 0
     assert (await outage(load, SCRIPT, 1, killed=True, patience=3)).lost == EVENTS - load.warm
+
+
+def test_a_real_home_plays_what_its_integration_stores(tmp_path: Path) -> None:
+    known = changes(ENTITIES, EVENTS)
+    assert 0.9 * EVENTS < len(known) <= EVENTS
+    assert not {state for _, state, _ in known} & {"", "unavailable", "unknown"}
+    tokens = configured(tmp_path / "alone", known, None)
+    alone = (tmp_path / "alone" / "configuration.yaml").read_text("utf-8")
+    assert "homeiq_bench:" in alone
+    assert "influxdb:" not in alone
+    assert msgspec.json.decode((tmp_path / "alone" / "changes.json").read_bytes()) == [list(each) for each in known]
+    configured(tmp_path / "beside", known, Sink(port=4711))
+    beside = (tmp_path / "beside" / "configuration.yaml").read_text("utf-8")
+    assert "port: 4711" in beside
+    assert not {token for token in (*tokens.values(), TOKEN) if token in alone + beside}
+
+
+def test_what_a_change_costs_is_what_home_assistant_needs_more_and_a_process_of_its_own() -> None:
+    found = Windows(
+        [Window(200), Window(300)], [Window(290), Window(400)], {"service": [Window(230, 40), Window(350, 50)]}
+    )
+    assert found.more(found.integration) == [90, 100]
+    (title, *_), rows = (
+        str(render_windows(found).title).partition(": alone"),
+        list(render_windows(found).columns[3].cells),
+    )
+    assert title.startswith("A real Home Assistant 2025.4.4")
+    assert rows == ["95  (90 – 100)", "85  (70 – 100)"]
+
+
+def test_without_a_home_assistant_it_is_said_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEIQ_LAB", str(tmp_path))
+    assert not installed()
+    assert "python -m scripts.benchmark.real_home" in ABSENT
+    (tmp_path / "homeassistant-2025.4.4-influxdb.complete").touch()
+    assert installed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import click
 
@@ -24,10 +25,12 @@ def bench(tables: tuple[str, ...], rounds: int | None, *, quick: bool) -> None:
     report.show(f"{report.machine()}; medians of {size.rounds} (least – most)")
     try:
         for name in tables or TABLES:
+            began = time.monotonic()
             for piece in TABLES[name](size):
                 if isinstance(piece, list):
                     judged += piece
                 report.show(verdicts(piece) if isinstance(piece, list) else piece)
+            report.took(name, time.monotonic() - began)
     except Failed as error:
         sys.exit(f"bench: {error}")
     if judged:

@@ -35,7 +35,10 @@ BATCH = 5_000
 RATE = 100
 """Live events a second meanwhile."""
 
-DEADLINE = 300.0
+DEADLINE = 120.0
+
+SLOWEST = 10_000
+"""Points a second: a run has a second more for so many, to make and to deliver them."""
 
 SHARE = 10
 """The spool takes at most one part in so many of what is free on the disk."""
@@ -83,7 +86,7 @@ async def drain(load: Load, points: int, payload: bytes) -> Drained:
     """Start the service before such a backlog, with live events. Raises `Failed` unless everything is delivered."""
     sink = Sink()
     sink.expected = payload
-    async with stage(load.entities, seconds=DEADLINE) as scene:
+    async with stage(load.entities, seconds=DEADLINE + points / SLOWEST) as scene:
         await _filled(scene.folder, points, payload)
         await sink.serve(scene.nursery)
 

@@ -56,3 +56,8 @@ def show(*pieces: Piece) -> None:
 def say(what: str) -> None:
     """Tell on standard error what is being done."""
     click.echo(f"bench: {what} …", err=True)
+
+
+def took(table: str, seconds: float) -> None:
+    """Tell on standard error how long a table was made."""
+    click.echo(f"bench: {table} took {seconds / 60:.1f} min", err=True)

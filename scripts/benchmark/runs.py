@@ -105,7 +105,7 @@ async def serving(
     """The tool, storing into that store, and the account of what is acknowledged; with these settings beside."""
     store = await opener(scene)
     told = {**store.settings, **settings}
-    command, environment = tool.command(scene.port, scene.folder, told), tool.environment(scene.port, told)
+    command, environment = tool.command(scene.port, scene.folder, told), tool.environment(scene.port, told, TOKEN)
     async with running(command, scene.folder, **environment) as process:
         account = Account(process.cpu)
         scene.nursery.start_soon(store.acknowledge, account)

@@ -99,5 +99,7 @@ def service(port: int, folder: Path, settings: Mapping[str, object], *words: str
     return [sys.executable, "-m", "ingest", *(words or ("run",)), "--config", str(config), *sets]
 
 
-SECRETS = {"HOMEIQ_INGEST_HOME_ASSISTANT_TOKEN": TOKEN, "HOMEIQ_INGEST_INFLUXDB_TOKEN": TOKEN}
+HOME_TOKEN = "HOMEIQ_INGEST_HOME_ASSISTANT_TOKEN"
+
+SECRETS = {HOME_TOKEN: TOKEN, "HOMEIQ_INGEST_INFLUXDB_TOKEN": TOKEN}
 """Secrets come by the environment, never by the command line."""

@@ -59,19 +59,21 @@ class Sink:
     """How often it came."""
     refusing: int = 0
     """The status with which it refuses every write; 0 for none."""
+    start: int = START_NS
+    """Points are events when they are younger, in nanoseconds."""
     _others: int = 0
     _account: Account | None = None
-    _port: int = 0
+    port: int = 0
 
     @property
     def settings(self) -> Mapping[str, object]:
         """Its address."""
-        return {"influxdb.url": f"http://{LOOPBACK}:{self._port}"}
+        return {"influxdb.url": f"http://{LOOPBACK}:{self.port}"}
 
     async def serve(self, nursery: trio.Nursery) -> None:
         """Listen."""
         listeners = await nursery.start(partial(trio.serve_tcp, self._handle, 0, host=LOOPBACK))
-        self._port = listeners[0].socket.getsockname()[1]
+        self.port = listeners[0].socket.getsockname()[1]
 
     async def acknowledge(self, account: Account) -> None:
         """Count into this account."""
@@ -113,7 +115,7 @@ class Sink:
 
     def _count(self, text: bytes) -> None:
         written = [line for line in text.splitlines() if not line.startswith(b"#")]
-        lines = [line for line in written if _time(line) > START_NS]
+        lines = [line for line in written if _time(line) > self.start]
         self.lines += lines
         self._others += len(written) - len(lines)
         if self._account is not None and lines:

@@ -24,6 +24,16 @@ def test_a_writer_is_set_up_for_years_of_service(tmp_path: Path) -> None:
     again.close()
 
 
+def test_what_is_deleted_is_not_written_once_more(tmp_path: Path) -> None:
+    connection = open_writer(tmp_path / "a.db")
+    connection.execute("CREATE TABLE t (a)")
+    connection.execute("INSERT INTO t VALUES (?)", (bytes(range(256)) * 4096,))
+    pragma(connection, "wal_checkpoint(TRUNCATE)")
+    connection.execute("DELETE FROM t")
+    assert 0 < (tmp_path / "a.db-wal").stat().st_size < 64 * 1024
+    connection.close()
+
+
 def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
     connection = open_writer(tmp_path / "a.db")
     connection.execute("CREATE TABLE t (a UNIQUE)")
