@@ -384,6 +384,38 @@ def test_files_that_the_service_cannot_see_come_along_and_its_own_are_its_own(tm
     assert f'ca_file = "{tmp_path}/root/etc/homeiq-ingest/authority.pem"' in text
     assert "path" not in text.partition("[spool]")[2]
     assert "--state" in remarks[0]
+    assert f"change {tmp_path}/root/etc/homeiq-ingest/authority.pem" in remarks[1]
+
+
+def test_two_files_of_one_name_are_two_and_the_configuration_is_none_of_them(tmp_path: Path) -> None:
+    names = {"home/ca.pem": "one", "database/ca.pem": "another", "filter/config.toml": ""}
+    for name, text in names.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    (tmp_path / "token").write_text(TOKEN)
+    text, files, _ = plan_of(
+        tmp_path,
+        "[home_assistant]\nurl = 'https://home.test'\ntoken_file = 'token'\nca_file = 'home/ca.pem'\n"
+        "[influxdb]\nurl = 'https://base.test'\ntoken_file = 'token'\nca_file = 'database/ca.pem'\n"
+        "[filter]\nfile = 'filter/config.toml'\n",
+    )
+    there = tmp_path / "root/etc/homeiq-ingest"
+    assert files == {
+        there / "ca.pem": b"one",
+        there / "influxdb.ca_file.ca.pem": b"another",
+        there / "filter.file.config.toml": b"",
+    }
+    assert all(f'"{path}"' in text for path in files)
+
+
+def test_no_private_key_is_copied_to_where_everybody_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "bundle.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    (tmp_path / "token").write_text(TOKEN)
+    with pytest.raises(Refused, match=r"a private key is in it .*home_assistant\.ca_file"):
+        plan_of(
+            tmp_path,
+            "[home_assistant]\nurl = 'https://home.test'\ntoken_file = 'token'\nca_file = 'bundle.pem'\n",
+        )
 
 
 def test_a_file_that_is_written_too_artfully_is_written_anew(tmp_path: Path) -> None:
