@@ -97,6 +97,11 @@ class Machine:
         except Failed as error:
             remedy = "Mend it, then run this again; nothing was changed for the service."
             raise Refused(f"{folder.name} does not take the configuration: {error.words}", remedy=remedy) from error
+        except Refused as error:
+            remedy = (
+                "Is the Python gone that it was made with? Then call `systemd upgrade` of the package of that version."
+            )
+            raise Refused(f"{folder.name} cannot be run: {error.what}", where=error.where, remedy=remedy) from error
 
     def text_for(self, memory: int | None) -> str:
         """The unit file, with the memory that it had before where none is said."""
@@ -111,6 +116,13 @@ class Machine:
         self.steps.file(self.places.unit, unit)
         self.steps.link(self.places.current, folder.relative_to(self.places.program))
         self.steps.command(("systemctl", "daemon-reload"), ASKING)
+
+    def keep(self, folder: Path | None) -> None:
+        """Make that the version that a roll-back brings back."""
+        if folder is None:
+            self.steps.remove(self.places.previous)
+        else:
+            self.steps.link(self.places.previous, folder.relative_to(self.places.program))
 
     def start(self) -> None:
         """Start it, or start it again, and wait until it is ready. Raises `Refused` with the end of its log."""

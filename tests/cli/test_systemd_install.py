@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, field
@@ -101,7 +104,7 @@ class House:
         assert old is not None
         (new / "bin").mkdir(parents=True)
         (new / MARK).write_text(number)
-        (new / "bin" / "homeiq-ingest").symlink_to(old / "bin" / "homeiq-ingest")
+        (new / "bin" / "homeiq-ingest").symlink_to((old / "bin" / "homeiq-ingest").resolve())
         return new
 
 
@@ -326,6 +329,38 @@ def test_a_stop_of_the_upgrade_itself_brings_the_old_one_back(house: House, monk
     assert house.machine.current == old
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_connection_that_is_cut_in_an_upgrade_brings_the_old_one_back_whole(
+    house: House, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, number: signal.Signals
+) -> None:
+    # Who runs the tests may ignore it.
+    request.addfinalizer(partial(signal.signal, number, signal.signal(number, signal.SIG_DFL)))
+    install(house.machine, wanted(house))
+    old = house.machine.current
+    state(house.places.state / "state.db", VERSION - 1)
+    found = list[Path | None]()
+
+    def cut(*_: object) -> None:
+        found.append(house.machine.previous)
+        signal.raise_signal(number)
+
+    def cut_again(*given: Any) -> None:
+        signal.raise_signal(number)
+        put_back(*given)
+
+    put_back = systemd_upgrade._put_back
+    monkeypatch.setattr(Machine, "watch", cut)
+    monkeypatch.setattr(systemd_upgrade, "_put_back", cut_again)
+    with pytest.raises(KeyboardInterrupt):
+        systemd_upgrade.upgrade(house.machine, house.version("9.1"))
+    assert found == [old]  # whatever ends it, a roll-back finds what ran
+    assert house.machine.current == old
+    assert house.machine.previous is None
+    assert house.manager.active
+    assert "9.1-1 was not kept" in house.said()
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
 def test_what_is_not_installed_is_not_upgraded_nor_rolled_back(house: House) -> None:
     with pytest.raises(Refused, match="systemd install"):
         systemd_upgrade.upgrade_to_this(house.machine, None)
@@ -334,6 +369,43 @@ def test_what_is_not_installed_is_not_upgraded_nor_rolled_back(house: House) -> 
         systemd_upgrade.roll_back(house.machine)
     systemd_upgrade.upgrade_to_this(house.machine, None)
     assert "nothing to do" in house.said()
+
+
+def test_a_roll_back_to_what_cannot_run_any_more_changes_nothing(house: House) -> None:
+    install(house.machine, wanted(house))
+    old = house.machine.current
+    assert old is not None
+    newer = house.version("9.1")
+    systemd_upgrade.upgrade(house.machine, newer)
+    (old / "bin" / "homeiq-ingest").unlink()
+    told = len(house.manager.commands)
+    with pytest.raises(Refused, match=r"cannot be run: .*systemd upgrade"):
+        systemd_upgrade.roll_back(house.machine)
+    assert (house.machine.current, house.machine.previous) == (newer, old)
+    assert len(house.manager.commands) == told
+
+
+def test_a_service_that_was_stopped_stays_so_and_that_is_said(house: House) -> None:
+    install(house.machine, wanted(house, start=False))
+    systemd_upgrade.upgrade(house.machine, house.version("9.1"))
+    assert not house.manager.active
+    assert "It did not run, and is not started: sudo systemctl start homeiq-ingest" in house.said()
+
+
+def test_what_somebody_else_keeps_in_our_folder_stays(house: House) -> None:
+    install(house.machine, wanted(house))
+    (house.places.program / "checkout").mkdir()
+    uninstall(house.machine, purge=True)
+    assert [each.name for each in house.places.program.iterdir()] == ["checkout"]
+    assert f"Not ours, and stays: {house.places.program}/checkout" in house.said()
+
+
+def test_who_does_not_hear_any_more_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("click.echo", gone)
+    Steps().say("a sentence")
 
 
 def test_a_newer_program_upgrades_when_it_installs(house: House) -> None:
