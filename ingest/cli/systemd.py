@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,8 +62,8 @@ def install(  # noqa: PLR0917  options
     from ingest.cli.systemd_install import Wanted  # noqa: PLC0415
     from ingest.cli.systemd_install import install as do  # noqa: PLC0415
 
-    with explained():
-        do(_machine(dry_run), Wanted(config_path, force, python, memory, not no_start, state, store))
+    with explained(), _alone(dry_run) as machine:
+        do(machine, Wanted(config_path, force, python, memory, not no_start, state, store))
 
 
 @systemd.command()
@@ -77,8 +78,7 @@ def upgrade(roll_back: bool, python: Path | None, dry_run: bool) -> None:
     """
     from ingest.cli import systemd_upgrade  # noqa: PLC0415
 
-    with explained():
-        machine = _machine(dry_run)
+    with explained(), _alone(dry_run) as machine:
         if roll_back:
             systemd_upgrade.roll_back(machine)
         else:
@@ -95,8 +95,8 @@ def uninstall(purge: bool, yes: bool, dry_run: bool) -> None:
 
     if purge and not yes and not dry_run and sys.stdin.isatty():
         click.confirm("Remove the configuration, its tokens and everything stored here?", abort=True)
-    with explained():
-        do(_machine(dry_run), purge=purge)
+    with explained(), _alone(dry_run) as machine:
+        do(machine, purge=purge)
 
 
 @systemd.command()
@@ -115,11 +115,14 @@ def unit(config_path: Path, program: Path, memory: int | None) -> None:
         click.echo(unit_text(program.absolute(), config, named, memory or MEMORY), nl=False)
 
 
-def _machine(dry_run: bool) -> Any:
+@contextmanager
+def _alone(dry_run: bool) -> Iterator[Any]:
     from ingest.cli.systemd_machine import Machine  # noqa: PLC0415
     from ingest.cli.systemd_steps import Steps  # noqa: PLC0415
 
-    return Machine(Steps(dry_run))
+    machine = Machine(Steps(dry_run))
+    with machine.alone():
+        yield machine
 
 
 def _warnings(program: Path, config: Path) -> Iterator[str]:

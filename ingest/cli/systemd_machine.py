@@ -7,7 +7,8 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from attrs import field, frozen
@@ -21,6 +22,7 @@ from ingest.config.load import load
 from ingest.edge.environment import build, free_name, made_from, recipe
 from ingest.edge.foreign import Failed
 from ingest.edge.interpreters import choose
+from ingest.edge.lock import locked
 from ingest.edge.systemctl import ASKING, BOOTED, CHANGING, Unit
 from ingest.errors import IngestError, Refused, Transient
 
@@ -73,6 +75,14 @@ class Machine:
             raise Refused("systemd does not run this machine", remedy=remedy)
         if os.geteuid() != 0 and not self.steps.dry:
             raise Refused("only root may do this", remedy=f"Run: sudo {again()}")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes it meanwhile: who builds takes away what another one has half built. Raises as `check`, or `Held`."""
+        self.check()
+        remedy = "Another `systemd` command is under way, perhaps an upgrade at night: try again when it is done."
+        with nullcontext() if self.steps.dry else locked(self.places.changing, remedy=remedy):
+            yield
 
     def made(self, python: Path | None) -> Path:
         """The folder of an environment with the program that runs now: that of now, or a new one. Raises `IngestError`."""

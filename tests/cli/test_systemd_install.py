@@ -25,7 +25,7 @@ from ingest.edge import foreign
 from ingest.edge.environment import MARK, Recipe, build, recipe
 from ingest.edge.interpreters import choose
 from ingest.edge.state_file import MIGRATIONS, VERSION
-from ingest.errors import IngestError, Problems, Refused
+from ingest.errors import IngestError, Problems, Refused, Transient
 from tests.support.homes import TOKEN
 from tests.support.marked import secret
 
@@ -217,6 +217,15 @@ def test_what_runs_no_systemd_and_who_is_not_root_is_told_what_to_do(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Refused, match="Run: sudo /"):
         install(house.machine, wanted(house))
+
+
+def test_two_at_once_do_not_take_away_what_the_other_builds(house: House) -> None:
+    house.places.changing.parent.mkdir()
+    other = Machine(Steps(dry=True), house.places, booted=house.folder)
+    with house.machine.alone(), other.alone(), pytest.raises(Transient, match="is under way"), house.machine.alone():
+        pass
+    with house.machine.alone():
+        pass
 
 
 def test_a_state_file_of_an_earlier_run_is_taken_along_once(house: House) -> None:
