@@ -132,15 +132,29 @@ def _files(machine: Machine) -> list[Path]:
 
 
 def _to_be_migrated(machine: Machine) -> list[Path]:
-    """A damaged one is not read here: the service sets it aside, whichever version it is."""
+    """Also what a newer version made, which this one sets aside: it comes back when this one is not kept. A damaged one is not read here: the service sets it aside, whichever version it is."""
     found = []
     for path in _files(machine):
         try:
-            if 0 < layout_of(path) < LAYOUTS[path.name]:
+            layout = layout_of(path)
+            if layout > LAYOUTS[path.name]:
+                _say_older(machine, path)
+            if layout not in {0, LAYOUTS[path.name]}:
                 found.append(path)
         except IngestError as error:
             machine.steps.say(f"{path} cannot be looked at: {error}")
     return found
+
+
+def _say_older(machine: Machine, path: Path) -> None:
+    if path.name == STORE:
+        machine.steps.say(
+            f"This package is older than {path} and cannot read it: where it is the store, nothing is stored"
+        )
+        machine.steps.say(f"until the version before is back: sudo {NAME} systemd upgrade --roll-back")
+        return
+    machine.steps.say(f"This package is older than {path}: it sets it aside and begins another, with what was known.")
+    machine.steps.say(f"What waits comes back with: sudo {NAME} spool recover FILE, which its log names")
 
 
 def _copy(path: Path, folder: Path) -> Path:

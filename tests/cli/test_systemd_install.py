@@ -299,6 +299,32 @@ def test_an_upgrade_that_fails_is_taken_back_with_the_files_that_it_migrated(hou
     assert "home.db cannot be looked at" in house.said()
 
 
+def test_an_older_package_says_what_it_sets_aside_and_gives_it_back_when_it_is_not_kept(house: House) -> None:
+    install(house.machine, wanted(house))
+    file = house.places.state / "state.db"
+    state(file, VERSION)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    house.manager.dying.add("0.0-1")
+    with pytest.raises(Refused, match=r"0\.0-1 was not kept"):
+        systemd_upgrade.upgrade(house.machine, house.version("0.0"))
+    assert f"This package is older than {file}: it sets it aside" in house.said()
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
+
+
+def test_an_older_package_says_that_it_cannot_read_the_store_which_a_roll_back_can(house: House) -> None:
+    install(house.machine, wanted(house))
+    file = house.places.state / "home.db"
+    file.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA user_version = {systemd_upgrade.LAYOUTS['home.db'] + 1}")
+    systemd_upgrade.upgrade(house.machine, house.version("0.0"))
+    assert f"older than {file} and cannot read it" in house.said()
+    systemd_upgrade.roll_back(house.machine)
+    assert not list(file.parent.glob("home.db.before-*"))
+
+
 def test_an_upgrade_without_room_for_a_copy_goes_on_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     install(house.machine, wanted(house))
     state(house.places.state / "state.db", VERSION - 1)
