@@ -130,7 +130,7 @@ def house(tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 
     monkeypatch.setattr(systemd_machine, "build", linked)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(os, "chown", lambda *_: None)
+    monkeypatch.setattr(os, "chown", lambda *_, **__: None)
     person = tmp_path / "person"
     person.mkdir()
     (person / "config.toml").touch(mode=0o600)
