@@ -14,6 +14,7 @@ from ingest.cli.exits import explained
 from ingest.cli.systemd_places import Places
 from ingest.cli.systemd_unit import MEMORY, unit_text
 from ingest.config.files import SYSTEM_FILE
+from ingest.errors import Refused
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -93,9 +94,9 @@ def uninstall(purge: bool, yes: bool, dry_run: bool) -> None:
     """Stop the service and remove it; its configuration and its data stay. Needs root."""
     from ingest.cli.systemd_uninstall import uninstall as do  # noqa: PLC0415
 
-    if purge and not yes and not dry_run and sys.stdin.isatty():
-        click.confirm("Remove the configuration, its tokens and everything stored here?", abort=True)
     with explained(), _alone(dry_run) as machine:
+        if purge and not yes and not dry_run:
+            _confirm()
         do(machine, purge=purge)
 
 
@@ -113,6 +114,13 @@ def unit(config_path: Path, program: Path, memory: int | None) -> None:
         for warning in _warnings(program, config):
             click.echo(f"warning: {warning}", err=True)
         click.echo(unit_text(program.absolute(), config, named, memory or MEMORY), nl=False)
+
+
+def _confirm() -> None:
+    """Raises `Refused` where nobody sits there who could be asked: years of history may be in it."""
+    if not sys.stdin.isatty():
+        raise Refused("nobody is here to be asked whether all that it stored may go", remedy="Say --yes, if it may.")
+    click.confirm("Remove the configuration, its tokens and everything stored here?", abort=True)
 
 
 @contextmanager

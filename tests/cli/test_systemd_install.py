@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 from attrs import define, field
+from click.testing import CliRunner
 
 from ingest.cli import systemd_machine, systemd_upgrade
+from ingest.cli.exits import REFUSED
+from ingest.cli.main import main
 from ingest.cli.systemd_config import planned, source
 from ingest.cli.systemd_install import Wanted, install
 from ingest.cli.systemd_machine import Machine, Patience
@@ -563,3 +566,16 @@ def test_a_disk_that_does_not_take_it_is_said(tmp_path: Path) -> None:
         steps.folder(tmp_path / "file" / "folder")
     with pytest.raises(IngestError, match="cannot be changed"):
         steps.file(tmp_path / "none" / "file", "text")
+
+
+def test_nothing_is_purged_unasked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(house.machine, wanted(house))
+    house.places.changing.parent.mkdir()
+    monkeypatch.setattr(systemd_machine, "Machine", lambda _: house.machine)
+    purge = ["systemd", "uninstall", "--purge"]
+    refused = CliRunner().invoke(main, purge)
+    assert refused.exit_code == REFUSED
+    assert "Say --yes" in refused.stderr
+    assert house.places.config.exists()
+    assert CliRunner().invoke(main, [*purge, "--yes"]).exit_code == 0
+    assert not house.places.config.exists()
