@@ -122,9 +122,11 @@ def _back(machine: Machine, way: _Way, was_active: bool, names: Collection[str])
         for path in kept:
             _put_back(machine, path, way.away_from)
         machine.switch(way.to, (way.to / machine.places.unit.name).read_text(encoding="utf-8"))
-        machine.keep(way.previous)
-        if was_active:
-            machine.start()
+        try:
+            machine.keep(way.previous)
+        finally:  # on a disk that takes nothing the service is what counts
+            if was_active:
+                machine.start()
 
 
 def _files(machine: Machine) -> list[Path]:

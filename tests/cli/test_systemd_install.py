@@ -367,6 +367,30 @@ def test_a_stop_of_the_upgrade_itself_brings_the_old_one_back(house: House, monk
     assert house.machine.current == old
 
 
+def test_the_way_back_on_a_full_disk_ends_with_a_service_that_runs(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(house.machine, wanted(house))
+    old = house.machine.current
+    state(house.places.state / "state.db", VERSION - 1)
+    kept = list[Path | None]()
+
+    def keep(_: Machine, folder: Path | None) -> None:
+        kept.append(folder)
+        if len(kept) > 1:
+            raise Refused("it cannot be changed: No space left on device")
+
+    def full(*_: object) -> None:
+        raise Refused("it cannot be changed: No space left on device")
+
+    monkeypatch.setattr(Machine, "keep", keep)
+    monkeypatch.setattr(systemd_upgrade, "_keep", full)
+    with pytest.raises(Refused, match="No space left"):
+        systemd_upgrade.upgrade(house.machine, house.version("9.1"))
+    assert house.machine.current == old
+    assert house.manager.active
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 def test_a_connection_that_is_cut_in_an_upgrade_brings_the_old_one_back_whole(
     house: House, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, number: signal.Signals
