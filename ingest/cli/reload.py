@@ -14,6 +14,7 @@ from ingest.cli.held import Runs
 from ingest.cli.options import configured, loaded
 from ingest.cli.own_file import SECTIONS, state_of
 from ingest.core.reloading import Outcome, Reload
+from ingest.edge.journald import marked
 from ingest.errors import Refused
 
 
@@ -39,8 +40,8 @@ def reload(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
             remedy = "`homeiq-ingest config check` says whether the configuration is good; the next start reads it."
             raise Refused("no service runs with this state file", where=str(own.path), remedy=remedy)
     for problem in outcome.problems:
-        click.echo(f"error: {problem}", err=True)
+        click.echo(marked(f"error: {problem}", "error"), err=True)
     if outcome.problems:
-        click.echo("Nothing was changed: the service goes on with what it read before.", err=True)
+        click.echo(marked("Nothing was changed: the service goes on with what it read before.", "error"), err=True)
         sys.exit(REFUSED)
     click.echo("\n".join(outcome.lines()))

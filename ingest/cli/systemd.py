@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from ingest.cli.exits import explained
 from ingest.cli.systemd_places import Places
 from ingest.cli.systemd_unit import MEMORY, unit_text
 from ingest.config.files import SYSTEM_FILE
+from ingest.errors import Refused
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,8 +63,8 @@ def install(  # noqa: PLR0917  options
     from ingest.cli.systemd_install import Wanted  # noqa: PLC0415
     from ingest.cli.systemd_install import install as do  # noqa: PLC0415
 
-    with explained():
-        do(_machine(dry_run), Wanted(config_path, force, python, memory, not no_start, state, store))
+    with explained(), _alone(dry_run) as machine:
+        do(machine, Wanted(config_path, force, python, memory, not no_start, state, store))
 
 
 @systemd.command()
@@ -77,8 +79,7 @@ def upgrade(roll_back: bool, python: Path | None, dry_run: bool) -> None:
     """
     from ingest.cli import systemd_upgrade  # noqa: PLC0415
 
-    with explained():
-        machine = _machine(dry_run)
+    with explained(), _alone(dry_run) as machine:
         if roll_back:
             systemd_upgrade.roll_back(machine)
         else:
@@ -93,10 +94,10 @@ def uninstall(purge: bool, yes: bool, dry_run: bool) -> None:
     """Stop the service and remove it; its configuration and its data stay. Needs root."""
     from ingest.cli.systemd_uninstall import uninstall as do  # noqa: PLC0415
 
-    if purge and not yes and not dry_run and sys.stdin.isatty():
-        click.confirm("Remove the configuration, its tokens and everything stored here?", abort=True)
-    with explained():
-        do(_machine(dry_run), purge=purge)
+    with explained(), _alone(dry_run) as machine:
+        if purge and not yes and not dry_run:
+            _confirm()
+        do(machine, purge=purge)
 
 
 @systemd.command()
@@ -115,11 +116,21 @@ def unit(config_path: Path, program: Path, memory: int | None) -> None:
         click.echo(unit_text(program.absolute(), config, named, memory or MEMORY), nl=False)
 
 
-def _machine(dry_run: bool) -> Any:
+def _confirm() -> None:
+    """Raises `Refused` where nobody sits there who could be asked: years of history may be in it."""
+    if not sys.stdin.isatty():
+        raise Refused("nobody is here to be asked whether all that it stored may go", remedy="Say --yes, if it may.")
+    click.confirm("Remove the configuration, its tokens and everything stored here?", abort=True)
+
+
+@contextmanager
+def _alone(dry_run: bool) -> Iterator[Any]:
     from ingest.cli.systemd_machine import Machine  # noqa: PLC0415
     from ingest.cli.systemd_steps import Steps  # noqa: PLC0415
 
-    return Machine(Steps(dry_run))
+    machine = Machine(Steps(dry_run))
+    with machine.alone():
+        yield machine
 
 
 def _warnings(program: Path, config: Path) -> Iterator[str]:

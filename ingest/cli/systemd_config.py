@@ -85,15 +85,17 @@ def planned(path: Path, places: Places) -> Planned:
     files, edits = dict[Path, bytes](), dict[str, tuple[str, object] | None]()
     for name, twin in TWINS.items():
         edits |= {each: (twin, str(kept[twin])) for each in (name, twin) if each in table and twin in kept}
+    copied = list[str]()
     for name in _FILES:
         if name in table and isinstance(value := values[name], Path) and _must_move(value, table[name], path, places):
-            new = places.config.parent / value.name
-            files[new] = value.read_bytes()
+            new = _free(places.config.parent / value.name, name, value, files, places)
+            files[new] = _public(value, name)
             edits[name] = (name, str(new))
+            copied.append(f"{name} is a copy of {value} from now on: change {new}")
     moved = [name for name in STATE if name in table and not _in(values[name], places)]
     edits |= dict.fromkeys(moved)
     secrets = {name: value for name in TWINS if isinstance(value := values[name], Secret)}
-    return Planned(_edited(text, table, edits), secrets, files, tuple(_remarks(found, moved, places)))
+    return Planned(_edited(text, table, edits), secrets, files, (*_remarks(found, moved, places), *copied))
 
 
 def credentials(config: Path) -> Mapping[str, Path]:
@@ -114,6 +116,21 @@ def _must_move(file: Path, written: object, config: Path, places: Places) -> boo
     """The service could not see it, or it is named from the folder of a configuration that goes elsewhere."""
     named_from_there = not Path(str(written)).expanduser().is_absolute()
     return hidden(file) or (named_from_there and config.parent != places.config.parent)
+
+
+def _free(path: Path, setting: str, file: Path, files: Mapping[Path, bytes], places: Places) -> Path:
+    """Where the copy goes: two authorities may both be called ca.pem, and a filter as the configuration is."""
+    taken = path in {places.config, places.credentials} or (path in files and files[path] != file.read_bytes())
+    return path.with_name(f"{setting}.{path.name}") if taken else path
+
+
+def _public(file: Path, setting: str) -> bytes:
+    """What everybody may read of the copy. Raises `Refused` where a private key is in it, as in a bundle of a server's."""
+    data = file.read_bytes()
+    if b"PRIVATE KEY-----" in data:
+        remedy = f"Let {setting} name a file with certificates alone: everybody can read the copy of it."
+        raise Refused("a private key is in it", where=str(file), remedy=remedy)
+    return data
 
 
 def _in(value: object, places: Places) -> bool:

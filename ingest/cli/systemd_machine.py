@@ -7,7 +7,8 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from attrs import field, frozen
@@ -21,6 +22,7 @@ from ingest.config.load import load
 from ingest.edge.environment import build, free_name, made_from, recipe
 from ingest.edge.foreign import Failed
 from ingest.edge.interpreters import choose
+from ingest.edge.lock import locked
 from ingest.edge.systemctl import ASKING, BOOTED, CHANGING, Unit
 from ingest.errors import IngestError, Refused, Transient
 
@@ -74,6 +76,14 @@ class Machine:
         if os.geteuid() != 0 and not self.steps.dry:
             raise Refused("only root may do this", remedy=f"Run: sudo {again()}")
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes it meanwhile: who builds takes away what another one has half built. Raises as `check`, or `Held`."""
+        self.check()
+        remedy = "Another `systemd` command is under way, perhaps an upgrade at night: try again when it is done."
+        with nullcontext() if self.steps.dry else locked(self.places.changing, remedy=remedy):
+            yield
+
     def made(self, python: Path | None) -> Path:
         """The folder of an environment with the program that runs now: that of now, or a new one. Raises `IngestError`."""
         chosen = recipe(choose(python, self.steps.runner))
@@ -97,6 +107,11 @@ class Machine:
         except Failed as error:
             remedy = "Mend it, then run this again; nothing was changed for the service."
             raise Refused(f"{folder.name} does not take the configuration: {error.words}", remedy=remedy) from error
+        except Refused as error:
+            remedy = (
+                "Is the Python gone that it was made with? Then call `systemd upgrade` of the package of that version."
+            )
+            raise Refused(f"{folder.name} cannot be run: {error.what}", where=error.where, remedy=remedy) from error
 
     def text_for(self, memory: int | None) -> str:
         """The unit file, with the memory that it had before where none is said."""
@@ -111,6 +126,13 @@ class Machine:
         self.steps.file(self.places.unit, unit)
         self.steps.link(self.places.current, folder.relative_to(self.places.program))
         self.steps.command(("systemctl", "daemon-reload"), ASKING)
+
+    def keep(self, folder: Path | None) -> None:
+        """Make that the version that a roll-back brings back."""
+        if folder is None:
+            self.steps.remove(self.places.previous)
+        else:
+            self.steps.link(self.places.previous, folder.relative_to(self.places.program))
 
     def start(self) -> None:
         """Start it, or start it again, and wait until it is ready. Raises `Refused` with the end of its log."""

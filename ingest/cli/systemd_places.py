@@ -76,3 +76,8 @@ class Places:
     def shortcut(self) -> Path:
         """Where a shell finds the command."""
         return self.root / "usr/local/bin" / NAME
+
+    @property
+    def changing(self) -> Path:
+        """Beside it is the lock of who installs, upgrades or removes."""
+        return self.root / "run" / f"{NAME}-systemd"

@@ -27,8 +27,9 @@ class Steps:
     changed: bool = False
 
     def say(self, sentence: str) -> None:
-        """Tell the person."""
-        click.echo(sentence)
+        """Tell the person, who may have gone: what is under way comes to its end all the same."""
+        with suppress(OSError):
+            click.echo(sentence)
 
     def folder(self, path: Path, mode: int = 0o755) -> None:
         """A folder is there, with those above it, and has these rights."""
@@ -65,8 +66,11 @@ class Steps:
             return
         with _explained(path):
             draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            draft.symlink_to(target)
-            draft.replace(path)
+            try:
+                draft.symlink_to(target)
+                draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)
 
     def remove(self, path: Path) -> None:
         """It is gone, with all that is in it."""

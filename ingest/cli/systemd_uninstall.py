@@ -20,7 +20,7 @@ def uninstall(machine: Machine, *, purge: bool) -> None:
         steps.command(("systemctl", "daemon-reload"), ASKING)
     if is_ours(machine):
         steps.remove(places.shortcut)
-    steps.remove(places.program)
+    _remove_program(machine)
     kept = [places.config.parent, places.state, places.private_state, places.drop_ins]
     there = [each for each in kept if os.path.lexists(each)]
     if purge:
@@ -31,3 +31,16 @@ def uninstall(machine: Machine, *, purge: bool) -> None:
         steps.say("Kept (systemd uninstall --purge removes them): " + ", ".join(map(str, there)))
     if not steps.changed:
         steps.say("Nothing of the service is installed.")
+
+
+def _remove_program(machine: Machine) -> None:
+    """All versions. What else somebody put into the folder, a checkout for instance, is not ours."""
+    steps, folder = machine.steps, machine.places.program
+    ours = (machine.places.current, machine.places.previous, machine.places.versions)
+    for each in ours:
+        steps.remove(each)
+    if folder.is_dir():
+        if others := sorted(str(each) for each in folder.iterdir() if each not in ours):
+            steps.say(f"Not ours, and stays: {', '.join(others)}")
+        else:
+            steps.remove(folder)

@@ -12,12 +12,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from attrs import frozen
+
 from ingest.cli.systemd_machine import Machine
 from ingest.cli.systemd_places import NAME
 from ingest.edge import embedded_schema, state_file
 from ingest.edge.database_copy import copy_database, layout_of
 from ingest.edge.database_file import is_there
 from ingest.errors import IngestError, Refused
+from ingest.runtime.signals import interrupted, uninterrupted
 
 STATE: Final = "state.db"
 STORE: Final = "home.db"
@@ -41,20 +44,23 @@ def upgrade(machine: Machine, folder: Path) -> None:
         return
     machine.try_configuration(folder)
     unit, was_active, was_healthy = machine.text_for(None), machine.unit.active, machine.healthy
-    migrated = _to_be_migrated(machine)
-    if migrated and was_active:
-        machine.stop()
+    migrated, before = _to_be_migrated(machine), machine.previous
     try:
-        for path in migrated:
-            _keep(machine, path, folder)
-        machine.switch(folder, unit)
-        _run(machine, was_active, was_healthy)
+        with interrupted():
+            # First of all: after a power cut in the midst of it a roll-back finds what ran.
+            machine.keep(old)
+            if migrated and was_active:
+                machine.stop()
+            for path in migrated:
+                _keep(machine, path, folder)
+            machine.switch(folder, unit)
+            _run(machine, was_active, was_healthy)
     except BaseException as error:
-        _back(machine, old, folder, was_active, LAYOUTS)
+        _back(machine, _Way(old, folder, before), was_active, LAYOUTS)
         if not isinstance(error, IngestError):
+            machine.steps.say(f"{folder.name} was not kept, {old.name} is back")
             raise
         raise Refused(f"{folder.name} was not kept, {old.name} is back: {error.said}", remedy=error.remedy) from error
-    machine.steps.link(machine.places.previous, old.relative_to(machine.places.program))
     machine.tidy()
     for path in _files(machine):
         for copy in path.parent.glob(f"{path.name}.before-*"):
@@ -67,9 +73,10 @@ def roll_back(machine: Machine) -> None:
     """Run the version before the last upgrade again, which then is the one that is kept. Raises `IngestError`."""
     machine.check()
     now, before = _installed(machine), machine.previous
-    if before is None:
+    if before is None or before == now:
         remedy = "Upgrade with the package of the version that you want: an older one will do."
         raise Refused("there is no version before this one", where=str(machine.places.versions), remedy=remedy)
+    machine.try_configuration(before)
     state = machine.places.state / STATE
     if is_there(_copy(state, now)):
         machine.steps.say(
@@ -77,8 +84,7 @@ def roll_back(machine: Machine) -> None:
         )
         machine.steps.say(f"was known. What waits comes back with: sudo {NAME} spool recover FILE, which its log names")
     # A state file of then would know nothing of what was stored since. A store that cannot be read is of no use at all.
-    _back(machine, before, now, machine.unit.active, (STORE,))
-    machine.steps.link(machine.places.previous, now.relative_to(machine.places.program))
+    _back(machine, _Way(before, now, now), machine.unit.active, (STORE,))
     machine.steps.say(f"{before.name} is installed again; {now.name} is kept: the same command brings it back")
 
 
@@ -94,18 +100,33 @@ def _run(machine: Machine, was_active: bool, was_healthy: bool) -> None:
     if was_active:
         machine.start()
         machine.watch(was_healthy)
+    else:
+        machine.steps.say(f"It did not run, and is not started: sudo systemctl start {NAME}")
 
 
-def _back(machine: Machine, folder: Path, failed: Path, was_active: bool, names: Collection[str]) -> None:
-    """Put that version back, with files of these names as they were before `failed` migrated them."""
-    kept = [path for path in _files(machine) if path.name in names and is_there(_copy(path, failed))]
-    if kept and was_active:
-        machine.stop()
-    for path in kept:
-        _put_back(machine, path, failed)
-    machine.switch(folder, (folder / machine.places.unit.name).read_text(encoding="utf-8"))
-    if was_active:
-        machine.start()
+@frozen
+class _Way:
+    """Back to a version, from one that may have migrated files; and which one a roll-back brings after that."""
+
+    to: Path
+    away_from: Path
+    previous: Path | None
+
+
+def _back(machine: Machine, way: _Way, was_active: bool, names: Collection[str]) -> None:
+    """Put a version back, with files of these names as they were before the other migrated them. Nothing ends it midway."""
+    kept = [path for path in _files(machine) if path.name in names and is_there(_copy(path, way.away_from))]
+    with uninterrupted():
+        if kept and was_active:
+            machine.stop()
+        for path in kept:
+            _put_back(machine, path, way.away_from)
+        machine.switch(way.to, (way.to / machine.places.unit.name).read_text(encoding="utf-8"))
+        try:
+            machine.keep(way.previous)
+        finally:  # on a disk that takes nothing the service is what counts
+            if was_active:
+                machine.start()
 
 
 def _files(machine: Machine) -> list[Path]:
@@ -113,15 +134,29 @@ def _files(machine: Machine) -> list[Path]:
 
 
 def _to_be_migrated(machine: Machine) -> list[Path]:
-    """A damaged one is not read here: the service sets it aside, whichever version it is."""
+    """Also what a newer version made, which this one sets aside: it comes back when this one is not kept. A damaged one is not read here: the service sets it aside, whichever version it is."""
     found = []
     for path in _files(machine):
         try:
-            if 0 < layout_of(path) < LAYOUTS[path.name]:
+            layout = layout_of(path)
+            if layout > LAYOUTS[path.name]:
+                _say_older(machine, path)
+            if layout not in {0, LAYOUTS[path.name]}:
                 found.append(path)
         except IngestError as error:
             machine.steps.say(f"{path} cannot be looked at: {error}")
     return found
+
+
+def _say_older(machine: Machine, path: Path) -> None:
+    if path.name == STORE:
+        machine.steps.say(
+            f"This package is older than {path} and cannot read it: where it is the store, nothing is stored"
+        )
+        machine.steps.say(f"until the version before is back: sudo {NAME} systemd upgrade --roll-back")
+        return
+    machine.steps.say(f"This package is older than {path}: it sets it aside and begins another, with what was known.")
+    machine.steps.say(f"What waits comes back with: sudo {NAME} spool recover FILE, which its log names")
 
 
 def _copy(path: Path, folder: Path) -> Path:

@@ -42,7 +42,7 @@ def to_owner(path: Path) -> None:
     """Give a file that root made to the owner of its folder. Raises `OSError`."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _check_room(source: Path, folder: Path) -> None:

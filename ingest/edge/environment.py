@@ -6,6 +6,7 @@ needed. Where compiled modules do not fit, pip fetches the same versions.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -88,6 +89,7 @@ def build(folder: Path, chosen: Recipe, run: Runner) -> None:
 
 def _build(folder: Path, chosen: Recipe, run: Runner) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _check_runs(folder.parent)
     run((str(chosen.interpreter.path), "-I", "-m", "venv", "--without-pip", str(folder)), _MAKING)
     python = folder / "bin" / "python"
     packages = folder / "lib" / "python{}.{}".format(*chosen.interpreter.version) / "site-packages"
@@ -106,7 +108,17 @@ def _build(folder: Path, chosen: Recipe, run: Runner) -> None:
     script.write_text(_SCRIPT.format(python=python), encoding="utf-8")
     script.chmod(0o755)
     run((str(script), "--version"), _LOOKING)
+    # A power cut after the switch would find files that are there and empty.
+    os.sync()
     (folder / MARK).write_text(chosen.mark, encoding="utf-8")
+
+
+def _check_runs(folder: Path) -> None:
+    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        remedy = (
+            "Mount it without noexec, or mount something else there: sudo mount -o remount,exec, and in /etc/fstab."
+        )
+        raise Refused("nothing can be run from there: it is mounted noexec", where=str(folder), remedy=remedy)
 
 
 def _put(packages: Path, files: Iterable[tuple[Path, PurePosixPath]]) -> None:

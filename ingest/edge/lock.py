@@ -108,7 +108,8 @@ def locked(path: Path, *, remedy: str, by: Holder = NOBODY) -> Iterator[Lock]:
     lock = path.with_name(f"{path.name}.lock")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # No link is followed: root's commands work in a folder of the service's, and would give it what it leads to.
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         _leave_to_owner(descriptor, lock)
     except OSError as error:
         if error.errno in PASSING:

@@ -14,11 +14,12 @@ from ingest.errors import IngestError
 BOOTED: Final = Path("/run/systemd/system")
 """Is there where systemd runs the machine, as sd_booted(3) says."""
 
-ASKING: Final = 10.0
-"""Seconds for an answer, and for what waits for nobody."""
+ASKING: Final = 60.0
+"""Seconds for an answer, and for what waits for nobody: a small machine reads all its units anew from a slow card."""
 
-CHANGING: Final = 120.0
-"""Seconds to start or stop: systemd gives a service 90 to start and ours 15 to stop."""
+CHANGING: Final = 3600.0
+"""Seconds to start or stop. systemd gives a service 90 to start, and more while it says that it gets on, as ours does
+when it brings a state file of many gigabytes to another layout: who gave up before that would take back what goes well."""
 
 _LOOKED_AT: Final = ("ActiveState", "SubState", "MainPID", "NRestarts", "StatusText", "Result", "ExecMainStatus")
 

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import trio
 
@@ -17,6 +18,38 @@ TERMINAL = "/dev/tty"
 
 LAST_WORDS = 0.1
 """Seconds for the last sentence: who reads it may hang as well."""
+
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a command: Ctrl-C, a shutdown, a connection that is cut."""
+
+
+@contextmanager
+def interrupted() -> Iterator[None]:
+    """Within the block each of `ENDING` raises `KeyboardInterrupt`: what is half done can be undone. Main thread only."""
+    with _handled(signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Within the block none of `ENDING` ends us, nor the programs that we start. Main thread only."""
+    with _handled(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled(how: Any) -> Iterator[None]:
+    """What somebody ignores already, as nohup does, stays ignored."""
+    before = {each: signal.getsignal(each) for each in ENDING}
+    changed = {each: known for each, known in before.items() if known is not signal.SIG_IGN}
+    try:
+        for each in changed:
+            signal.signal(each, how)
+        yield
+    finally:
+        for each, known in changed.items():
+            signal.signal(each, known or signal.SIG_DFL)
 
 
 async def on_stop(first: Callable[[], None], second: Callable[[], None]) -> None:

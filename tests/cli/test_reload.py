@@ -143,7 +143,9 @@ def test_the_command_says_what_changes_and_offers_what_was_left_out(home: Runnin
         assert "needs a restart: influxdb.org" in command(config, "reload").stdout
 
 
-def test_a_wrong_configuration_changes_nothing_and_every_error_is_said(home: Running, tmp_path: Path) -> None:
+def test_a_wrong_configuration_changes_nothing_and_every_error_is_said(
+    home: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = configuration(tmp_path, home.url)
     with serving(config) as service:
         say(config, 'level = "loud"', "[filter]", 'patterns = [{entity_id = "sensor.import_*"}]', "[batch]", "size = 0")
@@ -153,6 +155,10 @@ def test_a_wrong_configuration_changes_nothing_and_every_error_is_said(home: Run
         assert "error: log.level" in result.stderr
         assert "error: batch.size" in result.stderr
         assert "Nothing was changed" in result.stderr
+        # systemd's ExecReload= says it to the journal, of which `journalctl -p err` shows it.
+        monkeypatch.setattr("ingest.edge.journald.is_journal", lambda *_: True)
+        assert {line[:3] for line in command(config, "reload").stderr.splitlines()} == {"<3>"}
+        monkeypatch.undo()
         assert service.levels == []
         refused = [each for each in service.emitted if isinstance(each, reports.ReloadRefused)]
         assert len(refused[0].problems) == 2

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, field
+from click.testing import CliRunner
 
 from ingest.cli import systemd_machine, systemd_upgrade
+from ingest.cli.exits import REFUSED
+from ingest.cli.main import main
 from ingest.cli.systemd_config import planned, source
 from ingest.cli.systemd_install import Wanted, install
 from ingest.cli.systemd_machine import Machine, Patience
@@ -22,7 +28,7 @@ from ingest.edge import foreign
 from ingest.edge.environment import MARK, Recipe, build, recipe
 from ingest.edge.interpreters import choose
 from ingest.edge.state_file import MIGRATIONS, VERSION
-from ingest.errors import IngestError, Problems, Refused
+from ingest.errors import IngestError, Problems, Refused, Transient
 from tests.support.homes import TOKEN
 from tests.support.marked import secret
 
@@ -101,7 +107,7 @@ class House:
         assert old is not None
         (new / "bin").mkdir(parents=True)
         (new / MARK).write_text(number)
-        (new / "bin" / "homeiq-ingest").symlink_to(old / "bin" / "homeiq-ingest")
+        (new / "bin" / "homeiq-ingest").symlink_to((old / "bin" / "homeiq-ingest").resolve())
         return new
 
 
@@ -127,7 +133,7 @@ def house(tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 
     monkeypatch.setattr(systemd_machine, "build", linked)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(os, "chown", lambda *_: None)
+    monkeypatch.setattr(os, "chown", lambda *_, **__: None)
     person = tmp_path / "person"
     person.mkdir()
     (person / "config.toml").touch(mode=0o600)
@@ -216,6 +222,15 @@ def test_what_runs_no_systemd_and_who_is_not_root_is_told_what_to_do(
         install(house.machine, wanted(house))
 
 
+def test_two_at_once_do_not_take_away_what_the_other_builds(house: House) -> None:
+    house.places.changing.parent.mkdir()
+    other = Machine(Steps(dry=True), house.places, booted=house.folder)
+    with house.machine.alone(), other.alone(), pytest.raises(Transient, match="is under way"), house.machine.alone():
+        pass
+    with house.machine.alone():
+        pass
+
+
 def test_a_state_file_of_an_earlier_run_is_taken_along_once(house: House) -> None:
     old = house.folder / "person" / "state.db"
     state(old, VERSION)
@@ -287,6 +302,32 @@ def test_an_upgrade_that_fails_is_taken_back_with_the_files_that_it_migrated(hou
     assert "home.db cannot be looked at" in house.said()
 
 
+def test_an_older_package_says_what_it_sets_aside_and_gives_it_back_when_it_is_not_kept(house: House) -> None:
+    install(house.machine, wanted(house))
+    file = house.places.state / "state.db"
+    state(file, VERSION)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    house.manager.dying.add("0.0-1")
+    with pytest.raises(Refused, match=r"0\.0-1 was not kept"):
+        systemd_upgrade.upgrade(house.machine, house.version("0.0"))
+    assert f"This package is older than {file}: it sets it aside" in house.said()
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
+
+
+def test_an_older_package_says_that_it_cannot_read_the_store_which_a_roll_back_can(house: House) -> None:
+    install(house.machine, wanted(house))
+    file = house.places.state / "home.db"
+    file.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA user_version = {systemd_upgrade.LAYOUTS['home.db'] + 1}")
+    systemd_upgrade.upgrade(house.machine, house.version("0.0"))
+    assert f"older than {file} and cannot read it" in house.said()
+    systemd_upgrade.roll_back(house.machine)
+    assert not list(file.parent.glob("home.db.before-*"))
+
+
 def test_an_upgrade_without_room_for_a_copy_goes_on_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     install(house.machine, wanted(house))
     state(house.places.state / "state.db", VERSION - 1)
@@ -326,6 +367,62 @@ def test_a_stop_of_the_upgrade_itself_brings_the_old_one_back(house: House, monk
     assert house.machine.current == old
 
 
+def test_the_way_back_on_a_full_disk_ends_with_a_service_that_runs(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(house.machine, wanted(house))
+    old = house.machine.current
+    state(house.places.state / "state.db", VERSION - 1)
+    kept = list[Path | None]()
+
+    def keep(_: Machine, folder: Path | None) -> None:
+        kept.append(folder)
+        if len(kept) > 1:
+            raise Refused("it cannot be changed: No space left on device")
+
+    def full(*_: object) -> None:
+        raise Refused("it cannot be changed: No space left on device")
+
+    monkeypatch.setattr(Machine, "keep", keep)
+    monkeypatch.setattr(systemd_upgrade, "_keep", full)
+    with pytest.raises(Refused, match="No space left"):
+        systemd_upgrade.upgrade(house.machine, house.version("9.1"))
+    assert house.machine.current == old
+    assert house.manager.active
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_connection_that_is_cut_in_an_upgrade_brings_the_old_one_back_whole(
+    house: House, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, number: signal.Signals
+) -> None:
+    # Who runs the tests may ignore it.
+    request.addfinalizer(partial(signal.signal, number, signal.signal(number, signal.SIG_DFL)))
+    install(house.machine, wanted(house))
+    old = house.machine.current
+    state(house.places.state / "state.db", VERSION - 1)
+    found = list[Path | None]()
+
+    def cut(*_: object) -> None:
+        found.append(house.machine.previous)
+        signal.raise_signal(number)
+
+    def cut_again(*given: Any) -> None:
+        signal.raise_signal(number)
+        put_back(*given)
+
+    put_back = systemd_upgrade._put_back
+    monkeypatch.setattr(Machine, "watch", cut)
+    monkeypatch.setattr(systemd_upgrade, "_put_back", cut_again)
+    with pytest.raises(KeyboardInterrupt):
+        systemd_upgrade.upgrade(house.machine, house.version("9.1"))
+    assert found == [old]  # whatever ends it, a roll-back finds what ran
+    assert house.machine.current == old
+    assert house.machine.previous is None
+    assert house.manager.active
+    assert "9.1-1 was not kept" in house.said()
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
 def test_what_is_not_installed_is_not_upgraded_nor_rolled_back(house: House) -> None:
     with pytest.raises(Refused, match="systemd install"):
         systemd_upgrade.upgrade_to_this(house.machine, None)
@@ -334,6 +431,43 @@ def test_what_is_not_installed_is_not_upgraded_nor_rolled_back(house: House) -> 
         systemd_upgrade.roll_back(house.machine)
     systemd_upgrade.upgrade_to_this(house.machine, None)
     assert "nothing to do" in house.said()
+
+
+def test_a_roll_back_to_what_cannot_run_any_more_changes_nothing(house: House) -> None:
+    install(house.machine, wanted(house))
+    old = house.machine.current
+    assert old is not None
+    newer = house.version("9.1")
+    systemd_upgrade.upgrade(house.machine, newer)
+    (old / "bin" / "homeiq-ingest").unlink()
+    told = len(house.manager.commands)
+    with pytest.raises(Refused, match=r"cannot be run: .*systemd upgrade"):
+        systemd_upgrade.roll_back(house.machine)
+    assert (house.machine.current, house.machine.previous) == (newer, old)
+    assert len(house.manager.commands) == told
+
+
+def test_a_service_that_was_stopped_stays_so_and_that_is_said(house: House) -> None:
+    install(house.machine, wanted(house, start=False))
+    systemd_upgrade.upgrade(house.machine, house.version("9.1"))
+    assert not house.manager.active
+    assert "It did not run, and is not started: sudo systemctl start homeiq-ingest" in house.said()
+
+
+def test_what_somebody_else_keeps_in_our_folder_stays(house: House) -> None:
+    install(house.machine, wanted(house))
+    (house.places.program / "checkout").mkdir()
+    uninstall(house.machine, purge=True)
+    assert [each.name for each in house.places.program.iterdir()] == ["checkout"]
+    assert f"Not ours, and stays: {house.places.program}/checkout" in house.said()
+
+
+def test_who_does_not_hear_any_more_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("click.echo", gone)
+    Steps().say("a sentence")
 
 
 def test_a_newer_program_upgrades_when_it_installs(house: House) -> None:
@@ -384,6 +518,38 @@ def test_files_that_the_service_cannot_see_come_along_and_its_own_are_its_own(tm
     assert f'ca_file = "{tmp_path}/root/etc/homeiq-ingest/authority.pem"' in text
     assert "path" not in text.partition("[spool]")[2]
     assert "--state" in remarks[0]
+    assert f"change {tmp_path}/root/etc/homeiq-ingest/authority.pem" in remarks[1]
+
+
+def test_two_files_of_one_name_are_two_and_the_configuration_is_none_of_them(tmp_path: Path) -> None:
+    names = {"home/ca.pem": "one", "database/ca.pem": "another", "filter/config.toml": ""}
+    for name, text in names.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    (tmp_path / "token").write_text(TOKEN)
+    text, files, _ = plan_of(
+        tmp_path,
+        "[home_assistant]\nurl = 'https://home.test'\ntoken_file = 'token'\nca_file = 'home/ca.pem'\n"
+        "[influxdb]\nurl = 'https://base.test'\ntoken_file = 'token'\nca_file = 'database/ca.pem'\n"
+        "[filter]\nfile = 'filter/config.toml'\n",
+    )
+    there = tmp_path / "root/etc/homeiq-ingest"
+    assert files == {
+        there / "ca.pem": b"one",
+        there / "influxdb.ca_file.ca.pem": b"another",
+        there / "filter.file.config.toml": b"",
+    }
+    assert all(f'"{path}"' in text for path in files)
+
+
+def test_no_private_key_is_copied_to_where_everybody_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "bundle.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    (tmp_path / "token").write_text(TOKEN)
+    with pytest.raises(Refused, match=r"a private key is in it .*home_assistant\.ca_file"):
+        plan_of(
+            tmp_path,
+            "[home_assistant]\nurl = 'https://home.test'\ntoken_file = 'token'\nca_file = 'bundle.pem'\n",
+        )
 
 
 def test_a_file_that_is_written_too_artfully_is_written_anew(tmp_path: Path) -> None:
@@ -424,3 +590,16 @@ def test_a_disk_that_does_not_take_it_is_said(tmp_path: Path) -> None:
         steps.folder(tmp_path / "file" / "folder")
     with pytest.raises(IngestError, match="cannot be changed"):
         steps.file(tmp_path / "none" / "file", "text")
+
+
+def test_nothing_is_purged_unasked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(house.machine, wanted(house))
+    house.places.changing.parent.mkdir()
+    monkeypatch.setattr(systemd_machine, "Machine", lambda _: house.machine)
+    purge = ["systemd", "uninstall", "--purge"]
+    refused = CliRunner().invoke(main, purge)
+    assert refused.exit_code == REFUSED
+    assert "Say --yes" in refused.stderr
+    assert house.places.config.exists()
+    assert CliRunner().invoke(main, [*purge, "--yes"]).exit_code == 0
+    assert not house.places.config.exists()

@@ -4,7 +4,7 @@ import pytest
 
 from ingest.core import reports
 from ingest.core.reports import Report
-from ingest.edge.calm import KINDS, RECOVERIES, REPEAT, REPEATED, Calm
+from ingest.edge.calm import KINDS, NEWS, RECOVERIES, REPEAT, REPEATED, Calm
 from tests.core.test_reports import sample
 
 
@@ -51,6 +51,36 @@ def test_a_recovery_is_always_said_and_what_comes_after_it_is_news(recovery: typ
         night.tell(sample(recovery), 2)
         night.tell(sample(failure), 2)
         assert [at for at, _ in night.said] == [0.0, 20.0, 30.0, 40.0]
+
+
+def test_what_comes_and_goes_all_night_does_not_fill_the_log_and_its_last_word_is_true() -> None:
+    night = Night()
+    said = list[str]()
+    for _ in range(360):  # two hours
+        for report in (waiting(), sample(reports.StoreRecovered)):
+            before = len(night.said)
+            night.tell(report)
+            said += [type(report).__name__] * (len(night.said) - before)
+    assert len(night.said) <= 12 * 2 * (NEWS + 1)
+    assert said == ["StoreWaiting", "StoreRecovered"] * (len(said) // 2)
+    night.now += REPEAT
+    night.said.clear()
+    night.tell(waiting(), 2)
+    night.tell(sample(reports.StoreRecovered), 2)
+    assert len(night.said) == 3
+
+
+def test_what_is_said_for_the_first_time_after_it_came_and_went_is_said_to_be_over() -> None:
+    night = Night()
+    for _ in range(NEWS):
+        night.tell(waiting())
+        night.tell(sample(reports.StoreRecovered))
+    night.tell(waiting())  # said: it was news once more
+    night.tell(sample(reports.StoreRecovered))
+    night.said.clear()
+    night.tell(waiting("401 Unauthorized"))
+    night.tell(sample(reports.StoreRecovered))
+    assert len(night.said) == 2
 
 
 def test_another_recovery_is_no_news_of_this_one() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -124,6 +125,15 @@ def test_a_disk_that_takes_no_environment_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Refused, match="cannot be made"):
         build(tmp_path / "file" / "1-1", recipe(OTHER), fetching("", []))
+
+
+def test_where_nothing_may_be_run_no_environment_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mounted:
+        f_flag = os.ST_NOEXEC | os.ST_NOSUID
+
+    monkeypatch.setattr("os.statvfs", lambda _: Mounted)
+    with pytest.raises(Refused, match=rf"mounted noexec \({tmp_path}/versions\)\. Mount it without"):
+        build(tmp_path / "versions" / "1-1", recipe(OTHER), run)
 
 
 def test_where_nobody_can_be_asked_nothing_runs() -> None:

@@ -65,3 +65,12 @@ async def test_it_does_not_wait_for_ever_nor_for_another_service(
                 pass
         assert trio.current_time() == pytest.approx(waited, abs=0.2)
         nursery.cancel_scope.cancel()
+
+
+def test_a_lock_that_is_a_link_gives_nobody_what_it_leads_to(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("of somebody else")
+    (tmp_path / "state.db.lock").symlink_to(other)
+    with pytest.raises(Refused, match="cannot be made"), locked(tmp_path / "state.db", remedy="no"):
+        pass
+    assert other.read_text() == "of somebody else"

@@ -62,7 +62,7 @@ def unable() -> str:
     """Why this machine cannot have one; empty when it can."""
     if os.geteuid() != 0:
         return "only root can boot a systemd"
-    missing = [each for each in ("unshare", "nsenter", "systemctl") if shutil.which(each) is None]
+    missing = [each for each in ("unshare", "nsenter", "systemctl", "curl") if shutil.which(each) is None]
     if missing or not Path("/lib/systemd/systemd").exists():
         return f"not installed: {' '.join(missing) or 'systemd'}"
     if "overlay" not in Path("/proc/filesystems").read_text("ascii"):

@@ -10,7 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from ingest.runtime import signals
-from ingest.runtime.signals import has_terminal, on_reload, on_stop
+from ingest.runtime.signals import ENDING, has_terminal, interrupted, on_reload, on_stop, uninterrupted
 
 PROGRAM = """
 import trio
@@ -108,3 +108,25 @@ async def test_each_hang_up_has_it_read_again_unless_the_terminal_is_gone(
             await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
     assert happened == ["again", "again", "again", "again", "again", "left"]
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_what_ends_a_command_can_be_caught_and_be_put_off(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_DFL)  # who runs the tests may ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt), interrupted():
+            signal.raise_signal(number)
+        with uninterrupted():
+            signal.raise_signal(number)
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+
+
+def test_what_is_ignored_already_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupted():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
