@@ -12,11 +12,9 @@ from collections.abc import Mapping, Sequence
 from attrs import define, field, frozen
 
 from ingest.core.judged import Judged
-from ingest.core.point import Kind, Point
+from ingest.core.point import Point
 from ingest.core.rules import Rules
 from ingest.core.tally import EARLIER
-
-_removed = Kind.REMOVED
 
 EXCEPTION = "exception "
 """How the name of an exception begins."""
@@ -55,7 +53,7 @@ class FilterCountsFold:
             verdict = each.verdict
             if isinstance(verdict, Point):
                 names.append(rules.decide(verdict.entity_id, verdict.attributes, verdict.facts).rule)
-                if verdict.kind is _removed:
+                if each.change.data.new_state is None:
                     rules.forget(verdict.entity_id)  # what is gone they do not remember, then as before
             elif verdict is not None:
                 self._filtered[verdict] += 1
