@@ -20,7 +20,7 @@ from attrs import define
 
 BOOT: Final = r"""
 set -eu
-root=$1
+root=$1 checkout=$2
 mount --make-rprivate /
 mount -t tmpfs -o size=1g,mode=755 machine "$root"
 mkdir "$root/upper" "$root/work" "$root/all"
@@ -35,6 +35,12 @@ mount -t tmpfs -o mode=755 dev dev
 mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
 mount -t tmpfs -o mode=1777 shm dev/shm
+# What runs it may lie where the machine has something fresh, or on another disk. Nothing in it may be swept away as old.
+if [ ! -e ".$checkout/pyproject.toml" ]; then
+    mkdir -p ".$checkout"
+    mount --bind "$checkout" ".$checkout"
+    mount -o remount,bind,ro ".$checkout"
+fi
 for each in null zero full random urandom tty; do touch dev/$each; mount --bind /dev/$each dev/$each; done
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
@@ -54,6 +60,8 @@ mount --make-rshared /
 exec env -i container=test PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --system --unit=basic.target --log-target=journal
 """
+
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 SPACES: Final = ("--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--kill-child")
 
@@ -125,7 +133,10 @@ def booted(folder: Path) -> Iterator[Machine]:
     root.mkdir()
     with log.open("wb") as said:
         outer = subprocess.Popen(
-            ["unshare", *SPACES, "sh", "-c", BOOT, "sh", str(root)], stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            ["unshare", *SPACES, "sh", "-c", BOOT, "sh", str(root), str(CHECKOUT)],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
         )
     try:
         yield _running(outer, log)
