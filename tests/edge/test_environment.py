@@ -37,7 +37,8 @@ def test_what_a_program_says_and_why_it_failed() -> None:
 
 def test_what_lies_in_a_home_or_in_tmp_is_hidden_from_the_service(tmp_path: Path) -> None:
     assert hidden(tmp_path)
-    assert hidden(Path("/root/.pyenv"))
+    assert hidden(Path("/root"))
+    assert hidden(Path("/home/me/.pyenv"))
     assert hidden(Path("/nothing/at/all"))
     assert not hidden(Path("/usr/bin"))
 

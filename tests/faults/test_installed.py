@@ -25,6 +25,7 @@ from tests.support.marked import secret
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(unable()), reason=unable())]
 
 CHECKOUT = Path(ingest.__file__).parents[1]
+HOME = "/home/me"
 DATABASE_TOKEN = secret("database")
 CONFIG = """\
 # of a person
@@ -54,7 +55,7 @@ class House:
 
     def program(self, *arguments: str, checkout: Path | str = CHECKOUT, check: bool = True) -> str:
         """What the program of a checkout says, called by root at a shell."""
-        line = 'cd "$1" && shift && exec env HOME=/root PYTHONPATH=. "$@"'
+        line = f'cd "$1" && shift && exec env HOME={HOME} PYTHONPATH=. "$@"'
         return self.machine.run(
             "sh", "-c", line, "sh", str(checkout), sys.executable, "-m", "ingest", *arguments, check=check, seconds=200
         )
@@ -94,8 +95,8 @@ class House:
 def house(tmp_path: Path) -> Iterator[House]:
     with booted(tmp_path) as machine, running_home() as home, sinking() as sink:
         config = CONFIG.format(home=home.url, sink=sink.url, token=DATABASE_TOKEN, port=free_port())
-        machine.write("/root/.config/homeiq-ingest/config.toml", config, "600")
-        machine.write("/root/.config/homeiq-ingest/ha-token", f"{TOKEN}\n", "600")
+        machine.write(f"{HOME}/.config/homeiq-ingest/config.toml", config, "600")
+        machine.write(f"{HOME}/.config/homeiq-ingest/ha-token", f"{TOKEN}\n", "600")
         yield House(machine, home, sink)
 
 
