@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import trio
 from trio.testing import MockClock
 
@@ -15,15 +13,6 @@ from ingest.core.reports import Report
 from ingest.edge.notify import VARIABLE, manager
 from ingest.runtime.progress import ALLOWANCE, Move
 from tests.core.test_health import UP, after
-
-
-@pytest.fixture
-def systemd(tmp_path: Path) -> Iterator[socket.socket]:
-    """What systemd listens on."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind(str(tmp_path / "notify"))
-        listening.setblocking(False)
-        yield listening
 
 
 def drained(systemd: socket.socket) -> list[str]:

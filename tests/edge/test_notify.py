@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,6 @@ import pytest
 from ingest.core import reports
 from ingest.core.secret import Secret
 from ingest.edge.notify import LOOK, VARIABLE, Manager, manager, watchdog
-
-
-@pytest.fixture
-def systemd(tmp_path: Path) -> Iterator[socket.socket]:
-    """What systemd listens on."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind(str(tmp_path / "notify"))
-        listening.setblocking(False)
-        yield listening
 
 
 def test_systemd_hears_when_the_service_is_ready_and_when_it_stops(systemd: socket.socket, tmp_path: Path) -> None:
