@@ -7,19 +7,19 @@ function goes to the dead letters; the service lives.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import Factory, define, field
 
+from ingest.actors.losses import Losses
 from ingest.actors.outlets import Outlets
 from ingest.core import reports
 from ingest.core.catalog import Catalog
-from ingest.core.coverage import UNNAMED, Cause, Mark
+from ingest.core.coverage import Mark
 from ingest.core.enrich import Enricher
-from ingest.core.evicted import Trail
 from ingest.core.heartbeat import HEARTBEATS, Heartbeats
-from ingest.core.judged import Judged
-from ingest.core.loss import dead_letter, gaps_of, missing_of
+from ingest.core.judged import Judged, Verdict
+from ingest.core.loss import dead_letter
 from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Emit, Report
@@ -27,6 +27,7 @@ from ingest.core.restart import REPEATS, Last, of_a_start, repeats
 from ingest.core.rules import Decision, Rules, treated
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.core.told import Told
+from ingest.core.usual import Usual, unusual
 from ingest.runtime.link import Receiver, Sender
 from ingest.runtime.tap import Tap
 from ingest.runtime.watch import Watch
@@ -61,10 +62,11 @@ class Filter:
     heartbeats: Heartbeats = field(factory=Heartbeats)
     snapshots: Watch[int] = field(factory=lambda: Watch(0))
     _told: Told = field(factory=Told)
-    _trail: Trail = field(factory=Trail)
+    _losses: Losses = field(default=Factory(lambda self: Losses(self._told, self.heartbeats), takes_self=True))
     _due: list[Point] = field(factory=list)
     _current: Rules = field(default=Factory(lambda self: self.rules.value, takes_self=True))
     _renewed: int = 0
+    _usual: Usual = field(default=Factory(lambda self: self._usual_now(), takes_self=True))
 
     async def run(self, intake: Receiver[Frame], stores: Sequence[Sender[PointFrame]]) -> None:
         """Turn frames into points until the intake ends; closes both its ends."""
@@ -86,31 +88,30 @@ class Filter:
     def step(self, frame: Frame) -> PointFrame:
         """The points of a frame; everything else in it is reported."""
         self._enter(frame)
-        points: list[Point] = []
-        judged: list[Judged] = []
-        source, catalog = frame.source, self.catalog.value
-        looked_at = bool(self.tap) and source is not _backfill
-        others: Counter[str | None] = Counter()
-        for change in frame.changes:
-            try:
-                verdict = self._judge(change, source, catalog)
-            except Exception:  # noqa: BLE001  a bug met by one event must not take the others with it
-                self.heartbeats.forget([change.data.entity_id])
-                self.emit(dead_letter(STAGE, change))
-                continue
-            if looked_at:
-                judged.append(Judged(change, source, verdict))
-            if isinstance(verdict, Point):
-                points.append(verdict)
-            else:
-                others[verdict] += 1
+        judged = self._judged(frame)
+        points = [each for each in judged.verdicts if isinstance(each, Point)]
+        others = Counter([each for each in judged.verdicts if not isinstance(each, Point)])
         for report in reports.looked_through(len(points), others):
             self.emit(report)
         if frame.final:
             self._complete()
-        if judged:
+        if judged.changes and frame.source is not _backfill:
             self.tap.tell(judged)
         return PointFrame([*self._beaten(), *points], frame.size, self.reconciler.note(frame.settled))
+
+    def _judged(self, frame: Frame) -> Judged:
+        source, catalog, usual = frame.source, self.catalog.value, self._way(frame.source)
+        verdicts: list[Verdict] = []
+        broken: list[Change] = []
+        for change in frame.changes:
+            try:
+                verdicts.append(usual(change) or self._judge(change, source, catalog))
+            except Exception:  # noqa: BLE001  a bug met by one event must not take the others with it
+                self.heartbeats.forget([change.data.entity_id])
+                self.emit(dead_letter(STAGE, change))
+                broken.append(change)
+        whole = [each for each in frame.changes if each not in broken] if broken else frame.changes
+        return Judged(source, whole, verdicts, self._usual.taken())
 
     def beat(self) -> PointFrame:
         """Heartbeats that are due, some of them."""
@@ -123,12 +124,22 @@ class Filter:
         self._current, self._renewed = self.rules.value, 2
         self.heartbeats.renew(self._as_now)
 
+    def _way(self, source: Source) -> Callable[[Change], Point | None]:
+        """The short way, where there is one."""
+        short = source is _live and self.reconciler.is_calm and not self._current.intervals
+        return self._usual.point if short else unusual
+
+    def _usual_now(self) -> Usual:
+        return Usual(self.catalog.value, self._current, self.enricher, self.reconciler)
+
     def _as_now(self, point: Point) -> tuple[Point, int | None]:
         return self._current.renewed(point, self.catalog.value.facts(point.entity_id))
 
     def _enter(self, frame: Frame) -> None:
         if self._current is not self.rules.value:
             self._renew()
+        if not self._usual.holds(self.catalog.value, self._current, self.reconciler):
+            self._usual = self._usual_now()
         if frame.source is Source.BACKFILL:
             return
         if frame.session != self.reconciler.session:
@@ -165,17 +176,29 @@ class Filter:
         if not decision.passed:
             self.reconciler.exclude(Mark(facts.registry_id, entity_id, point.time_ns), told=source is _backfill)
             return decision.rule
-        if source is _live and not of_a_start(point) and self.reconciler.follow(facts.registry_id, point):
-            return point
-        mark = Mark(facts.registry_id, entity_id, point.time_ns)
-        left_out = rules.drop_replays and self._is_replay(point, change, last)
+        if (
+            source is _live
+            and not of_a_start(point)
+            and self.reconciler.follow(facts.registry_id, entity_id, point.time_ns)
+        ):
+            self.enricher.settle(point, decision, self._usual)
+        elif self._see(point, change, last, source):
+            return REPEATS
+        self._usual.passed_by.append(decision.rule)
+        return point
+
+    def _see(self, point: Point, change: Change, last: Last | None, source: Source) -> bool:
+        """Move the marks for a point that the rules let pass. True when it says nothing new, and is left out."""
+        registry_id = point.facts.registry_id
+        mark = Mark(registry_id, point.entity_id, point.time_ns)
+        left_out = self._current.drop_replays and self._is_replay(point, change, last)
         if source is _backfill:
             self.reconciler.move(mark)
         else:
             self.reconciler.see(mark, left_out=left_out)
         if source is _snapshot and not left_out:
-            self._told.add(facts.registry_id, point.time_ns)
-        return REPEATS if left_out else point
+            self._told.add(registry_id, point.time_ns)
+        return left_out
 
     def _confirm(self, change: Change, facts: Facts) -> None:
         """What is known stands on. After a start of ours it is made into a point again, which nobody stores again."""
@@ -210,6 +233,7 @@ class Filter:
         self.enricher.restarts.over(self.reconciler.restarted_ns)
         if (found := self.reconciler.complete()) is not None:
             self.emit(reports.GapOpened(*found))
+        self._usual = self._usual_now()
 
     def _is_known(self, registry_id: str, change: Change, source: Source) -> bool:
         time_ns = nanoseconds(moment_of(change))
@@ -221,30 +245,6 @@ class Filter:
     def _nobody_looks_on(self, error: Exception) -> None:
         self.emit(reports.Notice(f"something that looks on at what comes in broke, and looks on no more: {error!r}"))
 
-    def forget(self, oldest_ns: int, newest_ns: int) -> None:
-        """Points of that time were evicted: what the next snapshot says of their entities is not stored already."""
-        self.reconciler.forget(oldest_ns, newest_ns)
-        self._told.forget(oldest_ns, newest_ns)
-
     def lost(self, report: Report) -> None:
         """Something was dropped: what the history may tell of it is a gap."""
-        match report:
-            case reports.Shed():
-                spans = missing_of(report, lambda entity_id: self.catalog.value.facts(entity_id).registry_id)
-                self._told.miss(report.oldest_ns, report.newest_ns)
-                self.heartbeats.lose({entity_id: last for entity_id, (_, last) in report.spans.items()})
-                if spans:
-                    self.reconciler.miss(Cause.SHED, report.oldest_ns, report.newest_ns, spans)
-            case reports.Unreadable():
-                self.forget(report.oldest_ns, report.newest_ns)
-                self.reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)
-            case reports.Evicted():
-                self.forget(report.oldest_ns, report.newest_ns)
-                for gap in () if self.spooled else gaps_of(report, self._trail):
-                    self.reconciler.miss(gap.cause, gap.from_ns, gap.to_ns, gap.spans, gap.why)
-            case reports.Purged():
-                self.forget(report.oldest_ns, report.newest_ns)
-            case reports.Stored():
-                self._trail.cut()
-            case reports.GapOpened(cause=Cause.REOPENED | Cause.IMPORTED):
-                self._told.clear()
+        self._losses.hear(report, self.reconciler, self.catalog.value, spooled=self.spooled)

@@ -79,6 +79,11 @@ def looked_at(raw: Raw) -> Attributes:
     return Attributes("", device_class, _unit(seen.unit_of_measurement), name, state_class=state_class)
 
 
+def alike(one: Attributes, other: Attributes) -> bool:
+    """True when a rule or a tag sees no difference between them."""
+    return one.device_class == other.device_class and one.unit == other.unit and one.state_class == other.state_class
+
+
 def was_restored(raw: Raw) -> bool:
     """True when these are the attributes of an entity that Home Assistant put back before its integration was there."""
     try:
@@ -145,24 +150,26 @@ class AttributesCache:
     def __init__(self, drops: Drops, entities: int = 100_000) -> None:
         self._drops = drops
         self._entities = entities
-        self._last: dict[str, tuple[bytes, Attributes]] = {}
+        self._last: dict[str, tuple[Raw, Attributes]] = {}
 
     def of(self, entity_id: str, raw: Raw) -> Attributes:
         """The entity's attributes. Raises `msgspec.DecodeError` when they are no JSON object."""
-        data = bytes(raw)
         known = self._last.get(entity_id)
-        if known is not None and known[0] == data:
+        if known is not None and known[0] == raw:
             return known[1]
+        data = bytes(raw)
         attributes = parse(data.decode(), self._drops.of(entity_id))
         if known is not None and known[1] == attributes:
             attributes = known[1]
-        self._keep(entity_id, data, attributes)
+        if known is None and len(self._last) >= self._entities:
+            del self._last[next(iter(self._last))]
+        self._last[entity_id] = (Raw(data), attributes)
         return attributes
 
-    def _keep(self, entity_id: str, data: bytes, attributes: Attributes) -> None:
-        if len(self._last) >= self._entities and entity_id not in self._last:
-            del self._last[next(iter(self._last))]
-        self._last[entity_id] = (data, attributes)
+    def read_from(self, entity_id: str, attributes: Attributes) -> Raw | None:
+        """Of which bytes these are what is remembered of the entity; None when it is something else."""
+        known = self._last.get(entity_id)
+        return known[0] if known is not None and known[1] is attributes else None
 
     def forget(self, entity_id: str) -> None:
         """The entity is gone."""

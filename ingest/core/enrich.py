@@ -9,12 +9,14 @@ point before. And its last state, for after a restart of Home Assistant it is sa
 from __future__ import annotations
 
 import msgspec
+from msgspec import Raw
 
-from ingest.core.attributes import AttributesCache, Drops, tagged_like
+from ingest.core.attributes import AttributesCache, Drops, alike, tagged_like
 from ingest.core.catalog import Catalog
 from ingest.core.number import number
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.restart import PLACEHOLDERS, UNAVAILABLE, Last, Restarts
+from ingest.core.rules import Decision
 from ingest.core.state import Change, Context, Previous, Source, State, moment_of, nanoseconds
 
 REMOVED = "removed"
@@ -31,21 +33,23 @@ class Enricher:
     def __init__(self, drops: Drops, entities: int = 100_000) -> None:
         self._attributes = AttributesCache(drops, entities)
         self._entities = entities
-        self._last: dict[str, Last] = {}
+        self.lasts: dict[str, Last] = {}
         self.restarts = Restarts(entities)
 
     def drop(self, drops: Drops) -> None:
         """From now on leave out these attributes."""
         self._attributes = AttributesCache(drops, self._entities)
+        for last in self.lasts.values():
+            last.under = None
 
     def last(self, entity_id: str) -> Last | None:
         """What the entity's last point said, live or of a snapshot; None when it is gone or was never seen."""
-        return self._last.get(entity_id)
+        return self.lasts.get(entity_id)
 
     def point(self, change: Change, source: Source, catalog: Catalog) -> Point:
         """The point of a change. Raises what a malformed change deserves; the next one is not affected."""
         entity_id = change.data.entity_id
-        return self.made_of(change, source, catalog.facts(entity_id), self._last.get(entity_id))
+        return self.made_of(change, source, catalog.facts(entity_id), self.lasts.get(entity_id))
 
     def made_of(self, change: Change, source: Source, facts: Facts, last: Last | None) -> Point:
         """`point` for who has looked already what the catalog knows of the entity, and what its last point said."""
@@ -53,6 +57,24 @@ class Enricher:
         if new is None:
             return self._removal(change, source, facts, last)
         return self._update(change, new, source, facts, last)
+
+    def settle(self, point: Point, decision: Decision, under: object) -> None:
+        """The entity passes by this decision: as long as `under` holds its usual change needs no other look."""
+        last = self.lasts.get(point.entity_id)
+        raw = self._attributes.read_from(point.entity_id, point.attributes)
+        if last is None or raw is None or self.restarts.is_returning(point.entity_id):
+            return
+        last.raw, last.rule, last.treatment, last.under = raw, decision.rule, decision.treatment, under
+
+    def reread(self, last: Last, raw: Raw) -> tuple[Raw, Attributes] | None:
+        """Other attributes of an entity that is treated by them as before; None when it may not be. Raises as `point` does."""
+        attributes = self._attributes.of(last.entity_id, raw)
+        kept = self._attributes.read_from(last.entity_id, attributes)
+        return (
+            None
+            if kept is None or attributes.restored or not alike(attributes, last.attributes)
+            else (kept, attributes)
+        )
 
     def _update(self, change: Change, new: State, source: Source, facts: Facts, last: Last | None) -> Point:
         data = change.data
@@ -66,7 +88,7 @@ class Enricher:
             old = self.restarts.predecessor(old, new)
         else:
             value = last.value if last is not None and state in PLACEHOLDERS else state
-            self._remember(entity_id, Last(facts, attributes, state, value, time_ns), last)
+            self._remember(entity_id, Last(entity_id, facts, attributes, state, value, time_ns), last)
         return Point(
             entity_id,
             time_ns,
@@ -101,12 +123,12 @@ class Enricher:
         )
 
     def _remember(self, entity_id: str, now: Last, before: Last | None) -> None:
-        if before is None and len(self._last) >= self._entities:
-            del self._last[next(iter(self._last))]
-        self._last[entity_id] = now
+        if before is None and len(self.lasts) >= self._entities:
+            del self.lasts[next(iter(self.lasts))]
+        self.lasts[entity_id] = now
 
     def _forget(self, entity_id: str) -> None:
-        self._last.pop(entity_id, None)
+        self.lasts.pop(entity_id, None)
         self._attributes.forget(entity_id)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from heapq import nlargest
 from typing import Final, TypeAlias
 
@@ -72,7 +72,7 @@ class EventRatesFold:
     _windows: dict[str, Window] = field(factory=dict)
     _domains: _Fading = field(init=False)
     _entities: _Fading = field(init=False)
-    _gathered: dict[str, int] = field(factory=dict)
+    _gathered: Counter[str] = field(factory=Counter)
     _gathered_at: float = 0.0
 
     def __attrs_post_init__(self) -> None:
@@ -87,17 +87,14 @@ class EventRatesFold:
                 self._windows[name] = Window(slots=round(max(_TAUS) / WIDTH) + 1)
             self._windows[name].add(report.count, now)
 
-    def hear(self, judged: Sequence[Judged], now: float) -> None:
+    def hear(self, judged: Judged, now: float) -> None:
         """Fold in what came in one frame. Only what is live is an event of the home."""
-        if judged[0].source is not Source.LIVE:
+        if judged.source is not Source.LIVE:
             return
-        gathered = self._gathered
-        if now - self._gathered_at >= GATHERING or len(gathered) >= GATHERED:
+        if now - self._gathered_at >= GATHERING or len(self._gathered) >= GATHERED:
             self._settle()
             self._gathered_at = now
-        for each in judged:
-            entity_id = each.change.data.entity_id
-            gathered[entity_id] = gathered.get(entity_id, 0) + 1
+        self._gathered.update([each.data.entity_id for each in judged.changes])
 
     def _settle(self) -> None:
         """Count what was gathered, as of when that began."""

@@ -7,12 +7,11 @@ configuration brought to an end keeps its states under one name with all others 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from attrs import define, field, frozen
 
 from ingest.core.judged import Judged
-from ingest.core.point import Point
 from ingest.core.rules import Rules
 from ingest.core.tally import EARLIER
 
@@ -45,19 +44,12 @@ class FilterCountsFold:
     _passed: Counter[str] = field(factory=Counter)
     _filtered: Counter[str] = field(factory=Counter)
 
-    def hear(self, judged: Sequence[Judged], rules: Rules) -> None:
+    def hear(self, judged: Judged, rules: Rules) -> None:
         """Fold in what these rules made of a frame."""
         self._renew(rules)
-        names: list[str] = []
-        for each in judged:
-            verdict = each.verdict
-            if isinstance(verdict, Point):
-                names.append(rules.decide(verdict.entity_id, verdict.attributes, verdict.facts).rule)
-                if each.change.data.new_state is None:
-                    rules.forget(verdict.entity_id)  # what is gone they do not remember, then as before
-            elif verdict is not None:
-                self._filtered[verdict] += 1
-        self._passed.update(names)
+        self._passed.update(judged.rules)
+        if len(judged.rules) < len(judged.verdicts):
+            self._filtered.update([each for each in judged.verdicts if isinstance(each, str)])
 
     def look(self, rules: Rules) -> FilterCounts:
         """The counts now, by the rules that are now."""

@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 from msgspec import Raw
 
 from ingest.core.judged import Judged
-from ingest.core.state import Source, State
+from ingest.core.state import Change, Source, State
 
 T = TypeVar("T")
 
@@ -165,6 +165,7 @@ class House:
     _missed_in: int = -1
     _gone: dict[str, datetime] = field(factory=dict)
     _tables: dict[str, AnyTable] = field(init=False)
+    _prefixes: tuple[str, ...] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._tables = {
@@ -175,20 +176,21 @@ class House:
             "switch": self.switches,
             "automation": self.automations,
         }
+        self._prefixes = tuple(f"{domain}." for domain in self._tables)
 
     @property
     def complete(self) -> bool:
         """False when something of it was not heard, could not be read, or had no place since the session began."""
         return self._missed_in < self.seeded
 
-    def take(self, judged: Iterable[Judged], session: int) -> None:
+    def take(self, judged: Judged, session: int) -> None:
         """Changes of one session, in order. They raise nothing, whatever is in them."""
         self.enter(session)
-        for each in judged:
-            entity_id = each.change.data.entity_id
-            table = self._tables.get(entity_id.partition(".")[0])
-            if table is not None:
-                self.changes += self._hear(table, entity_id, each)
+        for change in judged.changes:
+            entity_id = change.data.entity_id
+            if entity_id.startswith(self._prefixes):
+                table = self._tables[entity_id.partition(".")[0]]
+                self.changes += self._hear(table, entity_id, change, judged.source)
 
     def enter(self, session: int) -> None:
         """What comes now is of this session."""
@@ -210,12 +212,12 @@ class House:
             self._missed_in = max(self._missed_in, session)
             self.changes += 1
 
-    def _hear(self, table: AnyTable, entity_id: str, told: Judged) -> bool:
-        new = told.change.data.new_state
+    def _hear(self, table: AnyTable, entity_id: str, change: Change, source: Source) -> bool:
+        new = change.data.new_state
         if new is None:
-            self._bury(entity_id, told.change.time_fired)
+            self._bury(entity_id, change.time_fired)
             return table.remove([entity_id])
-        if told.source is _snapshot and self._is_past(table, entity_id, new.last_updated):
+        if source is _snapshot and self._is_past(table, entity_id, new.last_updated):
             return False
         if entity_id not in table.entities and self._is_full():
             self.miss(self.session, [entity_id])

@@ -73,12 +73,16 @@ _mark = partial(tuple.__new__, Mark)
 
 @define
 class Marks:
-    """The mark of every entity, by its id for life, and which moved since that was asked last."""
+    """The mark of every entity, by its id for life, and which moved since that was asked last.
+
+    At most `entities` marks are remembered, and the one that came first is forgotten.
+    """
 
     marks: dict[str, Mark] = field(factory=dict)
+    entities: int = field(default=100_000, kw_only=True)
     _moved: list[Mark] = field(factory=list, init=False)
 
-    def _advance(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
+    def advance(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """Move a mark that is there to a state that is not older; False, and nothing is done, for any other."""
         known = self.marks.get(registry_id)
         if known is None:
@@ -90,6 +94,13 @@ class Marks:
         mark = self.marks[registry_id] = _mark((registry_id, entity_id, time_ns, oldest_ns))
         self._moved.append(mark)
         return True
+
+    def _put(self, mark: Mark) -> None:
+        """It moved, whatever it was before."""
+        if mark.registry_id not in self.marks and len(self.marks) >= self.entities:
+            del self.marks[next(iter(self.marks))]
+        self.marks[mark.registry_id] = mark
+        self._moved.append(mark)
 
     def forget(self, oldest_ns: int, newest_ns: int) -> None:
         """States of that time were lost: what the next snapshot says of their entities is not stored already."""

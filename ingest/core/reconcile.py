@@ -36,19 +36,16 @@ from ingest.core.marks import (
     unknown_at,
 )
 from ingest.core.missing import Missing, shortened
-from ingest.core.point import Point
 
 
 @define
 class Reconciler(Marks):
     """The marks of a home, and what is not known since the last session. Times in nanoseconds, Home Assistant's.
 
-    `cause` is why it does not know what was before it. At most `entities` marks are remembered, and the one that came
-    first is forgotten.
+    `cause` is why it does not know what was before it.
     """
 
     cause: Cause = Cause.STOPPED
-    entities: int = 100_000
     session: int = 0
     _baseline: dict[str, Mark] | None = None
     _first: dict[str, int] = field(factory=dict)
@@ -105,11 +102,16 @@ class Reconciler(Marks):
         """Since when every state there is was made anew: Home Assistant restarted after the last session, it seems."""
         return self._oldest_ns if self._from_ns < self._oldest_ns < FOREVER else None
 
-    def follow(self, registry_id: str, point: Point) -> bool:
+    def follow(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """What `see` does, where nothing but the mark of a live change moves; elsewhere nothing is done: False."""
-        if self._baseline is not None or self._absent or self._firsts is not None or self.excluded:
-            return False
-        return self._advance(registry_id, point.entity_id, point.time_ns)
+        keys = {registry_id, self._known_as.get(entity_id, registry_id)}
+        awaited = any(key in self._absent or key in self.excluded for key in keys)
+        return self.is_calm and not awaited and self.advance(registry_id, entity_id, time_ns)
+
+    @property
+    def is_calm(self) -> bool:
+        """True when who was followed once, since this became true, can be followed again by `advance` alone."""
+        return self._baseline is None and self._firsts is None
 
     def see(self, mark: Mark, *, left_out: bool = False) -> None:
         """A change came, live or as a state of the snapshot that is not known.
@@ -127,8 +129,7 @@ class Reconciler(Marks):
             self.excluded.end(self._keyed(mark), end_ns, reading=self.reconciling)
         known = self.marks.get(mark.registry_id)
         if known is not None and mark.time_ns < known.oldest_ns:
-            self._moved.append(known._replace(first_ns=mark.time_ns))
-            self.marks[mark.registry_id] = self._moved[-1]
+            self._put(known._replace(first_ns=mark.time_ns))
         self.move(mark)
 
     def exclude(self, mark: Mark, *, told: bool = False) -> None:
@@ -150,10 +151,7 @@ class Reconciler(Marks):
         before = known or mark_of(self.marks, self._known_as, mark.registry_id, mark.entity_id)
         if before is not None:
             mark = Mark(mark.registry_id, mark.entity_id, mark.time_ns, min(before.oldest_ns, mark.time_ns))
-        if known is None and len(self.marks) >= self.entities:
-            del self.marks[next(iter(self.marks))]
-        self.marks[mark.registry_id] = mark
-        self._moved.append(mark)
+        self._put(mark)
         if before is not None and before.registry_id != mark.registry_id:
             # Else the old id would be taken for an entity that is gone, once this one has another name, too.
             if self._baseline is None:

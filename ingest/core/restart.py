@@ -16,11 +16,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from attrs import define, field, frozen
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ingest.core.attributes import was_restored
 from ingest.core.point import Attributes, Facts, Kind, Point
-from ingest.core.state import Change, Previous, Source, State, moment_at
+from ingest.core.state import NO_ATTRIBUTES, Change, Previous, Source, State, moment_at
+from ingest.core.treatment import USUAL, Treatment
 
 # Python 3.11 takes 0.1 µs to find an enum's member.
 _live, _snapshot, _backfill = Source.LIVE, Source.SNAPSHOT, Source.BACKFILL
@@ -38,17 +39,23 @@ REPEATS: Final = "replay: the last known value again after a restart"
 """The rule by whose name replays are counted that are left out."""
 
 
-class Last(Struct, frozen=True, gc=False):
+class Last(Struct, gc=False):
     """What an entity's last point said, and was stored under.
 
-    `value` is its newest state that is no placeholder, if there was one.
+    `value` is its newest state that is no placeholder, if there was one. `under` is what the rest is true under (`Usual`):
+    attributes of these bytes are these `attributes`, and the entity passes by this rule and is treated so.
     """
 
+    entity_id: str
     facts: Facts
     attributes: Attributes
     state: str
     value: str
     time_ns: int
+    under: object = None
+    raw: Raw = NO_ATTRIBUTES
+    rule: str = ""
+    treatment: Treatment = USUAL
 
 
 @frozen
@@ -77,6 +84,10 @@ class Restarts:
         self.under_way = False
         if oldest_ns is not None:
             self.since = moment_at(oldest_ns) - EARLIER
+
+    def is_returning(self, entity_id: str) -> bool:
+        """True when the entity is on its way back: its next change may be a step of the start, too."""
+        return (entity_id, False) in self._steps
 
     def predecessor(self, old: Previous | None, new: State) -> Previous | None:
         """What was before a state of the history in the same run of Home Assistant: the history does not tell runs apart."""

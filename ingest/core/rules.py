@@ -22,7 +22,7 @@ from attrs import frozen
 from msgspec import Raw
 from msgspec.structs import replace
 
-from ingest.core.attributes import looked_at
+from ingest.core.attributes import alike, looked_at
 from ingest.core.filter_settings import KEYS, OF_THE_STATE, Asked, FilterSettings, Override, Pattern
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.treatment import USUAL, Treatment
@@ -156,7 +156,7 @@ class Rules:
     def decide(self, entity_id: str, attributes: Attributes, facts: Facts) -> Decision:
         """Whether the entity is stored, and how."""
         known = self._known.get(entity_id)
-        if known is not None and known[1] is facts and (known[0] is attributes or _alike(known[0], attributes)):
+        if known is not None and known[1] is facts and (known[0] is attributes or alike(known[0], attributes)):
             return known[2]
         if known is None and len(self._known) >= self._entities:
             del self._known[next(iter(self._known))]
@@ -219,10 +219,6 @@ class Rules:
 def treated(point: Point, decision: Decision) -> Point:
     """The point with what is different in those of its entity."""
     return point if decision.treatment is USUAL else replace(point, treatment=decision.treatment)
-
-
-def _alike(one: Attributes, other: Attributes) -> bool:
-    return one.device_class == other.device_class and one.unit == other.unit and one.state_class == other.state_class
 
 
 def _treated(decision: Decision, said: list[tuple[str, Override]]) -> Decision:

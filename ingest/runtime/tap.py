@@ -1,19 +1,19 @@
 """A tap: a place on a stream where others may look on.
 
-Who looks on is called, in the same step, with what came together; nothing waits, and nothing that they do reaches the
+Who looks on is called, in the same step, with what passes; nothing waits, and nothing that they do reaches the
 stream: an error of theirs is told once for each of them, who is left out from then on. Nobody looking on costs the stream
 one test. Whoever cannot keep up has a bounded queue of its own, behind its call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-Hear: TypeAlias = Callable[[Sequence[T]], None]
+Hear: TypeAlias = Callable[[T], None]
 
 
 class Tap(Generic[T]):
@@ -43,11 +43,11 @@ class Tap(Generic[T]):
         finally:
             self.remove(hear)
 
-    def tell(self, values: Sequence[T]) -> None:
+    def tell(self, value: T) -> None:
         """Call everybody."""
         for hear in self._listeners:
             try:
-                hear(values)
+                hear(value)
             except Exception as error:  # noqa: BLE001  who looks on must not end what is looked at
                 self.remove(hear)
                 self._failed(error)

@@ -100,7 +100,7 @@ class Audience:
         if self._groups:
             self.tap.add(self._hear)
 
-    def _hear(self, judged: Sequence[Judged]) -> None:
+    def _hear(self, judged: Judged) -> None:
         try:
             self._take(judged)
         except Exception:  # the tap tells it, and calls no more: nobody is to wait for what does not come
@@ -108,14 +108,14 @@ class Audience:
                 self.drop(client, "broken")
             raise
 
-    def _take(self, judged: Sequence[Judged]) -> None:
-        for each in judged:
-            entity_id = each.change.data.entity_id
+    def _take(self, judged: Judged) -> None:
+        for change, verdict in zip(judged.changes, judged.verdicts, strict=True):
+            entity_id = change.data.entity_id
             groups = self._routes.get(entity_id)
             if groups is None:
                 groups = self._route(entity_id)
-            if groups and each.verdict is not None:
-                self._add(each.change, each.source, each.verdict, groups)
+            if groups and verdict is not None:
+                self._add(change, judged.source, verdict, groups)
 
     def _route(self, entity_id: str) -> tuple[Group, ...]:
         if len(self._routes) >= ROUTES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import trio
@@ -52,7 +52,7 @@ class Counting:
         with pipeline.filter.tap.heard(self._heard), self.stalls.measured():
             yield
 
-    def _heard(self, judged: Sequence[Judged]) -> None:
+    def _heard(self, judged: Judged) -> None:
         self._broken = True  # unless it comes through
         self._events.hear(judged, trio.current_time())
         self._filtering.hear(judged, self._rules.value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -109,7 +109,7 @@ class HouseStatus:
         """What is answered, by path."""
         return [Route("/api/status/house", self.answer), WebSocketRoute("/ws/status", self.follow)]
 
-    def take(self, judged: Sequence[Judged]) -> None:
+    def take(self, judged: Judged) -> None:
         """What came through the filter together."""
         before, heard, self._heard = self.house.changes, self._heard, False
         self.house.take(judged, self.stage.reconciler.session)

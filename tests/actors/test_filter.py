@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -374,8 +374,10 @@ def test_what_came_back_live_and_was_lost_again_is_told_by_the_history(*, link: 
 def test_who_looks_on_sees_what_became_of_each_change_but_not_the_history() -> None:
     stage, seen = Stage(EXCLUDING), list[tuple[str, object]]()
 
-    def hear(judged: Sequence[Judged]) -> None:
-        seen.extend((each.change.data.entity_id, each.verdict) for each in judged)
+    def hear(judged: Judged) -> None:
+        names = [each.data.entity_id for each in judged.changes]
+        seen.extend(zip(names, judged.verdicts, strict=True))
+        assert judged.rules == ["no pattern"]
 
     stage.step(on("light.before"))
     with stage.filter.tap.heard(hear):
@@ -388,7 +390,7 @@ def test_who_looks_on_sees_what_became_of_each_change_but_not_the_history() -> N
 def test_who_breaks_at_looking_on_breaks_nothing() -> None:
     stage = Stage()
 
-    def broken(_: Sequence[Judged]) -> None:
+    def broken(_: Judged) -> None:
         raise ZeroDivisionError("bug")
 
     stage.filter.tap.add(broken)

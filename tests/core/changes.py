@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Raw
 
 from ingest.core import wire
+from ingest.core.judged import Judged
 from ingest.core.state import Change
 
 NOON = "2026-11-23T12:00:00.000000+00:00"
@@ -27,6 +28,16 @@ def state(
         "last_updated": updated,
         "context": {"id": "01M83QYPK4TRRB9RF03HSFM2CX", "parent_id": None, "user_id": "anna"},
     }
+
+
+def together(*parts: Judged) -> Judged:
+    """What was judged apart as one."""
+    return Judged(
+        parts[0].source,
+        [change for each in parts for change in each.changes],
+        [verdict for each in parts for verdict in each.verdicts],
+        [rule for each in parts for rule in each.rules],
+    )
 
 
 def change(new: dict[str, Any] | None, old: dict[str, Any] | None = None, *, fired: str = LATER) -> Change:

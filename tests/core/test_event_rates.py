@@ -15,8 +15,8 @@ from tests.core.test_health import WALL
 START = 1000.0
 
 
-def judged(*entity_ids: str, source: Source = Source.LIVE) -> list[Judged]:
-    return [Judged(Change(StateData(each), WALL), source, None) for each in entity_ids]
+def judged(*entity_ids: str, source: Source = Source.LIVE) -> Judged:
+    return Judged(source, [Change(StateData(each), WALL) for each in entity_ids], [None] * len(entity_ids))
 
 
 def test_before_anything_came_every_rate_is_zero() -> None:

@@ -9,6 +9,7 @@ from ingest.core.point import Attributes, Facts, Point
 from ingest.core.rules import Rules
 from ingest.core.state import Change, Source, State, StateData
 from ingest.core.tally import EARLIER, Tally
+from tests.core.changes import together
 from tests.core.test_health import WALL
 
 FACTS, NOTHING = Facts("r"), Attributes("{}")
@@ -16,36 +17,28 @@ RULES = Rules(FilterSettings("exclude", (Pattern(domain="update"),), (Pattern(en
 EXCEPTION, PATTERN = "exception 1: entity_id=update.core", "pattern 1: domain=update"
 
 
-def judged(entity_id: str, rules: Rules, *, gone: bool = False) -> Judged:
+def judged(entity_id: str, rules: Rules) -> Judged:
     decision = rules.decide(entity_id, NOTHING, FACTS)
-    new = None if gone else State(entity_id, "on", WALL, WALL)
-    point = Point(entity_id, 1, "on", FACTS, NOTHING)
-    if gone:
-        rules.forget(entity_id)
+    new = State(entity_id, "on", WALL, WALL)
     change = Change(StateData(entity_id, None, new), WALL)
-    return Judged(change, Source.LIVE, point if decision.passed else decision.rule)
+    if not decision.passed:
+        return Judged(Source.LIVE, [change], [decision.rule])
+    return Judged(Source.LIVE, [change], [Point(entity_id, 1, "on", FACTS, NOTHING)], [decision.rule])
 
 
 def test_states_are_counted_by_the_rule_that_decided() -> None:
     fold = FilterCountsFold(RULES)
-    fold.hear([judged(each, RULES) for each in ("light.a", "update.a", "update.core", "light.a")], RULES)
-    fold.hear([Judged(Change(StateData("light.a"), WALL), Source.SNAPSHOT, None)], RULES)
+    fold.hear(together(*(judged(each, RULES) for each in ("light.a", "update.a", "update.core", "light.a"))), RULES)
+    fold.hear(Judged(Source.SNAPSHOT, [Change(StateData("light.a"), WALL)], [None]), RULES)
     found = fold.look(RULES)
     assert (found.passed, found.excepted, found.filtered, found.total) == (3, 1, 1, 4)
     assert found.passed_by == {"no pattern": 2, EXCEPTION: 1}
     assert found.filtered_by == {PATTERN: 1}
 
 
-def test_an_entity_that_is_gone_is_counted_and_not_remembered() -> None:
-    fold = FilterCountsFold(RULES)
-    fold.hear([judged("update.core", RULES, gone=True)], RULES)
-    assert fold.look(RULES).passed_by == {EXCEPTION: 1}
-    assert "update.core" not in RULES
-
-
 def test_what_an_exception_let_through_stays_counted_when_it_is_no_more() -> None:
     fold = FilterCountsFold(RULES)
-    fold.hear([judged("update.core", RULES), judged("light.a", RULES)], RULES)
+    fold.hear(together(judged("update.core", RULES), judged("light.a", RULES)), RULES)
     assert fold.look(RULES).excepted == 1
     found = fold.look(Rules(FilterSettings()))
     assert (found.excepted, found.passed, found.passed_by) == (1, 2, {EARLIER: 1, "no pattern": 1})
@@ -55,10 +48,10 @@ def test_rules_that_are_no_more_are_counted_under_one_name_however_often_they_ch
     fold, before = FilterCountsFold(RULES), RULES
     tally = Tally()
     tally.by_rule.update({PATTERN: 1, "schema": 5})
-    fold.hear([judged("update.a", RULES)], RULES)
+    fold.hear(together(judged("update.a", RULES)), RULES)
     for number in range(50):
         rules = Rules(FilterSettings("exclude", (Pattern(domain=f"domain_{number}"),)))
-        fold.hear([judged(f"domain_{number}.a", rules), judged("light.a", rules)], rules)
+        fold.hear(together(judged(f"domain_{number}.a", rules), judged("light.a", rules)), rules)
         tally.retire(before.names - rules.names)
         tally.by_rule[f"pattern 1: domain=domain_{number}"] += 1
         before = rules

@@ -94,7 +94,8 @@ def test_attributes_that_repeat_are_the_same_object_and_pin_no_frame() -> None:
     frame = b'{"friendly_name":"\xf0\x9f\x98\x80"}'
     first, again = cache.of("light.a", Raw(bytes(frame))), cache.of("light.a", Raw(bytes(bytearray(frame))))
     assert first is again
-    assert {type(kept) for kept, _ in cache._last.values()} == {bytes}
+    assert {type(kept) for kept, _ in cache._last.values()} == {Raw}
+    assert all(bytes(kept) is not frame and len(bytes(kept)) == len(frame) for kept, _ in cache._last.values())
 
 
 def test_lines_of_a_series_are_sealed_together_in_their_order() -> None:

@@ -60,8 +60,8 @@ def removal(was: Said) -> Change:
     return change(None, was, fired=moment())
 
 
-def judged(*changes: Change, source: Source = LIVE, verdict: str | None = "a rule") -> list[Judged]:
-    return [Judged(each, source, verdict) for each in changes]
+def judged(*changes: Change, source: Source = LIVE, verdict: str | None = "a rule") -> Judged:
+    return Judged(source, changes, [verdict] * len(changes))
 
 
 def live(house: House, *states: Said, session: int = 1) -> None:

@@ -7,7 +7,7 @@ from ingest.runtime.tap import Tap
 
 def test_who_looks_on_is_told_and_who_left_is_not() -> None:
     failed: list[Exception] = []
-    tap, seen, other = Tap[int](failed.append), list[Sequence[int]](), list[Sequence[int]]()
+    tap, seen, other = Tap[Sequence[int]](failed.append), list[Sequence[int]](), list[Sequence[int]]()
     tap.tell([0])
     assert not tap
     with tap.heard(seen.append):
@@ -23,7 +23,7 @@ def test_who_looks_on_is_told_and_who_left_is_not() -> None:
 
 def test_who_breaks_is_left_out_and_the_others_go_on() -> None:
     failed: list[Exception] = []
-    tap, seen = Tap[int](failed.append), list[Sequence[int]]()
+    tap, seen = Tap[Sequence[int]](failed.append), list[Sequence[int]]()
 
     def broken(values: Sequence[int]) -> None:
         raise ZeroDivisionError(values[0])

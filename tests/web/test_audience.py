@@ -18,6 +18,7 @@ from ingest.core.channels import alike, wanting
 from ingest.web.audience import ROUTES, TOGETHER, Audience
 from ingest.web.listeners import Bounds, Client
 from ingest.web.live_metrics import LiveMetrics
+from tests.core.changes import together
 from tests.web.watching import audience_of, judged
 
 
@@ -29,7 +30,7 @@ def entered(audience: Audience, *channels: str) -> Client:
 
 
 def tell(audience: Audience, *entity_ids: str, **more: Any) -> None:
-    audience.tap.tell([judged(each, **more) for each in entity_ids])
+    audience.tap.tell(together(*(judged(each, **more) for each in entity_ids)))
 
 
 def waiting(client: Client) -> list[dict[str, Any]]:
@@ -83,7 +84,7 @@ async def test_the_tap_is_listened_to_only_while_somebody_wants_something(autoju
 async def test_what_is_stored_already_is_no_news(autojump_clock: MockClock) -> None:
     audience = audience_of()
     client = entered(audience, "*")
-    audience.tap.tell([judged("light.a", verdict=None), judged("light.b", verdict="pattern 1")])
+    audience.tap.tell(together(judged("light.a", verdict=None), judged("light.b", verdict="pattern 1")))
     await framed(audience)
     assert [(each["entity_id"], each["verdict"]) for each in waiting(client)[0]["events"]] == [("light.b", "filtered")]
 
@@ -192,7 +193,7 @@ async def test_clients_are_bounded(autojump_clock: MockClock) -> None:
 async def test_who_wants_whom_is_remembered_of_so_many_entities(autojump_clock: MockClock) -> None:
     audience = audience_of(Bounds(events=1))
     client = entered(audience, "light.last")
-    audience.tap.tell([judged(f"sensor.n{number}", verdict=None) for number in range(ROUTES + 5)])
+    audience.tap.tell(together(*(judged(f"sensor.n{number}", verdict=None) for number in range(ROUTES + 5))))
     assert len(audience._routes) == 5
     tell(audience, "light.last")
     await framed(audience)
@@ -238,7 +239,7 @@ def test_each_hears_what_it_wants_in_order_and_once(steps: list[tuple[str, Any, 
                 wants[whom] = channels
                 audience.choose(clients[whom], channels)
             elif what == "tell":
-                audience.tap.tell([judged(whom, f"{number}")])
+                audience.tap.tell(judged(whom, f"{number}"))
                 for each in range(3):
                     if wants[each] and wanting(alike(wants[each]))(whom):
                         expected[each].append(f"{number}")

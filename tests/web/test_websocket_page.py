@@ -43,8 +43,8 @@ def looked_on() -> list[Judged]:
     router = b'{"friendly_name": "Router", "unit_of_measurement": "W", "device_class": "power"}'
     left_out = change("sensor.router_power", "7.5", "7.4", router)
     return [
-        Judged(change("light.kitchen", "on", "off"), Source.LIVE, point),
-        Judged(left_out, Source.LIVE, "pattern 1: entity_id=sensor.router_*"),
+        Judged(Source.LIVE, [change("light.kitchen", "on", "off")], [point]),
+        Judged(Source.LIVE, [left_out], ["pattern 1: entity_id=sensor.router_*"]),
     ]
 
 

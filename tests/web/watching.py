@@ -26,6 +26,7 @@ from ingest.web.app import application
 from ingest.web.audience import Audience
 from ingest.web.listeners import Bounds
 from ingest.web.live import Live
+from tests.core.changes import together
 from tests.web.talking import Talker
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -43,7 +44,7 @@ def judged(entity_id: str, state: str = "on", verdict: str | None = "", name: st
     """A change that is stored, or left out by the rule `verdict`, or stored already (None)."""
     attributes = Attributes("{}", friendly_name=name)
     point = Point(entity_id, nanoseconds(NOON), state, Facts(entity_id), attributes, kind=Kind.CHANGED)
-    return Judged(change(entity_id, state), Source.LIVE, point if verdict == "" else verdict)
+    return Judged(Source.LIVE, [change(entity_id, state)], [point if verdict == "" else verdict])
 
 
 def at() -> str:
@@ -85,7 +86,7 @@ class Served:
         return made
 
     def tell(self, *events: Judged) -> None:
-        self.audience.tap.tell(events)
+        self.audience.tap.tell(together(*events))
 
     async def until(self, met: Callable[[], Any]) -> None:
         with trio.fail_after(10):

@@ -1,0 +1,219 @@
+"""The short way of a usual change beside the long one: whatever a home does, both come to the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, ClassVar
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.actors.filter import Filter
+from ingest.core import reports
+from ingest.core.attributes import Drops
+from ingest.core.catalog import Catalog
+from ingest.core.enrich import Enricher
+from ingest.core.filter_settings import FilterSettings, Override, Pattern
+from ingest.core.judged import Judged, Verdict
+from ingest.core.point import Facts, Point
+from ingest.core.reports import Report
+from ingest.core.rules import Rules
+from ingest.core.state import Change, Frame, Source, nanoseconds
+from ingest.core.usual import unusual
+from ingest.runtime.watch import Watch
+from tests.core.changes import change, state
+
+NAMES = ("sensor.a", "light.b", "light.c")
+USUAL = ("1", "2", "on")
+VALUES = ("on", "off", "21.5", "unknown", "unavailable")
+ATTRIBUTES: tuple[dict[str, Any], ...] = (
+    {},
+    {"brightness": 5},
+    {"brightness": 6, "token": "x"},
+    {"device_class": "power", "unit_of_measurement": "W"},
+    {"restored": True},
+)
+FACTS = (
+    Catalog(),
+    Catalog({"sensor.a": Facts("1", area_id="hall")}),
+    Catalog({"light.b": Facts("2"), "light.c": Facts("3")}),
+)
+SETTINGS = (
+    FilterSettings(),
+    FilterSettings(patterns=(Pattern(device_class="power"),)),
+    FilterSettings(overrides=(Override(Pattern(domain="sensor"), attributes="none"),)),
+    FilterSettings(patterns=(Pattern(entity_id="light.c"),), drop_replays=True),
+    FilterSettings(overrides=(Override(Pattern(domain="light"), heartbeat=60),)),
+)
+DROPS = (Drops(), Drops(("brightness",)))
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Long(Filter):
+    """Takes the long way always."""
+
+    def _way(self, source: Source) -> Callable[[Change], Point | None]:
+        del source
+        return unusual
+
+
+class Counted(Filter):
+    """Writes down whom it judges the long way."""
+
+    long: ClassVar[list[Change]] = []
+
+    def _judge(self, change: Change, source: Source, catalog: Catalog) -> Verdict:
+        self.long.append(change)
+        return super()._judge(change, source, catalog)
+
+
+class Both:
+    """Two filters that are told the same. One of them takes the long way always."""
+
+    def __init__(self) -> None:
+        self.now, self.session = START, 1
+        self.present: dict[str, dict[str, Any]] = {}
+        self.catalog = Watch(FACTS[0])
+        self.short_rules, self.long_rules = Watch(Rules(SETTINGS[0])), Watch(Rules(SETTINGS[0]))
+        self.emitted: tuple[list[Report], list[Report]] = ([], [])
+        self.heard: tuple[list[Judged], list[Judged]] = ([], [])
+        self.short: Filter = Counted(self.short_rules, Enricher(DROPS[0]), self.catalog, self.emitted[0].append)
+        self.long: Filter = Long(self.long_rules, Enricher(DROPS[0]), self.catalog, self.emitted[1].append)
+        for each, heard in zip((self.short, self.long), self.heard, strict=True):
+            each.tap.add(heard.append)
+
+    def both(self, work: Callable[[Filter], object]) -> None:
+        one, other = work(self.short), work(self.long)
+        assert one == other
+
+    def step(self, *changes: Change, source: Source = Source.LIVE, final: bool = False) -> None:
+        self.both(lambda each: each.step(Frame(changes, 10, source, self.session, final=final)))
+
+    def later(self, chance: Random, steps: Sequence[int] = (1,)) -> str:
+        self.now += timedelta(microseconds=chance.choice(steps))
+        return self.now.isoformat(timespec="microseconds")
+
+    def next_of(self, chance: Random, name: str) -> Change:
+        """Mostly what is usual: another value, or other attributes; sometimes anything at all."""
+        before = self.present.get(name)
+        what = chance.choice(("value", "value", "value", "attributes", "anything"))
+        if before is None or what == "anything":
+            return self.anything_of(chance, name)
+        at, attributes = self.later(chance), before["attributes"]
+        if what == "value":
+            new = state(name, chance.choice(USUAL), changed=at, updated=at, **attributes)
+        else:
+            attributes = chance.choice(ATTRIBUTES)
+            new = state(name, before["state"], changed=before["last_changed"], updated=at, **attributes)
+        self.present[name] = new
+        return change(new, before, fired=at)
+
+    def anything_of(self, chance: Random, name: str) -> Change:
+        before, at = self.present.get(name), self.later(chance, (1, 0, -1, -5))
+        if before is not None and (chance.random() < 0.5):
+            del self.present[name]
+            return change(None, before, fired=at)
+        attributes = chance.choice(ATTRIBUTES)
+        self.present[name] = state(name, chance.choice(VALUES), changed=at, updated=at, **attributes)
+        return change(self.present[name], before if (chance.random() < 0.5) else None, fired=at)
+
+    def changes_come(self, chance: Random) -> None:
+        many = chance.randint(1, 8)
+        self.step(*(self.next_of(chance, chance.choice(NAMES)) for _ in range(many)))
+
+    def a_snapshot_comes(self, chance: Random) -> None:
+        self.session += chance.random() < 0.5
+        there = [change(each) for each in self.present.values() if chance.randint(0, 4)]
+        self.step(*there, source=Source.SNAPSHOT, final=bool(chance.randint(0, 4)))
+
+    def the_history_tells(self, chance: Random) -> None:
+        ago = timedelta(microseconds=chance.randint(0, 9))
+        at = (self.now - ago).isoformat(timespec="microseconds")
+        told = state(chance.choice(NAMES), "on", changed=at, updated=at)
+        self.step(change(told, fired=at), source=Source.BACKFILL)
+
+    def the_registries_say(self, chance: Random) -> None:
+        self.catalog.set(chance.choice(FACTS))
+
+    def the_rules_are(self, chance: Random) -> None:
+        settings = chance.choice(SETTINGS)
+        self.short_rules.set(Rules(settings))
+        self.long_rules.set(Rules(settings))
+
+    def these_are_left_out(self, chance: Random) -> None:
+        drops = chance.choice(DROPS)
+        self.both(lambda each: each.enricher.drop(drops))
+
+    def points_are_lost(self, chance: Random) -> None:
+        newest_ns = nanoseconds(self.now) - chance.randint(0, 20) * 1000
+        oldest_ns = newest_ns - chance.randint(0, 20) * 1000
+        self.both(lambda each: each.lost(reports.Evicted("influxdb", 1, oldest_ns, newest_ns)))
+
+    def the_state_file_is_late(self, _: Random) -> None:
+        if self.short.reconciler._firsts is None:
+            self.both(lambda each: each.reconciler.forget_nothing())
+        else:
+            marks = dict(self.short.reconciler.marks)
+            self.both(lambda each: each.reconciler.remember(marks, each.reconciler.cause))
+
+    def they_agree(self) -> None:
+        assert self.emitted[0] == self.emitted[1]
+        assert self.heard[0] == self.heard[1]
+        for heard in self.heard:
+            for each in heard:
+                assert len(each.rules) == sum(isinstance(verdict, Point) for verdict in each.verdicts)
+        one, other = self.short.reconciler, self.long.reconciler
+        assert (one.marks, one._absent, one.excluded) == (other.marks, other._absent, other.excluded)
+        assert told(self.short) == told(self.long)
+        assert standing(self.short) == standing(self.long)
+        for seen in (*self.emitted, *self.heard):
+            seen.clear()
+
+
+def told(stage: Filter) -> Sequence[object]:
+    return [
+        (last.facts, last.attributes, last.state, last.value, last.time_ns) for last in stage.enricher.lasts.values()
+    ]
+
+
+def standing(stage: Filter) -> Sequence[object]:
+    return [(each.point, each.due_ns) for each in stage.heartbeats._standing.values()]
+
+
+HAPPENS = (Both.changes_come,) * 16 + (
+    Both.a_snapshot_comes,
+    Both.the_history_tells,
+    Both.the_registries_say,
+    Both.the_rules_are,
+    Both.these_are_left_out,
+    Both.points_are_lost,
+    Both.the_state_file_is_late,
+)
+
+
+@given(st.integers(0))
+def test_both_ways_come_to_the_same(seed: int) -> None:
+    """Long lives, which a seed repeats: what is usual needs a while to become so."""
+    chance, home = Random(seed), Both()
+    if chance.randint(0, 9):
+        home.step(source=Source.SNAPSHOT, final=True)
+    for happens in chance.choices(HAPPENS, k=150):
+        happens(home, chance)
+        home.they_agree()
+
+
+@given(st.lists(st.sampled_from(VALUES[:3]), min_size=5, max_size=5))
+def test_a_usual_change_goes_the_short_way(values: list[str]) -> None:
+    machine = Both()
+    machine.step(final=True, source=Source.SNAPSHOT)
+    Counted.long.clear()
+    for number, value in enumerate(values):
+        at = (START + timedelta(seconds=number)).isoformat(timespec="microseconds")
+        before, machine.present["light.b"] = (
+            machine.present.get("light.b"),
+            state("light.b", value, changed=at, updated=at, n=number),
+        )
+        machine.step(change(machine.present["light.b"], before, fired=at))
+    assert len(Counted.long) == 2  # the first, a start, and the next, of which everything is new
