@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -109,19 +109,20 @@ class Socket(trio.abc.AsyncResource):
             self._texts.extend(await self._arrived())
         return self._texts.popleft()
 
-    async def receive_all(self) -> list[Text]:
+    async def receive_all(self) -> Sequence[Text]:
         """The next text messages: those that arrived together, at least one. Raises as `receive` does."""
         texts = [*self._texts] or await self._arrived()
         self._texts.clear()
         return texts
 
-    async def _arrived(self) -> list[Text]:
+    async def _arrived(self) -> Sequence[Text]:
         with _translated(self.where):
             message = await self._connection.get_message()
         return self._stream.apart(message)
 
     async def aclose(self) -> None:
         """Say goodbye when the peer listens, and close."""
+        self._stream.end()
         try:
             with trio.move_on_after(CLOSING):
                 await self._connection.aclose()

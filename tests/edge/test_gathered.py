@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import trio
 from trio.testing import MockClock, check_two_way_stream, memory_stream_pair
 from wsproto.frame_protocol import FrameProtocol
 
+from ingest.core.gathering import Text
 from ingest.edge.gathered import Gathered
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+
+
+def said(stream: Gathered, ticket: bytes) -> Sequence[Text]:
+    """What a library's reader is given for what the library got: the ticket, behind a head of two bytes."""
+    return stream.apart(ticket[2:].decode())
 
 
 async def test_it_is_a_stream_like_any_other() -> None:
@@ -27,7 +35,7 @@ async def test_half_a_message_is_kept_when_reading_is_cancelled_and_told_at_the_
         await stream.receive_some()
     assert scope.cancelled_caught
     await theirs.send_all(message[4:] + message[:4])
-    assert await stream.receive_some() == message
+    assert said(stream, await stream.receive_some()) == [b"a message"]
     await theirs.aclose()
     assert [await stream.receive_some() for _ in range(3)] == [message[:4], b"", b""]
 
@@ -46,5 +54,16 @@ async def test_a_message_that_arrives_in_drops_is_told_when_it_is_whole(autojump
     assert await stream.receive_some() == HEAD
     async with trio.open_nursery() as nursery:
         nursery.start_soon(drip)
-        assert await stream.receive_some() == message
+        assert said(stream, await stream.receive_some()) == [b"a message"]
         assert stream.last == trio.current_time()
+
+
+async def test_when_nobody_asks_any_more_what_comes_goes_through() -> None:
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20)
+    message = bytes(FrameProtocol(client=False, extensions=[]).send_data("a message"))
+    await theirs.send_all(HEAD + message[:4])
+    assert await stream.receive_some() == HEAD
+    stream.end()
+    await theirs.send_all(message[4:])
+    assert await stream.receive_some() == message
