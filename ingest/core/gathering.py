@@ -5,7 +5,8 @@ server that does not coalesce sends every event as a message of its own: one lar
 coalesces sends a quarter of a megabyte at once, which a library would make a `str`, and with one emoji in it that is four
 times as large. So the bytes are rewritten underneath the library: neighbouring text messages are kept here, and the
 library gets one short text instead of them, a ticket. Above the library `apart` gives for it what was kept. The ticket
-is random: nothing that a peer says can be it.
+is random: nothing that a peer says can be it. Where somebody takes texts as they are read, and none of what came before is
+still with the library, they need no ticket either: they are `ready`.
 
 What is taken is told by RFC 6455 alone: texts of one frame and at most 8 MiB. One whose rest has not arrived waits for
 it here, as it would in the library. Everything else goes through as it came, and in its place: the HTTP before,
@@ -56,6 +57,11 @@ class Gathering:
 
     ticket: str
     most: int
+    past: bool = False
+    """Somebody takes what is `ready`."""
+    _ready: list[bytes] = field(factory=list)
+    _speaks: bool = False
+    """The library has had something of its own to say, or to refuse: all that follows comes after it, for ever."""
     _kept: deque[list[bytes]] = field(factory=deque)
     """The texts for which the library has a ticket. It hands out messages in order."""
     _opening: bytes | None = b""
@@ -79,6 +85,11 @@ class Gathering:
         head = _head(sum(map(len, parts)) + self._lacking) if parts else self._begun
         self._begun, self._lacking = b"", 0
         return b"".join([head, *parts])
+
+    def ready(self) -> list[bytes]:
+        """The texts that need not wait for anything the library says. To be asked for after every `feed`."""
+        texts, self._ready = self._ready, []
+        return texts
 
     def apart(self, message: Text) -> Sequence[Text]:
         """The texts for one of the library's messages, each of which is asked for once and in order.
@@ -131,6 +142,7 @@ class Gathering:
             if data[at] == TEXT and size <= longest:
                 self._parts, self._lacking = [memoryview(data)[body:]], body + size - len(data)
                 break
+            self._speaks |= data[at] < PING or size == ENDLESS
             self._passing = body - at + size
         return b"".join(made)
 
@@ -145,7 +157,11 @@ class Gathering:
     def _instead(self, texts: list[bytes]) -> bytes:
         """A ticket for them, or their frames as they came."""
         if len(self.ticket) > self.most or not _is_utf8(b"".join(texts)):
+            self._speaks = True
             return b"".join([part for text in texts for part in (_head(len(text)), text)])
+        if self.past and not (self._kept or self._speaks):
+            self._ready += texts
+            return b""
         self._kept.append(texts)
         return _head(len(self.ticket)) + self.ticket.encode()
 

@@ -40,15 +40,19 @@ def said(reads: Iterable[bytes], apart: Gathering) -> Iterator[object]:
     parts: list[str | bytes] = []
     for read in reads:
         connection.receive_data(read)
-        for event in connection.events():
-            if not isinstance(event, events.Message):
-                yield event
-                continue
-            parts.append(event.data)
-            if event.message_finished:
-                whole: Text = parts[0][:0].join(parts)  # type: ignore[arg-type]  # all of one kind
-                yield from (text.encode() if isinstance(text, str) else text for text in apart.apart(whole))
-                parts.clear()
+        yield from spoken(connection, apart, parts)
+
+
+def spoken(connection: Connection, apart: Gathering, parts: list[str | bytes]) -> Iterator[object]:
+    for event in connection.events():
+        if not isinstance(event, events.Message):
+            yield event
+            continue
+        parts.append(event.data)
+        if event.message_finished:
+            whole: Text = parts[0][:0].join(parts)  # type: ignore[arg-type]  # all of one kind
+            yield from (text.encode() if isinstance(text, str) else text for text in apart.apart(whole))
+            parts.clear()
 
 
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
@@ -143,6 +147,43 @@ MISTAKES = [
     b"\x88\x02\x03\xe8",  # no mistake, but the end: goodbye
     b"\x88\x01x",
 ]
+
+
+def past(reads: Iterable[bytes], made: Gathering) -> Iterator[object]:
+    """As `said`, where somebody takes what is ready; whatever the library then says comes after it."""
+    connection = Connection(CLIENT)
+    parts: list[str | bytes] = []
+    made.past = True
+    for read in reads:
+        heard = made.feed(read)
+        yield from made.ready()
+        if heard:
+            connection.receive_data(heard)
+            yield from spoken(connection, made, parts)
+    connection.receive_data(made.rest())
+    yield from spoken(connection, made, parts)
+
+
+def without_pings(heard: Iterable[object]) -> list[object]:
+    return [each for each in heard if not isinstance(each, events.Ping | events.Pong)]
+
+
+@given(st.lists(frames, max_size=12), st.sampled_from([b"", *MISTAKES]), st.lists(frames, max_size=4), places)
+def test_who_takes_what_is_ready_hears_the_same_in_the_same_order(
+    before: list[bytes], mistake: bytes, after: list[bytes], places: list[int]
+) -> None:
+    """But for pings, which the library answers by itself."""
+    data = b"".join([*before, mistake, *after])
+    assert without_pings(past(cut(data, places), gathering())) == without_pings(said([data], gathering()))
+
+
+@given(st.lists(small, max_size=4), st.lists(small, min_size=1, max_size=4))
+def test_what_is_ready_never_overtakes_what_has_a_ticket(before: list[bytes], after: list[bytes]) -> None:
+    made = gathering()
+    made.feed(b"".join(before))
+    made.past = True
+    assert made.feed(b"".join(after)) == (frame(TICKET) if before else b"")
+    assert bool(made.ready()) is not bool(before)
 
 
 @given(st.lists(small, max_size=4).map(b"".join), st.sampled_from(MISTAKES), st.lists(frames, max_size=4), places)
