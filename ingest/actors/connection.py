@@ -7,7 +7,7 @@ Assistant's queue for us, and it drops a client that does not read.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import trio
@@ -25,6 +25,7 @@ from ingest.core.conversation import (
     Unexpected,
     auth,
 )
+from ingest.core.gathering import Text
 from ingest.core.secret import masked
 from ingest.core.token import MAKE_ONE
 from ingest.edge.websocket import Dial, Socket, Target, open_socket
@@ -72,14 +73,16 @@ class Connection:
 
     async def read(self) -> None:
         """Hand out what arrives, for ever. Raises `Transient` when the connection ends."""
-        while True:
-            for value in self._conversation.receive(*await self.socket.receive_all()):
-                if isinstance(value, Answer):
-                    self._answered(value)
-                elif isinstance(value, Nameless):
-                    self._answered(Answer(self._longest_waiting(), error=value.error))
-                else:
-                    self.deliver(value)
+        await self.socket.tell(self._told)
+
+    def _told(self, texts: Sequence[Text]) -> None:
+        for value in self._conversation.receive(*texts):
+            if isinstance(value, Answer):
+                self._answered(value)
+            elif isinstance(value, Nameless):
+                self._answered(Answer(self._longest_waiting(), error=value.error))
+            else:
+                self.deliver(value)
 
     async def ask(self, command: str, **fields: object) -> Raw:
         """Send a command and return its result. The caller sets the deadline. Raises `CommandFailed`."""

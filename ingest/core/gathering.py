@@ -1,17 +1,16 @@
-"""Small WebSocket messages that arrived together, joined into one before a WebSocket library sees them.
+"""WebSocket messages go past a WebSocket library: what it sees in their place is one that is short.
 
-A server that does not coalesce sends every event as a message of its own: one large read holds some two hundred. In a
-library each is a parser's turn and a hop between two tasks, and in the stages after it as much again: several times
-what its event costs. So the bytes are rewritten underneath the library: neighbouring text messages become one binary
-message, which begins with a boundary and has it before each of them, as a MIME multipart message does. Above the
-library `apart` takes them apart. The boundary is random: nothing that a peer says can hold it.
-
-A text of 64 KiB or more, as a server that coalesces sends them, becomes a binary message also alone, unless it is ASCII:
-a library would make it a `str`, and with one emoji in it that is four times as large.
+In a library each message is a parser's turn and a hop between two tasks, and each of its bytes is copied five times. A
+server that does not coalesce sends every event as a message of its own: one large read holds some two hundred. One that
+coalesces sends a quarter of a megabyte at once, which a library would make a `str`, and with one emoji in it that is four
+times as large. So the bytes are rewritten underneath the library: neighbouring text messages are kept here, and the
+library gets one short text instead of them, a ticket. Above the library `apart` gives for it what was kept. The ticket
+is random: nothing that a peer says can be it. Where somebody takes texts as they are read, and none of what came before is
+still with the library, they need no ticket either: they are `ready`.
 
 What is taken is told by RFC 6455 alone: texts of one frame and at most 8 MiB. One whose rest has not arrived waits for
 it here, as it would in the library. Everything else goes through as it came, and in its place: the HTTP before,
-fragments, pings, goodbyes, longer messages, texts that are no UTF-8, and from the first mistake on whatever follows.
+fragments, pings, longer messages, texts that are no UTF-8, and from a goodbye or the first mistake on whatever follows.
 So what is refused, and with which words, remains the library's.
 """
 
@@ -20,6 +19,8 @@ from __future__ import annotations
 import re
 import struct
 from codecs import utf_8_decode
+from collections import deque
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from attrs import define, field
@@ -29,11 +30,10 @@ Text: TypeAlias = str | bytes
 
 TEXT: Final = 0x81
 """The first byte of a text that is one frame."""
-BINARY: Final = 0x82
-KNOWN: Final = frozenset({0x00, 0x80, 0x01, TEXT, 0x02, BINARY, 0x88, 0x89, 0x8A})
-"""The first bytes that a frame may have."""
-CLOSE: Final = 0x88
-"""From here on they are of a close, ping or pong, which is short."""
+KNOWN: Final = frozenset({0x00, 0x80, 0x01, TEXT, 0x02, 0x82, 0x89, 0x8A})
+"""The first bytes that a frame may have, but for a goodbye: after that nothing is heard."""
+PING: Final = 0x89
+"""From here on they are of a ping or pong, which is short."""
 
 IN_16_BITS: Final = 126
 """Instead of a length: it follows, in two bytes."""
@@ -42,9 +42,6 @@ LARGE: Final = 1 << 16
 
 LONGEST: Final = 8 << 20
 """Bytes of a text that is waited for; more than 4,096 events, the most that Home Assistant coalesces."""
-
-ALONE: Final = b"|"
-"""Before the boundary of a message that is one text: nobody need look for another in it."""
 
 PIECE: Final = 8192
 """Bytes that are made into characters at once, to see whether they are UTF-8: that stays in the processor's cache."""
@@ -56,36 +53,57 @@ _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
 
 @define
 class Gathering:
-    """One connection's bytes. `boundary` is random ASCII; no joined message is longer than `most` bytes."""
+    """One connection's bytes. `ticket` is random ASCII; the library takes no message longer than `most` bytes."""
 
-    boundary: bytes
+    ticket: str
     most: int
+    past: bool = False
+    """Somebody takes what is `ready`."""
+    _ready: list[bytes] = field(factory=list)
+    _speaks: bool = False
+    """The library has had something of its own to say, or to refuse: all that follows comes after it, for ever."""
+    _kept: deque[list[bytes]] = field(factory=deque)
+    """The texts for which the library has a ticket. It hands out messages in order."""
     _opening: bytes | None = b""
     """The answer to the opening handshake, as far as it is here; None when it is through."""
-    _held: list[bytes] = field(factory=list)
-    """The beginning of a text, or of a frame's head."""
+    _begun: bytes = b""
+    """The beginning of a frame's head."""
+    _parts: list[bytes | memoryview] = field(factory=list)
+    """The beginning of a text."""
     _lacking: int = 0
-    """So many bytes must come, at least, before what is held can go on."""
+    """Bytes still to come of that text."""
     _passing: int = 0
     """Bytes still to come of a frame that goes through as it comes."""
 
     def feed(self, data: bytes) -> bytes:
         """What the library gets for what arrived: nothing when that is only the beginning of a text."""
-        return self._opened(data) if self._opening is not None else self._joined(data)
+        return self._opened(data) if self._opening is not None else self._rewritten(data)
 
     def rest(self) -> bytes:
         """What still waits, when nothing more will come."""
-        held, self._held, self._lacking = b"".join(self._held), [], 0
-        return held
+        parts, self._parts = self._parts, []
+        head = _head(sum(map(len, parts)) + self._lacking) if parts else self._begun
+        self._begun, self._lacking = b"", 0
+        return b"".join([head, *parts])
 
-    def apart(self, message: Text) -> list[Text]:
-        """The texts in one of the library's messages. A binary message of the peer's own is an empty text."""
-        if isinstance(message, str):
-            return [message]
-        if message.startswith(ALONE + self.boundary):
-            return [message[len(ALONE + self.boundary) :]]
-        first, *texts = message.split(self.boundary)
-        return [*texts] if texts and not first else [""]
+    def ready(self) -> list[bytes]:
+        """The texts that need not wait for anything the library says. To be asked for after every `feed`."""
+        texts, self._ready = self._ready, []
+        return texts
+
+    def apart(self, message: Text) -> Sequence[Text]:
+        """The texts for one of the library's messages, each of which is asked for once and in order.
+
+        A binary message, which only the peer can have sent, is an empty text.
+        """
+        if isinstance(message, bytes):
+            return [""]
+        return self._kept.popleft() if message == self.ticket else [message]
+
+    def end(self) -> None:
+        """Keep nothing from now on: nobody will ask for it, and the library throws away what it gets."""
+        self._begun, self._passing = self.rest(), ENDLESS
+        self._kept.clear()
 
     def _opened(self, data: bytes) -> bytes:
         """Let HTTP through. It ends with a blank line, and only a 101 is followed by frames."""
@@ -95,50 +113,61 @@ class Gathering:
             return data
         self._opening, self._passing = None, 0 if said.startswith(b"HTTP/1.1 101") else ENDLESS
         frames = blank.end() - len(said) + len(data)
-        return data[:frames] + self._joined(data[frames:])
+        return data[:frames] + self._rewritten(data[frames:])
 
-    def _joined(self, data: bytes) -> bytes:
-        self._held.append(data)
-        self._lacking -= len(data)
-        if self._lacking > 0:
+    def _rewritten(self, data: bytes) -> bytes:
+        if len(data) < self._lacking:
+            self._parts.append(data)
+            self._lacking -= len(data)
             return b""
-        data, length = b"".join(self._held), self._passing
-        longest = min(LONGEST, self.most - len(ALONE + self.boundary))
+        longest = min(LONGEST, self.most)
         made: list[bytes] = []
-        at = 0
+        texts, at = self._ended(data)
+        data, self._begun = self._begun + data, b""
         while True:
-            through = data[at : at + length]
+            through = data[at : at + self._passing]
             made.append(through)
             at += len(through)
-            self._passing = length - len(through)
+            self._passing -= len(through)
             if self._passing:
                 break
-            begun, (texts, at) = at, _texts(data, at, longest)
-            made += self._together(texts) or [data[begun:at]]
-            length, end = _length(data, at, longest)
-            if not length:
+            at = _texts(data, at, longest, texts)
+            if texts:
+                made.append(self._instead(texts))
+                texts = []
+            body, size = _frame(data, at)
+            if not body:
+                self._begun = data[at:]
                 break
-        self._held, self._lacking = ([data[at:]], end - len(data)) if at < len(data) else ([], 0)
+            if data[at] == TEXT and size <= longest:
+                self._parts, self._lacking = [memoryview(data)[body:]], body + size - len(data)
+                break
+            self._speaks |= data[at] < PING or size == ENDLESS
+            self._passing = body - at + size
         return b"".join(made)
 
-    def _together(self, texts: list[bytes]) -> list[bytes]:
-        """The parts of one frame of them all, where that gains and changes nothing; else none."""
-        match texts:
-            case []:
-                return []
-            case [text]:
-                if len(text) < LARGE or text.isascii():
-                    return []
-                first, joined = ALONE + self.boundary, text
-            case _:
-                first, joined = self.boundary, self.boundary.join(texts)
-        size = len(first) + len(joined)
-        return [_binary(size), first, joined] if size <= self.most and _is_utf8(joined) else []
+    def _ended(self, data: bytes) -> tuple[list[bytes], int]:
+        """The text that waited for this, and how many bytes of it are that text's: each is copied once."""
+        if not self._lacking:
+            return [], 0
+        at, self._lacking = self._lacking, 0
+        parts, self._parts = self._parts, []
+        return [b"".join([*parts, memoryview(data)[:at]])], at
+
+    def _instead(self, texts: list[bytes]) -> bytes:
+        """A ticket for them, or their frames as they came."""
+        if len(self.ticket) > self.most or not _is_utf8(b"".join(texts)):
+            self._speaks = True
+            return b"".join([part for text in texts for part in (_head(len(text)), text)])
+        if self.past and not (self._kept or self._speaks):
+            self._ready += texts
+            return b""
+        self._kept.append(texts)
+        return _head(len(self.ticket)) + self.ticket.encode()
 
 
-def _texts(data: bytes, at: int, longest: int) -> tuple[list[bytes], int]:
-    """The whole texts from there on, and where they end."""
-    texts: list[bytes] = []
+def _texts(data: bytes, at: int, longest: int, texts: list[bytes]) -> int:
+    """Add the whole texts from there on, and say where they end."""
     while at + 2 <= len(data) and data[at] == TEXT:
         size, body = data[at + 1], at + 2
         if size == IN_16_BITS and at + 4 <= len(data):
@@ -147,36 +176,33 @@ def _texts(data: bytes, at: int, longest: int) -> tuple[list[bytes], int]:
                 break
         elif size == IN_64_BITS and at + 10 <= len(data):
             size, body = int.from_bytes(data[at + 2 : at + 10]), at + 10
-            if not LARGE <= size <= longest:
+            if size < LARGE:
                 break
         elif size >= IN_16_BITS:
             break
-        if body + size > len(data):
+        if size > longest or body + size > len(data):
             break
         texts.append(data[body : body + size])
         at = body + size
-    return texts, at
+    return at
 
 
-def _length(data: bytes, at: int, longest: int) -> tuple[int, int]:
-    """The length of the frame there that goes through as it comes: 0 when it must wait, `ENDLESS` for a mistake.
-
-    And where the data must end, at the least, for one that waits to wait no more.
-    """
+def _frame(data: bytes, at: int) -> tuple[int, int]:
+    """Where what the frame there says begins, and its length: 0 when its head is not whole, `ENDLESS` for a mistake."""
     if len(data) < at + 2:
-        return 0, at + 2
+        return 0, 0
     first, size = data[at], data[at + 1]
     wide = {IN_16_BITS: 2, IN_64_BITS: 8}.get(size, 0)
-    if first not in KNOWN or size > IN_64_BITS or (wide and first >= CLOSE):
-        return ENDLESS, 0
     body = at + 2 + wide
+    if first not in KNOWN or size > IN_64_BITS or (wide and first >= PING):
+        return body, ENDLESS
     if wide:
         if len(data) < body:
-            return 0, body
+            return 0, 0
         size = int.from_bytes(data[at + 2 : body])
         if size < (IN_16_BITS if wide == 2 else LARGE):
-            return ENDLESS, 0
-    return 0 if first == TEXT and size <= longest else body - at + size, body + size
+            return body, ENDLESS
+    return body, size
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -192,10 +218,10 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _binary(size: int) -> bytes:
-    """The head of a binary message of so many bytes."""
+def _head(size: int) -> bytes:
+    """The head of a text of so many bytes."""
     if size < IN_16_BITS:
-        return struct.pack(">BB", BINARY, size)
+        return struct.pack(">BB", TEXT, size)
     if size < LARGE:
-        return struct.pack(">BBH", BINARY, IN_16_BITS, size)
-    return struct.pack(">BBQ", BINARY, IN_64_BITS, size)
+        return struct.pack(">BBH", TEXT, IN_16_BITS, size)
+    return struct.pack(">BBQ", TEXT, IN_64_BITS, size)

@@ -120,7 +120,10 @@ _error = msgspec.json.Decoder(CommandError | str | None)
 def changes(text: Text, subscriptions: Container[int]) -> tuple[Change, ...] | None:
     """The changes in a frame that holds only those of these subscriptions; None: `envelopes` has to say what is in it."""
     try:
-        told = _all_told.decode(text) if text[:1] in ARRAY else (_told.decode(text),)
+        if text[:1] not in ARRAY:
+            one = _told.decode(text)
+            return (one.event,) if one.id in subscriptions else None
+        told = _all_told.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return None
     return tuple([each.event for each in told]) if all(each.id in subscriptions for each in told) else None

@@ -1,33 +1,85 @@
-"""A stream on which small WebSocket messages that arrive together come as one."""
+"""A stream on which a WebSocket library meets short messages only, those that arrive together as one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from secrets import token_hex
+from typing import TypeAlias
 
 import trio
 
 from ingest.core.gathering import Gathering, Text
 from ingest.edge.heard import Heard
+from ingest.errors import IngestError
 
-BOUNDARY = 16
-"""Random bytes in what separates the messages: more than a peer could guess."""
+Told: TypeAlias = Callable[[Sequence[Text]], None]
+"""Takes texts that arrived together, without waiting for anything."""
+
+TICKET = 16
+"""Random bytes in what stands for the messages: more than a peer could guess."""
 
 
 class Gathered(Heard):
-    """Any stream, as a WebSocket client reads it; no message that it makes is longer than `most` bytes."""
+    """Any stream, as a WebSocket client reads it; that takes no message longer than `most` bytes."""
 
     def __init__(self, stream: trio.abc.Stream, most: int) -> None:
         super().__init__(stream)
-        self._gathering = Gathering(token_hex(BOUNDARY).encode(), most)
+        self._gathering = Gathering(token_hex(TICKET), most)
+        self._told: Told | None = None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """As the stream does; `max_bytes` bound what is read, and what has waited for its rest comes with it."""
         while True:
             data = bytes(await super().receive_some(max_bytes))
             made = self._gathering.feed(data) if data else self._gathering.rest()
+            if self._told_what_is_ready():
+                # Whoever works on them runs before more is read: they would have to be fetched into the cache again.
+                await trio.lowlevel.cancel_shielded_checkpoint()
             if made or not data:
                 return made
 
-    def apart(self, message: Text) -> list[Text]:
-        """The texts in a message that came over this stream; a binary one is an empty text."""
+    @contextmanager
+    def telling(self, told: Told) -> Iterator[None]:
+        """In this block texts that need no library are told as they are read, in the task that reads.
+
+        What `told` raises ends the block, and leaves it.
+        """
+        failed: list[Exception] = []
+
+        def tell(texts: Sequence[Text]) -> None:
+            try:
+                told(texts)
+            except Exception as error:  # noqa: BLE001  the task that reads is not the one to fail
+                failed.append(error)
+                self._tell(None)
+                block.cancel()
+
+        with trio.CancelScope() as block:
+            self._tell(tell)
+            try:
+                yield
+            except IngestError:
+                if not failed:
+                    raise
+            finally:
+                self._tell(None)
+        if failed:
+            raise failed[0]
+
+    def _told_what_is_ready(self) -> bool:
+        if self._told is None or not (texts := self._gathering.ready()):
+            return False
+        self._told(texts)
+        return True
+
+    def _tell(self, told: Told | None) -> None:
+        self._told, self._gathering.past = told, told is not None
+
+    def apart(self, message: Text) -> Sequence[Text]:
+        """The texts in the next message that came over this stream; a binary one is an empty text."""
         return self._gathering.apart(message)
+
+    def end(self) -> None:
+        """From now on no message is asked for."""
+        self._gathering.end()

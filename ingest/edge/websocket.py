@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from attrs import define, frozen
 from ingest.core.certificates import trust
 from ingest.core.gathering import Text
 from ingest.core.secret import masked
-from ingest.edge.gathered import Gathered
+from ingest.edge.gathered import Gathered, Told
 from ingest.edge.reason import reach, reason
 from ingest.errors import IngestError, Refused, Transient
 
@@ -35,6 +35,7 @@ CLOSING = 1.0
 """Seconds for a polite goodbye."""
 
 _ADDRESS = "the address must be that of Home Assistant itself, as in a browser: http://HOST:8123"
+_CHECK = f"Check home_assistant.url: {_ADDRESS}."
 
 
 @frozen
@@ -105,23 +106,26 @@ class Socket(trio.abc.AsyncResource):
 
     async def receive(self) -> Text:
         """The next text message; a binary one is an empty text. Raises `Transient` when the connection is gone."""
-        if not self._texts:
-            self._texts.extend(await self._arrived())
+        self._texts.extend(await self.receive_all())
         return self._texts.popleft()
 
-    async def receive_all(self) -> list[Text]:
+    async def receive_all(self) -> Sequence[Text]:
         """The next text messages: those that arrived together, at least one. Raises as `receive` does."""
-        texts = [*self._texts] or await self._arrived()
-        self._texts.clear()
-        return texts
-
-    async def _arrived(self) -> list[Text]:
+        if self._texts:
+            return [self._texts.popleft() for _ in range(len(self._texts))]
         with _translated(self.where):
             message = await self._connection.get_message()
         return self._stream.apart(message)
 
+    async def tell(self, told: Told) -> None:
+        """Tell the texts that arrive, for ever. Raises as `receive` does, and what `told` raises."""
+        with self._stream.telling(told):
+            while True:
+                told(await self.receive_all())
+
     async def aclose(self) -> None:
         """Say goodbye when the peer listens, and close."""
+        self._stream.end()
         try:
             with trio.move_on_after(CLOSING):
                 await self._connection.aclose()
@@ -204,9 +208,7 @@ def _translated(where: str) -> Iterator[None]:
     except (h11.ProtocolError, wsproto.utilities.ProtocolError) as error:
         raise _foreign(where) from error
     except UnicodeError as error:
-        raise Refused(
-            "no host can have this name", where=where, remedy=f"Check home_assistant.url: {_ADDRESS}."
-        ) from error
+        raise Refused("no host can have this name", where=where, remedy=_CHECK) from error
     except OSError as error:
         raise Transient(f"the address cannot be reached: {reason(error)}", where=where, remedy=reach(error)) from error
     except (trio.ClosedResourceError, trio_websocket.HandshakeError) as error:
@@ -223,8 +225,7 @@ def _rejected(status: int, where: str) -> Refused | Transient:
 
 
 def _foreign(where: str, said: str = "") -> Refused:
-    remedy = f"Check home_assistant.url: {_ADDRESS}."
-    return Refused(f"something answers there, but it is no Home Assistant{said}", where=where, remedy=remedy)
+    return Refused(f"something answers there, but it is no Home Assistant{said}", where=where, remedy=_CHECK)
 
 
 def _closed(reason: trio_websocket.CloseReason | None, where: str) -> Transient:

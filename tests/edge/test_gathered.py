@@ -1,12 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
 import trio
 from trio.testing import MockClock, check_two_way_stream, memory_stream_pair
 from wsproto.frame_protocol import FrameProtocol
 
+from ingest.core.gathering import Text
 from ingest.edge.gathered import Gathered
+from ingest.errors import Transient
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+
+
+def frame(payload: str | bytes) -> bytes:
+    return bytes(FrameProtocol(client=False, extensions=[]).send_data(payload))
+
+
+def said(stream: Gathered, ticket: bytes) -> Sequence[Text]:
+    """What a library's reader is given for what the library got: the ticket, behind a head of two bytes."""
+    return stream.apart(ticket[2:].decode())
 
 
 async def test_it_is_a_stream_like_any_other() -> None:
@@ -20,14 +34,14 @@ async def test_it_is_a_stream_like_any_other() -> None:
 async def test_half_a_message_is_kept_when_reading_is_cancelled_and_told_at_the_end(autojump_clock: MockClock) -> None:
     mine, theirs = memory_stream_pair()
     stream = Gathered(mine, 1 << 20)
-    message = bytes(FrameProtocol(client=False, extensions=[]).send_data("a message"))
+    message = frame("a message")
     await theirs.send_all(HEAD + message[:4])
     assert await stream.receive_some() == HEAD
     with trio.move_on_after(1) as scope:
         await stream.receive_some()
     assert scope.cancelled_caught
     await theirs.send_all(message[4:] + message[:4])
-    assert await stream.receive_some() == message
+    assert said(stream, await stream.receive_some()) == [b"a message"]
     await theirs.aclose()
     assert [await stream.receive_some() for _ in range(3)] == [message[:4], b"", b""]
 
@@ -35,7 +49,7 @@ async def test_half_a_message_is_kept_when_reading_is_cancelled_and_told_at_the_
 async def test_a_message_that_arrives_in_drops_is_told_when_it_is_whole(autojump_clock: MockClock) -> None:
     mine, theirs = memory_stream_pair()
     stream = Gathered(mine, 1 << 20)
-    message = bytes(FrameProtocol(client=False, extensions=[]).send_data("a message"))
+    message = frame("a message")
 
     async def drip() -> None:
         for place in range(len(message)):
@@ -46,5 +60,72 @@ async def test_a_message_that_arrives_in_drops_is_told_when_it_is_whole(autojump
     assert await stream.receive_some() == HEAD
     async with trio.open_nursery() as nursery:
         nursery.start_soon(drip)
-        assert await stream.receive_some() == message
+        assert said(stream, await stream.receive_some()) == [b"a message"]
         assert stream.last == trio.current_time()
+
+
+async def test_when_nobody_asks_any_more_what_comes_goes_through() -> None:
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20)
+    message = frame("a message")
+    await theirs.send_all(HEAD + message[:4])
+    assert await stream.receive_some() == HEAD
+    stream.end()
+    await theirs.send_all(message[4:])
+    assert await stream.receive_some() == message
+
+
+class WrongError(Exception):
+    pass
+
+
+async def test_texts_are_told_where_they_are_read_and_what_that_raises_ends_the_block(
+    autojump_clock: MockClock,
+) -> None:
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20)
+    message = frame("a message")
+    await theirs.send_all(HEAD)
+    assert await stream.receive_some() == HEAD
+    heard: list[Text] = []
+
+    def told(texts: Sequence[Text]) -> None:
+        heard.extend(texts)
+        if len(heard) > 1:
+            raise WrongError
+
+    async def read() -> None:
+        assert said(stream, await stream.receive_some()) == [b"a message"]
+
+    async def tell() -> None:
+        with stream.telling(told):
+            for _ in range(2):
+                await theirs.send_all(message)
+                await trio.sleep(1)
+            await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        with pytest.raises(WrongError):
+            await tell()
+        assert heard == [b"a message"] * 2
+        await theirs.send_all(message)
+
+
+async def test_a_connection_that_ends_with_it_does_not_hide_what_was_raised(autojump_clock: MockClock) -> None:
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20)
+
+    def told(_: Sequence[Text]) -> None:
+        raise WrongError
+
+    async def tell(message: bytes) -> None:
+        with stream.telling(told):
+            await theirs.send_all(message)
+            assert message.endswith(await stream.receive_some())
+            raise Transient("gone", where="there")
+
+    with pytest.raises(Transient):
+        await tell(HEAD)
+    with pytest.raises(WrongError):
+        await tell(frame("a message") + frame(b"binary"))

@@ -125,7 +125,7 @@ async def test_text_goes_out_and_in() -> None:
     async with serving(speaking(echo)) as port, opened(plain(port)) as socket:
         for text in ("hello", "naïve °C 🙂", "x" * 3_000_000):
             await socket.send(text)
-            assert await socket.receive() == text
+            assert texts([await socket.receive()]) == [text]
         assert socket.where == f"ws://127.0.0.1:{port}/api/websocket"
 
 
@@ -136,7 +136,7 @@ async def test_a_binary_message_is_an_empty_text() -> None:
         await connection.get_message()
 
     async with serving(speaking(act)) as port, opened(plain(port)) as socket:
-        assert [await socket.receive(), await socket.receive()] == ["", "text"]
+        assert texts([await socket.receive(), await socket.receive()]) == ["", "text"]
         await socket.send("enough")
 
 
@@ -161,7 +161,7 @@ def bursting(data: bytes) -> Handler:
 
 
 async def test_what_arrived_together_is_received_together() -> None:
-    """Of trio-websocket this needs that a message is handed out whole, and a binary one as bytes."""
+    """Of trio-websocket this needs that messages are handed out whole and in order, and only a binary one as bytes."""
     said = [f"{number} °C" for number in range(200)]
     async with serving(bursting(burst(*said))) as port, opened(plain(port)) as socket:
         received = texts(await socket.receive_all())
@@ -263,7 +263,7 @@ async def test_a_close_by_the_peer_is_transient_and_names_its_code(code: int) ->
         await connection.aclose(code, "because")
 
     async with serving(speaking(act)) as port, opened(plain(port)) as socket:
-        assert await socket.receive() == "last words"
+        assert texts([await socket.receive()]) == ["last words"]
         with pytest.raises(Transient, match=f"closed by Home Assistant \\({code} because\\)"):
             await socket.receive()
         with pytest.raises(Transient):
@@ -394,7 +394,7 @@ async def test_a_known_authority_and_no_verification_both_connect(
         for target in (secured(port, ca_file=tmp_path / "ca.pem"), secured(port, verify=False)):
             async with opened(target) as socket:
                 await socket.send("hello")
-                assert await socket.receive() == "hello"
+                assert texts([await socket.receive()]) == ["hello"]
 
 
 async def test_another_hosts_certificate_is_refused(
