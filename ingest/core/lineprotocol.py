@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 TEXT_LIMIT = 65_535
 """The longest text of a field, in bytes of UTF-8 before escaping."""
 
 _in_tag = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\n", "\t": r"\t", "\r": r"\r"})
 _special_in_tag = re.compile(r"[,= \n\t\r\\]").search
 _special = re.compile(r'["\\\n\r]').search
+_as_json = msgspec.json.Encoder().encode
 
 
 def tag(text: str) -> str:
@@ -49,8 +52,10 @@ def quote(text: str) -> str:
 
 
 def decimal(value: float) -> str:
-    """A finite float field's value."""
-    return repr(value).removesuffix(".0")
+    """A finite float field's value, as `repr` writes it: the shortest text that reads back as the same number."""
+    # Where neither writes an exponent msgspec's text is the same one, in a quarter of the time.
+    text = _as_json(value).decode() if 1e-4 <= value < 1e16 else repr(value)
+    return text.removesuffix(".0")
 
 
 def utf8(text: str) -> bytes:
