@@ -18,7 +18,6 @@ TEXT_LIMIT = 65_535
 
 _in_tag = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\n", "\t": r"\t", "\r": r"\r"})
 _special_in_tag = re.compile(r"[,= \n\t\r\\]").search
-_special = re.compile(r'["\\\n\r]').search
 _as_json = msgspec.json.Encoder().encode
 
 
@@ -37,15 +36,17 @@ def measurement(text: str) -> str:
 
 def is_plain(text: str) -> bool:
     """True when a text field holds this, or any part of it, as it is, between quotes."""
-    return len(text) <= TEXT_LIMIT // 4 and not _special(text)
+    # A regular expression takes twice as long for the four.
+    special = '"' in text or "\\" in text or "\n" in text or "\r" in text
+    return not special and len(text) <= TEXT_LIMIT // 4
 
 
 def quote(text: str) -> str:
     """A text field's value, in quotes."""
+    if is_plain(text):
+        return f'"{text}"'
     if len(text) > TEXT_LIMIT // 4:
         text = shorten(text)
-    if text.isalnum() or not _special(text):
-        return f'"{text}"'
     # Attributes go through here, hundreds of characters: `translate` takes twenty times as long.
     escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\r", r"\r")
     return f'"{escaped}"'
