@@ -11,7 +11,8 @@ Source: HomeIQ's websocket-ingestion, `influxdb_schema.py`.
 
 from __future__ import annotations
 
-from attrs import define, field, frozen
+from attrs import define, field
+from msgspec import Struct
 
 from ingest.core.attributes import fewer, fitting
 from ingest.core.gap_points import gap_line, gap_numbers
@@ -101,8 +102,7 @@ def _chosen(json: str, treatment: Treatment) -> Fields:
     return typed(kept(members(json), treatment), {}, NAMES)
 
 
-@frozen
-class Parts:
+class Parts(Struct, frozen=True, gc=False):
     """What repeats in an entity's lines, escaped, and what it was made from."""
 
     facts: Facts
