@@ -21,6 +21,7 @@ from ingest.actors.bringing import ATTEMPTS, CAP, Bringer
 from ingest.actors.history import CHUNK, History
 from ingest.core import reports, statistics
 from ingest.core.candidate import backoff
+from ingest.core.sealing import Line, cut
 from ingest.core.statistics import Hour, Question, Statistic
 from ingest.core.store import Batch, Delivered, Rejection
 from ingest.core.wire import Malformed
@@ -138,12 +139,12 @@ class StatisticsImport:
                     self.questions.popleft()
 
     async def _deliver(self, found: Sequence[tuple[str, Hour]]) -> None:
-        lines, times = list[bytes](), list[int]()
+        lines, times = list[Line](), list[int]()
         for statistic_id, hour in found:
             series = self.series.get(statistic_id)
             line = None if series is None else statistics.line(series.head, series.unit, hour)
             if line is not None:
-                lines.append(line)
+                lines.append(cut(line))
                 times.append(hour.time_ns)
         codec = self.bringer.store.codec
         verdict = Delivered()

@@ -16,6 +16,7 @@ from ingest.config.settings import Settings
 from ingest.core.homeassistant import MeasurementAttr, Profile, homeassistant
 from ingest.core.homeiq import homeiq
 from ingest.core.line_owners import whose
+from ingest.core.sealing import Line
 from ingest.core.secret import Secret
 from ingest.core.store import Codec, Store, since
 from ingest.errors import Refused
@@ -54,7 +55,7 @@ async def opened_database(settings: Settings, progress: Progress | None = None) 
         yield Destination(Store(DATABASE, codec, deliver), influx.where)
 
 
-def schema(settings: Settings) -> Codec[bytes, bytes]:
+def schema(settings: Settings) -> Codec[Line, bytes]:
     """The codec of the chosen schema."""
     chosen = settings.influxdb
     if chosen.schema == "homeiq":

@@ -28,6 +28,7 @@ from ingest.core.line_types import line_types
 from ingest.core.pages import title
 from ingest.core.point import Point
 from ingest.core.rules import Rules, treated
+from ingest.core.sealing import line_of
 from ingest.core.urls import http_base
 from ingest.core.wire import Malformed
 from ingest.edge.http_client import bearer
@@ -217,7 +218,7 @@ def _types(settings: Settings, passing: Sequence[Point]) -> Mapping[str, Mapping
     codec = schema(settings)
     for point in passing if settings.store_kind == "influxdb" else ():
         try:
-            line = codec.encode(point)
+            line = line_of(codec, point)
         except Exception:  # noqa: BLE001,S112  to the service it is one dead letter, with its traceback
             continue
         if line is not None and (read := line_types(line)) is not None:

@@ -21,6 +21,7 @@ from ingest.core.explaining import Explanation, Stored
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.rows import row_of
 from ingest.core.rules import NO_ATTRIBUTES, Rules, treated
+from ingest.core.sealing import line_of
 from ingest.edge.embedded_read import open_store
 from ingest.edge.ledger_entity import Known, known_of, names_in
 from ingest.edge.spool_rows import Key
@@ -133,7 +134,7 @@ def _line(settings: Settings, point: Point) -> str:
     if settings.store_kind == "embedded":
         row = row_of(point)
         return msgspec.json.encode({**row._asdict(), "tags": row.tags}).decode()
-    line = schema(settings).encode(point)
+    line = line_of(schema(settings), point)
     return "" if line is None else line.decode()
 
 

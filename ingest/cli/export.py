@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -35,10 +36,10 @@ def _jsonl() -> tuple[bytes, Format]:
 
 
 def _line_protocol() -> tuple[bytes, Format]:
-    from ingest.core.homeiq import homeiq  # noqa: PLC0415  only where it is used
+    from ingest.core.homeiq import Encoder  # noqa: PLC0415  only where it is used
 
-    encode = homeiq().encode
-    return b"", lambda points: b"".join(line + b"\n" for point in points if (line := encode(point)) is not None)
+    encode = Encoder().encode
+    return b"", lambda points: b"".join(chain.from_iterable(map(encode, points)))
 
 
 FORMATS: dict[str, Callable[[], tuple[bytes, Format]]] = {"lp": _line_protocol, "csv": _csv, "jsonl": _jsonl}

@@ -25,6 +25,7 @@ from ingest.core.forecast import DAY, FULL, ON_DISK, Entity, Limit, Lines, as_li
 from ingest.core.point import Point
 from ingest.core.rows import row_of
 from ingest.core.rules import Rules, treated
+from ingest.core.sealing import line_of, seal_grouped
 from ingest.core.store import Batch
 from ingest.edge.embedded_read import open_store
 from ingest.errors import IngestError, Refused
@@ -111,8 +112,8 @@ async def _of_lines(
 ) -> Forecast:
     """What a database that takes lines is sent and keeps."""
     codec = schema(settings)
-    present = {name: line for name, each in stored.items() if (line := codec.encode(each)) is not None}
-    live = [(each.entity_id, codec.encode(each)) for each in as_live(sample.rows, stored)]
+    present = {name: line for name, each in stored.items() if (line := line_of(codec, each)) is not None}
+    live = [(each.entity_id, line_of(codec, each)) for each in as_live(sample.rows, stored)]
     lines = Lines(present, [(name, line) for name, line in live if line is not None])
     rates, counted = per_day(sample.windows, sample.width_ns / sample.stride_ns)
     weights = lines.weights()
@@ -122,11 +123,11 @@ async def _of_lines(
     ]
     size, count = sum(each.size for each in entities), sum(each.points for each in entities)
     batch = min(settings.batch.size, max(1, round(count / DAY * settings.batch.timeout)))
-    disk = size * lines.compressed(codec.seal, FULL) * ON_DISK
+    disk = size * lines.compressed(seal_grouped, FULL) * ON_DISK
     found = limits(present, _peak(sample, weights))
     return Forecast(
         entities, 0, len(stored) - len(present), counted * sample.width_ns / 1e9, count_series(present.values()),
-        size, size * lines.compressed(codec.seal, batch), disk, found,
+        size, size * lines.compressed(seal_grouped, batch), disk, found,
     )  # fmt: skip
 
 

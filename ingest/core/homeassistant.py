@@ -23,7 +23,7 @@ from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Kind, Point
 from ingest.core.registry_points import registry_line, registry_numbers
-from ingest.core.sealing import seal_grouped
+from ingest.core.sealing import Line, in_pieces, seal_pieces, weight
 from ingest.core.store import Codec
 from ingest.core.treatment import Treatment
 from ingest.core.typed_fields import Fields, kept, members, number, plain, typed, written
@@ -198,12 +198,12 @@ def homeassistant(
     gaps: bool = False,
     registries: bool = False,
     entities: int = 100_000,
-) -> Codec[bytes, bytes]:
-    """The schema's codec: points to lines, lines to a compressed payload. Each pipeline has its own.
+) -> Codec[Line, bytes]:
+    """The schema's codec: points to lines in pieces, those to a compressed payload. Each pipeline has its own.
 
     With `gaps` it writes those, too, and with `registries` devices and entities, into measurements of their own.
     """
-    gap = (gap_numbers if numeric_only else gap_line) if gaps else None
-    registry = (registry_numbers if numeric_only else registry_line) if registries else None
-    encode = Encoder(profile, numeric_only, entities).line
-    return Codec(encode, len, seal_grouped, gap, registry, heartbeats=True, whose=whose)
+    gap = in_pieces(gap_numbers if numeric_only else gap_line) if gaps else None
+    registry = in_pieces(registry_numbers if numeric_only else registry_line) if registries else None
+    encode = in_pieces(Encoder(profile, numeric_only, entities).line)
+    return Codec(encode, weight, seal_pieces, gap, registry, heartbeats=True, whose=whose)

@@ -1,9 +1,9 @@
 """The schema `homeiq`: measurement `home_assistant_events`, as HomeIQ's services read it.
 
-    measurement,tags manufacturer=…,unit=…, │ state_value=…,value=…,context_id=… │ ,attributes=… │ time
-    └─────────── head: per entity ─────────┘ └─────────── per point ───────────┘ └ per entity ─┘
+    measurement,tags │  manufacturer=…,unit=…, │ state_value=…,value=…,context_id=… │ ,attributes=… │ time
+    └──── series ────┘ └─────── head ────────┘   └────────── per point ───────────┘ └─── tail ────┘
 
-Most of a line repeats from point to point of an entity: the head changes with its facts, the attributes with its
+Most of a line repeats from point to point of an entity: series and head change with its facts, the tail with its
 attributes, and both come as the very same objects while they are the same. So they are kept, escaped, per entity.
 Tags are sorted by key, as InfluxDB likes them. What is not known is left out: no tag and no field is ever made up.
 Source: HomeIQ's websocket-ingestion, `influxdb_schema.py`.
@@ -11,7 +11,8 @@ Source: HomeIQ's websocket-ingestion, `influxdb_schema.py`.
 
 from __future__ import annotations
 
-from attrs import define, field, frozen
+from attrs import define, field
+from msgspec import Struct
 
 from ingest.core.attributes import fewer, fitting
 from ingest.core.gap_points import gap_line, gap_numbers
@@ -20,7 +21,7 @@ from ingest.core.line_owners import whose
 from ingest.core.lineprotocol import decimal, is_plain, measurement, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.registry_points import registry_line, registry_numbers
-from ingest.core.sealing import seal_grouped
+from ingest.core.sealing import Line, in_pieces, seal_pieces, uncut, weight
 from ingest.core.store import Codec
 from ingest.core.treatment import Treatment
 from ingest.core.typed_fields import Fields, kept, members, typed, written
@@ -101,13 +102,13 @@ def _chosen(json: str, treatment: Treatment) -> Fields:
     return typed(kept(members(json), treatment), {}, NAMES)
 
 
-@frozen
-class Parts:
+class Parts(Struct, frozen=True, gc=False):
     """What repeats in an entity's lines, escaped, and what it was made from."""
 
     facts: Facts
     attributes: Attributes
     treatment: Treatment
+    series: bytes
     head: bytes
     tail: bytes
 
@@ -121,6 +122,10 @@ class Encoder:
 
     def line(self, point: Point) -> bytes:
         """The point's line, without a line break."""
+        return uncut(self.encode(point))
+
+    def encode(self, point: Point) -> Line:
+        """The point's line in its pieces."""
         parts = self._parts.get(point.entity_id)
         if (
             parts is None
@@ -129,7 +134,7 @@ class Encoder:
             or parts.treatment is not point.treatment
         ):
             parts = self._renew(point, parts)
-        return b"".join((parts.head, utf8(_fields(point)), parts.tail, b" %d" % point.time_ns))
+        return parts.series, b"%b%b%b %d\n" % (parts.head, utf8(_fields(point)), parts.tail, point.time_ns)
 
     def _renew(self, point: Point, old: Parts | None) -> Parts:
         new = _parts(point, old)
@@ -145,10 +150,11 @@ class Encoder:
 def _parts(point: Point, old: Parts | None) -> Parts:
     facts, attributes, treatment = point.facts, point.attributes, point.treatment
     if old is not None and _same_head(old, point):
-        head = old.head
+        series, head = old.series, old.head
     else:
-        head = utf8(_series(point) + _constants(facts, attributes.unit))
-    return Parts(facts, attributes, treatment, head, _tail(attributes, treatment))
+        series, space, constants = utf8(_series(point) + _constants(facts, attributes.unit)).partition(b" ")
+        head = space + constants
+    return Parts(facts, attributes, treatment, series, head, _tail(attributes, treatment))
 
 
 def _same_head(old: Parts, point: Point) -> bool:
@@ -225,14 +231,16 @@ def homeiq(
     registries: bool = False,
     legacy: bool = False,
     entities: int = 100_000,
-) -> Codec[bytes, bytes]:
-    """The schema's codec: points to lines, lines to a compressed payload. Each pipeline has its own.
+) -> Codec[Line, bytes]:
+    """The schema's codec: points to lines in pieces, those to a compressed payload. Each pipeline has its own.
 
     With `gaps` it writes those, too, and with `registries` devices and entities, into measurements of their own;
     `legacy`: states as HomeIQ wrote them.
     """
-    gap = (gap_numbers if numeric_only else gap_line) if gaps else None
-    registry = (registry_numbers if numeric_only else registry_line) if registries else None
-    line = Encoder(entities).line
-    encode = numbers if numeric_only else (lambda point: line(with_legacy_states(point))) if legacy else line
-    return Codec(encode, len, seal_grouped, gap, registry, heartbeats=True, whose=whose)
+    gap = in_pieces(gap_numbers if numeric_only else gap_line) if gaps else None
+    registry = in_pieces(registry_numbers if numeric_only else registry_line) if registries else None
+    usual = Encoder(entities).encode
+    encode = (
+        in_pieces(numbers) if numeric_only else (lambda point: usual(with_legacy_states(point))) if legacy else usual
+    )
+    return Codec(encode, weight, seal_pieces, gap, registry, heartbeats=True, whose=whose)

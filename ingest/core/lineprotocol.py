@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 TEXT_LIMIT = 65_535
 """The longest text of a field, in bytes of UTF-8 before escaping."""
 
 _in_tag = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\n", "\t": r"\t", "\r": r"\r"})
 _special_in_tag = re.compile(r"[,= \n\t\r\\]").search
-_special = re.compile(r'["\\\n\r]').search
+_as_json = msgspec.json.Encoder().encode
 
 
 def tag(text: str) -> str:
@@ -34,23 +36,27 @@ def measurement(text: str) -> str:
 
 def is_plain(text: str) -> bool:
     """True when a text field holds this, or any part of it, as it is, between quotes."""
-    return len(text) <= TEXT_LIMIT // 4 and not _special(text)
+    # A regular expression takes twice as long for the four.
+    special = '"' in text or "\\" in text or "\n" in text or "\r" in text
+    return not special and len(text) <= TEXT_LIMIT // 4
 
 
 def quote(text: str) -> str:
     """A text field's value, in quotes."""
+    if is_plain(text):
+        return f'"{text}"'
     if len(text) > TEXT_LIMIT // 4:
         text = shorten(text)
-    if text.isalnum() or not _special(text):
-        return f'"{text}"'
     # Attributes go through here, hundreds of characters: `translate` takes twenty times as long.
     escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\r", r"\r")
     return f'"{escaped}"'
 
 
 def decimal(value: float) -> str:
-    """A finite float field's value."""
-    return repr(value).removesuffix(".0")
+    """A finite float field's value, as `repr` writes it: the shortest text that reads back as the same number."""
+    # Where neither writes an exponent msgspec's text is the same one, in a quarter of the time.
+    text = _as_json(value).decode() if 1e-4 <= value < 1e16 else repr(value)
+    return text.removesuffix(".0")
 
 
 def utf8(text: str) -> bytes:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import TypeAlias, TypeVar
 
-from ingest.core.store import Batch
+from ingest.core.point import Point
+from ingest.core.store import Batch, Codec
 
 try:
     from isal.isal_zlib import compress
@@ -20,24 +24,66 @@ except ImportError:  # a machine for which there is no wheel
 GZIP = zlib.MAX_WBITS + 16
 """What makes zlib's `compress` write gzip: a header without a time, and a checksum at the end."""
 
+T = TypeVar("T")
+
+Line: TypeAlias = tuple[bytes, bytes]
+"""A line in two pieces, so that what the lines of a series have in common is one object and is copied once: the series,
+or the part of it before a space, and the rest with a line break."""
+
+_series = itemgetter(0)
+
 
 def seal(lines: Sequence[bytes]) -> bytes:
     """The payload as it is sent: the lines, compressed; the same lines make the same bytes at any time."""
     return compress(b"\n".join([*lines, b""]), 1, GZIP)
 
 
-def seal_grouped(lines: Sequence[bytes]) -> bytes:
+def seal_pieces(lines: Sequence[Line]) -> bytes:
     """As `seal`, those of one series next to each other and in their order, which takes half the bytes.
 
     What an entity's lines have in common is mostly further away than the 32 KiB that gzip looks back, when they stand as
     they came.
     """
-    return seal(sorted(lines, key=_beginning))
+    grouped: list[Line] = sorted(lines, key=_series)
+    return compress(b"".join(chain.from_iterable(grouped)), 1, GZIP)
 
 
-def _beginning(line: bytes) -> bytes:
-    """The series, or the part of it before a space: it is alike for all lines of the series."""
-    return line.partition(b" ")[0]
+def seal_grouped(lines: Iterable[bytes]) -> bytes:
+    """As `seal_pieces`, of whole lines."""
+    return seal_pieces([cut(line) for line in lines])
+
+
+def cut(line: bytes) -> Line:
+    """A line, without a line break, in its pieces."""
+    series, space, rest = line.partition(b" ")
+    return series, b"%b%b\n" % (space, rest)
+
+
+def uncut(line: Line) -> bytes:
+    """The line of these pieces, without a line break."""
+    return b"".join(line).removesuffix(b"\n")
+
+
+def line_of(codec: Codec[Line, bytes], point: Point) -> bytes | None:
+    """The point as one line; None when the schema does not write it."""
+    line = codec.encode(point)
+    return None if line is None else uncut(line)
+
+
+def in_pieces(encode: Callable[[T], bytes | None]) -> Callable[[T], Line | None]:
+    """What encodes to whole lines, as what encodes to pieces."""
+
+    def encoded(point: T) -> Line | None:
+        line = encode(point)
+        return None if line is None else cut(line)
+
+    return encoded
+
+
+def weight(line: Line) -> int:
+    """A line's bytes, without its line break."""
+    series, rest = line
+    return len(series) + len(rest) - 1
 
 
 def resealed(lines: Sequence[bytes]) -> Batch[bytes]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import chain
 
 import trio
 
+from ingest.core.sealing import Line
 from ingest.core.store import Batch, Codec, Delivered, Keep, Store, Verdict
 from ingest.errors import Refused
 
 NAME = "stdout"
 
 
-def stdout_store(schema: Codec[bytes, bytes], descriptor: int = 1) -> Store[bytes, bytes]:
+def stdout_store(schema: Codec[Line, bytes], descriptor: int = 1) -> Store[Line, bytes]:
     """The store that writes the schema's lines to an open file descriptor.
 
     `deliver` raises Refused when the reader is gone: no later attempt can reach it.
@@ -37,8 +39,8 @@ def stdout_store(schema: Codec[bytes, bytes], descriptor: int = 1) -> Store[byte
     return Store(NAME, Codec(schema.encode, schema.size, _seal, heartbeats=True), deliver)
 
 
-def _seal(lines: Sequence[bytes]) -> bytes:
-    return b"".join(line + b"\n" for line in lines)
+def _seal(lines: Sequence[Line]) -> bytes:
+    return b"".join(chain.from_iterable(lines))
 
 
 def _write(descriptor: int, payload: bytes) -> None:

@@ -12,10 +12,11 @@ from ingest.config.settings import Settings
 from ingest.core.homeassistant import Profile, homeassistant
 from ingest.core.homeiq import homeiq
 from ingest.core.point import Point
+from ingest.core.sealing import Line
 from ingest.core.store import Codec
 from scripts.benchmark.floor import TRIES
 
-SCHEMAS: dict[str, Callable[[], Codec[bytes, bytes]]] = {
+SCHEMAS: dict[str, Callable[[], Codec[Line, bytes]]] = {
     "homeiq": homeiq,
     "homeassistant": lambda: homeassistant(Profile()),
 }
@@ -39,16 +40,16 @@ def schemas(points: Sequence[Point]) -> dict[str, Cost]:
         gc.unfreeze()
 
 
-def _cost(made: Callable[[], Codec[bytes, bytes]], points: Sequence[Point]) -> Cost:
+def _cost(made: Callable[[], Codec[Line, bytes]], points: Sequence[Point]) -> Cost:
     micros = min(_micros(made().encode, points) for _ in range(TRIES))
     codec, batch = made(), Settings().batch.size
     lines = [line for line in map(codec.encode, points) if line is not None]
     payloads = [codec.seal(lines[start : start + batch]) for start in range(0, len(lines), batch)]
     count = len(lines)
-    return Cost(micros, sum(map(len, lines)) / count, sum(map(len, payloads)) / count)
+    return Cost(micros, sum(map(codec.size, lines)) / count, sum(map(len, payloads)) / count)
 
 
-def _micros(encode: Callable[[Point], bytes | None], points: Sequence[Point]) -> float:
+def _micros(encode: Callable[[Point], Line | None], points: Sequence[Point]) -> float:
     before = time.process_time()
     for point in points:
         encode(point)

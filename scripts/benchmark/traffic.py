@@ -20,7 +20,7 @@ from ingest.core.attributes import Drops
 from ingest.core.catalog import Catalog
 from ingest.core.catalog_builder import CatalogBuilder
 from ingest.core.enrich import Enricher
-from ingest.core.homeiq import homeiq
+from ingest.core.homeiq import Encoder
 from ingest.core.point import Point
 from ingest.core.state import Change, Source, nanoseconds
 from ingest.simulator.home import Home
@@ -90,7 +90,7 @@ def chunks(
 
 def lines(entities: int, stream: Sequence[Event]) -> list[bytes]:
     """The line of every event, made by the service's own parts with its default settings."""
-    return [line for line in map(homeiq().encode, points(entities, stream)) if line is not None]
+    return list(map(Encoder().line, points(entities, stream)))
 
 
 def points(entities: int, stream: Sequence[Event]) -> list[Point]:

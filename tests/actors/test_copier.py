@@ -8,13 +8,13 @@ from attrs import define, field
 
 from ingest.actors.bringing import ATTEMPTS, CAP
 from ingest.actors.copier import Copied, Copier
-from ingest.core.homeiq import homeiq
+from ingest.core.homeiq import Encoder
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.store import Batch, Codec, Delivered, Keep, Rejection, Store, Verdict
 from ingest.errors import Refused, Transient
 from ingest.runtime.lane import InlineLane
 
-SCHEMA = homeiq()
+SCHEMA = Encoder()
 POINTS = [Point("sensor.a", at, str(at), Facts("r"), Attributes(), float(at)) for at in range(100)]
 
 
@@ -27,7 +27,7 @@ class Database:
     sent: int = 0
 
     def store(self, codec: Codec[bytes, bytes] | None = None) -> Store[bytes, bytes]:
-        plain = Codec(SCHEMA.encode, SCHEMA.size, b"\n".join)
+        plain: Codec[bytes, bytes] = Codec(SCHEMA.line, len, b"\n".join)
         return Store("database", codec or plain, self.deliver)
 
     async def deliver(self, batch: Batch[bytes]) -> Verdict:
@@ -53,7 +53,7 @@ def copier(store: Store[bytes, bytes], told: list[Copied] | None = None, waits: 
     return Copier(store, InlineLane(), heard.append, waiting, lambda: 0.999)
 
 
-ALL = {SCHEMA.encode(point) for point in POINTS}
+ALL = {SCHEMA.line(point) for point in POINTS}
 
 
 async def test_everything_is_copied_and_told() -> None:
@@ -108,7 +108,7 @@ async def test_what_a_person_must_mend_ends_it() -> None:
 
 async def test_refused_and_declined_points_are_counted() -> None:
     def odd(point: Point) -> bytes | None:
-        return None if point.time_ns % 2 or point.time_ns < 10 else SCHEMA.encode(point)
+        return None if point.time_ns % 2 or point.time_ns < 10 else SCHEMA.line(point)
 
     refusals = Delivered(tuple(Rejection(f"line {at}", "conflict") for at in range(4)))
     database = Database([refusals])

@@ -25,6 +25,7 @@ from ingest.core.point import Facts, Point, PointFrame
 from ingest.core.reports import Report
 from ingest.core.restart import Last
 from ingest.core.rules import Rules
+from ingest.core.sealing import line_of, seal
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Batch
 from ingest.runtime.link import Link, Overflow, Weight
@@ -352,7 +353,7 @@ def test_what_is_nobodys_state_leaves_no_gap() -> None:
     stage, codec = Stage(), homeiq()
     stage.filter.spooled = False
     (point,) = stage.filter.step(Frame([on("light.a")], 100)).points
-    payload = codec.seal([codec.encode(replace(point, origin=Source.HEARTBEAT)) or b""])
+    payload = seal([line_of(codec, replace(point, origin=Source.HEARTBEAT)) or b""])
     stage.filter.lost(evicted("db", [Batch(payload, 1, len(payload), point.time_ns, point.time_ns)], codec.whose))
     assert missing(stage) == []
 

@@ -5,7 +5,7 @@ import pytest
 from ingest.cli.database import opened_database, schema
 from ingest.config.load import load
 from ingest.core.point import Attributes, Facts, Point
-from ingest.core.sealing import seal
+from ingest.core.sealing import Line, line_of, seal
 from ingest.core.store import Codec
 from ingest.edge.influx import Influx
 
@@ -14,19 +14,19 @@ POINT = Point(
 )
 
 
-def codec(**given: object) -> Codec[bytes, bytes]:
+def codec(**given: object) -> Codec[Line, bytes]:
     return schema(load(None, {}, {name.replace("__", "."): value for name, value in given.items()}).settings)
 
 
 def test_the_schema_is_homeiqs_unless_another_is_chosen() -> None:
-    line = codec().encode(POINT)
+    line = line_of(codec(), POINT)
     assert line is not None
     assert line.startswith(b"home_assistant_events,")
     assert b'state_value="21.5"' in line
 
 
 def test_states_as_homeiq_wrote_them() -> None:
-    line = codec(influxdb__legacy_state_repr=True).encode(POINT)
+    line = line_of(codec(influxdb__legacy_state_repr=True), POINT)
     assert line is not None
     assert b"state_value=\"{'entity_id': 'sensor.attic'" in line
 
@@ -39,14 +39,14 @@ def test_the_schema_of_home_assistants_integration_takes_its_settings() -> None:
         homeassistant_schema__tags_attributes=["a"],
         homeassistant_schema__ignore_attributes=["unit_of_measurement"],
     )
-    assert told.encode(POINT) == b"sensor,a=x,domain=sensor,entity_id=attic,source=HA value=21.5 1"
+    assert line_of(told, POINT) == b"sensor,a=x,domain=sensor,entity_id=attic,source=HA value=21.5 1"
     assert told.gap is not None
     assert codec(influxdb__schema="homeassistant", influxdb__gaps=False).gap is None
 
 
 def test_numbers_alone_in_either_schema() -> None:
     for name in ("homeiq", "homeassistant"):
-        line = codec(influxdb__schema=name, influxdb__numeric_only=True).encode(POINT)
+        line = line_of(codec(influxdb__schema=name, influxdb__numeric_only=True), POINT)
         assert line is not None
         assert b'"' not in line
 
@@ -56,7 +56,7 @@ async def test_the_database_says_what_it_took_of_a_batch_that_is_dropped(monkeyp
     monkeypatch.setattr(Influx, "taken", lambda _, lines: taken.intersection(lines))
     async with opened_database(settings) as destination:
         codec = destination.store.codec
-        line = codec.encode(POINT)
+        line = line_of(codec, POINT)
         assert line is not None
         for stored in (False, True):
             (found,) = codec.whose(seal([line])) or ()

@@ -12,6 +12,7 @@ from ingest.cli.export import export
 from ingest.core.homeiq import homeiq
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.records import COLUMNS
+from ingest.core.sealing import line_of
 from ingest.core.state import Context, Source
 from ingest.edge import embedded_export
 from ingest.edge.embedded_export import Points
@@ -33,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 def test_lines_are_what_the_schema_would_have_sent(path: Path) -> None:
     result = run(export, "--db", path, "--entity", "media_player.*")
     assert (result.exit_code, result.stderr) == (0, "1 change\n")
-    assert result.stdout_bytes.rstrip(b"\n") == homeiq().encode(RICH)
+    assert result.stdout_bytes.rstrip(b"\n") == line_of(homeiq(), RICH)
 
 
 def test_csv_keeps_every_text_whole(path: Path) -> None:

@@ -19,7 +19,7 @@ from ingest.core.forecast import (
     limits,
     per_day,
 )  # fmt: skip
-from ingest.core.homeiq import homeiq
+from ingest.core.homeiq import Encoder
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Source
 
@@ -76,9 +76,9 @@ def test_weights_are_of_the_day_where_it_told_and_of_the_present_elsewhere() -> 
 
 
 def test_limits_are_counted_in_the_lines_themselves() -> None:
-    encode = homeiq().encode
+    encode = Encoder().line
     made = [replace(POWER, entity_id=f"sensor.p{n}", facts=Facts(f"r{n}")) for n in range(5)]
-    lines = {each.entity_id: line for each in (*made, DOOR) if (line := encode(each))}
+    lines = {each.entity_id: encode(each) for each in (*made, DOOR)}
     found = {(each.whose, each.what): each.taken for each in limits(lines, 100.0)}
     assert found["InfluxDB 3 Core", "tables"] == 1
     assert found["InfluxDB Cloud, free plan", "series"] == 6 == count_series(lines.values())

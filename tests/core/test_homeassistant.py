@@ -69,7 +69,7 @@ def recorded(version: str) -> Iterator[tuple[Change, str | None]]:
 
 @pytest.mark.parametrize("version", ["2024.3.3", "2025.4.4"])
 def test_it_writes_what_the_integration_wrote_point_for_point(version: str) -> None:
-    enricher, encode = Enricher(Drops()), homeassistant(Profile()).encode
+    enricher, encode = Enricher(Drops()), Encoder(Profile()).line
     reasons: Counter[str] = Counter()
     written = unwritten = 0
     for change, theirs in recorded(version):
@@ -250,7 +250,7 @@ def test_a_rules_measurement_comes_before_the_one_for_everything() -> None:
 
 
 def test_numbers_alone() -> None:
-    encode = homeassistant(Profile(), numeric_only=True).encode
+    encode = Encoder(Profile(), numeric_only=True).line
     assert (
         encode(point("light.a", "on", brightness=5, effect="x"))
         == b"light.a,domain=light,entity_id=a value=1,brightness=5 1"
@@ -318,7 +318,7 @@ def test_every_line_can_be_read_and_no_field_changes_its_type(said: list[tuple[s
 
 def test_a_conflict_is_learnt_for_its_measurement_alone() -> None:
     """A unit is a measurement, whatever letters are in it, and the others keep what they have."""
-    encode, learnt = homeassistant(Profile()).encode, LearntTypes()
+    encode, learnt = Encoder(Profile()).line, LearntTypes()
     made = [encode(point("sensor.a", "1", unit_of_measurement=unit, size=5)) for unit in ("in H2O, cold", "°C")]
     both = [each for each in made if each is not None]
     words = 'input field "size" on measurement "in H2O, cold" is type float, already exists as type string'

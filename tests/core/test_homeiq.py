@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from ingest.core.attributes import fitting
 from ingest.core.homeiq import MEASUREMENT, NAMES, Encoder, category, homeiq, tags
 from ingest.core.lineprotocol import TEXT_LIMIT
 from ingest.core.point import Attributes, Facts, Kind, Point
-from ingest.core.sealing import resealed, unsealed
+from ingest.core.sealing import cut, line_of, resealed, unsealed
 from ingest.core.state import Context, Source
 from ingest.core.treatment import Treatment
 from tests.core import lines
@@ -52,6 +53,15 @@ def fields(point: Point) -> dict[str, str]:
 
 def test_a_line() -> None:
     assert line(POINT) == LINE
+
+
+def test_its_pieces_are_cut_where_any_line_is_and_a_series_is_one_object() -> None:
+    encoder = Encoder()
+    spaced = replace(POINT, treatment=Treatment(measurement="my power"))
+    for point in (POINT, spaced):
+        assert encoder.encode(point) == cut(encoder.line(point))
+    first = encoder.encode(POINT)[0]
+    assert encoder.encode(replace(POINT, time_ns=1, attributes=Attributes("{}", "temperature", "°C")))[0] is first
 
 
 SAID = st.text(st.sampled_from(["a", "1", ".", " ", ",", '"', "\\", "\n", "\r", "é", "\ud800"]), max_size=4)
@@ -245,14 +255,14 @@ def test_a_payload_is_its_lines_compressed_and_always_the_same_bytes() -> None:
     item = codec.encode(POINT)
     assert item is not None
     assert codec.size(item) == len(LINE.encode())
-    payload = codec.seal([item, b"x"])
+    payload = codec.seal([item, cut(b"x")])
     assert gzip.decompress(payload) == LINE.encode() + b"\nx\n"
-    assert payload == codec.seal([item, b"x"])
+    assert payload == codec.seal([item, cut(b"x")])
     assert payload[4:8] == bytes(4)
 
 
 def test_numbers_only_for_a_database_without_texts() -> None:
-    encode = homeiq(numeric_only=True).encode
+    encode = partial(line_of, homeiq(numeric_only=True))
     series = LINE.partition(" ")[0]
     assert encode(POINT) == f"{series} value=21.5,duration_in_state_seconds=5.250001 {POINT.time_ns}".encode()
     assert encode(Point("sensor.a", 1, "x", FACTS, Attributes())) is None
@@ -295,7 +305,7 @@ def test_an_attribute_that_is_not_stored_is_in_no_removal_either() -> None:
         "sensor.a", 1, "removed", Facts("x"), Attributes(""), kind=Kind.REMOVED, treatment=Treatment(("a",))
     )
     assert fields(removed) == {"state_value": '"removed"', "kind": '"removed"'}
-    assert homeiq(numeric_only=True).encode(removed) is None
+    assert line_of(homeiq(numeric_only=True), removed) is None
 
 
 def test_a_rule_may_send_points_to_a_measurement_of_its_own() -> None:
@@ -304,7 +314,7 @@ def test_a_rule_may_send_points_to_a_measurement_of_its_own() -> None:
 
 
 def test_numbers_alone_have_the_numbers_among_the_chosen_attributes() -> None:
-    encode = homeiq(numeric_only=True).encode
+    encode = partial(line_of, homeiq(numeric_only=True))
     made = Point("sensor.a", 1, "x", Facts("r"), Attributes('{"a":"x","b":5}'), treatment=Treatment(("a", "b")))
     series = "home_assistant_events,domain=sensor,entity_id=sensor.a,event_category=monitoring,event_type=state_changed"
     assert encode(made) == f"{series},registry_id=r b=5 1".encode()

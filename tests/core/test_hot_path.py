@@ -15,7 +15,7 @@ from ingest.core import wire
 from ingest.core.attributes import AttributesCache, Drops
 from ingest.core.conversation import STATE_CHANGED, Conversation
 from ingest.core.lineprotocol import measurement, tag
-from ingest.core.sealing import seal, seal_grouped, unsealed
+from ingest.core.sealing import cut, seal, seal_grouped, seal_pieces, uncut, unsealed, weight
 from ingest.core.state import Frame
 
 MOMENT = "2026-11-02T12:00:00.000000+00:00"
@@ -123,6 +123,14 @@ def test_of_one_series_the_last_word_stays_the_last(told: list[tuple[str, dict[s
     assert sorted(grouped) == sorted(lines)
     for each in {_series(line) for line in lines}:
         assert [line for line in grouped if _series(line) == each] == [line for line in lines if _series(line) == each]
+
+
+@given(st.lists(st.binary(max_size=6).map(lambda line: line.replace(b"\n", b" ")), max_size=12))
+def test_lines_in_pieces_are_sealed_as_whole_lines_are(lines: list[bytes]) -> None:
+    assert [uncut(cut(line)) for line in lines] == lines
+    assert [weight(cut(line)) for line in lines] == [len(line) for line in lines]
+    by_series = sorted(lines, key=lambda line: line.partition(b" ")[0])
+    assert seal_pieces([cut(line) for line in lines]) == seal_grouped(lines) == seal(by_series)
 
 
 def _series(line: bytes) -> bytes:

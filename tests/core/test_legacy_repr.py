@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ingest.core.homeiq import homeiq
 from ingest.core.point import Attributes, Facts, Kind, Point
+from ingest.core.sealing import line_of
 from ingest.core.state import Context
 from tests.support.integration_lines import read
 
@@ -26,7 +27,7 @@ POINT = Point(
 
 def states(point: Point) -> dict[str, Any]:
     """Both states as HomeIQ's activity-writer reads them."""
-    line = homeiq(legacy=True).encode(point)
+    line = line_of(homeiq(legacy=True), point)
     assert line is not None
     written = read(line.decode()).fields
     return {name: ast.literal_eval(str(written[name])) for name in ("state_value", "previous_state") if name in written}
@@ -52,7 +53,7 @@ def test_a_state_is_pythons_text_of_what_home_assistant_sent() -> None:
 
 def test_nothing_else_of_the_line_changes() -> None:
     codecs = homeiq(legacy=True), homeiq()
-    lines = [codec.encode(POINT) for codec in codecs]
+    lines = [line_of(codec, POINT) for codec in codecs]
     legacy, usual = (read(line.decode()) for line in lines if line is not None)
     for written in (legacy, usual):
         del written.fields["state_value"], written.fields["previous_state"]

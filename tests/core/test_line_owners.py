@@ -13,7 +13,7 @@ from ingest.core.homeassistant import Profile, homeassistant
 from ingest.core.homeiq import Encoder, homeiq, numbers
 from ingest.core.line_owners import whose
 from ingest.core.point import Attributes, Facts, Point
-from ingest.core.sealing import joined, seal
+from ingest.core.sealing import joined, line_of, seal
 from ingest.core.state import Source
 from tests.core.test_homeiq import points
 
@@ -71,9 +71,9 @@ def test_entries_of_registries_are_nobodys_states() -> None:
 
 
 def test_the_other_schema_tells_names() -> None:
-    encode = homeassistant(Profile(tags={"site": "a b"})).encode
+    codec = homeassistant(Profile(tags={"site": "a b"}))
     lines = [
-        encode(replace(point(name, time_ns), facts=Facts("id")))
+        line_of(codec, replace(point(name, time_ns), facts=Facts("id")))
         for name, time_ns in (("a", 1_000), ("b", 2_000), ("a", 3_000))
     ]
     assert whose(seal([line for line in lines if line is not None])) == (
@@ -83,7 +83,7 @@ def test_the_other_schema_tells_names() -> None:
 
 
 def test_what_waited_in_one_schema_is_known_when_the_other_is_chosen() -> None:
-    line = homeassistant(Profile()).encode(point("b", 2_000))
+    line = line_of(homeassistant(Profile()), point("b", 2_000))
     assert line is not None
     found = whose(seal([Encoder().line(point("a", 1_000)), line]))
     assert found == (Named("a", "sensor.a", 1_000, 1_000), Named("sensor.b", "sensor.b", 2_000, 2_000))

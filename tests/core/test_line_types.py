@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point as Reference
 
-from ingest.core.homeiq import MEASUREMENT, Encoder, homeiq
+from ingest.core.homeiq import MEASUREMENT, Encoder
 from ingest.core.line_types import LineTypes, line_types, series
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.state import Context
@@ -84,7 +84,7 @@ def test_what_we_write_reads_back_whatever_texts_it_holds(
 
 def test_a_series_is_its_measurement_and_its_tags_as_they_were() -> None:
     facts = Facts("r=1, x", area_id="a room", device_id="back\\slash")
-    line = homeiq().encode(Point("sensor.a", 1, "1", facts, Attributes()))
+    line = Encoder().line(Point("sensor.a", 1, "1", facts, Attributes()))
     assert line is not None
     measurement, tags = series(line)
     assert measurement == "home_assistant_events"

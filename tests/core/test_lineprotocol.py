@@ -3,7 +3,7 @@ from __future__ import annotations
 from math import isfinite
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.core.lineprotocol import TEXT_LIMIT, decimal, quote, shorten, tag, utf8
@@ -53,6 +53,22 @@ def test_a_number_reads_back_exactly(value: float) -> None:
     assert isfinite(float(decimal(value)))
     assert float(decimal(value)) == value
     assert not decimal(value).endswith(".0")
+
+
+durations = st.integers(0, 10**15).map(lambda micros: micros / 1e6)
+dyadic = st.builds(lambda digits, shift: digits / 2**shift, st.integers(0, 2**53), st.integers(0, 60))
+"""Numbers that may lie exactly between two shortest texts."""
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.floats(1e-6, 1e17) | durations | dyadic)
+@example(9.9e-05)
+@example(0.0001)
+@example(9999999999999998.0)
+@example(1e16)
+@example(1125899906842624.25)
+@example(-0.0)
+def test_a_number_is_written_as_python_writes_it(value: float) -> None:
+    assert decimal(value) == repr(value).removesuffix(".0")
 
 
 @given(st.text(), st.integers(3, 40))

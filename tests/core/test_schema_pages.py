@@ -18,6 +18,7 @@ from ingest.core.enrich import Enricher
 from ingest.core.homeassistant import Profile, homeassistant
 from ingest.core.homeiq import homeiq
 from ingest.core.point import Point
+from ingest.core.sealing import line_of
 from ingest.core.state import Source, State, from_snapshot
 from ingest.core.treatment import Treatment
 from tests.core.test_homeassistant import FRAMES, LINE, recorded
@@ -58,9 +59,9 @@ def changes() -> Iterator[Point]:
 def test_its_sizes_are_measured(schema: str, kept: str, sizes: list[str]) -> None:
     found = []
     for points in (states(), changes()):
-        encode = homeiq().encode if schema == "homeiq" else homeassistant(Profile()).encode
+        codec = homeiq() if schema == "homeiq" else homeassistant(Profile())
         treatment = Treatment("none" if kept == "none" else "all")
-        made = [encode(replace(point, treatment=treatment)) for point in points]
+        made = [line_of(codec, replace(point, treatment=treatment)) for point in points]
         written = [line + b"\n" for line in made if line is not None]
         found += [size / len(written) for size in (sum(map(len, written)), len(gzip.compress(b"".join(written), 1)))]
     # zlib's versions differ a little in what they find.

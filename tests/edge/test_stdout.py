@@ -8,6 +8,7 @@ import trio
 
 from ingest.core.homeiq import homeiq
 from ingest.core.point import Attributes, Facts, Point
+from ingest.core.sealing import line_of
 from ingest.core.store import Batch, Delivered, Keep
 from ingest.edge.stdout import stdout_store
 from ingest.errors import Refused
@@ -24,7 +25,7 @@ async def test_the_lines_of_the_schema_come_out_one_a_line(tmp_path: Path) -> No
         store = stdout_store(homeiq(), file.fileno())
         lines = [line for line in map(store.codec.encode, [POINT, POINT]) if line is not None]
         assert await store.deliver(batch(store.codec.seal(lines))) == Delivered()
-    written = homeiq().encode(POINT)
+    written = line_of(homeiq(), POINT)
     assert (tmp_path / "out").read_bytes().splitlines() == [written, written]
 
 

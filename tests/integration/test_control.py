@@ -25,7 +25,7 @@ from trio.testing import MockClock, memory_stream_pair
 from ingest.actors.control import Control
 from ingest.core import control, reports
 from ingest.core.control import Progress, Request, line
-from ingest.core.homeiq import homeiq
+from ingest.core.homeiq import Encoder
 from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.sealing import joined, seal, unsealed
@@ -120,9 +120,8 @@ class World:
         self.server = Server(commands, self.bugs.append)
         await trio.sleep_forever()
 
-    def encode(self, codec: Codec[bytes, bytes], point: Point) -> bytes | None:
-        made = codec.encode(point)
-        assert made is not None
+    def encode(self, encoder: Encoder, point: Point) -> bytes:
+        made = encoder.line(point)
         self.encoded[made] += 1
         return made
 
@@ -140,8 +139,7 @@ class World:
         await self.spool.load()
         self.letters = DeadLetters(Letters(self.connection, self.path), KEY, lane, now_ns, emit)
         commands = Control(self.spool, self.letters, "http://db", InlineLane(self.delay), self.listen)
-        codec = homeiq()
-        store = Store("db", Codec(partial(self.encode, codec), len, self.seal), self.database.deliver)
+        store = Store("db", Codec(partial(self.encode, Encoder()), len, self.seal), self.database.deliver)
         return Destination(store, "db", spool=self.spool, letters=self.letters, control=commands)
 
     @asynccontextmanager

@@ -36,12 +36,12 @@ class Database(Memory):
     """A store of lines, as an InfluxDB is one."""
 
     lines: dict[bytes, Point] = field(factory=dict)
-    _codec: Codec[bytes, bytes] = field(factory=homeiq.homeiq)
+    _codec: Codec[sealing.Line, bytes] = field(factory=homeiq.homeiq)
 
-    def line(self, point: Point) -> bytes | None:
+    def line(self, point: Point) -> sealing.Line | None:
         line = self._codec.encode(point)
         if line is not None:
-            self.lines[line] = self.encode(point)
+            self.lines[sealing.uncut(line)] = self.encode(point)
         return line
 
     async def deliver(self, batch: Batch[Any]) -> Verdict:

@@ -21,6 +21,7 @@ from ingest.core.gap_points import gap_line, gap_numbers
 from ingest.core.grafana import as_json
 from ingest.core.homeassistant import Profile, homeassistant
 from ingest.core.homeiq import homeiq
+from ingest.core.sealing import line_of
 from tests.live import servers
 from tests.live.servers import Database
 from tests.support.dashboards import HOMES, SECOND_NS, Asked, expanded, gaps, picked, queries, sample
@@ -73,7 +74,7 @@ def lines(schema: str, now_ns: int, *, numeric: bool) -> bytes:
         if schema == "homeiq"
         else homeassistant(Profile(), numeric_only=numeric, gaps=True)
     )
-    encoded = [line for point in sample(now_ns) if (line := codec.encode(point)) is not None]
+    encoded = [line for point in sample(now_ns) if (line := line_of(codec, point)) is not None]
     gap = gap_numbers if numeric else gap_line
     return b"\n".join([*encoded, *map(gap, gaps(now_ns))])
 

@@ -32,7 +32,7 @@ from ingest.core.line_owners import whose
 from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
-from ingest.core.sealing import joined, unsealed, whole
+from ingest.core.sealing import Line, joined, unsealed, whole
 from ingest.core.session import SessionState
 from ingest.core.state import Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Codec, Store
@@ -187,7 +187,7 @@ class Life:
 
     def _plan(self) -> Plan:
         codec = homeiq()
-        watched: Codec[bytes, bytes] = evolve(codec, encode=partial(self._encode, codec.encode))
+        watched: Codec[Line, bytes] = evolve(codec, encode=partial(self._encode, codec.encode))
         flush = partial(last_flush, self.spool, lambda: None)
         store = Store(STORE, watched, self.deliverer.deliver)
         return Plan(
@@ -220,7 +220,7 @@ class Life:
             self._newest[entity_id] = max(time, self._newest.get(entity_id, 0))
             self.seen.add((entity_id, time))
 
-    def _encode(self, encode: Callable[[Point], bytes | None], point: Point) -> bytes | None:
+    def _encode(self, encode: Callable[[Point], Line | None], point: Point) -> Line | None:
         if not self.dead:
             self.made.add((point.entity_id, point.time_ns))
         return encode(point)
