@@ -26,6 +26,11 @@ def seal(lines: Sequence[bytes]) -> bytes:
     return compress(b"\n".join([*lines, b""]), 1, GZIP)
 
 
+def compressed(value: bytes) -> bytes:
+    """Any bytes, compressed as lines are."""
+    return compress(value, 1, GZIP)
+
+
 def seal_grouped(lines: Sequence[bytes]) -> bytes:
     """As `seal`, those of one series next to each other and in their order, which takes half the bytes.
 
