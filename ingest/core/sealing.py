@@ -12,10 +12,15 @@ from collections.abc import Sequence
 
 from ingest.core.store import Batch
 
+_NOT_WHOLE: tuple[type[Exception], ...] = (zlib.error,)
+
 try:
-    from isal.isal_zlib import compress
+    from isal.igzip_lib import IsalError
+    from isal.isal_zlib import compress, decompress
+
+    _NOT_WHOLE = (IsalError,)  # type: ignore[assignment]  # its stub says that it is one, not a type
 except ImportError:  # a machine for which there is no wheel
-    from zlib import compress
+    from zlib import compress, decompress
 
 GZIP = zlib.MAX_WBITS + 16
 """What makes zlib's `compress` write gzip: a header without a time, and a checksum at the end."""
@@ -29,6 +34,14 @@ def seal(lines: Sequence[bytes]) -> bytes:
 def compressed(value: bytes) -> bytes:
     """Any bytes, compressed as lines are."""
     return compress(value, 1, GZIP)
+
+
+def decompressed(value: bytes) -> bytes:
+    """What `compressed` was given. Raises `ValueError` where that is not whole."""
+    try:
+        return decompress(value, GZIP)
+    except _NOT_WHOLE as problem:
+        raise ValueError(f"not whole: {problem}") from problem
 
 
 def seal_grouped(lines: Sequence[bytes]) -> bytes:

@@ -8,24 +8,24 @@ folded into the rows seldom. Whoever reads marks reads both; whoever changes row
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from ingest.core.coverage import MICROSECOND, Mark
 from ingest.core.importing import BETWEEN
 from ingest.core.marks import UNKNOWN
-from ingest.core.moved import Moves, Row, as_marks, packed, unpacked
+from ingest.core.moved import Move, Moves, Row, as_marks, moves_of, packed, unpacked
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, Damaged
 
 NOT_KNOWN: Final = -1
 """In the place of a mark's time: nothing of the entity is stored, but it was asked for."""
 
-MOST: Final = 64
-"""Values that wait to be folded, of one home's store; with that many they are."""
+MOST: Final = 32
+"""Values that wait in a file to be folded; with that many they are."""
 
-MOST_BYTES: Final = 4 * 1024 * 1024
-"""The same of their bytes."""
+LARGEST: Final = 256 * 1024
+"""Bytes of one at most, several thousand marks; more marks go into their rows at once."""
 
 _MARK: Final = """
 INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns) VALUES (?, ?, ?, ?, ?, ?)
@@ -46,7 +46,8 @@ WHERE span.id = ? AND cause = 'imported'
 ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
 """  # noqa: S608  a constant
 _MOVED: Final = "INSERT INTO moved (home, store, marks) VALUES (?, ?, ?)"
-_WAITING: Final = "SELECT count(*), coalesce(sum(length(marks)), 0) FROM moved WHERE home = ? AND store = ?"
+# Not counted: that would look at them all, with every batch.
+_WAITING: Final = "SELECT (SELECT max(id) FROM moved) - (SELECT min(id) FROM moved) + 1"
 # One statement, because a reader has no transaction: between two of them marks could be folded.
 _BOTH: Final = """
 SELECT 0, registry_id, entity_id, time_ns, first_ns FROM mark WHERE home = ?1 AND store = ?2
@@ -58,18 +59,20 @@ def move_marks(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
     """Marks move, never backwards. Those without an entity go, but for an id that came back since."""
     if not marks:
         return
-    whose = (key.home, key.store)
-    connection.execute(_MOVED, (*whose, packed(marks)))
-    count, size = connection.execute(_WAITING, whose).fetchone()
-    if count >= MOST or size >= MOST_BYTES:
-        fold(connection, key)
+    value = packed(marks)
+    if len(value) > LARGEST:
+        move_at_once(connection, key, marks)
+        return
+    connection.execute(_MOVED, (key.home, key.store, value))
+    if connection.execute(_WAITING).fetchone()[0] >= MOST:
+        fold_all(connection)
 
 
 def move_at_once(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
     """As `move_marks`, into the rows: what waits in the file is no more than before."""
     fold(connection, key)
     moves = Moves()
-    moves.add(marks)
+    moves.add(moves_of(marks))
     _write(connection, key, moves)
 
 
@@ -134,7 +137,7 @@ def is_packed(value: object) -> bool:
     return True
 
 
-def _unpacked(number: int, value: object) -> list[Mark]:
+def _unpacked(number: int, value: object) -> Iterator[Move]:
     try:
         return unpacked(value)
     except ValueError as error:
@@ -143,14 +146,15 @@ def _unpacked(number: int, value: object) -> list[Mark]:
         raise Damaged(what, where="the ledger", remedy=remedy) from error
 
 
-def _write(connection: Connection, key: Key, moves: Iterable[Mark]) -> None:
+def _write(connection: Connection, key: Key, moves: Iterable[Move]) -> None:
     """Nearly always these are rows that come or move only; where some go, what is of one name stays in its order."""
-    together: list[tuple[object, ...]] = []
-    for each in moves:
-        if each.entity_id:
-            together.append((key.home, key.store, each.registry_id, each.entity_id, each.time_ns, each.oldest_ns))
+    home, store = key.home, key.store
+    together: list[tuple[str | int, ...]] = []
+    for name, entity_id, time_ns, first_ns in moves:
+        if entity_id:
+            together.append((home, store, name, entity_id, time_ns, first_ns))
             continue
         connection.executemany(_MARK, together)
         together.clear()
-        connection.execute(_NOBODYS, (key.home, key.store, each.registry_id, each.time_ns))
+        connection.execute(_NOBODYS, (home, store, name, time_ns))
     connection.executemany(_MARK, together)
