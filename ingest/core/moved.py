@@ -51,10 +51,12 @@ def moves_of(marks: Sequence[Mark]) -> list[Move]:
 
 def packed(marks: Sequence[Mark]) -> bytes:
     """Marks, one at least, as one value with a checksum. Raises `OverflowError` for a time that no row could hold."""
-    columns = tuple(zip(*moves_of(marks), strict=True))
-    if max(columns[2]) > LATEST:
+    names, entities, times, firsts = zip(*marks, strict=True)
+    if max(times) > LATEST:
         raise OverflowError("a mark's time is too great for the state file")
-    return compressed(_encode(columns))
+    if not all(firsts):
+        firsts = tuple(first_ns or time_ns for first_ns, time_ns in zip(firsts, times, strict=True))
+    return compressed(_encode((names, entities, times, firsts)))
 
 
 def unpacked(value: object) -> Iterator[Move]:
