@@ -411,6 +411,14 @@ def test_marks_come_out_as_they_were_packed(marks: list[Mark]) -> None:
     assert list(unpacked(packed(marks))) == moves_of(marks)
 
 
+@given(st.lists(MARKS, min_size=1, max_size=30), st.data())
+def test_no_bit_of_damage_makes_other_marks(marks: list[Mark], data: st.DataObject) -> None:
+    value = bytearray(packed(marks))
+    value[data.draw(st.integers(0, len(value) - 1), "byte")] ^= 1 << data.draw(st.integers(0, 7), "bit")
+    if is_packed(bytes(value)):  # it is in what gzip's header says of nothing that matters, such as a time
+        assert list(unpacked(bytes(value))) == moves_of(marks)
+
+
 def test_a_time_that_no_row_holds_is_refused_before_it_is_written(ledger: LedgerFile) -> None:
     with pytest.raises(OverflowError):
         ledger.move_marks([mark("a", LATEST + 1)])
