@@ -37,7 +37,8 @@ from ingest.core.marks import bearers
 from ingest.core.rules import Rules
 from ingest.core.words import counted
 from ingest.edge.ledger_filtered import left_out
-from ingest.edge.ledger_import import pending_imports, stored_marks, unmarked_since
+from ingest.edge.ledger_import import pending_imports, unmarked_since
+from ingest.edge.ledger_marks import stored_marks
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
 from ingest.edge.state_read import Absent, state_read

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from ingest.cli.systemd_machine import Machine
 from ingest.cli.systemd_places import NAME
-from ingest.edge import embedded_schema, state_file
+from ingest.edge import embedded_schema, state_versions
 from ingest.edge.database_copy import copy_database, layout_of
 from ingest.edge.database_file import is_there
 from ingest.errors import IngestError, Refused
@@ -24,7 +24,7 @@ from ingest.runtime.signals import interrupted, uninterrupted
 
 STATE: Final = "state.db"
 STORE: Final = "home.db"
-LAYOUTS: Final = MappingProxyType({STATE: state_file.VERSION, STORE: embedded_schema.VERSION})
+LAYOUTS: Final = MappingProxyType({STATE: state_versions.VERSION, STORE: embedded_schema.VERSION})
 """The service's files, and the version that this program makes of each when it starts."""
 
 

@@ -16,10 +16,15 @@ from typing import TypeAlias, TypeVar
 from ingest.core.point import Point
 from ingest.core.store import Batch, Codec
 
+_NOT_WHOLE: tuple[type[Exception], ...] = (zlib.error,)
+
 try:
-    from isal.isal_zlib import compress
+    from isal.igzip_lib import IsalError
+    from isal.isal_zlib import compress, decompress
+
+    _NOT_WHOLE = (IsalError,)  # type: ignore[assignment]  # its stub says that it is one, not a type
 except ImportError:  # a machine for which there is no wheel
-    from zlib import compress
+    from zlib import compress, decompress
 
 GZIP = zlib.MAX_WBITS + 16
 """What makes zlib's `compress` write gzip: a header without a time, and a checksum at the end."""
@@ -36,6 +41,19 @@ _series = itemgetter(0)
 def seal(lines: Sequence[bytes]) -> bytes:
     """The payload as it is sent: the lines, compressed; the same lines make the same bytes at any time."""
     return compress(b"\n".join([*lines, b""]), 1, GZIP)
+
+
+def compressed(value: bytes) -> bytes:
+    """Any bytes, compressed as lines are."""
+    return compress(value, 1, GZIP)
+
+
+def decompressed(value: bytes) -> bytes:
+    """What `compressed` was given. Raises `ValueError` where that is not whole."""
+    try:
+        return decompress(value, GZIP)
+    except _NOT_WHOLE as problem:
+        raise ValueError(f"not whole: {problem}") from problem
 
 
 def seal_pieces(lines: Sequence[Line]) -> bytes:

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from ingest.core.coverage import Cause, Gap, Note, Progress
 from ingest.core.ledger import LEFT, Opening
+from ingest.edge.ledger_marks import fold
 from ingest.edge.ledger_rows import all_gaps, open_gap, tell_in_one, write_note
 from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.sqlite import Connection
@@ -98,6 +99,7 @@ def _keep_gaps(connection: Connection, key: Key, bound: Bound) -> Sequence[Gap]:
 
 def _keep_marks(connection: Connection, key: Key, most: int) -> None:
     """Entities come and go; the marks that have not moved for the longest time go."""
+    fold(connection, key)
     whose = (key.home, key.store)
     (count,) = connection.execute("SELECT count(*) FROM mark WHERE home = ? AND store = ?", whose).fetchone()
     if count > most:

@@ -15,7 +15,8 @@ from typing import Any, Final, TypeAlias
 from ingest.core.coverage import Cause, Gap, Progress, Span
 from ingest.core.ledger import Opening
 from ingest.edge.ledger_bounds import BOUND
-from ingest.edge.ledger_rows import GAP, SPAN, count_anew, doubt_marks, finish, gap_of, named, open_gap
+from ingest.edge.ledger_marks import doubt_marks, fold_all, is_packed
+from ingest.edge.ledger_rows import GAP, SPAN, count_anew, finish, gap_of, named, open_gap
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, open_reader, ours, transaction, translated
 from ingest.errors import IngestError
@@ -25,6 +26,7 @@ NOT_BROUGHT: Final = "some of what waited cannot be read: the damaged state file
 
 TABLES: Final = (
     ("mark", "home, store, registry_id, entity_id, time_ns, first_ns", "home, store, registry_id"),
+    ("moved", "id, home, store, marks", "id"),
     ("coverage", "home, store, since_ns, heard_ns, stopped", "home, store"),
     ("unmarked", "home, store, since_ns", "home, store"),
     ("gap", f"home, store, {GAP}, folded", "id"),
@@ -36,6 +38,9 @@ NUMBERS: Final = frozenset(
     {"id", "gap_id", "time_ns", "first_ns", "done_ns", "found", "from_ns", "to_ns", "after_ns", "before_ns", "since_ns"}
     | {"heard_ns", "stopped", "spans", "unsettled", "filled", "had", "folded", "oldest_ns", "newest_ns", "count"}
 )
+PACKED: Final = "marks"
+"""The column whose values are no texts, either."""
+
 CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
 
 Values: TypeAlias = tuple[Any, ...]
@@ -58,6 +63,7 @@ def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missi
                 f"INSERT OR IGNORE INTO {table} ({columns}) VALUES (?{marks})",  # noqa: S608  constants
                 _rows(reader, source, table, columns, order),
             )
+        fold_all(connection)
         # Marks may be missing of what was stored since the old file's account began.
         connection.execute("INSERT OR IGNORE INTO unmarked SELECT home, store, since_ns FROM account")
         _complete(connection)
@@ -91,6 +97,8 @@ def _rows(reader: Connection, source: Path, table: str, columns: str, order: str
 def _sound(name: str, value: object) -> bool:
     if name == "filled" and value is None:
         return True
+    if name == PACKED:
+        return is_packed(value)
     if name in CHOICES:
         return value in CHOICES[name]
     return isinstance(value, int if name in NUMBERS else str)

@@ -9,8 +9,8 @@ from attrs import frozen
 
 from ingest.core.coverage import Cause, Mark, Span
 from ingest.core.ledger import Told
-from ingest.edge.ledger_import import stored_marks
-from ingest.edge.ledger_rows import NOT_KNOWN, SPAN
+from ingest.edge.ledger_marks import NOT_KNOWN, stored_marks
+from ingest.edge.ledger_rows import SPAN
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 

@@ -7,6 +7,7 @@ settled span is on disk exactly when the points are that it stands for.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from ingest.core.importing import Wanted
 from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, Told
 from ingest.edge.ledger_bounds import BOUND, Bound, enter, keep
 from ingest.edge.ledger_filtered import left_out_since
-from ingest.edge.ledger_import import Far, ask_again, how_far, open_import, stored_marks
-from ingest.edge.ledger_rows import GAP, NOT_KNOWN, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left
+from ingest.edge.ledger_import import Far, ask_again, how_far, open_import
+from ingest.edge.ledger_marks import NOT_KNOWN, fold, stored_marks
+from ingest.edge.ledger_rows import GAP, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left
 from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.sqlite import Connection, transaction, translated
+from ingest.errors import IngestError
 
 _HEARD = """
 INSERT INTO coverage (home, store, since_ns, heard_ns, stopped) VALUES (?1, ?2, ?3, ?3, 0)
@@ -69,6 +72,8 @@ class LedgerFile:
                 self.connection.execute(_HEARD, (self.key.home, self.key.store, due.heard_ns))
             if due.stopped:
                 self._of("UPDATE coverage SET stopped = 1")
+        if due.stopped:
+            self._fold()
         return changed
 
     def open_gap(self, opening: Opening) -> None:
@@ -138,6 +143,11 @@ class LedgerFile:
         """Every gap, the oldest first."""
         with translated(self.path):
             return all_gaps(self.connection, self.key)
+
+    def _fold(self) -> None:
+        """An older program that reads the file then sees every mark. Who reads them here needs none of it."""
+        with suppress(IngestError), translated(self.path), transaction(self.connection):
+            fold(self.connection, self.key)
 
     def _marks(self) -> list[Mark]:
         return [mark for mark in stored_marks(self.connection, self.key).values() if mark.time_ns != NOT_KNOWN]

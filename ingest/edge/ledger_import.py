@@ -7,17 +7,15 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from ingest.core.coverage import FOREVER, Cause, Gap, Mark, Progress, Span
+from ingest.core.coverage import FOREVER, Cause, Gap, Progress, Span
 from ingest.core.importing import BETWEEN, Wanted, known, spans_of, stored_since, with_left_out
 from ingest.core.ledger import Opening
 from ingest.edge.ledger_filtered import leave_out, left_out, take
+from ingest.edge.ledger_marks import stored_marks
 from ingest.edge.ledger_rows import count_anew, gaps_of, open_gap
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 
-_MARKS: Final = """
-SELECT registry_id, entity_id, time_ns, iif(first_ns = time_ns, 0, first_ns) FROM mark WHERE home = ? AND store = ?
-"""
 _PENDING: Final = """
 SELECT registry_id, min(after_ns) FROM span JOIN gap ON gap.id = gap_id
 WHERE home = ? AND store = ? AND cause = 'imported' AND span.filled IS NULL GROUP BY registry_id
@@ -66,11 +64,6 @@ class Far:
     def share(self) -> float:
         """The part that is done, from 0 to 1."""
         return 1.0 if self.settled >= self.spans else min(self.read / self.seconds, 1.0) if self.seconds else 0.0
-
-
-def stored_marks(connection: Connection, key: Key) -> dict[str, Mark]:
-    """What is known of every entity's states; `NOT_KNOWN` may stand for the newest time."""
-    return {row[0]: Mark(*row) for row in connection.execute(_MARKS, (key.home, key.store))}
 
 
 def unmarked_since(connection: Connection, key: Key) -> int | None:

@@ -9,20 +9,16 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from ingest.core.coverage import MICROSECOND, Cause, Gap, Mark, Note, Progress, Settled, Span
-from ingest.core.importing import BETWEEN
+from ingest.core.coverage import Cause, Gap, Note, Progress, Settled, Span
 from ingest.core.ledger import Opening, outcome
-from ingest.core.marks import UNKNOWN
 from ingest.edge.ledger_filtered import leave_out
+from ingest.edge.ledger_marks import know_from, move_marks
 from ingest.edge.ledger_spans import add_spans, has_grown
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, Damaged
 
 GAP: Final = "id, cause, from_ns, to_ns, progress, why, spans, unsettled, filled"
 SPAN: Final = "entity_id, registry_id, after_ns, before_ns, id, done_ns, found"
-
-NOT_KNOWN: Final = -1
-"""In the place of a mark's time: nothing of the entity is stored, but it was asked for."""
 
 NEAR_NS: Final = 60 * 10**9
 """Gaps of what a spool dropped, and others for which nothing can be had, are one when there is no more between them."""
@@ -32,17 +28,6 @@ SPANS: Final = 20_000
 
 FULL: Final = " gaps are told in one: the ledger was full"
 
-_MARK = """
-INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    time_ns = excluded.time_ns, entity_id = excluded.entity_id, first_ns = min(first_ns, excluded.first_ns)
-WHERE excluded.time_ns >= mark.time_ns
-"""
-_NOBODYS = "DELETE FROM mark WHERE home = ? AND store = ? AND registry_id = ? AND time_ns <= ?"
-_DOUBTED = f"""
-UPDATE mark SET time_ns = time_ns - 1
-WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ? AND time_ns % {MICROSECOND} <> {UNKNOWN}
-"""  # noqa: S608  constants
 _TOUCHING = """
 SELECT id FROM gap
 WHERE home = ? AND store = ? AND cause = ? AND progress IN ('open', 'filling') AND from_ns <= ? AND to_ns >= ?
@@ -58,13 +43,6 @@ INSERT INTO gap (home, store, cause, from_ns, to_ns, progress, why, spans, unset
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0) RETURNING id
 """
 _READ_UNTIL = "UPDATE span SET done_ns = ?, found = ? WHERE id = ? AND filled IS NULL AND done_ns < ?"
-# What was imported is known from the import's beginning on: it is not asked for again. No state need be there.
-_KNOWN_FROM = f"""
-INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns)
-SELECT home, store, registry_id, entity_id, {NOT_KNOWN}, after_ns + 1 - {BETWEEN} FROM span JOIN gap ON gap.id = gap_id
-WHERE span.id = ? AND cause = 'imported'
-ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
-"""  # noqa: S608  a constant
 _COUNT = """
 UPDATE gap SET (spans, unsettled, filled) = (
     SELECT count(*), count(*) - count(span.filled), coalesce(sum(coalesce(span.filled, span.had)), 0) FROM span WHERE gap_id = gap.id
@@ -78,19 +56,6 @@ def write_note(connection: Connection, key: Key, note: Note) -> list[Gap]:
     opened = [open_gap(connection, key, Opening.of(missed)) for missed in note.missed]
     settled = settle(connection, note.settled)
     return [*settled, *gaps_of(connection, set(opened) - {gap.id for gap in settled})]
-
-
-def move_marks(connection: Connection, key: Key, marks: Iterable[Mark]) -> None:
-    """Marks move, never backwards. Those without an entity go, but for an id that came back since."""
-    rows = [(key.home, key.store, each.registry_id, each.entity_id, each.time_ns, each.oldest_ns) for each in marks]
-    nobodys = {registry_id: time_ns for _, _, registry_id, entity_id, time_ns, _ in rows if not entity_id}
-    connection.executemany(_MARK, [row for row in rows if row[3]] if nobodys else rows)
-    connection.executemany(_NOBODYS, [(key.home, key.store, *each) for each in nobodys.items()])
-
-
-def doubt_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:
-    """States of that time were dropped: nobody may believe that they are stored, only that everything before them is."""
-    connection.execute(_DOUBTED, (key.home, key.store, oldest_ns, newest_ns))
 
 
 def settle(connection: Connection, settled: Iterable[Settled]) -> list[Gap]:
@@ -110,7 +75,7 @@ def settle(connection: Connection, settled: Iterable[Settled]) -> list[Gap]:
         ).fetchall()
         for gap_id, more in row:
             came[gap_id].append(more)
-            connection.execute(_KNOWN_FROM, (each.span_id,))
+            know_from(connection, each.span_id)
     for gap_id, filled in came.items():
         connection.execute(
             "UPDATE gap SET unsettled = unsettled - ?, filled = filled + ?, progress = 'filling' WHERE id = ?",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Sequence
 from typing import TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ingest.core.coverage import Note
 from ingest.core.evicted import Named
 from ingest.core.ledger import Opening
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import BOUND, Bound, enter
-from ingest.edge.ledger_rows import doubt_marks
+from ingest.edge.ledger_marks import doubt_marks, move_at_once
 from ingest.edge.spool_gone import tell_purged
 from ingest.edge.spool_list import Rows
 from ingest.edge.spool_rows import UNCHANGED, Changed, Placed, Row
@@ -82,7 +82,8 @@ class Table(Rows):
                     more = self._looked_into(next(others))
                     gaps += self._evict(more)
                     doomed |= more
-                changed = self._enter(batch.note, gaps)
+                move_at_once(self.connection, self.key, batch.note.marks)
+                changed = self._enter(evolve(batch.note, marks=()), gaps)
         except StopIteration:
             return None
         self.succession.put = row.id

@@ -10,6 +10,7 @@ from ingest.core.coverage import NO_NOTE, UNNAMED, Cause, Missed, Note
 from ingest.core.ledger import Opening
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import BOUND, Bound, enter
+from ingest.edge.ledger_marks import fold
 from ingest.edge.ledger_rows import NEAR_NS
 from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.sqlite import Connection
@@ -36,6 +37,7 @@ def purged(batches: Iterable[Batch[bytes]]) -> Note:
 
 def _doubt(connection: Connection, key: Key, times: Sequence[Times]) -> None:
     """As `doubt_marks`, with one look at the marks: a whole backlog of batches may be gone."""
+    fold(connection, key)
     begins = [first for first, _ in times]
     marks = connection.execute(
         "SELECT time_ns, registry_id FROM mark WHERE home = ? AND store = ?", (key.home, key.store)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from ingest.core.words import counted
-from ingest.edge.ledger_carry import CHOICES, NUMBERS, TABLES
+from ingest.edge.ledger_carry import CHOICES, NUMBERS, PACKED, TABLES
+from ingest.edge.ledger_marks import is_packed
 from ingest.edge.spool_around import unsound
 from ingest.edge.spool_file import DAMAGED
 from ingest.edge.sqlite import Connection, Damaged, ours, translated
@@ -25,6 +26,7 @@ _NOT_PLAIN: Final = "'*[^ -~]*'"
 
 _LOOK_AT_LEDGER: Final = (
     "SELECT max(time_ns) FROM mark",
+    "SELECT max(instr(marks, x'00')) FROM moved",  # reads it all, as its length does not
     "SELECT sum(spans) FROM gap",
     "SELECT count(*) FROM gap INDEXED BY gap_of",
     "SELECT max(before_ns) FROM span",
@@ -32,7 +34,7 @@ _LOOK_AT_LEDGER: Final = (
     "SELECT count(*) FROM span INDEXED BY span_from",
     "SELECT max(heard_ns) FROM coverage",
     "SELECT max(since_ns) FROM unmarked",
-    "SELECT max(instr(payload, x'00')) FROM catalog",  # reads it all, as its length does not
+    "SELECT max(instr(payload, x'00')) FROM catalog",
 )
 
 
@@ -82,12 +84,14 @@ def _unsound_ledger(connection: Connection, path: Path) -> str:
     wrong = 0
     for table, known, _ in TABLES:
         columns = known.split(", ")
-        texts = [each for each in columns if each not in NUMBERS]
+        texts = [each for each in columns if each not in NUMBERS and each != PACKED]
         sound, told = " AND ".join(map(_sound, columns)), " || ".join(texts)
         # Nearly every text is plain ASCII, which SQLite sees much faster than Python reads a row.
         query = f"SELECT {', '.join(texts)}, NOT ({sound}) FROM {table} WHERE NOT ({sound}) OR {told} GLOB {_NOT_PLAIN}"  # noqa: S608  constants
         with ours(path):
             wrong += sum(found for *_, found in connection.execute(query))
+    with ours(path):
+        wrong += sum(not is_packed(value) for (value,) in connection.execute("SELECT marks FROM moved"))
     return f"{counted(wrong, 'row')} of the ledger cannot be what was written" if wrong else ""
 
 
@@ -95,5 +99,7 @@ def _sound(column: str) -> str:
     """True of a value as it was written; a span that is not settled has nothing in `filled`."""
     if column in CHOICES:
         return f"{column} IN ({', '.join(map(repr, sorted(CHOICES[column])))})"
+    if column == PACKED:
+        return f"typeof({column}) = 'blob'"
     kinds = ("integer", "null") if column == "filled" else ("integer",) if column in NUMBERS else ("text",)
     return f"typeof({column}) IN ({', '.join(map(repr, kinds))})"

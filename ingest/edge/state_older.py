@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Final
 
 from ingest.edge.sqlite import Connection, in_memory
-from ingest.edge.state_file import MIGRATIONS
+from ingest.edge.state_versions import MIGRATIONS
 
 _TABLES: Final = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 _COLUMNS: Final = "SELECT name FROM pragma_table_info(?) ORDER BY cid"

@@ -11,8 +11,8 @@ from attrs import frozen
 from ingest.edge.database_file import is_there
 from ingest.edge.spool_rows import Key, Row
 from ingest.edge.sqlite import Connection, open_reader, pragma, translated
-from ingest.edge.state_file import VERSION
 from ingest.edge.state_older import fill_up
+from ingest.edge.state_versions import VERSION
 from ingest.errors import Refused
 
 _DAY_NS = 86_400 * 10**9

@@ -27,7 +27,7 @@ from ingest.cli.systemd_uninstall import uninstall
 from ingest.edge import foreign
 from ingest.edge.environment import MARK, Recipe, build, recipe
 from ingest.edge.interpreters import choose
-from ingest.edge.state_file import MIGRATIONS, VERSION
+from ingest.edge.state_versions import MIGRATIONS, VERSION
 from ingest.errors import IngestError, Problems, Refused, Transient
 from tests.support.homes import TOKEN
 from tests.support.marked import secret

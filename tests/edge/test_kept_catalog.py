@@ -20,7 +20,8 @@ from ingest.core.registry_entries import Area, Device
 from ingest.core.reports import Report
 from ingest.edge.catalog_file import CatalogFile, Kept
 from ingest.edge.kept_catalog import EVERY, REST, KeptCatalog
-from ingest.edge.state_file import VERSION, open_state
+from ingest.edge.state_file import open_state
+from ingest.edge.state_versions import VERSION
 from ingest.errors import Refused
 from ingest.runtime.lane import InlineLane
 from ingest.runtime.watch import Watch

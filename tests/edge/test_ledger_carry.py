@@ -15,7 +15,8 @@ from ingest.edge.ledger_carry import DAMAGED, NOT_BROUGHT
 from ingest.edge.ledger_file import Due, LedgerFile
 from ingest.edge.spool_file import Table
 from ingest.edge.sqlite import Connection
-from ingest.edge.state_file import VERSION, open_state
+from ingest.edge.state_file import open_state
+from ingest.edge.state_versions import VERSION
 from tests.cli.waiting import lines, spooled, waiting_lines
 from tests.edge.ledgers import KEY, ledger_in, mark, next_spans, opening, told
 

@@ -17,7 +17,7 @@ from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile, listed
 from ingest.edge.ledger_file import told as told_of
-from ingest.edge.ledger_rows import doubt_marks
+from ingest.edge.ledger_marks import doubt_marks
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key, Placed
 from tests.edge.ledgers import KEY, ledger_in, mark, next_spans, opening, span, told
@@ -324,7 +324,7 @@ def test_a_kill_leaves_marks_and_batches_in_step(tmp_path: Path) -> None:
             newest = next(iter(Table(ledger.connection, path, KEY).newest(()))).newest_ns
             assert {each.time_ns for each in ledger.load().marks} == {newest}
             ledger.connection.execute("DELETE FROM batch")
-            ledger.connection.execute("DELETE FROM mark")
+            ledger.connection.executescript("DELETE FROM mark; DELETE FROM moved")
 
 
 def test_spans_of_one_entity_may_lie_side_by_side(ledger: LedgerFile) -> None:

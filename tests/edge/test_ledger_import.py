@@ -16,7 +16,7 @@ from ingest.edge.ledger_file import told as told_of
 from ingest.edge.ledger_import import Far
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
-from ingest.edge.state_file import MIGRATIONS
+from ingest.edge.state_versions import MIGRATIONS
 from ingest.edge.totals_file import Totals
 from tests.edge.ledgers import KEY, ledger_in, mark, next_spans, opening, told
 

@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
+import pytest
 import trio
 from attrs import evolve
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from trio.testing import MockClock
 
 from ingest.core.coverage import Gap, Note, Progress, Settled
 from ingest.core.store import Batch
+from ingest.edge import ledger_marks
 from ingest.edge.disk_spool import RETRY, Limits
 from ingest.edge.free_space import Floor
 from ingest.edge.last_flush import last_flush
@@ -145,10 +147,15 @@ async def test_what_is_evicted_from_the_disk_is_not_known_to_be_stored_any_more(
         assert marks(it) == {"a": 4, "old": 1}
 
 
-async def test_a_damaged_ledger_does_not_keep_points_from_the_disk(tmp_path: Path, autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("table", ["moved", "mark"])
+async def test_a_damaged_ledger_does_not_keep_points_from_the_disk(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """Met when a mark moves, or when what moved is folded into the rows."""
+    monkeypatch.setattr(ledger_marks, "MOST", 1)
     async with opened(tmp_path) as it:
         connection = it.spool.table.connection
-        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'mark'").fetchone()
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA cache_size = 0")
         with (tmp_path / "state.db").open("r+b") as file:

@@ -12,18 +12,22 @@ from pathlib import Path
 import pytest
 import trio
 
+from ingest.core.coverage import Mark
 from ingest.core.ledger import Remembered
 from ingest.core.store import Batch
 from ingest.edge.aside import SetAside
-from ingest.edge.catalog_file import CatalogFile
+from ingest.edge.catalog_file import CatalogFile, Kept
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.ledger_file import LedgerFile
+from ingest.edge.ledger_marks import stored_marks
 from ingest.edge.lock import Held, locked
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import pragma
 from ingest.edge.state import LEAST, State, opened_state, room
-from ingest.edge.state_file import KEPT_ASIDE, VERSION, open_state
+from ingest.edge.state_file import KEPT_ASIDE, open_state
+from ingest.edge.state_read import state_read
+from ingest.edge.state_versions import VERSION
 from ingest.edge.totals_file import Account, accounts
 from ingest.errors import Refused
 
@@ -169,6 +173,21 @@ PRAGMA user_version = 5;
 )
 """As version 5 made it: this text is never changed either."""
 
+VERSION_6 = (
+    VERSION_5
+    + """
+CREATE TABLE catalog (
+    home TEXT PRIMARY KEY NOT NULL,
+    as_of_ns INTEGER NOT NULL,
+    crc INTEGER NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+INSERT INTO catalog VALUES ('home', 8, 2212294583, x'31');
+PRAGMA user_version = 6;
+"""
+)
+"""As version 6 made it, with a catalog: this text is never changed either."""
+
 
 def now_ns() -> int:
     return 1_700_000_000_000_000_000
@@ -210,7 +229,7 @@ async def opened(path: Path) -> AsyncGenerator[tuple[State, list[SetAside]]]:
 # ---- versions ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5])
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6])
 async def test_an_older_file_with_a_full_spool_is_upgraded_and_delivered(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "state.db", 500, script)
     async with opened(tmp_path / "state.db") as (state, told):
@@ -239,7 +258,7 @@ def test_totals_of_version_3_stay_and_coverage_begins(tmp_path: Path) -> None:
         assert (ledger.load(), ledger.gaps()) == (Remembered([], None), [])
 
 
-@pytest.mark.parametrize("script", [VERSION_2, VERSION_3, VERSION_4, VERSION_5])
+@pytest.mark.parametrize("script", [VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6])
 def test_dead_letters_of_older_versions_stay(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "state.db", 1, script)
     connection, _ = open_state(tmp_path / "state.db", now_ns)
@@ -247,7 +266,7 @@ def test_dead_letters_of_older_versions_stay(tmp_path: Path, script: str) -> Non
         assert connection.execute("SELECT line, reason FROM dead_letter").fetchall() == [("m v=1 1", "conflict")]
 
 
-@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5])
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6])
 def test_an_upgraded_file_is_as_a_new_one(tmp_path: Path, script: str) -> None:
     old_file(tmp_path / "old.db", 3, script)
     found = []
@@ -268,6 +287,18 @@ def test_a_ledger_of_version_4_stays_and_no_catalog_is_known(tmp_path: Path) -> 
         assert [(span.id, span.entity_id) for span in (ledger.next_gap(5, set()) or ((), ()))[1]] == [(4, "light.a")]
         assert [mark.time_ns for mark in ledger.load().marks] == [9]
         assert CatalogFile(connection, path, "home").read() is None
+
+
+def test_marks_and_catalog_of_version_6_stay_and_marks_move_on(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    old_file(path, 1, VERSION_6)
+    with state_read(path) as older:
+        assert stored_marks(older, KEY) == {"r1": Mark("r1", "light.a", 9, 5)}
+    connection, _ = open_state(path, now_ns)
+    with closing(connection):
+        assert CatalogFile(connection, path, "home").read() == Kept(8, b"1")
+        LedgerFile(connection, path, KEY).move_marks([Mark("r1", "light.b", 11), Mark("r2", "light.c", 12)])
+        assert stored_marks(connection, KEY) == {"r1": Mark("r1", "light.b", 11, 5), "r2": Mark("r2", "light.c", 12)}
 
 
 def test_a_file_that_cannot_be_upgraded_stays_as_it_was(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ from ingest.edge.late import AGAIN
 from ingest.edge.lock import SERVICE, Held, locked
 from ingest.edge.spool_file import DAMAGED
 from ingest.edge.spool_rows import Key
-from ingest.edge.state_file import VERSION
 from ingest.edge.state_read import state_read
+from ingest.edge.state_versions import VERSION
 from ingest.edge.totals_file import accounts
 from tests.cli.waiting import lines, spooled
 from tests.edge.test_spool_damage import batch_of, break_the_chain

@@ -19,7 +19,8 @@ from ingest.core.ledger import Opening
 from ingest.core.secret import Secret
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.spool_rows import Key
-from ingest.edge.state_file import VERSION, open_state
+from ingest.edge.state_file import open_state
+from ingest.edge.state_versions import VERSION
 from ingest.runtime.lane import InlineLane, Lane
 from ingest.web import gaps, gaps_paths, letters, letters_paths
 from ingest.web.app import application

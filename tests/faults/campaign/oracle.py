@@ -325,5 +325,5 @@ def on_disk(path: Path) -> set[Key]:
 def has_marks(path: Path) -> bool:
     """The ledger on disk knows what is stored."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return bool(connection.execute("SELECT 1 FROM mark LIMIT 1").fetchall())
+        return bool(connection.execute("SELECT 1 FROM mark UNION ALL SELECT 1 FROM moved LIMIT 1").fetchall())
     return False

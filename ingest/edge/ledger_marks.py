@@ -1,0 +1,160 @@
+"""The ledger's marks in the state file: blocking functions, those that write in the transaction of their caller.
+
+    note ──▶ moved: one row for all that moved together ──many, or somebody changes rows──▶ mark: a row for each entity
+
+A row for each mark that moves would be a page of the disk for nearly each. So what moved together is one value, and is
+folded into the rows seldom. Whoever reads marks reads both; whoever changes rows in another way folds first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from ingest.core.coverage import MICROSECOND, Mark
+from ingest.core.importing import BETWEEN
+from ingest.core.marks import UNKNOWN
+from ingest.core.moved import Move, Moves, Row, as_marks, moves_of, packed, unpacked
+from ingest.edge.spool_rows import Key
+from ingest.edge.sqlite import Connection, Damaged
+
+NOT_KNOWN: Final = -1
+"""In the place of a mark's time: nothing of the entity is stored, but it was asked for."""
+
+MOST: Final = 32
+"""Values that wait in a file to be folded; with that many they are."""
+
+LARGEST: Final = 256 * 1024
+"""Bytes of one at most, several thousand marks; more marks go into their rows at once."""
+
+_MARK: Final = """
+INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    time_ns = excluded.time_ns, entity_id = excluded.entity_id, first_ns = min(first_ns, excluded.first_ns)
+WHERE excluded.time_ns >= mark.time_ns
+"""
+_NOBODYS: Final = "DELETE FROM mark WHERE home = ? AND store = ? AND registry_id = ? AND time_ns <= ?"
+_DOUBTED: Final = f"""
+UPDATE mark SET time_ns = time_ns - 1
+WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ? AND time_ns % {MICROSECOND} <> {UNKNOWN}
+"""  # noqa: S608  constants
+# What was imported is known from the import's beginning on: it is not asked for again. No state need be there.
+_KNOWN_FROM: Final = f"""
+INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns)
+SELECT home, store, registry_id, entity_id, {NOT_KNOWN}, after_ns + 1 - {BETWEEN} FROM span JOIN gap ON gap.id = gap_id
+WHERE span.id = ? AND cause = 'imported'
+ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
+"""  # noqa: S608  a constant
+_MOVED: Final = "INSERT INTO moved (home, store, marks) VALUES (?, ?, ?)"
+# Not counted: that would look at them all, with every batch.
+_WAITING: Final = "SELECT (SELECT max(id) FROM moved) - (SELECT min(id) FROM moved) + 1"
+# One statement, because a reader has no transaction: between two of them marks could be folded.
+_BOTH: Final = """
+SELECT 0, registry_id, entity_id, time_ns, first_ns FROM mark WHERE home = ?1 AND store = ?2
+UNION ALL SELECT id, marks, NULL, NULL, NULL FROM moved WHERE home = ?1 AND store = ?2
+"""
+
+
+def move_marks(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
+    """Marks move, never backwards. Those without an entity go, but for an id that came back since."""
+    if not marks:
+        return
+    value = packed(marks)
+    if len(value) > LARGEST:
+        move_at_once(connection, key, marks)
+        return
+    connection.execute(_MOVED, (key.home, key.store, value))
+    if connection.execute(_WAITING).fetchone()[0] >= MOST:
+        fold_all(connection)
+
+
+def move_at_once(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
+    """As `move_marks`, into the rows: what waits in the file is no more than before."""
+    fold(connection, key)
+    moves = Moves()
+    moves.add(moves_of(marks))
+    _write(connection, key, moves)
+
+
+def fold(connection: Connection, key: Key) -> None:
+    """Everything that moved is in the rows now. Raises `Damaged` where it cannot be read."""
+    whose = (key.home, key.store)
+    moves, last = Moves(), None
+    for last, value in connection.execute(
+        "SELECT id, marks FROM moved WHERE home = ? AND store = ? ORDER BY id", whose
+    ):
+        moves.add(_unpacked(last, value))
+    if last is not None:
+        _write(connection, key, moves)
+        connection.execute("DELETE FROM moved WHERE home = ? AND store = ?", whose)
+
+
+def fold_all(connection: Connection) -> None:
+    """As `fold`, for every home and store."""
+    for home, store in connection.execute("SELECT DISTINCT home, store FROM moved").fetchall():
+        fold(connection, Key(home, store))
+
+
+def doubt_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:
+    """States of that time were dropped: nobody may believe that they are stored, only that everything before them is."""
+    fold(connection, key)
+    connection.execute(_DOUBTED, (key.home, key.store, oldest_ns, newest_ns))
+
+
+def know_from(connection: Connection, span_id: int) -> None:
+    """That span is settled. When it was asked for by an import, its entity is known from the span's beginning on."""
+    of = "SELECT home, store FROM gap JOIN span ON gap.id = gap_id WHERE span.id = ? AND cause = 'imported'"
+    for whose in connection.execute(of, (span_id,)).fetchall():
+        fold(connection, Key(*whose))
+        connection.execute(_KNOWN_FROM, (span_id,))
+
+
+def stored_marks(connection: Connection, key: Key) -> dict[str, Mark]:
+    """What is known of every entity's states; `NOT_KNOWN` may stand for the newest time. For a reader, too.
+
+    Raises `Damaged` where it cannot be read.
+    """
+    rows: dict[str, Row] = {}
+    waiting: list[tuple[int, Any]] = []
+    for number, registry_id, *row in connection.execute(_BOTH, (key.home, key.store)):
+        if number:
+            waiting.append((number, registry_id))
+        else:
+            rows[registry_id] = Row(*row)
+    moves = Moves()
+    for each in sorted(waiting):
+        moves.add(_unpacked(*each))
+    moves.onto(rows)
+    return as_marks(rows)
+
+
+def is_packed(value: object) -> bool:
+    """True of a value as `move_marks` writes it."""
+    try:
+        unpacked(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _unpacked(number: int, value: object) -> Iterator[Move]:
+    try:
+        return unpacked(value)
+    except ValueError as error:
+        remedy = "Start the service again: it begins a new state file, with what is sound in this one."
+        what = f"the marks that moved together as number {number} cannot be what was written"
+        raise Damaged(what, where="the ledger", remedy=remedy) from error
+
+
+def _write(connection: Connection, key: Key, moves: Iterable[Move]) -> None:
+    """Nearly always these are rows that come or move only; where some go, what is of one name stays in its order."""
+    home, store = key.home, key.store
+    together: list[tuple[str | int, ...]] = []
+    for name, entity_id, time_ns, first_ns in moves:
+        if entity_id:
+            together.append((home, store, name, entity_id, time_ns, first_ns))
+            continue
+        connection.executemany(_MARK, together)
+        together.clear()
+        connection.execute(_NOBODYS, (home, store, name, time_ns))
+    connection.executemany(_MARK, together)
