@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from scripts.soaking.drift import HOUR, LEAST, Quantity, judged, slope
 from scripts.soaking.home import SUBSCRIBED, line
 from scripts.soaking.report import _drift, rows
 from scripts.soaking.service import Sample
-from scripts.soaking.soak import Soak, told
+from scripts.soaking.soak import Compared, Soak, told
 
 MEMORY = Quantity("memory", "MB", 0.5, 0.3)
 SEEDS = st.integers(0, 2**32)
@@ -77,6 +78,15 @@ def test_an_hour_without_the_metrics_is_not_well_and_neither_is_one_that_was_end
         "resident memory", "of it anonymous", "file descriptors", "threads", "state file and its log", "processor time per change",
     ]  # fmt: skip
     assert not said["what the home did"]
+
+
+@pytest.mark.parametrize(("what", "row"), [({"twice": 1}, "stored in two series"), ({"lost": ["a"]}, "not stored")])
+def test_a_change_that_is_stored_twice_or_never_is_not_well(tmp_path: Path, what: dict[str, Any], row: str) -> None:
+    soak = Soak(60, 12, 20, 1, tmp_path, Counting(), print)
+    soak.settled = True
+    for known, bad in ((Compared(3, 3), []), (Compared(3, 3, **what), [row])):
+        soak.compared = known
+        assert [each.what for each in rows(soak) if not each.well] == bad
 
 
 def test_the_service_ends_in_the_first_third_and_lives_on_to_the_end() -> None:
