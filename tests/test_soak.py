@@ -6,15 +6,19 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.soaking.database import Counting
 from scripts.soaking.days import acts, long_life
 from scripts.soaking.drift import HOUR, LEAST, Quantity, judged, slope
 from scripts.soaking.home import SUBSCRIBED, line
-from scripts.soaking.soak import told
+from scripts.soaking.report import _drift, rows
+from scripts.soaking.service import Sample
+from scripts.soaking.soak import Compared, Soak, told
 
 MEMORY = Quantity("memory", "MB", 0.5, 0.3)
 SEEDS = st.integers(0, 2**32)
@@ -50,6 +54,39 @@ def test_one_more_descriptor_for_good_is_found() -> None:
     leaking = [(float(n), 17.0 + n // 30) for n in range(120)]
     assert judged(Quantity("files", "", 0.0, 0.5, 0), leaking).drifts
     assert slope([(0.0, 1.0), (HOUR, 2.0)]) == pytest.approx(1 / HOUR)
+
+
+@pytest.mark.parametrize("jitter", [0, 1])
+def test_one_descriptor_that_is_lost_half_way_is_found(jitter: int) -> None:
+    files = Quantity("files", "", 0.0, 0.5, 0)
+    seen = [(5.0 * n, 17.0 + (n >= 220) + jitter * (n % 4 == 0)) for n in range(360)]
+    assert judged(files, seen).drifts
+    assert judged(files, seen).growth == 1
+    assert not judged(files, seen[:220]).drifts
+
+
+def test_what_is_not_read_in_a_long_life_is_not_well() -> None:
+    few, cost = judged(MEMORY, []), judged(Quantity("cost", "µs", 50.0, 150.0, quiet=True), [])
+    assert [_drift(each, long=long).well for each in (few, cost) for long in (False, True)] == [True, False, True, True]
+
+
+def test_an_hour_without_the_metrics_is_not_well_and_neither_is_one_that_was_ended_before(tmp_path: Path) -> None:
+    soak = Soak(60, 12, 20, 1, tmp_path, Counting(), print)
+    soak.samples = [Sample(5.0 * n, 80, 70, 2, 17, 5, n / 10, {}) for n in range(100)]
+    said = {row.what: row.well for row in rows(soak)}
+    assert [name for name, well in said.items() if well] == [
+        "resident memory", "of it anonymous", "file descriptors", "threads", "state file and its log", "processor time per change",
+    ]  # fmt: skip
+    assert not said["what the home did"]
+
+
+@pytest.mark.parametrize(("what", "row"), [({"twice": 1}, "stored in two series"), ({"lost": ["a"]}, "not stored")])
+def test_a_change_that_is_stored_twice_or_never_is_not_well(tmp_path: Path, what: dict[str, Any], row: str) -> None:
+    soak = Soak(60, 12, 20, 1, tmp_path, Counting(), print)
+    soak.settled = True
+    for known, bad in ((Compared(3, 3), []), (Compared(3, 3, **what), [row])):
+        soak.compared = known
+        assert [each.what for each in rows(soak) if not each.well] == bad
 
 
 def test_the_service_ends_in_the_first_third_and_lives_on_to_the_end() -> None:

@@ -55,15 +55,15 @@ class Account:
     acknowledged: Watch[int] = field(factory=lambda: Watch(0))
     marks: list[Mark] = field(factory=list)
     sendings: list[tuple[range, float]] = field(factory=list)
-    """Which events, counted from 0, were sent when, in seconds of the marks' clock; of those that are sent at a pace."""
+    """Which events, counted from 0, were due when, in seconds of the marks' clock; of those that are sent at a pace."""
 
     def mark(self) -> Mark:
         """The state of things now."""
         return Mark(self.acknowledged.value, time.perf_counter(), self.cpu())
 
-    def send(self, count: int) -> None:
-        """So many more events are about to be sent."""
-        self.sendings.append((range(self.sent, self.sent + count), time.perf_counter()))
+    def send(self, count: int, due: float) -> None:
+        """So many more events are about to be sent, which should be then; `due` is in seconds of the marks' clock."""
+        self.sendings.append((range(self.sent, self.sent + count), due))
         self.sent += count
 
     def acknowledge(self, count: int) -> None:
@@ -82,6 +82,6 @@ class Account:
 
     def sample(self, begun: Mark, ended: Mark) -> Sample:
         """The work between two rests."""
-        *_, last = [mark for mark in self.marks if mark.events > begun.events][:-1] or [ended]
+        *_, last = [mark for mark in self.marks if begun.events < mark.events <= ended.events][:-1] or [ended]
         rate = (last.events - begun.events) / (last.seconds - begun.seconds)
         return Sample(rate, (ended.cpu - begun.cpu) / (ended.events - begun.events) * 1e6)

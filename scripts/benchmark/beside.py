@@ -47,7 +47,7 @@ class Window:
 
 async def beside(known: Sequence[Said], rate: float, tools: Mapping[str, Tool]) -> tuple[Window, dict[str, Window]]:
     """Home Assistant alone, and the same process with each of these tools connected to it."""
-    with _limit():
+    with limit():
         async with real_home(known) as home:
             await home.play(len(known) // 5, rate, together(rate))
             alone = await _window(home, len(known), rate)
@@ -61,8 +61,8 @@ async def beside(known: Sequence[Said], rate: float, tools: Mapping[str, Tool]) 
 
 async def integrated(known: Sequence[Said], rate: float) -> Window:
     """Home Assistant with its own integration."""
-    with _limit():
-        async with _integrated(known) as (home, sink):
+    with limit():
+        async with integrating(known) as (home, sink):
             await home.play(len(known) // 5, rate, together(rate))
             return await _window(home, len(known), rate, sink)
     raise Failed(LATE)
@@ -70,16 +70,16 @@ async def integrated(known: Sequence[Said], rate: float) -> Window:
 
 async def integrated_outage(known: Sequence[Said], warm: int, seconds: float, patience: float = PATIENCE) -> Loss:
     """What the integration loses while its database answers 503: as for the others, see `outage`."""
-    with _limit():
-        async with _integrated(known) as (home, sink):
+    with limit():
+        async with integrating(known) as (home, sink):
             before = await home.play(warm, RATE)
-            await _stored(sink, before, patience)
+            await stored(sink, before, patience)
             sink.refusing = 503
             during = await home.play(round(RATE * seconds), RATE)
             await trio.sleep(PAUSE)
             sink.refusing = 0
             with trio.move_on_after(patience):
-                await _stored(sink, [*before, *during], patience)
+                await stored(sink, [*before, *during], patience)
             sent = {*before, *during}
             return Loss(len(sent), len(sent - set(sink.times())))
     raise Failed(LATE)
@@ -94,15 +94,16 @@ class _Client:
 
 LATE = f"a real Home Assistant was not done after {DEADLINE:.0f} s"
 
-_limit = partial(trio.move_on_after, DEADLINE)
+limit = partial(trio.move_on_after, DEADLINE)
 
 
 @asynccontextmanager
-async def _integrated(known: Sequence[Said]) -> AsyncGenerator[tuple[RealHome, Sink]]:
+async def integrating(known: Sequence[Said], *, recorded: bool = True) -> AsyncGenerator[tuple[RealHome, Sink]]:
+    """A home that can play these changes, and the database into which its own integration writes."""
     sink = Sink(start=0)
     async with trio.open_nursery() as nursery:
         await sink.serve(nursery)
-        async with real_home(known, sink) as home:
+        async with real_home(known, sink, recorded=recorded) as home:
             yield home, sink
         nursery.cancel_scope.cancel()
 
@@ -117,7 +118,7 @@ async def _client(home: RealHome, tool: Tool) -> AsyncGenerator[_Client]:
             command = tool.command(home.port, Path(name), sink.settings)
             environment = tool.environment(home.port, sink.settings, home.client.token)
             async with running(command, Path(name), **environment) as process:
-                while not await _stored(sink, await home.play(GREETING, RATE), CALM):
+                while not await stored(sink, await home.play(GREETING, RATE), CALM):
                     pass
                 yield _Client(process, sink, Path(name))
             nursery.cancel_scope.cancel()
@@ -130,7 +131,7 @@ async def _window(
     begun = time.perf_counter()
     before = home.process.cpu(), client.process.cpu() if client else 0.0
     times = await home.play(count, rate, together(rate))
-    if sink is not None and not await _stored(sink, times, PATIENCE):
+    if sink is not None and not await stored(sink, times, PATIENCE):
         lost, said = len(set(times) - set(sink.times())), tail(client.folder if client else home.folder)
         raise Failed(f"of {count:,} changes {lost:,} are not stored; who should have stored them last said:\n{said}")
     await trio.sleep(max(0.0, begun + count / rate + AFTER - time.perf_counter()))
@@ -138,7 +139,7 @@ async def _window(
     return Window(*((b - a) / count * 1e6 for a, b in zip(before, after, strict=True)))
 
 
-async def _stored(sink: Sink, times: Sequence[int], patience: float) -> bool:
+async def stored(sink: Sink, times: Sequence[int], patience: float) -> bool:
     """Wait until all these changes are stored; False when they are not in time."""
     with trio.move_on_after(patience):
         while not set(times) <= set(sink.times()):  # noqa: ASYNC110  a sink has no event

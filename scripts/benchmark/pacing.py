@@ -19,7 +19,7 @@ TURN = 0.01
 
 @frozen
 class Paced:
-    """One run at a pace: `late` are the seconds from sending to acknowledgement, of every event, in order.
+    """One run at a pace: `late` are the seconds from when an event was due to its acknowledgement, of every event, in order.
 
     `busy` and `waited` are the parts of the time in which the process had a processor, and had none though it could run.
     """

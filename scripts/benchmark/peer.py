@@ -114,12 +114,15 @@ class Peer:
             account.sent += chunk.events
 
     async def pace(self, chunks: Iterable[Chunk], account: Account, rate: float) -> None:
-        """Send the events to that client, so many a second. Raises `Failed` when it goes away."""
+        """Send the events to that client, so many a second. Raises `Failed` when it goes away.
+
+        Each is late from when it was due: a client that holds the sender up would else hide what waits behind.
+        """
         begun, before = time.perf_counter(), account.sent
         for chunk in chunks:
             due = begun + (account.sent - before) / rate
             await trio.sleep(max(0.0, due - time.perf_counter()))
-            account.send(chunk.events)
+            account.send(chunk.events, due)
             await self._send(chunk)
 
     async def _send(self, chunk: Chunk) -> None:

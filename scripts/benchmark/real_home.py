@@ -45,6 +45,9 @@ STARTING = 120.0
 ABSENT = f"""Home Assistant {RELEASE.version} is not here, so its own integration is left out. `.venv-test/bin/python -m \
 scripts.benchmark.real_home` installs it in a minute (Python 3.{RELEASE.minors[0]}, 450 MB); HOMEIQ_LAB names another folder than .lab."""
 
+UNRECORDED = "sensor.unrecorded_*"
+"""What the recorder of the live tests' home leaves out."""
+
 NO_STATES = {"", "unavailable", "unknown"}
 
 Said: TypeAlias = tuple[str, str, object]
@@ -90,15 +93,18 @@ def changes(entities: int, count: int) -> list[Said]:
 
 
 @asynccontextmanager
-async def real_home(known: Sequence[Said], sink: Sink | None = None) -> AsyncGenerator[RealHome]:
+async def real_home(
+    known: Sequence[Said], sink: Sink | None = None, *, recorded: bool = True
+) -> AsyncGenerator[RealHome]:
     """A new home for the time of a block, which can play these changes; its integration writes into the sink, if any.
 
+    Its recorder stores them, too, unless they are not to be `recorded`.
     Raises `Failed` with what it said last when it does not start.
     """
     programs = await trio.to_thread.run_sync(also, RELEASE, "influxdb")
     with TemporaryDirectory(prefix="homeiq-bench-", ignore_cleanup_errors=True) as name:
         folder, port = Path(name) / "config", free_port()
-        client = Client(f"http://{LOOPBACK}:{port}", configured(folder, known, sink)["admin"])
+        client = Client(f"http://{LOOPBACK}:{port}", configured(folder, known, sink, recorded=recorded)["admin"])
         command = [str(programs / "hass"), "--config", str(folder), "--log-no-color", "--skip-pip"]
         environment = {"HOME_PORT": str(port), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
         async with running(command, folder, **environment) as process:
@@ -106,7 +112,7 @@ async def real_home(known: Sequence[Said], sink: Sink | None = None) -> AsyncGen
             yield RealHome(process, client, port, folder)
 
 
-def configured(folder: Path, known: Sequence[Said], sink: Sink | None) -> dict[str, str]:
+def configured(folder: Path, known: Sequence[Said], sink: Sink | None, *, recorded: bool = True) -> dict[str, str]:
     """Write the configuration of the live tests' home with what the bench adds to it; the token of each of its users."""
     tokens = ha_home.write(folder)
     shutil.copytree(
@@ -120,8 +126,9 @@ def configured(folder: Path, known: Sequence[Said], sink: Sink | None) -> dict[s
             "  token: !secret influxdb_token\n  organization: home\n  bucket: home\n"
         )
         (folder / "secrets.yaml").write_text(f"influxdb_token: {TOKEN}\n", "utf-8")
-    with (folder / "configuration.yaml").open("a", encoding="utf-8") as file:
-        file.write(told)
+    file = folder / "configuration.yaml"
+    given = file.read_text("utf-8")
+    file.write_text((given if recorded else given.replace(UNRECORDED, '"*"')) + told, "utf-8")
     return tokens
 
 

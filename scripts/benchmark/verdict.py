@@ -37,12 +37,15 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """True when the value as it is shown keeps the bound."""
-        shown = float(f"{self.value:{self.bound.form}}".replace(",", ""))
-        return shown <= self.bound.limit if self.bound.most else shown >= self.bound.limit
+        """True when the value keeps the bound, and not only its rounded figure."""
+        return self.value <= self.bound.limit if self.bound.most else self.value >= self.bound.limit
 
     def __str__(self) -> str:
-        return f"{self.bound}: {'' if self.holds else 'missed, '}{self.value:{self.bound.form}}"
+        shown = f"{self.value:{self.bound.form}}"
+        if self.holds:
+            return f"{self.bound}: {shown}"
+        # Missed by so little that the figure would read as the bound itself: its next digits say by how much.
+        return f"{self.bound}: missed, {f'{self.value:,.3f}' if shown == f'{self.bound.limit:{self.bound.form}}' else shown}"
 
 
 def verdicts(found: Sequence[Verdict]) -> Table:

@@ -3,6 +3,9 @@
 The slope is Theil and Sen's, the median of the slopes between all pairs: a third of the samples may be anything, as they
 are while a database is away, and it stays. What is judged is how much that makes over the time that was looked at, because a
 slope of ten minutes, told per hour, makes six of every wobble.
+
+A count that may not grow however long it takes is judged by its step, too: of one descriptor that is lost half-way most
+slopes know nothing, but the median of the last third is one more than that of the first.
 """
 
 from __future__ import annotations
@@ -27,13 +30,17 @@ Samples = Sequence[tuple[float, float]]
 
 @frozen
 class Quantity:
-    """What may drift: `hourly` is how much it may grow in an hour, `once` how much in whatever time: that is noise."""
+    """What may drift: `hourly` is how much it may grow in an hour, `once` how much in whatever time: that is noise.
+
+    `quiet`: where little happens there may be nothing to tell it from. Else too few samples of a long life are a failure.
+    """
 
     name: str
     unit: str
     hourly: float
     once: float
     digits: int = 1
+    quiet: bool = False
 
 
 @frozen
@@ -78,5 +85,6 @@ def judged(quantity: Quantity, samples: Samples) -> Drift:
     seconds = samples[-1][0] - samples[0][0]
     steep = slope(samples)
     first, last = (median(v for _, v in part) for part in (samples[:third], samples[-third:]))
+    grew = steep * seconds if quantity.hourly else max(steep * seconds, last - first)
     allowed = max(quantity.once, quantity.hourly * seconds / HOUR)
-    return Drift(quantity, len(samples), first, last, steep * HOUR, steep * seconds, allowed)
+    return Drift(quantity, len(samples), first, last, steep * HOUR, grew, allowed)

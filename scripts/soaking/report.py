@@ -8,7 +8,7 @@ from itertools import pairwise
 from attrs import frozen
 
 from ingest import __version__
-from scripts.soaking.drift import Drift, Quantity, Samples, judged
+from scripts.soaking.drift import LEAST, Drift, Quantity, Samples, judged
 from scripts.soaking.service import Life, Sample
 from scripts.soaking.soak import Soak
 
@@ -49,9 +49,12 @@ READ: tuple[tuple[Quantity, Callable[[Sample], float | None]], ...] = (
 
 BETWEEN: tuple[tuple[Quantity, Callable[[Sample, Sample], float | None]], ...] = (
     (Quantity("lag of the newest state", "ms", 50.0, 150.0), _lag),
-    (Quantity("processor time per change", "µs", 50.0, 150.0, 0), _cost),
+    (Quantity("processor time per change", "µs", 50.0, 150.0, 0, quiet=True), _cost),
 )
 """The same between two samples."""
+
+LONG = 4 * LEAST
+"""Samples of a life from which each quantity should be known."""
 
 GROWTH = 5.0
 """MB that a life may be heavier after its start than the first was."""
@@ -83,14 +86,16 @@ def _known(pairs: Iterator[tuple[float, float | None]]) -> Samples:
 
 def rows(soak: Soak) -> list[Row]:
     """The whole report."""
-    return [*map(_drift, drifts(soak.samples)), *_lives(soak.lives), *_stored(soak)]
+    long = len(soak.samples) >= LONG
+    return [*(_drift(each, long=long) for each in drifts(soak.samples)), *_lives(soak.lives), *_stored(soak)]
 
 
-def _drift(found: Drift) -> Row:
+def _drift(found: Drift, *, long: bool) -> Row:
     quantity = found.quantity
     allowed = f"{found.allowed:.{quantity.digits or 1}f}"
     if not found.known:
-        return Row(quantity.name, f"{found.count} samples are too few", "", allowed, well=True)
+        # What cannot be read for a whole long life is not well: a metric that has another name would never drift.
+        return Row(quantity.name, f"{found.count} samples are too few", "", allowed, well=quantity.quiet or not long)
     first, last = (f"{each:.{quantity.digits}f}" for each in (found.first, found.last))
     unit = f" {quantity.unit}" if quantity.unit else ""
     return Row(
@@ -130,13 +135,13 @@ def _stored(soak: Soak) -> Iterator[Row]:
     yield Row("gaps at the end", words, "", "all filled", soak.settled and not open_)
     found = soak.compared
     if found is None:
-        yield Row("what the home did", "not compared: the soak was ended before", "", "", well=True)
+        yield Row("what the home did", "not compared: the soak was ended before", "", "all of it", well=False)
         return
     yield Row("changes of the home", f"{found.changes:,}", "", "", found.changes > 0)
     yield Row("not stored", f"{len(found.lost):,}", "", "0", not found.lost)
     yield Row("stored, and otherwise", f"{len(found.wrong):,}", "", "0", not found.wrong)
     yield Row("stored, and never happened", f"{len(found.invented):,}", "", "0", not found.invented)
-    yield Row("stored in two series", f"{found.twice:,}", "", "", well=True)
+    yield Row("stored in two series", f"{found.twice:,}", "", "0", not found.twice)
 
 
 def heading(soak: Soak) -> str:

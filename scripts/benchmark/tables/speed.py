@@ -10,8 +10,10 @@ from rich.table import Table
 
 from scripts.benchmark.account import Sample
 from scripts.benchmark.floor import Floor, floor
+from scripts.benchmark.real_home import RELEASE, changes, installed
 from scripts.benchmark.report import Piece, figures, say, spread
 from scripts.benchmark.runs import STORES, Load, influxdb, receive_alone, run, saturate
+from scripts.benchmark.rush import rushed
 from scripts.benchmark.size import ENTITIES, Size
 from scripts.benchmark.tools import SCRIPT
 from scripts.benchmark.traffic import TOGETHER, texts
@@ -20,6 +22,15 @@ from scripts.benchmark.verdict import Bound, Verdict
 FLOOR, RECEIVING = "floor", "receiving alone"
 SERVICE = "service, InfluxDB"
 PEER = "asyncio script"
+INTEGRATION = "Home Assistant's own influxdb"
+
+PLAYED = 10_000
+"""Changes that a real Home Assistant sets at once, less than the window of the other rows."""
+
+ABSENT = (
+    f"{INTEGRATION}: {RELEASE.version} is not here; `.venv-test/bin/python -m scripts.benchmark.real_home` installs it."
+)
+QUICK = f"{INTEGRATION}: left out of a quick look."
 
 TITLES = {TOGETHER: f"Coalesced frames of {TOGETHER} events", 1: "Single frames"}
 
@@ -38,6 +49,8 @@ class Framing:
     title: str
     samples: dict[str, list[Sample]] = field(factory=dict)
     floors: list[Floor] = field(factory=list)
+    homes: list[float] = field(factory=list)
+    """Microseconds that a real Home Assistant needs for a change without its integration, of each round."""
 
     def add(self, name: str, sample: Sample) -> None:
         """One more round."""
@@ -63,6 +76,8 @@ def table(size: Size) -> Iterator[Piece | list[Verdict]]:
     found = measure(size)
     for framing in found.values():
         yield from (render(framing), parts(framing))
+        if framing is found[TOGETHER]:
+            yield note(framing, size)
     yield judge(found)
     yield CHECKED
 
@@ -75,6 +90,9 @@ def measure(size: Size) -> dict[int, Framing]:
         for together, load in loads.items():
             say(f"round {number} of {size.rounds}: {TITLES[together].lower()}")
             _round(load, together, framings[together])
+        if not size.quick and installed():
+            say(f"round {number} of {size.rounds}: {INTEGRATION}, {RELEASE.version}")
+            _integrated(framings[TOGETHER])
     return framings
 
 
@@ -86,6 +104,12 @@ def _round(load: Load, together: int, framing: Framing) -> None:
     framing.add(PEER, run(saturate, load, together, influxdb, SCRIPT))
 
 
+def _integrated(framing: Framing) -> None:
+    found = run(rushed, changes(ENTITIES, PLAYED))
+    framing.add(INTEGRATION, found.added)
+    framing.homes.append(found.alone)
+
+
 def render(framing: Framing) -> Table:
     """The table of one kind of frame: medians, with least and most beside them."""
     shown = figures(framing.title, "events/s", "CPU µs/event", "one core: /s", "× floor", "× receiving")
@@ -93,8 +117,21 @@ def render(framing: Framing) -> Table:
         rate = spread([sample.rate for sample in samples], ",.0f")
         micros = spread([sample.micros for sample in samples], ".1f")
         ratios = ("" if name == base else f"{framing.ratio(name, base):.1f}" for base in (FLOOR, RECEIVING))
-        shown.add_row(name, rate, micros, f"{framing.one_core(name):,.0f}", *ratios)
+        # No core does the integration's part alone: what sets the states is in the same process.
+        shown.add_row(name, rate, micros, "" if name == INTEGRATION else f"{framing.one_core(name):,.0f}", *ratios)
     return shown
+
+
+def note(framing: Framing, size: Size) -> str:
+    """What the row of Home Assistant's own integration says, and what it does not; or why there is none."""
+    if not framing.homes:
+        return QUICK if size.quick else ABSENT
+    alone = spread(framing.homes, ".0f")
+    return (
+        f"{INTEGRATION}, {RELEASE.version}: the µs are what its process needs more than one without the integration, which takes "
+        f"{alone} µs to set a change; the events/s are of both together, for they share one interpreter, and nothing is recorded. "
+        "It is no client: what a WebSocket costs Home Assistant is in neither row, but in the table `peers`."
+    )
 
 
 def parts(framing: Framing) -> str:

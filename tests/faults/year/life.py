@@ -110,6 +110,8 @@ class Life:
             self.site.pipeline = self.pipeline
             self.pipeline.listeners = (*self.pipeline.listeners, self.site.hear)
             await self.pipeline.run(self.stop)
+        # A process takes all it had with it: what the dead held would count as growth of those that live.
+        self.pipeline = self.site = None
 
     def die(self) -> None:
         """SIGKILL."""

@@ -40,7 +40,10 @@ MOST = 5_000
 
 @define(eq=False)
 class Year:
-    """`days` of the home with its service; `looks` are those of each twelfth's end, `wakes` those of a quiet hour."""
+    """`days` of the home with its service; `looks` are those of the first two twelfths' ends and of the last's.
+
+    `wakes` are those of a quiet hour.
+    """
 
     days: int
     path: Path
@@ -109,7 +112,7 @@ class Year:
             await self._minutes(midnight)
         if (day + 1) % self.month == 0:
             assert self.lives[-1].settled()
-            self.looks.append(look(day + 1, self.path))
+            self.looks[2:] = [look(day + 1, self.path)]  # those between would be growth themselves
 
     async def _minutes(self, midnight: float) -> None:
         keys = cycle(self.home.registry.entities)
