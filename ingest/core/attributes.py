@@ -8,11 +8,12 @@ secret and changes at every look (`entity_picture`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from sys import intern
 
 import msgspec
-from attrs import evolve, frozen
-from msgspec import Raw
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from ingest.core.lineprotocol import TEXT_LIMIT, utf8
 from ingest.core.point import Attributes
@@ -24,8 +25,7 @@ MICRO_SIGN, GREEK_MU = "\u00b5", "\u03bc"
 _members = msgspec.json.Decoder(dict[str, Raw])
 
 
-@frozen
-class Seen:
+class Seen(Struct, frozen=True, gc=False):
     """The attributes that are looked at, of whatever type they came."""
 
     device_class: object = None
@@ -94,11 +94,16 @@ def was_restored(raw: Raw) -> bool:
 
 def _kept(text: str, drops: frozenset[str]) -> str:
     # An escaped name ("\u0074oken") is not found by looking for it, so a text with escapes is always taken apart.
-    if "\\u" in text or any(f'"{name}"' in text for name in drops):
+    if "\\u" in text or any(map(text.__contains__, _quoted(drops))):
         text = _without(text, drops)
     if "\n" in text or "\r" in text:
         text = msgspec.json.format(text, indent=-1)
     return text
+
+
+@lru_cache
+def _quoted(names: frozenset[str]) -> tuple[str, ...]:
+    return tuple(f'"{name}"' for name in names)
 
 
 def _without(text: str, drops: frozenset[str]) -> str:
@@ -183,4 +188,4 @@ def tagged_like(attributes: Attributes, last: Attributes) -> Attributes:
     state_class = attributes.state_class or last.state_class
     if (device_class, unit, state_class) == (attributes.device_class, attributes.unit, attributes.state_class):
         return attributes
-    return evolve(attributes, device_class=device_class, unit=unit, state_class=state_class)
+    return replace(attributes, device_class=device_class, unit=unit, state_class=state_class)

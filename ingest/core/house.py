@@ -17,8 +17,8 @@ from datetime import datetime
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
-from attrs import define, field, frozen
-from msgspec import Raw
+from attrs import define, field
+from msgspec import Raw, Struct
 
 from ingest.core.judged import Judged
 from ingest.core.state import Change, Source, State
@@ -52,8 +52,7 @@ class Named(NamedTuple):
     device_class: str = ""
 
 
-@frozen
-class Looks:
+class Looks(Struct, frozen=True, gc=False):
     """The attributes that are looked at, of whatever type they came."""
 
     friendly_name: object = None

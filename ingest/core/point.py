@@ -51,8 +51,7 @@ class Facts:
     hidden: bool = False
 
 
-@frozen
-class Attributes:
+class Attributes(Struct, frozen=True, gc=False):
     """An entity's attributes without what is secret or volatile.
 
     `json` is the text to store, empty when there is no state (a removal); the others are looked at by schemas and
