@@ -123,6 +123,10 @@ class Both:
         many = chance.randint(1, 8)
         self.step(*(self.next_of(chance, chance.choice(NAMES)) for _ in range(many)))
 
+    def changes_are_lost(self, chance: Random) -> None:
+        for _ in range(chance.randint(1, 3)):
+            self.next_of(chance, chance.choice(NAMES))
+
     def a_snapshot_comes(self, chance: Random) -> None:
         self.session += chance.random() < 0.5
         there = [change(each) for each in self.present.values() if chance.randint(0, 4)]
@@ -183,6 +187,7 @@ def standing(stage: Filter) -> Sequence[object]:
 
 
 HAPPENS = (Both.changes_come,) * 16 + (
+    Both.changes_are_lost,
     Both.a_snapshot_comes,
     Both.the_history_tells,
     Both.the_registries_say,
@@ -217,3 +222,26 @@ def test_a_usual_change_goes_the_short_way(values: list[str]) -> None:
         )
         machine.step(change(machine.present["light.b"], before, fired=at))
     assert len(Counted.long) == 2  # the first, a start, and the next, of which everything is new
+
+
+def moved(machine: Both, value: str) -> Change:
+    """The next change of a light, which need not be heard."""
+    machine.now += timedelta(seconds=1)
+    at = machine.now.isoformat(timespec="microseconds")
+    before = machine.present.get("light.b")
+    machine.present["light.b"] = state("light.b", value, changed=at, updated=at)
+    return change(machine.present["light.b"], before, fired=at)
+
+
+def test_what_was_unavailable_when_it_moved_is_where_it_is_now_though_its_return_was_lost() -> None:
+    """Unavailable it belongs to the series of the point before; then to the one of its new area."""
+    machine = Both()
+    machine.step(final=True, source=Source.SNAPSHOT)
+    machine.catalog.set(Catalog({"light.b": Facts("2", area_id="hall")}))
+    for value in ("on", "off", "on"):
+        machine.step(moved(machine, value))
+    machine.catalog.set(Catalog({"light.b": Facts("2", area_id="attic")}))
+    machine.step(moved(machine, "unavailable"))
+    moved(machine, "on")
+    machine.step(moved(machine, "off"))
+    machine.they_agree()
