@@ -181,7 +181,7 @@ class Filter:
             and not of_a_start(point)
             and self.reconciler.follow(facts.registry_id, entity_id, point.time_ns)
         ):
-            self.enricher.settle(point, decision, self._usual)
+            self.enricher.settle(point, decision, self._usual.stamp)
         elif self._see(point, change, last, source):
             return REPEATS
         self._usual.passed_by.append(decision.rule)

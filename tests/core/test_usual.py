@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, ClassVar
+from weakref import ref
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -245,3 +246,16 @@ def test_what_was_unavailable_when_it_moved_is_where_it_is_now_though_its_return
     moved(machine, "on")
     machine.step(moved(machine, "off"))
     machine.they_agree()
+
+
+def test_who_is_silent_keeps_nothing_alive_that_the_registries_said_once() -> None:
+    """A catalog is read twice an hour, and of a large home it takes megabytes."""
+    machine = Both()
+    machine.step(final=True, source=Source.SNAPSHOT)
+    machine.catalog.set(Catalog({"light.b": Facts("2")}))
+    before = ref(machine.catalog.value)
+    for value in ("on", "off", "on"):
+        machine.step(moved(machine, value))
+    machine.catalog.set(Catalog({"light.b": Facts("2")}))
+    machine.step()
+    assert before() is None
