@@ -18,7 +18,8 @@ from ingest.core.catalog import Catalog
 from ingest.core.enrich import Enricher
 from ingest.core.filter_settings import FilterSettings, Override, Pattern
 from ingest.core.judged import Judged, Verdict
-from ingest.core.point import Facts, Point
+from ingest.core.point import Facts, Kind, Point
+from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
 from ingest.core.state import Change, Frame, Source, nanoseconds
@@ -52,6 +53,14 @@ DROPS = (Drops(), Drops(("brightness",)))
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
+class Seeing(Reconciler):
+    """Looks at everything that may be otherwise, whatever moves."""
+
+    def follow(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
+        del registry_id, entity_id, time_ns
+        return False
+
+
 class Long(Filter):
     """Takes the long way always."""
 
@@ -82,6 +91,7 @@ class Both:
         self.heard: tuple[list[Judged], list[Judged]] = ([], [])
         self.short: Filter = Counted(self.short_rules, Enricher(DROPS[0]), self.catalog, self.emitted[0].append)
         self.long: Filter = Long(self.long_rules, Enricher(DROPS[0]), self.catalog, self.emitted[1].append)
+        self.long.reconciler = Seeing()
         for each, heard in zip((self.short, self.long), self.heard, strict=True):
             each.tap.add(heard.append)
 
@@ -136,8 +146,9 @@ class Both:
     def the_history_tells(self, chance: Random) -> None:
         ago = timedelta(microseconds=chance.randint(0, 9))
         at = (self.now - ago).isoformat(timespec="microseconds")
-        told = state(chance.choice(NAMES), "on", changed=at, updated=at)
-        self.step(change(told, fired=at), source=Source.BACKFILL)
+        name = chance.choice(NAMES)
+        told, before = state(name, "on", changed=at, updated=at), self.present.get(name)
+        self.step(change(told, before if chance.randint(0, 1) else None, fired=at), source=Source.BACKFILL)
 
     def the_registries_say(self, chance: Random) -> None:
         self.catalog.set(chance.choice(FACTS))
@@ -225,12 +236,12 @@ def test_a_usual_change_goes_the_short_way(values: list[str]) -> None:
     assert len(Counted.long) == 2  # the first, a start, and the next, of which everything is new
 
 
-def moved(machine: Both, value: str) -> Change:
+def moved(machine: Both, value: str, **attributes: Any) -> Change:
     """The next change of a light, which need not be heard."""
     machine.now += timedelta(seconds=1)
     at = machine.now.isoformat(timespec="microseconds")
     before = machine.present.get("light.b")
-    machine.present["light.b"] = state("light.b", value, changed=at, updated=at)
+    machine.present["light.b"] = state("light.b", value, changed=at, updated=at, **attributes)
     return change(machine.present["light.b"], before, fired=at)
 
 
@@ -259,3 +270,29 @@ def test_who_is_silent_keeps_nothing_alive_that_the_registries_said_once() -> No
     machine.catalog.set(Catalog({"light.b": Facts("2")}))
     machine.step()
     assert before() is None
+
+
+def test_who_comes_back_after_it_was_put_back_makes_a_step_though_that_was_lost() -> None:
+    machine = Both()
+    machine.step(final=True, source=Source.SNAPSHOT)
+    for value in ("on", "off", "on"):
+        machine.step(moved(machine, value))
+    moved(machine, "unavailable", restored=True)
+    machine.step(moved(machine, "off"))
+    assert [each.kind for each in machine.heard[0][-1].verdicts if isinstance(each, Point)] == [Kind.STARTUP]
+    machine.they_agree()
+
+
+def test_what_came_unavailable_under_another_id_is_not_told_again_by_the_snapshot() -> None:
+    """Its point belongs to the series of the point before; whom it is of is what the registries say now."""
+    machine = Both()
+    machine.catalog.set(Catalog({"light.b": Facts("2")}))
+    machine.step(moved(machine, "on"))
+    machine.step(final=True, source=Source.SNAPSHOT)
+    machine.catalog.set(Catalog({"light.b": Facts("9")}))
+    machine.session += 1
+    machine.step(moved(machine, "unavailable"))
+    machine.they_agree()
+    machine.step(change(machine.present["light.b"]), final=True, source=Source.SNAPSHOT)
+    assert machine.heard[0][0].verdicts == [None]
+    machine.they_agree()
