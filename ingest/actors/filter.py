@@ -102,15 +102,15 @@ class Filter:
     def _judged(self, frame: Frame) -> Judged:
         source, catalog, usual = frame.source, self.catalog.value, self._way(frame.source)
         verdicts: list[Verdict] = []
-        broken: list[Change] = []
+        broken: set[int] = set()
         for change in frame.changes:
             try:
                 verdicts.append(usual(change) or self._judge(change, source, catalog))
             except Exception:  # noqa: BLE001  a bug met by one event must not take the others with it
                 self.heartbeats.forget([change.data.entity_id])
                 self.emit(dead_letter(STAGE, change))
-                broken.append(change)
-        whole = [each for each in frame.changes if each not in broken] if broken else frame.changes
+                broken.add(id(change))  # to compare whole ones takes seconds for a frame of large ones
+        whole = [each for each in frame.changes if id(each) not in broken] if broken else frame.changes
         return Judged(source, whole, verdicts, self._usual.taken())
 
     def beat(self) -> PointFrame:
