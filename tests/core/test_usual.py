@@ -41,6 +41,7 @@ FACTS = (
     Catalog(),
     Catalog({"sensor.a": Facts("1", area_id="hall")}),
     Catalog({"light.b": Facts("2"), "light.c": Facts("3")}),
+    Catalog({"light.b": Facts("2"), "light.c": Facts("4"), "sensor.a": Facts("1", area_id="attic")}),
 )
 SETTINGS = (
     FilterSettings(),
@@ -296,3 +297,21 @@ def test_what_came_unavailable_under_another_id_is_not_told_again_by_the_snapsho
     machine.step(change(machine.present["light.b"]), final=True, source=Source.SNAPSHOT)
     assert machine.heard[0][0].verdicts == [None]
     machine.they_agree()
+
+
+def test_who_gets_another_name_goes_on_under_it() -> None:
+    machine = Both()
+    machine.step(final=True, source=Source.SNAPSHOT)
+    machine.catalog.set(Catalog({"light.b": Facts("2")}))
+    for value in ("on", "off", "on"):
+        machine.step(moved(machine, value))
+    machine.catalog.set(machine.catalog.value.renamed([("light.b", "light.c")]))
+    at = (machine.now + timedelta(seconds=1)).isoformat(timespec="microseconds")
+    machine.step(change(None, machine.present["light.b"], fired=at))
+    had = None
+    for number, value in enumerate(("on", "off", "on"), start=1):
+        at = (machine.now + timedelta(seconds=number)).isoformat(timespec="microseconds")
+        had, before = state("light.c", value, changed=at, updated=at), had
+        machine.step(change(had, before, fired=at))
+        machine.they_agree()
+    assert machine.short.reconciler.marks["2"].entity_id == "light.c"
