@@ -81,18 +81,20 @@ class Counted(Filter):
 
 
 class Both:
-    """Two filters that are told the same. One of them takes the long way always."""
+    """Two filters that are told the same. One of them takes the long way always. They remember so many `entities`."""
 
-    def __init__(self) -> None:
+    def __init__(self, entities: int = 100) -> None:
         self.now, self.session = START, 1
         self.present: dict[str, dict[str, Any]] = {}
         self.catalog = Watch(FACTS[0])
         self.short_rules, self.long_rules = Watch(Rules(SETTINGS[0])), Watch(Rules(SETTINGS[0]))
         self.emitted: tuple[list[Report], list[Report]] = ([], [])
         self.heard: tuple[list[Judged], list[Judged]] = ([], [])
-        self.short: Filter = Counted(self.short_rules, Enricher(DROPS[0]), self.catalog, self.emitted[0].append)
-        self.long: Filter = Long(self.long_rules, Enricher(DROPS[0]), self.catalog, self.emitted[1].append)
-        self.long.reconciler = Seeing()
+        self.short: Filter = Counted(
+            self.short_rules, Enricher(DROPS[0], entities), self.catalog, self.emitted[0].append
+        )
+        self.long: Filter = Long(self.long_rules, Enricher(DROPS[0], entities), self.catalog, self.emitted[1].append)
+        self.short.reconciler, self.long.reconciler = Reconciler(entities=entities), Seeing(entities=entities)
         for each, heard in zip((self.short, self.long), self.heard, strict=True):
             each.tap.add(heard.append)
 
@@ -214,7 +216,8 @@ HAPPENS = (Both.changes_come,) * 16 + (
 @given(st.integers(0))
 def test_both_ways_come_to_the_same(seed: int) -> None:
     """Long lives, which a seed repeats: what is usual needs a while to become so."""
-    chance, home = Random(seed), Both()
+    chance = Random(seed)
+    home = Both(chance.choice((2, 100)))
     if chance.randint(0, 9):
         home.step(source=Source.SNAPSHOT, final=True)
     for happens in chance.choices(HAPPENS, k=150):
