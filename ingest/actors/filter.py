@@ -102,15 +102,15 @@ class Filter:
     def _judged(self, frame: Frame) -> Judged:
         source, catalog, usual = frame.source, self.catalog.value, self._way(frame.source)
         verdicts: list[Verdict] = []
-        broken: list[Change] = []
+        broken: set[int] = set()
         for change in frame.changes:
             try:
                 verdicts.append(usual(change) or self._judge(change, source, catalog))
             except Exception:  # noqa: BLE001  a bug met by one event must not take the others with it
                 self.heartbeats.forget([change.data.entity_id])
                 self.emit(dead_letter(STAGE, change))
-                broken.append(change)
-        whole = [each for each in frame.changes if each not in broken] if broken else frame.changes
+                broken.add(id(change))  # to compare whole ones takes seconds for a frame of large ones
+        whole = [each for each in frame.changes if id(each) not in broken] if broken else frame.changes
         return Judged(source, whole, verdicts, self._usual.taken())
 
     def beat(self) -> PointFrame:
@@ -173,31 +173,31 @@ class Filter:
             rules.forget(entity_id)
         if rules.intervals and source is not _backfill:
             self._stand(point, decision)
+        # Under the id that it has now. Its point may have the one that it had: in whose series it is, is another matter.
+        mark = Mark(facts.registry_id, entity_id, point.time_ns)
         if not decision.passed:
-            self.reconciler.exclude(Mark(facts.registry_id, entity_id, point.time_ns), told=source is _backfill)
+            self.reconciler.exclude(mark, told=source is _backfill)
             return decision.rule
         if (
             source is _live
             and not of_a_start(point)
-            and self.reconciler.follow(facts.registry_id, entity_id, point.time_ns)
+            and self.reconciler.follow(mark.registry_id, entity_id, mark.time_ns)
         ):
-            self.enricher.settle(point, decision, self._usual)
-        elif self._see(point, change, last, source):
+            self.enricher.settle(point, decision, self._usual.stamp)
+        elif self._see(mark, point, change, last):
             return REPEATS
         self._usual.passed_by.append(decision.rule)
         return point
 
-    def _see(self, point: Point, change: Change, last: Last | None, source: Source) -> bool:
+    def _see(self, mark: Mark, point: Point, change: Change, last: Last | None) -> bool:
         """Move the marks for a point that the rules let pass. True when it says nothing new, and is left out."""
-        registry_id = point.facts.registry_id
-        mark = Mark(registry_id, point.entity_id, point.time_ns)
         left_out = self._current.drop_replays and self._is_replay(point, change, last)
-        if source is _backfill:
+        if point.origin is _backfill:
             self.reconciler.move(mark)
         else:
             self.reconciler.see(mark, left_out=left_out)
-        if source is _snapshot and not left_out:
-            self._told.add(registry_id, point.time_ns)
+        if point.origin is _snapshot and not left_out:
+            self._told.add(mark.registry_id, point.time_ns)
         return left_out
 
     def _confirm(self, change: Change, facts: Facts) -> None:

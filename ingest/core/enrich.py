@@ -59,10 +59,13 @@ class Enricher:
         return self._update(change, new, source, facts, last)
 
     def settle(self, point: Point, decision: Decision, under: object) -> None:
-        """The entity passes by this decision: as long as `under` holds its usual change needs no other look."""
+        """The entity passes by this decision: as long as `under` holds its usual change needs no other look.
+
+        One that is unavailable needs it: it may be treated by what the registries said when it was there.
+        """
         last = self.lasts.get(point.entity_id)
         raw = self._attributes.read_from(point.entity_id, point.attributes)
-        if last is None or raw is None or self.restarts.is_returning(point.entity_id):
+        if last is None or raw is None or point.state == UNAVAILABLE or self.restarts.is_returning(point.entity_id):
             return
         last.raw, last.rule, last.treatment, last.under = raw, decision.rule, decision.treatment, under
 

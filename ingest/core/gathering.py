@@ -101,9 +101,8 @@ class Gathering:
         return self._kept.popleft() if message == self.ticket else [message]
 
     def end(self) -> None:
-        """Keep nothing from now on: nobody will ask for it, and the library throws away what it gets."""
+        """Keep nothing more from now on: the library throws away what it gets. A ticket that it gave out is still good."""
         self._begun, self._passing = self.rest(), ENDLESS
-        self._kept.clear()
 
     def _opened(self, data: bytes) -> bytes:
         """Let HTTP through. It ends with a blank line, and only a 101 is followed by frames."""
@@ -156,7 +155,8 @@ class Gathering:
 
     def _instead(self, texts: list[bytes]) -> bytes:
         """A ticket for them, or their frames as they came."""
-        if len(self.ticket) > self.most or not _is_utf8(b"".join(texts)):
+        # With something between them: the first half of a character and the second are two mistakes.
+        if len(self.ticket) > self.most or not _is_utf8(b"\n".join(texts)):
             self._speaks = True
             return b"".join([part for text in texts for part in (_head(len(text)), text)])
         if self.past and not (self._kept or self._speaks):

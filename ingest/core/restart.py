@@ -42,7 +42,7 @@ REPEATS: Final = "replay: the last known value again after a restart"
 class Last(Struct, gc=False):
     """What an entity's last point said, and was stored under.
 
-    `value` is its newest state that is no placeholder, if there was one. `under` is what the rest is true under (`Usual`):
+    `value` is its newest state that is no placeholder, if there was one. `under` says what the rest is true under (`Usual`):
     attributes of these bytes are these `attributes`, and the entity passes by this rule and is treated so.
     """
 

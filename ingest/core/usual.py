@@ -32,7 +32,8 @@ _changed, _attributes = Kind.CHANGED, Kind.ATTRIBUTES
 class Usual:
     """What holds as long as this catalog and these rules do.
 
-    `passed_by` are the names of the rules that let points through, one for each, until somebody takes them.
+    `passed_by` are the names of the rules that let points through, one for each, until somebody takes them. What is true of
+    an entity under this bears its `stamp`, which keeps nothing alive: who is silent for a year bears it for a year.
     """
 
     catalog: Catalog
@@ -40,6 +41,7 @@ class Usual:
     enricher: Enricher
     marks: Marks
     passed_by: list[str] = field(factory=list)
+    stamp: object = field(factory=object)
     _lasts: dict[str, Last] = field(default=Factory(lambda self: self.enricher.lasts, takes_self=True))
 
     def holds(self, catalog: Catalog, rules: Rules, marks: Marks) -> bool:
@@ -54,7 +56,7 @@ class Usual:
             return None
         last = self._lasts.get(data.entity_id)
         state, before = new.state, old.state
-        if last is None or last.under is not self or state in PLACEHOLDERS or before == UNAVAILABLE:
+        if last is None or last.under is not self.stamp or state in PLACEHOLDERS or before == UNAVAILABLE:
             return None
         raw, attributes = last.raw, last.attributes
         if raw != new.attributes:

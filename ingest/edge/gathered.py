@@ -34,7 +34,7 @@ class Gathered(Heard):
             data = bytes(await super().receive_some(max_bytes))
             made = self._gathering.feed(data) if data else self._gathering.rest()
             if self._told_what_is_ready():
-                # Whoever works on them runs before more is read: they would have to be fetched into the cache again.
+                # Whoever works on them runs before the next are told: they would have to be fetched into the cache again.
                 await trio.lowlevel.cancel_shielded_checkpoint()
             if made or not data:
                 return made

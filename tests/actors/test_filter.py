@@ -388,6 +388,21 @@ def test_who_looks_on_sees_what_became_of_each_change_but_not_the_history() -> N
     assert seen == [("light.a", points[0]), ("update.core", "pattern 1: domain=update")]
 
 
+def test_of_two_changes_that_are_equal_only_the_one_that_broke_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, seen = Stage(), list[Judged]()
+    made_of, fails = stage.filter.enricher.made_of, [True, False]
+
+    def once(*given: Any) -> Point:
+        if fails.pop(0):
+            raise ZeroDivisionError("bug")
+        return made_of(*given)
+
+    monkeypatch.setattr(stage.filter.enricher, "made_of", once)
+    with stage.filter.tap.heard(seen.append):
+        stage.step(on("light.a"), on("light.a"))
+    assert [(len(each.changes), len(each.verdicts)) for each in seen] == [(1, 1)]
+
+
 def test_who_breaks_at_looking_on_breaks_nothing() -> None:
     stage = Stage()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, ClassVar
+from weakref import ref
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,8 @@ from ingest.core.catalog import Catalog
 from ingest.core.enrich import Enricher
 from ingest.core.filter_settings import FilterSettings, Override, Pattern
 from ingest.core.judged import Judged, Verdict
-from ingest.core.point import Facts, Point
+from ingest.core.point import Facts, Kind, Point
+from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
 from ingest.core.state import Change, Frame, Source, nanoseconds
@@ -39,6 +41,7 @@ FACTS = (
     Catalog(),
     Catalog({"sensor.a": Facts("1", area_id="hall")}),
     Catalog({"light.b": Facts("2"), "light.c": Facts("3")}),
+    Catalog({"light.b": Facts("2"), "light.c": Facts("4"), "sensor.a": Facts("1", area_id="attic")}),
 )
 SETTINGS = (
     FilterSettings(),
@@ -49,6 +52,14 @@ SETTINGS = (
 )
 DROPS = (Drops(), Drops(("brightness",)))
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Seeing(Reconciler):
+    """Looks at everything that may be otherwise, whatever moves."""
+
+    def follow(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
+        del registry_id, entity_id, time_ns
+        return False
 
 
 class Long(Filter):
@@ -70,17 +81,20 @@ class Counted(Filter):
 
 
 class Both:
-    """Two filters that are told the same. One of them takes the long way always."""
+    """Two filters that are told the same. One of them takes the long way always. They remember so many `entities`."""
 
-    def __init__(self) -> None:
+    def __init__(self, entities: int = 100) -> None:
         self.now, self.session = START, 1
         self.present: dict[str, dict[str, Any]] = {}
         self.catalog = Watch(FACTS[0])
         self.short_rules, self.long_rules = Watch(Rules(SETTINGS[0])), Watch(Rules(SETTINGS[0]))
         self.emitted: tuple[list[Report], list[Report]] = ([], [])
         self.heard: tuple[list[Judged], list[Judged]] = ([], [])
-        self.short: Filter = Counted(self.short_rules, Enricher(DROPS[0]), self.catalog, self.emitted[0].append)
-        self.long: Filter = Long(self.long_rules, Enricher(DROPS[0]), self.catalog, self.emitted[1].append)
+        self.short: Filter = Counted(
+            self.short_rules, Enricher(DROPS[0], entities), self.catalog, self.emitted[0].append
+        )
+        self.long: Filter = Long(self.long_rules, Enricher(DROPS[0], entities), self.catalog, self.emitted[1].append)
+        self.short.reconciler, self.long.reconciler = Reconciler(entities=entities), Seeing(entities=entities)
         for each, heard in zip((self.short, self.long), self.heard, strict=True):
             each.tap.add(heard.append)
 
@@ -123,6 +137,10 @@ class Both:
         many = chance.randint(1, 8)
         self.step(*(self.next_of(chance, chance.choice(NAMES)) for _ in range(many)))
 
+    def changes_are_lost(self, chance: Random) -> None:
+        for _ in range(chance.randint(1, 3)):
+            self.next_of(chance, chance.choice(NAMES))
+
     def a_snapshot_comes(self, chance: Random) -> None:
         self.session += chance.random() < 0.5
         there = [change(each) for each in self.present.values() if chance.randint(0, 4)]
@@ -131,8 +149,9 @@ class Both:
     def the_history_tells(self, chance: Random) -> None:
         ago = timedelta(microseconds=chance.randint(0, 9))
         at = (self.now - ago).isoformat(timespec="microseconds")
-        told = state(chance.choice(NAMES), "on", changed=at, updated=at)
-        self.step(change(told, fired=at), source=Source.BACKFILL)
+        name = chance.choice(NAMES)
+        told, before = state(name, "on", changed=at, updated=at), self.present.get(name)
+        self.step(change(told, before if chance.randint(0, 1) else None, fired=at), source=Source.BACKFILL)
 
     def the_registries_say(self, chance: Random) -> None:
         self.catalog.set(chance.choice(FACTS))
@@ -183,6 +202,7 @@ def standing(stage: Filter) -> Sequence[object]:
 
 
 HAPPENS = (Both.changes_come,) * 16 + (
+    Both.changes_are_lost,
     Both.a_snapshot_comes,
     Both.the_history_tells,
     Both.the_registries_say,
@@ -196,7 +216,8 @@ HAPPENS = (Both.changes_come,) * 16 + (
 @given(st.integers(0))
 def test_both_ways_come_to_the_same(seed: int) -> None:
     """Long lives, which a seed repeats: what is usual needs a while to become so."""
-    chance, home = Random(seed), Both()
+    chance = Random(seed)
+    home = Both(chance.choice((2, 100)))
     if chance.randint(0, 9):
         home.step(source=Source.SNAPSHOT, final=True)
     for happens in chance.choices(HAPPENS, k=150):
@@ -217,3 +238,83 @@ def test_a_usual_change_goes_the_short_way(values: list[str]) -> None:
         )
         machine.step(change(machine.present["light.b"], before, fired=at))
     assert len(Counted.long) == 2  # the first, a start, and the next, of which everything is new
+
+
+def moved(machine: Both, value: str, **attributes: Any) -> Change:
+    """The next change of a light, which need not be heard."""
+    machine.now += timedelta(seconds=1)
+    at = machine.now.isoformat(timespec="microseconds")
+    before = machine.present.get("light.b")
+    machine.present["light.b"] = state("light.b", value, changed=at, updated=at, **attributes)
+    return change(machine.present["light.b"], before, fired=at)
+
+
+def test_what_was_unavailable_when_it_moved_is_where_it_is_now_though_its_return_was_lost() -> None:
+    """Unavailable it belongs to the series of the point before; then to the one of its new area."""
+    machine = Both()
+    machine.step(final=True, source=Source.SNAPSHOT)
+    machine.catalog.set(Catalog({"light.b": Facts("2", area_id="hall")}))
+    for value in ("on", "off", "on"):
+        machine.step(moved(machine, value))
+    machine.catalog.set(Catalog({"light.b": Facts("2", area_id="attic")}))
+    machine.step(moved(machine, "unavailable"))
+    moved(machine, "on")
+    machine.step(moved(machine, "off"))
+    machine.they_agree()
+
+
+def test_who_is_silent_keeps_nothing_alive_that_the_registries_said_once() -> None:
+    """A catalog is read twice an hour, and of a large home it takes megabytes."""
+    machine = Both()
+    machine.step(final=True, source=Source.SNAPSHOT)
+    machine.catalog.set(Catalog({"light.b": Facts("2")}))
+    before = ref(machine.catalog.value)
+    for value in ("on", "off", "on"):
+        machine.step(moved(machine, value))
+    machine.catalog.set(Catalog({"light.b": Facts("2")}))
+    machine.step()
+    assert before() is None
+
+
+def test_who_comes_back_after_it_was_put_back_makes_a_step_though_that_was_lost() -> None:
+    machine = Both()
+    machine.step(final=True, source=Source.SNAPSHOT)
+    for value in ("on", "off", "on"):
+        machine.step(moved(machine, value))
+    moved(machine, "unavailable", restored=True)
+    machine.step(moved(machine, "off"))
+    assert [each.kind for each in machine.heard[0][-1].verdicts if isinstance(each, Point)] == [Kind.STARTUP]
+    machine.they_agree()
+
+
+def test_what_came_unavailable_under_another_id_is_not_told_again_by_the_snapshot() -> None:
+    """Its point belongs to the series of the point before; whom it is of is what the registries say now."""
+    machine = Both()
+    machine.catalog.set(Catalog({"light.b": Facts("2")}))
+    machine.step(moved(machine, "on"))
+    machine.step(final=True, source=Source.SNAPSHOT)
+    machine.catalog.set(Catalog({"light.b": Facts("9")}))
+    machine.session += 1
+    machine.step(moved(machine, "unavailable"))
+    machine.they_agree()
+    machine.step(change(machine.present["light.b"]), final=True, source=Source.SNAPSHOT)
+    assert machine.heard[0][0].verdicts == [None]
+    machine.they_agree()
+
+
+def test_who_gets_another_name_goes_on_under_it() -> None:
+    machine = Both()
+    machine.step(final=True, source=Source.SNAPSHOT)
+    machine.catalog.set(Catalog({"light.b": Facts("2")}))
+    for value in ("on", "off", "on"):
+        machine.step(moved(machine, value))
+    machine.catalog.set(machine.catalog.value.renamed([("light.b", "light.c")]))
+    at = (machine.now + timedelta(seconds=1)).isoformat(timespec="microseconds")
+    machine.step(change(None, machine.present["light.b"], fired=at))
+    had = None
+    for number, value in enumerate(("on", "off", "on"), start=1):
+        at = (machine.now + timedelta(seconds=number)).isoformat(timespec="microseconds")
+        had, before = state("light.c", value, changed=at, updated=at), had
+        machine.step(change(had, before, fired=at))
+        machine.they_agree()
+    assert machine.short.reconciler.marks["2"].entity_id == "light.c"

@@ -75,6 +75,16 @@ async def test_when_nobody_asks_any_more_what_comes_goes_through() -> None:
     assert await stream.receive_some() == message
 
 
+async def test_who_was_given_a_message_as_the_connection_was_closed_is_told_what_it_was() -> None:
+    """Reader and closer may run in the same moment, in whichever order."""
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20)
+    await theirs.send_all(HEAD + frame("a message"))
+    ticket = (await stream.receive_some())[len(HEAD) :]
+    stream.end()
+    assert said(stream, ticket) == [b"a message"]
+
+
 class WrongError(Exception):
     pass
 
