@@ -50,7 +50,7 @@ _MOVED: Final = "INSERT INTO moved (home, store, marks) VALUES (?, ?, ?)"
 _WAITING: Final = "SELECT (SELECT max(id) FROM moved) - (SELECT min(id) FROM moved) + 1"
 # One statement, because a reader has no transaction: between two of them marks could be folded.
 _BOTH: Final = """
-SELECT 0, registry_id, entity_id, time_ns, first_ns FROM mark WHERE home = ?1 AND store = ?2
+SELECT NULL, registry_id, entity_id, time_ns, first_ns FROM mark WHERE home = ?1 AND store = ?2
 UNION ALL SELECT id, marks, NULL, NULL, NULL FROM moved WHERE home = ?1 AND store = ?2
 """
 
@@ -117,7 +117,7 @@ def stored_marks(connection: Connection, key: Key) -> dict[str, Mark]:
     rows: dict[str, Row] = {}
     waiting: list[tuple[int, Any]] = []
     for number, registry_id, *row in connection.execute(_BOTH, (key.home, key.store)):
-        if number:
+        if number is not None:
             waiting.append((number, registry_id))
         else:
             rows[registry_id] = Row(*row)

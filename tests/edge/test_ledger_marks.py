@@ -445,6 +445,22 @@ def test_damage_is_met_and_no_mark_is_wrong(ledger: LedgerFile) -> None:
     assert (waiting(ledger.connection), in_rows(ledger.connection)) == (3, 0)
 
 
+@pytest.mark.parametrize("number", [0, -1, 2**63 - 1])
+def test_a_value_with_a_number_that_nobody_gave_is_marks_all_the_same(ledger: LedgerFile, number: int) -> None:
+    ledger.move_marks([mark("a", 1)])
+    with transaction(ledger.connection):
+        fold(ledger.connection, KEY)
+    ledger.move_marks([mark("a", 2)])
+    ledger.move_marks([mark("b", 3)])
+    ledger.connection.execute("UPDATE moved SET id = ? WHERE id = 1", (number,))
+    expected = [Mark("a", "sensor.a", 2, 1), mark("b", 3)]
+    assert ledger.load().marks == expected
+    ledger.move_marks([mark("c", 4)])
+    with transaction(ledger.connection):
+        fold(ledger.connection, KEY)
+    assert ledger.load().marks == [*expected, mark("c", 4)]
+
+
 def test_the_next_start_has_what_is_sound_in_a_new_file(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with ledger_in(path) as ledger:
