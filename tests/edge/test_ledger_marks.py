@@ -262,6 +262,7 @@ def test_marks_are_the_same_as_with_a_row_for_each(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder, rows() as plain:
         patch.setattr(ledger_marks, "MOST", most)
+        patch.setattr(ledger_marks, "TOGETHER", 2)
         path = Path(folder) / "state.db"
         story = Story(path, opened(path)[0], plain)
         try:
@@ -366,7 +367,7 @@ def test_a_full_disk_gets_no_value_that_waits(ledger: LedgerFile) -> None:
 def test_a_stop_whose_disk_takes_no_more_is_written_all_the_same(
     ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_connection: Connection, _key: Key) -> None:
+    def full(_connection: Connection, _key: Key, _within: float) -> None:
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
         raise error
@@ -379,6 +380,18 @@ def test_a_stop_whose_disk_takes_no_more_is_written_all_the_same(
     assert remembered.coverage is not None
     assert remembered.coverage.stopped
     assert (remembered.marks, waiting(ledger.connection)) == ([mark("a", 1)], 1)
+
+
+def test_a_stop_does_not_wait_for_very_many_marks(ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.move_marks([mark("a", 1), mark("b", 1)])
+    ledger.write(Due(heard_ns=3))
+    monkeypatch.setattr("ingest.edge.ledger_file.FOLDING", -1.0)
+    ledger.write(Due(stopped=True))
+    remembered = ledger.load()
+    assert remembered.coverage is not None
+    assert remembered.coverage.stopped
+    assert (remembered.marks, waiting(ledger.connection)) == ([mark("a", 1), mark("b", 1)], 1)
+    assert in_rows(ledger.connection) == 0
 
 
 # ---- damage ------------------------------------------------------------------------------------------------------
@@ -440,9 +453,32 @@ def test_damage_is_met_and_no_mark_is_wrong(ledger: LedgerFile) -> None:
         ledger.load()
     with pytest.raises(Damaged, match="number 2"):
         known_of(ledger.connection, KEY, "each", "sensor.each")
-    with pytest.raises(Damaged, match="number 2"), transaction(ledger.connection):
-        fold(ledger.connection, KEY)
     assert (waiting(ledger.connection), in_rows(ledger.connection)) == (3, 0)
+
+
+def test_with_damage_a_gap_is_written_and_a_full_spool_drops_its_oldest(tmp_path: Path) -> None:
+    """What waits for the next start is lost with the process, and the marks go on meanwhile."""
+    path = tmp_path / "state.db"
+    with ledger_in(path) as ledger:
+        table = Table(ledger.connection, path, KEY)
+        for number in (3, 1, 2):
+            table.put(Batch(b"x", 1, 1, number, number), 0, 0, (), ())
+        spoil(ledger)
+        placed = table.put(Batch(b"x", 1, 1, 9, 9, Note([mark("each", 9)])), 0, 1, (), ())
+        assert [row.oldest_ns for row in placed.evicted] == [3]
+        ledger.write(Due([opening(4, 8, "each")]))
+        assert table.purge(list(table.oldest(()))).whole
+        found = stored_marks(ledger.connection, KEY)
+        assert {name: each.time_ns for name, each in found.items()} == {"1": 0, "3": 1, "each": 8}
+        assert [gap.from_ns for gap in ledger.gaps()] == [1, 3, 4]
+    connection, aside = open_state(path, lambda: 10**18)
+    with closing(connection):
+        assert aside is not None
+        assert "number 2" in aside.reason
+        assert stored_marks(connection, KEY) == found
+    connection, aside = open_state(path, lambda: 10**18)
+    connection.close()
+    assert aside is None
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**63 - 1])
