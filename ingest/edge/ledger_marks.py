@@ -77,6 +77,8 @@ def move_marks(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
 
 def move_at_once(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
     """As `move_marks`, into the rows: what waits in the file is no more than before."""
+    if not marks:
+        return
     fold(connection, key)
     moves = Moves()
     moves.add(moves_of(marks))

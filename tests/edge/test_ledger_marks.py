@@ -177,10 +177,10 @@ class Story:
     def within(self, key: Key, marks: list[Mark]) -> None:
         """On a full disk, where the oldest batches go for a new one; there may be none that make the room."""
         table = self.table(key)
-        oldest = list(table.oldest(()))
+        oldest, before = list(table.oldest(())), waiting(self.connection, key)
         placed = table.put_within(Batch(b"x", 1, 1, 0, 0, Note(marks)), 0, 0, (), (), evict=False)
         if placed is not None:
-            assert not waiting(self.connection, key)
+            assert waiting(self.connection, key) == (0 if marks else before)
             self.rows.move(key, marks)
         else:
             assert list(table.oldest(())) == oldest
