@@ -101,7 +101,7 @@ def fold(connection: Connection, key: Key, within: float = math.inf) -> None:
         except Damaged as error:
             damage = error.what
     if last is not None:
-        _write(connection, key, _until(end, moves))
+        _write(connection, key, moves, end)
         connection.execute("DELETE FROM moved WHERE home = ? AND store = ?", whose)
     if damage:
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (DAMAGED, damage))
@@ -164,8 +164,11 @@ def _unpacked(number: int, value: object) -> Iterator[Move]:
         raise Damaged(what, where="the ledger", remedy=remedy) from error
 
 
-def _write(connection: Connection, key: Key, moves: Iterable[Move]) -> None:
-    """Nearly always these are rows that come or move only; where some go, what is of one name stays in its order."""
+def _write(connection: Connection, key: Key, moves: Iterable[Move], end: float = math.inf) -> None:
+    """Nearly always these are rows that come or move only; where some go, what is of one name stays in its order.
+
+    Raises `Transient` when it is not done at this `end` by the monotonic clock.
+    """
     home, store = key.home, key.store
     together: list[tuple[str | int, ...]] = []
     for name, entity_id, time_ns, first_ns in moves:
@@ -177,12 +180,6 @@ def _write(connection: Connection, key: Key, moves: Iterable[Move]) -> None:
         together.clear()
         if not entity_id:
             connection.execute(_NOBODYS, (home, store, name, time_ns))
-    connection.executemany(_MARK, together)
-
-
-def _until(end: float, moves: Iterable[Move]) -> Iterator[Move]:
-    """The moves, as long as there is time for them."""
-    for move in moves:
         if time.monotonic() > end:
             raise Transient("there is no more time for folding marks", where="the ledger")
-        yield move
+    connection.executemany(_MARK, together)

@@ -339,6 +339,19 @@ def test_a_note_without_marks_leaves_no_value(ledger: LedgerFile) -> None:
     assert waiting(ledger.connection) == 0
 
 
+def test_marks_that_come_with_a_gap_are_no_value_first(ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound of marks is one of rows: what moved before is folded, too."""
+    ledger.move_marks([mark("a", 1)])
+
+    def never(_: Sequence[Mark]) -> bytes:
+        raise AssertionError
+
+    monkeypatch.setattr(ledger_marks, "packed", never)
+    ledger.write(Due([opening(1, 5, "a")], Note([mark("a", 6)])))
+    assert (waiting(ledger.connection), in_rows(ledger.connection)) == (0, 1)
+    assert ledger.load().marks == [Mark("a", "sensor.a", 6, 1)]
+
+
 def test_of_two_homes_each_has_its_own(ledger: LedgerFile) -> None:
     ledger.move_marks([mark("a", 1)])
     other = LedgerFile(ledger.connection, ledger.path, OTHER)
@@ -386,6 +399,7 @@ def test_a_stop_does_not_wait_for_very_many_marks(ledger: LedgerFile, monkeypatc
     ledger.move_marks([mark("a", 1), mark("b", 1)])
     ledger.write(Due(heard_ns=3))
     monkeypatch.setattr("ingest.edge.ledger_file.FOLDING", -1.0)
+    monkeypatch.setattr(ledger_marks, "TOGETHER", 1)
     ledger.write(Due(stopped=True))
     remembered = ledger.load()
     assert remembered.coverage is not None
