@@ -101,8 +101,9 @@ def fold(connection: Connection, key: Key, within: float = math.inf) -> None:
         except Damaged as error:
             damage = error.what
     if last is not None:
-        _write(connection, key, moves, end)
+        # First, because rows that are new then take the pages of the values: the file may be at its limit.
         connection.execute("DELETE FROM moved WHERE home = ? AND store = ?", whose)
+        _write(connection, key, moves, end)
     if damage:
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (DAMAGED, damage))
 

@@ -377,6 +377,18 @@ def test_a_full_disk_gets_no_value_that_waits(ledger: LedgerFile) -> None:
     assert {each.time_ns for each in ledger.load().marks} == {19}
 
 
+def test_a_file_that_takes_no_page_more_has_room_to_fold(ledger: LedgerFile) -> None:
+    """Rows of who is new take the place of the values that told of them."""
+    names = [os.urandom(16).hex() for _ in range(1_000)]
+    for number in range(1, 6):
+        ledger.move_marks([mark(each, number) for each in names])
+    pages = pragma(ledger.connection, "page_count")
+    assert pragma(ledger.connection, f"max_page_count = {pages}") == pages
+    with transaction(ledger.connection):
+        fold(ledger.connection, KEY)
+    assert (waiting(ledger.connection), in_rows(ledger.connection)) == (0, 1_000)
+
+
 def test_a_stop_whose_disk_takes_no_more_is_written_all_the_same(
     ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
