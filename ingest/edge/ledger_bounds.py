@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ingest.core.coverage import Cause, Gap, Note, Progress
 from ingest.core.ledger import LEFT, Opening
-from ingest.edge.ledger_marks import fold
+from ingest.edge.ledger_marks import fold, move_at_once
 from ingest.edge.ledger_rows import all_gaps, open_gap, tell_in_one, write_note
 from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.sqlite import Connection
@@ -36,9 +36,11 @@ def enter(connection: Connection, key: Key, bound: Bound, note: Note, openings: 
     """Write gaps and a note down and keep to the bounds, in the transaction of the caller; returns what that changed."""
     for opening in openings:
         open_gap(connection, key, opening)
-    changed = write_note(connection, key, note)
     if not openings and not note.missed:
-        return Changed(changed)
+        return Changed(write_note(connection, key, note))
+    # The bound of marks is one of rows: a value would be made only to be taken apart.
+    move_at_once(connection, key, note.marks)
+    write_note(connection, key, evolve(note, marks=()))
     # Counting a ledger's spans takes a while, and a spool that is full opens a gap with every batch: without any.
     if any(each.spans for each in openings) or any(each.spans for each in note.missed):
         _keep_spans(connection, key, bound)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -29,6 +29,9 @@ _HEARD = """
 INSERT INTO coverage (home, store, since_ns, heard_ns, stopped) VALUES (?1, ?2, ?3, ?3, 0)
 ON CONFLICT DO UPDATE SET heard_ns = max(heard_ns, excluded.heard_ns), stopped = 0
 """
+
+FOLDING: Final = 0.4
+"""Seconds that marks may take to be folded at a stop: half a hundred thousand take it, where the processor is fast."""
 
 
 @frozen
@@ -145,9 +148,9 @@ class LedgerFile:
             return all_gaps(self.connection, self.key)
 
     def _fold(self) -> None:
-        """An older program that reads the file then sees every mark. Who reads them here needs none of it."""
+        """An older program that reads the file then sees every mark. Who reads them here needs none of it: no stop waits long."""
         with suppress(IngestError), translated(self.path), transaction(self.connection):
-            fold(self.connection, self.key)
+            fold(self.connection, self.key, FOLDING)
 
     def _marks(self) -> list[Mark]:
         return [mark for mark in stored_marks(self.connection, self.key).values() if mark.time_ns != NOT_KNOWN]

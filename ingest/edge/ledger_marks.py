@@ -8,6 +8,8 @@ folded into the rows seldom. Whoever reads marks reads both; whoever changes row
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -15,8 +17,10 @@ from ingest.core.coverage import MICROSECOND, Mark
 from ingest.core.importing import BETWEEN
 from ingest.core.marks import UNKNOWN
 from ingest.core.moved import Move, Moves, Row, as_marks, moves_of, packed, unpacked
+from ingest.edge.spool_around import DAMAGED
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, Damaged
+from ingest.errors import Transient
 
 NOT_KNOWN: Final = -1
 """In the place of a mark's time: nothing of the entity is stored, but it was asked for."""
@@ -26,6 +30,9 @@ MOST: Final = 32
 
 LARGEST: Final = 256 * 1024
 """Bytes of one at most, several thousand marks; more marks go into their rows at once."""
+
+TOGETHER: Final = 1_000
+"""Rows that are written before somebody looks at the clock again."""
 
 _MARK: Final = """
 INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns) VALUES (?, ?, ?, ?, ?, ?)
@@ -50,7 +57,7 @@ _MOVED: Final = "INSERT INTO moved (home, store, marks) VALUES (?, ?, ?)"
 _WAITING: Final = "SELECT (SELECT max(id) FROM moved) - (SELECT min(id) FROM moved) + 1"
 # One statement, because a reader has no transaction: between two of them marks could be folded.
 _BOTH: Final = """
-SELECT 0, registry_id, entity_id, time_ns, first_ns FROM mark WHERE home = ?1 AND store = ?2
+SELECT NULL, registry_id, entity_id, time_ns, first_ns FROM mark WHERE home = ?1 AND store = ?2
 UNION ALL SELECT id, marks, NULL, NULL, NULL FROM moved WHERE home = ?1 AND store = ?2
 """
 
@@ -70,23 +77,35 @@ def move_marks(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
 
 def move_at_once(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
     """As `move_marks`, into the rows: what waits in the file is no more than before."""
+    if not marks:
+        return
     fold(connection, key)
     moves = Moves()
     moves.add(moves_of(marks))
     _write(connection, key, moves)
 
 
-def fold(connection: Connection, key: Key) -> None:
-    """Everything that moved is in the rows now. Raises `Damaged` where it cannot be read."""
-    whose = (key.home, key.store)
-    moves, last = Moves(), None
+def fold(connection: Connection, key: Key, within: float = math.inf) -> None:
+    """Everything that moved is in the rows now. Raises `Transient` when that takes longer than so many seconds.
+
+    A value that is not what was written goes, and the file says that it is damaged. The marks before it are right, only
+    older: nothing that is missing is taken for stored, and neither a gap nor a batch has to wait for the next start.
+    """
+    end, whose = time.monotonic() + within, (key.home, key.store)
+    moves, last, damage = Moves(), None, ""
     for last, value in connection.execute(
         "SELECT id, marks FROM moved WHERE home = ? AND store = ? ORDER BY id", whose
     ):
-        moves.add(_unpacked(last, value))
+        try:
+            moves.add(_unpacked(last, value))
+        except Damaged as error:
+            damage = error.what
     if last is not None:
-        _write(connection, key, moves)
+        # First, because rows that are new then take the pages of the values: the file may be at its limit.
         connection.execute("DELETE FROM moved WHERE home = ? AND store = ?", whose)
+        _write(connection, key, moves, end)
+    if damage:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (DAMAGED, damage))
 
 
 def fold_all(connection: Connection) -> None:
@@ -117,7 +136,7 @@ def stored_marks(connection: Connection, key: Key) -> dict[str, Mark]:
     rows: dict[str, Row] = {}
     waiting: list[tuple[int, Any]] = []
     for number, registry_id, *row in connection.execute(_BOTH, (key.home, key.store)):
-        if number:
+        if number is not None:
             waiting.append((number, registry_id))
         else:
             rows[registry_id] = Row(*row)
@@ -146,15 +165,22 @@ def _unpacked(number: int, value: object) -> Iterator[Move]:
         raise Damaged(what, where="the ledger", remedy=remedy) from error
 
 
-def _write(connection: Connection, key: Key, moves: Iterable[Move]) -> None:
-    """Nearly always these are rows that come or move only; where some go, what is of one name stays in its order."""
+def _write(connection: Connection, key: Key, moves: Iterable[Move], end: float = math.inf) -> None:
+    """Nearly always these are rows that come or move only; where some go, what is of one name stays in its order.
+
+    Raises `Transient` when it is not done at this `end` by the monotonic clock.
+    """
     home, store = key.home, key.store
     together: list[tuple[str | int, ...]] = []
     for name, entity_id, time_ns, first_ns in moves:
         if entity_id:
             together.append((home, store, name, entity_id, time_ns, first_ns))
-            continue
+            if len(together) < TOGETHER:
+                continue
         connection.executemany(_MARK, together)
         together.clear()
-        connection.execute(_NOBODYS, (home, store, name, time_ns))
+        if not entity_id:
+            connection.execute(_NOBODYS, (home, store, name, time_ns))
+        if time.monotonic() > end:
+            raise Transient("there is no more time for folding marks", where="the ledger")
     connection.executemany(_MARK, together)

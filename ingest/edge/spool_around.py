@@ -13,6 +13,9 @@ from ingest.core.words import counted
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection, Damaged, translated
 
+DAMAGED: Final = "damaged"
+"""The name in `meta` under which a file says that it is."""
+
 COLUMNS: Final = "id, put_ns, oldest_ns, newest_ns, count, size"
 
 SOUND: Final = (

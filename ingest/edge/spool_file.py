@@ -13,6 +13,7 @@ from ingest.core.ledger import Opening
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import BOUND, Bound, enter
 from ingest.edge.ledger_marks import doubt_marks, move_at_once
+from ingest.edge.spool_around import DAMAGED
 from ingest.edge.spool_gone import tell_purged
 from ingest.edge.spool_list import Rows
 from ingest.edge.spool_rows import UNCHANGED, Changed, Placed, Row
@@ -23,9 +24,6 @@ from ingest.edge.totals_file import count
 
 Doomed: TypeAlias = dict[Row, Sequence[Named] | None]
 """Rows that have to go, and who has states in them; None: it is not known."""
-
-DAMAGED = "damaged"
-"""The name in `meta` under which a file says that it is."""
 
 
 @frozen

@@ -8,8 +8,7 @@ from typing import Final
 from ingest.core.words import counted
 from ingest.edge.ledger_carry import CHOICES, NUMBERS, PACKED, TABLES
 from ingest.edge.ledger_marks import is_packed
-from ingest.edge.spool_around import unsound
-from ingest.edge.spool_file import DAMAGED
+from ingest.edge.spool_around import DAMAGED, unsound
 from ingest.edge.sqlite import Connection, Damaged, ours, translated
 
 _LOOK: Final = (

@@ -177,10 +177,10 @@ class Story:
     def within(self, key: Key, marks: list[Mark]) -> None:
         """On a full disk, where the oldest batches go for a new one; there may be none that make the room."""
         table = self.table(key)
-        oldest = list(table.oldest(()))
+        oldest, before = list(table.oldest(())), waiting(self.connection, key)
         placed = table.put_within(Batch(b"x", 1, 1, 0, 0, Note(marks)), 0, 0, (), (), evict=False)
         if placed is not None:
-            assert not waiting(self.connection, key)
+            assert waiting(self.connection, key) == (0 if marks else before)
             self.rows.move(key, marks)
         else:
             assert list(table.oldest(())) == oldest
@@ -262,6 +262,7 @@ def test_marks_are_the_same_as_with_a_row_for_each(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder, rows() as plain:
         patch.setattr(ledger_marks, "MOST", most)
+        patch.setattr(ledger_marks, "TOGETHER", 2)
         path = Path(folder) / "state.db"
         story = Story(path, opened(path)[0], plain)
         try:
@@ -338,6 +339,19 @@ def test_a_note_without_marks_leaves_no_value(ledger: LedgerFile) -> None:
     assert waiting(ledger.connection) == 0
 
 
+def test_marks_that_come_with_a_gap_are_no_value_first(ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound of marks is one of rows: what moved before is folded, too."""
+    ledger.move_marks([mark("a", 1)])
+
+    def never(_: Sequence[Mark]) -> bytes:
+        raise AssertionError
+
+    monkeypatch.setattr(ledger_marks, "packed", never)
+    ledger.write(Due([opening(1, 5, "a")], Note([mark("a", 6)])))
+    assert (waiting(ledger.connection), in_rows(ledger.connection)) == (0, 1)
+    assert ledger.load().marks == [Mark("a", "sensor.a", 6, 1)]
+
+
 def test_of_two_homes_each_has_its_own(ledger: LedgerFile) -> None:
     ledger.move_marks([mark("a", 1)])
     other = LedgerFile(ledger.connection, ledger.path, OTHER)
@@ -363,10 +377,22 @@ def test_a_full_disk_gets_no_value_that_waits(ledger: LedgerFile) -> None:
     assert {each.time_ns for each in ledger.load().marks} == {19}
 
 
+def test_a_file_that_takes_no_page_more_has_room_to_fold(ledger: LedgerFile) -> None:
+    """Rows of who is new take the place of the values that told of them."""
+    names = [os.urandom(16).hex() for _ in range(1_000)]
+    for number in range(1, 6):
+        ledger.move_marks([mark(each, number) for each in names])
+    pages = pragma(ledger.connection, "page_count")
+    assert pragma(ledger.connection, f"max_page_count = {pages}") == pages
+    with transaction(ledger.connection):
+        fold(ledger.connection, KEY)
+    assert (waiting(ledger.connection), in_rows(ledger.connection)) == (0, 1_000)
+
+
 def test_a_stop_whose_disk_takes_no_more_is_written_all_the_same(
     ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_connection: Connection, _key: Key) -> None:
+    def full(_connection: Connection, _key: Key, _within: float) -> None:
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
         raise error
@@ -379,6 +405,19 @@ def test_a_stop_whose_disk_takes_no_more_is_written_all_the_same(
     assert remembered.coverage is not None
     assert remembered.coverage.stopped
     assert (remembered.marks, waiting(ledger.connection)) == ([mark("a", 1)], 1)
+
+
+def test_a_stop_does_not_wait_for_very_many_marks(ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.move_marks([mark("a", 1), mark("b", 1)])
+    ledger.write(Due(heard_ns=3))
+    monkeypatch.setattr("ingest.edge.ledger_file.FOLDING", -1.0)
+    monkeypatch.setattr(ledger_marks, "TOGETHER", 1)
+    ledger.write(Due(stopped=True))
+    remembered = ledger.load()
+    assert remembered.coverage is not None
+    assert remembered.coverage.stopped
+    assert (remembered.marks, waiting(ledger.connection)) == ([mark("a", 1), mark("b", 1)], 1)
+    assert in_rows(ledger.connection) == 0
 
 
 # ---- damage ------------------------------------------------------------------------------------------------------
@@ -440,9 +479,48 @@ def test_damage_is_met_and_no_mark_is_wrong(ledger: LedgerFile) -> None:
         ledger.load()
     with pytest.raises(Damaged, match="number 2"):
         known_of(ledger.connection, KEY, "each", "sensor.each")
-    with pytest.raises(Damaged, match="number 2"), transaction(ledger.connection):
-        fold(ledger.connection, KEY)
     assert (waiting(ledger.connection), in_rows(ledger.connection)) == (3, 0)
+
+
+def test_with_damage_a_gap_is_written_and_a_full_spool_drops_its_oldest(tmp_path: Path) -> None:
+    """What waits for the next start is lost with the process, and the marks go on meanwhile."""
+    path = tmp_path / "state.db"
+    with ledger_in(path) as ledger:
+        table = Table(ledger.connection, path, KEY)
+        for number in (3, 1, 2):
+            table.put(Batch(b"x", 1, 1, number, number), 0, 0, (), ())
+        spoil(ledger)
+        placed = table.put(Batch(b"x", 1, 1, 9, 9, Note([mark("each", 9)])), 0, 1, (), ())
+        assert [row.oldest_ns for row in placed.evicted] == [3]
+        ledger.write(Due([opening(4, 8, "each")]))
+        assert table.purge(list(table.oldest(()))).whole
+        found = stored_marks(ledger.connection, KEY)
+        assert {name: each.time_ns for name, each in found.items()} == {"1": 0, "3": 1, "each": 8}
+        assert [gap.from_ns for gap in ledger.gaps()] == [1, 3, 4]
+    connection, aside = open_state(path, lambda: 10**18)
+    with closing(connection):
+        assert aside is not None
+        assert "number 2" in aside.reason
+        assert stored_marks(connection, KEY) == found
+    connection, aside = open_state(path, lambda: 10**18)
+    connection.close()
+    assert aside is None
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**63 - 1])
+def test_a_value_with_a_number_that_nobody_gave_is_marks_all_the_same(ledger: LedgerFile, number: int) -> None:
+    ledger.move_marks([mark("a", 1)])
+    with transaction(ledger.connection):
+        fold(ledger.connection, KEY)
+    ledger.move_marks([mark("a", 2)])
+    ledger.move_marks([mark("b", 3)])
+    ledger.connection.execute("UPDATE moved SET id = ? WHERE id = 1", (number,))
+    expected = [Mark("a", "sensor.a", 2, 1), mark("b", 3)]
+    assert ledger.load().marks == expected
+    ledger.move_marks([mark("c", 4)])
+    with transaction(ledger.connection):
+        fold(ledger.connection, KEY)
+    assert ledger.load().marks == [*expected, mark("c", 4)]
 
 
 def test_the_next_start_has_what_is_sound_in_a_new_file(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from ingest.edge.aside import SetAside, kept_aside
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
 from ingest.edge.late import LateConnection
 from ingest.edge.salvage import open_salvage
-from ingest.edge.spool_file import DAMAGED, Table
+from ingest.edge.spool_around import DAMAGED
+from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Damaged
 from ingest.edge.state_file import open_state

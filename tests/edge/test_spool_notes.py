@@ -147,11 +147,12 @@ async def test_what_is_evicted_from_the_disk_is_not_known_to_be_stored_any_more(
         assert marks(it) == {"a": 4, "old": 1}
 
 
+@pytest.mark.parametrize("free", [20, 5])
 @pytest.mark.parametrize("table", ["moved", "mark"])
 async def test_a_damaged_ledger_does_not_keep_points_from_the_disk(
-    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, table: str
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, table: str, free: int
 ) -> None:
-    """Met when a mark moves, or when what moved is folded into the rows."""
+    """Met when a mark moves, or when what moved is folded into the rows; also where the file may not grow."""
     monkeypatch.setattr(ledger_marks, "MOST", 1)
     async with opened(tmp_path) as it:
         connection = it.spool.table.connection
@@ -162,6 +163,7 @@ async def test_a_damaged_ledger_does_not_keep_points_from_the_disk(
             file.seek((root - 1) * pragma(connection, "page_size"))
             file.write(b"\xa5" * 4096)
         connection.execute("PRAGMA shrink_memory")
+        it.spool.floor = Floor(10, lambda: free)
         await it.spool.put(noting(1))
         assert (it.rows(), it.spool.volatile.events) == (1, 0)
         assert "malformed" in it.spool.table.scars.reason

@@ -23,7 +23,7 @@ from ingest.core.urls import websocket_url
 from ingest.edge.aside import kept_aside
 from ingest.edge.late import AGAIN
 from ingest.edge.lock import SERVICE, Held, locked
-from ingest.edge.spool_file import DAMAGED
+from ingest.edge.spool_around import DAMAGED
 from ingest.edge.spool_rows import Key
 from ingest.edge.state_read import state_read
 from ingest.edge.state_versions import VERSION

@@ -32,7 +32,7 @@ from ingest.core.line_owners import whose
 from ingest.core.point import Point
 from ingest.core.reports import Report
 from ingest.core.rules import Rules
-from ingest.core.sealing import Line, joined, unsealed, whole
+from ingest.core.sealing import Line, joined, uncut, unsealed, whole
 from ingest.core.session import SessionState
 from ingest.core.state import Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Codec, Store
@@ -261,7 +261,7 @@ class Life:
         changes = (change for frame in pipeline.intake._queue for change in frame.changes)
         self.gone |= {(change.data.entity_id, nanoseconds(moment_of(change))) for change in changes}
         self.gone |= {(point.entity_id, point.time_ns) for frame in pipeline.link._queue for point in frame.points}
-        self.gone |= {key_of(line) for line in pipeline.batcher._items}
+        self.gone |= {key_of(uncut(line)) for line in pipeline.batcher._items}
         memory = (
             line
             for batch in (*self.spool.memory.batches, *self.spool._dropped._batches)
