@@ -275,4 +275,6 @@ def test_taken_away_it_leaves_what_it_was_told_and_stored_and_purged_nothing(hou
     )
 
 
-MIGRATING = """&& sed -i 's/6: _VERSION_6}/6: _VERSION_6, 7: "CREATE TABLE more (x);"}/' ingest/edge/state_file.py"""
+MIGRATING = (
+    """&& sed -i 's/7: _VERSION_7}/7: _VERSION_7, 8: "CREATE TABLE more (x);"}/' ingest/edge/state_versions.py"""
+)

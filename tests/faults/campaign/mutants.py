@@ -13,7 +13,7 @@ from typing import Any
 import trio
 from attrs import evolve
 
-from ingest.actors.filter import Filter
+from ingest.actors.losses import Losses
 from ingest.actors.writer import Writer
 from ingest.core import health_causes, history_reading
 from ingest.core.coverage import MICROSECOND, Span
@@ -146,7 +146,7 @@ def _believe_it_as_it_was(*_: object) -> bool:
     return False
 
 
-def _forget_no_checkpoint(self: Filter, oldest_ns: int, newest_ns: int) -> None:
+def _forget_no_checkpoint(self: Losses, reconciler: Reconciler, oldest_ns: int, newest_ns: int) -> None:
     pass
 
 
@@ -189,7 +189,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         "a span that grew while it was read, believed read": (ledger_rows, "has_grown", _believe_it_as_it_was),
         "a memory without a bound": (MemorySpool, "_evict", _keep_everything_in_memory),
         "what was missed, forgotten": (Reconciler, "_miss", _find_no_spans),
-        "evicted states believed to be stored": (Filter, "forget", _forget_no_checkpoint),
+        "evicted states believed to be stored": (Losses, "_forget", _forget_no_checkpoint),
     }
 )
 
