@@ -239,7 +239,7 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
                 Act(1.1, Busy(300, 20)),
                 Act(3.0, Busy(300, 20)),
             ),
-            Room(2_000, 4_000, 20_000, 20),
+            Room(2_000, 7_000, 20_000, 20),
             8.0,
         ),
         "the oracle did not see that the ledger could be written again": Scenario(
