@@ -515,10 +515,11 @@ def test_files_that_the_service_cannot_see_come_along_and_its_own_are_its_own(tm
         "[spool]\npath = 'state.db'\nsize = '1GiB'\n",
     )
     assert list(files.values()) == [b"authority"]
-    assert f'ca_file = "{tmp_path}/root/etc/homeiq-ingest/authority.pem"' in text
+    copied = tmp_path / "root" / "etc" / "homeiq-ingest" / "authority.pem"
+    assert f'ca_file = "{copied}"' in text
     assert "path" not in text.partition("[spool]")[2]
     assert "--state" in remarks[0]
-    assert f"change {tmp_path}/root/etc/homeiq-ingest/authority.pem" in remarks[1]
+    assert f"change {copied}" in remarks[1]
 
 
 def test_two_files_of_one_name_are_two_and_the_configuration_is_none_of_them(tmp_path: Path) -> None:
