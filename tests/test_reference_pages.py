@@ -71,7 +71,9 @@ def test_the_line_in_the_schema_is_what_the_encoder_writes() -> None:
     assert f"\n{line}\n" in text("reference/schema.md")
     assert KEY.findall(part("reference/schema.md", "## Tags")) == re.findall(r",(\w+)=", series)
     assert set(KEY.findall(part("reference/schema.md", "## Fields"))) == set(re.findall(r"(\w+)=", fields))
-    assert {*re.findall(r",(\w+)=", series), *re.findall(r"(\w+)=", fields), "time"} == NAMES
+    assert {*re.findall(r",(\w+)=", series), *re.findall(r"(\w+)=", fields), "home", "time"} == NAMES
+    assert ",home=cabin," in Encoder(home="cabin").line(COMPLETE).decode()
+    assert "`home`" in part("reference/schema.md", "## Tags")
 
 
 def test_the_schema_names_every_kind_category_and_word() -> None:

@@ -64,13 +64,20 @@ def schema(settings: Settings) -> Codec[Line, bytes]:
             gaps=chosen.gaps,
             registries=settings.device_history,
             legacy=chosen.legacy_state_repr,
+            home=tagged_home(settings),
         )
     return homeassistant(
         profile(settings.homeassistant_schema),
         numeric_only=chosen.numeric_only,
         gaps=chosen.gaps,
         registries=settings.device_history,
+        home=tagged_home(settings),
     )
+
+
+def tagged_home(settings: Settings) -> str:
+    """The tag `home` of every point; empty where points have none."""
+    return settings.home if settings.influxdb.home_tag else ""
 
 
 def profile(told: HomeassistantSchema) -> Profile:

@@ -7,6 +7,7 @@ from typing import Final, cast
 
 import click
 
+from ingest.cli.database import tagged_home
 from ingest.cli.exits import explained
 from ingest.cli.options import configured, loaded
 from ingest.cli.output import written
@@ -81,12 +82,13 @@ def _language(settings: Settings) -> Language:
 def _dashboard(settings: Settings, schema: Schema, language: Language) -> Dashboard:
     if language is Language.PROMETHEUS:
         return service_dashboard()
-    return home_dashboard(schema, language, _queries(settings, schema, language))
+    return home_dashboard(schema, language, _queries(settings, schema, language), tagged_home(settings))
 
 
 def _queries(settings: Settings, schema: Schema, language: Language) -> Queries:
+    tagged = settings.influxdb.home_tag
     if schema == "homeiq":
-        return (influxql_homeiq if language is Language.INFLUXQL else metricsql_homeiq)(settings.home)
+        return (influxql_homeiq if language is Language.INFLUXQL else metricsql_homeiq)(settings.home, tagged=tagged)
     told = settings.homeassistant_schema
     if told.override_measurement or told.measurement_attr != "unit_of_measurement":
         raise Refused(
@@ -94,8 +96,8 @@ def _queries(settings: Settings, schema: Schema, language: Language) -> Queries:
             remedy="homeassistant_schema.measurement_attr or override_measurement says otherwise; make panels of your own.",
         )
     if language is Language.INFLUXQL:
-        return influxql_homeassistant(settings.home, told.default_measurement)
-    return metricsql_homeassistant(settings.home)
+        return influxql_homeassistant(settings.home, told.default_measurement, tagged=tagged)
+    return metricsql_homeassistant(settings.home, tagged=tagged)
 
 
 def _write(

@@ -19,7 +19,7 @@ from ingest.actors.connection import connected
 from ingest.actors.history import History
 from ingest.actors.statistics import Brought, Series, StatisticsImport, listed
 from ingest.cli.candidates import candidates, deadlines
-from ingest.cli.database import opened_database
+from ingest.cli.database import opened_database, tagged_home
 from ingest.cli.exits import explained
 from ingest.cli.moments import parse_moment, shown
 from ingest.cli.options import configured, loaded
@@ -147,9 +147,9 @@ class _Home:
 
         marks = [Mark(catalog.facts(each).registry_id, each, NOTHING) for each in there]
         found = {there[each.entity_id]: each.registry_id for each in chosen(marks, globs, passes)}
-        units = not self.settings.influxdb.numeric_only
+        units, home = not self.settings.influxdb.numeric_only, tagged_home(self.settings)
         return {
-            each: Series(head(each, None if each.external else name), each.unit if units else None)
+            each: Series(head(each, None if each.external else name, home), each.unit if units else None)
             for each, name in found.items()
         }
 

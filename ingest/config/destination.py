@@ -123,6 +123,11 @@ class Influxdb:
         "Write `state_value` and `previous_state` as HomeIQ did: Python's text of a whole state.",
     )
     numeric_only: bool = option(False, kinds.boolean(), "Send numeric fields only (VictoriaMetrics).")
+    home_tag: bool = option(
+        False,
+        kinds.boolean(),
+        "Write the name of the home, `home`, as a tag of every point: for several homes in one bucket.",
+    )
     gaps: bool = option(
         True, kinds.boolean(), "Write when changes may have been missed into a measurement of its own, `ingest_gaps`."
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
+from zlib import crc32
 
 from attrs import Factory, frozen
 
@@ -43,10 +44,15 @@ class Queries:
     """By the name of a field above: what is to be known of its panel beside what is always said."""
 
 
-def home_dashboard(schema: Schema, language: Language, asked: Queries) -> Dashboard:
-    """The dashboard; its uid says schema and language, so that all of them fit into one Grafana."""
+def home_dashboard(schema: Schema, language: Language, asked: Queries, home: str = "") -> Dashboard:
+    """The dashboard; its uid says schema and language, so that all of them fit into one Grafana.
+
+    `home` is the name of one of several, whose uid is made of it, too: Grafana takes 40 characters of the plainest kind.
+    """
     panels = [panel for panel in _panels(asked) if panel.queries]
     uid, title = f"homeiq-ingest-{schema}-{language.value}", f"Home ({schema}, {_SPOKEN[language]})"
+    if home:
+        uid, title = f"homeiq-ingest-{crc32(f'{uid} {home}'.encode()):08x}", title.replace("Home", f"Home {home}", 1)
     return Dashboard(uid, title, language, panels, asked.variables, asked.shading)
 
 

@@ -23,9 +23,10 @@ _EACH: Final = 'time($__interval), "entity_id"'
 _EACH_NAMED: Final = 'time($__interval), "domain", "entity_id"'
 
 
-def influxql_homeiq(home: str) -> Queries:
-    """Of the schema `homeiq`."""
-    chosen = '"area_id" =~ /^$area$/ AND "domain" =~ /^$domain$/ AND "entity_id" =~ /^$entity$/ AND $timeFilter'
+def influxql_homeiq(home: str, *, tagged: bool = False) -> Queries:
+    """Of the schema `homeiq`. `tagged`: other homes are in there, too, and points say whose they are."""
+    ours = _of(home, tagged=tagged)
+    chosen = f'{ours}"area_id" =~ /^$area$/ AND "domain" =~ /^$domain$/ AND "entity_id" =~ /^$entity$/ AND $timeFilter'
 
     def of(what: str, where: str, by: str, legend: str = _ENTITY, *, table: bool = False) -> Query:
         fill = " fill(none)" if "time(" in by else ""
@@ -51,12 +52,14 @@ def influxql_homeiq(home: str) -> Queries:
         changes=[of('count("state_value")', "", 'time($__interval), "domain"', "$tag_domain")],
         gaps=[_gaps(home)],
         variables=[
-            Variable("area", "Area", _values("area_id", f'FROM "{MEASUREMENT}" ')),
-            Variable("domain", "Domain", _values("domain", f'FROM "{MEASUREMENT}" ')),
+            Variable("area", "Area", _values("area_id", f'FROM "{MEASUREMENT}" ', ours)),
+            Variable("domain", "Domain", _values("domain", f'FROM "{MEASUREMENT}" ', ours)),
             Variable(
                 "entity",
                 "Entity",
-                _values("entity_id", f'FROM "{MEASUREMENT}" ', '"area_id" =~ /^$area$/ AND "domain" =~ /^$domain$/'),
+                _values(
+                    "entity_id", f'FROM "{MEASUREMENT}" ', f'{ours}"area_id" =~ /^$area$/ AND "domain" =~ /^$domain$/'
+                ),
             ),
         ],
         shading=_shading(home),
@@ -64,9 +67,13 @@ def influxql_homeiq(home: str) -> Queries:
     )
 
 
-def influxql_homeassistant(home: str, default_measurement: str = "") -> Queries:
-    """Of the schema `homeassistant`, whose measurements are units; `default_measurement` holds what has none."""
-    chosen = '"domain" =~ /^$domain$/ AND "entity_id" =~ /^$entity$/ AND $timeFilter'
+def influxql_homeassistant(home: str, default_measurement: str = "", *, tagged: bool = False) -> Queries:
+    """Of the schema `homeassistant`, whose measurements are units; `default_measurement` holds what has none.
+
+    `tagged` as in `influxql_homeiq`.
+    """
+    ours = _of(home, tagged=tagged)
+    chosen = f'{ours}"domain" =~ /^$domain$/ AND "entity_id" =~ /^$entity$/ AND $timeFilter'
     others = f"|^{re.escape(default_measurement).replace('/', chr(92) + '/')}$" if default_measurement else ""
 
     def of(what: str, measurement: str, where: str, by: str, *, table: bool = False) -> Query:
@@ -99,8 +106,8 @@ def influxql_homeassistant(home: str, default_measurement: str = "") -> Queries:
         changes=[],
         gaps=[_gaps(home)],
         variables=[
-            Variable("domain", "Domain", _values("domain")),
-            Variable("entity", "Entity", _values("entity_id", where='"domain" =~ /^$domain$/')),
+            Variable("domain", "Domain", _values("domain", where=ours)),
+            Variable("entity", "Entity", _values("entity_id", where=f'{ours}"domain" =~ /^$domain$/')),
         ],
         shading=_shading(home),
         notes={
@@ -111,7 +118,12 @@ def influxql_homeassistant(home: str, default_measurement: str = "") -> Queries:
     )
 
 
+def _of(home: str, *, tagged: bool) -> str:
+    return f"\"home\" = '{home}' AND " if tagged else ""
+
+
 def _values(key: str, measurement: str = "", where: str = "") -> str:
+    where = where.removesuffix(" AND ")
     return f'SHOW TAG VALUES {measurement}WITH KEY = "{key}"' + (f" WHERE {where}" if where else "")
 
 

@@ -25,9 +25,11 @@ _LONG_GAP: Final = "30d"
 _STEP: Final = "60s"
 
 
-def metricsql_homeiq(home: str) -> Queries:
-    """Of the schema `homeiq`."""
-    chosen = 'area_id=~"$area",domain=~"$domain",entity_id=~"$entity"'
+def metricsql_homeiq(home: str, *, tagged: bool = False) -> Queries:
+    """Of the schema `homeiq`. `tagged`: other homes are in there, too, and points say whose they are."""
+    ours = _of(home, tagged=tagged)
+    chosen = f'{ours}area_id=~"$area",domain=~"$domain",entity_id=~"$entity"'
+    every = f"{_VALUE}{{{ours}}}" if ours else _VALUE
 
     def curve(device_class: str) -> Query:
         return Query(f'avg_over_time({_VALUE}{{device_class="{device_class}",{chosen}}}[$__interval])', _ENTITY)
@@ -53,9 +55,11 @@ def metricsql_homeiq(home: str) -> Queries:
         ],
         gaps=[_gaps(home)],
         variables=[
-            Variable("area", "Area", f"label_values({_VALUE}, area_id)"),
-            Variable("domain", "Domain", f"label_values({_VALUE}, domain)"),
-            Variable("entity", "Entity", f'label_values({_VALUE}{{area_id=~"$area",domain=~"$domain"}}, entity_id)'),
+            Variable("area", "Area", f"label_values({every}, area_id)"),
+            Variable("domain", "Domain", f"label_values({every}, domain)"),
+            Variable(
+                "entity", "Entity", f'label_values({_VALUE}{{{ours}area_id=~"$area",domain=~"$domain"}}, entity_id)'
+            ),
         ],
         shading=_shading(home),
         notes={
@@ -69,9 +73,13 @@ def metricsql_homeiq(home: str) -> Queries:
     )
 
 
-def metricsql_homeassistant(home: str) -> Queries:
-    """Of the schema `homeassistant`, whose metrics begin with the unit, or with the entity where there is none."""
-    chosen = 'domain=~"$domain",entity_id=~"$entity"'
+def metricsql_homeassistant(home: str, *, tagged: bool = False) -> Queries:
+    """Of the schema `homeassistant`, whose metrics begin with the unit, or with the entity where there is none.
+
+    `tagged` as in `metricsql_homeiq`.
+    """
+    ours = _of(home, tagged=tagged)
+    chosen = f'{ours}domain=~"$domain",entity_id=~"$entity"'
 
     def curve(name: str, times: str = "", also: str = 'domain="sensor",') -> Query:
         return Query(f'avg_over_time({{__name__=~"{name}",{also}{chosen}}}[$__interval]){times}', _NAMED)
@@ -94,8 +102,8 @@ def metricsql_homeassistant(home: str) -> Queries:
         changes=[Query(f"sum by (domain) (count_over_time({{{_ANY},{chosen}}}[$__interval]))", "{{domain}}")],
         gaps=[_gaps(home)],
         variables=[
-            Variable("domain", "Domain", f"label_values({{{_ANY}}}, domain)"),
-            Variable("entity", "Entity", f'label_values({{{_ANY},domain=~"$domain"}}, entity_id)'),
+            Variable("domain", "Domain", f"label_values({{{ours}{_ANY}}}, domain)"),
+            Variable("entity", "Entity", f'label_values({{{ours}{_ANY},domain=~"$domain"}}, entity_id)'),
         ],
         shading=_shading(home),
         notes={
@@ -112,6 +120,10 @@ _GAPS_NOTE: Final = (
     "Seconds by cause, those filled among them: VictoriaMetrics does not know how far a gap is filled. It needs "
     "-dedup.minScrapeInterval=1ms, else a gap that was told again counts again."
 )
+
+
+def _of(home: str, *, tagged: bool) -> str:
+    return f'home="{home}",' if tagged else ""
 
 
 def _gaps(home: str) -> Query:

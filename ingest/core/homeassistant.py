@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from ingest.core.gap_points import gap_line, gap_numbers
 from ingest.core.line_owners import whose
@@ -198,12 +199,17 @@ def homeassistant(
     gaps: bool = False,
     registries: bool = False,
     entities: int = 100_000,
+    home: str = "",
 ) -> Codec[Line, bytes]:
     """The schema's codec: points to lines in pieces, those to a compressed payload. Each pipeline has its own.
 
-    With `gaps` it writes those, too, and with `registries` devices and entities, into measurements of their own.
+    With `gaps` it writes those, too, and with `registries` devices and entities, into measurements of their own. A `home`
+    that is not empty is a tag of all of them.
     """
+    profile = evolve(profile, tags={"home": home, **profile.tags}) if home else profile
     gap = in_pieces(gap_numbers if numeric_only else gap_line) if gaps else None
-    registry = in_pieces(registry_numbers if numeric_only else registry_line) if registries else None
+    registry = (
+        in_pieces(partial(registry_numbers if numeric_only else registry_line, home=home)) if registries else None
+    )
     encode = in_pieces(Encoder(profile, numeric_only, entities).line)
     return Codec(encode, weight, seal_pieces, gap, registry, heartbeats=True, whose=whose)

@@ -11,6 +11,8 @@ Source: HomeIQ's websocket-ingestion, `influxdb_schema.py`.
 
 from __future__ import annotations
 
+from functools import partial
+
 from attrs import define, field
 from msgspec import Struct
 
@@ -46,8 +48,8 @@ def category(domain: str, device_class: str | None) -> str:
     return "monitoring" if domain == "sensor" else "general"
 
 
-def tags(entity_id: str, facts: Facts, device_class: str | None) -> dict[str, str | None]:
-    """A point's tags, sorted by key; None and empty are not written."""
+def tags(entity_id: str, facts: Facts, device_class: str | None, home: str = "") -> dict[str, str | None]:
+    """A point's tags, sorted by key; None and empty are not written. `home` is given where several share a bucket."""
     domain = entity_id.partition(".")[0]
     return {
         "area_id": facts.area_id,
@@ -58,6 +60,7 @@ def tags(entity_id: str, facts: Facts, device_class: str | None) -> dict[str, st
         "entity_id": entity_id,
         "event_category": category(domain, device_class),
         "event_type": "state_changed",
+        "home": home,
         "platform": facts.platform,
         "registry_id": facts.registry_id,
     }
@@ -71,8 +74,8 @@ NAMES = frozenset({
 """What is a tag or a field of the schema: no attribute's number goes under such a name."""
 
 
-def _series(point: Point) -> str:
-    known = tags(point.entity_id, point.facts, point.attributes.device_class)
+def _series(point: Point, home: str) -> str:
+    known = tags(point.entity_id, point.facts, point.attributes.device_class, home)
     series = (f",{key}={tag(value)}" for key, value in known.items() if value)
     return measurement(point.treatment.measurement or MEASUREMENT) + "".join(series) + " "
 
@@ -115,9 +118,10 @@ class Parts(Struct, frozen=True, gc=False):
 
 @define
 class Encoder:
-    """Makes lines. It remembers the parts of at most `entities` entities, and forgets the one that came first."""
+    """Makes lines, with the tag `home` if it is not empty. It remembers the parts of the newest `entities` entities."""
 
     entities: int = 100_000
+    home: str = ""
     _parts: dict[str, Parts] = field(factory=dict)
 
     def line(self, point: Point) -> bytes:
@@ -137,7 +141,7 @@ class Encoder:
         return parts.series, b"%b%b%b %d\n" % (parts.head, utf8(_fields(point)), parts.tail, point.time_ns)
 
     def _renew(self, point: Point, old: Parts | None) -> Parts:
-        new = _parts(point, old)
+        new = _parts(point, old, self.home)
         if point.kind is _removed:
             self._parts.pop(point.entity_id, None)
             return new
@@ -147,12 +151,12 @@ class Encoder:
         return new
 
 
-def _parts(point: Point, old: Parts | None) -> Parts:
+def _parts(point: Point, old: Parts | None, home: str) -> Parts:
     facts, attributes, treatment = point.facts, point.attributes, point.treatment
     if old is not None and _same_head(old, point):
         series, head = old.series, old.head
     else:
-        series, space, constants = utf8(_series(point) + _constants(facts, attributes.unit)).partition(b" ")
+        series, space, constants = utf8(_series(point, home) + _constants(facts, attributes.unit)).partition(b" ")
         head = space + constants
     return Parts(facts, attributes, treatment, series, head, _tail(attributes, treatment))
 
@@ -206,8 +210,8 @@ def _any_fields(point: Point) -> str:
     return text
 
 
-def numbers(point: Point) -> bytes | None:
-    """The point's line with its numeric fields only; None when it has none.
+def numbers(point: Point, home: str = "") -> bytes | None:
+    """The point's line with its numeric fields only; None when it has none. `home` as in `tags`.
 
     For VictoriaMetrics, which would store every text as 0.
     """
@@ -215,13 +219,10 @@ def numbers(point: Point) -> bytes | None:
     own = ",".join(f"{key}={decimal(number)}" for key, number in fields.items() if number is not None)
     chosen: Fields = {}
     if isinstance(point.treatment.attributes, tuple) and point.attributes.json:
-        chosen = {
-            key: each
-            for key, each in _chosen(point.attributes.json, point.treatment).items()
-            if not isinstance(each, str)
-        }
+        wanted = _chosen(point.attributes.json, point.treatment).items()
+        chosen = {key: each for key, each in wanted if not isinstance(each, str)}
     known = own + written(chosen)
-    return utf8(f"{_series(point)}{known.removeprefix(',')} {point.time_ns}") if known else None
+    return utf8(f"{_series(point, home)}{known.removeprefix(',')} {point.time_ns}") if known else None
 
 
 def homeiq(
@@ -231,16 +232,23 @@ def homeiq(
     registries: bool = False,
     legacy: bool = False,
     entities: int = 100_000,
+    home: str = "",
 ) -> Codec[Line, bytes]:
     """The schema's codec: points to lines in pieces, those to a compressed payload. Each pipeline has its own.
 
     With `gaps` it writes those, too, and with `registries` devices and entities, into measurements of their own;
-    `legacy`: states as HomeIQ wrote them.
+    `legacy`: states as HomeIQ wrote them. A `home` that is not empty is a tag of all of them.
     """
     gap = in_pieces(gap_numbers if numeric_only else gap_line) if gaps else None
-    registry = in_pieces(registry_numbers if numeric_only else registry_line) if registries else None
-    usual = Encoder(entities).encode
+    registry = (
+        in_pieces(partial(registry_numbers if numeric_only else registry_line, home=home)) if registries else None
+    )
+    usual = Encoder(entities, home).encode
     encode = (
-        in_pieces(numbers) if numeric_only else (lambda point: usual(with_legacy_states(point))) if legacy else usual
+        in_pieces(partial(numbers, home=home))
+        if numeric_only
+        else (lambda point: usual(with_legacy_states(point)))
+        if legacy
+        else usual
     )
     return Codec(encode, weight, seal_pieces, gap, registry, heartbeats=True, whose=whose)

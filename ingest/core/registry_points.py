@@ -97,15 +97,15 @@ def _known(values: Mapping[str, object]) -> dict[str, str]:
     return {key: (numbers | texts)[key] for key in values if key in numbers or key in texts}
 
 
-def registry_line(point: RegistryPoint) -> bytes:
-    """The point's line."""
+def registry_line(point: RegistryPoint, home: str = "") -> bytes:
+    """The point's line; a `home` that is not empty is a tag of it."""
     texts = [f"{key}={quote(text)}" for key, text in point.texts.items()]
-    return _line(point, [*texts, *_numbers(point)])
+    return _line(point, [*texts, *_numbers(point)], home)
 
 
-def registry_numbers(point: RegistryPoint) -> bytes:
+def registry_numbers(point: RegistryPoint, home: str = "") -> bytes:
     """The same with its numeric fields only."""
-    return _line(point, _numbers(point))
+    return _line(point, _numbers(point), home)
 
 
 def _numbers(point: RegistryPoint) -> Iterator[str]:
@@ -115,8 +115,9 @@ def _numbers(point: RegistryPoint) -> Iterator[str]:
         yield f"disabled={str(point.flag).lower()}"
 
 
-def _line(point: RegistryPoint, fields: Iterable[str]) -> bytes:
-    series = "".join(f",{key}={tag(text)}" for key, text in point.tags.items())
+def _line(point: RegistryPoint, fields: Iterable[str], home: str) -> bytes:
+    tags = {**point.tags, "home": home} if home else point.tags
+    series = "".join(f",{key}={tag(text)}" for key, text in tags.items())
     return utf8(f"{point.measurement}{series} {','.join(fields)} {point.time_ns}")
 
 

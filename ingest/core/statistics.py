@@ -178,9 +178,10 @@ def questions(statistic_ids: Sequence[str], from_ns: int, to_ns: int) -> Iterato
             yield Question(statistic_ids[first : first + TOGETHER], begin, min(begin + WINDOW_NS, to_ns))
 
 
-def head(statistic: Statistic, registry_id: str | None) -> bytes:
-    """What a statistic's lines begin with: the measurement and its tags, sorted by key."""
-    tags = {"registry_id": registry_id, "source": statistic.source, "statistic_id": statistic.statistic_id}
+def head(statistic: Statistic, registry_id: str | None, home: str = "") -> bytes:
+    """What a statistic's lines begin with: the measurement and its tags, sorted by key; a `home` where there is one."""
+    known = {"registry_id": registry_id, "source": statistic.source, "statistic_id": statistic.statistic_id}
+    tags = {"home": home, **known}
     return utf8(MEASUREMENT + "".join(f",{key}={tag(value)}" for key, value in tags.items() if value) + " ")
 
 

@@ -5,6 +5,7 @@ import pytest
 from ingest.cli.database import opened_database, schema
 from ingest.config.load import load
 from ingest.core.point import Attributes, Facts, Point
+from ingest.core.registry_points import RegistryPoint
 from ingest.core.sealing import Line, line_of, seal
 from ingest.core.store import Codec
 from ingest.edge.influx import Influx
@@ -49,6 +50,18 @@ def test_numbers_alone_in_either_schema() -> None:
         line = line_of(codec(influxdb__schema=name, influxdb__numeric_only=True), POINT)
         assert line is not None
         assert b'"' not in line
+
+
+@pytest.mark.parametrize("name", ["homeiq", "homeassistant"])
+def test_points_say_whose_they_are_where_several_homes_share_a_bucket(name: str) -> None:
+    asked = {"home": "cabin", "influxdb__schema": name, "device_history": True}
+    alone, shared = codec(**asked), codec(**asked, influxdb__home_tag=True)
+    device = RegistryPoint(1, "devices", {"device_id": "d"}, {}, number=1)
+    for told, expected in ((alone, False), (shared, True)):
+        line = line_of(told, POINT)
+        assert line is not None
+        assert told.registry is not None
+        assert (b",home=cabin" in line, b",home=cabin" in b"".join(told.registry(device) or ())) == (expected, expected)
 
 
 async def test_the_database_says_what_it_took_of_a_batch_that_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:

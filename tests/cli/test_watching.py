@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ingest.cli.main import main
 from ingest.core.grafana import as_json
 from ingest.core.grafana_provisioning import SOURCES
 from ingest.core.grafana_service import service_dashboard
-from tests.support.dashboards import HOMES
+from tests.support.dashboards import HOMES, queries
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,20 @@ def test_the_configuration_says_which_dashboard_it_is() -> None:
     assert dashboard("--set", "influxdb.numeric_only=true")["uid"] == "homeiq-ingest-homeiq-metricsql"
     assert "\"home\" = 'cabin'" in json.dumps(dashboard("--set", "home=cabin"), ensure_ascii=False).replace('\\"', '"')
     assert dashboard("--language", "prometheus") == json.loads(as_json(service_dashboard(), "homeiq-ingest-prometheus"))
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_of_several_homes_in_a_bucket_a_dashboard_shows_the_one_that_is_configured(name: str) -> None:
+    schema, language = name.split("-")
+    chosen = ("--schema", schema, "--language", language, "--set", "influxdb.home_tag=true")
+    cabin, flat = (dashboard(*chosen, "--set", f"home={home}") for home in ("cabin", "flat"))
+    assert len({cabin["uid"], flat["uid"], HOMES[name].uid}) == 3
+    assert re.fullmatch(r"[a-z0-9-]{1,40}", cabin["uid"])
+    assert cabin["title"].startswith("Home cabin (")
+    ours = "\"home\" = 'cabin'" if language == "influxql" else 'home="cabin"'
+    assert [each.what for each in queries(cabin) if ours not in each.text] == []
+    assert "AND  " not in json.dumps(cabin)
+    assert not any(each.text.endswith("AND ") for each in queries(cabin))
 
 
 @pytest.mark.parametrize(

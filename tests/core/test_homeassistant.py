@@ -21,6 +21,7 @@ from ingest.core.learnt_types import LearntTypes
 from ingest.core.line_types import line_types
 from ingest.core.number import number
 from ingest.core.point import Attributes, Facts, Kind, Point
+from ingest.core.sealing import line_of
 from ingest.core.state import Change, Source
 from ingest.core.treatment import Treatment
 from tests.support import integration_lines as lines
@@ -57,6 +58,15 @@ def fields(made: Point, **profile: Any) -> dict[str, float | str]:
 
 def test_a_line() -> None:
     assert line(POINT) == LINE
+
+
+def test_the_home_is_a_tag_where_several_share_a_bucket() -> None:
+    tagged = LINE.replace("entity_id=attic", "entity_id=attic,home=cabin")
+    assert line_of(homeassistant(Profile(), home="cabin"), POINT) == tagged.encode()
+    told = Profile(tags={"home": "mine", "source": "ha"})
+    assert line_of(homeassistant(told, home="cabin"), POINT) == (
+        LINE.replace("entity_id=attic", "entity_id=attic,home=mine,source=ha").encode()
+    )
 
 
 def recorded(version: str) -> Iterator[tuple[Change, str | None]]:

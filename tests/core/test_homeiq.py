@@ -268,6 +268,15 @@ def test_numbers_only_for_a_database_without_texts() -> None:
     assert encode(Point("sensor.a", 1, "x", FACTS, Attributes())) is None
 
 
+def test_the_home_is_a_tag_where_several_share_a_bucket() -> None:
+    tagged = LINE.replace(",platform=", ",home=cabin,platform=")
+    assert Encoder(home="cabin").line(POINT).decode() == tagged
+    assert line_of(homeiq(home="cabin"), POINT) == tagged.encode()
+    numbers = line_of(homeiq(numeric_only=True, home="cabin"), POINT)
+    assert numbers is not None
+    assert numbers.partition(b" ")[0].decode() == tagged.partition(" ")[0]
+
+
 def test_lines_that_go_back_weigh_what_is_kept_of_them() -> None:
     batch = resealed([b"m v=1 7", b"m v=2 5", b"m v=3 6"])
     assert (batch.count, batch.size, batch.oldest_ns, batch.newest_ns) == (3, len(batch.payload), 5, 7)

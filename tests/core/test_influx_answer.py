@@ -65,6 +65,16 @@ def test_influxdb_2_0_said_with_500_what_is_about_lines(text: str) -> None:
         json.dumps({"error": "partial write of line protocol occurred", "data": []}),
         "cannot unmarshal InfluxDB line",
         said("unprocessable entity", "points beyond retention policy dropped=1"),
+        said(
+            "invalid",
+            "dml handler error: service limit reached: couldn't create columns in table `°C`; table contains 199 existing"
+            " columns, applying this write would result in 267 columns, limit is 200",
+        ),
+        said(
+            "invalid",
+            "dml handler error: service limit reached: couldn't create new table; namespace contains 500 existing tables,"
+            " applying this write would result in 501 tables, limit is 500",
+        ),
     ],
 )
 def test_a_400_that_speaks_of_lines_is_about_lines(text: str) -> None:
@@ -85,6 +95,12 @@ def test_a_400_of_something_in_between_condemns_no_line(text: str, headers: dict
     kept = classify(Answer(400, text, headers), NOW)
     assert isinstance(kept, Keep)
     assert kept.remedy == CHECK_URL
+
+
+@pytest.mark.parametrize("what", ["columns per table limit of 500 columns", "tables limit of 2000 tables"])
+def test_influxdb_3_says_with_422_that_there_may_be_no_more(what: str) -> None:
+    words = f"Update to schema would exceed number of {what}"
+    assert outcome(422, json.dumps({"error": words, "data": None})) == Split(words)
 
 
 def test_too_large_is_split() -> None:

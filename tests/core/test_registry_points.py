@@ -63,6 +63,13 @@ def test_an_entity_is_one_too() -> None:
     assert registry_numbers(entity()).endswith(b" disabled=false 7")
 
 
+def test_the_home_is_a_tag_of_both_where_several_share_a_bucket() -> None:
+    for point in (device(), entity()):
+        line = registry_line(point)
+        assert registry_line(point, "cabin") == line.replace(b",area_id=attic", b",area_id=attic,home=cabin")
+        assert b",home=cabin " in registry_numbers(point, "cabin")
+
+
 def test_what_a_registry_does_not_say_is_left_out() -> None:
     bare = device(manufacturer=None, model="", area_id=None, sw_version=None, name=None)
     assert registry_line(bare) == b"devices,device_id=d1 entity_count=3i 7"

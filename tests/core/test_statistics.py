@@ -152,6 +152,7 @@ def test_a_line_holds_what_is_known() -> None:
         b"home_assistant_statistics,source=recorder,statistic_id=sensor.power state=3,sum=1e+21 0"
     )
     assert line(head(power, None), "W", Hour(0, None, None, None, None, None)) is None
+    assert head(power, "0123", "cabin").startswith(b"home_assistant_statistics,home=cabin,registry_id=0123,source=")
 
 
 def test_the_page_of_the_schema_says_what_is_written() -> None:

@@ -470,3 +470,20 @@ async def test_a_malformed_line_among_conflicts_costs_one_request_more() -> None
     sent = [b"m v= 4" if line == b"m v=1 4" else line for line in of_a_home(conflicts=(7, 8, 9))]
     assert len(rejected(await to.deliver(batch(sent)))) == 4
     assert database.requests == 4
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_where_a_table_may_have_no_more_columns_what_needs_none_is_stored(status: int) -> None:
+    """InfluxDB 3 and Cloud Serverless take nothing of a request that needs one column too many."""
+    sent = [b"m old=1 1", b"m new=1 2", b"m old=2 3", b"m old=3,new=2 4", b"m old=4 5"]
+    stored: list[bytes] = []
+
+    async def post(payload: bytes) -> Answer:
+        asked = gzip.decompress(payload).removesuffix(b"\n").split(b"\n")
+        if any(b"new=" in line for line in asked):
+            return error(status, "Update to schema would exceed number of columns per table limit of 500 columns")
+        stored.extend(asked)
+        return Answer(204)
+
+    assert rejected(await deliverer(post).deliver(batch(sent))) == [sent[1], sent[3]]
+    assert sorted(set(stored)) == [sent[0], sent[2], sent[4]]
