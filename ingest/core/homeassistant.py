@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import partial
 
 from attrs import Factory, define, evolve, field, frozen
 
@@ -23,7 +22,7 @@ from ingest.core.line_owners import whose
 from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Kind, Point
-from ingest.core.registry_points import registry_line, registry_numbers
+from ingest.core.registry_points import registry_encoder
 from ingest.core.sealing import Line, in_pieces, seal_pieces, weight
 from ingest.core.store import Codec
 from ingest.core.treatment import Treatment
@@ -208,8 +207,6 @@ def homeassistant(
     """
     profile = evolve(profile, tags={"home": home, **profile.tags}) if home else profile
     gap = in_pieces(gap_numbers if numeric_only else gap_line) if gaps else None
-    registry = (
-        in_pieces(partial(registry_numbers if numeric_only else registry_line, home=home)) if registries else None
-    )
+    registry = in_pieces(registry_encoder(numeric_only=numeric_only, home=home)) if registries else None
     encode = in_pieces(Encoder(profile, numeric_only, entities).line)
     return Codec(encode, weight, seal_pieces, gap, registry, heartbeats=True, whose=whose)

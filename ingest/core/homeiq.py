@@ -22,7 +22,7 @@ from ingest.core.legacy_repr import with_legacy_states
 from ingest.core.line_owners import whose
 from ingest.core.lineprotocol import decimal, is_plain, measurement, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
-from ingest.core.registry_points import registry_line, registry_numbers
+from ingest.core.registry_points import registry_encoder
 from ingest.core.sealing import Line, in_pieces, seal_pieces, uncut, weight
 from ingest.core.store import Codec
 from ingest.core.treatment import Treatment
@@ -240,15 +240,7 @@ def homeiq(
     `legacy`: states as HomeIQ wrote them. A `home` that is not empty is a tag of all of them.
     """
     gap = in_pieces(gap_numbers if numeric_only else gap_line) if gaps else None
-    registry = (
-        in_pieces(partial(registry_numbers if numeric_only else registry_line, home=home)) if registries else None
-    )
-    usual = Encoder(entities, home).encode
-    encode = (
-        in_pieces(partial(numbers, home=home))
-        if numeric_only
-        else (lambda point: usual(with_legacy_states(point)))
-        if legacy
-        else usual
-    )
+    registry = in_pieces(registry_encoder(numeric_only=numeric_only, home=home)) if registries else None
+    usual, bare = Encoder(entities, home).encode, in_pieces(partial(numbers, home=home))
+    encode = bare if numeric_only else (lambda point: usual(with_legacy_states(point))) if legacy else usual
     return Codec(encode, weight, seal_pieces, gap, registry, heartbeats=True, whose=whose)

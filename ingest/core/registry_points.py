@@ -10,7 +10,8 @@ entry changes. What a registry does not say is left out, tag or field. Areas are
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -106,6 +107,11 @@ def registry_line(point: RegistryPoint, home: str = "") -> bytes:
 def registry_numbers(point: RegistryPoint, home: str = "") -> bytes:
     """The same with its numeric fields only."""
     return _line(point, _numbers(point), home)
+
+
+def registry_encoder(*, numeric_only: bool, home: str) -> Callable[[RegistryPoint], bytes]:
+    """What makes the lines of a database that takes texts, or numbers only."""
+    return partial(registry_numbers if numeric_only else registry_line, home=home)
 
 
 def _numbers(point: RegistryPoint) -> Iterator[str]:
