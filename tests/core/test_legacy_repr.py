@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import ast
 import json
+import re
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -82,3 +86,22 @@ def test_long_attributes_give_way_so_that_the_text_can_be_read() -> None:
     long = {"temperature": 20, **{f"a{n}": "\U000e0001" * 4_000 for n in range(4)}}
     found = states(replace(POINT, attributes=Attributes(json.dumps(long, ensure_ascii=False))))
     assert found["state_value"]["attributes"]["temperature"] == 20
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_the_change_that_the_page_proposes_for_activity_writer_reads_either_form(legacy: bool) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/from-homeiq.md").read_text("utf-8")
+    found = re.search(r"```python\n# src/helpers.py\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    there: dict[str, Any] = {
+        "ast": ast,
+        "suppress": suppress,
+        "extract_attrs": lambda attributes: (attributes.get("temperature"), attributes.get("humidity"), None),
+    }
+    exec(found[1], there)
+    line = line_of(homeiq(legacy=legacy), POINT)
+    assert line is not None
+    written = read(line.decode()).fields
+    assert there["parse_state_value"](written["state_value"], written["attributes"]) == ("heat", 21.5, None, None)
+    assert there["parse_state_value"]("22.5") == ("22.5", None, None, None)
+    assert there["parse_state_value"]("") == (None, None, None, None)
