@@ -1,9 +1,9 @@
 """Which database answers, and what it says to somebody who asks whether they may write.
 
 The question is a write of a comment: it needs the same token, organisation and bucket as any write, and stores nothing;
-a token that may only write cannot list buckets. InfluxDB checks all three before it reads the body, and before 2.1 it
-then complains that there are no points.
-Source: InfluxDB's write handler; answers of VictoriaMetrics 1.79, InfluxDB 1.6 and InfluxDB 3's documentation.
+a token that may only write cannot list buckets. InfluxDB checks all three before it reads the body, and before 2.1, as
+in InfluxDB 3, it then complains that there are no points.
+Source: InfluxDB's write handlers, 2 and 3; answers of VictoriaMetrics 1.79 and InfluxDB 1.6.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ingest.errors import Refused, Transient
 QUESTION = b"# homeiq-ingest asks whether it may write\n"
 """A comment: a whole write that stores nothing."""
 
-NO_POINTS = "writing requires points"
+NO_POINTS = ("writing requires points", "incoming write was empty")
+"""What InfluxDB 2 before 2.1, and InfluxDB 3, say to the question when all else is right."""
 
 _version = re.compile(r'"version"\s*:\s*"v?([^"]+)"')
 
@@ -62,7 +63,7 @@ def lacks_bucket(asked: Answer) -> bool:
 def problem(asked: Answer, where: str, token: str = TOKEN_SETTING) -> Refused | Transient | None:
     """Why the database would not take a write; None when it would. `token` is the setting that the token comes from."""
     said = words(asked)
-    if asked.status == 204 or (asked.status == 400 and NO_POINTS in said):
+    if asked.status == 204 or (asked.status == 400 and said.endswith(NO_POINTS)):
         return None
     if is_page(asked):
         return Refused("a page for a browser answers, not the database's API", where=where, remedy=CHECK_URL)

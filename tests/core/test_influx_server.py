@@ -45,7 +45,12 @@ def test_the_question_stores_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "yes", [YES, Answer(400, json.dumps({"code": "invalid", "message": "writing requires points"}))]
+    "yes",
+    [
+        YES,
+        Answer(400, json.dumps({"code": "invalid", "message": "writing requires points"})),
+        Answer(400, "incoming write was empty"),
+    ],
 )
 def test_a_database_that_would_take_a_write(yes: Answer) -> None:
     assert problem(yes, WHERE) is None
