@@ -11,6 +11,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,7 +25,7 @@ from ingest.core.homeiq import homeiq
 from ingest.core.sealing import line_of
 from tests.live import servers
 from tests.live.servers import Database
-from tests.support.dashboards import HOMES, SECOND_NS, Asked, expanded, gaps, picked, queries, sample
+from tests.support.dashboards import HOMES, SECOND_NS, TAGGED, Asked, expanded, gaps, picked, queries, sample
 
 pytestmark = pytest.mark.live
 
@@ -68,11 +69,11 @@ class Stored:
         return answer.json()["data"]
 
 
-def lines(schema: str, now_ns: int, *, numeric: bool) -> bytes:
+def lines(schema: str, now_ns: int, *, numeric: bool, home: str = "") -> bytes:
     codec = (
-        homeiq(numeric_only=numeric, gaps=True)
+        homeiq(numeric_only=numeric, gaps=True, home=home)
         if schema == "homeiq"
-        else homeassistant(Profile(), numeric_only=numeric, gaps=True)
+        else homeassistant(Profile(), numeric_only=numeric, gaps=True, home=home)
     )
     encoded = [line for point in sample(now_ns) if (line := line_of(codec, point)) is not None]
     gap = gap_numbers if numeric else gap_line
@@ -123,6 +124,41 @@ def test_every_query_in_influxql_has_rows(in_influxdb: tuple[str, Stored]) -> No
     asked = list(queries(DASHBOARDS[f"{schema}-influxql"]))
     assert len(asked) > 10
     assert [each.what for each in asked if not stored.influxql(each.text, ALL)] == []
+
+
+def changes_of(found: list[dict[str, Any]], schema: str) -> int:
+    """How often the kitchen's temperature changed, in the table of what changed most."""
+    name = "sensor.kitchen_temperature" if schema == "homeiq" else "kitchen_temperature"
+    [count] = [int(each["values"][0][1]) for each in found if each["tags"]["entity_id"] == name]
+    return count
+
+
+@pytest.mark.parametrize("schema", ["homeiq", "homeassistant"])
+def test_of_two_homes_in_a_bucket_a_dashboard_shows_its_own(schema: str, influxdb: Database, now_ns: int) -> None:
+    bucket = f"dashboards-{uuid.uuid4().hex}"
+    influxdb.create_bucket(bucket)
+    both = b"\n".join(lines(schema, now_ns, numeric=False, home=home) for home in ("home", "flat"))
+    stored = stored_in(influxdb, bucket, both, now_ns)
+    asked = list(queries(json.loads(as_json(TAGGED[f"{schema}-influxql"], "any"))))
+    assert [each.what for each in asked if not stored.influxql(each.text, ALL)] == []
+    text = next(each.text for each in asked if each.what == "What changed most A")
+    assert changes_of(stored.influxql(text, ALL), schema) == 3
+    usual = query(f"{schema}-influxql", "What changed most A").text
+    assert changes_of(stored.influxql(usual, ALL), schema) == 6
+
+
+@pytest.mark.parametrize("schema", ["homeiq", "homeassistant"])
+def test_of_two_homes_in_victoria_metrics_a_dashboard_shows_its_own(schema: str, tmp_path: Path, now_ns: int) -> None:
+    both = b"\n".join(lines(schema, now_ns, numeric=True, home=home) for home in ("home", "flat"))
+    with servers.victoria_metrics(tmp_path) as database:
+        stored = stored_in(database, "", both, now_ns)
+        httpx.get(f"{database.url}/internal/force_flush", trust_env=False).raise_for_status()
+        asked = list(queries(json.loads(as_json(TAGGED[f"{schema}-metricsql"], "any"))))
+        assert [each.what for each in asked if not stored.metricsql(each, ALL)] == []
+        [most] = [each for each in asked if each.what == "What changed most A"]
+        name = "sensor.kitchen_temperature" if schema == "homeiq" else "kitchen_temperature"
+        counts = {each["metric"]["entity_id"]: each["value"][1] for each in stored.metricsql(most, ALL)}
+        assert counts[name] == "3"
 
 
 def test_every_query_in_metricsql_has_rows(in_victoria_metrics: tuple[str, Stored]) -> None:

@@ -29,6 +29,18 @@ HOMES: Mapping[str, Dashboard] = {
 }
 """The dashboards of a home, by schema and language."""
 
+TAGGED: Mapping[str, Dashboard] = {
+    "homeiq-influxql": home_dashboard("homeiq", Language.INFLUXQL, influxql_homeiq("home", tagged=True), "home"),
+    "homeiq-metricsql": home_dashboard("homeiq", Language.METRICSQL, metricsql_homeiq("home", tagged=True), "home"),
+    "homeassistant-influxql": home_dashboard(
+        "homeassistant", Language.INFLUXQL, influxql_homeassistant("home", tagged=True), "home"
+    ),
+    "homeassistant-metricsql": home_dashboard(
+        "homeassistant", Language.METRICSQL, metricsql_homeassistant("home", tagged=True), "home"
+    ),
+}
+"""The same of a home that shares its bucket with others."""
+
 
 @frozen
 class Asked:
