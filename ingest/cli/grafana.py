@@ -16,7 +16,7 @@ from ingest.core.grafana import Dashboard, Language, as_json
 from ingest.core.grafana_home import Queries, Schema, home_dashboard
 from ingest.core.grafana_influxql import influxql_homeassistant, influxql_homeiq
 from ingest.core.grafana_metricsql import metricsql_homeassistant, metricsql_homeiq
-from ingest.core.grafana_provisioning import SOURCES, Source, dashboards_yaml, sources_yaml
+from ingest.core.grafana_provisioning import SOURCES, Source, asked_at, dashboards_yaml, sources_yaml
 from ingest.core.grafana_service import service_dashboard
 from ingest.errors import Refused
 
@@ -135,5 +135,6 @@ def _source(settings: Settings, language: Language) -> Source:
     uid, given = SOURCES[language], settings.influxdb
     if language is Language.PROMETHEUS:
         return Source(language, uid)
-    usual = "http://127.0.0.1:8086" if language is Language.INFLUXQL else "http://127.0.0.1:8428"
-    return Source(language, uid, given.url or usual, given.bucket)
+    if language is Language.METRICSQL:
+        return Source(language, uid, asked_at(given.url or "http://127.0.0.1:8428"), given.bucket)
+    return Source(language, uid, given.url or "http://127.0.0.1:8086", given.bucket)

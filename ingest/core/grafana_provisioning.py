@@ -10,6 +10,7 @@ No token stands in them: Grafana puts the value of an environment variable in it
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -26,6 +27,7 @@ SOURCES: Final = {
 """The uids of the data sources that are provisioned."""
 
 _PROMETHEUS: Final = "http://127.0.0.1:9090"
+_TENANT: Final = re.compile(r"(?P<server>.+)/insert/(?P<tenant>[^/]+)")
 
 
 @frozen
@@ -36,6 +38,19 @@ class Source:
     uid: str
     url: str = _PROMETHEUS
     bucket: str = ""
+
+
+def asked_at(url: str) -> str:
+    """Where a VictoriaMetrics is asked that is written to at `url`.
+
+    Of its cluster that is vmselect: another server, of which the usual name and port are taken.
+    """
+    base = url.rstrip("/").removesuffix("/influx")
+    found = _TENANT.fullmatch(base)
+    if found is None:
+        return base
+    server = re.sub(":8480$", ":8481", found["server"].replace("vminsert", "vmselect"))
+    return f"{server}/select/{found['tenant']}/prometheus"
 
 
 def sources_yaml(sources: Iterable[Source]) -> str:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import yaml
 
 from ingest.core.grafana import Language
-from ingest.core.grafana_provisioning import SOURCES, Source, dashboards_yaml, sources_yaml
+from ingest.core.grafana_provisioning import SOURCES, Source, asked_at, dashboards_yaml, sources_yaml
 
 
 def test_data_sources_are_yaml_and_hold_no_token() -> None:
@@ -37,3 +38,16 @@ def test_a_dollar_is_no_variable_of_grafanas() -> None:
     [source] = yaml.safe_load(sources_yaml([Source(Language.INFLUXQL, "u", "http://db:8086", "a$HOME")]))["datasources"]
     assert source["jsonData"]["dbName"] == "a$$HOME"
     assert "Token $HOMEIQ_INFLUXDB_TOKEN" in source["secureJsonData"].values()
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("http://vm:8428", "http://vm:8428"),
+        ("http://vm:8428/influx/", "http://vm:8428"),
+        ("http://vminsert:8480/insert/0/influx", "http://vmselect:8481/select/0/prometheus"),
+        ("https://metrics.example/insert/7:1/influx", "https://metrics.example/select/7:1/prometheus"),
+    ],
+)
+def test_victoria_metrics_is_asked_at_another_path_than_it_is_written_to(written: str, asked: str) -> None:
+    assert asked_at(written) == asked
