@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shutil
 import subprocess
 import sys
@@ -95,3 +96,17 @@ def test_without_root_or_systemd_it_says_what_to_do_instead(tmp_path: Path) -> N
         result = CliRunner().invoke(main, ["systemd", "install", "--dry-run", "--config", str(config)])
         assert result.exit_code == REFUSED
         assert "systemd unit" in result.stderr
+
+
+def test_the_unit_of_a_second_home_is_made_of_the_first_ones_as_the_page_says() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/many-homes.md").read_text("utf-8")
+    found = re.search(r"\| (sed -E '[^']+')", page)
+    assert found is not None
+    config = "/etc/homeiq-ingest-cabin/config.toml"
+    made = subprocess.run(
+        found[1], shell=True, input=unit("--config", config), capture_output=True, text=True, check=True
+    )
+    second, first = service(made.stdout), service(unit("--config", config))
+    changed = {key for key in first if first[key] != second[key]}
+    assert changed == {"User", "StateDirectory", "RuntimeDirectory"}
+    assert {second[key] for key in changed} == {"homeiq-ingest-cabin"}

@@ -79,6 +79,15 @@ def test_where_measurements_are_no_units_there_is_no_dashboard(setting: str) -> 
     assert "measurements are named after units" in result.stderr
 
 
+def test_grafana_asks_the_clusters_vmselect(tmp_path: Path) -> None:
+    url = "influxdb.url=http://vminsert:8480/insert/0/influx"
+    printed("grafana", "-o", str(tmp_path), "--set", "influxdb.numeric_only=true", "--set", url)
+    sources = yaml.safe_load((tmp_path / "provisioning/datasources/homeiq-ingest.yaml").read_text("utf-8"))[
+        "datasources"
+    ]
+    assert sources[0]["url"] == "http://vmselect:8481/select/0/prometheus"
+
+
 def test_a_folder_gets_both_dashboards_and_what_provisions_them(tmp_path: Path) -> None:
     folder = tmp_path / "grafana"
     written = printed(
