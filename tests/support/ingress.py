@@ -26,8 +26,11 @@ SOURCE: Final = "127.0.0.2"
 APP: Final = Api(port=0, trusted_proxies=(ip_network(SOURCE),))
 """An app's API: from the ingress alone one may ask."""
 
-FRAME: Final = f'<!doctype html><title>Home</title><iframe src="{PREFIX}/" width="1200" height="850"></iframe>'
+FRAME: Final = f'<!doctype html><title>Home</title><link rel="icon" href="data:,"><iframe src="{PREFIX}/" width="1200" height="850"></iframe>'
 """What stands around an app's page in Home Assistant."""
+
+FOREIGN: Final = "/foreign"
+"""Asked by another name than 127.0.0.1: a page of another origin that puts the app's page into a frame."""
 
 _HOP: Final = {"connection", "sec-websocket-extensions", "accept-encoding"}
 
@@ -65,6 +68,9 @@ async def _handle(port: int, browser: trio.SocketStream) -> None:
         method, target, _ = head[0].split(" ")
         if target == "/":
             await browser.send_all(_page(FRAME))
+        elif target == FOREIGN:
+            own = browser.socket.getsockname()[1]
+            await browser.send_all(_page(FRAME.replace('src="', f'src="http://127.0.0.1:{own}')))
         elif not target.startswith(f"{PREFIX}/"):
             await browser.send_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         else:
