@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,8 @@ REQUIREMENTS = ROOT / ".ci" / "requirements.txt"
 
 def built(into: Path) -> Path:
     """A wheel of this checkout, made in that folder with pip, which fetches what it builds with."""
+    if find_spec("pip") is None:
+        raise SystemExit("This Python has no pip to build a wheel with: use another, or give --wheel FILE.")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(into), str(ROOT)]
     subprocess.run(command, check=True)
     (wheel,) = into.glob("homeiq_ingest-*.whl")

@@ -201,6 +201,10 @@ def test_without_a_wheel_one_is_built(tmp_path: Path, monkeypatch: pytest.Monkey
         Path(command[-2], f"homeiq_ingest-{__version__}-py3-none-any.whl").write_bytes(b"built")
 
     monkeypatch.setattr("scripts.addon.assemble.subprocess.run", wheel)
+    monkeypatch.setattr("scripts.addon.assemble.find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="has no pip"):
+        assemble.built(tmp_path)
+    monkeypatch.setattr("scripts.addon.assemble.find_spec", lambda name: name)
     folder = assemble.assemble(tmp_path / "app")
     assert [path.read_bytes() for path in folder.glob("*.whl")] == [b"built"]
 
