@@ -27,7 +27,7 @@ from ingest.core.conversation import (
 )
 from ingest.core.gathering import Text
 from ingest.core.secret import masked
-from ingest.core.token import MAKE_ONE
+from ingest.core.token import token_remedy
 from ingest.edge.websocket import Dial, Socket, Target, open_socket
 from ingest.errors import Refused, Transient
 
@@ -222,7 +222,9 @@ async def _authenticate(socket: Socket, token: str) -> str:
             return version
         case [AuthInvalid(message=message)]:
             raise TokenRefused(
-                f"Home Assistant does not accept the token: {masked(message)}", where=socket.where, remedy=MAKE_ONE
+                f"Home Assistant does not accept the token: {masked(message)}",
+                where=socket.where,
+                remedy=token_remedy(socket.where),
             )
         case _:
             raise _foreign(socket.where)

@@ -103,7 +103,8 @@ def embedded(settings: Settings) -> tuple[File, int]:
 def _guard(api: Api) -> str:
     if api.token is not None:
         return "whoever has api.token"
-    return "api.trusted_networks" if api.trusted_networks else "programs on this machine only"
+    beside = [name for name in ("trusted_networks", "trusted_proxies") if getattr(api, name)]
+    return " and ".join(f"api.{name}" for name in beside) or "programs on this machine only"
 
 
 def service(settings: Settings) -> Service:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ingest.config.addon import OPTIONS_VARIABLE, options_layer, supervisor_layer
+from ingest.config.addon import folder as addon_folder
 from ingest.config.complaint import Report, complaint, unknown_key, unknown_variable
 from ingest.config.files import FILE_VARIABLE, SYSTEM_FILE, SYSTEM_STATE, user_directory
 from ingest.config.filter_table import INLINE_VARIABLES, with_filter
@@ -39,6 +41,8 @@ def _state_folder(environ: Mapping[str, str], file: Path | None) -> tuple[Path |
     """A configuration of the machine has its state where systemd gives it one: so the service and commands agree."""
     if state := environ.get("STATE_DIRECTORY", "").split(":")[0]:
         return Path(state), "default in $STATE_DIRECTORY"
+    if (own := addon_folder(environ)) is not None:
+        return own, "default beside the options"
     if file is not None and Path(os.path.normpath(file.absolute())).parent == SYSTEM_FILE.parent:
         return SYSTEM_STATE, f"default for a file in {SYSTEM_FILE.parent}"
     data = user_directory(environ, "XDG_DATA_HOME", ".local/share")
@@ -61,6 +65,11 @@ def credential_layer(environ: Mapping[str, str]) -> Layer:
     """The systemd credentials."""
     found = {TWINS[name]: Given(path, f"credential {name}") for name, path in credentials(environ).items()}
     return _one_way(found, lambda _: None)
+
+
+def addon_layers(environ: Mapping[str, str], report: Report) -> tuple[Layer, Layer]:
+    """Of an app of Home Assistant's: the options of its user, and what its Supervisor gives."""
+    return _finished(options_layer(environ, report), None, report), _one_way(supervisor_layer(environ), report)
 
 
 def environment_layer(environ: Mapping[str, str], report: Report, warn: Report) -> Layer:
@@ -138,7 +147,7 @@ def _one_way(layer: Layer, report: Report) -> Layer:
 
 
 def _report_unknown(said: Mapping[str, str], report: Report) -> None:
-    known = {key.variable for key in KEYS.values()} | {FILE_VARIABLE, *INLINE_VARIABLES}
+    known = {key.variable for key in KEYS.values()} | {FILE_VARIABLE, OPTIONS_VARIABLE, *INLINE_VARIABLES}
     for name in said:
         if name.upper().startswith(PREFIX) and name not in known:
             report(unknown_variable(name, known))

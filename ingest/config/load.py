@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from ingest.config import layers, rules
+from ingest.config import addon, layers, rules
 from ingest.config.complaint import complaint
 from ingest.config.files import find, read_toml
 from ingest.config.given import Given, Layer
@@ -68,9 +68,9 @@ def load(
     settings = _settings(given, reading)
     _check(settings, rules.FOR_RUNNING if for_running else rules.ALWAYS, reading)
     if reading.problems:
-        raise Problems(tuple(reading.problems))
+        raise Problems(_told(reading.problems, environ, reading))
     settings = _adjusted(settings, reading)
-    return Loaded(settings, reading.origins, tuple(reading.warnings), file)
+    return Loaded(settings, reading.origins, _told(reading.warnings, environ, reading), file)
 
 
 def _layers(file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object], reading: _Reading) -> Layer:
@@ -82,8 +82,17 @@ def _layers(file: Path | None, environ: Mapping[str, str], overrides: Mapping[st
     )
     environ = layers.without_bare_key(environ, data_api=data_api)
     variables = layers.environment_layer(environ, report, warn)
-    stack = (command, variables, layers.credential_layer(environ), written, layers.default_layer(environ, file))
+    options, supervisor = layers.addon_layers(environ, report)
+    machine = layers.default_layer(environ, file)
+    stack = (command, variables, layers.credential_layer(environ), options, written, supervisor, machine)
     return ChainMap(*(dict(layer) for layer in stack))
+
+
+def _told(sentences: Iterable[str], environ: Mapping[str, str], reading: _Reading) -> tuple[str, ...]:
+    """As who runs this knows the settings: in an app of Home Assistant's they are options."""
+    if addon.folder(environ) is None:
+        return tuple(sentences)
+    return tuple(addon.in_its_words(each, reading.origins) for each in sentences)
 
 
 def _file_layer(file: Path | None, reading: _Reading) -> Layer:

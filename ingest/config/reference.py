@@ -25,6 +25,9 @@ overrides the one before: defaults, the file, systemd credentials, the environme
 * **Environment.** `HOMEIQ_INGEST_<SECTION>_<KEY>`, and HomeIQ's names as listed below; ours come first. An empty
   variable counts as not set. Lists are separated by commas, or are JSON or TOML as in the file; so are tables.
 * **Command line.** `--set section.key=value`; not for secrets, which every user of the machine could read there.
+* **Options.** In [the app](../how-to/addon.md) of Home Assistant its user's options are a source, too, between the file and systemd's
+  credentials: `$HOMEIQ_INGEST_OPTIONS` names them. An option is called as the setting with `_` for the dot: `influxdb_url`. All that
+  is no path can be one.
 * **Secrets.** Each `token` has a twin `token_file` (and `api_key` an `api_key_file`), whose file holds the secret alone;
   give one of the two. Those of Home Assistant and of the database are read again at every attempt, the others at the start. A systemd credential is found by the setting's name:
   `LoadCredential=home_assistant.token:/etc/homeiq-ingest/token`.

@@ -55,6 +55,12 @@ class Api:
     trusted_networks: tuple[IPv4Network | IPv6Network, ...] = option(
         (), shapes.networks(), "Networks that need no token, such as 192.168.1.0/24."
     )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = option(
+        (),
+        shapes.networks(),
+        "Reverse proxies that ask who is there before they pass anything on, such as Home Assistant's ingress: what comes"
+        " from one needs no token and may ask by any name.",
+    )
     cors_origins: tuple[str, ...] = option(
         (),
         shapes.origins(),

@@ -39,7 +39,7 @@ def warnings(settings: Settings) -> Iterator[str]:
 def guarded(settings: Settings) -> tuple[Settings, str | None]:
     """An API that anyone could reach and nobody guards listens on this machine only; and the sentence that says so."""
     api = settings.api
-    if is_loopback(api.host) or api.token is not None or api.trusted_networks:
+    if is_loopback(api.host) or api.token is not None or api.trusted_networks or api.trusted_proxies:
         return settings, None
     why = (
         f"api.host is {api.host}, but neither api.token nor api.trusted_networks is set: the API would be open to"
@@ -58,8 +58,9 @@ def exposed(path: Path, layer: Mapping[str, Given]) -> Iterator[str]:
 def _opened(api: Api) -> Iterator[str]:
     if "*" in api.cors_origins:
         yield "api.cors_origins holds *: any web page that is open in a browser here may read the API."
-    if api.enabled and api.trusted_networks and not is_loopback(api.host):
-        trusted = ", ".join(map(str, api.trusted_networks))
+    beyond = [each for each in api.trusted_networks if not each.is_loopback]
+    if api.enabled and beyond and not is_loopback(api.host):
+        trusted = ", ".join(map(str, beyond))
         yield f"api.trusted_networks holds {trusted}: whoever asks from there needs no token."
 
 

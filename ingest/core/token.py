@@ -13,12 +13,18 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ingest.core.urls import SUPERVISOR
+
 MAKE_ONE: Final = (
     "Make a long-lived access token in Home Assistant (your profile, Security, at the bottom) and put it into"
     " home_assistant.token_file or home_assistant.token."
 )
 """What to do about a token that is none, or none any more."""
 
+_RESTART: Final = (
+    "Restart the app: its Supervisor gives it another token at every start. If it stays so, `homeassistant_api: true` is"
+    " missing from its config.yaml."
+)
 _SHORTEST: Final = 32
 _SIGNATURE: Final = 43
 """Characters of an HS256 signature, the shortest that Home Assistant makes."""
@@ -43,6 +49,11 @@ def token_problem(text: str) -> str | None:
     if len(text) < _SHORTEST:
         return f"is too short ({len(text)} characters; a long-lived access token has about 180)"
     return None
+
+
+def token_remedy(where: str) -> str:
+    """What to do when the token is not accepted at this address."""
+    return _RESTART if where == SUPERVISOR else MAKE_ONE
 
 
 def secret_problem(text: str) -> str | None:

@@ -10,6 +10,9 @@ import re
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+SUPERVISOR: Final = "ws://supervisor/core/websocket"
+"""Home Assistant as an app sees it: its Supervisor passes everything on."""
+
 _TO_WS: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _CREDENTIALS: Final = re.compile(r"(?<=://).*@")  # a password may have anything in it
 _TO_HTTP: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}

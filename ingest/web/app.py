@@ -79,7 +79,7 @@ class Sources:
 def application(routes: Sequence[BaseRoute], api: Api) -> ASGIApp:
     """The ASGI application of these routes, guarded as configured."""
     answering = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _broken})
-    guarded: ASGIApp = Guard(answering, api.token, api.trusted_networks, api.cors_origins)
+    guarded: ASGIApp = Guard(answering, api.token, api.trusted_networks, api.cors_origins, api.trusted_proxies)
     if api.cors_origins:
         methods = ["GET", "POST"]
         guarded = CORSMiddleware(guarded, api.cors_origins, allow_methods=methods, allow_headers=["Authorization"])

@@ -5,6 +5,9 @@ in a browser there is not meant by that: what does something, and every WebSocke
 our own only; and no name of somebody else's is ours, though it be made to lead here (DNS rebinding). In a trusted network
 it is the same, where a name without a dot, or under one that no registry sells, is one of that network's own.
 
+What comes through a trusted proxy was asked before: it may ask all, by the name under which that proxy is known. Whose page
+asks is looked at there, too, for a browser shows a proxy what it remembers of it, whoever makes it ask.
+
 A program sends the token as `Authorization: Bearer TOKEN`. A browser asks for it, as a password with any user name.
 """
 
@@ -14,7 +17,7 @@ import base64
 import binascii
 import hmac
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -43,6 +46,7 @@ class Guard:
     token: Secret | None
     networks: Sequence[IPv4Network | IPv6Network]
     origins: Sequence[str] = ()
+    proxies: Sequence[IPv4Network | IPv6Network] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer 401 or 403."""
@@ -57,25 +61,27 @@ class Guard:
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
         is_open = scope["path"] in OPEN
-        if not is_open and not self._has_token(headers):
-            if self._is_guarded and not self._is_trusted(scope):
+        by_proxy = _is_from(scope, self.proxies)
+        if not is_open and not by_proxy and not self._has_token(headers):
+            if self._is_guarded and not _is_from(scope, self.networks):
                 return _unknown() if self.token else _outside()
             if not self._is_our_name(headers.get("host", "")):
                 return JSONResponse({"error": "this is no name of this machine; api.cors_origins may hold it"}, 403)
-        if self._is_of_a_foreign_page(scope, headers):
+        names = {headers.get("host"), _forwarded(headers) if by_proxy else None}
+        if self._is_of_a_foreign_page(scope, headers, names):
             return JSONResponse({"error": "api.cors_origins does not hold this origin"}, 403)
         return None
 
     @property
     def _is_guarded(self) -> bool:
-        return self.token is not None or bool(self.networks)
+        return self.token is not None or bool(self.networks) or bool(self.proxies)
 
-    def _is_of_a_foreign_page(self, scope: Scope, headers: Headers) -> bool:
+    def _is_of_a_foreign_page(self, scope: Scope, headers: Headers, names: Collection[str | None]) -> bool:
         """A browser says whose page asks, and asks even where that page may not read the answer."""
         origin = headers.get("origin")
         if origin is None or (scope["type"] == "http" and scope.get("method", "GET") in READING):
             return False
-        return origin.partition("://")[2] != headers.get("host") and not {origin, "*"} & set(self.origins)
+        return origin.partition("://")[2] not in names and not {origin, "*"} & set(self.origins)
 
     def _is_our_name(self, host: str) -> bool:
         try:
@@ -93,13 +99,19 @@ class Guard:
         expected = self.token.reveal().encode()
         return any(hmac.compare_digest(given, expected) for given in _given(headers.get("authorization", "")))
 
-    def _is_trusted(self, scope: Scope) -> bool:
-        client = scope.get("client")
-        if client is None:
-            return False
-        address = ip_address(client[0].partition("%")[0])
-        plain = getattr(address, "ipv4_mapped", None) or address
-        return any(plain in network for network in self.networks)
+
+def _is_from(scope: Scope, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    client = scope.get("client")
+    if client is None:
+        return False
+    address = ip_address(client[0].partition("%")[0])
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return any(plain in network for network in networks)
+
+
+def _forwarded(headers: Headers) -> str | None:
+    """The name that a browser asked a proxy by, as the first one says it."""
+    return headers.get("x-forwarded-host", "").partition(",")[0].strip() or None
 
 
 def _unknown() -> JSONResponse:

@@ -66,7 +66,8 @@ SCHEMES: Final[Mapping[str, Any]] = {
 
 TEXT_OF_ALL: Final = (
     "Without api.token and api.trusted_networks the service listens on loopback only, and everybody there may ask. "
-    "With either, everything but /health and /ready needs the token, or an address in one of the networks."
+    "With either, everything but /health and /ready needs the token, or an address in one of the networks. "
+    "What a reverse proxy of api.trusted_proxies passes on needs neither."
 )
 
 

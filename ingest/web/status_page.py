@@ -1,7 +1,8 @@
 """The status page: plain files of the package, for a browser that asks with `GET /`, and what they may do there.
 
 The files never change while the service runs: they are read once, and a browser that has them gets 304. The policy lets
-the page load and ask what is ours and nothing else, and run no script and no style that is not in a file of ours.
+the page load and ask what is ours and nothing else, and run no script and no style that is not in a file of ours. It may be
+in a frame of a page of the same origin, which could do all of it anyway: that is how Home Assistant shows an app's page.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ TYPES: Final[Mapping[str, str]] = {
 
 INDEX: Final = "index.html"
 
-OURS: Final = ("script-src", "style-src", "img-src", "connect-src")
-NOBODYS: Final = ("default-src", "base-uri", "form-action", "frame-ancestors")
+OURS: Final = ("script-src", "style-src", "img-src", "connect-src", "frame-ancestors")
+NOBODYS: Final = ("default-src", "base-uri", "form-action")
 POLICY: Final = "; ".join([*(f"{each} 'none'" for each in NOBODYS), *(f"{each} 'self'" for each in OURS)])
 
 HEADERS: Final[Mapping[str, str]] = {

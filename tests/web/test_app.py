@@ -288,6 +288,9 @@ async def test_health_and_metrics_tell_of_a_data_api_where_there_is_one() -> Non
 TOKEN = Api(token=Secret(watched("let-me-in")))
 NEAR = Api(trusted_networks=(ip_network("127.0.0.0/8"),))
 NETWORK = Api(trusted_networks=(ip_network("192.168.1.0/24"),))
+INGRESS = Api(trusted_proxies=(ip_network("172.30.32.2"),))
+BOTH = Api(token=TOKEN.token, trusted_proxies=INGRESS.trusted_proxies)
+PROXY = "172.30.32.2"
 
 
 @pytest.mark.parametrize(
@@ -305,6 +308,12 @@ NETWORK = Api(trusted_networks=(ip_network("192.168.1.0/24"),))
         (NETWORK, "::ffff:192.168.1.7", "", 200),
         (NETWORK, "192.168.2.7", "", 401),
         (NETWORK, "fe80::1%eth0", "Bearer let-me-in", 401),
+        (INGRESS, PROXY, "", 200),
+        (INGRESS, "172.30.32.1", "", 401),
+        (INGRESS, "127.0.0.1", "", 401),
+        (BOTH, PROXY, "", 200),
+        (BOTH, "172.30.32.3", "", 401),
+        (BOTH, "172.30.32.3", "Bearer let-me-in", 200),
     ],
 )
 async def test_who_may_ask(api: Api, client: str, authorization: str, status: int) -> None:
@@ -380,6 +389,33 @@ async def test_a_name_that_is_made_to_lead_here_is_not_ours(host: str, api: Api,
     assert (await ask("/health", *UP, api=api, host=host)).status_code == 200
 
 
+@pytest.mark.parametrize(("client", "status"), [(PROXY, 200), ("127.0.0.1", 401)])
+async def test_through_a_trusted_proxy_one_may_ask_by_any_name(client: str, status: int) -> None:
+    answer = await ask("/metrics", *UP, api=INGRESS, client=client, host="home.example:8123")
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("client", "origin", "forwarded", "status"),
+    [
+        (PROXY, None, None, 200),
+        (PROXY, "https://home.example", None, 403),
+        (PROXY, "https://home.example", "home.example", 200),
+        (PROXY, "https://home.example", "home.example, inner", 200),
+        (PROXY, "http://localhost", "home.example", 200),
+        (PROXY, "https://evil.example", "home.example", 403),
+        ("127.0.0.1", "https://home.example", "home.example", 403),
+    ],
+)
+async def test_a_page_is_its_own_by_the_name_that_the_proxy_forwards(
+    client: str, origin: str | None, forwarded: str | None, status: int
+) -> None:
+    api = Api(trusted_proxies=INGRESS.trusted_proxies, trusted_networks=NEAR.trusted_networks)
+    given = {"origin": origin, "x-forwarded-host": forwarded}
+    headers = {name: text for name, text in given.items() if text is not None}
+    assert (await trigger(discovered, api, client=client, **headers)).status_code == status
+
+
 @pytest.mark.parametrize(
     ("headers", "api", "status"),
     [
@@ -423,9 +459,10 @@ async def trigger(
     discover: Discover,
     api: Api = Api(),  # noqa: B008  frozen
     query: str = "",
+    client: str = "127.0.0.1",
     **headers: str,
 ) -> httpx.Response:
-    transport = httpx.ASGITransport(application(sources(after(*UP), discover).routes(), api))
+    transport = httpx.ASGITransport(application(sources(after(*UP), discover).routes(), api), client=(client, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as session:
         assert (await session.get("/api/v1/discovery/trigger", headers=headers)).status_code in {405, 401}
         return as_described(await session.post(f"/api/v1/discovery/trigger{query}", headers=headers))
