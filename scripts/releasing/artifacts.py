@@ -58,7 +58,12 @@ def everything(root: Path, into: Path) -> list[Path]:
 
 
 def audit() -> None:
-    """Ask the package index which of the pinned packages have known weaknesses. Raises Unready when one has, or nobody answers."""
-    python(
-        "pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner", "off", "--requirement", ROOT / PINNED
-    )
+    """Ask the package index which of the pinned packages have known weaknesses.
+
+    Raises Unready when one has, and when it is not said of each: an index that knows nothing of weaknesses finds none.
+    """
+    quiet = ("--disable-pip", "--require-hashes", "--progress-spinner", "off")
+    try:
+        python("pip_audit", "--strict", *quiet, "--requirement", ROOT / PINNED)
+    except Unready as error:
+        raise Unready(f"{error}\nA package has a known weakness, or the index does not say whether it has.") from error

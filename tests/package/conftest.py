@@ -44,7 +44,7 @@ if find_spec("hatchling"):
         return folder
 
     @pytest.fixture(scope="session")
-    def installed(wheel: Path, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    def installed(wheel: Path, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Apart:
         """The wheel in an environment of its own, in a home of its own, far from the repository."""
         apart = Apart(tmp_path_factory.mktemp("apart"), wheels)
         apart.run("uv", "venv", "--quiet", apart.environment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import ingest
 from scripts.releasing import artifacts, changelog
 from scripts.releasing.tools import ROOT, Unready, python, run
+from tests.package.apart import wall
 from tests.test_locks import pins
 
 pytestmark = pytest.mark.package
@@ -66,7 +68,8 @@ def test_a_release_is_rehearsed_from_the_version_to_the_sums(copy: Path, sources
         "SHA256SUMS",
     }
     assert all(name in said for name in names)
-    sums = dict(reversed(line.split("  ")) for line in (into / "SHA256SUMS").read_text("ascii").splitlines())
+    lines = (into / "SHA256SUMS").read_text("ascii").splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert sums.keys() == names - {"SHA256SUMS"}
     for name, digest in sums.items():
         assert hashlib.sha256((into / name).read_bytes()).hexdigest() == digest
@@ -100,6 +103,14 @@ def test_the_bill_of_materials_names_what_is_pinned_with_its_licence(wheel: Path
     assert {name: each["version"] for name, each in found.items()}.items() <= pinned.items()
     assert {"trio", "influxdb-client", "msgspec", "starlette"} <= found.keys()
     assert [name for name, each in found.items() if not each.get("licenses")] == []
+
+
+def test_where_nobody_says_whether_a_package_has_weaknesses_the_audit_fails(tmp_path: Path) -> None:
+    told = {**os.environ, **wall().environment, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [*wall().before, sys.executable, "-m", "scripts.releasing", "audit"]
+    done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "or the index does not say whether it has" in done.stderr
 
 
 def test_into_a_folder_with_other_files_nothing_is_built(tmp_path: Path) -> None:
