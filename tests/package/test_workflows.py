@@ -16,6 +16,7 @@ from scripts.releasing.tools import ROOT, python, run
 pytestmark = pytest.mark.package
 
 FOLDER = ROOT / ".github/workflows"
+UPDATES = ROOT / ".github/dependabot.yml"
 WORKFLOWS = sorted(FOLDER.glob("*.yml"))
 workflows = pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
 
@@ -33,10 +34,11 @@ def steps(path: Path) -> Iterator[dict[str, Any]]:
 def test_they_keep_the_forges_schema() -> None:
     # The schema comes with the program: nothing is asked for it.
     python("check_jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+    python("check_jsonschema", "--builtin-schema", "vendor.dependabot", UPDATES)
 
 
 def test_nothing_in_them_is_known_to_be_dangerous() -> None:
-    run("zizmor", "--offline", "--no-progress", "--quiet", *WORKFLOWS)
+    run("zizmor", "--offline", "--no-progress", "--quiet", *WORKFLOWS, UPDATES)
 
 
 @workflows
@@ -91,5 +93,5 @@ def test_every_job_ends_by_itself() -> None:
 
 
 def test_no_host_of_a_registry_is_named() -> None:
-    for path in WORKFLOWS:
+    for path in (*WORKFLOWS, UPDATES):
         assert re.findall(r"https?://|\b[\w-]+\.(?:io|org|com|dev)\b", path.read_text("utf-8")) == []
