@@ -19,6 +19,7 @@ from tests.live.ha_install import RELEASES
 
 DECLARED: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 KINDS = [each["directory"] for each in DECLARED["tool"]["towncrier"]["type"]]
+FRAGMENTS = sorted(path for path in (ROOT / changelog.FRAGMENTS).iterdir() if path.name != ".gitignore")
 PAGE = "# What changed\n\n<!-- the next release comes below this line -->\n"
 RELEASED = "## 0.9.0 (2026-01-02)\n\n### Added\n\n- Old.\n"
 COMING = "## Next (not released yet)\n\n### Added\n\n- New.\n"
@@ -68,7 +69,7 @@ def test_what_is_no_later_version_is_refused(checkout: Path, version: str) -> No
 # ---- the changes ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in sorted((ROOT / ".changes").iterdir())])
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in FRAGMENTS])
 def test_a_fragment_is_a_paragraph_for_users_that_stands_on_the_page(path: Path) -> None:
     assert re.fullmatch(rf"\+[a-z0-9-]+\.({'|'.join(KINDS)})\.md", path.name), (
         f"its name says of what kind it is: {KINDS}"

@@ -21,7 +21,9 @@ from scripts.releasing.tools import ROOT, python, run
 
 pytestmark = pytest.mark.package
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = DECLARED["project"]
+SDIST = DECLARED["tool"]["hatch"]["build"]["targets"]["sdist"]
 ABOUT = f"homeiq_ingest-{ingest.__version__}.dist-info"
 
 
@@ -64,6 +66,7 @@ def test_the_sdist_holds_what_is_tracked_of_what_a_packager_needs(distributions:
         ".ci", "docs", "ingest", "scripts", "tests", "noxfile.py", "pyproject.toml", "README.md", "LICENSE"
     )
     assert names - {"PKG-INFO", ".gitignore"} == wanted
+    assert {".changes", ".ci", ".github", "docs", "ingest", "scripts", "tests"} <= set(SDIST["only-include"])
     assert {(each.uid, each.gid, each.uname) for each in members} == {(0, 0, "")}
 
 
