@@ -70,6 +70,7 @@ def audit() -> None:
 @into
 def rehearse(version: str, into: Path) -> None:
     """All of it in a copy of the last commit, whose files remain: prepare, commit, tag, check, build."""
+    artifacts.must_be_empty(into)
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         run("git", "clone", "--quiet", ROOT, copy)
@@ -78,7 +79,7 @@ def rehearse(version: str, into: Path) -> None:
         run("git", *person, "commit", "--quiet", "--all", "--message", f"Release {version}", at=copy)
         python("scripts.releasing", "check", f"v{version}", at=copy)
         click.echo(python("scripts.releasing", "build", at=copy), nl=False)
-        shutil.copytree(copy / "dist", into)
+        shutil.copytree(copy / "dist", into, dirs_exist_ok=True)
 
 
 def unready(root: Path, tag: str) -> list[str]:

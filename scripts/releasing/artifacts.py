@@ -39,10 +39,15 @@ def bill_of_materials(wheel: Path, into: Path) -> Path:
     return into
 
 
-def everything(root: Path, into: Path) -> list[Path]:
-    """All files of a release. Raises Unready when there are other files already."""
+def must_be_empty(into: Path) -> None:
+    """Raises Unready for a folder with files in it."""
     if into.exists() and any(into.iterdir()):
         raise Unready(f"{into} is not empty: remove what is there, so that nothing old is published")
+
+
+def everything(root: Path, into: Path) -> list[Path]:
+    """All files of a release. Raises Unready when there are other files already."""
+    must_be_empty(into)
     version = versions.current(root)
     made = distributions(root, into)
     python("twine", "check", "--strict", *made)
