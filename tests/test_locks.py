@@ -11,6 +11,9 @@ ROOT = Path(__file__).parents[1]
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
+FILES = sorted(path.name for path in (ROOT / ".ci").glob("requirements*.txt"))
+
+
 def pins(file: str) -> dict[str, str]:
     text = (ROOT / ".ci" / file).read_text("utf-8")
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
@@ -27,6 +30,8 @@ def group(name: str) -> list[str]:
         ("requirements.txt", DECLARED["project"]["dependencies"]),
         ("requirements-test.txt", DECLARED["project"]["dependencies"] + group("dev")),
         ("requirements-outside.txt", DECLARED["project"]["dependencies"] + group("outside")),
+        ("requirements-build.txt", DECLARED["build-system"]["requires"]),
+        ("requirements-package.txt", DECLARED["project"]["dependencies"] + group("package")),
     ],
 )
 def test_every_declared_dependency_is_pinned_within_its_bounds(file: str, declared: list[str]) -> None:
@@ -37,10 +42,10 @@ def test_every_declared_dependency_is_pinned_within_its_bounds(file: str, declar
 
 
 def test_tests_run_with_what_users_get() -> None:
-    for file in ("requirements-test.txt", "requirements-outside.txt"):
+    for file in ("requirements-test.txt", "requirements-outside.txt", "requirements-package.txt"):
         assert pins("requirements.txt").items() <= pins(file).items()
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "requirements-test.txt", "requirements-outside.txt"])
+@pytest.mark.parametrize("file", FILES)
 def test_nothing_is_pinned_to_an_index(file: str) -> None:
     assert not re.search(r"https?://|file:|^-", (ROOT / ".ci" / file).read_text("utf-8"), re.MULTILINE)
