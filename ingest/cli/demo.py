@@ -14,7 +14,7 @@ import click
 from attrs import frozen
 
 from ingest.cli.demo_board import Board
-from ingest.cli.exits import explained
+from ingest.cli.exits import FAILED, explained
 from ingest.cli.own_name import own_command
 from ingest.edge.lock import locked
 
@@ -93,7 +93,7 @@ def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> Non
     with explained(), _fresh_file() as path:
         play(board, Scene(path, length, entities, seed, rich, acts))
         epilogue(board, path)
-    sys.exit(0 if board.agrees else 1)
+    sys.exit(0 if board.agrees else FAILED)
 
 
 @contextmanager
