@@ -29,7 +29,7 @@ SILENCES = 10
 
 
 def shown_comparison(asked: Asked, found: Compared) -> Iterator[str]:
-    """The lines of the report."""
+    """The report of a comparison for the terminal, line by line, without line breaks."""
     tally = found.tally
     yield f"{shown(asked.from_ns, 'seconds')} to {shown(asked.to_ns, 'seconds')}"
     rows = [
@@ -109,7 +109,7 @@ def _silences(found: Compared) -> Iterator[str]:
 
 
 def point_line(found: Finding, reasons: Sequence[Because], recorded: bool | None) -> str:
-    """A point on a line."""
+    """One point that differs as a line of the terminal: who has it, when, whose, its state, why."""
     said = "; ".join(f"{each.reason.value}{f' ({each.about})' if each.about else ''}" for each in reasons)
     known = "" if recorded is None else f"; {'in' if recorded else 'not in'} Home Assistant's recorder"
     return f"{found.side.value:6}  {shown(found.time_ns, 'microseconds')}  {found.entity_id}  {cut(found.state, LONGEST)}  {said}{known}"

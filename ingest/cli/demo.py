@@ -108,7 +108,7 @@ def _fresh_file() -> Iterator[Path]:
 
 
 def prologue(entities: int, acts: Acts | None) -> None:
-    """Say what will be seen."""
+    """Print what the demo is going to show; None: it is too short for the outages."""
     click.echo(f"A simulated home of {entities:,} entities plays its last day, then goes on live.")
     if acts is None:
         click.echo(f"Too short for the outages: they come from --seconds {SHORTEST:.0f} on.")

@@ -71,7 +71,7 @@ def disk(settings: Settings) -> Disk | None:
 
 
 def state_file(settings: Settings) -> File:
-    """How the state file is."""
+    """What can be seen of the state file beside a running service: that it is there, its size, its damage."""
     path = settings.spool.path
     try:
         with state_read(path) as connection:

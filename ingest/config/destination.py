@@ -92,7 +92,7 @@ class Memory:
 
 @frozen
 class Store:
-    """Where the points go."""
+    """Where the points go: the kind of store."""
 
     kind: Literal["auto", "influxdb", "embedded", "stdout"] = option(
         "auto",

@@ -76,7 +76,7 @@ EXPLAINED: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def reference() -> str:
-    """The page as Markdown."""
+    """The whole reference page as Markdown, made of the settings tree."""
     tables = [_section("", Settings), *(_section(name, kind) for name, kind in SECTIONS.items())]
     aliases = _ALIASES + "\n".join(_alias_rows()) + "\n"
     changed = _CHANGED + "\n".join(_changed_rows()) + "\n"

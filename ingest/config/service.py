@@ -75,7 +75,7 @@ class Api:
 
 @frozen
 class Log:
-    """What is logged, and how."""
+    """What is logged, from which severity on, and how a line looks."""
 
     level: Literal["debug", "info", "warning", "error", "critical"] = option(
         "info",

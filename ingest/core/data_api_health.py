@@ -44,7 +44,7 @@ class DataApiFold:
     last_published: float | None = None
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report; those that are not about data-api change nothing."""
         match report:
             case reports.ToPublish(count=count):
                 self.waiting = count

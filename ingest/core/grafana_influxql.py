@@ -24,7 +24,7 @@ _EACH_NAMED: Final = 'time($__interval), "domain", "entity_id"'
 
 
 def influxql_homeiq(home: str) -> Queries:
-    """Of the schema `homeiq`."""
+    """The queries of the dashboards in InfluxQL, for points of the schema `homeiq` of that home."""
     chosen = '"area_id" =~ /^$area$/ AND "domain" =~ /^$domain$/ AND "entity_id" =~ /^$entity$/ AND $timeFilter'
 
     def of(what: str, where: str, by: str, legend: str = _ENTITY, *, table: bool = False) -> Query:

@@ -26,7 +26,7 @@ _STEP: Final = "60s"
 
 
 def metricsql_homeiq(home: str) -> Queries:
-    """Of the schema `homeiq`."""
+    """The queries of the dashboards in MetricsQL, for points of the schema `homeiq` of that home."""
     chosen = 'area_id=~"$area",domain=~"$domain",entity_id=~"$entity"'
 
     def curve(device_class: str) -> Query:

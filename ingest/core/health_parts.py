@@ -49,7 +49,7 @@ class CandidateFold:
             self.subscribed_since = None
 
     def connected(self, now: float) -> None:
-        """It is subscribed."""
+        """A session is subscribed at `now`: what was wrong before is over."""
         self.successes += 1
         self.in_row = 0
         self.last_success = self.subscribed_since = now
@@ -106,7 +106,7 @@ class StoreFold:
         return now - self.silent_since if self.owed else 0.0
 
     def stored(self, report: reports.Stored, now: float) -> None:
-        """The store has a batch."""
+        """The store has a batch at `now`: it takes points, and its breaker closes."""
         self.answered(report.count, now)
         self.takes(now)
         self.last_stored, self.last_seconds = now, report.seconds
@@ -141,7 +141,7 @@ class FileFold:
     """The dead letters that were dropped."""
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report; those that are not about files change nothing."""
         match report:
             case reports.StateSetAside(kept_as=kept_as):
                 self.aside[kept_as] = report
@@ -164,7 +164,7 @@ class StuckFold:
     stations: dict[str, float] = field(factory=dict)
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report; only `Stuck` and `Moving` change something."""
         match report:
             case reports.Stuck(station=station, seconds=seconds):
                 self.stations[station] = now - seconds

@@ -51,7 +51,7 @@ class RegistriesFold:
     _readings: int = 0
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report; those that are not about registries change nothing."""
         match report:
             case reports.CatalogLoaded(source=source):
                 self._loaded, self._at = report, now

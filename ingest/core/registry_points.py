@@ -62,7 +62,7 @@ class RegistryPoint:
 
     @property
     def end_ns(self) -> int:
-        """It tells of a moment."""
+        """Its time in nanoseconds: it tells of a moment, where a gap tells of a span."""
         return self.time_ns
 
 
@@ -98,7 +98,7 @@ def _known(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def registry_line(point: RegistryPoint) -> bytes:
-    """The point's line."""
+    """The point in line protocol, without a line break; its texts are string fields."""
     texts = [f"{key}={quote(text)}" for key, text in point.texts.items()]
     return _line(point, [*texts, *_numbers(point)])
 

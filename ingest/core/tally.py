@@ -48,7 +48,7 @@ class Tally:
     by_rule: Counter[str] = field(factory=Counter)
 
     def add(self, report: Report) -> None:
-        """Fold one report in."""
+        """Take the next report: what moves states from one place of the books to another is counted."""
         match report:
             case reports.Received(count=count):
                 self.received += count

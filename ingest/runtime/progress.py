@@ -65,7 +65,7 @@ class Counted(Generic[Given, Found]):
             self._running = False
 
     def moves(self) -> Move | None:
-        """Which call is under way."""
+        """Which call is under way, and how much of it is done; None between two calls."""
         return Move(self.begun + self.more()) if self._running else None
 
 
