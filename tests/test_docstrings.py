@@ -37,7 +37,8 @@ ANYBODYS = {name for kind in (dict, list, set, str, bytes) for name in dir(kind)
 """Names that methods of Python's own have, too: a call of one says nothing."""
 
 NOT_RAISED = {
-    "ingest.edge.data_api.open_data_api": "tls_context raises for a CA file that cannot be used, and here is none"
+    "ingest.edge.data_api.open_data_api": "tls_context raises for a CA file that cannot be used, and here is none",
+    "ingest.runtime.progress.Counted.moves": "its `more` is a field, not the method of that name elsewhere",
 }
 """What calls something that raises in cases which cannot be here."""
 
@@ -209,7 +210,10 @@ def test_the_errors_that_a_function_passes_on_are_in_its_docstring(path: Path) -
         ):
             continue
         passed = passed_on(each.node, path.relative_to(ROOT).parts[0])
-        silent += [f"{each.name}: {', '.join(sorted(errors))} of {name}" for name, errors in passed.items()]
+        told = set(re.findall(r"\w+", each.told))
+        silent += [
+            f"{each.name}: {', '.join(errors)} of {name}" for name, errors in passed.items() if not errors & told
+        ]
     assert silent == []
 
 

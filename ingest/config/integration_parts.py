@@ -75,7 +75,7 @@ def texts(raw: object) -> tuple[str, ...]:
 
 
 def entity_ids(raw: object) -> tuple[str, ...]:
-    """A list of entity ids, or a text of them separated by commas; in small letters."""
+    """A list of entity ids, or a text of them separated by commas; in small letters. Raises `Wrong` for anything else."""
     listed = text(raw).split(",") if raw is None or isinstance(raw, str) else _listed(raw)
     return tuple(entity_id(each) for each in listed)
 
