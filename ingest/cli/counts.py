@@ -1,4 +1,4 @@
-"""Counts as people say them."""
+"""Counts as people say them: what several commands print of gaps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where everything of an installed service is."""
+"""Where everything of an installed service is: unit, configuration, state, programs. All below one root, so that tests have their own."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class DataApiHealth:
 
 @define
 class DataApiFold:
-    """What must be remembered of it."""
+    """What must be remembered of it. Times in seconds of the clock that `add` is given."""
 
     reachable: bool | None = None
     posted: Counter[str] = field(factory=Counter)

@@ -19,7 +19,7 @@ _ENDED = frozenset({SessionState.WAITING, SessionState.REFUSED})
 
 @define
 class CandidateFold:
-    """What is known of one address: a state machine over its reports."""
+    """What is known of one address: a state machine over its reports. Times in seconds of one clock."""
 
     name: str
     state: SessionState = SessionState.IDLE
@@ -159,7 +159,7 @@ class FileFold:
 
 @define
 class StuckFold:
-    """What does not come back from what it began, since when."""
+    """What does not come back from what it began, since when, in seconds of one clock."""
 
     stations: dict[str, float] = field(factory=dict)
 

@@ -40,7 +40,7 @@ class RegistriesHealth:
 
 @define
 class RegistriesFold:
-    """Remembers the last of each kind of report."""
+    """Remembers the last of each kind of report. Times in seconds of the clock that `add` is given."""
 
     _loaded: reports.CatalogLoaded | None = None
     _at: float = 0.0

@@ -518,7 +518,7 @@ class StoreSearching(Report):
 
 @frozen
 class StoreRecovered(Report):
-    """The store takes points again."""
+    """The store takes points again, after so many seconds."""
 
     store: str
     after: float
@@ -811,7 +811,7 @@ class DataApiWaiting(Report):
 
 @frozen
 class DataApiRecovered(Report):
-    """data-api takes entries again."""
+    """data-api takes entries again, after so many seconds."""
 
     after: float
 

@@ -45,7 +45,7 @@ class Trouble:
         return bool(self._retry_at)
 
     def retry_at(self, work: Work) -> float:
-        """When this may be tried again; infinity when it works."""
+        """When this may be tried again, in seconds of trio's clock; infinity when it works."""
         return self._retry_at.get(work, math.inf)
 
     def must_wait(self, work: Work) -> bool:

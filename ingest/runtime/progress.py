@@ -81,7 +81,7 @@ class Progress:
     """Stations, in the order in which they may wait for one another: one that waits for nobody comes first.
 
     While one is in the middle of a step, those after it may be waiting for it: their time stands still. So of a chain that
-    is stuck only the station is named that holds up the others.
+    is stuck only the station is named that holds up the others. `allowance`: the seconds that one step may take.
     """
 
     allowance: float = ALLOWANCE

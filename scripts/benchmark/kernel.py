@@ -1,4 +1,4 @@
-"""What the kernel has counted of a process."""
+"""What the kernel has counted of a process: what it waited for a processor, and wrote. Linux only."""
 
 from __future__ import annotations
 
