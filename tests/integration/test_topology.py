@@ -25,7 +25,7 @@ from ingest.core import control
 from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.rules import Rules
 from ingest.core.secret import Secret
-from ingest.core.store import Codec, Delivered, Store
+from ingest.core.store import Codec, Delivered, Rejection, Store
 from ingest.edge.catalog_file import CatalogFile
 from ingest.edge.control import Commands, Complain
 from ingest.edge.data_api import open_data_api
@@ -102,8 +102,9 @@ async def listen(_: Commands, __: Complain) -> None:
 
 
 async def delivered(_: object) -> Delivered:
+    """One line of every batch is refused."""
     await trio.sleep(0.01)
-    return Delivered()
+    return Delivered((Rejection("line", "it is one too many"),))
 
 
 @asynccontextmanager
@@ -167,6 +168,9 @@ async def lived(path: Path, patch: pytest.MonkeyPatch) -> Whole:
             old = next(each.entity_id for each in it.home.truth() if each.entity_id.startswith("sensor."))
             it.server.instance.rename(old, f"{old}_renamed")
             assert whole.pipeline.importing is not None
+            commands = whole.pipeline.plan.destination.control
+            assert isinstance(commands, Control)
+            await commands.retry(control.Retry(everything=True), lambda _: None)
             await whole.pipeline.importing.begin(control.Import(it.now_ns() - 3600 * 10**9, again=True))
             whole.pipeline.rules.set(Rules(FilterSettings(exceptions=(Pattern(domain="light", heartbeat=60.0),))))
             await trio.sleep(120)
@@ -199,6 +203,9 @@ async def test_the_page_shows_how_a_running_pipeline_is_wired(
     rules = {"nobody": "reloading"}
     found = {name: ({rules.get(each, each) for each in writers}, readers) for name, (writers, readers) in cells.items()}
     assert found == drawn_cells, "who writes a cell and who reads it, and what is drawn of that"
+
+    kept = drawn(drawing(section("## What lasts")))
+    assert sorted(whole.wiring.keeping() ^ kept) == [], "these are drawn, or done, but not both: who has something kept"
 
     made = {re.sub(r"^(connection|socket) .*", r"\1 …", name) for name in whole.spawned.names}
     tasks = {name for name in made if "." not in name}  # the others are named after their function: parts of a stage
@@ -253,7 +260,7 @@ def test_every_actor_is_on_the_page_and_every_module_of_a_stage_exists() -> None
 
 def test_every_stage_that_is_drawn_is_in_the_table() -> None:
     stages, outside = set(BY_MODULE.values()), {"Home Assistant", "store", "data-api"}
-    found = [*drawing(PAGE), *drawing(section("## State in cells"))]
+    found = [*drawing(PAGE), *drawing(section("## State in cells")), *drawing(section("## What lasts"))]
     assert {name for each in found for name in each.sources | each.targets} - outside <= stages
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from functools import wraps
+from functools import partial, wraps
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -20,13 +20,20 @@ from attrs import define, field
 from ingest.actors.connection import Connection
 from ingest.core.store import Batch, Verdict
 from ingest.edge.data_api import DataApi
+from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
+from ingest.edge.lasting import Lasting
+from ingest.edge.ledger import Ledger
 from ingest.pipeline import Pipeline
+from ingest.runtime.errand import Errand
 from ingest.runtime.link import Link, Overflow, Receiver, Sender
 from ingest.runtime.watch import Watch
 
 Edge: TypeAlias = tuple[str, str, str]
 """From, what stands on the line, to."""
+
+KEEPERS: Mapping[str, type[Any]] = {"ledger": Ledger, "dead letters": DeadLetters, "lasting totals": Lasting}
+"""Stages that keep something in the state file for others, and what these call."""
 
 Way: TypeAlias = tuple[str, ...]
 """The stages on the stack, the innermost first."""
@@ -51,6 +58,7 @@ class Wiring:
     ends: dict[int, Ends] = field(factory=dict)
     asked: dict[Connection, set[Way]] = field(factory=lambda: defaultdict(set))
     told: set[Way] = field(factory=set)
+    kept: dict[str, set[Way]] = field(factory=lambda: defaultdict(set))
 
     def look_on(self, patch: pytest.MonkeyPatch) -> None:
         """From now on, until the patch is undone."""
@@ -64,6 +72,9 @@ class Wiring:
         self._wrap(patch, Watch, "set", self._gave)
         for name in ("changed", "until"):
             self._wrap(patch, Watch, name, self._took)
+        for stage, kind in KEEPERS.items():
+            self._wrap_all(patch, kind, partial(self._used, stage))
+        self._wrap(patch, Errand, "__call__", self._sent)
         wiring, value = self, vars(Watch)["value"]
 
         def looked_at(cell: Watch[Any]) -> Any:
@@ -87,6 +98,15 @@ class Wiring:
         cells = [each for each in self.ends.values() if isinstance(each.thing, Watch)]
         unnamed = [each for each in cells if all(each.thing is not cell for cell in known.values())]
         return {edge for each in unnamed for edge in _between(each.given, "", each.taken)}
+
+    def keeping(self) -> set[Edge]:
+        """Who has something kept, or asks for what is, other than whoever keeps it."""
+        users = {
+            (next((each for each in way if each != stage), ""), "", stage)
+            for stage in self.kept
+            for way in self.kept[stage]
+        }
+        return {edge for edge in users if edge[0] not in {"", "nobody"}}
 
     def _over_links(self, pipeline: Pipeline) -> Iterator[Edge]:
         names = {id(pipeline.intake): "intake", id(pipeline.link): "link"}
@@ -131,6 +151,27 @@ class Wiring:
             return result
 
         patch.setattr(kind, name, wrapped)
+
+    def _wrap_all(self, patch: pytest.MonkeyPatch, kind: type[Any], before: Callable[..., object]) -> None:
+        """Every public method; reports come to all that listen, and that is no matter of stages."""
+        for name, each in vars(kind).items():
+            if callable(each) and not name.startswith("_") and name != "hear":
+                self._wrap(patch, kind, name, before)
+            elif isinstance(each, property) and each.fget is not None:
+                patch.setattr(kind, name, property(partial(self._looked_up, each.fget, before)))
+
+    def _looked_up(self, inner: Callable[[Any], Any], before: Callable[..., object], it: Any) -> Any:
+        before(it)
+        return inner(it)
+
+    def _used(self, stage: str, *_: object) -> None:
+        self.kept[stage].add(self._way())
+
+    def _sent(self, _: Errand, work: object, *__: object) -> None:
+        """An errand does the work in a task of its own: who sends it is who wants it."""
+        owner = getattr(work, "__self__", None)
+        for stage in (stage for stage, kind in KEEPERS.items() if isinstance(owner, kind)):
+            self._used(stage)
 
     def _asks(self, connection: Connection, command: str) -> None:
         if command != "ping":  # every connection is pinged, by itself and by who wants to know how far it is
