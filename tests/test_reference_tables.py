@@ -301,5 +301,18 @@ def test_settings_that_a_page_names_exist(page: Path) -> None:
     assert sorted({name for name in named if name not in KEYS} - tables - files) == []
 
 
+# ---- what is made ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_made_from_the_code_is_listed_with_what_makes_it() -> None:
+    pages = {
+        path: re.findall(r"<!-- Made from the code: (.*?) -->", path.read_text("utf-8")) for path in DOCS.rglob("*.md")
+    }
+    made = {(path.stem, command) for path, commands in pages.items() for command in commands}
+    table = rows("how-to/run-the-tests.md", "## What is made from the code")[1:]
+    listed = {(re.findall(r"/([\w-]+)\.md", row[0])[0], quoted(row[1])[0]) for row in table}
+    assert sorted(made ^ listed) == []
+
+
 if __name__ == "__main__":
     sys.stdout.write(columns())
