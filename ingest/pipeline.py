@@ -126,7 +126,7 @@ class Pipeline:
             listener(report)
 
     def books(self) -> dict[str, int]:
-        """Where every state is now."""
+        """Where every state is now: each term of the books by its name, counted at this moment."""
         in_flight = self.intake.held.events + self.link.held.events + self.batcher.open
         return self.tally.books(spooled=self.spool.held.events, in_flight=in_flight)
 

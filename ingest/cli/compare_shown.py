@@ -116,7 +116,7 @@ def point_line(found: Finding, reasons: Sequence[Because], recorded: bool | None
 
 
 def point_as_json(found: Finding, reasons: Sequence[Because], recorded: bool | None) -> Mapping[str, Any]:
-    """A point, its time in UTC."""
+    """One point that differs as a JSON object: who has it, whose it is, what differs and why; its time in UTC."""
     return {
         "side": found.side.value,
         "time": iso(found.time_ns),
@@ -140,7 +140,7 @@ def _because(because: Because) -> Mapping[str, Any]:
 
 
 def as_json(asked: Asked, found: Compared) -> Mapping[str, Any]:
-    """The whole result, times in UTC."""
+    """The whole result as a JSON object: what was compared, counts, reasons; times in UTC."""
     tally = found.tally
     return {
         "from": iso(asked.from_ns),

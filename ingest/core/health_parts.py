@@ -174,7 +174,7 @@ class StuckFold:
                 pass
 
     def health(self, moment: Callable[[float], datetime]) -> dict[str, datetime]:
-        """As a value; `moment` makes UTC of seconds."""
+        """What is stuck, and since when; `moment` makes UTC of seconds."""
         return {station: moment(since) for station, since in self.stations.items()}
 
 

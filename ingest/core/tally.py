@@ -91,7 +91,7 @@ class Tally:
             self.by_rule[EARLIER] += gone
 
     def books(self, *, spooled: int, in_flight: int) -> dict[str, int]:
-        """Every term of the equation, by name."""
+        """Every term of the equation by its name, in states: `received`, `made`, `stored` and so on."""
         return {
             "carried": self.carried,
             "received": self.received,

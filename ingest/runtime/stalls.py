@@ -46,7 +46,7 @@ class Stalls(trio.abc.Instrument):
             self.longest = max(self.longest, lasted)
 
     def up_to(self) -> Iterator[tuple[float, int]]:
-        """Of each bound how many rounds were no longer."""
+        """Each bound in seconds, and how many rounds were no longer than it."""
         count = self.rounds - sum(self._longer)
         for bound, more in zip(BOUNDS, self._longer, strict=False):
             count += more
