@@ -32,7 +32,7 @@ HEAD = """\
 Everything that the service can say about itself: each kind of fact is a class of `ingest/core/reports.py`, and each time it happens is
 one report. [The log](log.md), [health](health.md) and [the metrics](metrics.md) are made of them. In the log as JSON `report` is the name
 of the kind, `message` its sentence, `level` how loud it is, and the fields below stand beside them. A field *that is not logged* is for
-the service's own books. Where a kind has two levels the second is for the same thing when it is good news, or was said before.
+the service's own books. Where a kind has two levels, the quieter one is for what is good news or was said before.
 
 A list in a line of the log has at most 20 members. Times are nanoseconds since 1970, UTC, where the name ends with `_ns`; otherwise
 spans of time are seconds.

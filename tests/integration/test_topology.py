@@ -264,6 +264,12 @@ def test_every_stage_that_is_drawn_is_in_the_table() -> None:
     assert {name for each in found for name in each.sources | each.targets} - outside <= stages
 
 
+def test_every_room_is_in_the_table_of_rooms() -> None:
+    rooms = {f"ingest/{each.name}/" for each in ROOT.iterdir() if (each / "__init__.py").exists()}
+    alone = {f"ingest/{each.name}" for each in ROOT.glob("*.py") if not each.name.startswith("__")}
+    assert sorted((rooms | alone) ^ {name for row in rows(section("## Rooms"), 3) for name in named(row[0])}) == []
+
+
 def test_the_links_hold_what_the_table_says() -> None:
     table = {name: (ends, capacity) for name, ends, capacity, _, _ in rows(section("## Links and overflow"), 5)}
     for name, weight in (("intake, live end", INTAKE), ("the store's link", LINK)):
