@@ -18,7 +18,8 @@ from attrs import frozen
 
 ROOT = Path(__file__).parents[1]
 FILES = [*sorted((ROOT / "ingest").rglob("*.py")), *sorted((ROOT / "scripts").rglob("*.py")), ROOT / "noxfile.py"]
-every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+FOLDERS = sorted({path.parent for path in FILES})
+every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -169,51 +170,56 @@ def passed_on(node: Function, room: str) -> dict[str, frozenset[str]]:
     return {name: documented(room)[name] for name in sorted(names) if name in documented(room)}
 
 
-@every_file
-def test_every_module_says_what_is_in_it(path: Path) -> None:
-    told = ast.get_docstring(tree(path)) or ""
-    assert len(told.split()) >= SHORTEST, "say what is in here, and why it is apart"
-    assert stems(told) - stems(path.stem), "that is only the name of the file"
+def everything_public(folder: Path) -> Iterator[Public]:
+    """In the modules of that folder, not in those below it."""
+    return (each for path in FILES if path.parent == folder for each in public(path))
 
 
-@every_file
-def test_everything_public_has_a_docstring(path: Path) -> None:
-    assert [each.name for each in public(path) if not each.told] == []
+def functions(folder: Path) -> Iterator[tuple[Public, Function]]:
+    """Those of its functions and methods whose docstring is for a caller."""
+    for each in everything_public(folder):
+        if not isinstance(each.node, ast.ClassDef) and not each.is_command:
+            yield each, each.node
 
 
-@every_file
-def test_a_docstring_says_more_than_the_name(path: Path) -> None:
-    repeating = [each.name for each in public(path) if not stems(each.told) - stems(each.node.name)]
-    short = [each.name for each in public(path) if not each.is_property and len(each.told.split()) < SHORTEST]
+@every_folder
+def test_every_module_says_what_is_in_it(folder: Path) -> None:
+    told = {path: ast.get_docstring(tree(path)) or "" for path in FILES if path.parent == folder}
+    short = [path.name for path, said in told.items() if len(said.split()) < SHORTEST]
+    repeating = [path.name for path, said in told.items() if not stems(said) - stems(path.stem)]
+    assert sorted({*short, *repeating}) == [], "say what is in there, and why it is apart"
+
+
+@every_folder
+def test_everything_public_has_a_docstring(folder: Path) -> None:
+    assert [each.name for each in everything_public(folder) if not each.told] == []
+
+
+@every_folder
+def test_a_docstring_says_more_than_the_name(folder: Path) -> None:
+    found = list(everything_public(folder))
+    repeating = [each.name for each in found if not stems(each.told) - stems(each.node.name)]
+    short = [each.name for each in found if not each.is_property and len(each.told.split()) < SHORTEST]
     assert sorted({*repeating, *short}) == [], "say what a caller must know: shapes, units, what happens when"
 
 
-@every_file
-def test_the_errors_that_a_function_raises_are_in_its_docstring(path: Path) -> None:
+@every_folder
+def test_the_errors_that_a_function_raises_are_in_its_docstring(folder: Path) -> None:
     silent = []
-    for each in public(path):
-        if not isinstance(each.node, ast.ClassDef) and not each.is_command:
-            missing = [error for error in raised(each.node) if error not in each.told]
-            silent += [f"{each.name}: {', '.join(missing)}"] if missing and not each.says_what_it_raises else []
+    for each, node in functions(folder):
+        missing = [error for error in raised(node) if error not in each.told]
+        silent += [f"{each.name}: {', '.join(missing)}"] if missing and not each.says_what_it_raises else []
     assert silent == []
 
 
-@every_file
-def test_the_errors_that_a_function_passes_on_are_in_its_docstring(path: Path) -> None:
+@every_folder
+def test_the_errors_that_a_function_passes_on_are_in_its_docstring(folder: Path) -> None:
     silent = []
-    for each in public(path):
-        if (
-            isinstance(each.node, ast.ClassDef)
-            or each.is_command
-            or each.name in NOT_RAISED
-            or each.says_what_it_raises
-        ):
-            continue
-        passed = passed_on(each.node, path.relative_to(ROOT).parts[0])
-        told = set(re.findall(r"\w+", each.told))
-        silent += [
-            f"{each.name}: {', '.join(errors)} of {name}" for name, errors in passed.items() if not errors & told
-        ]
+    for each, node in functions(folder):
+        if each.name not in NOT_RAISED and not each.says_what_it_raises:
+            told = set(re.findall(r"\w+", each.told))
+            passed = passed_on(node, (*folder.relative_to(ROOT).parts, "")[0])
+            silent += [f"{each.name}: {', '.join(errs)} of {name}" for name, errs in passed.items() if not errs & told]
     assert silent == []
 
 
