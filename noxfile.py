@@ -50,7 +50,7 @@ def minimums(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style."""
+    """The style of the code: ruff's rules, and its format."""
     install(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -58,7 +58,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Types, strictly."""
+    """The types, with mypy strict, of the sources, the tests and the scripts."""
     install(session)
     session.run("mypy", *session.posargs)
 

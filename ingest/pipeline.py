@@ -1,10 +1,14 @@
 """The pipeline: every link opened and every stage named in one place.
 
-    Home Assistant ══live══▶ connector ──intake (sheds)─────▶ filter ──link (blocks)─▶ batcher ═spool═▶ writer ══▶ store
-           ║                                                  ▲  ▲
-           ╚═════bulk═════▶ subscription: snapshot ─(blocks)──┘  │
-                            discovery ───▶ Watch[Catalog] ───────┘
-           └─────── one session, restarted as a whole ───────┘
+          ╔══bulk══════▶ publisher ══▶ data-api   gap telling ────link (blocks)──────────────┐
+          ║                   ▲                                                              │
+          ╠══bulk══════▶ discovery ──▶ device history ────────────link (blocks)──────────┐   │
+          ║                   ▲                                                          ▼   ▼
+    Home Assistant ══live══▶ session ──────intake (sheds)───▶ filter ──link (blocks)──▶ batcher ══spool══▶ writer ══▶ store
+          ║                                                   ▲ ▲ ▲
+          ╠══bulk══▶ subscription ─────────intake (blocks)────┘ │ │
+          ╚══bulk══▶ backfill ─────────────intake (blocks)──────┘ │
+                             heartbeats ───intake (blocks)────────┘
 
 Stopping is closing the head: the connector ends, its ends of the intake close, and each stage ends when the one above
 it has. From there one deadline counts for everything: for the tail, whose undelivered rest stays in the spool and in
@@ -53,11 +57,8 @@ from ingest.runtime.spool import MemorySpool, Spool
 from ingest.runtime.supervise import one_error
 from ingest.runtime.watch import Watch
 
-SNAPSHOT_SHARE = 0.25
-"""How much of the intake a snapshot may fill: the rest is for live changes."""
-
-HISTORY_SHARE = 0.1
-"""How much of it the history may: a live change waits behind what is there, for a tenth of a second or so."""
+SNAPSHOT_SHARE, HISTORY_SHARE = 0.25, 0.1
+"""How much of the intake a snapshot and the history may fill: a live change waits behind what is there."""
 
 
 @define(eq=False)
@@ -125,7 +126,7 @@ class Pipeline:
             listener(report)
 
     def books(self) -> dict[str, int]:
-        """Where every state is now."""
+        """Where every state is now: each term of the books by its name, counted at this moment."""
         in_flight = self.intake.held.events + self.link.held.events + self.batcher.open
         return self.tally.books(spooled=self.spool.held.events, in_flight=in_flight)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 
 from ingest.cli.main import COMMANDS, main
 
@@ -21,6 +23,36 @@ HEAD = """\
 Every command has `--help` (`-h`). What the exit codes mean is in [exit codes](exit-codes.md), what `--config` and `--set`
 read in [configuration](configuration.md).
 """
+
+HOW_TO, EXPLANATION = "../how-to", "../explanation"
+EXPLAINED = {
+    "demo": ("../../README.md",),
+    "init": (f"{HOW_TO}/own-home.md",),
+    "estimate": (f"{HOW_TO}/choose-what-is-stored.md",),
+    "run": (f"{HOW_TO}/own-home.md",),
+    "reload": (f"{HOW_TO}/choose-what-is-stored.md", f"{HOW_TO}/systemd.md"),
+    "backfill": (f"{HOW_TO}/import-history.md", f"{EXPLANATION}/history.md"),
+    "statistics": (f"{HOW_TO}/import-history.md",),
+    "status": ("health.md",),
+    "tail": (f"{HOW_TO}/follow-live.md",),
+    "doctor": (f"{HOW_TO}/doctor.md",),
+    "explain": (f"{HOW_TO}/choose-what-is-stored.md",),
+    "query": ("embedded-store.md",),
+    "export": ("embedded-store.md", "schema.md"),
+    "copy": ("embedded-store.md",),
+    "spool": ("state-file.md",),
+    "dead-letters": (f"{HOW_TO}/dead-letters.md", "state-file.md"),
+    "gaps": (f"{EXPLANATION}/history.md", f"{HOW_TO}/import-history.md"),
+    "config": (f"{HOW_TO}/own-home.md", "configuration.md"),
+    "convert": (f"{HOW_TO}/from-the-influxdb-integration.md",),
+    "compare": (f"{HOW_TO}/from-the-influxdb-integration.md",),
+    "grafana": (f"{HOW_TO}/grafana.md",),
+    "prometheus": (f"{HOW_TO}/prometheus.md",),
+    "home-assistant": (f"{HOW_TO}/watch-from-home-assistant.md",),
+    "systemd": (f"{HOW_TO}/systemd.md",),
+    "simulate": ("simulator.md",),
+}
+"""Where the use of each command is explained, and of those below it: pages, seen from the reference."""
 
 
 def page() -> str:
@@ -36,11 +68,23 @@ def _of(command: click.Command, context: click.Context) -> Iterator[str]:
         yield from (f"* {_entry(command, name, context)}" for name in command.list_commands(context))
         yield ""
     yield from _parameters(command)
+    if explained := EXPLAINED.get(next(iter(_path(context)), ""), ()):
+        yield f"Explained in: {' · '.join(f'[{_title(each)}]({each})' for each in explained)}.\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             assert inner is not None
             yield from _of(inner, click.Context(inner, context, info_name=name))
+
+
+def _path(context: click.Context) -> list[str]:
+    return context.command_path.split(" ")[1:]
+
+
+def _title(link: str) -> str:
+    if link.endswith("README.md"):
+        return "README"
+    return (PAGE.parent / link).read_text("utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def _entry(group: click.Group, name: str, context: click.Context) -> str:
@@ -100,6 +144,34 @@ def test_a_subcommand_has_its_own_words_not_those_of_a_command_of_its_name() -> 
 
 def test_the_page_says_what_the_commands_say() -> None:
     assert PAGE.read_text("utf-8") == page()
+
+
+def every_command(command: click.Command = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The names of each, from the top."""
+    if path:
+        yield path
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from every_command(inner, (*path, name))
+
+
+def test_every_command_has_a_page_and_every_page_a_command() -> None:
+    advice = "say in EXPLAINED, in tests/test_cli_reference.py, which page explains these commands"
+    assert sorted({path[0] for path in every_command()} ^ EXPLAINED.keys()) == [], advice
+
+
+@pytest.mark.parametrize("path", list(every_command()), ids=" ".join)
+def test_the_pages_of_a_command_tell_of_it(path: tuple[str, ...]) -> None:
+    pages = [PAGE.parent / each for each in EXPLAINED.get(path[0], ())]
+    assert [str(each) for each in pages if not each.exists()] == []
+    told = re.compile(rf"(?:homeiq-ingest |scripts/|`|, `){' '.join(path)}\b")
+    short = re.compile(rf"`{path[-1]}\b")  # in a list: `dead-letters list`, `show ID`
+    texts = [each.read_text("utf-8") for each in pages]
+    advice = f"none of {EXPLAINED[path[0]]} says what `homeiq-ingest {' '.join(path)}` is for"
+    assert any(told.search(text) or (len(path) > 1 and short.search(text)) for text in texts), advice
 
 
 if __name__ == "__main__":

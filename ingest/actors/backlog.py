@@ -20,7 +20,7 @@ class Backlog:
     emit: Emit
 
     def hear(self, report: Report) -> None:
-        """Fold one report in."""
+        """Take the next report of the pipeline; says by itself that the backlog is there, and that it is gone."""
         match report:
             case reports.Started() if self.count:
                 self.emit(reports.BacklogFound(self.store, self.count))

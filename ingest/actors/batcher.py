@@ -70,7 +70,7 @@ class Limits:
 
     @property
     def soon(self) -> float:
-        """Seconds."""
+        """Seconds after which a batch with `much` in it is sealed: a tenth of `age`."""
         return self.age / 10
 
 

@@ -82,7 +82,7 @@ class Filter:
                     outlets.put(self.beat())
 
     def outlets(self, stores: Sequence[Sender[PointFrame]]) -> Outlets:
-        """Where its points go."""
+        """What its points are put into: the links of these stores, and what a link drops counts as missed."""
         return Outlets(stores, self.emit, self.reconciler, self._told)
 
     def step(self, frame: Frame) -> PointFrame:

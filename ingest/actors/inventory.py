@@ -38,7 +38,7 @@ class Inventory:
         return None if self.comparer is None and self.history is None else self.tell
 
     def tell(self, lists: RegistryLists) -> None:
-        """A complete reading."""
+        """Hand a complete reading to who wants it. They look at it later, and keep only what is new."""
         for each in (self.comparer, self.history):
             if each is not None:
                 each.hear(lists)

@@ -66,7 +66,7 @@ class MendingAlone:
     more: Commands = field(factory=dict)
 
     async def run(self, _: Callable[[], None], emit: Emit, importing: Importing | None = None) -> None:
-        """Serve until cancelled."""
+        """Serve the commands until cancelled. What goes wrong with the socket is said as a `Notice`."""
         commands = {**Mending(self.ledger, importing).commands, **self.more}
         await self.listen(commands, lambda sentence: emit(reports.Notice(sentence)))
 

@@ -25,7 +25,7 @@ class Notices:
     _heard: int = 0
 
     def hear(self, event: RegistryUpdated) -> None:
-        """A registry event came."""
+        """Note what a registry event says has changed, and wake who waits for `some`."""
         self._changes.add(event)
         self._heard += 1
         self.count.set(self.count.value + 1)

@@ -64,7 +64,7 @@ class Rediscovery:
             self._outcome.set(_Outcome(NotConnected()))
 
     def hear(self, report: Report) -> None:
-        """A reading ended."""
+        """Take a report: one that a reading ended, well or not, answers who asked before it began."""
         match report:
             case (
                 reports.CatalogLoaded(lacking=reason, asked=asked) | reports.CatalogFailed(reason=reason, asked=asked)

@@ -35,7 +35,7 @@ class Replaying:
         return self.stored + self.refused
 
     def hear(self, report: Report) -> None:
-        """Fold one report in."""
+        """Take the next report of the writer; others than those about deliveries are ignored."""
         match report:
             case reports.Stored(count=count):
                 self.failures = 0

@@ -29,7 +29,7 @@ SILENCES = 10
 
 
 def shown_comparison(asked: Asked, found: Compared) -> Iterator[str]:
-    """The lines of the report."""
+    """The report of a comparison for the terminal, line by line, without line breaks."""
     tally = found.tally
     yield f"{shown(asked.from_ns, 'seconds')} to {shown(asked.to_ns, 'seconds')}"
     rows = [
@@ -109,14 +109,14 @@ def _silences(found: Compared) -> Iterator[str]:
 
 
 def point_line(found: Finding, reasons: Sequence[Because], recorded: bool | None) -> str:
-    """A point on a line."""
+    """One point that differs as a line of the terminal: who has it, when, whose, its state, why."""
     said = "; ".join(f"{each.reason.value}{f' ({each.about})' if each.about else ''}" for each in reasons)
     known = "" if recorded is None else f"; {'in' if recorded else 'not in'} Home Assistant's recorder"
     return f"{found.side.value:6}  {shown(found.time_ns, 'microseconds')}  {found.entity_id}  {cut(found.state, LONGEST)}  {said}{known}"
 
 
 def point_as_json(found: Finding, reasons: Sequence[Because], recorded: bool | None) -> Mapping[str, Any]:
-    """A point, its time in UTC."""
+    """One point that differs as a JSON object: who has it, whose it is, what differs and why; its time in UTC."""
     return {
         "side": found.side.value,
         "time": iso(found.time_ns),
@@ -140,7 +140,7 @@ def _because(because: Because) -> Mapping[str, Any]:
 
 
 def as_json(asked: Asked, found: Compared) -> Mapping[str, Any]:
-    """The whole result, times in UTC."""
+    """The whole result as a JSON object: what was compared, counts, reasons; times in UTC."""
     tally = found.tally
     return {
         "from": iso(asked.from_ns),

@@ -1,4 +1,4 @@
-"""Counts as people say them."""
+"""Counts as people say them: what several commands print of gaps."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ def entities(count: int) -> str:
 
 
 def gaps(count: int) -> str:
-    """`1 gap`, `7 gaps`."""
+    """So many gaps in words: `1 gap`, `7 gaps`, `1,234 gaps`."""
     return "1 gap" if count == 1 else f"{count:,} gaps"

@@ -14,7 +14,7 @@ import click
 from attrs import frozen
 
 from ingest.cli.demo_board import Board
-from ingest.cli.exits import explained
+from ingest.cli.exits import FAILED, explained
 from ingest.cli.own_name import own_command
 from ingest.edge.lock import locked
 
@@ -93,7 +93,7 @@ def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> Non
     with explained(), _fresh_file() as path:
         play(board, Scene(path, length, entities, seed, rich, acts))
         epilogue(board, path)
-    sys.exit(0 if board.agrees else 1)
+    sys.exit(0 if board.agrees else FAILED)
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def _fresh_file() -> Iterator[Path]:
 
 
 def prologue(entities: int, acts: Acts | None) -> None:
-    """Say what will be seen."""
+    """Print what the demo is going to show; None: it is too short for the outages."""
     click.echo(f"A simulated home of {entities:,} entities plays its last day, then goes on live.")
     if acts is None:
         click.echo(f"Too short for the outages: they come from --seconds {SHORTEST:.0f} on.")

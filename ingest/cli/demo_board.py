@@ -36,7 +36,7 @@ class Glimpse:
 
     @property
     def value(self) -> str:
-        """The state with its unit."""
+        """The state with its unit, where it has one: `21.5 °C`."""
         return f"{self.state} {self.unit}".strip()
 
 

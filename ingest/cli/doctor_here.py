@@ -71,7 +71,7 @@ def disk(settings: Settings) -> Disk | None:
 
 
 def state_file(settings: Settings) -> File:
-    """How the state file is."""
+    """What can be seen of the state file beside a running service: that it is there, its size, its damage."""
     path = settings.spool.path
     try:
         with state_read(path) as connection:
@@ -84,7 +84,7 @@ def state_file(settings: Settings) -> File:
 
 
 def embedded(settings: Settings) -> tuple[File, int]:
-    """How the embedded store is, and what its disk has free."""
+    """How the embedded store is, and the bytes that its disk has free."""
     path, name = settings.embedded.path, "embedded store"
     free = free_bytes(nearest(path.parent) / path.name)
     try:

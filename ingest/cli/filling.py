@@ -180,7 +180,7 @@ def _say_what_waits(pipeline: Pipeline) -> None:
 
 
 def tell(gaps: Sequence[Gap]) -> None:
-    """What became of them."""
+    """Print what became of each gap: filled, in part with the reason, or still open."""
     for gap in gaps:
         came = f"{counted(gap.filled, 'state')} came of Home Assistant's history"
         match gap.progress:

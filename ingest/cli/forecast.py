@@ -81,7 +81,7 @@ class Forecast:
 
     @property
     def points(self) -> float:
-        """Of all entities, a day."""
+        """Points a day that all entities together make."""
         return sum(each.points for each in self.entities)
 
 

@@ -43,7 +43,7 @@ async def asked(settings: Settings, candidate: Candidate | None = None) -> Async
 
 
 def silent(_: Report) -> None:
-    """Nobody is told."""
+    """Take a report and tell nobody: for commands that only ask."""
 
 
 def _ignore(_: Received) -> None:

@@ -38,7 +38,7 @@ It is shown once: copy it."""
 
 @frozen
 class Given:
-    """The flags."""
+    """What the flags of `init` say. None or empty: it is asked for, or left at its default."""
 
     url: str | None
     token_file: Path | None

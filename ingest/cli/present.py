@@ -37,7 +37,10 @@ async def catalog_of(nursery: trio.Nursery, bulk: Connection, settings: Settings
 
 
 async def points(bulk: Connection, settings: Settings, catalog: Catalog) -> list[Point]:
-    """Every present state as a point, as a snapshot makes it. What cannot be read is left out."""
+    """Every present state as a point, as a snapshot makes it. What cannot be read is left out.
+
+    Raises `Transient` or `CommandFailed` when there is no answer, `Malformed` when it is no list.
+    """
     with within(ANSWER, "no answer to get_states", bulk.socket.where):
         raws = wire.raw_list(await bulk.ask("get_states"))
     enricher = Enricher(Drops(settings.attributes.drop, settings.attributes.drop_by_domain.items()))

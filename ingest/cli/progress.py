@@ -75,7 +75,7 @@ class Step:
     of: str = "states"
 
     def rate(self, since: Step) -> float:
-        """States a second."""
+        """States a second between that earlier step and this one."""
         return (self.states - since.states) / max(self.seconds - since.seconds, 1e-3)
 
     def left(self, since: Step) -> float | None:

@@ -97,7 +97,7 @@ class Reloading:
                 await self.reload("a file of the configuration changed")
 
     async def signalled(self) -> None:
-        """A signal came."""
+        """Answer SIGHUP: read the configuration again, as soon as there is a pipeline to change."""
         await self._attached.wait()
         await self.reload("asked to by a signal")
 

@@ -1,4 +1,4 @@
-"""`homeiq-ingest run`: the service."""
+"""`homeiq-ingest run`: the service, from the configuration to its exit code."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def seen_url(api: Api, option: str) -> str:
 
 
 def ask_health(url: str, patience: float = PATIENCE, token: Secret | None = None) -> dict[str, Any]:
-    """The answer of `GET /health/detailed`, or of `GET /health` where that is not for us. Raises `Transient`."""
+    """The answer of `GET /health/detailed`, or of `GET /health` where that is not for us; `patience` in seconds. Raises `Transient`."""
     asked = f"{url.rstrip('/')}/health"
     where = without_credentials(asked)
     if not url.startswith(("http://", "https://")):

@@ -1,4 +1,4 @@
-"""Where everything of an installed service is."""
+"""Where everything of an installed service is: unit, configuration, state, programs. All below one root, so that tests have their own."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Places:
 
     @property
     def unit(self) -> Path:
-        """The unit file."""
+        """The unit file, below `/etc/systemd/system`."""
         return self.root / "etc/systemd/system" / f"{NAME}.service"
 
     @property
@@ -54,7 +54,7 @@ class Places:
 
     @property
     def config(self) -> Path:
-        """What the service reads."""
+        """The configuration that the service reads: that of the system."""
         return self.root / SYSTEM_FILE.relative_to("/")
 
     @property
@@ -69,7 +69,7 @@ class Places:
 
     @property
     def private_state(self) -> Path:
-        """Where it is."""
+        """Where systemd really keeps the state folder of a user that exists only while the service runs."""
         return self.state.parent / "private" / self.state.name
 
     @property

@@ -1,4 +1,4 @@
-"""From the filter to the stores: links, batches, databases."""
+"""The sections of the way out: links, batches, spool, and the databases at its end."""
 
 # ruff: noqa: RUF009  `option` and `section` are attrs fields; attrs reads each once
 
@@ -92,7 +92,7 @@ class Memory:
 
 @frozen
 class Store:
-    """Where the points go."""
+    """Where the points go: the kind of store."""
 
     kind: Literal["auto", "influxdb", "embedded", "stdout"] = option(
         "auto",

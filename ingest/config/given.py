@@ -1,4 +1,4 @@
-"""A raw value on its way to the settings."""
+"""A raw value on its way to the settings, and where it came from, so that an error can say so."""
 
 from __future__ import annotations
 

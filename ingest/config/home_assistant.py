@@ -1,4 +1,4 @@
-"""Where the home is and how long to wait for it."""
+"""The sections of the way in: where the home is, how long to wait for it, what is stored of it, and how much may be under way."""
 
 # ruff: noqa: RUF009  `option` and `section` are attrs fields; attrs reads each once
 

@@ -63,7 +63,7 @@ class Told:
 
 
 def text(raw: object) -> str:
-    """A text; numbers and booleans are taken for one."""
+    """A text; numbers and booleans are taken for one. Raises `Wrong` for anything else."""
     if raw is None or isinstance(raw, list | Mapping):
         raise Wrong("it is empty" if raw is None else f"{said(raw)} is not a text")
     return str(raw)
@@ -75,13 +75,13 @@ def texts(raw: object) -> tuple[str, ...]:
 
 
 def entity_ids(raw: object) -> tuple[str, ...]:
-    """A list of entity ids, or a text of them separated by commas; in small letters."""
+    """A list of entity ids, or a text of them separated by commas; in small letters. Raises `Wrong` for anything else."""
     listed = text(raw).split(",") if raw is None or isinstance(raw, str) else _listed(raw)
     return tuple(entity_id(each) for each in listed)
 
 
 def entity_id(raw: object) -> str:
-    """One entity id, in small letters."""
+    """One entity id, in small letters. Raises `Wrong` for what is none."""
     found = text(raw).strip().lower()
     if not _ENTITY_ID.fullmatch(found):
         raise Wrong(f"{said(found)} is not an entity id (globs belong under entity_globs)")
@@ -89,7 +89,7 @@ def entity_id(raw: object) -> str:
 
 
 def boolean(raw: object) -> bool:
-    """True or false, in any of the ways of saying so."""
+    """True or false, in any of the ways of saying so. Raises `Wrong` for anything else."""
     if isinstance(raw, bool | int | float):
         return raw != 0
     word = raw.lower().strip() if isinstance(raw, str) else ""
@@ -114,7 +114,7 @@ def whole(low: int, high: int) -> Part[int]:
 
 
 def one_of(*words: str) -> Part[str]:
-    """One of these texts."""
+    """A part that is one of these texts. It raises `Wrong` for any other."""
 
     def part(raw: object) -> str:
         found = text(raw)
@@ -126,19 +126,19 @@ def one_of(*words: str) -> Part[str]:
 
 
 def table(raw: object) -> Mapping[str, object]:
-    """Values by name; nothing is an empty one."""
+    """Values by name; nothing is an empty one. Raises `Wrong` for anything else."""
     if raw is not None and not isinstance(raw, Mapping):
         raise Wrong(f"{said(raw)} is not a mapping")
     return {text(key): value for key, value in (raw or {}).items()}
 
 
 def texts_by_name(raw: object) -> Mapping[str, str]:
-    """Texts by name."""
+    """A table of texts by name. Raises `Wrong` for anything else."""
     return {key: text(value) for key, value in table(raw).items()}
 
 
 def unseen(raw: object) -> str:
-    """A text that no error shows."""
+    """A text that no error shows. Raises `Wrong` for what is none, without naming it."""
     if raw is None or isinstance(raw, list | Mapping) or not str(raw):
         raise Wrong("it holds no text")
     return str(raw)

@@ -62,7 +62,7 @@ def toml_layer(table: Mapping[str, Any], path: Path, report: Report) -> Layer:
 
 
 def credential_layer(environ: Mapping[str, str]) -> Layer:
-    """The systemd credentials."""
+    """What systemd credentials give: the files of secrets, by the settings they are named after."""
     found = {TWINS[name]: Given(path, f"credential {name}") for name, path in credentials(environ).items()}
     return _one_way(found, lambda _: None)
 

@@ -37,7 +37,7 @@ class Key:
 
     @property
     def kind(self) -> Kind:
-        """What the value may be."""
+        """What the value may be, and how it is read and shown."""
         return self.option.kind
 
     @property

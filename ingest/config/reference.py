@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from ingest.config.filter_table import INLINE_VARIABLES
@@ -52,9 +53,33 @@ _CHANGED: Final = """\
 |---|---|---|
 """
 
+EXPLAINED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "": "[store your own home](../how-to/own-home.md), [devices and entities](schema.md#devices-and-entities)",
+        "home_assistant": "[store your own home](../how-to/own-home.md), [retries](../explanation/retries.md)",
+        "discovery": "[what is known of an entity](../explanation/discovery.md)",
+        "filter": "[choose what is stored](../how-to/choose-what-is-stored.md)",
+        "attributes": "[what is stored, and what is not](schema.md#what-is-stored-and-what-is-not)",
+        "intake": "[links and overflow](../explanation/architecture.md#links-and-overflow)",
+        "store_link": "[links and overflow](../explanation/architecture.md#links-and-overflow)",
+        "batch": "[the batch algorithm](../explanation/batching.md)",
+        "spool": "[the state file](state-file.md)",
+        "memory": "[links and overflow](../explanation/architecture.md#links-and-overflow)",
+        "store": "[store your own home](../how-to/own-home.md)",
+        "influxdb": "[store your own home](../how-to/own-home.md), [the schema](schema.md), [retries](../explanation/retries.md#the-store)",
+        "homeassistant_schema": "[the schema `homeassistant`](schema-homeassistant.md)",
+        "original": "[move from the `influxdb` integration](../how-to/from-the-influxdb-integration.md)",
+        "embedded": "[the embedded store](embedded-store.md)",
+        "data_api": "[data-api](data-api.md)",
+        "api": "[the API](api.md), [look at it](../how-to/status-page.md)",
+        "log": "[the log](log.md)",
+    }
+)
+"""Where the settings of a section are explained, as Markdown. A test follows every link."""
+
 
 def reference() -> str:
-    """The page as Markdown."""
+    """The whole reference page as Markdown, made of the settings tree."""
     tables = [_section("", Settings), *(_section(name, kind) for name, kind in SECTIONS.items())]
     aliases = _ALIASES + "\n".join(_alias_rows()) + "\n"
     changed = _CHANGED + "\n".join(_changed_rows()) + "\n"
@@ -66,7 +91,8 @@ def _section(name: str, kind: type[Any]) -> str:
     about = (kind.__doc__ or "").strip() if name else "These stand above the first section."
     rows = [_row(key) for key in KEYS.values() if key.name.rpartition(".")[0] == name]
     head = "| key | default | may be | meaning | variables |\n|---|---|---|---|---|"
-    return "\n".join([f"## {title}\n", f"{about}\n", head, *rows, ""])
+    more = f"Explained in: {EXPLAINED[name]}.\n"
+    return "\n".join([f"## {title}\n", f"{about}\n", head, *rows, "", more])
 
 
 def _row(key: Key) -> str:

@@ -1,4 +1,4 @@
-"""What a schema of the database may be told."""
+"""The section of the schema `homeassistant`: the names are those of the integration that it follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service offers and says, and HomeIQ's data-api."""
+"""The sections of what the service offers and says: the API, the log, and HomeIQ's data-api."""
 
 # ruff: noqa: RUF009  `option` and `section` are attrs fields; attrs reads each once
 
@@ -81,7 +81,7 @@ class Api:
 
 @frozen
 class Log:
-    """What is logged, and how."""
+    """What is logged, from which severity on, and how a line looks."""
 
     level: Literal["debug", "info", "warning", "error", "critical"] = option(
         "info",

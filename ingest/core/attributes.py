@@ -177,7 +177,7 @@ class AttributesCache:
         return known[0] if known is not None and known[1] is attributes else None
 
     def forget(self, entity_id: str) -> None:
-        """The entity is gone."""
+        """Drop what is kept of an entity that is gone; an unknown one is nothing."""
         self._last.pop(entity_id, None)
 
 

@@ -48,7 +48,7 @@ def backoff(failures: int, cap: float, chance: Callable[[], float]) -> float:
 
 
 def failed(standing: Standing, now: float, cap: float, chance: Callable[[], float]) -> Standing:
-    """After one more failed attempt, or a session that did not last."""
+    """After one more failed attempt, or a session that did not last. `now` and `cap` in seconds, `now` of the caller's clock."""
     failures = standing.failures + 1
     return Standing(failures, now + backoff(failures, cap, chance))
 
@@ -59,7 +59,7 @@ def ended(standing: Standing, lasted: float, now: float, cap: float, chance: Cal
 
 
 def refused(standing: Standing, now: float) -> Standing:
-    """After the server refused the token."""
+    """After the server refused the token at `now`: the next attempt is an hour away."""
     return evolve(standing, failures=standing.failures + 1, retry_at=now + REFUSED_DELAY, refused=True)
 
 

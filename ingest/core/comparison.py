@@ -31,7 +31,7 @@ ENOUGH: Final = 8
 
 
 class Side(Enum):
-    """Who holds a point."""
+    """Who holds a point: we, the integration, or both, with a difference."""
 
     OURS = "ours"
     THEIRS = "theirs"

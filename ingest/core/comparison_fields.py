@@ -21,7 +21,7 @@ _MEMBER: Final = re.compile(r"<[\w.]+: ('[^']*'|\d+)>")
 
 
 class Why(Enum):
-    """Why a field differs."""
+    """Why a field of a point that both stores hold differs, in words for a person."""
 
     SECRET = "an attribute that is not stored here: secret, or different at every look (attributes.drop)"  # noqa: S105
     RULE = "an attribute that our rules leave out"
@@ -96,7 +96,7 @@ def _series(ours: Stored, theirs: Stored) -> Iterator[Difference]:
 
 
 def why(found: Difference, kept: Kept) -> Why:
-    """The reason that fits."""
+    """The first reason that explains the difference, in the order in which they are looked at."""
     name, here, there = found.name, found.ours, found.theirs
     attribute = name.removesuffix("_str")
     reasons: Mapping[Why, bool] = {

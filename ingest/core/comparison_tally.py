@@ -65,7 +65,7 @@ class Tally:
 
     @property
     def verdict(self) -> str:
-        """What it comes to."""
+        """What the comparison comes to, in a sentence or two for a person."""
         parts = [self._missing(), *self._others()]
         return " ".join(parts)
 

@@ -64,7 +64,7 @@ class Failure:
     passing: bool = False
 
     def error(self) -> IngestError:
-        """As it was."""
+        """The error as it was on the other side: `Transient` when it passes by itself, else `Refused`."""
         family = Transient if self.passing else Refused
         return family(self.what, where=self.where, remedy=self.remedy)
 
@@ -88,14 +88,14 @@ class Purge:
 
 @frozen
 class Purged:
-    """So many points are gone."""
+    """How many points were removed from the spool."""
 
     points: int
 
 
 @frozen
 class Replay:
-    """Deliver what waits, now."""
+    """Deliver what waits in the spool, now, whatever the writer was waiting for."""
 
 
 @frozen
@@ -200,12 +200,12 @@ class Filling:
 
 
 def failure(error: IngestError) -> Failure:
-    """An error as it travels."""
+    """An error in the shape in which it travels over the control socket."""
     return Failure(error.what, error.where, error.remedy, isinstance(error, Transient))
 
 
 def line(message: object) -> bytes:
-    """A message as a line."""
+    """A message as a line of JSON, its line break included."""
     return msgspec.json.encode(message) + b"\n"
 
 

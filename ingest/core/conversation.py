@@ -42,14 +42,14 @@ REGISTRY_EVENTS = (
 
 @frozen
 class AuthRequired:
-    """The server's first word."""
+    """The server's first word: it wants a token, and says its version."""
 
     ha_version: str
 
 
 @frozen
 class AuthOk:
-    """The token is good."""
+    """The server took the token. From here on commands are answered."""
 
     ha_version: str
 

@@ -31,7 +31,7 @@ class DataApiHealth:
 
 @define
 class DataApiFold:
-    """What must be remembered of it."""
+    """What must be remembered of it. Times in seconds of the clock that `add` is given."""
 
     reachable: bool | None = None
     posted: Counter[str] = field(factory=Counter)
@@ -44,7 +44,7 @@ class DataApiFold:
     last_published: float | None = None
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report; those that are not about data-api change nothing."""
         match report:
             case reports.ToPublish(count=count):
                 self.waiting = count

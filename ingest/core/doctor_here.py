@@ -45,7 +45,7 @@ class Disk:
 
 @frozen
 class File:
-    """A database file: why it cannot be used, or what is wrong inside; how large it is, and what a day adds to it.
+    """A database file: why it cannot be used, or what is wrong inside; its bytes, and how many a day adds to it.
 
     `owner`: the user whose folder it is in, where this one may not write there.
     """

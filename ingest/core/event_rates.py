@@ -79,7 +79,7 @@ class EventRatesFold:
         self._domains, self._entities = _Fading(DOMAINS, self.since), _Fading(ENTITIES, self.since)
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report, at that moment in seconds of the same clock as all others."""
         if isinstance(report, reports.Received):
             name = _TYPES.get(report.source, report.source.value)
             self._totals[name] += report.count
@@ -107,7 +107,7 @@ class EventRatesFold:
         self._gathered.clear()
 
     def look(self, now: float) -> EventRates:
-        """The rates now."""
+        """Totals and rates a second as they are at `now`, in seconds of the clock that `add` was given."""
         self._settle()
         types = {name: Counted(self._totals[name], self._exact(name, now)) for name in self._totals}
         live = _TYPES[Source.LIVE]

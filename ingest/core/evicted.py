@@ -78,7 +78,7 @@ class Owners:
 
     @property
     def all(self) -> tuple[Named, ...]:
-        """All of them."""
+        """Everybody of whom states were dropped, each with the times of the first and the last."""
         return (*self._done, *(Named(key, self._names[key], times[0], times[1]) for key, times in self._live.items()))
 
 

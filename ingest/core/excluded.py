@@ -94,7 +94,7 @@ class Excluded:
         return tuple(self._ended.values())
 
     def handed_over(self, ended: Iterable[Span]) -> None:
-        """These are in the ledger."""
+        """Forget these spans, which are in the ledger; one that has grown since stays."""
         for each in ended:
             if self._ended.get(each.registry_id) == each:
                 del self._ended[each.registry_id]

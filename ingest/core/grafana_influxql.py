@@ -24,7 +24,10 @@ _EACH_NAMED: Final = 'time($__interval), "domain", "entity_id"'
 
 
 def influxql_homeiq(home: str, *, tagged: bool = False) -> Queries:
-    """Of the schema `homeiq`. `tagged`: other homes are in there, too, and points say whose they are."""
+    """The queries of the dashboards in InfluxQL, for points of the schema `homeiq` of that home.
+
+    `tagged`: other homes are in there, too, and points say whose they are.
+    """
     ours = _of(home, tagged=tagged)
     chosen = f'{ours}"area_id" =~ /^$area$/ AND "domain" =~ /^$domain$/ AND "entity_id" =~ /^$entity$/ AND $timeFilter'
 

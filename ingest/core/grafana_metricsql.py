@@ -26,7 +26,10 @@ _STEP: Final = "60s"
 
 
 def metricsql_homeiq(home: str, *, tagged: bool = False) -> Queries:
-    """Of the schema `homeiq`. `tagged`: other homes are in there, too, and points say whose they are."""
+    """The queries of the dashboards in MetricsQL, for points of the schema `homeiq` of that home.
+
+    `tagged`: other homes are in there, too, and points say whose they are.
+    """
     ours = _of(home, tagged=tagged)
     chosen = f'{ours}area_id=~"$area",domain=~"$domain",entity_id=~"$entity"'
     every = f"{_VALUE}{{{ours}}}" if ours else _VALUE

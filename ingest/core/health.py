@@ -80,7 +80,7 @@ class Connection:
 
     @property
     def failures(self) -> int:
-        """Attempts that did not."""
+        """Attempts to connect that failed, of all addresses together, since the start."""
         return sum(each.failures for each in self.candidates)
 
     @property
@@ -226,7 +226,7 @@ class Health:
 
     @property
     def status(self) -> Status:
-        """The worst of the causes."""
+        """The worst of the causes; healthy where there is none."""
         found = {cause.status for cause in self.causes}
         return next((each for each in (Status.UNHEALTHY, Status.DEGRADED) if each in found), Status.HEALTHY)
 

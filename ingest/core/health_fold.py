@@ -65,7 +65,7 @@ class HealthFold:
         self._store.owed = self.carried
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report, at that moment in seconds of the same clock as all others."""
         self._problems.add(report, now)
         match report:
             case reports.Received(count=count, source=source):

@@ -19,7 +19,7 @@ _ENDED = frozenset({SessionState.WAITING, SessionState.REFUSED})
 
 @define
 class CandidateFold:
-    """What is known of one address: a state machine over its reports."""
+    """What is known of one address: a state machine over its reports. Times in seconds of one clock."""
 
     name: str
     state: SessionState = SessionState.IDLE
@@ -49,7 +49,7 @@ class CandidateFold:
             self.subscribed_since = None
 
     def connected(self, now: float) -> None:
-        """It is subscribed."""
+        """A session is subscribed at `now`: what was wrong before is over."""
         self.successes += 1
         self.in_row = 0
         self.last_success = self.subscribed_since = now
@@ -106,7 +106,7 @@ class StoreFold:
         return now - self.silent_since if self.owed else 0.0
 
     def stored(self, report: reports.Stored, now: float) -> None:
-        """The store has a batch."""
+        """The store has a batch at `now`: it takes points, and its breaker closes."""
         self.answered(report.count, now)
         self.takes(now)
         self.last_stored, self.last_seconds = now, report.seconds
@@ -141,7 +141,7 @@ class FileFold:
     """The dead letters that were dropped."""
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report; those that are not about files change nothing."""
         match report:
             case reports.StateSetAside(kept_as=kept_as):
                 self.aside[kept_as] = report
@@ -159,12 +159,12 @@ class FileFold:
 
 @define
 class StuckFold:
-    """What does not come back from what it began, since when."""
+    """What does not come back from what it began, since when, in seconds of one clock."""
 
     stations: dict[str, float] = field(factory=dict)
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report; only `Stuck` and `Moving` change something."""
         match report:
             case reports.Stuck(station=station, seconds=seconds):
                 self.stations[station] = now - seconds
@@ -174,7 +174,7 @@ class StuckFold:
                 pass
 
     def health(self, moment: Callable[[float], datetime]) -> dict[str, datetime]:
-        """As a value; `moment` makes UTC of seconds."""
+        """What is stuck, and since when; `moment` makes UTC of seconds."""
         return {station: moment(since) for station, since in self.stations.items()}
 
 

@@ -80,7 +80,7 @@ class Problems:
     _counted: dict[str, _Counted] = field(factory=dict)
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report: one that is a problem is kept with its category, the oldest goes."""
         known = CATEGORIES.get(type(report))
         if known is None or report.level == "info":
             return

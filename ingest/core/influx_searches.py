@@ -33,7 +33,7 @@ class Known:
         return bool(self.pending or self.refused or self.taken)
 
     def only(self, wanted: Callable[[bytes], bool]) -> Known:
-        """The same of fewer lines."""
+        """What is known of those lines alone for which `wanted` is true."""
         parts = (evolve(part, lines=tuple(filter(wanted, part.lines))) for part in self.pending)
         refused = {line: words for line, words in self.refused.items() if wanted(line)}
         return Known(tuple(part for part in parts if part.lines), refused, frozenset(filter(wanted, self.taken)))

@@ -76,7 +76,7 @@ class Conflicts:
 
     @classmethod
     def of(cls, conflicts: Iterable[Conflict]) -> Conflicts:
-        """Prepare these."""
+        """These conflicts, prepared so that a batch is searched for them in one pass."""
         known = frozenset(conflicts)
         names = frozenset(each.field for each in known)
         odd = any(mark in name for name in names for mark in (b",", b"=", b" "))

@@ -39,7 +39,7 @@ class Opening:
 
     @classmethod
     def of(cls, missed: Missed) -> Opening:
-        """Of what was found."""
+        """The gap that what was found missing opens."""
         return cls(missed.cause, missed.from_ns, missed.to_ns, missed.spans, missed.why)
 
 
@@ -97,7 +97,7 @@ class Owed:
         return bool(self._marks or self._settled or self._missing)
 
     def add(self, note: Note) -> None:
-        """One more."""
+        """One note more: of each entity the newest mark counts, of each span what was said last."""
         for mark in note.marks:
             known = self._marks.get(mark.registry_id)
             if known is None or known.time_ns <= mark.time_ns:
@@ -111,7 +111,7 @@ class Owed:
 
     @property
     def note(self) -> Note:
-        """All of it."""
+        """Everything that is owed as one note; `NO_NOTE` when it is nothing."""
         return Note(tuple(self._marks.values()), tuple(self._settled.values()), self._missing.all) if self else NO_NOTE
 
     def take(self) -> Note:

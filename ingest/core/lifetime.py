@@ -24,5 +24,5 @@ class Lifetime:
 
 
 def grown(books: Mapping[str, int], lost: int = 0) -> dict[str, int]:
-    """What a run adds to its totals."""
+    """What a run adds to its totals, by name: those terms of its books that only grow, and what was `lost`."""
     return {name: count for name, count in {**books, "lost": lost}.items() if name not in _NOT_GROWN}

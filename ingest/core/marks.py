@@ -37,7 +37,7 @@ def newest(marks: Mapping[str, Mark]) -> int:
 
 
 def named(marks: Mapping[str, Mark]) -> dict[str, str]:
-    """Under which id each name was seen last."""
+    """By entity_id the id under which it was seen last: the key of its newest mark."""
     return {mark.entity_id: key for key, mark in sorted(marks.items(), key=lambda each: each[1].time_ns)}
 
 

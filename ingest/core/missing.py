@@ -68,7 +68,7 @@ class Missing:
         return bool(self._waiting)
 
     def add(self, *missed: Missed) -> None:
-        """More of it."""
+        """Take in more that was missed; what touches joins what is there."""
         for each in missed:
             self._add(_Part.of(each))
 

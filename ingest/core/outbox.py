@@ -111,7 +111,7 @@ class Told:
         return (each for each in entries if known.get(each.id) != each.hash)
 
     def add(self, chunk: Chunk) -> None:
-        """It was told these."""
+        """Note that data-api has the entries of this chunk."""
         self._known[chunk.kind].update((stub.id, stub.hash) for stub in chunk.stubs)
 
     def keep(self, kind: Kind, present: set[str]) -> None:

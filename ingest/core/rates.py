@@ -58,7 +58,7 @@ class Window:
 
 
 def unusual(window: Window, last_event: float | None, subscribed_since: float, now: float) -> str:
-    """What is unusual about the rate of a subscription, as a sentence; empty when nothing is."""
+    """What is unusual about the rate of a subscription, as a sentence; empty when nothing is. Times in seconds of one clock."""
     silent = now - max(subscribed_since, subscribed_since if last_event is None else last_event)
     if silent >= RECENT:
         return f"Home Assistant is connected but has sent no event for {silent / 60:.0f} minutes"

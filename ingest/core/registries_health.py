@@ -40,7 +40,7 @@ class RegistriesHealth:
 
 @define
 class RegistriesFold:
-    """Remembers the last of each kind of report."""
+    """Remembers the last of each kind of report. Times in seconds of the clock that `add` is given."""
 
     _loaded: reports.CatalogLoaded | None = None
     _at: float = 0.0
@@ -51,7 +51,7 @@ class RegistriesFold:
     _readings: int = 0
 
     def add(self, report: Report, now: float) -> None:
-        """Fold one report in."""
+        """Take the next report; those that are not about registries change nothing."""
         match report:
             case reports.CatalogLoaded(source=source):
                 self._loaded, self._at = report, now

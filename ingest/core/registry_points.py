@@ -63,7 +63,7 @@ class RegistryPoint:
 
     @property
     def end_ns(self) -> int:
-        """It tells of a moment."""
+        """Its time in nanoseconds: it tells of a moment, where a gap tells of a span."""
         return self.time_ns
 
 
@@ -99,7 +99,7 @@ def _known(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def registry_line(point: RegistryPoint, home: str = "") -> bytes:
-    """The point's line; a `home` that is not empty is a tag of it."""
+    """The point in line protocol, without a line break; its texts are string fields. A `home` that is not empty is a tag."""
     texts = [f"{key}={quote(text)}" for key, text in point.texts.items()]
     return _line(point, [*texts, *_numbers(point)], home)
 

@@ -22,6 +22,6 @@ def remembered_late(known: Reconciler, remembered: Remembered) -> Note:
 
 
 def ended(remembered: Remembered) -> Cause:
-    """How the last run ended."""
+    """Whether the last run was stopped or killed; a first run counts as after a stop."""
     stopped = remembered.coverage is None or remembered.coverage.stopped
     return Cause.STOPPED if stopped else Cause.KILLED

@@ -233,7 +233,7 @@ class RegistryWorks(Report):
 
 @frozen
 class Received(Report):
-    """Changes came in."""
+    """So many states came in, from that source: live, snapshot or history."""
 
     LEVEL: ClassVar[Level] = "debug"
     count: int
@@ -292,7 +292,7 @@ class Filtered(Report):
 
     @property
     def count(self) -> int:
-        """All of them."""
+        """Changes of all rules together."""
         return sum(self.rules.values())
 
 
@@ -518,7 +518,7 @@ class StoreSearching(Report):
 
 @frozen
 class StoreRecovered(Report):
-    """The store takes points again."""
+    """The store takes points again, after so many seconds."""
 
     store: str
     after: float
@@ -727,7 +727,7 @@ class ToPublish(Report):
 
     @property
     def count(self) -> int:
-        """All of them."""
+        """Entries of all kinds together."""
         return self.devices + self.entities + self.services
 
     def text(self) -> str:
@@ -799,7 +799,7 @@ class DataApiWaiting(Report):
 
     @property
     def level(self) -> Level:
-        """An outage is said once."""
+        """An outage is a warning the first time, and then only for who wants everything."""
         return "debug" if self.again else "warning"
 
     def text(self) -> str:
@@ -811,7 +811,7 @@ class DataApiWaiting(Report):
 
 @frozen
 class DataApiRecovered(Report):
-    """data-api takes entries again."""
+    """data-api takes entries again, after so many seconds."""
 
     after: float
 
@@ -825,7 +825,7 @@ class DataApiRecovered(Report):
 
 @frozen
 class Started(Report):
-    """The pipeline stands."""
+    """The pipeline stands: which version stores which home, and where."""
 
     version: str
     home: str
@@ -838,7 +838,7 @@ class Started(Report):
 
 @frozen
 class Listening(Report):
-    """The API can be asked."""
+    """The API and the status page can be asked, at these addresses."""
 
     where: str
 

@@ -188,7 +188,7 @@ class Rules:
         return point, decision.heartbeat_ns if decision.passed else None
 
     def forget(self, entity_id: str) -> None:
-        """The entity is gone."""
+        """Drop what was decided of an entity that is gone; an unknown one is nothing."""
         self._known.pop(entity_id, None)
 
     def agreeing(self, entity_id: str, attributes: Attributes, facts: Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -112,7 +112,10 @@ def resealed(lines: Sequence[bytes]) -> Batch[bytes]:
 
 
 def unsealed(payload: bytes) -> tuple[bytes, ...]:
-    """The lines of a payload."""
+    """The lines of a payload that `seal` made, without their line breaks.
+
+    Raises `EOFError`, `OSError` or `zlib.error` for bytes that are not whole gzip.
+    """
     return tuple(gzip.decompress(payload).removesuffix(b"\n").split(b"\n"))
 
 

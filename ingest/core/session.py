@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 
 class SessionState(Enum):
-    """What a session is doing."""
+    """What a session is doing, or rather what it waits for."""
 
     IDLE = "idle"
     CONNECTING = "connecting"

@@ -82,7 +82,7 @@ class Question:
     to_ns: int
 
     def fields(self) -> Mapping[str, object]:
-        """What the command says."""
+        """The fields of the command `recorder/statistics_during_period` beside its id and type."""
         return {
             "start_time": _iso(self.from_ns),
             "end_time": _iso(self.to_ns),

@@ -48,7 +48,7 @@ class Tally:
     by_rule: Counter[str] = field(factory=Counter)
 
     def add(self, report: Report) -> None:
-        """Fold one report in."""
+        """Take the next report: what moves states from one place of the books to another is counted."""
         match report:
             case reports.Received(count=count):
                 self.received += count
@@ -91,7 +91,7 @@ class Tally:
             self.by_rule[EARLIER] += gone
 
     def books(self, *, spooled: int, in_flight: int) -> dict[str, int]:
-        """Every term of the equation, by name."""
+        """Every term of the equation by its name, in states: `received`, `made`, `stored` and so on."""
         return {
             "carried": self.carried,
             "received": self.received,

@@ -51,7 +51,7 @@ def members(text: str) -> dict[str, object]:
 
 
 def kept(attributes: Mapping[str, object], treatment: Treatment) -> dict[str, object]:
-    """Those that are stored."""
+    """Those of the attributes that the treatment lets through, by name."""
     wanted = () if treatment.attributes == "none" else treatment.attributes
     return {
         name: value

@@ -1,4 +1,4 @@
-"""Small words that sentences share."""
+"""Small words that the sentences of reports and commands share: counts, lists that are cut short."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def letters_of(found: Iterator[Letter]) -> list[Letter]:
 
 
 def known_in(connection: Connection) -> Known:
-    """What waits already."""
+    """What waits in that file already, so that nothing is brought twice."""
     return set(connection.execute("SELECT home, store, put_ns, oldest_ns, newest_ns, count FROM batch").fetchall())
 
 

@@ -32,7 +32,10 @@ async def ask(path: Path, request: Request, tell: Callable[[Progress], None]) ->
 
 
 async def converse(stream: trio.abc.ReceiveStream, tell: Callable[[Progress], None], path: Path) -> Mapping[str, Any]:
-    """Hear what the service at `path` says until it has answered."""
+    """Hear what the service at `path` says until it has answered.
+
+    Raises the error that the service answers with, or `Transient` when it goes first.
+    """
     lines = Lines(stream)
     while True:
         try:

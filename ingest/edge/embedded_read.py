@@ -150,7 +150,7 @@ class Reader:
         return row
 
     def last(self, ids: Sequence[int]) -> Sample | None:
-        """The newest change."""
+        """The newest change of these rows of `entity`, one life of an entity; None when there is none."""
         return self._last(ids, -(1 << 63), (1 << 63) - 1)
 
     def usage(self) -> Usage | None:

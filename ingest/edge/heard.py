@@ -13,19 +13,19 @@ class Heard(trio.abc.Stream):
         self.last = trio.current_time()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """As the stream does."""
+        """As that of the stream behind; when something comes, that moment is noted."""
         data = await self._stream.receive_some(max_bytes)
         self.last = trio.current_time()
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """As the stream does."""
+        """As that of the stream behind."""
         await self._stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """As the stream does."""
+        """As that of the stream behind."""
         await self._stream.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
-        """As the stream does."""
+        """As that of the stream behind."""
         await self._stream.aclose()

@@ -86,7 +86,7 @@ async def open_client(
 
 
 def bearer(token: str) -> Mapping[str, str]:
-    """The header that says who asks."""
+    """The header that says who asks: `Authorization: Bearer …`."""
     return {"Authorization": f"Bearer {token}"}
 
 

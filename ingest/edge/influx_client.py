@@ -86,17 +86,17 @@ class Client:
         self._token = self.address.token
 
     def write(self, body: bytes, encoding: str = "gzip") -> Answer:
-        """Write line protocol with times in nanoseconds; `body` is sent as it is."""
+        """Write line protocol, times in nanoseconds; `body` is sent as it is. Any status is an answer. Raises `Transient` or `Refused`."""
         query = {"org": self.address.org, "bucket": self.address.bucket, "precision": "ns"}
         headers = {"Content-Encoding": encoding, "Content-Type": "text/plain; charset=utf-8"}
         return self.request("POST", "/api/v2/write", query, headers, body)
 
     def ping(self) -> Answer:
-        """Ask for the server's version."""
+        """Ask for the server's version. Any status is an answer. Raises `Transient` or `Refused`."""
         return self.request("GET", "/ping")
 
     def create_bucket(self) -> Answer:
-        """Create the bucket in its organisation: 201, or the answer that says why not."""
+        """Create the bucket in its organisation: 201, or the answer that says why not. Raises `Transient` or `Refused`."""
         found = self.request("GET", "/api/v2/orgs", {"org": self.address.org})
         if found.status != 200:
             return found
@@ -133,7 +133,7 @@ class Client:
             self._token, self._api = token, None
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections that are open. The client may be used again: it opens new ones."""
         if self._api is not None:
             self._api.rest_client.pool_manager.clear()
 

@@ -22,7 +22,10 @@ AROUND: Final = timedelta(seconds=1)
 
 
 def bucket(client: Client) -> Answer:
-    """What is said of the bucket; a token that may only write is told nothing."""
+    """What is said of the bucket; a token that may only write is told nothing.
+
+    Raises `Transient` or `Refused` when there is no answer.
+    """
     address = client.address
     return client.request("GET", "/api/v2/buckets", {"org": address.org, "name": address.bucket})
 

@@ -69,7 +69,7 @@ class Lasting:
             self.account, self._known = evolve(found, totals=before), True
 
     def hear(self, report: Report) -> None:
-        """Fold one report in."""
+        """Take the next report: what was batched and what was dropped count here."""
         match report:
             case reports.Batched(size=size):
                 self._bytes.add(size, trio.current_time())

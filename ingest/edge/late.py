@@ -69,7 +69,7 @@ class LateConnection:
     to: Connection | None = None
 
     def execute(self, sql: str, parameters: Any = (), /) -> Cursor:
-        """One statement."""
+        """Run one statement. Raises `Transient` while the file could not be opened yet."""
         return self._there.execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Cursor:

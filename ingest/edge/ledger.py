@@ -110,7 +110,7 @@ class Ledger:
         await self.flush()
 
     async def stopped(self) -> None:
-        """This run ends in order."""
+        """Write down that this run ends in order, with all that waits; what cannot be written stays in memory."""
         self._stopped = True
         await self.flush()
 

@@ -33,6 +33,8 @@ def known_of(connection: Connection, key: Key, registry_id: str, entity_id: str)
     """What is known of the entity with that name for life.
 
     Where the lines of a schema do not have that, a gap of what a spool dropped names it by its `entity_id`.
+
+    Raises `Damaged` for rows that nobody wrote so.
     """
     mark = stored_marks(connection, key).get(registry_id)
     whose = (key.home, key.store)
@@ -45,6 +47,9 @@ def known_of(connection: Connection, key: Key, registry_id: str, entity_id: str)
 
 
 def names_in(connection: Connection, key: Key) -> dict[str, str]:
-    """The ids for life of everything that is stored, by the name that it had last."""
+    """The ids for life of everything that is stored, by the name that it had last.
+
+    Raises `Damaged` for rows that nobody wrote so.
+    """
     marks = sorted(stored_marks(connection, key).values(), key=lambda mark: mark.time_ns)
     return {mark.entity_id: mark.registry_id for mark in marks}

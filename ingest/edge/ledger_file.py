@@ -126,7 +126,7 @@ class LedgerFile:
             return ask_again(self.connection, self.key)
 
     def how_far(self, ids: Collection[int], now_ns: int) -> Far:
-        """How far these gaps are."""
+        """How far the filling of these gaps is, all together. Raises `Transient` or `Refused`."""
         with translated(self.path):
             return how_far(self.connection, ids, now_ns)
 
@@ -161,13 +161,16 @@ class LedgerFile:
 
 
 def listed(connection: Connection) -> list[tuple[Key, Gap]]:
-    """Every home's and store's gaps, the oldest first; for a reader."""
+    """Every home's and store's gaps, the oldest first; for a reader. Raises `Damaged` for rows that nobody wrote so."""
     rows = connection.execute(f"SELECT home, store, {GAP} FROM gap ORDER BY from_ns, id")  # noqa: S608  constants
     return [(Key(home, store), gap_of(row)) for home, store, *row in rows]
 
 
 def newest(connection: Connection, key: Key, most: int) -> tuple[list[Gap], int]:
-    """The gaps of one home's store that began last, the newest first, and how many there are; for a reader."""
+    """The gaps of one home's store that began last, the newest first, and how many there are; for a reader.
+
+    Raises `Damaged` for rows that nobody wrote so.
+    """
     whose = (key.home, key.store)
     query = f"SELECT {GAP} FROM gap WHERE home = ? AND store = ? ORDER BY from_ns DESC, id DESC LIMIT ?"  # noqa: S608  constants
     found = [gap_of(row) for row in connection.execute(query, (*whose, most))]

@@ -65,7 +65,7 @@ def left_out(connection: Connection, key: Key) -> Mapping[str, Sequence[Span]]:
 
 
 def left_out_since(connection: Connection, key: Key) -> Mapping[str, int]:
-    """Who is left out now, and after which time."""
+    """Who is left out now, by the id for life, and after which time, in nanoseconds."""
     found = left_out(connection, key)
     return {name: span.after_ns for name, spans in found.items() for span in spans if span.before_ns >= FOREVER}
 

@@ -51,7 +51,7 @@ class Far:
     read: float = 0.0
 
     def plus(self, other: Far) -> Far:
-        """Both together."""
+        """How far both are together: every count is added."""
         return Far(
             self.spans + other.spans,
             self.settled + other.settled,
@@ -79,7 +79,10 @@ def pending_imports(connection: Connection, key: Key) -> dict[str, int]:
 
 
 def open_import(connection: Connection, key: Key, wanted: Wanted) -> Gap | None:
-    """The gap of what is wanted and neither stored nor asked for; None when there is nothing of that kind."""
+    """The gap of what is wanted and neither stored nor asked for; None when there is nothing of that kind.
+
+    Raises `Damaged` for rows that nobody wrote so.
+    """
     stored, since_ns = stored_marks(connection, key), None if wanted.again else unmarked_since(connection, key)
     entities = [stored_since(known(each, stored.get(each.registry_id)), since_ns) for each in wanted.entities]
     if wanted.excluded:

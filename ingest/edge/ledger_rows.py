@@ -139,13 +139,13 @@ def finish(connection: Connection, gap_id: int) -> None:
 
 
 def gaps_of(connection: Connection, ids: Iterable[int]) -> list[Gap]:
-    """These gaps."""
+    """The gaps with these ids, in their order; ids that are not there are left out. Raises `Damaged`."""
     one = f"SELECT {GAP} FROM gap WHERE id = ?"  # noqa: S608  constants
     return [gap_of(row) for each in ids for row in connection.execute(one, (each,)).fetchall()]
 
 
 def all_gaps(connection: Connection, key: Key) -> list[Gap]:
-    """All gaps of a home's store, the oldest first."""
+    """All gaps of a home's store, the oldest first. Raises `Damaged` for rows that nobody wrote so."""
     rows = connection.execute(
         f"SELECT {GAP} FROM gap WHERE home = ? AND store = ? ORDER BY from_ns, id",  # noqa: S608  constants
         (key.home, key.store),

@@ -65,7 +65,7 @@ class Letter:
 
     @property
     def size(self) -> int:
-        """About its bytes."""
+        """Characters of the line and of the reason: what it weighs against the bound."""
         return len(self.line) + len(self.reason)
 
 
@@ -111,12 +111,12 @@ class Letters:
             return [Letter(*row) for row in self.connection.execute(query, (most,))]
 
     def count(self) -> int:
-        """How many there are."""
+        """How many letters the file has, of every home and store. Raises `Transient` or `Refused`."""
         with translated(self.path):
             return int(self.connection.execute("SELECT count(*) FROM dead_letter").fetchone()[0])
 
     def find(self, letter_id: int) -> Letter | None:
-        """One letter."""
+        """The letter with that id, of any home and store; None when it is not there. Raises `Transient` or `Refused`."""
         with translated(self.path):
             row = self.connection.execute(
                 f"SELECT {_COLUMNS} FROM dead_letter WHERE id = ?",  # noqa: S608  constants

@@ -28,7 +28,7 @@ def named(letters: Letters, ids: Sequence[int]) -> list[Letter]:
 
 
 def returning(letters: Iterable[Letter], store: str) -> Iterator[tuple[Key, list[Letter]]]:
-    """What the spool for `store` can take, in batches."""
+    """Of these letters those that the spool for `store` can take, home by home, in batches of at most `BATCH`."""
     by_key: dict[Key, list[Letter]] = {}
     for letter in letters:
         if letter.is_line and letter.store == store:

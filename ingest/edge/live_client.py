@@ -84,7 +84,7 @@ class LiveClient:
     _is_open: bool = False
 
     def open(self, request: Request) -> None:
-        """Ask to be let in, and be greeted."""
+        """Ask to be let in, and be greeted. Raises `Transient` when something else answers, or nobody."""
         self.sock.sendall(self._ws.send(request))
         while not self._is_open:
             self._read()
@@ -92,12 +92,12 @@ class LiveClient:
             raise Transient("something else answers there", where=self.where, remedy="Look at api.port.")
 
     def say(self, message: dict[str, Any]) -> None:
-        """Send one."""
+        """Send one message as JSON text. Raises `Transient` when the connection is gone."""
         with _translated(self.where):
             self.sock.sendall(self._ws.send(TextMessage(json.dumps(message))))
 
     def hear(self) -> dict[str, Any]:
-        """Wait for the next."""
+        """Wait for the next message. Raises `Transient` when the connection ends, or what comes is no JSON object."""
         with _translated(self.where):
             while not self._heard:
                 self._read()

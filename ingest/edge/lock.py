@@ -79,7 +79,7 @@ class Lock:
         return Lock(os.dup(self.descriptor), self.word)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of the lock: somebody else may take the file."""
         os.close(self.descriptor)
 
 

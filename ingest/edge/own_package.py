@@ -34,7 +34,7 @@ class Needed:
 
     @property
     def pin(self) -> str:
-        """As pip is told."""
+        """As pip is told of it: `name==version`."""
         return f"{self.name}=={self.version}"
 
 

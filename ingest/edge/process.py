@@ -1,4 +1,4 @@
-"""What this process uses: memory and processor."""
+"""What this process uses, memory and processor, as the kernel tells it: for `/metrics` and `/health`."""
 
 from __future__ import annotations
 

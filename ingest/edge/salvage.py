@@ -53,7 +53,7 @@ class Salvage:
     unreadable: int = 0
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file that is being read; it stays as it is."""
         self.connection.close()
 
     def leads_anywhere(self) -> bool:
@@ -82,7 +82,7 @@ class Salvage:
                 self.unreadable += 1
 
     def letters(self) -> Iterator[Letter]:
-        """Every dead letter."""
+        """Every dead letter that can be read, around the damage."""
         for values in self._rows("dead_letter", _LETTER):
             yield Letter(*values)
 

@@ -35,7 +35,7 @@ async def shrink(state: State, sound: Callable[[], bool]) -> None:
 
 
 def give_back(state: State) -> int:
-    """One step; returns how many pages the file has less."""
+    """One step; returns how many pages the file has less. Raises `Transient`, `Refused` or `Damaged`."""
     connection = state.connection
     with translated(state.path):
         before = int(pragma(connection, "freelist_count"))

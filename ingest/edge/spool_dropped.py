@@ -46,6 +46,6 @@ class Dropped:
         self._batches += batches
 
     def take(self) -> Sequence[Batch[bytes]]:
-        """All of them, to be told."""
+        """All batches that were dropped since the last time, to be told; they are held no longer."""
         taken, self._batches = self._batches, []
         return taken

@@ -45,12 +45,12 @@ class Kept:
         return bool(self.batches) or not self.known
 
     def add(self, batch: Batch[bytes]) -> None:
-        """One more."""
+        """Count one batch more, which is newer than all others."""
         self.oldest_ns = self.oldest_ns if self.batches else batch.oldest_ns
         self.weight, self.batches = self.weight.plus(Weight(batch.count, batch.size)), self.batches + 1
 
     def remove(self, rows: Sequence[Row]) -> None:
-        """These are gone."""
+        """Count these rows no more: they are out of the file."""
         for row in rows:
             self.weight = self.weight.minus(row.weight)
         self.batches = self.batches - len(rows) if self.weight.events else 0

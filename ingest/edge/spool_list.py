@@ -29,7 +29,7 @@ class Rows:
     scars: Scars = field(init=False, factory=Scars, eq=False)
 
     def held(self) -> Weight:
-        """What is kept."""
+        """Points and bytes that the file keeps of this home and store. Raises `Transient` or `Refused`."""
         with translated(self.path):
             count, size = self.connection.execute(
                 f"SELECT coalesce(sum(count), 0), coalesce(sum(size), 0) FROM batch WHERE {OURS}",  # noqa: S608  a constant

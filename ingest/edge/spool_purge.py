@@ -44,7 +44,10 @@ def purge_part(table: Table, newest: int, claimed: AbstractSet[int], delivered: 
 
 
 def purge_others(table: Table) -> int:
-    """Remove some of the batches of other homes and stores, which nobody delivers; returns how many points."""
+    """Remove some of the batches of other homes and stores, which nobody delivers; returns how many points.
+
+    Raises `Transient`, `Refused` or `Damaged`.
+    """
     with translated(table.path), transaction(table.connection):
         return _purged(
             table.connection, table.connection.execute(_OTHERS, (table.key.home, table.key.store, ROWS)).fetchall()

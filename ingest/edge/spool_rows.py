@@ -90,7 +90,7 @@ def fitting(rows: Iterable[Row], limit: Weight) -> list[Row]:
 
 
 def gathered(rows: Sequence[Row], payload: bytes) -> Batch[bytes]:
-    """Rows as one batch."""
+    """Rows as one batch with that payload, which holds all of theirs: counts added, times from oldest to newest."""
     return Batch(
         payload,
         sum(row.count for row in rows),

@@ -42,7 +42,7 @@ class Tend:
 
     @property
     def due_at(self) -> float:
-        """When there is something to try; infinity when there is not."""
+        """When there is something to try, in seconds of trio's clock; infinity when there is not."""
         retry_at = self.trouble.retry_at("write")
         if retry_at == math.inf and not self.notes:
             return math.inf

@@ -45,11 +45,11 @@ class Trouble:
         return bool(self._retry_at)
 
     def retry_at(self, work: Work) -> float:
-        """When this may be tried again; infinity when it works."""
+        """When this may be tried again, in seconds of trio's clock; infinity when it works."""
         return self._retry_at.get(work, math.inf)
 
     def must_wait(self, work: Work) -> bool:
-        """It failed a moment ago."""
+        """True when that kind of work failed less than `RETRY` seconds ago: it is not tried yet."""
         return trio.current_time() < self._retry_at.get(work, -math.inf)
 
     def retry_now(self) -> None:
@@ -69,7 +69,7 @@ class Trouble:
             self.emit(reports.Unreadable(self.store, found.count, found.oldest_ns, found.newest_ns, why))
 
     def failed(self, work: Work, error: Exception) -> None:
-        """It did not work."""
+        """Note that the work did not succeed. It is said once, and again when the reason is another."""
         kind = getattr(error, "what", str(error)).partition(":")[0]
         if self._told.get(work) != kind and (work in self._told or kind not in self._told.values()):
             self.emit(reports.SpoolFailing(self.store, str(error)))
@@ -78,7 +78,7 @@ class Trouble:
         self._retry_at[work] = trio.current_time() + (0 if isinstance(error, BelowFloor) else RETRY)
 
     def worked(self, work: Work) -> None:
-        """It did."""
+        """Note that the work succeeded; when it was the last that failed, that is said."""
         self._told.pop(work, None)
         if self._retry_at.pop(work, None) is not None and not self:
             self.emit(reports.SpoolRecovered(self.store))

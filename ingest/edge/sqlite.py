@@ -39,7 +39,7 @@ class Connection(Protocol):
     """What is used of SQLite's connection."""
 
     def execute(self, sql: str, parameters: Any = ..., /) -> Cursor:
-        """One statement."""
+        """Run one statement. Raises errors of SQLite; see `translated`."""
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Cursor:
         """One statement for each of these."""
@@ -51,7 +51,7 @@ class Connection(Protocol):
         """Undo what is not committed."""
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. What was not committed is undone."""
 
 
 class Damaged(Refused):

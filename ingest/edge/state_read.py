@@ -83,7 +83,7 @@ def _rate(connection: Connection, key: Key, last_put_ns: int) -> float | None:
 
 
 def batches(connection: Connection, most: int) -> Iterator[tuple[Key, Row]]:
-    """The oldest batches."""
+    """The oldest batches of every home and store, at most so many, without their payloads."""
     for home, store, *row in connection.execute(
         "SELECT home, store, id, put_ns, oldest_ns, newest_ns, count, size FROM batch ORDER BY id LIMIT ?", (most,)
     ):
@@ -91,6 +91,6 @@ def batches(connection: Connection, most: int) -> Iterator[tuple[Key, Row]]:
 
 
 def payload(connection: Connection, batch_id: int) -> bytes | None:
-    """What a batch would send."""
+    """The body of the request that the batch would send; None when it is not there."""
     row = connection.execute("SELECT payload FROM batch WHERE id = ?", (batch_id,)).fetchone()
     return bytes(row[0]) if row else None

@@ -1,4 +1,4 @@
-"""The TLS context of a client."""
+"""The TLS context of our clients: the authorities of the system, and those of a file beside them."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def count(connection: Connection, key: Key, more: Mapping[str, int]) -> None:
 
 
 def accounts(connection: Connection) -> dict[Key, Account]:
-    """Every home's and store's."""
+    """Every home's and store's account, totals included. For a reader, too."""
     found = connection.execute("SELECT home, store, since_ns, bytes_per_second FROM account").fetchall()
     totals = connection.execute("SELECT home, store, name, value FROM total").fetchall()
     return {

@@ -48,12 +48,12 @@ class Target:
 
     @property
     def host(self) -> str:
-        """Host name or address."""
+        """Host name or address, without brackets; empty when the URL has none."""
         return urlsplit(self.url).hostname or ""
 
     @property
     def port(self) -> int:
-        """Given or implied port."""
+        """The port that the URL gives, else 443 for `wss` and 80 for `ws`."""
         parts = urlsplit(self.url)
         return parts.port or (443 if parts.scheme == "wss" else 80)
 
@@ -64,7 +64,7 @@ class Target:
 
     @property
     def path(self) -> str:
-        """The resource."""
+        """The path that is asked for; `/` when the URL has none."""
         return urlsplit(self.url).path or "/"
 
 

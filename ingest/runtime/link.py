@@ -48,7 +48,7 @@ class Weight(NamedTuple):
     """In bytes."""
 
     def plus(self, other: Weight) -> Weight:
-        """Both together."""
+        """Events and bytes of both together."""
         return Weight(self.events + other.events, self.size + other.size)
 
     def minus(self, other: Weight) -> Weight:
@@ -89,7 +89,7 @@ class Link(Generic[T]):
         return Sender(self, overflow, share)
 
     def receiver(self) -> Receiver[T]:
-        """The receiving end."""
+        """The receiving end. There is to be one: two would divide the frames between them."""
         return Receiver(self)
 
     def moves(self) -> Move | None:

@@ -65,7 +65,7 @@ class Counted(Generic[Given, Found]):
             self._running = False
 
     def moves(self) -> Move | None:
-        """Which call is under way."""
+        """Which call is under way, and how much of it is done; None between two calls."""
         return Move(self.begun + self.more()) if self._running else None
 
 
@@ -81,7 +81,7 @@ class Progress:
     """Stations, in the order in which they may wait for one another: one that waits for nobody comes first.
 
     While one is in the middle of a step, those after it may be waiting for it: their time stands still. So of a chain that
-    is stuck only the station is named that holds up the others.
+    is stuck only the station is named that holds up the others. `allowance`: the seconds that one step may take.
     """
 
     allowance: float = ALLOWANCE

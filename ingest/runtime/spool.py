@@ -84,7 +84,7 @@ class MemorySpool(Generic[T]):
 
     @property
     def volatile(self) -> Weight:
-        """All of it."""
+        """Everything it holds: memory ends with the process."""
         return self.held
 
     @property

@@ -31,11 +31,11 @@ class Stalls(trio.abc.Instrument):
         self.longest = 0.0
 
     def after_io_wait(self, _: float) -> None:
-        """A round begins."""
+        """A round of the scheduler begins: tasks run until the next wait."""
         self._since = self._clock()
 
     def before_io_wait(self, _: float) -> None:
-        """It ends."""
+        """The round ends; how long it kept everybody else waiting is counted."""
         if self._since is None:
             return
         lasted = self._clock() - self._since
@@ -46,7 +46,7 @@ class Stalls(trio.abc.Instrument):
             self.longest = max(self.longest, lasted)
 
     def up_to(self) -> Iterator[tuple[float, int]]:
-        """Of each bound how many rounds were no longer."""
+        """Each bound in seconds, and how many rounds were no longer than it."""
         count = self.rounds - sum(self._longer)
         for bound, more in zip(BOUNDS, self._longer, strict=False):
             count += more

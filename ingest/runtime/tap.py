@@ -31,7 +31,7 @@ class Tap(Generic[T]):
         self._listeners = (*self._listeners, hear)
 
     def remove(self, hear: Hear[T]) -> None:
-        """It is called no more."""
+        """From now on `hear` is called no more; who was never added is nothing."""
         self._listeners = tuple(each for each in self._listeners if each != hear)
 
     @contextmanager
@@ -44,7 +44,7 @@ class Tap(Generic[T]):
             self.remove(hear)
 
     def tell(self, value: T) -> None:
-        """Call everybody."""
+        """Call everybody who looks on, in this step. Never raises: whose call breaks is left out and told of."""
         for hear in self._listeners:
             try:
                 hear(value)

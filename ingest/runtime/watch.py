@@ -19,7 +19,7 @@ class Watch(Generic[T]):
 
     @property
     def value(self) -> T:
-        """The latest value."""
+        """The latest value, at once; what was set before it is not kept."""
         return self._value
 
     def set(self, value: T) -> None:

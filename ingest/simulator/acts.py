@@ -15,7 +15,7 @@ NOTHING: Mapping[str, Any] = {}
 
 
 class Do(Enum):
-    """What an act does."""
+    """What an act of the home does to its entity or registry."""
 
     SET = "set"
     LOSE = "lose"

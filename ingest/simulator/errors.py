@@ -1,4 +1,4 @@
-"""How a command is refused."""
+"""How a command is refused: the code and the words of Home Assistant."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ Which = Literal["all", "live", "bulk"]
 
 @frozen
 class Drop:
-    """Connections are reset."""
+    """Connections are reset: what a cut network looks like. Clients may come back at once."""
 
     which: Which = "all"
 

@@ -80,7 +80,7 @@ class HomeAssistant:
             self.heard.set(True)
 
     def ignore(self, event_type: str | None, key: tuple[int, int]) -> None:
-        """Undo `listen`."""
+        """Undo `listen` with the same arguments; a listener that is not there is nothing."""
         self._listeners[event_type].pop(key, None)
 
     def emit(self, changes: Iterable[Change]) -> int:

@@ -47,7 +47,7 @@ class MemoryStream(trio.abc.Stream):
             self._out.wake()
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait for room in the window."""
+        """Wait for room in the window. Raises `trio.BrokenResourceError` when the peer is gone."""
         self._check()
         while len(self._out.data) >= self._out.window and not self._out.broken:
             await self._out.lot.park()

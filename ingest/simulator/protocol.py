@@ -45,7 +45,7 @@ class Conversation:
         self._last_id = 0
 
     def open(self) -> None:
-        """Say the first word."""
+        """Say the first word, `auth_required` with the version, as Home Assistant does."""
         self._say({"type": "auth_required", "ha_version": self.instance.version})
 
     def receive(self, text: str) -> None:

@@ -55,7 +55,7 @@ class Registry:
         return self._entries[platform]
 
     def device_id(self, device: Device) -> str:
-        """Return a device's id."""
+        """Return the device's id: 32 hexadecimal digits, the same for the same home and seed."""
         return hex_id(self._seed, "device", device.key)
 
     def entry(self, entity: Entity) -> dict[str, Any]:
@@ -100,11 +100,11 @@ class Registry:
         return b"[%b]" % b",".join(entries)
 
     def device_list(self) -> bytes:
-        """Write every device."""
+        """Write the answer to `config/device_registry/list`, every device, as JSON."""
         return b"[%b]" % b",".join(encode(self.device(device)) for device in self._devices())
 
     def device(self, device: Device) -> dict[str, Any]:
-        """Return a device's entry."""
+        """Return a device's entry as the device registry of Home Assistant shows it."""
         entry = self.config_entry(device.platform)
         return {
             "area_id": device.area_id,
@@ -132,7 +132,7 @@ class Registry:
         }
 
     def areas(self) -> list[dict[str, Any]]:
-        """Return the areas."""
+        """Return the areas as the answer to `config/area_registry/list`."""
         return [
             {
                 "aliases": [],
@@ -150,7 +150,7 @@ class Registry:
         ]
 
     def floors(self) -> list[dict[str, Any]]:
-        """Return the floors."""
+        """Return the floors as the answer to `config/floor_registry/list`."""
         made = self._times()
         return [
             {
@@ -166,7 +166,7 @@ class Registry:
         ]
 
     def labels(self) -> list[dict[str, Any]]:
-        """Return the labels."""
+        """Return the labels as the answer to `config/label_registry/list`."""
         made = self._times()
         return [
             {

@@ -23,7 +23,7 @@ LONGEST_STATE = 255
 
 @frozen
 class Response:
-    """What is sent back."""
+    """What is sent back: status, body, and its content type."""
 
     status: int
     body: bytes

@@ -13,7 +13,7 @@ from ingest.simulator.values import Device, Entity, Kind
 
 @frozen
 class Floor:
-    """A floor of the house."""
+    """A floor of the house; `level` is 0 on the ground."""
 
     floor_id: str
     name: str
@@ -33,7 +33,7 @@ class Area:
 
 @frozen
 class Label:
-    """A label."""
+    """A label that entities may wear; its colour is one of the names that Home Assistant knows."""
 
     label_id: str
     name: str

@@ -53,7 +53,10 @@ async def serve(
     pace: float = math.inf,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve a home on a port, 0 for any free one, until cancelled; reports the port when it listens."""
+    """Serve a home on a port, 0 for any free one, until cancelled; reports the port when it listens.
+
+    `speed`: how many times as fast as ours its time goes. `pace`: how many changes a second it plays of its past at most.
+    """
     server = Server(home, token=token, now=now, speed=speed, pace=pace)
     async with trio.open_nursery() as nursery:
         port = await nursery.start(listen, server, host, port)

@@ -28,7 +28,7 @@ WITH_MEAN_TYPE = (2025, 4)
 
 
 class Shown(Protocol):
-    """What the recorder shows."""
+    """What of the recorder the statistics are made of."""
 
     def rows(self, entity_id: str) -> Iterable[Row]:
         """Return an entity's rows, oldest first; empty when it is unknown."""

@@ -119,7 +119,7 @@ class Change(NamedTuple):
 
 
 def context_json(context_id: str, user_id: str | None) -> bytes:
-    """Write a context."""
+    """Write a context without a parent as JSON; `user_id` is null when nobody did it."""
     return b'{"id":"%b","parent_id":null,"user_id":%b}' % (context_id.encode(), encode(user_id))
 
 

@@ -1,4 +1,4 @@
-"""What `app.py` answers, for the OpenAPI document."""
+"""What `app.py` answers, for the OpenAPI document: the tests hold every answer against it."""
 
 from __future__ import annotations
 

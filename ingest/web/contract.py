@@ -19,7 +19,7 @@ SERVICE = "homeiq-ingest"
 
 
 def identity(health: Health) -> dict[str, Any]:
-    """The answer of `GET /`."""
+    """The answer of `GET /`: which service this is, its version, its health in a word."""
     return {"service": SERVICE, "version": health.version, "status": health.status.value}
 
 

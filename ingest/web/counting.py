@@ -42,7 +42,7 @@ class Counting:
         self._filtering = FilterCountsFold(self.first)
 
     def hear(self, report: Report) -> None:
-        """Fold one report in."""
+        """Take the next report; what is received counts for the rates."""
         self._events.add(report, trio.current_time())
 
     @contextmanager
@@ -59,11 +59,11 @@ class Counting:
         self._broken = False
 
     def routes(self, health: Callable[[], Health]) -> list[BaseRoute]:
-        """What can be asked of it."""
+        """The paths that ask for rates and for what the filter does."""
         return Rates(health, self.events, self.filtering).routes()
 
     def events(self) -> EventRates:
-        """The rates now."""
+        """Totals and rates of what came in, as they are now."""
         self._check()
         return self._events.look(trio.current_time())
 

@@ -29,7 +29,7 @@ ANSWERS: Final[Mapping[str, bool]] = {
 
 
 class Discover(Protocol):
-    """Has the registries read."""
+    """Has the registries read: what `POST /api/v1/discovery/trigger` calls."""
 
     def __call__(self, *, everything: bool) -> Awaitable[Discovered]:
         """Returns what they hold; raises `NotConnected` or `Transient`."""

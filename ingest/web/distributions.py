@@ -59,7 +59,7 @@ class Distributions:
         return Counter(f"homeiq_ingest_{name}", text, labels, registry=self.registry)
 
     def hear(self, report: Report) -> None:
-        """Fold one report in."""
+        """Take the next report: what says how long or how large something was is counted."""
         match report:
             case reports.Stored(oldest_ns=oldest_ns, newest_ns=newest_ns, seconds=seconds):
                 self._histograms["seconds"].observe(seconds)

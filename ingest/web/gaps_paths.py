@@ -1,4 +1,4 @@
-"""`GET /api/v1/gaps` for the OpenAPI document."""
+"""`GET /api/v1/gaps` for the OpenAPI document: the tests hold every answer against it."""
 
 from __future__ import annotations
 

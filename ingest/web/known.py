@@ -32,10 +32,10 @@ class Known:
         self._fold = HealthFold(self.plan.destination.store.name, names, spool.held.events if spool else 0, told)
 
     def hear(self, report: Report) -> None:
-        """Fold one report in."""
+        """Take the next report of the pipeline."""
         self._fold.add(report, trio.current_time())
 
     def health(self) -> Health:
-        """How things are now."""
+        """How things are at this moment, read from the reports so far and from the pipeline, once there is one."""
         read = Gauges() if self.pipeline is None else gauges(self.pipeline)
         return self._fold.look(read, trio.current_time(), utc(self.now_ns()))

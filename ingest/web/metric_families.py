@@ -142,7 +142,7 @@ def of_gaps(health: Health) -> Iterator[Metric]:
 
 
 def of_registries(health: Health) -> Iterator[Metric]:
-    """What discovery knows."""
+    """What discovery knows, and whether it fails, as metrics."""
     known = health.registries
     kinds = ("entities", "devices", "areas", "floors", "labels")
     entries = [((kind,), getattr(known, kind)) for kind in kinds]

@@ -45,7 +45,7 @@ class Metrics(Collector):
         self._kept = Distributions(self._registry, self.now_ns)
 
     def hear(self, report: Report) -> None:
-        """Fold one report in."""
+        """Take the next report of the pipeline."""
         self._kept.hear(report)
 
     def beside(self, other: Collector) -> None:
@@ -60,7 +60,7 @@ class Metrics(Collector):
         return generate_latest(self._registry), CONTENT_TYPE
 
     def families(self) -> Iterable[Metric]:
-        """Everything as it is now."""
+        """Every metric with its value at this moment, as `/metrics` shows it."""
         return self._registry.collect()
 
     def describe(self) -> Iterable[Metric]:

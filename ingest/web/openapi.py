@@ -72,7 +72,7 @@ TEXT_OF_ALL: Final = (
 
 
 def document() -> dict[str, Any]:
-    """The whole document."""
+    """The whole document, OpenAPI 3.1, as it is answered: every path of every part."""
     paths = {path: _whole(item) for part in PARTS for path, item in part.items()}
     return {
         "openapi": "3.1.0",
@@ -100,5 +100,5 @@ async def _told(_: Request) -> Response:
 
 
 def routes() -> list[BaseRoute]:
-    """The document's own."""
+    """The path of the document itself."""
     return [Route(PATH, _told)]

@@ -47,7 +47,7 @@ class Rates:
         ]
 
     async def event_rate(self, _: Request) -> Response:
-        """How many events come in."""
+        """Answer `GET /api/v1/event-rate`: how many events come in, in the shape that HomeIQ has."""
         return JSONResponse(event_rate(self.health(), self.events()))
 
     async def filter_stats(self, _: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What `rates.py` answers, for the OpenAPI document."""
+"""What `rates.py` answers, for the OpenAPI document: the tests hold every answer against it."""
 
 from __future__ import annotations
 

@@ -15,17 +15,17 @@ TIME: Final[Schema] = {"type": "string", "format": "date-time", "description": "
 
 
 def one_of(*values: str) -> Schema:
-    """One of these texts."""
+    """The JSON schema of a text that is one of these."""
     return {"type": "string", "enum": list(values)}
 
 
 def maybe(schema: Schema) -> Schema:
-    """That, or null."""
+    """The JSON schema of that, or null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def many(schema: Schema) -> Schema:
-    """A list of them."""
+    """The JSON schema of a list of them, of any length."""
     return {"type": "array", "items": schema}
 
 

@@ -76,7 +76,7 @@ class Site:
         self.known.pipeline = pipeline
 
     def hear(self, report: Report) -> None:
-        """Fold one report in."""
+        """Take the next report of the pipeline. Never raises: a part that breaks is told no more."""
         self.known.hear(report)
         for each in tuple(self._hearing):
             try:
@@ -87,7 +87,7 @@ class Site:
                     self.pipeline.emit(reports.Notice(f"a part of the API broke, and is told no more: {error!r}"))
 
     def health(self) -> Health:
-        """How things are now."""
+        """How things are at this moment, in one value: what `/health` shows."""
         return self.known.health()
 
     async def serve(self, pipeline: Pipeline) -> None:

@@ -41,7 +41,7 @@ HEADERS: Final[Mapping[str, str]] = {
 
 @frozen
 class Asset:
-    """One file of the page."""
+    """One file of the page: its bytes, its content type, and what says whether a browser has it already."""
 
     content: bytes
     kind: str
@@ -76,7 +76,7 @@ def routes() -> list[BaseRoute]:
 
 
 def page(request: Request) -> Response:
-    """The page itself."""
+    """Answer with the page itself, to who asks `/` for HTML."""
     return assets()[INDEX].answer(request, Vary="Accept")
 
 

@@ -58,7 +58,7 @@ class Account:
     """Which events, counted from 0, were due when, in seconds of the marks' clock; of those that are sent at a pace."""
 
     def mark(self) -> Mark:
-        """The state of things now."""
+        """What is counted at this moment, to be compared with later."""
         return Mark(self.acknowledged.value, time.perf_counter(), self.cpu())
 
     def send(self, count: int, due: float) -> None:

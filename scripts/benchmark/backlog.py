@@ -70,7 +70,7 @@ def fits(points: int, payload: bytes) -> bool:
 
 
 def fill(path: Path, points: int, payload: bytes) -> None:
-    """Put batches into a new state file."""
+    """Put batches into a new state file. Raises as `open_locked`."""
     opened = open_locked(path, time.time_ns)
     table = Table(opened.connection, path, Key(Settings().home, "influxdb"))
     batch = Batch(payload, BATCH, len(payload), START_NS - BATCH, START_NS - 1)

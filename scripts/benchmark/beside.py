@@ -46,7 +46,10 @@ class Window:
 
 
 async def beside(known: Sequence[Said], rate: float, tools: Mapping[str, Tool]) -> tuple[Window, dict[str, Window]]:
-    """Home Assistant alone, and the same process with each of these tools connected to it."""
+    """Home Assistant alone, and the same process with each of these tools connected to it.
+
+    Raises `Failed` when the run proves nothing.
+    """
     with limit():
         async with real_home(known) as home:
             await home.play(len(known) // 5, rate, together(rate))
@@ -60,7 +63,7 @@ async def beside(known: Sequence[Said], rate: float, tools: Mapping[str, Tool]) 
 
 
 async def integrated(known: Sequence[Said], rate: float) -> Window:
-    """Home Assistant with its own integration."""
+    """Home Assistant with its own integration. Raises `Failed` when the run proves nothing."""
     with limit():
         async with integrating(known) as (home, sink):
             await home.play(len(known) // 5, rate, together(rate))
@@ -69,7 +72,10 @@ async def integrated(known: Sequence[Said], rate: float) -> Window:
 
 
 async def integrated_outage(known: Sequence[Said], warm: int, seconds: float, patience: float = PATIENCE) -> Loss:
-    """What the integration loses while its database answers 503: as for the others, see `outage`."""
+    """What the integration loses while its database answers 503: as for the others, see `outage`.
+
+    Raises `Failed` when the run proves nothing.
+    """
     with limit():
         async with integrating(known) as (home, sink):
             before = await home.play(warm, RATE)
@@ -99,7 +105,10 @@ limit = partial(trio.move_on_after, DEADLINE)
 
 @asynccontextmanager
 async def integrating(known: Sequence[Said], *, recorded: bool = True) -> AsyncGenerator[tuple[RealHome, Sink]]:
-    """A home that can play these changes, and the database into which its own integration writes."""
+    """A home that can play these changes, and the database into which its own integration writes.
+
+    Raises `Failed` when the run proves nothing.
+    """
     sink = Sink(start=0)
     async with trio.open_nursery() as nursery:
         await sink.serve(nursery)

@@ -40,7 +40,7 @@ class Floor:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """Microseconds of processor time for an event, all parts together."""
         return self.decode + self.join + self.gzip
 
 

@@ -171,7 +171,7 @@ def _get(url: str) -> None:
 
 
 async def started() -> Started:
-    """The service from its start to its first live event, sent as soon as it listens. Two starts: in one nobody takes it."""
+    """The service from its start to its first live event, sent at once. Two starts: in one nobody takes it. Raises `Failed`."""
     async with stage(ENTITIES) as scene:
         began_ns = time.time_ns()
         async with _starting(scene, NOBODY):

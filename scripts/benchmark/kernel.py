@@ -1,4 +1,4 @@
-"""What the kernel has counted of a process."""
+"""What the kernel has counted of a process: what it waited for a processor, and wrote. Linux only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Counts:
 
 
 def counts(pid: int) -> Counts:
-    """What is counted by now."""
+    """What the kernel has counted for the process by now."""
     about = Path(f"/proc/{pid}")
     waited = int((about / "schedstat").read_text(encoding="ascii").split()[1]) / 1e9
     return Counts(_number(about / "status", "voluntary_ctxt_switches"), waited, _number(about / "io", "write_bytes"))

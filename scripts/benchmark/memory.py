@@ -60,7 +60,10 @@ def imports() -> dict[str, int]:
 
 
 async def footprint(entities: int, opener: Opener) -> Footprint:
-    """The service in a home of so many entities: registries, snapshot, then live events."""
+    """The service in a home of so many entities: registries, snapshot, then live events.
+
+    Raises `Failed` when the run proves nothing.
+    """
     stream = events(entities, LIVE)
     async with stage(entities) as scene, serving(scene, opener) as (process, store, account):
         subscription = await scene.peer.subscribed()

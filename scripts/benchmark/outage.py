@@ -34,7 +34,10 @@ class Loss:
 
 
 async def outage(load: Load, tool: Tool, seconds: float, *, killed: bool, patience: float = PATIENCE) -> Loss:
-    """Send the load at a pace to a tool whose database fails after its warming events, and a second longer than `seconds`."""
+    """Send the load at a pace to a tool whose database fails after its warming events, and a second longer than `seconds`.
+
+    Raises `Failed` when the run proves nothing.
+    """
     sink = Sink()
 
     async def opener(_: Stage) -> Sink:

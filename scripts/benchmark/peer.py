@@ -39,7 +39,7 @@ class Turns(trio.abc.Stream):
         self.sizes: list[int] = []
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send it all."""
+        """Send the piece when it is its turn; nothing of another comes in between."""
         if len(data) > LARGE:
             self.sizes.append(len(data))
         async with self._turn:
@@ -51,11 +51,11 @@ class Turns(trio.abc.Stream):
             await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Receive something."""
+        """Receive what there is, as the socket below does."""
         return await self._stream.receive_some(max_bytes)
 
     async def aclose(self) -> None:
-        """Close the socket."""
+        """Close the socket below."""
         await self._stream.aclose()
 
 
@@ -67,7 +67,7 @@ class Listened(HomeAssistant):
         self.subscription = Watch(0)
 
     def listen(self, event_type: str | None, key: tuple[int, int], send: Send) -> None:
-        """Take a subscription."""
+        """Take a subscription, and remember its id."""
         super().listen(event_type, key, send)
         if event_type == "state_changed":
             self.subscription.set(key[1])
@@ -82,7 +82,7 @@ class Peer:
         self._lines: list[Turns] = []
 
     async def serve(self, nursery: trio.Nursery) -> int:
-        """Listen; return the port."""
+        """Listen on a free port of loopback; return the port."""
         listeners = await nursery.start(partial(trio.serve_tcp, self._handle, 0, host=LOOPBACK))
         port: int = listeners[0].socket.getsockname()[1]
         return port

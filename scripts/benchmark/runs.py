@@ -63,7 +63,7 @@ Opener: TypeAlias = Callable[[Stage], Awaitable[Store]]
 
 
 async def embedded(scene: Stage) -> Store:
-    """The embedded store."""
+    """The embedded store in a file, for a run."""
     return File(scene.folder / "home.db")
 
 
@@ -102,7 +102,10 @@ async def stage(entities: int, played: Home | None = None, seconds: float = DEAD
 async def serving(
     scene: Stage, opener: Opener, tool: Tool = SERVICE, settings: Settings = NO_SETTINGS
 ) -> AsyncGenerator[tuple[Process, Store, Account]]:
-    """The tool, storing into that store, and the account of what is acknowledged; with these settings beside."""
+    """The tool, storing into that store, and the account of what is acknowledged; with these settings beside.
+
+    Raises `Failed` when the run proves nothing.
+    """
     store = await opener(scene)
     told = {**store.settings, **settings}
     command, environment = tool.command(scene.port, scene.folder, told), tool.environment(scene.port, told, TOKEN)
@@ -144,7 +147,7 @@ def check(load: Load, store: Store, tool: Tool = SERVICE) -> None:
 
 
 async def receive_alone(load: Load, together: int) -> Sample:
-    """trio-websocket alone, for the same frames."""
+    """trio-websocket alone, for the same frames. Raises `Failed` when the run proves nothing."""
     stream = load.stream[load.warm :]
     async with stage(load.entities) as scene:
         address = f"ws://127.0.0.1:{scene.port}/api/websocket"

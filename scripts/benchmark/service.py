@@ -26,7 +26,7 @@ LOG = "log"
 
 @frozen
 class Process:
-    """A running child."""
+    """A running child process, with what it costs."""
 
     popen: Popen[bytes]
 

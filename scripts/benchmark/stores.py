@@ -32,7 +32,7 @@ CHUNK = 256 * 1024
 
 
 class Store(Protocol):
-    """Where a run's points go."""
+    """Where a run's points go, seen from the bench."""
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -67,21 +67,21 @@ class Sink:
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """Its address."""
+        """The settings that make the service write to its address."""
         return {"influxdb.url": f"http://{LOOPBACK}:{self.port}"}
 
     async def serve(self, nursery: trio.Nursery) -> None:
-        """Listen."""
+        """Listen on a free port of loopback, until the nursery ends."""
         listeners = await nursery.start(partial(trio.serve_tcp, self._handle, 0, host=LOOPBACK))
         self.port = listeners[0].socket.getsockname()[1]
 
     async def acknowledge(self, account: Account) -> None:
-        """Count into this account."""
+        """From now on count what is stored into this account, until cancelled."""
         self._account = account
         await trio.sleep_forever()
 
     def times(self) -> list[int]:
-        """The times of events."""
+        """The times of the events that are stored, in nanoseconds."""
         return [_time(line) for line in self.lines]
 
     def snapshot(self) -> int:
@@ -150,7 +150,7 @@ class File:
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """Where it is."""
+        """The settings that make the service write into the file."""
         return {"store.kind": "embedded", "embedded.path": self.path}
 
     async def acknowledge(self, account: Account) -> None:
@@ -167,7 +167,7 @@ class File:
                     account.acknowledge(_counted(file, "time_ns > ?") - account.acknowledged.value)
 
     def times(self) -> list[int]:
-        """The times of events."""
+        """The times of the events that are stored, in nanoseconds."""
         with closing(self._open()) as file:
             return [time for (time,) in file.execute("SELECT time_ns FROM change WHERE time_ns > ?", (START_NS,))]
 

@@ -1,4 +1,4 @@
-"""`scripts/soak`: whether the service stays as it is."""
+"""`scripts/soak`: whether the service stays as it is for hours, in memory, files and speed."""
 
 from __future__ import annotations
 

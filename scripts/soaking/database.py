@@ -33,10 +33,10 @@ class Database(Protocol):
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The address for `influxdb.url`."""
 
     async def start(self) -> None:
-        """Be there."""
+        """Be there, on the same address and with the same data as before."""
 
     async def stop(self) -> None:
         """Be away. What was stored stays."""
@@ -56,7 +56,7 @@ class VictoriaMetrics:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The address for `influxdb.url`."""
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
@@ -67,7 +67,7 @@ class VictoriaMetrics:
                 await trio.sleep(0.1)
 
     async def stop(self) -> None:
-        """End it."""
+        """End its process; its data stay in the folder."""
         if self._process is not None:
             await trio.to_thread.run_sync(end, self._process)
             self._process = None
@@ -102,19 +102,19 @@ class Counting:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The address for `influxdb.url`."""
         return self.sink.url
 
     async def start(self) -> None:
-        """Take everything."""
+        """Take everything from now on."""
         self.sink.become("take")
 
     async def stop(self) -> None:
-        """Be away."""
+        """Be away, as a database that was stopped; the lines stay."""
         self.sink.become("away")
 
     async def held(self) -> tuple[Held, dict[tuple[str, int], set[float]]]:
-        """What its lines tell."""
+        """Every change that its lines tell of, and the numbers in them."""
         count: dict[tuple[str, int], int] = defaultdict(int)
         numbers: dict[tuple[str, int], set[float]] = defaultdict(set)
         for each in [each for each in self.sink.lines if each.startswith(PREFIX)]:

@@ -36,7 +36,7 @@ class Act:
 
 
 def acts(seconds: float, day: float) -> list[Act]:
-    """Everything, in order."""
+    """Everything that happens in a soak of so many seconds, in its order. `day`: the seconds of a day of it."""
     return sorted((each for each in _acts(seconds, day) if each.at < seconds * LAST), key=lambda act: act.at)
 
 

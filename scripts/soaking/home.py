@@ -50,7 +50,7 @@ class Written(Home):
 
 
 def line(entity_id: str, at: int, state: str) -> str:
-    """One line of the changes."""
+    """A change as a line: entity, time and state with tabs between, and a line break."""
     return f"{entity_id}\t{at}\t{state}\n"
 
 

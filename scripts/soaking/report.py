@@ -85,7 +85,7 @@ def _known(pairs: Iterator[tuple[float, float | None]]) -> Samples:
 
 
 def rows(soak: Soak) -> list[Row]:
-    """The whole report."""
+    """The whole report, as rows of cells."""
     long = len(soak.samples) >= LONG
     return [*(_drift(each, long=long) for each in drifts(soak.samples)), *_lives(soak.lives), *_stored(soak)]
 
@@ -154,7 +154,7 @@ def heading(soak: Soak) -> str:
 
 
 def plain(soak: Soak) -> str:
-    """For the terminal."""
+    """The report for the terminal."""
     found = rows(soak)
     widths = [max(len(getattr(row, name)) for row in found) for name in ("what", "found", "grew", "allowed")]
     lines = [_line(row, widths) for row in found]
@@ -175,7 +175,7 @@ def _examples(soak: Soak) -> Iterator[str]:
 
 
 def markdown(soak: Soak) -> str:
-    """To be kept."""
+    """The report to be kept, as Markdown."""
     lines = [
         f"| {row.what} | {row.found} | {row.grew} | {row.allowed} | {'ok' if row.well else '**no**'} |"
         for row in rows(soak)

@@ -66,7 +66,7 @@ class Service:
         return self._process is None or self._process.poll() is not None
 
     def start(self) -> None:
-        """Begin a life."""
+        """Begin a life: start the process. It is not waited for."""
         settings = {"influxdb.url": self.url, "api.port": self.api, "log.format": "json"}
         command = service(self.home, self.folder, settings)
         with (self.folder / "log").open("ab") as out:
@@ -75,7 +75,7 @@ class Service:
         self.count += 1
 
     def send(self, number: signal.Signals) -> None:
-        """Send it one."""
+        """Send this signal to the process."""
         if self._process is not None and not self.ended:
             self._process.send_signal(number)
 

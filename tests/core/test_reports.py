@@ -41,10 +41,11 @@ def sample(kind: type[Report]) -> Report:
     """A report of that kind with a plausible value in every field."""
     hints = get_type_hints(kind)
     make: Callable[..., Report] = kind
-    return make(**{field.name: _value(hints[field.name]) for field in attrs.fields(kind)})
+    return make(**{field.name: value_of(hints[field.name]) for field in attrs.fields(kind)})
 
 
-def _value(hint: Any) -> Any:
+def value_of(hint: Any) -> Any:
+    """A plausible value for a field of that type."""
     options = get_args(hint)
     if hint in VALUES:
         return VALUES[hint]

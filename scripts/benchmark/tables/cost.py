@@ -43,7 +43,7 @@ JUDGED = range(100, 10_001)
 
 @frozen
 class Axes:
-    """How far each axis goes."""
+    """How far each axis of the tables goes."""
 
     homes: Sequence[int] = HOMES
     rates: Sequence[int] = RATES

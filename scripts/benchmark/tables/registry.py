@@ -1,4 +1,4 @@
-"""All tables by name."""
+"""All tables by name: what `scripts/bench` can measure."""
 
 from __future__ import annotations
 

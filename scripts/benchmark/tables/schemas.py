@@ -1,4 +1,4 @@
-"""What a schema costs by itself."""
+"""What a schema costs by itself, without a pipeline around it."""
 
 from __future__ import annotations
 
