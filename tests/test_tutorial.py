@@ -154,7 +154,9 @@ def test_other_numbers_and_lines_left_out_agree(run: tuple[list[str], list[str]]
 
 
 @given(runs(), words, st.data())
-def test_a_changed_word_of_what_is_shown_is_found(run: tuple[list[str], list[str]], other: str, data: st.DataObject) -> None:
+def test_a_changed_word_of_what_is_shown_is_found(
+    run: tuple[list[str], list[str]], other: str, data: st.DataObject
+) -> None:
     """Wherever it stands: the changed line is none that came, so nothing can agree with it."""
     shown, got = run
     places = [(n, each) for n, line in enumerate(shown) for each in re.finditer(r"[A-Za-z]+", line)]
@@ -288,4 +290,3 @@ def test_a_readers_shell_has_nothing_that_configures_the_service(tmp_path: Path)
     assert found["HOME"] == str(tmp_path)
     assert (found["PATH"], found["PIP_CERT"]) == ("/bin", "z")
     assert {"HOMEIQ_INGEST_CONFIG", "XDG_CACHE_HOME"}.isdisjoint(found)
-

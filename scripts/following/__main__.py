@@ -55,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/tutorial", description="Follow the tutorial in a clean clone.")
-    parser.add_argument("pages", nargs="*", default=PAGES, metavar="PAGE", help="else all of the tutorial, in its order")
+    parser.add_argument(
+        "pages", nargs="*", default=PAGES, metavar="PAGE", help="else all of the tutorial, in its order"
+    )
     parser.add_argument(
         "--token-file",
         type=Path,
@@ -83,9 +85,9 @@ def _follow(asked: argparse.Namespace, folder: Path) -> None:
 def environment(given: Mapping[str, str], home: Path) -> dict[str, str]:
     """What a reader's shell has, whose home is that folder."""
     kept = {name: value for name, value in given.items() if name in LET_THROUGH or name.startswith(FAMILIES)}
-    index = (Path.home() / place for place in (".config/pip/pip.conf", ".pip/pip.conf"))
-    kept |= {"PIP_CONFIG_FILE": str(path) for path in index if path.exists() and "PIP_CONFIG_FILE" not in kept}
-    return {"LANG": "C.UTF-8", **kept, "HOME": str(home), "USER": "me"}
+    places = (Path.home() / place for place in (".config/pip/pip.conf", ".pip/pip.conf"))
+    index = {"PIP_CONFIG_FILE": str(path) for path in places if path.exists()}
+    return {"LANG": "C.UTF-8", **index, **kept, "HOME": str(home), "USER": "me"}
 
 
 def _wait_for_ports(ports: Sequence[int]) -> None:

@@ -136,7 +136,7 @@ class Follower:
         if urlsplit(part.address).hostname not in {"127.0.0.1", "localhost"}:
             raise Failed(f"{self.name}:{part.line}: {part.address} is not on this machine")
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        wish = urllib.request.Request(part.address, headers={"Accept": "text/html"})  # noqa: S310  this machine's
+        wish = urllib.request.Request(part.address, headers={"Accept": "text/html"})
         end, problem = time.monotonic() + self.patience, ""
         while time.monotonic() < end:
             try:
@@ -208,7 +208,9 @@ class Follower:
     def _failed(self, line: int, what: str, shown: str, rows: Sequence[str]) -> Failed:
         """What a person needs to mend page or program; what is the reader's own, such as a token, is not told."""
         got = "\n".join(f"    {self._veiled(row)}" for row in rows[:ROWS]) or "    (nothing)"
-        return Failed(f"{self.name}:{line}: {what}" + (f"\n  shown:\n    {shown}" if shown else "") + f"\n  got:\n{got}")
+        return Failed(
+            f"{self.name}:{line}: {what}" + (f"\n  shown:\n    {shown}" if shown else "") + f"\n  got:\n{got}"
+        )
 
     def _veiled(self, row: str) -> str:
         for name, value in self.reader.known.items():

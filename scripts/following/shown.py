@@ -4,7 +4,8 @@ In a shown line
 
 * a number, with its commas and points, stands for any number (so do dates and times, which are made of numbers), one with a
   letter fixed to it only for one with the same letter; a sign before it, for any sign or none;
-* `http://HOST:PORT` stands for any host and port, what follows for itself;
+* the word after a number may lack its `s`: `5 states` stands for `1 state`, too;
+* `http://HOST:PORT`, or with `ws`, stands for any host and port, what follows for itself;
 * `/home/me` stands for the home folder;
 * a run of blanks stands for any run of blanks, at the beginning of a line for none, too: columns are as wide as their numbers;
 * the dots of a curve (braille) stand for any curve;
@@ -26,9 +27,10 @@ HOME = "/home/me"
 
 _PART = re.compile(
     r"(?P<name>‹[^›]+›)"
-    r"|(?P<address>https?://[\w.\-]+(?::\d+)?)"
+    r"|(?P<address>(?:https?|wss?)://[\w.\-]+(?::\d+)?)"
     rf"|(?P<home>{HOME}(?![\w.\-]))"
     r"|(?P<curve>[⠀-⣿](?:[⠀-⣿ ]*[⠀-⣿])?)"
+    r"|(?P<plural>(?<=\d [a-z])[a-z]*s\b)"
     r"|(?P<zone>(?<=\d)[+\-]\d\d:\d\d)"
     r"|(?P<number>(?<![\w.])(?:[+\-−](?=\d))?\d+(?:[.,]\d+)*)"
     r"|(?P<digits>\d+)"
@@ -36,7 +38,15 @@ _PART = re.compile(
     r"|(?P<other>.)",
     re.DOTALL,
 )
-_NUMBER = r"[+\-−]?\d+(?:[.,]\d+)*"
+_ANY = {
+    "address": r"(?:https?|wss?)://[\w.\-]+(?::\d+)?",
+    "curve": r"[⠀-⣿ ]*",
+    "zone": r"[+\-]\d\d:\d\d",
+    "number": r"[+\-−]?\d+(?:[.,]\d+)*",
+    "digits": r"\d+",
+    "blanks": " +",
+}
+"""What a part of a shown line stands for that is another each time."""
 
 
 @dataclass(frozen=True)
@@ -59,29 +69,18 @@ def pattern(text: str, reader: Reader) -> re.Pattern[str]:
 
 
 def _part(kind: str, text: str, reader: Reader, new: dict[str, str]) -> str:
-    match kind:
-        case "name" if text in reader.known:
-            return re.escape(reader.known[text])
-        case "name" if text in new:
-            return f"(?P={new[text]})"
-        case "name":
-            new[text] = f"n{len(new)}"
-            return f"(?P<{new[text]}>\\S(?:.*?\\S)??)"
-        case "address":
-            return r"https?://[\w.\-]+(?::\d+)?"
-        case "home":
-            return re.escape(reader.home)
-        case "curve":
-            return r"[⠀-⣿ ]*"
-        case "number":
-            return _NUMBER
-        case "zone":
-            return r"[+\-]\d\d:\d\d"
-        case "digits":
-            return r"\d+"
-        case "blanks":
-            return " +"
-    return re.escape(text)
+    if kind == "home":
+        return re.escape(reader.home)
+    if kind == "plural":
+        return f"{text}?"
+    if kind != "name":
+        return _ANY.get(kind) or re.escape(text)
+    if text in reader.known:
+        return re.escape(reader.known[text])
+    if text in new:
+        return f"(?P={new[text]})"
+    new[text] = f"n{len(new)}"
+    return rf"(?P<{new[text]}>\S(?:.*?\S)??)"
 
 
 def names(text: str) -> list[str]:
