@@ -31,6 +31,9 @@ LET_THROUGH = frozenset({"PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHON"})
 FAMILIES = ("PIP_", "SSL_", "PYENV_", "http_", "https_", "HTTP_", "HTTPS_", "no_", "NO_")
 """The variables that a reader has: those with which pip finds its index, and none that configures the service."""
 
+PIPS = (".config/pip/pip.conf", ".pip/pip.conf")
+"""Where pip's configuration is in a home folder: it may say which index there is."""
+
 COMMAND = ".venv-demo/bin/homeiq-ingest"
 SIMULATED = ("…", "Home Assistant (simulated)  http://127.0.0.1:8123", "access token                ‹token›")
 ENTITY = "sensor.living_room_temperature"
@@ -85,9 +88,10 @@ def _follow(asked: argparse.Namespace, folder: Path) -> None:
 def environment(given: Mapping[str, str], home: Path) -> dict[str, str]:
     """What a reader's shell has, whose home is that folder."""
     kept = {name: value for name, value in given.items() if name in LET_THROUGH or name.startswith(FAMILIES)}
-    places = (Path.home() / place for place in (".config/pip/pip.conf", ".pip/pip.conf"))
-    index = {"PIP_CONFIG_FILE": str(path) for path in places if path.exists()}
-    return {"LANG": "C.UTF-8", **index, **kept, "HOME": str(home), "USER": "me"}
+    index = next((path for place in PIPS if (path := Path.home() / place).exists()), None)
+    if index is not None:
+        kept.setdefault("PIP_CONFIG_FILE", str(index))
+    return {"LANG": "C.UTF-8", **kept, "HOME": str(home), "USER": "me"}
 
 
 def _wait_for_ports(ports: Sequence[int]) -> None:
