@@ -26,6 +26,9 @@ STOPPED = 148
 """What bash says of a command that Ctrl-Z stopped."""
 
 
+_KEY = re.compile(r"^\^[CZ]")
+
+
 class Failed(Exception):  # noqa: N818  a page that cannot be followed
     """Something did not come as the page shows it; the text says where, what was shown and what was got."""
 
@@ -40,10 +43,19 @@ class Seat:
     line: int = 0
 
     def rows(self) -> list[str]:
-        """What was not looked at yet, without the name of a key that the terminal writes before it."""
+        """What was not looked at yet, without the name of a key that the terminal writes before what comes of it."""
         first, *rest = self.terminal.rows()[self.at :] or [""]
-        first = re.sub(r"^\^[CZ]", "", first)
-        return [first, *rest] if first or rest else []
+        first = _KEY.sub("", first)
+        return [first, *rest] if first.strip() or (rest and not self._is_key()) else rest
+
+    def take(self, rows: int) -> None:
+        """So many of `rows` were looked at."""
+        self.at += rows + self._is_key()
+
+    def _is_key(self) -> bool:
+        """True when the next line is the name of a key, and nothing else."""
+        rows = self.terminal.rows()[self.at :]
+        return bool(rows and _KEY.fullmatch(rows[0].rstrip()))
 
     def press(self, key: str) -> None:
         """What is written from now on is looked at, after what stands in the line already."""
@@ -185,7 +197,7 @@ class Follower:
         seat.wanted = []
 
     def _learn(self, seat: Seat, seen: Seen) -> None:
-        seat.at += seen.rows
+        seat.take(seen.rows)
         self.reader = self.reader.knowing(seen.learnt)
 
     def _until(self, seat: Seat) -> Iterator[None]:
