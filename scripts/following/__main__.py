@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     begun = time.monotonic()
     try:
         with TemporaryDirectory(prefix="homeiq-tutorial-") as name:
-            _follow(asked, Path(name))
+            _follow(asked, Path(name), begun)
     except (Failed, Unclear) as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -71,7 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _follow(asked: argparse.Namespace, folder: Path) -> None:
+def _follow(asked: argparse.Namespace, folder: Path, begun: float) -> None:
+    def say(what: str) -> None:
+        print(f"{time.monotonic() - begun:4.0f} s  {what}", flush=True)
+
     home, clone = folder / "home", folder / "homeiq-ingest"
     home.mkdir(mode=0o700)
     # `file://` copies what the commits say and nothing else: no links into this checkout.
@@ -82,7 +85,7 @@ def _follow(asked: argparse.Namespace, folder: Path) -> None:
         real = "‹token›" in text and COMMAND + " simulate" not in text
         _wait_for_ports(PORTS[1:] if real and asked.token_file else PORTS)
         with _house(asked, opened, home) if real else _nobody(home) as reader:
-            Follower(name, opened, reader, partial(print, flush=True)).follow(text)
+            Follower(name, opened, reader, say).follow(text)
 
 
 def environment(given: Mapping[str, str], home: Path) -> dict[str, str]:

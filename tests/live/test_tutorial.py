@@ -33,7 +33,7 @@ def test_the_real_home_is_stored_as_the_tutorial_says(at_the_usual_port: HomeAss
     token = tmp_path / "ha-token"
     token.touch(mode=0o600)
     token.write_text(at_the_usual_port.tokens["admin"], "utf-8")
-    command = [CHECKOUT / "scripts/tutorial", "docs/tutorial/your-home.md", "--token-file", token]
+    command: list[str | Path] = [CHECKOUT / "scripts/tutorial", "docs/tutorial/your-home.md", "--token-file", token]
     done = subprocess.run(
         [*command, "--entity", "sensor.outside_temperature"], capture_output=True, text=True, check=False, timeout=500
     )
