@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -42,6 +43,7 @@ ENTITY = "sensor.living_room_temperature"
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 when everything came as the pages show it, 1 when something did not, 2 when nothing could begin."""
     asked = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended then, too
     begun = time.monotonic()
     try:
         with TemporaryDirectory(prefix="homeiq-tutorial-") as name:

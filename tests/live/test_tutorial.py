@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ def at_the_usual_port(tmp_path: Path) -> Iterator[HomeAssistant]:
 
 
 def test_the_real_home_is_stored_as_the_tutorial_says(at_the_usual_port: HomeAssistant, tmp_path: Path) -> None:
+    faulthandler.cancel_dump_traceback_later()  # the script has deadlines of its own, and so has this
     token = tmp_path / "ha-token"
     token.touch(mode=0o600)
     token.write_text(at_the_usual_port.tokens["admin"], "utf-8")
