@@ -79,6 +79,10 @@ def test_every_command_of_the_tutorial_exists(name: str) -> None:
     assert [(words, found) for words in ours if (found := unknown(words))] == []
 
 
+def test_ci_follows_the_tutorial() -> None:
+    assert "nox --session tutorial" in (ROOT / ".ci/run").read_text("utf-8")
+
+
 # ---- the comparer --------------------------------------------------------------------------------------------------
 
 
