@@ -70,6 +70,12 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "tests/test_docs.py", *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def tutorial(session: nox.Session) -> None:
+    """The tutorial, followed word by word in a clean clone of what is committed, with a simulated home."""
+    session.run("scripts/tutorial", *session.posargs, external=True)
+
+
 @nox.session
 def live(session: nox.Session) -> None:
     """Against real servers. `HA_VERSIONS="2024.3.3"` chooses, `HOMEIQ_LAB` says where they are kept between runs."""

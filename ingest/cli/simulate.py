@@ -101,4 +101,6 @@ def _say(url: str, token: str) -> None:
     click.echo("Point the service at it, in another terminal:")
     at = f"HOMEIQ_INGEST_HOME_ASSISTANT_URL={url} HOMEIQ_INGEST_HOME_ASSISTANT_TOKEN={token}"
     click.echo(f"  {at} {own_command()} run")
+    click.echo("or have it ask, and keep the answers:")
+    click.echo(f"  {own_command()} init")
     click.echo("End with Ctrl-C.")

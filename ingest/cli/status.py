@@ -14,6 +14,7 @@ import click
 from ingest.cli.exits import DEGRADED, UNHEALTHY, explained
 from ingest.cli.options import configured, loaded
 from ingest.cli.service_api import ask_health, configured_url
+from ingest.core.words import counted
 from ingest.errors import Transient
 
 HOUR: Final = 3600.0
@@ -85,7 +86,7 @@ def _gaps(gaps: dict[str, Any]) -> Iterator[str]:
     states = ("open", "filling", "filled", "partly", "unfillable")
     if known := [f"{gaps[each]} {each}" for each in states if gaps.get(each)]:
         since = f", the oldest to fill from {gaps['oldest_open']}" if gaps["oldest_open"] else ""
-        yield f"gaps            {', '.join(known)}{since}; {gaps['states_filled']} states filled"
+        yield f"gaps            {', '.join(known)}{since}; {counted(gaps['states_filled'], 'state')} filled"
 
 
 def _at(moment: str | None) -> str:

@@ -20,7 +20,7 @@ from attrs import frozen
 
 from ingest.core.rollup import Hour, Sample, begins
 from ingest.edge.database_file import is_there
-from ingest.edge.embedded_schema import HOUR_NS, check
+from ingest.edge.embedded_schema import HOUR_NS, check, is_new
 from ingest.edge.sqlite import Connection, open_reader, translated
 from ingest.errors import Refused
 
@@ -200,5 +200,8 @@ def open_store(path: Path) -> Iterator[Reader]:
             remedy="`homeiq-ingest run` makes it. Name another file, such as the demo's, with --db FILE",
         )
     with translated(path), closing(open_reader(path)) as connection:
+        if is_new(connection):
+            begun = "Where the service has just been started, try again in a moment; else start it: `homeiq-ingest run`"
+            raise Refused("there is nothing in the embedded store yet", where=str(path), remedy=begun)
         check(connection, path)
         yield Reader(connection, path)

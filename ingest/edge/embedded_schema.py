@@ -136,7 +136,7 @@ def prepare(connection: Connection, path: Path) -> None:
 
     Raises Refused for a newer version and for a database that is not ours.
     """
-    if pragma(connection, "application_id") == 0 and pragma(connection, "user_version") == 0 and _is_empty(connection):
+    if is_new(connection):
         _create(connection)
     check(connection, path)
 
@@ -157,8 +157,10 @@ def check(connection: Connection, path: Path) -> None:
         )
 
 
-def _is_empty(connection: Connection) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+def is_new(connection: Connection) -> bool:
+    """True while nobody has made anything of the file: a service that starts for the first time is about to."""
+    unmarked = pragma(connection, "application_id") == 0 and pragma(connection, "user_version") == 0
+    return unmarked and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
 
 def _create(connection: Connection) -> None:

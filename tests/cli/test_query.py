@@ -187,3 +187,14 @@ def test_steps_give_tables_that_fit_a_screen() -> None:
 def test_rows_begin_on_full_steps_of_utc_when_hours_are_read() -> None:
     assert _aligned(NOON + 5, HOUR, DAY) == NOON
     assert _aligned(NOON + 5, DAY, 40 * DAY) % HOUR == 0
+
+
+def test_a_file_of_which_nobody_has_made_anything_yet_is_not_somebody_elses(tmp_path: Path) -> None:
+    """The first moment of the first start."""
+    path = tmp_path / "home.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    result = run(query, "--db", path)
+    assert result.exit_code == 2
+    assert "there is nothing in the embedded store yet" in result.stderr
+    assert "try again in a moment" in result.stderr

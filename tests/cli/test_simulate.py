@@ -97,3 +97,4 @@ async def test_a_signal_ends_it_from_within(capsys: pytest.CaptureFixture[str]) 
             signal.raise_signal(signal.SIGTERM)
     assert "Making a home of 20 entities" in printed
     assert "homeiq-ingest run" in printed
+    assert "homeiq-ingest init" in printed

@@ -69,7 +69,7 @@ def test_gaps_are_one_line_when_there_are_any() -> None:
     assert "gaps  " not in status(answer(*UP)).output
     some = Summary({Progress.OPEN: 2, Progress.FILLED: 30, Progress.PARTLY: 0}, 10**18, 1234)
     screen = status(as_contract(after(*UP, gauges=evolve(WAITING, gaps=some)), Usage(50, 1))).output
-    line = "gaps            2 open, 30 filled, the oldest to fill from 2001-09-09T01:46:40+00:00; 1234 states filled"
+    line = "gaps            2 open, 30 filled, the oldest to fill from 2001-09-09T01:46:40+00:00; 1,234 states filled"
     assert line in screen.splitlines()
 
 
