@@ -231,6 +231,12 @@ def _reading(path: Path, how: str, *, damaged: bool) -> Connection:
     return connection
 
 
+def ask_between(connection: Connection, steps: int, ends: Callable[[], bool]) -> None:
+    """After so many of SQLite's steps, again and again: True ends the statement that is being done."""
+    assert isinstance(connection, sqlite3.Connection)  # noqa: S101  one that was opened here
+    connection.set_progress_handler(ends, steps)
+
+
 def in_memory() -> Connection:
     """An empty database that nobody else sees."""
     return sqlite3.connect(":memory:", isolation_level=None)
