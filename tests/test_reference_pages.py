@@ -17,7 +17,7 @@ from msgspec import Raw
 from ingest import pipeline
 from ingest.cli import exits
 from ingest.config.load import load
-from ingest.config.settings import KEYS
+from ingest.config.settings import Settings
 from ingest.core.coverage import Progress
 from ingest.core.filter_settings import Pattern
 from ingest.core.homeiq import NAMES, Encoder, category
@@ -129,7 +129,7 @@ def test_the_story_of_a_session_tells_every_state() -> None:
 
 
 def test_the_page_of_privacy_names_what_is_dropped_by_default() -> None:
-    assert [name for name in KEYS["attributes.drop"].default if f"`{name}`" not in text("how-to/privacy.md")] == []
+    assert [name for name in Settings().attributes.drop if f"`{name}`" not in text("how-to/privacy.md")] == []
 
 
 def test_the_script_of_faults_can_be_read() -> None:

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from attrs import define
 
 from ingest.edge.free_space import USUAL
-from ingest.edge.sqlite import Connection, Damaged, ask_between, open_reader, pragma, translated
+from ingest.edge.sqlite import INTERRUPTED, Connection, Damaged, ask_between, open_reader, pragma, translated
 from ingest.errors import IngestError, Refused, Transient
 
 Look: TypeAlias = Callable[[int], None]
@@ -82,14 +82,16 @@ def _not_copied(source: Path, error: OSError) -> IngestError:
 
 def _write(connection: Connection, draft: Path, look: Look | None) -> None:
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    watch = _Watch(draft, look)
-    if look is not None:
-        ask_between(connection, _STEPS, watch.stop)
+    watch = _Watch(draft, look or (lambda _: None))
+    ask_between(connection, _STEPS, watch.stop)
     try:
         connection.execute("VACUUM INTO ?", (str(draft),))
-    except Exception:
+    except Exception as error:
         if watch.error is not None:
             raise watch.error from None
+        if getattr(error, "sqlite_errorcode", 0) == INTERRUPTED:
+            # Ctrl-C came when the question began, before anything of it was done.
+            raise KeyboardInterrupt from None
         raise
 
 
@@ -98,14 +100,14 @@ class _Watch:
     """Between two steps of SQLite's, which does not let an error through: `error` is what there was to raise."""
 
     draft: Path
-    look: Look | None
+    look: Look
     last: float = 0.0
     error: BaseException | None = None
 
     def stop(self) -> bool:
         """True ends what SQLite is doing."""
         try:
-            if self.look is not None and (now := time.monotonic()) - self.last >= EVERY:
+            if (now := time.monotonic()) - self.last >= EVERY:
                 self.last = now
                 self.look(self.draft.stat().st_size)
         except BaseException as error:  # noqa: BLE001  raised again by who called SQLite

@@ -31,6 +31,9 @@ WAL_LIMIT = 16 * 1024 * 1024
 
 CACHE_KIB = 4_096
 
+INTERRUPTED = sqlite3.SQLITE_INTERRUPT
+"""The code of an error when `ask_between` ended a statement."""
+
 _NO_TEXT = "Could not decode to UTF-8"
 """How Python begins to say that a text of the file is none, before it quotes it."""
 

@@ -121,6 +121,7 @@ def test_a_back_up_is_made_while_somebody_writes_and_restored_elsewhere(here: Pl
     for one, other in ((kept / "state.db", there.state), (kept / "home.db", there.store)):
         assert content(one) == content(other)
 
+    write(here.store, [temperature(NOON + 900_000 * S, 1.0)])
     stored, last = content(there.store)["change"], content(here.store)["change"]
     assert set(stored) < set(last)
     assert (len(stored) - 200) % TOGETHER == 0, "a transaction is whole or not there"
@@ -182,7 +183,7 @@ def test_nothing_is_written_over(here: Place, tmp_path: Path) -> None:
 
 def test_a_damaged_store_is_no_back_up(here: Place, tmp_path: Path) -> None:
     raw = bytearray(here.store.read_bytes())
-    for page in range(4096 * 8, len(raw), 4096):
+    for page in range(len(raw) // 2 // 4096 * 4096, len(raw), 4096):
         raw[page : page + 2000] = b"\xff" * 2000
     here.store.write_bytes(raw)
     result = here.run("backup", tmp_path / "kept")
@@ -240,11 +241,16 @@ def test_a_disk_that_becomes_full_ends_it(here: Place, tmp_path: Path, monkeypat
 
 
 @pytest.mark.usefixtures("looked")
-def test_ctrl_c_ends_it_and_leaves_nothing(here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+@pytest.mark.parametrize(
+    "where", [(command._Watch, "look"), (database_copy._Watch, "stop")], ids=["in it", "before it"]
+)
+def test_ctrl_c_ends_it_and_leaves_nothing(
+    where: tuple[type, str], here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command._Watch, "look", interrupted)
+    monkeypatch.setattr(*where, interrupted)
     result = here.run("backup", tmp_path / "kept")
     assert (result.exit_code, result.stderr) == (1, "\nAborted!\n")
     assert not (tmp_path / "kept").exists()

@@ -53,7 +53,7 @@ def test_only_a_secret_that_its_user_reads_again_from_the_same_file_needs_no_res
 
     def having(secret: str, file: str | None) -> Settings:
         told = {key: Secret(secret), f"{key}_file": None if file is None else Path(file)}
-        return evolve(OLD, **{section: evolve(getattr(OLD, section), **told)})  # type: ignore[arg-type]
+        return evolve(OLD, **{section: evolve(getattr(OLD, section), **told)})
 
     assert needing_restart(having("one", "a"), having("two", "a")) == (() if name in READ_AGAIN else (name,))
     assert needing_restart(having("one", None), having("two", None)) == (name,)
