@@ -64,10 +64,9 @@ def backup(*, folder: Path, within: float, config_path: Path | None, assignments
     """
     with explained():
         found = loaded(config_path, assignments, sections=SECTIONS)
-        files = _to_keep(found)
+        files, until = _to_keep(found)
         with _looking([each.path for each in files], folder / NAMES[0], within, _floor(found)) as look:
             copies = back_up(files, folder, look)
-        until = known_until(folder / NAMES[0]) if files[0].name == NAMES[0] else 0
     for each in copies:
         click.echo(f"{each}: {each.stat().st_size / MIB:,.1f} MiB")
     click.echo(f"What they know ends at {shown(until, 'seconds')}." if until else "They know of no home yet.")
@@ -112,17 +111,23 @@ def _files(found: Loaded, *, all_of_them: bool) -> tuple[Kept, ...]:
     return (state, store) if all_of_them or settings.store_kind == "embedded" else (state,)
 
 
-def _to_keep(found: Loaded) -> list[Kept]:
-    """Those that are there. Raises `Refused` when there is none, or the service that runs here has another."""
+def _to_keep(found: Loaded) -> tuple[list[Kept], int]:
+    """Those that are there, and until when they know the home, in nanoseconds; 0: of no home.
+
+    Raises `Refused` when there is none, or they hold nothing and the service that runs here has others.
+    """
     files = _files(found, all_of_them=False)
     there = [each for each in files if is_there(each.path)]
-    for each in files:
-        if each not in there:
-            (state_of(found) if each.name == NAMES[0] else store_of(found)).look_elsewhere()
+    state = state_of(found)
+    until = known_until(state.path) if is_there(state.path) else 0
+    if not until:
+        state.look_elsewhere()
+    if len(there) < len(files) and not is_there(files[-1].path):
+        store_of(found).look_elsewhere()
     if not there:
         remedy = "The service makes it when it runs; --config says which service."
         raise Refused("there is nothing to copy yet", where=str(files[-1].path), remedy=remedy)
-    return there
+    return there, until
 
 
 def _floor(found: Loaded) -> int:

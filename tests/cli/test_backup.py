@@ -352,10 +352,31 @@ def test_a_place_that_does_not_take_it_keeps_what_it_has(
     assert list(here.folder.glob(".*draft")) == []
 
 
-def test_a_running_service_with_other_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.cli.own_file.ask_health", lambda *_: {"files": {"state": "/var/lib/elsewhere.db"}})
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    result = run(main, "backup", tmp_path / "kept")
+@pytest.mark.parametrize("there", ["nothing", "files that hold nothing", "only a state file"])
+def test_a_running_service_with_other_files_is_named(
+    there: str, here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who backs up the wrong files finds out when it is too late."""
+    files = {"state": "/var/lib/elsewhere/state.db", "store": "/var/lib/elsewhere/home.db"}
+    monkeypatch.setattr("ingest.cli.own_file.ask_health", lambda *_: {"files": files})
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    if there == "files that hold nothing":
+        spooled(mine / "state.db")
+        write(mine / "home.db", [])
+    elif there == "only a state file":
+        shutil.copy(here.state, mine / "state.db")
+    (mine / "config.toml").write_text('[spool]\npath = "state.db"\n[embedded]\npath = "home.db"\n')
+    result = run(main, "backup", tmp_path / "kept", "--config", mine / "config.toml")
     assert result.exit_code == 2
     assert "the service that runs here uses another" in result.stderr
+    assert not (tmp_path / "kept").exists()
+
+
+def test_an_older_program_does_not_back_up_what_it_does_not_know(here: Place, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(here.state)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    result = here.run("backup", tmp_path / "kept")
+    assert result.exit_code == 2
+    assert f"the state file is of version {VERSION + 1}" in result.stderr
+    assert not (tmp_path / "kept").exists()
