@@ -26,7 +26,7 @@ read in [configuration](configuration.md).
 
 HOW_TO, EXPLANATION = "../how-to", "../explanation"
 EXPLAINED = {
-    "demo": ("../../README.md",),
+    "demo": ("../tutorial/first-graph.md",),
     "init": (f"{HOW_TO}/own-home.md",),
     "estimate": (f"{HOW_TO}/choose-what-is-stored.md",),
     "run": (f"{HOW_TO}/own-home.md",),
@@ -40,6 +40,8 @@ EXPLAINED = {
     "query": ("embedded-store.md",),
     "export": ("embedded-store.md", "schema.md"),
     "copy": ("embedded-store.md",),
+    "backup": (f"{HOW_TO}/back-up-and-restore.md",),
+    "restore": (f"{HOW_TO}/back-up-and-restore.md", f"{HOW_TO}/move-to-a-new-machine.md"),
     "spool": ("state-file.md",),
     "dead-letters": (f"{HOW_TO}/dead-letters.md", "state-file.md"),
     "gaps": (f"{EXPLANATION}/history.md", f"{HOW_TO}/import-history.md"),

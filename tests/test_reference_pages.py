@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import textwrap
 import tomllib
 from pathlib import Path
 
 import attrs
 import msgspec
+import pytest
 from msgspec import Raw
 
 from ingest import pipeline
 from ingest.cli import exits
 from ingest.config.load import load
+from ingest.config.settings import Settings
+from ingest.core.coverage import Progress
 from ingest.core.filter_settings import Pattern
 from ingest.core.homeiq import NAMES, Encoder, category
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.registry_points import device_points, entity_points, registry_line
+from ingest.core.session import SessionState
 from ingest.core.state import Context, Source
 from ingest.simulator.faults import KINDS, parse
+from tests.test_docs import unknown
 
 DOCS = Path(__file__).parents[1] / "docs"
 KEY = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
@@ -91,13 +97,41 @@ def test_every_exit_code_is_documented_with_its_number() -> None:
     assert documented == {name: code for name, code in vars(exits).items() if name.isupper() and isinstance(code, int)}
 
 
-def test_every_sentence_in_the_table_of_errors_is_in_the_code() -> None:
-    rows = [line for line in text("explanation/errors.md").splitlines() if line.startswith("|")]
-    sentences = [quoted for row in rows for quoted in re.findall(r"`([^`]+)`", row) if " " in quoted]
+THEIRS = {"field type conflict"}
+"""Words of others that a table quotes."""
+
+
+@pytest.mark.parametrize(
+    ("page", "more_than"),
+    [("explanation/errors.md", 30), ("how-to/troubleshoot.md", 25), ("how-to/rotate-tokens.md", 3)],
+)
+def test_every_sentence_that_a_page_quotes_is_in_the_code(page: str, more_than: int) -> None:
+    rows = text(page) if more_than < 25 else "\n".join(re.findall(r"^ *\|.*", text(page), re.MULTILINE))
+    sentences = {quoted for quoted in re.findall(r"`([^`\n]+)`", rows) if " " in quoted}
+    sentences -= THEIRS | {each for each in sentences if re.match(r"homeiq-ingest |sudo |systemctl |influx |--", each)}
     pieces = {piece.strip() for sentence in sentences for piece in sentence.split("…")} - {""}
     known = "\n".join(constants())
-    assert len(pieces) > 30
+    assert len(pieces) > more_than
     assert [piece for piece in sorted(pieces) if piece not in known] == []
+
+
+@pytest.mark.parametrize("page", sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")))
+def test_every_command_in_a_sentence_exists(page: str) -> None:
+    """As `test_docs` has it of blocks: what stands in a line of prose is typed, too."""
+    prose = re.sub(r"^( *)```.*?^\1```", "", text(page), flags=re.MULTILINE | re.DOTALL)
+    calls = re.findall(r"`(?:sudo )?homeiq-ingest ([a-z][^`]*)`", prose)
+    wrong = [call for call in calls if "…" not in call and (found := unknown(shlex.split(call))) and found]
+    assert wrong == []
+
+
+def test_the_story_of_a_session_tells_every_state() -> None:
+    story = text("explanation/state-transitions.md")
+    assert [state.value for state in SessionState if f"`{state.value}`" not in story] == []
+    assert [state.value for state in Progress if f"`{state.value}`" not in story] == []
+
+
+def test_the_page_of_privacy_names_what_is_dropped_by_default() -> None:
+    assert [name for name in Settings().attributes.drop if f"`{name}`" not in text("how-to/privacy.md")] == []
 
 
 def test_the_script_of_faults_can_be_read() -> None:

@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "query": ("ingest.cli.query:query", "Show an entity's stored values as a plot and a table."),
         "export": ("ingest.cli.export:export", "Write stored changes as line protocol, CSV or JSON lines."),
         "copy": ("ingest.cli.copy:copy", "Copy the embedded store into a database."),
+        "backup": ("ingest.cli.backup:backup", "Copy what the service remembers, while it runs."),
+        "restore": ("ingest.cli.backup:restore", "Put such a back-up into its place."),
         "spool": ("ingest.cli.spool:spool", "See, send or remove what waits for the database."),
         "dead-letters": ("ingest.cli.dead_letters:dead_letters", "See what a store refused, and try it again."),
         "gaps": ("ingest.cli.gaps:gaps", "See when changes may have been missed, and how far that is mended."),

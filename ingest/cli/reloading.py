@@ -17,7 +17,7 @@ from attrs import define, field
 
 from ingest.actors.renewing import Difference, compared
 from ingest.cli.moments import local
-from ingest.config.changes import AT_ONCE, applied, changed, told
+from ingest.config.changes import applied, changed, needing_restart, told
 from ingest.config.load import Loaded
 from ingest.config.settings import Settings
 from ingest.core import reports
@@ -156,7 +156,7 @@ class Reloading:
                 await pipeline.filter.snapshots.until(lambda count: count != seen)
         return Outcome(
             settings=tuple(told(name, old, new) for name in names),
-            restart=tuple(name for name in names if name not in AT_ONCE),
+            restart=needing_restart(old, new),
             stored=moved(difference.stored),
             left_out=moved(difference.left_out),
             offer=self._offer(difference.lacking),

@@ -8,6 +8,7 @@ from typing import Final
 from attrs import evolve
 
 from ingest.config.rules import look_up
+from ingest.config.secrets import TWINS
 from ingest.config.settings import KEYS, Settings
 from ingest.config.toml import toml_value
 
@@ -16,6 +17,11 @@ AT_ONCE: Final = frozenset(
 )
 """Settings that need no restart."""
 
+READ_AGAIN: Final = frozenset(
+    {"home_assistant.token", "home_assistant.secondary_token", "influxdb.token", "data_api.api_key"}
+)
+"""Secrets that their users read again, before they use them, where they are in a file."""
+
 LONGEST: Final = 160
 """Characters of a value that are shown."""
 
@@ -23,6 +29,11 @@ LONGEST: Final = 160
 def changed(old: Settings, new: Settings) -> tuple[str, ...]:
     """The settings that differ, in the order of the tree."""
     return tuple(name for name in KEYS if look_up(old, name) != look_up(new, name))
+
+
+def needing_restart(old: Settings, new: Settings) -> tuple[str, ...]:
+    """Those of them that a running service cannot take on."""
+    return tuple(name for name in changed(old, new) if name not in AT_ONCE and not _is_read_again(name, old, new))
 
 
 def told(name: str, old: Settings, new: Settings) -> str:
@@ -42,6 +53,14 @@ def applied(old: Settings, new: Settings) -> Settings:
     """The settings in effect once what can be changed at once is."""
     log = evolve(old.log, level=new.log.level)
     return evolve(old, filter=new.filter, attributes=new.attributes, log=log)
+
+
+def _is_read_again(name: str, old: Settings, new: Settings) -> bool:
+    """The file is the same, and holds another secret."""
+    if name not in READ_AGAIN:
+        return False
+    before, after = (look_up(each, TWINS[name]) for each in (old, new))
+    return before is not None and before == after
 
 
 def _differ(before: Sequence[object], after: Sequence[object]) -> bool:

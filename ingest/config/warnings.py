@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import evolve
 
 from ingest.config.given import Given
+from ingest.config.home_assistant import Attributes
 from ingest.config.rules import is_loopback, look_up
 from ingest.config.secrets import TWINS
 from ingest.config.service import Api
@@ -27,6 +28,11 @@ def warnings(settings: Settings) -> Iterator[str]:
         yield "influxdb.token is missing: InfluxDB refuses writes without one (VictoriaMetrics wants numeric_only = true)."
     if settings.store_kind == "embedded" and any(each.heartbeat for each in _lets_through(settings)):
         yield "the embedded store has no heartbeats: what it is asked for holds until the next change anyway."
+    if stored := [name for name in Attributes().drop if name not in settings.attributes.drop]:
+        yield (
+            f"attributes.drop is the whole list and lacks {', '.join(stored)}: tokens with which anybody may look through"
+            " a camera are stored. Name them as well, unless that is meant."
+        )
     for name in _of_the_other_schema(settings):
         yield f"{name} is not used, because influxdb.schema is {settings.influxdb.schema}."
     if settings.device_history and settings.store_kind != "influxdb":

@@ -38,13 +38,19 @@ class SetAside:
 def set_aside(path: Path, error: IngestError, now_ns: int) -> SetAside:
     """Rename the file and its log. Raises the very error when that is not possible."""
     try:
-        kept_as = _free_name(path, datetime.fromtimestamp(now_ns / 1e9, UTC))
-        for suffix in PARTS:
-            if (part := path.with_name(path.name + suffix)).exists():
-                part.rename(kept_as.with_name(kept_as.name + suffix))
+        kept_as = moved_aside(path, "damaged", now_ns)
     except OSError as problem:
         raise error from problem
     return SetAside(path, kept_as, error.what)
+
+
+def moved_aside(path: Path, why: str, now_ns: int) -> Path:
+    """Rename the file and its log to `….WHY-TIME`, which is returned. Raises `OSError`."""
+    kept_as = _free_name(path, why, datetime.fromtimestamp(now_ns / 1e9, UTC))
+    for suffix in PARTS:
+        if (part := path.with_name(path.name + suffix)).exists():
+            part.rename(kept_as.with_name(kept_as.name + suffix))
+    return kept_as
 
 
 def kept_aside(path: Path) -> list[Path]:
@@ -61,8 +67,8 @@ def thin_out(path: Path, most: int) -> None:
                 old.with_name(old.name + suffix).unlink()
 
 
-def _free_name(path: Path, moment: datetime) -> Path:
-    name = f"{path.name}.damaged-{moment:%Y%m%dT%H%M%SZ}"
+def _free_name(path: Path, why: str, moment: datetime) -> Path:
+    name = f"{path.name}.{why}-{moment:%Y%m%dT%H%M%SZ}"
     kept_as, number = path.with_name(name), 1
     while kept_as.exists():
         kept_as, number = path.with_name(f"{name}-{number}"), number + 1

@@ -31,6 +31,9 @@ WAL_LIMIT = 16 * 1024 * 1024
 
 CACHE_KIB = 4_096
 
+INTERRUPTED = sqlite3.SQLITE_INTERRUPT
+"""The code of an error when `ask_between` ended a statement."""
+
 _NO_TEXT = "Could not decode to UTF-8"
 """How Python begins to say that a text of the file is none, before it quotes it."""
 
@@ -229,6 +232,12 @@ def _reading(path: Path, how: str, *, damaged: bool) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def ask_between(connection: Connection, steps: int, ends: Callable[[], bool]) -> None:
+    """After so many of SQLite's steps, again and again: True ends the statement that is being done."""
+    assert isinstance(connection, sqlite3.Connection)  # noqa: S101  one that was opened here
+    connection.set_progress_handler(ends, steps)
 
 
 def in_memory() -> Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ from ingest.cli.systemd_places import Places
 from ingest.cli.systemd_steps import Steps
 from ingest.cli.systemd_uninstall import uninstall
 from ingest.edge import foreign
+from ingest.edge.backup import Kept, back_up, check_state
 from ingest.edge.environment import MARK, Recipe, build, recipe
 from ingest.edge.interpreters import choose
 from ingest.edge.state_versions import MIGRATIONS, VERSION
@@ -246,6 +248,31 @@ def test_a_state_file_of_an_earlier_run_is_taken_along_once(house: House) -> Non
     new.unlink()
     with pytest.raises(Refused, match="no such file"):
         install(house.machine, wanted(house, state=house.folder / "none.db"))
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_another_machine_goes_on_with_the_configuration_the_tokens_and_a_back_up(house: House) -> None:
+    """As `docs/how-to/move-to-a-new-machine.md` has it: /etc is copied over, everything else is made there."""
+    places = house.places
+    state(places.private_state / "state.db", VERSION)
+    install(house.machine, wanted(house, start=False))
+    kept, before = house.folder / "kept", places.config.read_text()
+    back_up([Kept(places.private_state / "state.db", "state.db", check_state)], kept, lambda _: None)
+    for old in (places.program, places.private_state, places.unit, places.shortcut):
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    house.manager.commands.clear()
+
+    install(house.machine, Wanted(state=kept / "state.db"))
+    assert places.config.read_text() == before
+    assert (places.credentials / "home_assistant.token").read_text() == f"{TOKEN}\n"
+    assert f"LoadCredential=home_assistant.token:{places.credentials}/home_assistant.token" in places.unit.read_text()
+    assert dump(places.private_state / "state.db") == dump(kept / "state.db")
+    assert "systemctl restart homeiq-ingest.service" in house.manager.commands
+    assert "It runs: stores" in house.said()
 
 
 def test_somebody_elses_command_stays(house: House) -> None:

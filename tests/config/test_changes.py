@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from attrs import evolve
 
-from ingest.config.changes import AT_ONCE, applied, changed, told
+from ingest.config.changes import AT_ONCE, READ_AGAIN, applied, changed, needing_restart, told
 from ingest.config.settings import KEYS, Settings
 from ingest.core.filter_settings import Pattern
 from ingest.core.secret import Secret
@@ -42,3 +45,16 @@ def test_only_what_can_be_changed_is() -> None:
     assert rest == ("home", "log.format")
     assert not AT_ONCE & set(rest)
     assert set(KEYS) > AT_ONCE
+
+
+@pytest.mark.parametrize("name", sorted({*READ_AGAIN, "api.token", "original.token"}))
+def test_only_a_secret_that_its_user_reads_again_from_the_same_file_needs_no_restart(name: str) -> None:
+    section, _, key = name.partition(".")
+
+    def having(secret: str, file: str | None) -> Settings:
+        told = {key: Secret(secret), f"{key}_file": None if file is None else Path(file)}
+        return evolve(OLD, **{section: evolve(getattr(OLD, section), **told)})
+
+    assert needing_restart(having("one", "a"), having("two", "a")) == (() if name in READ_AGAIN else (name,))
+    assert needing_restart(having("one", None), having("two", None)) == (name,)
+    assert needing_restart(having("one", "a"), having("two", "b")) == (name, f"{name}_file")

@@ -124,3 +124,10 @@ def test_a_filter_file_must_be_a_path(tmp_path: Path) -> None:
 def test_including_nothing_is_warned_of() -> None:
     (warning,) = load(None, {"HOMEIQ_INGEST_FILTER_MODE": "include"}, {}).warnings
     assert "nothing but filter.exceptions is stored" in warning
+
+
+def test_a_list_of_dropped_attributes_that_forgets_the_secrets_is_warned_of() -> None:
+    (warning,) = load(None, {}, {"attributes.drop": ["latitude", "access_token", "token"]}).warnings
+    assert "lacks entity_picture, entity_picture_local: tokens" in warning
+    secrets = ["access_token", "entity_picture", "entity_picture_local", "token"]
+    assert load(None, {}, {"attributes.drop": ["latitude", *secrets]}).warnings == ()
