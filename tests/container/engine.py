@@ -1,5 +1,8 @@
 """Podman with everything of its own in one folder: images, containers, what it keeps in /run. Root's, without systemd or cgroups.
 
+It runs in a mount namespace of its own: what it mounts is nobody else's, and is gone with it. There /sys/fs/cgroup is of version 2
+alone, because crun refuses the mixture that some machines have.
+
 No registry is asked: the base is a Debian that debootstrap makes of the machine's own archive, kept in the lab of the live tests.
 """
 
@@ -26,11 +29,13 @@ BASE = "localhost/debian-with-python"
 STATE = recipe.variables()["STATE_DIRECTORY"]
 SUITE = "bookworm"
 INCLUDED = "python3,python3-pip,ca-certificates"
-PROGRAMS = ("podman", "crun", "conmon", "debootstrap")
+PROGRAMS = ("podman", "crun", "conmon", "catatonit", "debootstrap", "nsenter", "unshare", "setpriv")
 
 CONF = """\
 [containers]
 cgroups = "disabled"
+# Podman asks for a million, which it may not give everywhere.
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
@@ -76,14 +81,17 @@ def index(folder: Path) -> Iterator[str]:
     """What lets pip find in a build what it finds here: its configuration, and the folders and certificates that this names."""
     config = ConfigParser()
     config["global"] = {}
+    needed = set()
     for line in _command("python3", "-m", "pip", "config", "list").splitlines():
         name, _, value = line.partition("=")
         values = value.strip("'").replace("\\n", " ").split()
         config["global"][name.rpartition(".")[2]] = "\n".join(values)
-        paths = [each.removeprefix("file://") for each in values]
-        yield from (f"--volume={path}:{path}:ro" for path in paths if path.startswith("/") and Path(path).exists())
+        needed |= {Path(each) for each in values if each.startswith("/")}
+        # The pages of an index lead to files beside it.
+        needed |= {Path(each.removeprefix("file://")).parent for each in values if each.startswith("file:///")}
     with (folder / "pip.conf").open("w", encoding="utf-8") as file:
         config.write(file)
+    yield from (f"--volume={path}:{path}:ro" for path in sorted(needed) if path.exists())
     yield f"--volume={folder / 'pip.conf'}:/etc/pip.conf:ro"
 
 
@@ -108,8 +116,8 @@ class Container:
         return self.engine.tried("exec", self.name, *command)
 
     def health_check(self) -> int:
-        """What the command of HEALTHCHECK answers in it: its exit code."""
-        return self.run(*recipe.health_check()).returncode
+        """The exit code of what the image is looked at with."""
+        return self.engine.tried("healthcheck", "run", self.name).returncode
 
     def wait(self) -> int:
         """Its exit code, once it has ended."""
@@ -127,9 +135,10 @@ class Container:
 
 @frozen
 class Engine:
-    """A Podman that keeps everything in a folder."""
+    """A Podman that keeps everything in a folder; `space` is a process in its mount namespace."""
 
     folder: Path
+    space: int
     names: list[str] = field(factory=list)
 
     def podman(self, *arguments: str, merged: bool = False) -> str:
@@ -142,9 +151,9 @@ class Engine:
 
     def tried(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The same, where it may fail."""
-        where = [f"--root={self.folder}/images", f"--runroot={self.folder}/run", "--storage-driver=vfs"]
+        where = [f"--root={self.folder}/images", f"--runroot={self.folder}/run", "--storage-driver=overlay"]
         return subprocess.run(
-            ["podman", *where, *arguments],
+            ["nsenter", f"--mount=/proc/{self.space}/ns/mnt", "podman", *where, *arguments],
             capture_output=True,
             text=True,
             timeout=400,
@@ -155,13 +164,26 @@ class Engine:
     def build(self) -> None:
         """The image, from the recipe, with a Debian made here for its base."""
         self.podman("import", str(base()), BASE)
-        options = ("--format=docker", "--isolation=chroot", "--network=host", "--pull-never", f"--tag={IMAGE}")
+        options = (
+            "--format=docker",
+            "--isolation=chroot",
+            "--network=host",
+            "--pull-never",
+            "--layers=false",
+            f"--tag={IMAGE}",
+        )
         given = (
             f"--build-arg=BASE={BASE}",
             f"--build-arg=VERSION={ingest.__version__}",
             f"--file={recipe.CONTAINERFILE}",
         )
         self.podman("build", *options, *given, *index(self.folder), str(recipe.ROOT))
+
+    def once(self, *arguments: str, entrypoint: str = "", user: int | None = None) -> str:
+        """What a command of the image says, or another program in it, without a network."""
+        other = [f"--entrypoint={entrypoint}"] if entrypoint else []
+        other += [] if user is None else [f"--user={user}"]
+        return self.podman("run", "--rm", "--network=none", "--no-healthcheck", *other, IMAGE, *arguments)
 
     def start(
         self,
@@ -184,7 +206,7 @@ class Engine:
                 "--tmpfs=/tmp",
                 "--cap-drop=all",
             ),
-            *("--security-opt=no-new-privileges", "--http-proxy=false", *options),
+            *("--security-opt=no-new-privileges", "--http-proxy=false", "--health-interval=disable", *options),
             *(f"--env={variable}={value}" for variable, value in environ.items()),
             *([] if state is None else [f"--volume={state}:{STATE}"]),
             *(f"--volume={path}:{place}:ro" for place, path in files.items()),
@@ -199,18 +221,26 @@ class Engine:
         self.names.clear()
 
 
+SPACE = "mount -t cgroup2 cgroup2 /sys/fs/cgroup && echo made && exec sleep infinity"
+
+
 @contextmanager
 def engine(folder: Path) -> Iterator[Engine]:
     """One, with all that it made gone at the end."""
     (folder / "tmp").mkdir(parents=True)
     (folder / "containers.conf").write_text(CONF.format(folder=folder), "utf-8")
-    made = Engine(folder)
-    try:
-        yield made
-    finally:
-        made.remove()
-        made.tried("rmi", "--all", "--force")
-        shutil.rmtree(folder, ignore_errors=True)
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation=private", "sh", "-c", SPACE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as space:
+        assert space.stdout is not None
+        assert space.stdout.readline() == "made\n"
+        made = Engine(folder, space.pid)
+        try:
+            yield made
+        finally:
+            made.remove()
+            made.tried("umount", "--all", "--force")
+            space.kill()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _command(*command: str) -> str:

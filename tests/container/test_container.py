@@ -75,7 +75,7 @@ def test_the_image_is_what_the_recipe_says(built: Engine) -> None:
     assert config["StopSignal"] == "SIGTERM"
     assert config["Labels"]["org.opencontainers.image.version"] == ingest.__version__
     assert image["HealthCheck" if "HealthCheck" in image else "Healthcheck"]["Test"] == ["CMD", *recipe.health_check()]
-    assert built.podman("run", "--rm", "--network=none", IMAGE, "--version").strip().endswith(ingest.__version__)
+    assert built.once("--version").strip().endswith(ingest.__version__)
 
 
 def test_no_secret_is_in_it_nor_in_how_it_was_made(built: Engine) -> None:
@@ -83,42 +83,33 @@ def test_no_secret_is_in_it_nor_in_how_it_was_made(built: Engine) -> None:
     assert leaks(told) == []
     (names,) = (each["Config"]["Env"] for each in json.loads(built.podman("inspect", IMAGE)))
     assert [name for name in names if "TOKEN" in name or "KEY" in name] == []
-    listed = built.podman(
-        "run",
-        "--rm",
-        "--network=none",
-        "--user=0",
-        "--entrypoint=find",
-        IMAGE,
-        "/",
-        "-xdev",
-        "-name",
-        "*token*",
-        "-type",
-        "f",
-    )
-    assert [line for line in listed.splitlines() if "/site-packages/" not in line and "/lib/python3" not in line] == []
+    places = ("/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/var")
+    found = built.once(*places, "-ipath", "*token*", "!", "-path", "*/site-packages/*", entrypoint="find", user=0)
+    assert found == ""
 
 
 def test_nothing_of_it_is_its_own_users_but_the_volume(built: Engine) -> None:
-    listed = built.podman(
-        "run",
-        "--rm",
-        "--network=none",
-        "--entrypoint=find",
-        IMAGE,
-        "/opt",
-        "/etc",
-        "/usr",
-        "-writable",
-        "!",
-        "-type",
-        "l",
+    assert (
+        built.once(
+            "/opt",
+            "/etc",
+            "/usr",
+            "(",
+            "-user",
+            str(USER),
+            "-o",
+            "-perm",
+            "-2",
+            ")",
+            "!",
+            "-type",
+            "l",
+            entrypoint="find",
+            user=0,
+        )
+        == ""
     )
-    assert listed == ""
-    compiled = built.podman(
-        "run", "--rm", "--network=none", "--entrypoint=find", IMAGE, "/opt/homeiq-ingest", "-name", "status*.pyc"
-    )
+    compiled = built.once("/opt/homeiq-ingest", "-name", "status*.pyc", entrypoint="find")
     assert "cli/__pycache__/status" in compiled
 
 
@@ -140,8 +131,10 @@ def test_a_folder_that_it_may_not_write_is_named_with_whom_to_give_it_to(place: 
     # With a database it goes on in memory meanwhile, and says it likewise.
     with sinking() as sink:
         container = place.start(database=sink.url, name="other")
-        live(place, container)
-        wait_for(lambda: f"uid {USER}" in container.logs())
+        wait_for(lambda: f"uid {USER}" in container.logs(), 60)
+        changes = place.change("kept in memory")
+        wait_for(lambda: place.stored(sink, changes), 30)
+        assert container.health_check() == 0
         assert container.stop() == 0
 
 
@@ -161,7 +154,7 @@ def test_it_is_healthy_shut_in_and_keeps_its_secrets(place: Place) -> None:
         live(place, container)
         assert set(health(place)) >= CONTRACT
         assert health(place)["status"] in {each.value for each in Status}
-        assert httpx.get(f"{place.url}/ready", trust_env=False).status_code == 200
+        wait_for(lambda: httpx.get(f"{place.url}/ready", trust_env=False).status_code == 200)
         assert container.health_check() == 0
 
         pid = outside(container)
@@ -205,8 +198,9 @@ def test_a_health_check_fails_when_it_hangs_or_is_not_there(place: Place) -> Non
 
 
 def test_alone_in_its_network_it_answers_on_its_usual_port(built: Engine, place: Place) -> None:
-    given = {"ENABLE_HOME_ASSISTANT": "false"}
-    container = built.start("alone", place.state, given, options=("--network=none",))
+    given = {"HA_HTTP_URL": "http://192.168.1.10:8123", "HA_TOKEN_FILE": "/run/secrets/t"}
+    files = {"/run/secrets/t": place.token("home", TOKEN)}
+    container = built.start("alone", place.state, given, files, options=("--network=none",))
     asked = "import urllib.request as u; print(u.urlopen('http://localhost:8001/health').status)"
     try:
         wait_for(lambda: container.health_check() == 0, 30)
@@ -249,6 +243,14 @@ def test_a_stop_takes_no_ten_seconds_while_the_database_hangs_and_loses_nothing(
         assert stopped["balanced"] is True
 
 
+def test_a_stop_in_its_first_moment_is_not_missed(place: Place) -> None:
+    """The first process of a container gets no signal that it has no handler for: an init hands it on to one that is not the first."""
+    container = place.start("--init")
+    begun = time.monotonic()
+    assert container.stop() in {0, 128 + signal.SIGTERM}
+    assert time.monotonic() - begun < STOP
+
+
 def test_without_a_database_everything_is_in_one_file_on_the_volume(place: Place) -> None:
     container = place.start()
     live(place, container)
@@ -264,7 +266,6 @@ def test_without_a_database_everything_is_in_one_file_on_the_volume(place: Place
 
     wait_for(stored)
     assert "21.5" in container.run("homeiq-ingest", "query", "sensor.talk_7").stdout
-    assert "home.db" in container.run("homeiq-ingest", "doctor").stdout or True
     assert container.stop() == 0
 
 
