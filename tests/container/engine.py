@@ -188,13 +188,13 @@ class Engine:
     def start(
         self,
         name: str,
-        state: Path | None,
+        state: Path | str,
         environ: Mapping[str, str],
         files: Mapping[str, Path] = {},
         options: Sequence[str] = ("--network=host",),
         command: Sequence[str] = (),
     ) -> Container:
-        """A container, shut in as the compose files do it; `files` are by their place in it."""
+        """A container, shut in as the compose files do it; `state` is a folder or a volume, `files` are by their place in it."""
         self.names.append(name)
         self.podman(
             *(
@@ -208,7 +208,7 @@ class Engine:
             ),
             *("--security-opt=no-new-privileges", "--http-proxy=false", "--health-interval=disable", *options),
             *(f"--env={variable}={value}" for variable, value in environ.items()),
-            *([] if state is None else [f"--volume={state}:{STATE}"]),
+            f"--volume={state}:{STATE}",
             *(f"--volume={path}:{place}:ro" for place, path in files.items()),
             *(IMAGE, *command),
         )

@@ -200,7 +200,8 @@ def test_a_health_check_fails_when_it_hangs_or_is_not_there(place: Place) -> Non
 def test_alone_in_its_network_it_answers_on_its_usual_port(built: Engine, place: Place) -> None:
     given = {"HA_HTTP_URL": "http://192.168.1.10:8123", "HA_TOKEN_FILE": "/run/secrets/t"}
     files = {"/run/secrets/t": place.token("home", TOKEN)}
-    container = built.start("alone", place.state, given, files, options=("--network=none",))
+    # A volume that is new, as Compose makes it.
+    container = built.start("alone", "volume", given, files, options=("--network=none",))
     asked = "import urllib.request as u; print(u.urlopen('http://localhost:8001/health').status)"
     try:
         wait_for(lambda: container.health_check() == 0, 30)
@@ -208,6 +209,12 @@ def test_alone_in_its_network_it_answers_on_its_usual_port(built: Engine, place:
     except TimeoutError as late:
         late.add_note(container.logs()[-3000:])
         raise
+    listed = container.run("stat", "--format=%u %g %a %n", STATE, f"{STATE}/home.db", f"{STATE}/state.db").stdout
+    assert listed.splitlines() == [
+        f"{USER} {USER} 700 {STATE}",
+        f"{USER} {USER} 600 {STATE}/home.db",
+        f"{USER} {USER} 600 {STATE}/state.db",
+    ]
     assert container.stop() == 0
 
 

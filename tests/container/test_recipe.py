@@ -182,7 +182,7 @@ def test_nobody_in_it_is_root() -> None:
     (last,) = (at for at, (word, _) in enumerate(recipe.instructions()) if word == "USER")
     assert not {word for word, _ in recipe.instructions()[last:]} & {"RUN", "COPY", "ADD"}
     user, group = recipe.said("USER")[-1].split(":")
-    assert f"--mode=700 --owner={user} --group={group} /state" in CONTAINERFILE
+    assert f"--mode=700 --owner={user} --group={group} {SYSTEM_STATE}" in CONTAINERFILE
 
 
 CONTAINERFILE = recipe.CONTAINERFILE.read_text("utf-8")
