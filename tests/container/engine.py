@@ -42,6 +42,7 @@ events_logger = "file"
 lock_type = "file"
 runtime = "crun"
 tmp_dir = "{folder}/tmp"
+volume_path = "{folder}/volumes"
 """
 
 

@@ -134,6 +134,7 @@ def test_a_folder_that_it_may_not_write_is_named_with_whom_to_give_it_to(place: 
         wait_for(lambda: f"uid {USER}" in container.logs(), 60)
         changes = place.change("kept in memory")
         wait_for(lambda: place.stored(sink, changes), 30)
+        assert health(place)["status"] == "degraded"
         assert container.health_check() == 0
         assert container.stop() == 0
 
@@ -273,6 +274,7 @@ def test_without_a_database_everything_is_in_one_file_on_the_volume(place: Place
 
     wait_for(stored)
     assert "21.5" in container.run("homeiq-ingest", "query", "sensor.talk_7").stdout
+    assert container.run("homeiq-ingest", "reload").returncode == 0
     assert container.stop() == 0
 
 
