@@ -8,7 +8,7 @@ import nox
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 LOCKED = ".ci/requirements-test.txt"
 CAMPAIGN = {"ROUNDS", "STORM", "KILLS", "FULL_SECONDS", "OUTAGE_HOURS", "STATES", "DAYS"}
-FAST = ("-m", "not live and not slow and not outside and not package", "-n", "auto")
+FAST = ("-m", "not live and not slow and not outside and not package and not container", "-n", "auto")
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv"
@@ -97,6 +97,13 @@ def package(session: nox.Session) -> None:
     """The wheel and the sdist: built, looked into, and run where there is neither this repository nor a network."""
     session.install("--no-deps", "--require-hashes", "-r", ".ci/requirements-package.txt")
     session.run("pytest", "tests/package", "-m", "package", "-rs", "--durations=5", *session.posargs)
+
+
+@nox.session
+def container(session: nox.Session) -> None:
+    """The container, built from its recipe on a Debian made here, and run (Debian's Podman; root)."""
+    install(session)
+    session.run("pytest", "tests/container", "tests/addon/test_image.py", "-rs", "--durations=5", *session.posargs)
 
 
 @nox.session

@@ -6,12 +6,13 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from ingest.cli.exits import DEGRADED, UNHEALTHY, explained
+from ingest.cli.exits import DEGRADED, FAILED, UNHEALTHY, explained
 from ingest.cli.options import configured, loaded
 from ingest.cli.service_api import ask_health, configured_url
 from ingest.core.words import counted
@@ -25,11 +26,17 @@ _COLOURS: Final = {"healthy": "green", "degraded": "yellow"}
 @click.command()
 @configured
 @click.option("--json", "as_json", is_flag=True, help="Print what the service answers, as JSON.")
+@click.option(
+    "--alive", is_flag=True, help="One line; exit code 0 if it answers, else 1: for a container's health check."
+)
 @click.option("--url", metavar="URL", help="Where the service's API is (else as configured).")
-def status(config_path: Path | None, assignments: tuple[str, ...], *, as_json: bool, url: str | None) -> None:
+def status(
+    config_path: Path | None, assignments: tuple[str, ...], *, as_json: bool, alive: bool, url: str | None
+) -> None:
     """Say how the running service is, and what to do about it.
 
-    Exit code 0: healthy; 1: degraded, something waits; 2: unhealthy, or there is no service.
+    Exit code 0: healthy; 1: degraded, something waits; 2: unhealthy, or there is no service. With --alive it is 0
+    however the service is, as long as it answers: what is wrong with a database no restart mends.
     """
     with explained():
         # The token is for the service that it was configured for, not for whatever an address leads to.
@@ -38,9 +45,10 @@ def status(config_path: Path | None, assignments: tuple[str, ...], *, as_json: b
             answer = ask_health(url or "") if api is None else ask_health(configured_url(api), token=api.token)
         except Transient as error:
             click.echo(f"homeiq-ingest: {error}", err=True)
-            sys.exit(UNHEALTHY)
-    click.echo(json.dumps(answer, indent=2) if as_json else "\n".join(_screen(answer)))
-    sys.exit(_CODES.get(answer["status"], UNHEALTHY))
+            sys.exit(FAILED if alive else UNHEALTHY)
+    lines = islice(_screen(answer), 1) if alive else _screen(answer)
+    click.echo(json.dumps(answer, indent=2) if as_json else "\n".join(lines))
+    sys.exit(0 if alive else _CODES.get(answer["status"], UNHEALTHY))
 
 
 def _screen(health: dict[str, Any]) -> Iterator[str]:

@@ -47,7 +47,7 @@ def credentials(environ: Mapping[str, str]) -> Mapping[str, Path]:
 
 
 def _refused(what: str, path: Path) -> Refused:
-    remedy = "Let the file hold the secret alone, readable by the user the service runs as"
+    remedy = f"Let the file hold the secret alone, readable by the user the service runs as (here uid {os.geteuid()})"
     if _may_be_the_secret(path):
         return Refused(f"the file {what} (its name is not shown: it may be the secret itself)", remedy=remedy)
     return Refused(f"the file {path} {what}", where=str(path), remedy=remedy)

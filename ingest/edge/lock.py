@@ -118,7 +118,7 @@ def locked(path: Path, *, remedy: str, by: Holder = NOBODY) -> Iterator[Lock]:
                 "Free some space, and look for disk errors with dmesg.",
             )
             raise Transient(what, where=str(path), remedy=todo) from error
-        place = "Choose another place, or give this user the right to write there."
+        place = f"Choose another place, or give this user (uid {os.geteuid()}) the right to write there."
         raise Refused(f"the file cannot be made: {error.strerror}", where=str(path), remedy=place) from error
     try:
         _take(descriptor, path, remedy)

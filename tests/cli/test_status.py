@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 from click.testing import CliRunner, Result
 
-from ingest.cli.exits import DEGRADED, REFUSED, UNHEALTHY
+from ingest.cli.exits import DEGRADED, FAILED, REFUSED, UNHEALTHY
 from ingest.cli.main import main
 from ingest.cli.moments import shown
 from ingest.cli.service_api import configured_url
@@ -52,6 +52,22 @@ def test_the_exit_code_is_the_status(told: list[Report], code: int, word: str) -
     result = status(answer(*told))
     assert result.exit_code == code, result.output
     assert result.output.startswith(word)
+
+
+@pytest.mark.parametrize(
+    ("told", "word"), [(UP, "healthy: "), ([*UP, DOWN], "degraded: "), ([*UP, *AWAY], "unhealthy: ")]
+)
+def test_a_health_check_asks_only_whether_it_answers(told: list[Report], word: str) -> None:
+    result = status(answer(*told), "--alive")
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(word)
+    assert len(result.output.splitlines()) == 1
+
+
+def test_a_health_check_fails_where_nobody_answers_as_it_should() -> None:
+    # 2 is reserved there.
+    assert status({}, "--alive", code=500).exit_code == FAILED
+    assert status({"service": "other"}, "--alive").exit_code == FAILED
 
 
 def test_the_screen_says_what_waits_why_and_what_to_do() -> None:
