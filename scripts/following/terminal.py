@@ -73,7 +73,7 @@ class Terminal:
         return rows
 
     def send(self, text: str) -> None:
-        """Type it."""
+        """Type these characters, control characters among them; what the terminal echoes is read like everything else."""
         os.write(self._ours, text.encode())
 
     def close(self) -> None:

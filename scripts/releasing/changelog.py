@@ -32,7 +32,7 @@ def section(page: str, version: str) -> str | None:
 
 
 def with_section(page: str, text: str) -> str:
-    """The page with another section above all versions, in place of the one for what comes next."""
+    """The page with another section above all versions, in place of the one for what comes next. Raises Unready without the mark."""
     head, mark, rest = page.partition(_START)
     if not mark:
         raise Unready(f"{PAGE} has no line {_START!r}: put it back above the newest release")
