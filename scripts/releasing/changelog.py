@@ -48,7 +48,7 @@ def rendered(root: Path, version: str, when: str) -> str:
 
 
 def draft(root: Path) -> None:
-    """Write what will be in the next release into the page; the fragments stay."""
+    """Write what will be in the next release into the page; the fragments stay. Raises Unready as `rendered` and `with_section` do."""
     page = root / PAGE
     page.write_text(with_section(page.read_text("utf-8"), rendered(root, NEXT, "not released yet")), "utf-8")
 
