@@ -23,8 +23,13 @@ def deadlines(settings: Settings) -> Deadlines:
 
 
 def candidates(settings: Settings) -> tuple[Candidate, ...]:
-    """The addresses to try. Raises `Refused` when there is none, or when a CA file cannot be read."""
+    """The addresses to try. Raises `Refused` when there is none or none is wanted, or when a CA file cannot be read."""
     found = tuple(_candidate(each, settings) for each in settings.home_assistant.candidates())
+    if not found and not settings.home_assistant.enabled:
+        raise Refused(
+            "home_assistant.enabled is false, and there is nothing else to store",
+            remedy="Take home_assistant.enabled (or ENABLE_HOME_ASSISTANT) out, or set it to true.",
+        )
     if not found:
         raise Refused(
             "no Home Assistant is configured",

@@ -50,3 +50,9 @@ def test_a_file_that_went_away_is_refused(file: Path, token: Callable[[], str]) 
     file.unlink()
     with pytest.raises(Refused, match="cannot be read"):
         token()
+
+
+def test_a_home_that_is_switched_off_is_not_said_to_be_missing() -> None:
+    home = evolve(Settings().home_assistant, url="ws://home.test", token=Secret(TOKEN), enabled=False)
+    with pytest.raises(Refused, match=r"home_assistant\.enabled is false.*ENABLE_HOME_ASSISTANT"):
+        candidates(evolve(Settings(), home_assistant=home))
