@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from pygments.lexers.special import TextLexer
-from pygments.lexers.sql import SqlLexer
 
 from ingest import __version__
 
@@ -77,9 +76,8 @@ def built(app: Any, error: Exception | None) -> None:
 
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx asks what is to be done when."""
-    app.add_lexer("influxql", SqlLexer)
-    app.add_lexer("flux", TextLexer)
-    app.add_lexer("promql", TextLexer)
+    for language in ("flux", "influxql", "promql"):  # Pygments knows none of them
+        app.add_lexer(language, TextLexer)
     app.connect("source-read", read)
     app.connect("build-finished", built)
     return {"parallel_read_safe": True}

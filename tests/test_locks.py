@@ -27,6 +27,7 @@ def group(name: str) -> list[str]:
         ("requirements.txt", DECLARED["project"]["dependencies"]),
         ("requirements-test.txt", DECLARED["project"]["dependencies"] + group("dev")),
         ("requirements-outside.txt", DECLARED["project"]["dependencies"] + group("outside")),
+        ("requirements-docs.txt", DECLARED["project"]["dependencies"] + group("docs")),
     ],
 )
 def test_every_declared_dependency_is_pinned_within_its_bounds(file: str, declared: list[str]) -> None:
@@ -37,10 +38,12 @@ def test_every_declared_dependency_is_pinned_within_its_bounds(file: str, declar
 
 
 def test_tests_run_with_what_users_get() -> None:
-    for file in ("requirements-test.txt", "requirements-outside.txt"):
+    for file in ("requirements-test.txt", "requirements-outside.txt", "requirements-docs.txt"):
         assert pins("requirements.txt").items() <= pins(file).items()
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "requirements-test.txt", "requirements-outside.txt"])
+@pytest.mark.parametrize(
+    "file", ["requirements.txt", "requirements-test.txt", "requirements-outside.txt", "requirements-docs.txt"]
+)
 def test_nothing_is_pinned_to_an_index(file: str) -> None:
     assert not re.search(r"https?://|file:|^-", (ROOT / ".ci" / file).read_text("utf-8"), re.MULTILINE)

@@ -54,7 +54,7 @@ def indented(page: str, text: str) -> Iterator[str]:
             yield f"{page}:{number}: {line.strip()}"
         if line.strip() and not line.startswith(" "):
             listed = bool(ITEM.match(line))
-        above = line.strip() if not line.startswith("    ") or above else ""
+        above = line.strip()
 
 
 def all_blocks(*languages: str) -> list[Block]:

@@ -1,0 +1,181 @@
+"""Where the documents' shell is run: a folder that is a whole machine to it, with a simulated home and a running service.
+
+`HOME`, the XDG folders and PATH lie in the folder; addresses and places of the documents are led there. The service stores
+the simulated home's last day, then follows it; letters 1 to 20 are dead.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from attrs import define, field
+
+from ingest.edge.letter_file import Letter, Letters
+from ingest.edge.state_file import open_state
+from tests.documents.blocks import ROOT
+from tests.live.lab import end, free_port, launch, tail, wait_for
+from tests.support.marked import secret, watched
+
+PLACES = ("etc", "var", "run", "srv", "opt", "mnt", "media", "backup", "root", "config", "data", "share", "tmp")
+PATIENCE = 180.0  # seconds for a block: others may keep the machine busy
+
+WRAPPER = """#!/bin/sh
+# What ends only by Ctrl-C is ended by it; the verdicts that `doctor` and `status` give by their code are no failures.
+ours() {{ PYTHONPATH={root} exec {python} -m ingest "$@"; }}
+case "$1" in
+run | tail | simulate)
+    PYTHONPATH={root} timeout --preserve-status --signal=INT 8 {python} -m ingest "$@"
+    code=$?; [ $code = 130 ] && exit 0; exit $code ;;
+doctor | status) (ours "$@"); [ $? -le 1 ] ;;
+*) ours "$@" ;;
+esac
+"""
+
+SUDO = """#!/bin/sh
+while [ "${1#-}" != "$1" ]; do if [ "$1" = -u ]; then shift; fi; shift; done
+exec "$@"
+"""
+
+CONFIG = """[home_assistant]
+url = "http://127.0.0.1:{home}"
+token_file = "ha-token"
+[store]
+kind = "embedded"
+[influxdb]
+url = "http://127.0.0.1:{database}"
+token_file = "influx-token"
+org = "homeiq"
+bucket = "home_assistant_events"
+[api]
+port = {api}
+"""
+
+
+@define(eq=False)
+class Stand:
+    """A machine in a folder. `ports` are those of home, API and database, by name."""
+
+    folder: Path
+    ports: Mapping[str, int] = field(factory=lambda: {name: free_port() for name in ("home", "api", "database")})
+    service: subprocess.Popen[bytes] | None = None
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def config(self) -> Path:
+        return self.home / ".config" / "homeiq-ingest"
+
+    @property
+    def data(self) -> Path:
+        return self.home / ".local" / "share" / "homeiq-ingest"
+
+    @property
+    def work(self) -> Path:
+        return self.home / "work"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        run = self.folder / "root" / "run"
+        return {
+            "HOME": str(self.home),
+            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+            "XDG_DATA_HOME": str(self.home / ".local" / "share"),
+            "XDG_RUNTIME_DIR": str(run),
+            "LANG": "C.UTF-8",
+            "COLUMNS": "160",
+        }
+
+    def furnish(self, token: str) -> None:
+        """Make the folders, the programs, the configuration and the letters."""
+        for place in (self.config, self.data, self.work, self.folder / "bin"):
+            place.mkdir(parents=True)
+        for name in PLACES:
+            (self.folder / "root" / name).mkdir(parents=True, mode=0o700)
+        for name, target in {"etc": self.config, "var/lib": self.data}.items():
+            (self.folder / "root" / name).mkdir(exist_ok=True)
+            (self.folder / "root" / name / "homeiq-ingest").symlink_to(target)
+        self._program("homeiq-ingest", WRAPPER.format(root=ROOT, python=sys.executable))
+        self._program("sudo", SUDO)
+        (self.config / "config.toml").write_text(CONFIG.format(**self.ports), "utf-8")
+        for folder in (self.config, self.work):
+            for name, text in {"ha-token": token, "influx-token": secret("documents")}.items():
+                (folder / name).touch(mode=0o600)
+                (folder / name).write_text(text, "utf-8")
+        (self.work / "secrets.yaml").write_text(f"influxdb_token: {secret('documents')}\n", "utf-8")
+        for name in ("home.db", "state.db"):
+            (self.work / name).symlink_to(self.data / name)
+        self._bury()
+
+    def _program(self, name: str, text: str) -> None:
+        path = self.folder / "bin" / name
+        path.write_text(text, "utf-8")
+        path.chmod(0o755)
+
+    def _bury(self) -> None:
+        path = self.data / "state.db"
+        lines = [f"home_assistant_events,entity_id=sensor.old value={each} 1364144000000000000" for each in range(20)]
+        connection, _ = open_state(path, lambda: 1)
+        with closing(connection):
+            Letters(connection, path).add(Letter(0, "home", "influxdb", 1, line, "too old") for line in lines)
+
+    def start(self) -> None:
+        """Start the service unless it runs; it has stored the home's last day when this returns."""
+        if self.service is None or self.service.poll() is not None:
+            log = self.folder / "service.log"
+            command = [sys.executable, "-m", "ingest", "run"]
+            self.service = launch(command, log, {**self.environment, "PYTHONPATH": str(ROOT)})
+            wait_for(lambda: self._changes() > 1000, f"a day of changes:\n{tail(log)}")
+
+    def stop(self) -> None:
+        """Stop the service."""
+        if self.service is not None:
+            end(self.service)
+
+    def _changes(self) -> int:
+        try:
+            with closing(sqlite3.connect(f"{(self.data / 'home.db').as_uri()}?mode=ro", uri=True)) as connection:
+                (count,) = connection.execute("SELECT count(*) FROM changes").fetchone()
+        except sqlite3.OperationalError:
+            return 0
+        return int(count)
+
+    def local(self, text: str) -> str:
+        """The text with the documents' addresses and places led here."""
+        for name, port in {"home": 8123, "api": 8001, "database": 8086}.items():
+            text = re.sub(rf"\b(127\.0\.0\.1|localhost|[\w.-]+\.local|192\.168(\.\d+){{2}}):{port}\b", f"127.0.0.1:{self.ports[name]}", text)
+        text = re.sub(rf"(?<![\w./~$}}*-])/({'|'.join(PLACES)})(?=/|\s|$)", rf"{self.folder}/root/\1", text)
+        return re.sub(r"\S*\.venv-demo/bin/homeiq-ingest", "homeiq-ingest", text)
+
+    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script of the documents; it ends with its first failure, and says which statement that was."""
+        text = f"trap 'echo \"this failed: $BASH_COMMAND\" >&2' ERR\n{self.local(script)}"
+        return subprocess.run(
+            ["bash", "-eu", "-o", "pipefail", "-c", text],
+            cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, check=False, timeout=PATIENCE,
+        )  # fmt: skip
+
+
+@contextmanager
+def stand(folder: Path) -> Iterator[Stand]:
+    """A stand, its home and its service started here, and ended with the block."""
+    made = Stand(folder)
+    log = folder / "home-token.log"  # it says the token, which is what its reader wants
+    ports = ["--port", str(made.ports["home"]), "--entities", "200"]
+    home = launch([sys.executable, "-m", "ingest", "simulate", *ports], log, {"PYTHONPATH": str(ROOT)})
+    try:
+        found = wait_for(lambda: re.search(r"access token +(\S+)", log.read_text("utf-8")), f"a home:\n{tail(log)}")
+        made.furnish(watched(found[1]))
+        yield made
+    finally:
+        made.stop()
+        end(home)
