@@ -38,7 +38,7 @@ class Reader(yaml.SafeLoader):
     """YAML with Home Assistant's own tags, each of which becomes its text."""
 
 
-Reader.add_multi_constructor("!", lambda loader, tag, node: f"!{tag} {node.value}")  # type: ignore[no-untyped-call]
+Reader.add_multi_constructor("!", lambda loader, tag, node: f"!{tag} {node.value}")
 
 
 def toml(block: Block, folder: Path) -> None:
@@ -69,7 +69,7 @@ def _beside(folder: Path, found: re.Match[str]) -> str:
 def yaml_(block: Block, folder: Path) -> None:
     """YAML; a Compose file, the integration's block, and Prometheus's files of rules and scrapes also as such."""
     del folder
-    for document in yaml.load_all(block.text, Reader):  # noqa: S506  a SafeLoader
+    for document in yaml.load_all(block.text, Reader):
         match document:
             case {"services": dict(services)} if all(isinstance(each, dict) for each in services.values()):
                 for name, service in services.items():

@@ -6,24 +6,30 @@ the simulated home's last day, then follows it; letters 1 to 20 are dead.
 
 from __future__ import annotations
 
+import gzip
+import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.state_file import open_state
 from tests.documents.blocks import ROOT
-from tests.live.lab import end, free_port, launch, tail, wait_for
+from tests.edge.answering import Reply, Request, answering
+from tests.live.lab import GRACE, end, free_port, launch, tail, wait_for
 from tests.support.marked import secret, watched
 
 PLACES = ("etc", "var", "run", "srv", "opt", "mnt", "media", "backup", "root", "config", "data", "share", "tmp")
-PATIENCE = 180.0  # seconds for a block: others may keep the machine busy
+PATIENCE = 120.0  # seconds for a block: others may keep the machine busy
+RECENT_NS = 120 * 10**9
 
 WRAPPER = """#!/bin/sh
 # What ends only by Ctrl-C is ended by it; the verdicts that `doctor` and `status` give by their code are no failures.
@@ -46,7 +52,7 @@ CONFIG = """[home_assistant]
 url = "http://127.0.0.1:{home}"
 token_file = "ha-token"
 [store]
-kind = "embedded"
+kind = "{kind}"
 [influxdb]
 url = "http://127.0.0.1:{database}"
 token_file = "influx-token"
@@ -57,13 +63,23 @@ port = {api}
 """
 
 
+@frozen
+class Told:
+    """The exit code of a script, and what it said on both of its outputs."""
+
+    code: int
+    said: str
+
+
 @define(eq=False)
 class Stand:
-    """A machine in a folder. `ports` are those of home, API and database, by name."""
+    """A machine in a folder. `kind` is that of the store; `ports` are those of home, API and database, by name."""
 
     folder: Path
+    kind: str = "embedded"
     ports: Mapping[str, int] = field(factory=lambda: {name: free_port() for name in ("home", "api", "database")})
     service: subprocess.Popen[bytes] | None = None
+    written: list[bytes] = field(factory=list)
 
     @property
     def home(self) -> Path:
@@ -105,7 +121,7 @@ class Stand:
             (self.folder / "root" / name / "homeiq-ingest").symlink_to(target)
         self._program("homeiq-ingest", WRAPPER.format(root=ROOT, python=sys.executable))
         self._program("sudo", SUDO)
-        (self.config / "config.toml").write_text(CONFIG.format(**self.ports), "utf-8")
+        (self.config / "config.toml").write_text(CONFIG.format(kind=self.kind, **self.ports), "utf-8")
         for folder in (self.config, self.work):
             for name, text in {"ha-token": token, "influx-token": secret("documents")}.items():
                 (folder / name).touch(mode=0o600)
@@ -113,6 +129,9 @@ class Stand:
         (self.work / "secrets.yaml").write_text(f"influxdb_token: {secret('documents')}\n", "utf-8")
         for name in ("home.db", "state.db"):
             (self.work / name).symlink_to(self.data / name)
+        (self.config / "credentials").mkdir()
+        (self.home / ".cache" / "homeiq-ingest").mkdir(parents=True)
+        (self.home / ".cache" / "homeiq-ingest" / "demo.db").symlink_to(self.data / "home.db")
         self._bury()
 
     def _program(self, name: str, text: str) -> None:
@@ -133,49 +152,96 @@ class Stand:
             log = self.folder / "service.log"
             command = [sys.executable, "-m", "ingest", "run"]
             self.service = launch(command, log, {**self.environment, "PYTHONPATH": str(ROOT)})
-            wait_for(lambda: self._changes() > 1000, f"a day of changes:\n{tail(log)}")
+            wait_for(self._caught_up, f"a day of changes:\n{tail(log)}")
 
     def stop(self) -> None:
         """Stop the service."""
         if self.service is not None:
             end(self.service)
 
-    def _changes(self) -> int:
+    def _caught_up(self) -> bool:
+        """The home's last day is stored, and what came since."""
+        if self.kind == "influxdb":
+            return sum(len(gzip.decompress(each)) for each in self.written) > 200_000
         try:
             with closing(sqlite3.connect(f"{(self.data / 'home.db').as_uri()}?mode=ro", uri=True)) as connection:
-                (count,) = connection.execute("SELECT count(*) FROM changes").fetchone()
+                (newest,) = connection.execute("SELECT max(time_ns) FROM changes").fetchone()
         except sqlite3.OperationalError:
-            return 0
-        return int(count)
+            return False
+        return (newest or 0) > time.time_ns() - RECENT_NS
+
+    @contextmanager
+    def prepared(self, script: str) -> Iterator[None]:
+        """As a script of the documents expects it: the service runs unless the script runs one, for two cannot share a
+        state file; and there is no configuration yet where it makes one. Afterwards there is the old one."""
+        first = re.search(r"homeiq-ingest init\b", script)
+        (self.stop if first or re.search(r"homeiq-ingest run\b", script) else self.start)()
+        written = self.config / "config.toml"
+        before = written.read_text("utf-8")
+        if first:
+            written.unlink()
+        yield
+        written.write_text(before, "utf-8")
 
     def local(self, text: str) -> str:
         """The text with the documents' addresses and places led here."""
         for name, port in {"home": 8123, "api": 8001, "database": 8086}.items():
-            text = re.sub(rf"\b(127\.0\.0\.1|localhost|[\w.-]+\.local|192\.168(\.\d+){{2}}):{port}\b", f"127.0.0.1:{self.ports[name]}", text)
+            text = re.sub(
+                rf"\b(127\.0\.0\.1|localhost|[\w.-]+\.local|192\.168(\.\d+){{2}}):{port}\b",
+                f"127.0.0.1:{self.ports[name]}",
+                text,
+            )
         text = re.sub(rf"(?<![\w./~$}}*-])/({'|'.join(PLACES)})(?=/|\s|$)", rf"{self.folder}/root/\1", text)
+        text = re.sub(r"/home/me\b", str(self.home), text)
         return re.sub(r"\S*\.venv-demo/bin/homeiq-ingest", "homeiq-ingest", text)
 
-    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+    def answer(self, request: Request) -> Reply:
+        """What the database says: it is an InfluxDB 2 that takes everything and tells nothing of it."""
+        match request.method, request.path:
+            case "POST", "/api/v2/write":
+                self.written.append(request.body)
+                return Reply(204)
+            case "GET", "/ping":
+                return Reply(204, headers={"X-Influxdb-Version": "v2.7.11", "X-Influxdb-Build": "OSS"})
+            case "GET", "/api/v2/buckets":
+                return Reply.json(200, {"buckets": [{"name": request.query.get("name"), "retentionRules": []}]})
+            case "POST", "/query":
+                return Reply.json(200, {"results": [{"statement_id": 0}]})
+            case "POST", "/api/v2/delete":
+                return Reply(204)
+        return Reply.json(404, {"code": "not found", "message": "not found"})
+
+    def run(self, script: str) -> Told:
         """Run a script of the documents; it ends with its first failure, and says which statement that was."""
         text = f"trap 'echo \"this failed: $BASH_COMMAND\" >&2' ERR\n{self.local(script)}"
-        return subprocess.run(
-            ["bash", "-eu", "-o", "pipefail", "-c", text],
-            cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, check=False, timeout=PATIENCE,
-        )  # fmt: skip
+        said = self.folder / "said"
+        with said.open("wb") as out:
+            running = subprocess.Popen(
+                ["bash", "-eu", "-o", "pipefail", "-c", text],
+                cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+            )  # fmt: skip
+        try:
+            code = running.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            code = -1
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait(GRACE)
+        late = f"this did not end within {PATIENCE:g} s\n" if code == -1 else ""
+        return Told(code, said.read_text("utf-8", "replace") + late)
 
 
 @contextmanager
-def stand(folder: Path) -> Iterator[Stand]:
-    """A stand, its home and its service started here, and ended with the block."""
-    made = Stand(folder)
+def stand(folder: Path, kind: str) -> Iterator[Stand]:
+    """A stand, its home started here and its service when it is asked for, both ended with the block."""
+    made = Stand(folder, kind)
     log = folder / "home-token.log"  # it says the token, which is what its reader wants
-    ports = ["--port", str(made.ports["home"]), "--entities", "200"]
+    ports = ["--port", str(made.ports["home"]), "--entities", "60"]
     home = launch([sys.executable, "-m", "ingest", "simulate", *ports], log, {"PYTHONPATH": str(ROOT)})
     try:
         found = wait_for(lambda: re.search(r"access token +(\S+)", log.read_text("utf-8")), f"a home:\n{tail(log)}")
         made.furnish(watched(found[1]))
-        yield made
+        with answering(made.answer, port=made.ports["database"]):
+            yield made
     finally:
         made.stop()
         end(home)

@@ -7,7 +7,6 @@ a statement must meet, so that none is listed that could be run.
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -16,15 +15,17 @@ from pathlib import Path
 
 from attrs import frozen
 
-from tests.documents.blocks import ROOT, Block, all_blocks
+from tests.documents.blocks import Block, all_blocks
 
 LIST = Path(__file__).with_name("not_run.toml")
 OWN = r"(?:\S*/)?homeiq-ingest"
 KINDS: Mapping[str, re.Pattern[str]] = {
-    "systemd": re.compile(rf"(systemctl|journalctl|loginctl|systemd-\w+|{OWN} systemd|sh -c 'umask 077; cat > /etc/)\b"),
+    "systemd": re.compile(rf"(systemctl|journalctl|loginctl|systemd-\w+|{OWN} systemd)\b"),
     "terminal": re.compile(rf"{OWN} (init|systemd uninstall)\b"),
     "minutes": re.compile(r"(\w+=\S+ )*(bash |sh )?(\S*/nox|nox|\S*\.ci/run|\S*scripts/[\w/-]+)\b"),
-    "program": re.compile(r"(\w+=\S+ )*(docker|podman|buildah|podman-compose|influx|ha|ssh|scp|rsync|pipx?|uvx?|apt|apt-get|git|gh)\b"),
+    "program": re.compile(
+        r"(\w+=\S+ )*(docker|podman|buildah|podman-compose|influx|ha|ssh|scp|rsync|pipx?|uvx?|apt|apt-get|git|gh)\b"
+    ),
     "name": re.compile(r".*(\b[A-Z]{2,}\b|/path/to/)", re.DOTALL),
     "machine": re.compile(r"(mount|umount|useradd|chown|reboot|shutdown|ufw|iptables|nft)\b"),
     "elsewhere": re.compile(r"."),
@@ -44,9 +45,11 @@ class NotRun:
     page: str = ""
 
     def names(self, block: Block, statement: str) -> bool:
-        """True when this statement is meant."""
-        meant = bare(statement).startswith(self.starts) and self.page in {"", block.page}
-        return meant and not re.match(r"\w", bare(statement)[len(self.starts) :][:1])
+        """True when this statement is meant. What asks a person may be told everything by options: then it can run."""
+        said, end = bare(statement), len(self.starts)
+        if self.page not in {"", block.page} or not said.startswith(self.starts):
+            return False
+        return not said[end:] if self.why == "terminal" else not re.match(r"\w", said[end:])
 
 
 @cache
@@ -61,9 +64,16 @@ def excused(block: Block, statement: str) -> NotRun | None:
 
 
 def bare(statement: str) -> str:
-    """The statement without the leading `sudo`, on one line, and blanks as one."""
+    """The statement on one line, without comments and a leading `sudo`, the demo's program by its name."""
     text = re.sub(r"\\\n\s*", " ", statement).strip()
-    return re.sub(r"^sudo (-\w+ (?=-|\S+ ))*", "", text)
+    text = re.sub(r"(?m)\s+#\s.*$", "", text)
+    return re.sub(r"^(sudo (-\w+ (?=-|\S+ ))*)?(\.venv-demo/bin/(?=homeiq-ingest))?", "", text)
+
+
+@cache
+def varying() -> tuple[NotRun, ...]:
+    """Statements that are run, and whose answer is another every time."""
+    return tuple(NotRun(**entry, why="answer") for entry in tomllib.loads(LIST.read_text("utf-8"))["answer"])
 
 
 @cache
@@ -113,12 +123,3 @@ def shells() -> Iterator[tuple[Block, str]]:
         yield from ((block, statement) for statement in statements(block.text))
     for block in all_blocks("console"):
         yield from ((block, each.statement) for each in session(block.text))
-
-
-def program(statement: str) -> str:
-    """The first word that is no assignment."""
-    words = shlex.split(bare(statement), comments=True)
-    return next((word for word in words if not re.match(r"\w+=", word)), "")
-
-
-__all__ = ["ROOT", "NotRun", "Said", "excused", "program", "session", "shells", "statements"]
