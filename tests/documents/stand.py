@@ -192,6 +192,7 @@ class Stand:
                 text,
             )
         text = re.sub(rf"(?<![\w./~$}}*-])/({'|'.join(PLACES)})(?=/|\s|$)", rf"{self.folder}/root/\1", text)
+        text = re.sub(r"(?<=\s)/(?=\s|$)", f"{self.folder}/root", text)
         text = re.sub(r"/home/me\b", str(self.home), text)
         return re.sub(r"\S*\.venv-demo/bin/homeiq-ingest", "homeiq-ingest", text)
 

@@ -18,6 +18,9 @@ from attrs import frozen
 from tests.documents.blocks import Block, all_blocks
 
 LIST = Path(__file__).with_name("not_run.toml")
+FOLLOWED = re.compile(r"docs/tutorial/")
+"""Pages whose terminals are followed from their first line to their last, several at once, by `scripts/tutorial`: not here."""
+
 OWN = r"(?:\S*/)?homeiq-ingest"
 KINDS: Mapping[str, re.Pattern[str]] = {
     "systemd": re.compile(rf"(systemctl|journalctl|loginctl|systemd-\w+|{OWN} systemd)\b"),
@@ -117,9 +120,14 @@ def _typed(lines: list[str]) -> str:
     return "".join([lines[0], *(line.removeprefix("> ") for line in lines[1:])])
 
 
+def shell_blocks(*languages: str) -> list[Block]:
+    """The blocks in which something is typed."""
+    return [block for block in all_blocks(*languages) if not FOLLOWED.match(block.page)]
+
+
 def shells() -> Iterator[tuple[Block, str]]:
     """Every statement that the documents show, in its block."""
-    for block in all_blocks("sh", "bash"):
+    for block in shell_blocks("sh", "bash"):
         yield from ((block, statement) for statement in statements(block.text))
-    for block in all_blocks("console"):
+    for block in shell_blocks("console"):
         yield from ((block, each.statement) for each in session(block.text))

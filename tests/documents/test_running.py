@@ -15,7 +15,7 @@ from ingest.edge.embedded_upkeep import steps
 from ingest.edge.sqlite import open_writer
 from tests.documents.blocks import Block, all_blocks
 from tests.documents.stand import Stand, stand
-from tests.documents.statements import excused, not_run, session, statements, varying
+from tests.documents.statements import excused, not_run, session, shell_blocks, statements, varying
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ CAT = re.compile(r"cat ([\w.-]+)\n?")
 
 def to_run(page: str) -> list[Block]:
     """The blocks of a page in which something can be run."""
-    return [each for each in all_blocks(*SHELLS) if each.page == page and script(each)]
+    return [each for each in shell_blocks(*SHELLS) if each.page == page and script(each)]
 
 
 def script(block: Block) -> str:
@@ -37,7 +37,7 @@ def script(block: Block) -> str:
     return "".join(each for each in found if not excused(block, each))
 
 
-PAGES = sorted({block.page for block in all_blocks(*SHELLS) if script(block)})
+PAGES = sorted({block.page for block in shell_blocks(*SHELLS) if script(block)})
 
 
 @pytest.mark.parametrize("page", PAGES)
