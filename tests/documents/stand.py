@@ -152,7 +152,11 @@ class Stand:
             log = self.folder / "service.log"
             command = [sys.executable, "-m", "ingest", "run"]
             self.service = launch(command, log, {**self.environment, "PYTHONPATH": str(ROOT)})
-            wait_for(self._caught_up, f"a day of changes:\n{tail(log)}")
+            try:
+                wait_for(self._caught_up, "the home's last day is stored")
+            except (RuntimeError, TimeoutError) as late:
+                late.add_note(tail(log))
+                raise
 
     def stop(self) -> None:
         """Stop the service."""
@@ -160,7 +164,9 @@ class Stand:
             end(self.service)
 
     def _caught_up(self) -> bool:
-        """The home's last day is stored, and what came since."""
+        """The home's last day is stored, and what came since. RuntimeError when the service has ended."""
+        if self.service and self.service.poll() is not None:
+            raise RuntimeError(f"the service ended with {self.service.returncode}")
         if self.kind == "influxdb":
             return sum(len(gzip.decompress(each)) for each in self.written) > 200_000
         try:
