@@ -10,7 +10,7 @@ from attrs import frozen
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-FENCE = re.compile(r"( *)(`{3,}|~{3,}) *([^`]*)$")
+FENCE = re.compile(r"( *(?:(?:[-*+]|\d+[.)]) +)?)(`{3,}|~{3,}) *([^`]*)$")
 ITEM = re.compile(r" *([-*+]|\d+[.)]) ")
 
 
@@ -37,7 +37,7 @@ def blocks(page: str, text: str) -> Iterator[Block]:
             for _, each in lines:
                 if re.fullmatch(rf" *{fence[0]}{{{len(fence)},}} *", each):
                     break
-                inside.append(each.removeprefix(indent))
+                inside.append(each.removeprefix(" " * len(indent)))
             else:
                 raise ValueError(f"{page}:{number}: this fence is never closed")
             yield Block(page, number, language.strip(), "".join(f"{each}\n" for each in inside))

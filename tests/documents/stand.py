@@ -9,58 +9,32 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+import httpx
 from attrs import define, field, frozen
 
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.state_file import open_state
 from tests.documents.blocks import ROOT
+from tests.documents.furniture import CONFIG, PLACES, SUDO, WRAPPER, answer, local
 from tests.edge.answering import Reply, Request, answering
 from tests.live.lab import GRACE, end, free_port, launch, tail, wait_for
 from tests.support.marked import secret, watched
 
-PLACES = ("etc", "var", "run", "srv", "opt", "mnt", "media", "backup", "root", "config", "data", "share", "tmp")
+DATABASE = re.compile(r"homeiq-ingest (dead-letters|spool|statistics|convert|compare)\b")
+"""Commands that are about a database; with all others the service has the embedded store."""
+
 PATIENCE = 120.0  # seconds for a block: others may keep the machine busy
 RECENT_NS = 120 * 10**9
-
-WRAPPER = """#!/bin/sh
-# What ends only by Ctrl-C is ended by it; the verdicts that `doctor` and `status` give by their code are no failures.
-ours() {{ PYTHONPATH={root} exec {python} -m ingest "$@"; }}
-case "$1" in
-run | tail | simulate)
-    PYTHONPATH={root} timeout --preserve-status --signal=INT 8 {python} -m ingest "$@"
-    code=$?; [ $code = 130 ] && exit 0; exit $code ;;
-doctor | status) (ours "$@"); [ $? -le 1 ] ;;
-*) ours "$@" ;;
-esac
-"""
-
-SUDO = """#!/bin/sh
-while [ "${1#-}" != "$1" ]; do if [ "$1" = -u ]; then shift; fi; shift; done
-exec "$@"
-"""
-
-CONFIG = """[home_assistant]
-url = "http://127.0.0.1:{home}"
-token_file = "ha-token"
-[store]
-kind = "{kind}"
-[influxdb]
-url = "http://127.0.0.1:{database}"
-token_file = "influx-token"
-org = "homeiq"
-bucket = "home_assistant_events"
-[api]
-port = {api}
-"""
 
 
 @frozen
@@ -73,13 +47,14 @@ class Told:
 
 @define(eq=False)
 class Stand:
-    """A machine in a folder. `kind` is that of the store; `ports` are those of home, API and database, by name."""
+    """A machine in a folder. `ports` are those of home, API and database, by name; `kind` is the store that is written to."""
 
     folder: Path
     kind: str = "embedded"
     ports: Mapping[str, int] = field(factory=lambda: {name: free_port() for name in ("home", "api", "database")})
     service: subprocess.Popen[bytes] | None = None
     written: list[bytes] = field(factory=list)
+    filled: bool = False
 
     @property
     def home(self) -> Path:
@@ -121,7 +96,12 @@ class Stand:
             (self.folder / "root" / name / "homeiq-ingest").symlink_to(target)
         self._program("homeiq-ingest", WRAPPER.format(root=ROOT, python=sys.executable))
         self._program("sudo", SUDO)
-        (self.config / "config.toml").write_text(CONFIG.format(kind=self.kind, **self.ports), "utf-8")
+        self._program("python3", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        for part in ("ingest", "scripts", ".ci"):  # the checkout, which a reader stands in who has no package
+            shutil.copytree(ROOT / part, self.work / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in (ROOT / "pyproject.toml", *ROOT.glob("*.md"), ROOT / "LICENSE"):
+            shutil.copy(path, self.work)
+        self._configure()
         for folder in (self.config, self.work):
             for name, text in {"ha-token": token, "influx-token": secret("documents")}.items():
                 (folder / name).touch(mode=0o600)
@@ -146,8 +126,12 @@ class Stand:
         with closing(connection):
             Letters(connection, path).add(Letter(0, "home", "influxdb", 1, line, "too old") for line in lines)
 
-    def start(self) -> None:
-        """Start the service unless it runs; it has stored the home's last day when this returns."""
+    def start(self, kind: str = "embedded") -> None:
+        """Have the service run with this store; when it first does, it has stored the home's last day when this returns."""
+        if self.kind != kind:
+            self.stop()
+            self.kind = kind
+            self._configure()
         if self.service is None or self.service.poll() is not None:
             log = self.folder / "service.log"
             command = [sys.executable, "-m", "ingest", "run"]
@@ -157,6 +141,10 @@ class Stand:
             except (RuntimeError, TimeoutError) as late:
                 late.add_note(tail(log))
                 raise
+            self.filled = True
+
+    def _configure(self) -> None:
+        (self.config / "config.toml").write_text(CONFIG.format(kind=self.kind, **self.ports), "utf-8")
 
     def stop(self) -> None:
         """Stop the service."""
@@ -167,6 +155,8 @@ class Stand:
         """The home's last day is stored, and what came since. RuntimeError when the service has ended."""
         if self.service and self.service.poll() is not None:
             raise RuntimeError(f"the service ended with {self.service.returncode}")
+        if self.filled:  # the simulated home plays its day once
+            return self._ready()
         if self.kind == "influxdb":
             return sum(len(gzip.decompress(each)) for each in self.written) > 200_000
         try:
@@ -176,12 +166,20 @@ class Stand:
             return False
         return (newest or 0) > time.time_ns() - RECENT_NS
 
+    def _ready(self) -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"http://127.0.0.1:{self.ports['api']}/ready", trust_env=False).status_code == 200
+        return False
+
     @contextmanager
     def prepared(self, script: str) -> Iterator[None]:
         """As a script of the documents expects it: the service runs unless the script runs one, for two cannot share a
         state file; and there is no configuration yet where it makes one. Afterwards there is the old one."""
         first = re.search(r"homeiq-ingest init\b", script)
-        (self.stop if first or re.search(r"homeiq-ingest run\b", script) else self.start)()
+        if first or re.search(r"homeiq-ingest run\b", script):
+            self.stop()
+        else:
+            self.start("influxdb" if DATABASE.search(script) else "embedded")
         written = self.config / "config.toml"
         before = written.read_text("utf-8")
         if first:
@@ -190,36 +188,20 @@ class Stand:
         written.write_text(before, "utf-8")
 
     def local(self, text: str) -> str:
-        """The text with the documents' addresses and places led here."""
-        for name, port in {"home": 8123, "api": 8001, "database": 8086}.items():
-            text = re.sub(
-                rf"\b(127\.0\.0\.1|localhost|[\w.-]+\.local|192\.168(\.\d+){{2}}):{port}\b",
-                f"127.0.0.1:{self.ports[name]}",
-                text,
-            )
-        text = re.sub(rf"(?<![\w./~$}}*-])/({'|'.join(PLACES)})(?=/|\s|$)", rf"{self.folder}/root/\1", text)
-        text = re.sub(r"(?<=\s)/(?=\s|$)", f"{self.folder}/root", text)
-        text = re.sub(r"/home/me\b", str(self.home), text)
-        return re.sub(r"\S*\.venv-demo/bin/homeiq-ingest", "homeiq-ingest", text)
+        """The text with the documents' addresses, places and entities led here."""
+        return local(text, self.folder, self.ports)
 
     def answer(self, request: Request) -> Reply:
-        """What the database says: it is an InfluxDB 2 that takes everything and tells nothing of it."""
-        match request.method, request.path:
-            case "POST", "/api/v2/write":
-                self.written.append(request.body)
-                return Reply(204)
-            case "GET", "/ping":
-                return Reply(204, headers={"X-Influxdb-Version": "v2.7.11", "X-Influxdb-Build": "OSS"})
-            case "GET", "/api/v2/buckets":
-                return Reply.json(200, {"buckets": [{"name": request.query.get("name"), "retentionRules": []}]})
-            case "POST", "/query":
-                return Reply.json(200, {"results": [{"statement_id": 0}]})
-            case "POST", "/api/v2/delete":
-                return Reply(204)
-        return Reply.json(404, {"code": "not found", "message": "not found"})
+        """What the database says."""
+        if request.path == "/api/v2/write":
+            self.written.append(request.body)
+        return answer(request)
 
     def run(self, script: str) -> Told:
-        """Run a script of the documents; it ends with its first failure, and says which statement that was."""
+        """Run a script of the documents; it ends with its first failure, and says which statement that was.
+
+        Each begins in the same folder, the checkout's, with nothing exported.
+        """
         text = f"trap 'echo \"this failed: $BASH_COMMAND\" >&2' ERR\n{self.local(script)}"
         said = self.folder / "said"
         with said.open("wb") as out:
@@ -238,9 +220,9 @@ class Stand:
 
 
 @contextmanager
-def stand(folder: Path, kind: str) -> Iterator[Stand]:
+def stand(folder: Path) -> Iterator[Stand]:
     """A stand, its home started here and its service when it is asked for, both ended with the block."""
-    made = Stand(folder, kind)
+    made = Stand(folder)
     log = folder / "home-token.log"  # it says the token, which is what its reader wants
     ports = ["--port", str(made.ports["home"]), "--entities", "60"]
     home = launch([sys.executable, "-m", "ingest", "simulate", *ports], log, {"PYTHONPATH": str(ROOT)})

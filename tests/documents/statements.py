@@ -25,7 +25,7 @@ OWN = r"(?:\S*/)?homeiq-ingest"
 KINDS: Mapping[str, re.Pattern[str]] = {
     "systemd": re.compile(rf"(systemctl|journalctl|loginctl|systemd-\w+|{OWN} systemd)\b"),
     "terminal": re.compile(rf"{OWN} (init|systemd uninstall)\b"),
-    "minutes": re.compile(r"(\w+=\S+ )*(bash |sh )?(\S*/nox|nox|\S*\.ci/run|\S*scripts/[\w/-]+)\b"),
+    "minutes": re.compile(r"(\w+=\S+ )*(bash |sh )?(\S*/nox|nox|\S*\.ci/run|\S*scripts/[\w/-]+|python3 -m scripts)\b"),
     "program": re.compile(
         r"(\w+=\S+ )*(docker|podman|buildah|podman-compose|influx|ha|ssh|scp|rsync|pipx?|uvx?|apt|apt-get|git|gh)\b"
     ),

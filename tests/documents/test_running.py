@@ -15,13 +15,11 @@ from ingest.edge.embedded_upkeep import steps
 from ingest.edge.sqlite import open_writer
 from tests.documents.blocks import Block, all_blocks
 from tests.documents.stand import Stand, stand
-from tests.documents.statements import excused, not_run, session, shell_blocks, statements, varying
+from tests.documents.statements import bare, excused, not_run, session, shell_blocks, statements, varying
 
 pytestmark = pytest.mark.slow
 
 SHELLS = ("sh", "bash", "console")
-DATABASE = re.compile(r"homeiq-ingest (dead-letters|spool|statistics|convert|compare)\b")
-"""Commands that are about a database; all others have the embedded store."""
 CAT = re.compile(r"cat ([\w.-]+)\n?")
 
 
@@ -31,9 +29,16 @@ def to_run(page: str) -> list[Block]:
 
 
 def script(block: Block) -> str:
-    """What of a block is run."""
-    text = session(block.text) if block.language == "console" else statements(block.text)
-    found = (each if isinstance(each, str) else each.statement for each in text)
+    """What of a block is run. What is shown once more with its answer is typed once, there."""
+    if block.language == "console":
+        return "".join(each.statement for each in session(block.text) if not excused(block, each.statement))
+    answered = {
+        bare(each.statement)
+        for other in shell_blocks("console")
+        if other.page == block.page
+        for each in session(other.text)
+    }
+    found = (each for each in statements(block.text) if bare(each) not in answered)
     return "".join(each for each in found if not excused(block, each))
 
 
@@ -42,10 +47,8 @@ PAGES = sorted({block.page for block in shell_blocks(*SHELLS) if script(block)})
 
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_has_its_reader_type_works(page: str, tmp_path: Path) -> None:
-    found = to_run(page)
-    kind = "influxdb" if any(DATABASE.search(each.text) for each in found) else "embedded"
-    with stand(tmp_path, kind) as machine:
-        for block in found:
+    with stand(tmp_path) as machine:
+        for block in to_run(page):
             with machine.prepared(script(block)):
                 (follow if block.language == "console" else execute)(block, machine)
 
@@ -91,13 +94,13 @@ def test_a_shape_is_words_and_not_numbers() -> None:
 
 
 def test_what_needs_a_terminal_says_so_where_there_is_none(tmp_path: Path) -> None:
-    with stand(tmp_path, "embedded") as machine:
+    with stand(tmp_path) as machine:
         asking = [each.starts for each in not_run() if each.why == "terminal"]
         assert [each for each in asking if machine.run(each).code == 0] == [], "it can be run: take it from the list"
 
 
 def test_the_embedded_store_is_asked_in_sql_as_the_documents_do(tmp_path: Path) -> None:
-    with stand(tmp_path, "embedded") as machine:
+    with stand(tmp_path) as machine:
         machine.start()
         machine.stop()
         path = machine.data / "home.db"

@@ -51,8 +51,9 @@ def test_what_others_run_is_run_by_a_test_that_exists() -> None:
 
 
 def test_blocks_are_found_with_their_lines_and_without_their_indent() -> None:
-    page = "# A\n\n```sh\nx\n```\n\n1. b\n\n   ~~~ toml\n   [a]\n     b = 1\n   ~~~\n"
-    assert list(blocks("p", page)) == [Block("p", 3, "sh", "x\n"), Block("p", 9, "toml", "[a]\n  b = 1\n")]
+    page = "# A\n\n```sh\nx\n```\n\n1. b\n\n   ~~~ toml\n   [a]\n     b = 1\n   ~~~\n2. ```sh\n   y\n   ```\n"
+    found = [("sh", 3, "x\n"), ("toml", 9, "[a]\n  b = 1\n"), ("sh", 13, "y\n")]
+    assert [(each.language, each.line, each.text) for each in blocks("p", page)] == found
     with pytest.raises(ValueError, match="p:2: this fence is never closed"):
         list(blocks("p", "a\n```sh\nx\n"))
 
