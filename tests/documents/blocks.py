@@ -11,17 +11,22 @@ from attrs import frozen
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FENCE = re.compile(r"( *(?:(?:[-*+]|\d+[.)]) +)?)(`{3,}|~{3,}) *([^`]*)$")
+NAMED = re.compile(r"\ba file `([\w.-]+)`")
 ITEM = re.compile(r" *([-*+]|\d+[.)]) ")
 
 
 @frozen
 class Block:
-    """A fenced block: its page, the line of its fence, the word behind the fence, its text without the indent."""
+    """A fenced block: its page, the line of its fence, the word behind the fence, its text without the indent.
+
+    `file` is the file that the reader is told to write it into: "a file `NAME`" stands in the line above.
+    """
 
     page: str
     line: int
     language: str
     text: str
+    file: str = ""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -29,7 +34,7 @@ class Block:
 
 def blocks(page: str, text: str) -> Iterator[Block]:
     """The blocks of a page. One that is never closed is a ValueError that says where."""
-    lines = enumerate(text.splitlines(), start=1)
+    lines, above = enumerate(text.splitlines(), start=1), ""
     for number, line in lines:
         if opened := FENCE.match(line):
             indent, fence, language = opened.groups()
@@ -40,7 +45,10 @@ def blocks(page: str, text: str) -> Iterator[Block]:
                 inside.append(each.removeprefix(" " * len(indent)))
             else:
                 raise ValueError(f"{page}:{number}: this fence is never closed")
-            yield Block(page, number, language.strip(), "".join(f"{each}\n" for each in inside))
+            told = NAMED.search(above)
+            shown = "".join(f"{each}\n" for each in inside)
+            yield Block(page, number, language.strip(), shown, told[1] if told else "")
+        above = line if line.strip() else above
 
 
 def indented(page: str, text: str) -> Iterator[str]:

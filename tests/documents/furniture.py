@@ -47,7 +47,7 @@ port = {api}
 
 def local(text: str, folder: Path, ports: Mapping[str, int]) -> str:
     """The text with the documents' addresses, places and entities as they are in a stand's folder."""
-    for name, port in {"home": 8123, "api": 8001, "database": 8086}.items():
+    for name, port in {"home": "8123", "api": "8001", "database": "(?:8086|8428)"}.items():
         hosts = r"127\.0\.0\.1|localhost|[\w.-]+\.local|192\.168(\.\d+){2}"
         text = re.sub(rf"\b({hosts}):{port}\b", f"127.0.0.1:{ports[name]}", text)
     text = re.sub(rf"(?<![\w./~$}}*-])/({'|'.join(PLACES)})(?=/|\s|$)", rf"{folder}/root/\1", text)

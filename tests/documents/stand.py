@@ -97,8 +97,14 @@ class Stand:
         self._program("homeiq-ingest", WRAPPER.format(root=ROOT, python=sys.executable))
         self._program("sudo", SUDO)
         self._program("python3", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-        for part in ("ingest", "scripts", ".ci"):  # the checkout, which a reader stands in who has no package
-            shutil.copytree(ROOT / part, self.work / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for part in (
+            "ingest",
+            "scripts",
+            ".ci",
+            ".changes",
+        ):  # the checkout, which a reader stands in who has no package
+            if (ROOT / part).is_dir():
+                shutil.copytree(ROOT / part, self.work / part, ignore=shutil.ignore_patterns("__pycache__"))
         for path in (ROOT / "pyproject.toml", *ROOT.glob("*.md"), ROOT / "LICENSE"):
             shutil.copy(path, self.work)
         self._configure()

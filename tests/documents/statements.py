@@ -27,7 +27,7 @@ KINDS: Mapping[str, re.Pattern[str]] = {
     "terminal": re.compile(rf"{OWN} (init|systemd uninstall)\b"),
     "minutes": re.compile(r"(\w+=\S+ )*(bash |sh )?(\S*/nox|nox|\S*\.ci/run|\S*scripts/[\w/-]+|python3 -m scripts)\b"),
     "program": re.compile(
-        r"(\w+=\S+ )*(docker|podman|buildah|podman-compose|influx|ha|ssh|scp|rsync|pipx?|uvx?|apt|apt-get|git|gh)\b"
+        r"(\w+=\S+ )*(docker|podman|buildah|podman-compose|influx|ha|ssh|scp|rsync|pipx?|uvx?|apt|apt-get|git|gh|python3 -m (pip|venv))\b"
     ),
     "name": re.compile(r".*(\b[A-Z]{2,}\b|/path/to/)", re.DOTALL),
     "machine": re.compile(r"(mount|umount|useradd|chown|reboot|shutdown|ufw|iptables|nft)\b"),
@@ -74,9 +74,9 @@ def bare(statement: str) -> str:
 
 
 @cache
-def varying() -> tuple[NotRun, ...]:
-    """Statements that are run, and whose answer is another every time."""
-    return tuple(NotRun(**entry, why="answer") for entry in tomllib.loads(LIST.read_text("utf-8"))["answer"])
+def run_otherwise(why: str) -> tuple[NotRun, ...]:
+    """Statements that are run, but whose `answer` is another every time; or that have to be `refused`."""
+    return tuple(NotRun(**entry, why=why) for entry in tomllib.loads(LIST.read_text("utf-8")).get(why, []))
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 
 from tests.documents.blocks import PAGES, ROOT, Block, all_blocks, blocks, indented
 from tests.documents.kinds import CHECKS
-from tests.documents.statements import KINDS, excused, not_run, session, shells, statements
+from tests.documents.statements import KINDS, excused, not_run, run_otherwise, session, shells, statements
 
 every_block = pytest.mark.parametrize("block", [pytest.param(each, id=str(each)) for each in all_blocks()])
 
@@ -31,7 +31,8 @@ def test_no_code_is_shown_by_indentation_alone() -> None:
 
 def test_every_entry_of_the_list_names_a_statement_that_is_there() -> None:
     shown = list(shells())
-    idle = [entry.starts for entry in not_run() if not any(entry.names(*each) for each in shown)]
+    entries = (*not_run(), *run_otherwise("answer"), *run_otherwise("refused"))
+    idle = [entry.starts for entry in entries if not any(entry.names(*each) for each in shown)]
     assert idle == [], "take it out of tests/documents/not_run.toml: no document shows it any more"
 
 
@@ -51,9 +52,10 @@ def test_what_others_run_is_run_by_a_test_that_exists() -> None:
 
 
 def test_blocks_are_found_with_their_lines_and_without_their_indent() -> None:
-    page = "# A\n\n```sh\nx\n```\n\n1. b\n\n   ~~~ toml\n   [a]\n     b = 1\n   ~~~\n2. ```sh\n   y\n   ```\n"
-    found = [("sh", 3, "x\n"), ("toml", 9, "[a]\n  b = 1\n"), ("sh", 13, "y\n")]
+    page = "# A\n\n```sh\nx\n```\n\n1. b\n\n   ~~~ toml\n   [a]\n     b = 1\n   ~~~\n2. In a file `f.sh`:\n\n   ```sh\n   y\n   ```\n"
+    found = [("sh", 3, "x\n"), ("toml", 9, "[a]\n  b = 1\n"), ("sh", 15, "y\n")]
     assert [(each.language, each.line, each.text) for each in blocks("p", page)] == found
+    assert [each.file for each in blocks("p", page)] == ["", "", "f.sh"]
     with pytest.raises(ValueError, match="p:2: this fence is never closed"):
         list(blocks("p", "a\n```sh\nx\n"))
 
