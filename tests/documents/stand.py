@@ -179,10 +179,10 @@ class Stand:
 
     @contextmanager
     def prepared(self, script: str) -> Iterator[None]:
-        """As a script of the documents expects it: the service runs unless the script runs one, for two cannot share a
+        """As a script of the documents expects it: the service runs unless the script runs or restores one: two cannot share a
         state file; and there is no configuration yet where it makes one. Afterwards there is the old one."""
         first = re.search(r"homeiq-ingest init\b", script)
-        if first or re.search(r"homeiq-ingest run\b", script):
+        if first or re.search(r"homeiq-ingest (run|restore)\b", script):
             self.stop()
         else:
             self.start("influxdb" if DATABASE.search(script) else "embedded")
