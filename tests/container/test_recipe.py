@@ -251,4 +251,4 @@ def test_marks_are_left_out_where_others_are() -> None:
     pytest_options = tomllib.loads((recipe.ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]
     assert any(each.startswith("container: ") for each in pytest_options["markers"])
     for file in ("noxfile.py", "scripts/test"):
-        assert "and not outside and not container" in (recipe.ROOT / file).read_text("utf-8")
+        assert "and not outside and not package and not container" in (recipe.ROOT / file).read_text("utf-8")
