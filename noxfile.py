@@ -65,9 +65,15 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Every link and command that the documents name exists."""
-    install(session)
-    session.run("pytest", "tests/test_docs.py", *session.posargs)
+    """The documentation as a site in .nox/site, warnings as errors; what it links, names, shows and has a reader type is so."""
+    session.install("--no-deps", "--require-hashes", "-r", ".ci/requirements-docs.txt")
+    session.install("--no-deps", "-e", ".")
+    build = ("--builder", "html", "--doctree-dir", ".nox/doctrees", "--fresh-env", "--nitpicky", "--fail-on-warning")
+    session.run("sphinx-build", *build, "--keep-going", "--quiet", "docs", ".nox/site")
+    # A page's commands may take longer than a test may otherwise.
+    patience = ("-o", "faulthandler_timeout=0")
+    tested = session.posargs or ["tests/test_docs.py", "tests/documents"]
+    session.run("pytest", "-rs", *patience, *tested, env={"SITE": ".nox/site"})
 
 
 @nox.session(venv_backend="none")

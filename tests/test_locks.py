@@ -32,6 +32,7 @@ def group(name: str) -> list[str]:
         ("requirements-outside.txt", DECLARED["project"]["dependencies"] + group("outside")),
         ("requirements-build.txt", DECLARED["build-system"]["requires"]),
         ("requirements-package.txt", DECLARED["project"]["dependencies"] + group("package")),
+        ("requirements-docs.txt", DECLARED["project"]["dependencies"] + group("docs")),
     ],
 )
 def test_every_declared_dependency_is_pinned_within_its_bounds(file: str, declared: list[str]) -> None:
@@ -42,7 +43,12 @@ def test_every_declared_dependency_is_pinned_within_its_bounds(file: str, declar
 
 
 def test_tests_run_with_what_users_get() -> None:
-    for file in ("requirements-test.txt", "requirements-outside.txt", "requirements-package.txt"):
+    for file in (
+        "requirements-test.txt",
+        "requirements-outside.txt",
+        "requirements-package.txt",
+        "requirements-docs.txt",
+    ):
         assert pins("requirements.txt").items() <= pins(file).items()
 
 
