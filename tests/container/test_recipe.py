@@ -144,6 +144,8 @@ def test_homeiq_goes_on_with_its_own_variables(tmp_path: Path) -> None:
     service = recipe.ours("homeiq.compose.yaml")
     found = started(given | environment(service, tmp_path), tmp_path)
     settings = found.settings
+    # Without the address Docker hands on what comes over IPv6 as if it came from the trusted network.
+    assert service["ports"] == ["0.0.0.0:${HOMEIQ_WSI_HOST_PORT:-8001}:8001"]
     assert settings.home_assistant.url == "ws://homeassistant.local:8123/api/websocket"
     assert settings.influxdb.url == "http://influxdb:8086"
     assert settings.data_api.url == "http://data-api:8006"
