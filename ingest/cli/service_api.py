@@ -11,6 +11,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from ingest.config.service import Api
 from ingest.core.secret import Secret
 from ingest.core.urls import without_credentials
+from ingest.edge.reason import reason
 from ingest.errors import Refused, Transient
 
 PATIENCE: Final = 5.0
@@ -45,9 +46,10 @@ def ask_health(url: str, patience: float = PATIENCE, token: Secret | None = None
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):
             error.close()  # it holds the connection
-        reason = getattr(error, "reason", None) or error
+        cause = getattr(error, "reason", None) or error
+        why = reason(cause) if isinstance(cause, BaseException) else cause
         remedy = "Start it with `homeiq-ingest run`; api.enabled, api.host and api.port say where it answers."
-        raise Transient(f"no service answers: {reason}", where=where, remedy=remedy) from error
+        raise Transient(f"no service answers: {why}", where=where, remedy=remedy) from error
     if not isinstance(answer, dict) or answer.get("service") != "homeiq-ingest":
         raise Transient("something else answers there", where=where, remedy="Look at api.port, or give --url.")
     return answer

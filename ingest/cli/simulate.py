@@ -15,6 +15,7 @@ import trio
 from ingest.cli.exits import explained
 from ingest.cli.own_name import own_command
 from ingest.core.token import token_problem
+from ingest.edge.reason import reason
 from ingest.errors import Refused
 from ingest.runtime.signals import on_stop
 from ingest.runtime.supervise import one_error
@@ -75,7 +76,9 @@ def simulate(
             with one_error(OSError):
                 trio.run(_run, make, token, port, speed, script)
         except OSError as error:
-            raise Refused(f"Port {port} cannot be used: {error}", remedy="Choose another with --port.") from None
+            raise Refused(
+                f"Port {port} cannot be used: {reason(error)}", remedy="Choose another with --port."
+            ) from None
     click.echo("\nThe simulated home is gone.")
 
 

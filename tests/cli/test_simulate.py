@@ -74,7 +74,7 @@ def test_a_port_that_is_taken() -> None:
         port = str(taken.getsockname()[1])
         result = CliRunner().invoke(simulate, ["--port", port, "--entities", "5", "--replay", "0"])
     assert result.exit_code == 2
-    assert f"Port {port} cannot be used" in result.output
+    assert f"Port {port} cannot be used: Address already in use." in result.output
 
 
 def test_a_script_that_is_wrong(tmp_path: Path) -> None:

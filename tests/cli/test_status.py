@@ -143,7 +143,7 @@ def test_no_service_is_said_with_how_to_start_it(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(f"[api]\nport = {port}\n")
     result = CliRunner().invoke(main, ["status", "--config", str(tmp_path / "config.toml")])
     assert result.exit_code == UNHEALTHY
-    assert f"127.0.0.1:{port}/health" in result.output
+    assert f"no service answers: Connection refused (http://127.0.0.1:{port}/health" in result.output
     assert "homeiq-ingest run" in result.output
 
 
