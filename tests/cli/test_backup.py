@@ -241,6 +241,25 @@ def test_a_disk_that_becomes_full_ends_it(here: Place, tmp_path: Path, monkeypat
 
 
 @pytest.mark.usefixtures("looked")
+@pytest.mark.parametrize("full", ["the stick", "the state file's", "the store's"])
+def test_a_full_stick_is_restored_from_and_no_disk_of_ours_becomes_full(
+    full: str, here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, there = tmp_path / "kept", Place(tmp_path / "there")
+    assert here.run("backup", kept).exit_code == 0
+    disks = {"the stick": kept, "the state file's": there.state.parent, "the store's": there.store.parent}
+
+    def floor_at(path: Path, _least: int) -> Floor:
+        return Floor(100, lambda: 10 if path.parent == disks[full] else 1_000)
+
+    monkeypatch.setattr(command, "floor_at", floor_at)
+    result = there.run("restore", kept)
+    assert result.exit_code == (0 if full == "the stick" else 2), result.output
+    assert ("the disk would have less than" in result.stderr) == (full != "the stick")
+    assert there.state.exists() == there.store.exists() == (full == "the stick")
+
+
+@pytest.mark.usefixtures("looked")
 @pytest.mark.parametrize(
     "where", [(command._Watch, "look"), (database_copy._Watch, "stop")], ids=["in it", "before it"]
 )
