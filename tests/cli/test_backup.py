@@ -371,6 +371,35 @@ def test_a_place_that_does_not_take_it_keeps_what_it_has(
     assert list(here.folder.glob(".*draft")) == []
 
 
+@pytest.mark.parametrize("stuck", ["state.db", "home.db"])
+@pytest.mark.parametrize("before", ["files", "nothing"])
+def test_where_one_of_the_two_cannot_be_put_both_are_as_they_were(
+    stuck: str, before: str, here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert here.run("backup", tmp_path / "kept").exit_code == 0
+    place = here if before == "files" else Place(tmp_path / "there")
+    if before == "files":
+        spooled(here.state, lines(3, 500))
+        here.state.with_name("state.db-wal").write_bytes(b"a log")
+    rename = Path.rename
+
+    def refuse(path: Path, to: Path) -> Path:
+        if path.name == f".{stuck}.draft":
+            raise OSError(5, "Input/output error")
+        return rename(path, to)
+
+    def files() -> dict[str, bytes]:
+        found = (path for path in place.folder.rglob("*.db*") if not path.name.endswith(".lock"))
+        return {path.name: path.read_bytes() for path in found}
+
+    was = files() if before == "files" else {}
+    monkeypatch.setattr(Path, "rename", refuse)
+    result = place.run("restore", tmp_path / "kept")
+    assert result.exit_code == 1
+    assert "the copy cannot be given its name" in result.stderr
+    assert files() == was
+
+
 @pytest.mark.parametrize("there", ["nothing", "files that hold nothing", "only a state file"])
 def test_a_running_service_with_other_files_is_named(
     there: str, here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
