@@ -143,6 +143,6 @@ def _put_back(draft: Path, path: Path, aside: Path | None) -> None:
     with suppress(OSError):
         if not draft.exists():
             path.rename(draft)
-        for suffix in PARTS if aside else ():
-            if (part := path.with_name(f"{aside.name}{suffix}")).exists():
+        for suffix in PARTS:
+            if aside and (part := aside.with_name(aside.name + suffix)).exists():
                 part.rename(path.with_name(path.name + suffix))
