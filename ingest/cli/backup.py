@@ -65,7 +65,8 @@ def backup(*, folder: Path, within: float, config_path: Path | None, assignments
     with explained():
         found = loaded(config_path, assignments, sections=SECTIONS)
         files, until = _to_keep(found)
-        with _looking([each.path for each in files], folder / NAMES[0], within, _floor(found)) as look:
+        sources = [each.path for each in files]
+        with _looking(sources, [*sources, folder / NAMES[0]], within, _floor(found)) as look:
             copies = back_up(files, folder, look)
     for each in copies:
         click.echo(f"{each}: {each.stat().st_size / MIB:,.1f} MiB")
@@ -92,7 +93,7 @@ def restore(*, folder: Path, within: float, config_path: Path | None, assignment
                 stack.enter_context(stopped_service())
                 stack.enter_context(locked(each.path, remedy="", by=COMMAND))
             sources = [folder / each.name for each in files]
-            look = stack.enter_context(_looking(sources, files[0].path, within, _floor(found)))
+            look = stack.enter_context(_looking(sources, [each.path for each in files], within, _floor(found)))
             aside = put_back(files, folder, time.time_ns(), look)
         state = files[0].path if files[0].name == NAMES[0] else None
         until = known_until(state) if state else 0
@@ -153,13 +154,14 @@ class _Watch:
 
 
 @contextmanager
-def _looking(sources: Sequence[Path], target: Path, within: float, min_free: int) -> Iterator[Look]:
-    """What is asked while files are copied to beside `target`: their logs grow meanwhile where the service writes."""
-    there = next(each for each in (target, *target.parents) if is_there(each.parent))
+def _looking(sources: Sequence[Path], growing: Sequence[Path], within: float, min_free: int) -> Iterator[Look]:
+    """What is asked while files are copied. The disks of `growing` are written to: a service's log grows meanwhile, too."""
+    there = [next(up for up in (each, *each.parents) if is_there(up.parent)) for each in growing]
     try:
         total = sum(each.stat().st_size for each in sources)
-        floors = [(each, floor_at(each, min_free)) for each in (*sources, there)]
+        floors = [(each, floor_at(each, min_free)) for each in there]
     except OSError as error:
-        raise Transient(f"the disk cannot be asked: {error.strerror}", where=str(error.filename or target)) from error
+        where = str(error.filename or sources[0])
+        raise Transient(f"the disk cannot be asked: {error.strerror}", where=where) from error
     with telling("copying", -(-total // MIB), "about {} MiB") as tell:
         yield _Watch(time.monotonic() + within, floors, tell).look

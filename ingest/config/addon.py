@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ingest.config.complaint import Report, complaint
 from ingest.config.given import Given, Layer
@@ -57,6 +58,13 @@ def supervisor_layer(environ: Mapping[str, str]) -> Layer:
     return {name: Given(raw, "supervisor") for name, raw in {**home, **api, "log.format": "console"}.items()}
 
 
+def for_its_home(layer: Layer, address: Given | None) -> Layer:
+    """What the Supervisor gives, where this is the address that somebody else gives: its token is for no other home."""
+    if address is None or address.raw in _NOTHING or _leads_to_it(str(address.raw)):
+        return layer
+    return {name: given for name, given in layer.items() if not name.startswith("home_assistant.")}
+
+
 def options_layer(environ: Mapping[str, str], report: Report) -> Layer:
     """What the user chose. An empty option says nothing."""
     path = environ.get(OPTIONS_VARIABLE)
@@ -83,6 +91,13 @@ def in_its_words(sentence: str, origins: Mapping[str, str]) -> str:
         if origin.startswith("option "):
             sentence = sentence.replace(f"{name} ({origin}):", f"{name}:")
     return _VARIABLES.sub("", _NAMES.sub(option, sentence))
+
+
+def _leads_to_it(address: str) -> bool:
+    try:
+        return urlsplit(address).hostname == urlsplit(SUPERVISOR).hostname
+    except ValueError:
+        return False
 
 
 def _read(path: Path, report: Report) -> Mapping[str, Any]:

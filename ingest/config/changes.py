@@ -52,7 +52,12 @@ def told(name: str, old: Settings, new: Settings) -> str:
 def applied(old: Settings, new: Settings) -> Settings:
     """The settings in effect once what can be changed at once is."""
     log = evolve(old.log, level=new.log.level)
-    return evolve(old, filter=new.filter, attributes=new.attributes, log=log)
+    held = evolve(old, filter=new.filter, attributes=new.attributes, log=log)
+    for name in READ_AGAIN:
+        if _is_read_again(name, old, new):
+            section, _, key = name.partition(".")
+            held = evolve(held, **{section: evolve(getattr(held, section), **{key: look_up(new, name)})})
+    return held
 
 
 def _is_read_again(name: str, old: Settings, new: Settings) -> bool:

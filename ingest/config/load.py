@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -18,6 +18,8 @@ from ingest.config.secrets import TWINS, read_secret
 from ingest.config.settings import KEYS, SECTIONS, Settings
 from ingest.config.warnings import exposed, guarded, warnings
 from ingest.errors import Problems, Refused
+
+_ADDRESS: Final = "home_assistant.url"
 
 
 @frozen
@@ -83,8 +85,9 @@ def _layers(file: Path | None, environ: Mapping[str, str], overrides: Mapping[st
     environ = layers.without_bare_key(environ, data_api=data_api)
     variables = layers.environment_layer(environ, report, warn)
     options, supervisor = layers.addon_layers(environ, report)
-    machine = layers.default_layer(environ, file)
-    stack = (command, variables, layers.credential_layer(environ), options, written, supervisor, machine)
+    chosen = (command, variables, layers.credential_layer(environ), options, written)
+    address = next((layer[_ADDRESS] for layer in chosen if _ADDRESS in layer), None)
+    stack = (*chosen, addon.for_its_home(supervisor, address), layers.default_layer(environ, file))
     return ChainMap(*(dict(layer) for layer in stack))
 
 

@@ -30,7 +30,7 @@ overrides the one before: defaults, the file, systemd credentials, the environme
   credentials: `$HOMEIQ_INGEST_OPTIONS` names them. An option is called as the setting with `_` for the dot: `influxdb_url`. All that
   is no path can be one.
 * **Secrets.** Each `token` has a twin `token_file` (and `api_key` an `api_key_file`), whose file holds the secret alone;
-  give one of the two. Those of Home Assistant and of the database are read again at every attempt, the others at the start. A systemd credential is found by the setting's name:
+  give one of the two. Those of Home Assistant, of the database and of data-api are read again at every attempt, that of the API at the start. A systemd credential is found by the setting's name:
   `LoadCredential=home_assistant.token:/etc/homeiq-ingest/token`.
 * **Durations** are seconds or texts such as `"30s"`, `"5m"`, `"24h"`, `"400d"`; **sizes** bytes or `"16MiB"`; `""` is
   "none" where that is allowed.

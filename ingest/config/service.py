@@ -59,7 +59,7 @@ class Api:
         (),
         shapes.networks(),
         "Reverse proxies that ask who is there before they pass anything on, such as Home Assistant's ingress: what comes"
-        " from one needs no token and may ask by any name.",
+        " from one needs no token and may, unless that is this machine, ask by any name.",
     )
     cors_origins: tuple[str, ...] = option(
         (),

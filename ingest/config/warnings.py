@@ -68,6 +68,12 @@ def _opened(api: Api) -> Iterator[str]:
     if api.enabled and beyond and not is_loopback(api.host):
         trusted = ", ".join(map(str, beyond))
         yield f"api.trusted_networks holds {trusted}: whoever asks from there needs no token."
+    wide = [str(each) for each in api.trusted_proxies if each.num_addresses > 1 or each.is_loopback]
+    if api.enabled and wide:
+        yield (
+            f"api.trusted_proxies holds {', '.join(wide)}: every program there is taken for a proxy that has asked who is"
+            " there, and needs no token."
+        )
 
 
 def _lets_through(settings: Settings) -> tuple[Pattern, ...]:

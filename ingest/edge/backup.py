@@ -10,7 +10,7 @@ A back-up is all of its files or none, and nothing is ever written over: what is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -82,7 +82,10 @@ def restore(files: Sequence[Kept], folder: Path, now_ns: int, look: Look) -> lis
             _check(each, folder / each.name)
         for each in files:
             drafts.append(draft_of(folder / each.name, each.path, look))
-        return [aside for draft, each in zip(drafts, files, strict=True) if (aside := _put(draft, each.path, now_ns))]
+        with ExitStack() as undo:
+            there = [_put(draft, each.path, now_ns, undo) for draft, each in zip(drafts, files, strict=True)]
+            undo.pop_all()
+        return [aside for aside in there if aside]
     finally:
         for draft in drafts:
             draft.unlink(missing_ok=True)
@@ -122,7 +125,7 @@ def _check(kept: Kept, file: Path) -> None:
     check_sound(file, _EARLIER)
 
 
-def _put(draft: Path, path: Path, now_ns: int) -> Path | None:
+def _put(draft: Path, path: Path, now_ns: int, undo: ExitStack) -> Path | None:
     """The log of what was there goes with it: beside another file it would be taken for that one's."""
     aside = None
     if any(path.with_name(path.name + suffix).exists() for suffix in PARTS):
@@ -130,5 +133,16 @@ def _put(draft: Path, path: Path, now_ns: int) -> Path | None:
             aside = moved_aside(path, BEFORE, now_ns)
         except OSError as error:
             raise Transient(f"it cannot be renamed: {error.strerror}", where=str(path)) from error
+    undo.callback(_put_back, draft, path, aside)
     _named(draft, path)
     return aside
+
+
+def _put_back(draft: Path, path: Path, aside: Path | None) -> None:
+    """As it was before `_put`; what cannot be renamed now keeps the name that says what it is."""
+    with suppress(OSError):
+        if not draft.exists():
+            path.rename(draft)
+        for suffix in PARTS:
+            if aside and (part := aside.with_name(aside.name + suffix)).exists():
+                part.rename(path.with_name(path.name + suffix))

@@ -6,7 +6,8 @@ our own only; and no name of somebody else's is ours, though it be made to lead 
 it is the same, where a name without a dot, or under one that no registry sells, is one of that network's own.
 
 What comes through a trusted proxy was asked before: it may ask all, by the name under which that proxy is known. Whose page
-asks is looked at there, too, for a browser shows a proxy what it remembers of it, whoever makes it ask.
+asks is looked at there, too, for a browser shows a proxy what it remembers of it, whoever makes it ask. From this machine
+come a proxy and every browser on it: there the name is looked at as well.
 
 A program sends the token as `Authorization: Bearer TOKEN`. A browser asks for it, as a password with any user name.
 """
@@ -38,6 +39,10 @@ ASK = ('Basic realm="homeiq-ingest: any name, the API token as password"', "Bear
 """Browsers know the first way only, and they ask a person for it: Chromium where each way has a line of its own."""
 
 
+_ANYBODY_HERE = (IPv4Network("127.0.0.1"), IPv6Network("::1"))
+"""Where programs of this machine come from that ask for no other address to come from."""
+
+
 @frozen
 class Guard:
     """An ASGI application before another."""
@@ -62,8 +67,9 @@ class Guard:
         headers = Headers(scope=scope)
         is_open = scope["path"] in OPEN
         by_proxy = _is_from(scope, self.proxies)
-        if not is_open and not by_proxy and not self._has_token(headers):
-            if self._is_guarded and not _is_from(scope, self.networks):
+        any_name = by_proxy and not _is_from(scope, _ANYBODY_HERE)
+        if not is_open and not any_name and not self._has_token(headers):
+            if self._is_guarded and not by_proxy and not _is_from(scope, self.networks):
                 return _unknown() if self.token else _outside()
             if not self._is_our_name(headers.get("host", "")):
                 return JSONResponse({"error": "this is no name of this machine; api.cors_origins may hold it"}, 403)

@@ -62,7 +62,9 @@ def start(environ: Mapping[str, str]) -> subprocess.Popen[str]:
 
 def test_it_stores_the_home_into_its_folder_and_says_so_in_sentences(tmp_path: Path, home: Running) -> None:
     with supervising(home) as url:
-        here = {"HOMEIQ_INGEST_HOME_ASSISTANT_URL": url, "HOMEIQ_INGEST_API_PORT": "0"}
+        # At another address than the Supervisor's own its token is not sent unasked.
+        at = {"HOMEIQ_INGEST_HOME_ASSISTANT_URL": url, "HOMEIQ_INGEST_HOME_ASSISTANT_TOKEN": APP_TOKEN}
+        here = {**at, "HOMEIQ_INGEST_API_PORT": "0"}
         with start({**of_app(tmp_path, log_level="info"), **here}) as process:
             assert process.stderr
             lines = iter(process.stderr)

@@ -241,6 +241,25 @@ def test_a_disk_that_becomes_full_ends_it(here: Place, tmp_path: Path, monkeypat
 
 
 @pytest.mark.usefixtures("looked")
+@pytest.mark.parametrize("full", ["the stick", "the state file's", "the store's"])
+def test_a_full_stick_is_restored_from_and_no_disk_of_ours_becomes_full(
+    full: str, here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, there = tmp_path / "kept", Place(tmp_path / "there")
+    assert here.run("backup", kept).exit_code == 0
+    disks = {"the stick": kept, "the state file's": there.state.parent, "the store's": there.store.parent}
+
+    def floor_at(path: Path, _least: int) -> Floor:
+        return Floor(100, lambda: 10 if path.parent == disks[full] else 1_000)
+
+    monkeypatch.setattr(command, "floor_at", floor_at)
+    result = there.run("restore", kept)
+    assert result.exit_code == (0 if full == "the stick" else 2), result.output
+    assert ("the disk would have less than" in result.stderr) == (full != "the stick")
+    assert there.state.exists() == there.store.exists() == (full == "the stick")
+
+
+@pytest.mark.usefixtures("looked")
 @pytest.mark.parametrize(
     "where", [(command._Watch, "look"), (database_copy._Watch, "stop")], ids=["in it", "before it"]
 )
@@ -350,6 +369,35 @@ def test_a_place_that_does_not_take_it_keeps_what_it_has(
     assert "Input/output error" in result.stderr
     assert content(here.state) == before
     assert list(here.folder.glob(".*draft")) == []
+
+
+@pytest.mark.parametrize("stuck", ["state.db", "home.db"])
+@pytest.mark.parametrize("before", ["files", "nothing"])
+def test_where_one_of_the_two_cannot_be_put_both_are_as_they_were(
+    stuck: str, before: str, here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert here.run("backup", tmp_path / "kept").exit_code == 0
+    place = here if before == "files" else Place(tmp_path / "there")
+    if before == "files":
+        spooled(here.state, lines(3, 500))
+        here.state.with_name("state.db-wal").write_bytes(b"a log")
+    rename = Path.rename
+
+    def refuse(path: Path, to: Path) -> Path:
+        if path.name == f".{stuck}.draft":
+            raise OSError(5, "Input/output error")
+        return rename(path, to)
+
+    def files() -> dict[str, bytes]:
+        found = (path for path in place.folder.rglob("*.db*") if not path.name.endswith(".lock"))
+        return {path.name: path.read_bytes() for path in found}
+
+    was = files() if before == "files" else {}
+    monkeypatch.setattr(Path, "rename", refuse)
+    result = place.run("restore", tmp_path / "kept")
+    assert result.exit_code == 1
+    assert "the copy cannot be given its name" in result.stderr
+    assert files() == was
 
 
 @pytest.mark.parametrize("there", ["nothing", "files that hold nothing", "only a state file"])

@@ -135,6 +135,28 @@ def test_a_file_may_lead_to_home_assistant_itself(tmp_path: Path) -> None:
     assert (candidate.url, candidate.token) == ("ws://homeassistant:8123/api/websocket", Secret(TOKEN))
 
 
+@pytest.mark.parametrize("way", ["file", "option", "variable"])
+def test_another_home_is_not_given_the_token_of_the_supervisor(tmp_path: Path, way: str) -> None:
+    address = "http://192.168.1.30:8123"
+    file = toml(tmp_path, f'[home_assistant]\nurl = "{address}"\n') if way == "file" else None
+    options = {"home_assistant_url": address} if way == "option" else {}
+    given = environ(tmp_path, options) | ({"HA_URL": address} if way == "variable" else {})
+    assert load(file, given, {}).settings.home_assistant.token is None
+    with pytest.raises(Problems, match="the token is missing"):
+        load(file, given, {}, for_running=True)
+
+
+@pytest.mark.parametrize("address", ["ws://supervisor/core/websocket", "http://supervisor/core", ""])
+def test_who_names_the_supervisor_has_its_token(tmp_path: Path, address: str) -> None:
+    found = loaded(tmp_path, {"home_assistant_url": address})
+    assert found.settings.home_assistant.token == Secret(APP)
+
+
+@pytest.mark.parametrize("address", ["http://[::1", 5])
+def test_an_address_that_is_none_is_told_of(tmp_path: Path, address: object) -> None:
+    assert any(each.startswith("home_assistant_url: ") for each in wrong(tmp_path, {"home_assistant_url": address}))
+
+
 PATTERN = 'Give a glob such as sensor.*_battery, a domain such as update, or a table such as {area_id = "garage"}.'
 
 

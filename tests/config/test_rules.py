@@ -1,3 +1,4 @@
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,16 @@ def test_who_needs_no_token_is_said(tmp_path: Path) -> None:
     assert load(None, {}, given).warnings == (why,)
     assert load(None, {}, given | {"api.enabled": False}).warnings == ()
     assert load(None, {}, given | {"api.host": "127.0.0.1"}).warnings == ()
+
+
+@pytest.mark.parametrize("proxies", [["0.0.0.0/0"], ["127.0.0.1"], ["::1", "172.30.32.0/23"]])
+def test_who_is_taken_for_a_proxy_is_said(proxies: list[str]) -> None:
+    given = {"api.trusted_proxies": [*proxies, "172.30.32.2"]}
+    (why,) = load(None, {}, given).warnings
+    named = ", ".join(str(ip_network(each)) for each in proxies)
+    assert why.startswith(f"api.trusted_proxies holds {named}: every program there is taken for a proxy")
+    assert load(None, {}, given | {"api.enabled": False}).warnings == ()
+    assert load(None, {}, {"api.trusted_proxies": ["172.30.32.2"]}).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,16 @@ def test_the_home_is_a_tag_where_several_share_a_bucket() -> None:
     assert numbers.partition(b" ")[0].decode() == tagged.partition(" ")[0]
 
 
+@pytest.mark.parametrize("home", ["", "cabin"])
+def test_no_field_is_called_as_the_tag_of_the_home_whether_points_have_it_or_not(home: str) -> None:
+    """InfluxDB 3 takes no tag with the name of a field: who switches it on later would store nothing more."""
+    point = Point("sensor.a", 1, "x", Facts("r"), Attributes('{"home":5}'), treatment=Treatment(("home",)))
+    line = Encoder(home=home).line(point).decode()
+    assert "home_=5" in line
+    assert ("home=cabin" in line) == bool(home)
+    assert "home=5" not in line
+
+
 def test_lines_that_go_back_weigh_what_is_kept_of_them() -> None:
     batch = resealed([b"m v=1 7", b"m v=2 5", b"m v=3 6"])
     assert (batch.count, batch.size, batch.oldest_ns, batch.newest_ns) == (3, len(batch.payload), 5, 7)

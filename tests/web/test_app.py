@@ -389,6 +389,21 @@ async def test_a_name_that_is_made_to_lead_here_is_not_ours(host: str, api: Api,
     assert (await ask("/health", *UP, api=api, host=host)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:8001", 200), ("localhost", 200), ("home.example", 200), ("evil.example", 403), ("pi.local", 403)],
+)
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1"])
+async def test_where_a_browser_may_be_that_comes_as_the_proxy_does_the_name_is_looked_at(
+    client: str, host: str, status: int
+) -> None:
+    """A page of somebody else's, whose name is made to lead to this machine, can say of itself what a proxy says."""
+    api = Api(trusted_proxies=(ip_network(client),), cors_origins=("https://home.example",))
+    answer = await ask("/metrics", *UP, api=api, client=client, host=host, **{"x-forwarded-host": host})
+    assert answer.status_code == status
+    assert (await ask("/health", *UP, api=api, client=client, host=host)).status_code == 200
+
+
 @pytest.mark.parametrize(("client", "status"), [(PROXY, 200), ("127.0.0.1", 401)])
 async def test_through_a_trusted_proxy_one_may_ask_by_any_name(client: str, status: int) -> None:
     answer = await ask("/metrics", *UP, api=INGRESS, client=client, host="home.example:8123")
