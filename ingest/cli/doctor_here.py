@@ -101,10 +101,9 @@ def embedded(settings: Settings) -> tuple[File, int]:
 
 
 def _guard(api: Api) -> str:
-    if api.token is not None:
-        return "whoever has api.token"
-    beside = [name for name in ("trusted_networks", "trusted_proxies") if getattr(api, name)]
-    return " and ".join(f"api.{name}" for name in beside) or "programs on this machine only"
+    owners = [] if api.token is None else ["whoever has api.token"]
+    beside = [f"api.{name}" for name in ("trusted_networks", "trusted_proxies") if getattr(api, name)]
+    return " and ".join([*owners, *beside]) or "programs on this machine only"
 
 
 def service(settings: Settings) -> Service:

@@ -48,8 +48,8 @@ def guarded(settings: Settings) -> tuple[Settings, str | None]:
     if is_loopback(api.host) or api.token is not None or api.trusted_networks or api.trusted_proxies:
         return settings, None
     why = (
-        f"api.host is {api.host}, but neither api.token nor api.trusted_networks is set: the API would be open to"
-        f" everyone who can reach this machine, so it listens on {LOOPBACK} only. Set one of the two to open it."
+        f"api.host is {api.host}, but none of api.token, api.trusted_networks and api.trusted_proxies is set: the API would be open"
+        f" to everyone who can reach this machine, so it listens on {LOOPBACK} only. Set one of them to open it."
     )
     return evolve(settings, api=evolve(api, host=LOOPBACK)), why
 

@@ -614,6 +614,10 @@ def test_a_service_that_is_well(tmp_path: Path, home: Running) -> None:
     [
         (f'token = "{OTHER_TOKEN}"', "whoever has api.token"),
         ('trusted_networks = ["::/0"]', "api.trusted_networks"),
+        (
+            f'token = "{OTHER_TOKEN}"\ntrusted_networks = ["::/0"]\ntrusted_proxies = ["10.0.0.1"]',
+            "whoever has api.token and api.trusted_networks and api.trusted_proxies",
+        ),
     ],
 )
 def test_to_whom_the_service_answers(tmp_path: Path, home: Running, setting: str, whom: str) -> None:

@@ -58,7 +58,9 @@ def test_a_file_of_authorities_must_be_readable(tmp_path: Path) -> None:
 def test_an_unguarded_api_listens_on_this_machine_only(host: str) -> None:
     loaded = load(None, {"WEBSOCKET_INGESTION_HOST": host}, {})
     assert loaded.settings.api.host == "127.0.0.1"
-    assert loaded.warnings[0].startswith(f"api.host is {host}, but neither api.token nor api.trusted_networks is set")
+    assert loaded.warnings[0].startswith(
+        f"api.host is {host}, but none of api.token, api.trusted_networks and api.trusted_proxies is set"
+    )
     assert loaded.origins["api.host"] == "environment WEBSOCKET_INGESTION_HOST, changed: see the warning"
 
 

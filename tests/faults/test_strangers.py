@@ -134,7 +134,7 @@ def test_with_neither_token_nor_network_it_is_on_loopback_and_says_why(tmp_path:
         where = service.wait("Listening")["where"]
         assert where.startswith("http://127.0.0.1:")
         said = [each["sentence"] for each in service.reports("Notice")]
-        assert any("neither api.token nor api.trusted_networks" in each and "127.0.0.1 only" in each for each in said)
+        assert any("none of api.token, api.trusted_networks" in each and "127.0.0.1 only" in each for each in said)
         if address := own_address():
             with pytest.raises(ConnectionError), socket.create_connection((address, int(port_of(service))), 5):
                 pass
