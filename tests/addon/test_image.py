@@ -48,8 +48,7 @@ def built(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         pytest.skip(why)
     if any(map(taken, (80, 8001))):
         pytest.skip("wants the ports 80 and 8001, which are those that the Supervisor and the app have")
-    # The tests' own environment has no pip (docs/decisions/0013-environments-without-ensurepip.md).
-    build = ["python3", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    build = [*engines.PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     folder = assemble(tmp_path / "homeiq_ingest", wheel)

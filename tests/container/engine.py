@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from configparser import ConfigParser
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ BASE = "localhost/debian-with-python"
 STATE = recipe.variables()["STATE_DIRECTORY"]
 SUITE = "bookworm"
 INCLUDED = "python3,python3-pip,ca-certificates"
+# The tests' own environment has no pip: docs/decisions/0013-environments-without-ensurepip.md.
+PIP = (f"{sys.base_prefix}/bin/python3", "-m", "pip")
 PROGRAMS = ("podman", "crun", "conmon", "catatonit", "debootstrap", "nsenter", "unshare", "setpriv")
 
 CONF = """\
@@ -83,7 +86,7 @@ def index(folder: Path) -> Iterator[str]:
     config = ConfigParser()
     config["global"] = {}
     needed = set()
-    for line in _command("python3", "-m", "pip", "config", "list").splitlines():
+    for line in _command(*PIP, "config", "list").splitlines():
         name, _, value = line.partition("=")
         values = value.strip("'").replace("\\n", " ").split()
         config["global"][name.rpartition(".")[2]] = "\n".join(values)
