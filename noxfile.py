@@ -110,7 +110,9 @@ def container(session: nox.Session) -> None:
     """The container, built from its recipe on a Debian made here, and run (Debian's Podman; root)."""
     install(session)
     patience = ("-o", "faulthandler_timeout=600")  # an image is built before the first test
-    session.run("pytest", "tests/container", "tests/addon/test_image.py", "-rs", "--durations=5", *patience, *session.posargs)
+    session.run(
+        "pytest", "tests/container", "tests/addon/test_image.py", "-rs", "--durations=5", *patience, *session.posargs
+    )
 
 
 @nox.session
