@@ -290,3 +290,10 @@ def test_a_readers_shell_has_nothing_that_configures_the_service(tmp_path: Path)
     assert found["HOME"] == str(tmp_path)
     assert (found["PATH"], found["PIP_CERT"]) == ("/bin", "z")
     assert {"HOMEIQ_INGEST_CONFIG", "XDG_CACHE_HOME"}.isdisjoint(found)
+
+
+def test_a_readers_shell_does_not_find_the_command_of_the_tests(tmp_path: Path) -> None:
+    own = tmp_path / "bin"
+    own.mkdir()
+    (own / "homeiq-ingest").touch()
+    assert environment({"PATH": f"{own}:/bin"}, tmp_path)["PATH"] == "/bin"

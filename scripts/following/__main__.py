@@ -93,6 +93,9 @@ def _follow(asked: argparse.Namespace, folder: Path, begun: float) -> None:
 def environment(given: Mapping[str, str], home: Path) -> dict[str, str]:
     """What a reader's shell has, whose home is that folder."""
     kept = {name: value for name, value in given.items() if name in LET_THROUGH or name.startswith(FAMILIES)}
+    # A reader has no such command yet; what an environment of the tests has would be named in answers.
+    folders = kept.get("PATH", os.defpath).split(os.pathsep)
+    kept["PATH"] = os.pathsep.join(each for each in folders if not (Path(each) / Path(COMMAND).name).exists())
     index = next((path for place in PIPS if (path := Path.home() / place).exists()), None)
     if index is not None:
         kept.setdefault("PIP_CONFIG_FILE", str(index))

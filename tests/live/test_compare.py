@@ -158,6 +158,7 @@ def test_a_while_side_by_side_and_every_difference_has_a_reason(beside: Beside) 
         home.set_states([("sensor.lost", f"{number}", {})])
         time.sleep(0.5)
     beside.marked(3, here_only=True)
+    time.sleep(3)  # it gathers for as long as a state comes within a second, and writes only then
     beside.line.become("fair")
     time.sleep(3)
     beside.marked(4)
