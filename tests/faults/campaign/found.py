@@ -282,5 +282,19 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             Room(link=2_000, disk=4_000, memory=20_000, batch=100),
             2.0,
         ),
+        "a letter that a full disk kept in memory, and a stop took along, was missed though its line was refused": Scenario(
+            219,
+            (
+                Act(3.6, Picky("2", 7, 35.0)),
+                Act(11.6, Damage(0.365234375, 1.0)),
+                Act(26.7, Busy(289, 1)),
+                Act(29.3, Busy(3, 1)),
+                Act(39.4, Sick("full", 33.0)),
+                Act(52.1, Outage("200 page", 120.0)),
+                Act(54.1, Terminate(19.0)),
+            ),
+            Room(link=2_000, disk=1_000_000, memory=20_000, batch=100),
+            2.0,
+        ),
     }
 )

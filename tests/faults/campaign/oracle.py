@@ -163,7 +163,7 @@ def check_calm(world: World) -> None:
     assert health.ready
     present = {(key, state.updated * 1000) for key, state in world.home.states.items()}
     excused = _letters(world) | world.damaged  # in a gap, and told again with the next change or the next snapshot
-    excused |= set(map(key_of, life.letters_in_memory()))
+    excused |= set(map(key_of, life.letters_in_memory())) | _letters_gone(world)
     lost = {key for key in present - world.database.keys - excused if key[1] < world.settled_ns}
     assert not lost, f"it is so in the home, the snapshot said it, and the database does not know it: {sorted(lost)}"
 
