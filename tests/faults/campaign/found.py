@@ -282,7 +282,7 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             Room(link=2_000, disk=4_000, memory=20_000, batch=100),
             2.0,
         ),
-        "a letter that a full disk kept in memory, and a stop took along, was missed though its line was refused": Scenario(
+        "a refused line was missed whose letter a full disk had kept in memory when the service stopped": Scenario(
             219,
             (
                 Act(3.6, Picky("2", 7, 35.0)),
