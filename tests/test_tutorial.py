@@ -24,7 +24,7 @@ from scripts.following.terminal import Terminal
 from tests.test_docs import unknown
 
 ROOT = Path(__file__).parents[1]
-NOBODY = Reader("/root/at-home")
+NOBODY = Reader("/srv/at-home")
 
 
 def lines(text: str) -> list[Shown | Skipped]:
@@ -95,7 +95,7 @@ def test_ci_follows_the_tutorial() -> None:
         ("  id   from", "id from"),
         ("21.9 ┤      ⣀⢄⠖⣴⠉ ⠊⠱", "-3 ┤  ⢀⡰"),
         ("     │ ⠈⠈", "     │"),
-        ("Wrote /home/me/.config/x.toml (yours)", "Wrote /root/at-home/.config/x.toml (yours)"),
+        ("Wrote /home/me/.config/x.toml (yours)", "Wrote /srv/at-home/.config/x.toml (yours)"),
         ("one\n…\nlast", "one\nlast"),
         ("one\n…\nlast", "one\nand\nlast\nand\nlast"),
         ("…", ""),
@@ -115,7 +115,7 @@ def test_what_is_another_each_time_agrees(shown: str, got: str) -> None:
         ("1d", "1h"),
         ("at http://127.0.0.1:35293/health", "at http://127.0.0.1:35293/metrics"),
         ("at http://127.0.0.1:35293", "at http://127.0.0.1:35293/metrics"),
-        ("Wrote /home/me/x.toml", "Wrote /root/x.toml"),
+        ("Wrote /home/me/x.toml", "Wrote /srv/x.toml"),
         ("one\nlast", "one\nand\nlast"),
         ("one\n…\nlast", "one\nlast\nmore"),
         ("one", "one\nmore"),
@@ -285,7 +285,13 @@ def sleeping() -> bool:
 
 
 def test_a_readers_shell_has_nothing_that_configures_the_service(tmp_path: Path) -> None:
-    given = {"PATH": "/bin", "HOMEIQ_INGEST_CONFIG": "x", "XDG_CACHE_HOME": "y", "PIP_CERT": "z", "HOME": "/root"}
+    given = {
+        "PATH": "/bin",
+        "HOMEIQ_INGEST_CONFIG": "x",
+        "XDG_CACHE_HOME": "y",
+        "PIP_CERT": "z",
+        "HOME": "/srv/at-home",
+    }
     found = environment(given, tmp_path)
     assert found["HOME"] == str(tmp_path)
     assert (found["PATH"], found["PIP_CERT"]) == ("/bin", "z")

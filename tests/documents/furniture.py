@@ -50,8 +50,8 @@ def local(text: str, folder: Path, ports: Mapping[str, int]) -> str:
     for name, port in {"home": "8123", "api": "8001", "database": "(?:8086|8428)"}.items():
         hosts = r"127\.0\.0\.1|localhost|[\w.-]+\.local|192\.168(\.\d+){2}"
         text = re.sub(rf"\b({hosts}):{port}\b", f"127.0.0.1:{ports[name]}", text)
-    text = re.sub(rf"(?<![\w./~$}}*-])/({'|'.join(PLACES)})(?=/|\s|$)", rf"{folder}/root/\1", text)
-    text = re.sub(r"(?<= -C )/(?=\s)", f"{folder}/root", text)
+    text = re.sub(rf"(?<![\w./~$}}*-])/({'|'.join(PLACES)})(?=/|\s|$)", rf"{folder}/machine/\1", text)
+    text = re.sub(r"(?<= -C )/(?=\s)", f"{folder}/machine", text)
     for theirs, ours in OTHERS.items():
         text = text.replace(theirs, ours)
     text = re.sub(r"/home/me\b", f"{folder}/home", text)

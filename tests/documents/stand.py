@@ -74,7 +74,7 @@ class Stand:
 
     @property
     def environment(self) -> dict[str, str]:
-        run = self.folder / "root" / "run"
+        run = self.folder / "machine" / "run"
         return {
             "HOME": str(self.home),
             "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
@@ -90,10 +90,10 @@ class Stand:
         for place in (self.config, self.data, self.work, self.folder / "bin"):
             place.mkdir(parents=True)
         for name in PLACES:
-            (self.folder / "root" / name).mkdir(parents=True, mode=0o700)
+            (self.folder / "machine" / name).mkdir(parents=True, mode=0o700)
         for name, target in {"etc": self.config, "var/lib": self.data}.items():
-            (self.folder / "root" / name).mkdir(exist_ok=True)
-            (self.folder / "root" / name / "homeiq-ingest").symlink_to(target)
+            (self.folder / "machine" / name).mkdir(exist_ok=True)
+            (self.folder / "machine" / name / "homeiq-ingest").symlink_to(target)
         self._program("homeiq-ingest", WRAPPER.format(root=ROOT, python=sys.executable))
         self._program("sudo", SUDO)
         self._program("python3", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
