@@ -22,6 +22,7 @@ from pathlib import Path
 import httpx
 from attrs import define, field, frozen
 
+from ingest.edge.backup import known_until
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.state_file import open_state
 from tests.documents.blocks import ROOT
@@ -158,7 +159,7 @@ class Stand:
             end(self.service)
 
     def _caught_up(self) -> bool:
-        """The home's last day is stored, and what came since. RuntimeError when the service has ended."""
+        """The home's last day is stored, what came since, and that the home is known. RuntimeError when the service has ended."""
         if self.service and self.service.poll() is not None:
             raise RuntimeError(f"the service ended with {self.service.returncode}")
         if self.filled:  # the simulated home plays its day once
@@ -170,7 +171,7 @@ class Stand:
                 (newest,) = connection.execute("SELECT max(time_ns) FROM changes").fetchone()
         except sqlite3.OperationalError:
             return False
-        return (newest or 0) > time.time_ns() - RECENT_NS
+        return (newest or 0) > time.time_ns() - RECENT_NS and known_until(self.data / "state.db") > 0
 
     def _ready(self) -> bool:
         with suppress(httpx.HTTPError):
