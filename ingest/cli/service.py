@@ -148,7 +148,7 @@ async def _influxdb(
         assert destination.letters is not None  # noqa: S101  `remembering` gave them
         assert destination.ledger is not None  # noqa: S101  `remembering` gave it
         spool.notes.noted, spool.recall = destination.ledger.noted, destination.ledger.recall
-        destination.ledger.owe = spool.notes.owe
+        destination.ledger.owe, destination.ledger.takes_notes = spool.notes.owe, spool.notes.taken
         reading = ThreadLane(abandon=True)
         listening = partial(listen, state)
         control = Control(spool, destination.letters, database.where, reading, listening, destination.ledger, more)

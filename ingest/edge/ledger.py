@@ -45,7 +45,8 @@ _FAILURES = (IngestError, trio.BrokenResourceError)
 class Ledger:
     """One home's ledger for one store. `remembered` is what `load` found; `late` is told when that came later than the start.
 
-    What it says was missed then is owed to whoever writes the marks: none may move without it.
+    What it says was missed then is owed to whoever writes the marks: none may move without it. `takes_notes` is false when
+    batches go without theirs, because the file's ledger is damaged: what is filled then would be filled for ever.
 
     `give_up` frees us from a disk that hangs.
     """
@@ -58,6 +59,7 @@ class Ledger:
     loaded: bool = False
     late: Callable[[Remembered], Note] = lambda _: NO_NOTE
     owe: Callable[[Note], None] = lambda _: None
+    takes_notes: Callable[[], bool] = lambda: True
     bound: Bound = IN_MEMORY
     failing: bool = False
     _unreadable: bool = False
@@ -121,8 +123,13 @@ class Ledger:
             await self.stopped()
 
     async def next_gap(self, most: int, but: Collection[int] = ()) -> tuple[Gap, Sequence[Span]] | None:
-        """The oldest gap with spans to fill that are not in `but`, and the first of them; none while the file fails."""
+        """The oldest gap with spans to fill that are not in `but`, and the first of them.
+
+        None while the file fails, or takes no notes.
+        """
         await self.flush()
+        if not self.takes_notes():
+            return None
         try:
             found = await self.lane(self.file.next_gap, most, {*but, *self._owed.spans})
         except _FAILURES as error:

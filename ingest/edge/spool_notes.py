@@ -41,6 +41,10 @@ class Notes:
     def __bool__(self) -> bool:
         return bool(self._owed)
 
+    def taken(self) -> bool:
+        """False when batches go without them: the ledger in the file is damaged."""
+        return not self.table.scars.ledger
+
     @contextmanager
     def along(self, batch: Batch[bytes]) -> Iterator[Batch[bytes]]:
         """The batch with everything that is owed in its note; when the block fails, it is owed still."""

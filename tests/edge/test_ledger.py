@@ -116,6 +116,16 @@ async def test_damage_met_while_it_runs_is_told_once_and_does_not_end_it(tmp_pat
         assert it.kinds() == ["GapOpened", "LedgerFailing"]
 
 
+async def test_nothing_is_filled_that_could_not_be_settled(tmp_path: Path) -> None:
+    """Whose batches go without their notes, because the file is damaged, would ask the history for the same for ever."""
+    async with opened(tmp_path) as it:
+        await it.ledger.open_gap(Cause.KILLED, 10, 50, [span("a", 10, 50)])
+        it.ledger.takes_notes = lambda: False
+        assert await next_spans(it) == ()
+        it.ledger.takes_notes = lambda: True
+        assert await next_spans(it)
+
+
 async def test_what_cannot_be_filled_is_a_warning(tmp_path: Path) -> None:
     async with opened(tmp_path) as it:
         await it.ledger.open_gap(Cause.KILLED, 10, 50, [span("a", 10, 50)])

@@ -164,7 +164,9 @@ async def test_a_damaged_ledger_does_not_keep_points_from_the_disk(
             file.write(b"\xa5" * 4096)
         connection.execute("PRAGMA shrink_memory")
         it.spool.floor = Floor(10, lambda: free)
+        assert it.spool.notes.taken()
         await it.spool.put(noting(1))
+        assert not it.spool.notes.taken()
         assert (it.rows(), it.spool.volatile.events) == (1, 0)
         assert "malformed" in it.spool.table.scars.reason
 

@@ -296,5 +296,20 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             Room(link=2_000, disk=1_000_000, memory=20_000, batch=100),
             2.0,
         ),
+        "a ledger that was damaged and took no notes had the history asked for the same states every two minutes": Scenario(
+            28906,
+            (
+                Act(8.4, Narrow(46, 52.0)),
+                Act(20.5, Sick("slow", 4.0)),
+                Act(21.4, Terminate(8.0)),
+                Act(34.5, f.Restart(7.0, 3.0, kill=False)),
+                Act(42.7, Outage("answer lost", 86.0)),
+                Act(49.4, Sick("full", 39.0)),
+                Act(53.7, Damage(0.75048828125, 5.0)),
+                Act(55.4, Terminate(2.0)),
+            ),
+            Room(link=60, disk=4_000, memory=1_500, batch=20),
+            8.0,
+        ),
     }
 )

@@ -177,7 +177,7 @@ class Life:
         with suppress(*FAILURES):
             await self.ledger.load()
         self.spool.notes.noted, self.spool.recall = self.ledger.noted, self.ledger.recall
-        self.ledger.owe = self.spool.notes.owe
+        self.ledger.owe, self.ledger.takes_notes = self.spool.notes.owe, self.spool.notes.taken
         self.deliverer = Deliverer(self._post, self.now_ns)
         self.pipeline = Pipeline(self._plan(), (self._hear,), self.chance.random, self.dial, lambda *_: _no_template)
         self.pipeline.intake = Witness("intake", self.pipeline.plan.intake, self.pipeline.intake.weigh, see=self._see)

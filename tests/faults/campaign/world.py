@@ -326,7 +326,7 @@ class World:
             return True
         books, ledger = self.life.pipeline.books(), self.life.ledger
         # A damaged ledger is in memory until the next start, as health says: nobody fills what stands in it.
-        damaged = self.met["bytes overwritten"] and ledger.failing
+        damaged = self.met["bytes overwritten"] and (ledger.failing or not ledger.takes_notes())
         left = ledger.summary.oldest_left_ns is not None and not damaged
         return bool(books["spooled"] or books["in_flight"] or left)
 
