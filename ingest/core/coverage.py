@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from attrs import field, frozen
+from msgspec import Struct
 
 MICROSECOND: Final = 1_000
 """Home Assistant's resolution, in nanoseconds: no state has a time between two of them."""
@@ -98,8 +99,8 @@ class Gap:
         return self.progress is Progress.FILLED and not self.spans
 
 
-class Mark(NamedTuple):
-    """An entity's newest state that is stored or safe. A tuple: one is made for every change.
+class Mark(Struct, frozen=True, gc=False):
+    """An entity's newest state that is stored or safe. One is made for every change.
 
     `first_ns` is the time of its oldest one; 0: this is it, as far as is known. One without an `entity_id` says that the entity
     has another id by now: nothing is known under this one any more.

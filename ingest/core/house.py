@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from operator import itemgetter
+from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 from attrs import define, field
@@ -35,7 +36,7 @@ HOTTEST = 1e6
 _snapshot = Source.SNAPSHOT
 
 
-class Thermostat(NamedTuple):
+class Thermostat(Struct, frozen=True, gc=False):
     """A climate entity. Temperatures in the home's unit, None where it says none."""
 
     name: str
@@ -44,7 +45,7 @@ class Thermostat(NamedTuple):
     target: float | None
 
 
-class Named(NamedTuple):
+class Named(Struct, frozen=True, gc=False):
     """A person or a binary sensor. `device_class` is empty where there is none."""
 
     name: str
@@ -61,26 +62,41 @@ class Looks(Struct, frozen=True, gc=False):
     temperature: object = None
 
 
+_entity_id = itemgetter(0)
 _looks = msgspec.json.Decoder(Looks)
 _PLAIN = Looks()
 
 
+class Seen(Struct, Generic[T], gc=False):
+    """An entity: the session that named it last, when it was updated, and what is shown of it."""
+
+    session: int
+    at: datetime
+    shown: T
+
+
 @define(eq=False)
 class Table(Generic[T]):
-    """The entities of a domain, each with the session that named it last and when it was updated.
+    """The entities of a domain.
 
     `version` is another one whenever something is shown that was not before.
     """
 
     read: Callable[[State], T]
-    entities: dict[str, tuple[int, datetime, T]] = field(factory=dict)
+    entities: dict[str, Seen[T]] = field(factory=dict)
     version: int = 0
 
     def put(self, entity_id: str, state: State, session: int) -> bool:
         """What the entity is now. True when that is news."""
         known, shown = self.entities.get(entity_id), self.read(state)
-        self.entities[entity_id] = (session, state.last_updated, shown)
-        return self._changed(known is None or known[2] != shown)
+        if known is None:
+            self.entities[entity_id] = Seen(session, state.last_updated, shown)
+            return self._changed(True)
+        known.session, known.at = session, state.last_updated
+        if known.shown == shown:
+            return False
+        known.shown = shown
+        return self._changed(True)
 
     def remove(self, entity_ids: Iterable[str]) -> bool:
         """They are gone. True when one of them was there."""
@@ -91,16 +107,16 @@ class Table(Generic[T]):
 
     def stale(self, session: int) -> list[str]:
         """The entities that this session did not name."""
-        return [entity_id for entity_id, (named_in, *_) in self.entities.items() if named_in != session]
+        return [entity_id for entity_id, seen in self.entities.items() if seen.session != session]
 
     def is_past(self, entity_id: str, at: datetime, session: int) -> bool:
         """True when this session told something newer of the entity."""
         known = self.entities.get(entity_id)
-        return known is not None and known[0] == session and known[1] > at
+        return known is not None and known.session == session and known.at > at
 
     def shown(self) -> list[tuple[str, T]]:
         """Every entity, in the order of the entity_ids."""
-        return sorted((entity_id, shown) for entity_id, (_, _, shown) in self.entities.items())
+        return [(entity_id, seen.shown) for entity_id, seen in sorted(self.entities.items(), key=_entity_id)]
 
     def _changed(self, changed: bool) -> bool:
         self.version += changed

@@ -61,7 +61,7 @@ def presence(people: Table[Named]) -> list[dict[str, Any]]:
 def lights_by_area(lights: Table[str], catalog: Catalog) -> list[dict[str, Any]]:
     """`lights_by_area`: how many are on and off; one that is neither is counted as unavailable, not as off."""
     areas: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for entity_id, (_, _, state) in lights.entities.items():
+    for entity_id, state in lights.shown():
         areas[area_of(entity_id, catalog)][state if state in {"on", "off"} else "other"] += 1
     return [
         {"area": area, "on_count": count["on"], "off_count": count["off"], "unavailable_count": count["other"]}
@@ -79,8 +79,9 @@ def area_of(entity_id: str, catalog: Catalog) -> str:
 def by_class(sensors: Table[Named]) -> dict[str, list[dict[str, Any]]]:
     """`sensors`: every binary sensor, by its device class ("": it has none)."""
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for _, (name, state, device_class) in sensors.shown():
-        found[device_class].append({"name": name, "state": in_words(device_class, state), "device_class": device_class})
+    for _, shown in sensors.shown():
+        state = in_words(shown.device_class, shown.state)
+        found[shown.device_class].append({"name": shown.name, "state": state, "device_class": shown.device_class})
     return dict(sorted(found.items()))
 
 

@@ -98,10 +98,12 @@ class Owed:
 
     def add(self, note: Note) -> None:
         """One note more: of each entity the newest mark counts, of each span what was said last."""
+        marks = self._marks
         for mark in note.marks:
-            known = self._marks.get(mark.registry_id)
+            name = mark.registry_id
+            known = marks.get(name)
             if known is None or known.time_ns <= mark.time_ns:
-                self._marks[mark.registry_id] = mark
+                marks[name] = mark
         for each in note.settled:
             told = self._settled.get(each.span_id)
             if told is None or each.after(told):

@@ -6,9 +6,9 @@ The mark of an entity that is gone lies between two of Home Assistant's times: n
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import partial
 
 from attrs import define, field
+from msgspec.structs import replace
 
 from ingest.core.coverage import FOREVER, MICROSECOND, Mark, Span
 
@@ -61,14 +61,10 @@ def gone_of(marks: Mapping[str, Mark], there: Collection[str], known_as: Mapping
     """
     gone = [mark for key, mark in marks.items() if key not in there and mark.entity_id not in there]
     return [
-        mark._replace(time_ns=missing_since(mark, from_ns))
+        replace(mark, time_ns=missing_since(mark, from_ns))
         for mark in gone
         if known_as[mark.entity_id] == mark.registry_id
     ]
-
-
-# One is made for every change: the constructor of a named tuple takes three times as long.
-_mark = partial(tuple.__new__, Mark)
 
 
 @define
@@ -87,11 +83,11 @@ class Marks:
         known = self.marks.get(registry_id)
         if known is None:
             return False
-        _, _, newest_ns, first_ns = known
-        oldest_ns = first_ns or newest_ns
+        newest_ns = known.time_ns
+        oldest_ns = known.first_ns or newest_ns
         if time_ns < newest_ns or time_ns < oldest_ns:
             return False
-        mark = self.marks[registry_id] = _mark((registry_id, entity_id, time_ns, oldest_ns))
+        mark = self.marks[registry_id] = Mark(registry_id, entity_id, time_ns, oldest_ns)
         self._moved.append(mark)
         return True
 
@@ -111,7 +107,7 @@ class Marks:
     def lose(self, registry_id: str) -> None:
         """The newest state of that entity was lost: it is not known to be stored, but everything before it is."""
         if (mark := self.marks.get(registry_id)) is not None:
-            self.marks[registry_id] = mark._replace(time_ns=mark.time_ns - 1)
+            self.marks[registry_id] = replace(mark, time_ns=mark.time_ns - 1)
 
 
 def bearers(marks: Mapping[str, Mark]) -> list[Mark]:

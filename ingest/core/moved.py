@@ -46,16 +46,15 @@ _decode = msgspec.msgpack.Decoder(_Columns).decode
 
 def moves_of(marks: Sequence[Mark]) -> list[Move]:
     """The marks, each with its beginning."""
-    return [(name, entity_id, time_ns, first_ns or time_ns) for name, entity_id, time_ns, first_ns in marks]
+    return [(mark.registry_id, mark.entity_id, mark.time_ns, mark.oldest_ns) for mark in marks]
 
 
 def packed(marks: Sequence[Mark]) -> bytes:
     """Marks, one at least, as one value with a checksum. Raises `OverflowError` for a time that no row could hold."""
-    names, entities, times, firsts = zip(*marks, strict=True)
+    names, entities = [mark.registry_id for mark in marks], [mark.entity_id for mark in marks]
+    times, firsts = [mark.time_ns for mark in marks], [mark.first_ns or mark.time_ns for mark in marks]
     if max(times) > LATEST:
         raise OverflowError("a mark's time is too great for the state file")
-    if not all(firsts):
-        firsts = tuple(first_ns or time_ns for first_ns, time_ns in zip(firsts, times, strict=True))
     return compressed(_encode((names, entities, times, firsts)))
 
 

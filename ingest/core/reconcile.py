@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from attrs import define, field
+from msgspec.structs import replace
 
 from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
 from ingest.core.excluded import Excluded
@@ -129,7 +130,7 @@ class Reconciler(Marks):
             self.excluded.end(self._keyed(mark), end_ns, reading=self.reconciling)
         known = self.marks.get(mark.registry_id)
         if known is not None and mark.time_ns < known.oldest_ns:
-            self._put(known._replace(first_ns=mark.time_ns))
+            self._put(replace(known, first_ns=mark.time_ns))
         self.move(mark)
 
     def exclude(self, mark: Mark, *, told: bool = False) -> None:
@@ -156,7 +157,7 @@ class Reconciler(Marks):
             # Else the old id would be taken for an entity that is gone, once this one has another name, too.
             if self._baseline is None:
                 self._known_as[mark.entity_id] = mark.registry_id
-            self._moved.append(self.marks.pop(before.registry_id, before)._replace(entity_id=""))
+            self._moved.append(replace(self.marks.pop(before.registry_id, before), entity_id=""))
 
     def note(self, settled: Sequence[Settled] = ()) -> Note:
         """What becomes true with the frame that was just looked through."""
@@ -174,7 +175,7 @@ class Reconciler(Marks):
         mark = mark_of(self.marks if self._baseline is None else self._baseline, self._known_as, key, entity_id)
         if mark is not None and time_ns <= mark.time_ns:
             if mark.registry_id != key:
-                self.move(mark._replace(registry_id=key))
+                self.move(replace(mark, registry_id=key))
             return True
         return self._baseline is not None and self._first.get(key, time_ns + 1) <= time_ns
 
@@ -187,7 +188,7 @@ class Reconciler(Marks):
         return registry_id if registry_id != entity_id else self._known_as.get(entity_id, registry_id)
 
     def _keyed(self, mark: Mark) -> Mark:
-        return mark._replace(registry_id=self._key(mark.registry_id, mark.entity_id))
+        return replace(mark, registry_id=self._key(mark.registry_id, mark.entity_id))
 
     def complete(self) -> Found | None:
         """The snapshot is through: what was missed of entities that are gone, and the gap's end.
@@ -205,7 +206,7 @@ class Reconciler(Marks):
         self._absent = {mark.registry_id: mark.time_ns for mark in gone}
         self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
         for mark in gone:
-            self.move(mark._replace(time_ns=unknown_at(self._from_ns)))
+            self.move(replace(mark, time_ns=unknown_at(self._from_ns)))
         return Found(self._because, self._from_ns, self._newest_ns, len(self._spanned | self._absent.keys()))
 
     def miss(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span], why: str = "") -> None:

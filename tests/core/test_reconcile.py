@@ -305,7 +305,7 @@ def test_who_has_another_id_and_then_another_name_is_not_gone() -> None:
         for session in (1, 2):
             reconciler.enter(session)
             for found in (Mark(key, name, ns(10 * number)), stored["a.a"]):
-                if not reconciler.knows(*found[:3]):
+                if not reconciler.knows(found.registry_id, found.entity_id, found.time_ns):
                     reconciler.see(found)
             reconciler.complete()
             note = reconciler.note()
