@@ -92,11 +92,8 @@ class Table(Generic[T]):
         if known is None:
             self.entities[entity_id] = Seen(session, state.last_updated, shown)
             return self._changed(True)
-        known.session, known.at = session, state.last_updated
-        if known.shown == shown:
-            return False
-        known.shown = shown
-        return self._changed(True)
+        before, known.session, known.at, known.shown = known.shown, session, state.last_updated, shown
+        return self._changed(before != shown)
 
     def remove(self, entity_ids: Iterable[str]) -> bool:
         """They are gone. True when one of them was there."""

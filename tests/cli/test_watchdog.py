@@ -37,9 +37,13 @@ async def test_a_stuck_part_is_said_once_and_ends_the_signs_of_life_until_it_mov
     dog.progress.watch("a write", lambda: at[0])
     emit(reports.Started("1", "home", "db"))
     async with dog.looking(emit):
-        await trio.sleep(ALLOWANCE - 1)
-        beats = [each for each in drained(systemd) if "WATCHDOG=1" in each]
-        assert len(beats) == ALLOWANCE / 15
+        said = list[str]()
+        with trio.move_on_after(ALLOWANCE - 1):
+            while True:
+                await trio.sleep(30)
+                said += drained(systemd)  # the kernel keeps ten, where nobody says otherwise
+        said += drained(systemd)
+        assert len([each for each in said if "WATCHDOG=1" in each]) == ALLOWANCE / 15
         assert len(emitted) == 1
         await trio.sleep(21)
         drained(systemd)
