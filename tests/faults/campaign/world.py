@@ -26,6 +26,7 @@ from trio.testing import MockClock
 from ingest.actors.backfill import IN_SPOOL
 from ingest.core import reports
 from ingest.core.session import SessionState
+from ingest.core.state import Source
 from ingest.edge.aside import SetAside
 from ingest.edge.late import LateLane, Opened, open_locked
 from ingest.edge.websocket import Target
@@ -306,7 +307,14 @@ class World:
             await self._reconnect()
         assert not back.cancelled_caught, oracle.stuck(self)
         self.settled_ns = self.home.present() * 1000
+        life = self.life
+        assert life is not None
+        told = sum(each.source is Source.BACKFILL for each in life.of(reports.Received))
         await trio.sleep(330)
+        more = sum(each.source is Source.BACKFILL for each in life.of(reports.Received)) - told
+        assert life.ledger.takes_notes() or not more, (
+            f"told {more} times by the history, and nothing of it can be settled"
+        )
         oracle.check_calm(self)
 
     async def _reconnect(self) -> None:
