@@ -80,13 +80,27 @@ def test_an_hour_without_the_metrics_is_not_well_and_neither_is_one_that_was_end
     assert not said["what the home did"]
 
 
-@pytest.mark.parametrize(("what", "row"), [({"twice": 1}, "stored in two series"), ({"lost": ["a"]}, "not stored")])
+@pytest.mark.parametrize(("what", "row"), [({"twice": ["a"]}, "stored in two series"), ({"lost": ["a"]}, "not stored")])
 def test_a_change_that_is_stored_twice_or_never_is_not_well(tmp_path: Path, what: dict[str, Any], row: str) -> None:
     soak = Soak(60, 12, 20, 1, tmp_path, Counting(), print)
     soak.settled = True
     for known, bad in ((Compared(3, 3), []), (Compared(3, 3, **what), [row])):
         soak.compared = known
         assert [each.what for each in rows(soak) if not each.well] == bad
+
+
+async def test_a_change_in_two_series_is_told_with_them_and_two_changes_within_a_millisecond_are_not() -> None:
+    series = ["a,entity_id=a.b,area_id=one\\ room", "a,entity_id=a.b,area_id=two\\ rooms"]
+    sink = Counting()
+    lines = [
+        f'{series[0]} state_value="{state}" {time}'
+        for state, time in (("1", 2_000_000), ("2", 2_000_001), ("3", 3_000_000))
+    ]
+    lines.append(f'{series[1]} state_value="3" 3000000')
+    sink.sink.lines.update(each.replace("a,", "home_assistant_events,", 1).encode() for each in lines)
+    held, numbers = await sink.held()
+    assert {key: len(found) for key, found in held.items()} == {("a.b", 2): 1, ("a.b", 3): 2}
+    assert numbers == {("a.b", 2): {1.0, 2.0}, ("a.b", 3): {3.0}}
 
 
 def test_the_service_ends_in_the_first_third_and_lives_on_to_the_end() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from subprocess import Popen
+from sys import intern
 from typing import Protocol, TypeAlias
 
 import httpx
@@ -19,11 +21,13 @@ from tests.faults.sink import Sink
 from tests.live.lab import end, free_port, launch
 from tests.live.servers import answers, victoria_command
 
-Held: TypeAlias = Mapping[tuple[str, int], int]
-"""By entity and time in milliseconds: in how many series a change is."""
+Held: TypeAlias = Mapping[tuple[str, int], set[str]]
+"""By entity and time in milliseconds: the series that a change is in. Two changes within a millisecond are in one."""
 
 STARTING = 60.0
 PREFIX = b"home_assistant_events,"
+SERIES = re.compile(rb"(?:[^\\ ]|\\.)*")
+"""A line up to its first space that is not escaped: measurement and tags."""
 
 
 class Database(Protocol):
@@ -43,6 +47,13 @@ class Database(Protocol):
 
     async def held(self) -> tuple[Held, dict[tuple[str, int], set[float]]]:
         """Every change that is stored, and the numbers that are."""
+
+
+def series_of(line: bytes) -> str:
+    """The series of a line: its measurement and tags, as they stand there."""
+    found = SERIES.match(line)
+    assert found is not None
+    return intern(found[0].decode())
 
 
 @define(eq=False)
@@ -74,7 +85,7 @@ class VictoriaMetrics:
 
     async def held(self) -> tuple[Held, dict[tuple[str, int], set[float]]]:
         """Read its export. Raises `httpx.HTTPError`."""
-        count: dict[tuple[str, int], int] = defaultdict(int)
+        held: dict[tuple[str, int], set[str]] = defaultdict(set)
         numbers: dict[tuple[str, int], set[float]] = defaultdict(set)
         async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=120) as client:
             (await client.get("/internal/force_flush")).raise_for_status()
@@ -84,13 +95,14 @@ class VictoriaMetrics:
                     answer.raise_for_status()
                     async for text in answer.aiter_lines():
                         series = json.loads(text)
+                        tags = json.dumps(series["metric"], sort_keys=True)
                         for at, value in zip(series["timestamps"], series["values"], strict=True):
                             key = series["metric"]["entity_id"], at
                             if name == "value":
                                 numbers[key].add(value)
                             else:
-                                count[key] += 1
-        return count, numbers
+                                held[key].add(tags)
+        return held, numbers
 
 
 @define(eq=False)
@@ -115,16 +127,16 @@ class Counting:
 
     async def held(self) -> tuple[Held, dict[tuple[str, int], set[float]]]:
         """Every change that its lines tell of, and the numbers in them."""
-        count: dict[tuple[str, int], int] = defaultdict(int)
+        held: dict[tuple[str, int], set[str]] = defaultdict(set)
         numbers: dict[tuple[str, int], set[float]] = defaultdict(set)
         for each in [each for each in self.sink.lines if each.startswith(PREFIX)]:
             entity_id, time_ns = key_of(each)
-            count[entity_id, time_ns // 1_000_000] += 1
+            held[entity_id, time_ns // 1_000_000].add(series_of(each))
             try:
                 numbers[entity_id, time_ns // 1_000_000].add(float(state_of(each)))
             except ValueError:
                 continue
-        return count, numbers
+        return held, numbers
 
 
 def database(folder: Path) -> Database:

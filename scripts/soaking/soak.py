@@ -45,7 +45,7 @@ class Compared:
     lost: list[str] = field(factory=list)
     wrong: list[str] = field(factory=list)
     invented: list[str] = field(factory=list)
-    twice: int = 0
+    twice: list[str] = field(factory=list)
 
 
 @define(eq=False)
@@ -208,7 +208,10 @@ class Soak:
     async def _compare(self) -> Compared:
         held, numbers = await self.database.held()
         since, done = told(self.folder / "changes")
-        found = Compared(twice=sum(1 for count in held.values() if count > 1), stored=len(held))
+        found = Compared(stored=len(held))
+        for (entity_id, at), series in held.items():
+            if len(series) > 1:
+                found.twice.append(f"{entity_id} at {at} ms: {done.get((entity_id, at))}, in {sorted(series)}")
         for key, states in done.items():
             if key[1] * 1000 <= since:
                 continue
