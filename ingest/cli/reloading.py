@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ingest.actors.renewing import Difference, compared
 from ingest.cli.moments import local
@@ -38,6 +38,9 @@ STILL: Final = 1.0
 SEEN_AGAIN: Final = 10.0
 """Seconds in which the home's states are judged by other rules, when it is connected."""
 
+FRESH: Final = 120.0
+"""Seconds in which whoever asks is told what came of a file that was read without being asked for."""
+
 KEPT: Final = "10d"
 """What Home Assistant keeps unless it is told otherwise."""
 
@@ -61,6 +64,7 @@ class Reloading:
     _pipeline: Pipeline | None = None
     _attached: trio.Event = field(factory=trio.Event)
     _turn: trio.Lock = field(factory=trio.Lock)
+    _unasked: tuple[float, Outcome] | None = None
     _marks: Marks = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -94,15 +98,26 @@ class Reloading:
                 if before == now:
                     break
             if now != self._marks:
-                await self.reload("a file of the configuration changed")
+                await self._unasked_for("a file of the configuration changed")
 
     async def signalled(self) -> None:
         """Answer SIGHUP: read the configuration again, as soon as there is a pipeline to change."""
         await self._attached.wait()
-        await self.reload("asked to by a signal")
+        await self._unasked_for("asked to by a signal")
+
+    async def _unasked_for(self, why: str) -> None:
+        outcome = await self.reload(why)
+        if not (outcome.nothing or outcome.problems):
+            self._unasked = trio.current_time(), outcome
 
     async def _asked(self, _: Reload, __: Say) -> Outcome:
-        return await self.reload("asked to")
+        """Who changed the file and asks is told what that changed, also where the service was quicker."""
+        outcome = await self.reload("asked to")
+        before, self._unasked = self._unasked, None
+        if not outcome.nothing or before is None:
+            return outcome
+        ago = trio.current_time() - before[0]
+        return evolve(before[1], ago=ago) if ago <= FRESH else outcome
 
     async def reload(self, why: str) -> Outcome:
         """Read everything and change what can be changed, or nothing. Raises `Transient` before the pipeline runs."""

@@ -39,7 +39,7 @@ class Outcome:
     """What became of it. With `problems` nothing changed.
 
     `settings` are the changes, `restart` the settings that need one; `offer` is the command that brings what was left out
-    of the entities that are `stored` now.
+    of the entities that are `stored` now. `ago`: so many seconds ago that was, when it was read before it was asked for.
     """
 
     problems: tuple[str, ...] = ()
@@ -48,10 +48,17 @@ class Outcome:
     stored: Moved = Moved()
     left_out: Moved = Moved()
     offer: str = ""
+    ago: float | None = None
+
+    @property
+    def nothing(self) -> bool:
+        """True when it is as it was."""
+        return self == Outcome()
 
     def lines(self) -> list[str]:
         """As a person reads it, a line each."""
-        said = [*self.settings]
+        said = [] if self.ago is None else [f"read already, {self.ago:.0f} s ago:"]
+        said += self.settings
         if self.stored.count:
             said.append(f"stored from now on: {self.stored}")
         if self.left_out.count:

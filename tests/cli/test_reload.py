@@ -33,6 +33,7 @@ from ingest.config.load import Loaded
 from ingest.config.service import Log
 from ingest.config.settings import Settings
 from ingest.core import reports
+from ingest.core.reloading import Reload
 from ingest.core.reports import Level, Report
 from ingest.core.session import SessionState
 from ingest.errors import Problems, Refused, Transient
@@ -262,6 +263,27 @@ async def test_a_file_that_changes_is_read_when_it_stands_still(tmp_path: Path, 
         assert made.reads == 4
         notices = [each.sentence for each in emitted if isinstance(each, reports.Notice)]
         assert notices == ["debug it is", "warning it is"]
+
+
+async def test_who_asks_is_told_what_the_service_was_quicker_to_read(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with changing(tmp_path) as (made, reading, _):
+        ask = partial(reading.commands["reload"].handler, Reload(), lambda _: None)
+        settled = reloading.LOOK + 3 * reloading.STILL
+        made.file.write_text("debug")
+        await trio.sleep(settled)
+        first, *rest = (await ask()).lines()
+        assert re.fullmatch(r"read already, [1-9]\d? s ago:", first)
+        assert rest == ['log.level: "info" → "debug"']
+        assert (await ask()).lines() == ["nothing changed"]
+        made.file.write_text("info")
+        await trio.sleep(settled)
+        made.file.write_text("warning")
+        assert (await ask()).lines() == ['log.level: "info" → "warning"']
+        assert (await ask()).lines() == ["nothing changed"]
+        made.file.write_text("debug")
+        await reading.signalled()
+        await trio.sleep(reloading.FRESH + 1)
+        assert (await ask()).lines() == ["nothing changed"]
 
 
 async def test_a_file_that_is_as_before_again_is_not_read(tmp_path: Path, autojump_clock: MockClock) -> None:
