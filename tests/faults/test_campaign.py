@@ -34,6 +34,12 @@ pytestmark = pytest.mark.slow
 HUNT = 1_500
 """Scenarios within which a mutant must be found."""
 
+SEEDS = {
+    "evicted states believed to be stored": 10,
+    "a span that grew while it was read, believed read": 8,
+}
+"""Where the hunt begins, for those that it meets only after hundreds of scenarios with the usual seed, 1: minutes of a slow machine."""
+
 Record = Callable[[str, object], None]
 
 
@@ -89,7 +95,7 @@ def leaf(error: BaseException) -> BaseException:
 def test_the_campaign_finds_a_planted_bug(name: str) -> None:
     played = 0
 
-    @seed(1)
+    @seed(SEEDS.get(name, 1))
     @settings(
         max_examples=HUNT, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
