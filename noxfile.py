@@ -126,4 +126,9 @@ def faults(session: nox.Session) -> None:
     # Who asks for more of something waits for it; a test that hangs is found otherwise.
     asked = CAMPAIGN & os.environ.keys() or any(each.startswith("--examples") for each in session.posargs)
     patience = ("-o", "faulthandler_timeout=0") if asked else ()
-    session.run("pytest", "-rs", "-n", "auto", "tests/integration", "tests/faults", *patience, *session.posargs)
+    where = ("tests/integration", "tests/faults", *patience)
+    if session.posargs:
+        session.run("pytest", "-rs", "-n", "auto", *where, *session.posargs)
+    else:
+        session.run("pytest", "-rs", "-n", "auto", *where, "-m", "not alone")
+        session.run("pytest", "-rs", *where, "-m", "alone")

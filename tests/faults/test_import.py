@@ -89,6 +89,7 @@ def peak(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
+@pytest.mark.alone
 def test_a_service_imports_is_killed_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with remembering(tmp_path, ENTITIES, PER_ENTITY) as home, sinking(kind=Clocked) as sink:
         assert isinstance(sink, Clocked)
