@@ -23,17 +23,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--campaign-seed", default="0", help="another number, other scenarios")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Coverage does not trace property tests: they are half of the time, and tracing triples what they cost.
-
-    What they reach and no other test does counts as missed.
-    """
-    if config.pluginmanager.hasplugin("pytest_cov"):
-        for each in items:
-            if getattr(getattr(each, "obj", None), "is_hypothesis_test", False):
-                each.add_marker(pytest.mark.no_cover)
-
-
 @pytest.fixture
 def looking_seldom() -> Iterator[None]:
     """Python looks for garbage as seldom as in the service."""

@@ -34,7 +34,7 @@ def test_the_fast_tests_run_in_parallel_with_the_gate_and_without_real_servers()
 def test_ci_runs_what_a_person_runs_and_the_live_session() -> None:
     steps = (ROOT / ".ci/run").read_text("utf-8").splitlines()
     assert "./scripts/test" in steps
-    assert any(step.startswith(".venv-test/bin/nox --session live") for step in steps)
+    assert any(step.endswith("nox --session live") for step in steps)
 
 
 def test_naive_times_and_missing_docstrings_are_errors() -> None:

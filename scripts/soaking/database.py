@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from subprocess import Popen
@@ -21,8 +21,8 @@ from tests.faults.sink import Sink
 from tests.live.lab import end, free_port, launch
 from tests.live.servers import answers, victoria_command
 
-Held: TypeAlias = Mapping[tuple[str, int], set[str]]
-"""By entity and time in milliseconds: the series that a change is in. Two changes within a millisecond are in one."""
+Held: TypeAlias = Mapping[tuple[str, int], Mapping[str, int]]
+"""By entity and time in milliseconds: how many points there are, in each series."""
 
 STARTING = 60.0
 PREFIX = b"home_assistant_events,"
@@ -85,7 +85,7 @@ class VictoriaMetrics:
 
     async def held(self) -> tuple[Held, dict[tuple[str, int], set[float]]]:
         """Read its export. Raises `httpx.HTTPError`."""
-        held: dict[tuple[str, int], set[str]] = defaultdict(set)
+        held: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
         numbers: dict[tuple[str, int], set[float]] = defaultdict(set)
         async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=120) as client:
             (await client.get("/internal/force_flush")).raise_for_status()
@@ -101,7 +101,7 @@ class VictoriaMetrics:
                             if name == "value":
                                 numbers[key].add(value)
                             else:
-                                held[key].add(tags)
+                                held[key][tags] += 1
         return held, numbers
 
 
@@ -127,11 +127,15 @@ class Counting:
 
     async def held(self) -> tuple[Held, dict[tuple[str, int], set[float]]]:
         """Every change that its lines tell of, and the numbers in them."""
-        held: dict[tuple[str, int], set[str]] = defaultdict(set)
+        held: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
         numbers: dict[tuple[str, int], set[float]] = defaultdict(set)
+        points = set[tuple[str, int]]()
         for each in [each for each in self.sink.lines if each.startswith(PREFIX)]:
             entity_id, time_ns = key_of(each)
-            held[entity_id, time_ns // 1_000_000].add(series_of(each))
+            series = series_of(each)
+            if (series, time_ns) not in points:  # else it came twice: it is one point
+                points.add((series, time_ns))
+                held[entity_id, time_ns // 1_000_000][series] += 1
             try:
                 numbers[entity_id, time_ns // 1_000_000].add(float(state_of(each)))
             except ValueError:

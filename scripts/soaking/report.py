@@ -141,7 +141,7 @@ def _stored(soak: Soak) -> Iterator[Row]:
     yield Row("not stored", f"{len(found.lost):,}", "", "0", not found.lost)
     yield Row("stored, and otherwise", f"{len(found.wrong):,}", "", "0", not found.wrong)
     yield Row("stored, and never happened", f"{len(found.invented):,}", "", "0", not found.invented)
-    yield Row("stored in two series", f"{len(found.twice):,}", "", "0", not found.twice)
+    yield Row("stored twice, or in two series", f"{len(found.twice):,}", "", "0", not found.twice)
 
 
 def heading(soak: Soak) -> str:

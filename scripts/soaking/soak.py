@@ -209,9 +209,9 @@ class Soak:
         held, numbers = await self.database.held()
         since, done = told(self.folder / "changes")
         found = Compared(stored=len(held))
-        for (entity_id, at), series in held.items():
-            if len(series) > 1:
-                found.twice.append(f"{entity_id} at {at} ms: {done.get((entity_id, at))}, in {sorted(series)}")
+        for key, series in held.items():
+            if len(series) > 1 or sum(series.values()) > len(done.get(key, ())) > 0:
+                found.twice.append(f"{key[0]} at {key[1]} ms: {done.get(key)}, stored {dict(series)}")
         for key, states in done.items():
             if key[1] * 1000 <= since:
                 continue
@@ -231,14 +231,14 @@ class Soak:
 STORED = 'homeiq_ingest_lifetime_states_total{term="stored"}'
 
 
-def told(path: Path) -> tuple[int, dict[tuple[str, int], set[str]]]:
-    """Since when somebody listened, in microseconds, and the states of every entity by milliseconds."""
-    since, found = 0, defaultdict[tuple[str, int], set[str]](set)
+def told(path: Path) -> tuple[int, dict[tuple[str, int], list[str]]]:
+    """Since when somebody listened, in microseconds, and the states of every entity by milliseconds, one for each change."""
+    since, found = 0, defaultdict[tuple[str, int], list[str]](list)
     with path.open(encoding="utf-8") as lines:
         for each in lines:
             entity_id, at, state = each.rstrip("\n").split("\t")
             if entity_id == SUBSCRIBED:
                 since = int(at)
             else:
-                found[entity_id, int(at) // 1000].add(state)
+                found[entity_id, int(at) // 1000].append(state)
     return since, found
