@@ -28,7 +28,13 @@ def test_the_fast_tests_run_in_parallel_with_the_gate_and_without_real_servers()
     script = (ROOT / "scripts/test").read_text("utf-8")
     assert "--numprocesses auto" in script
     assert " --cov " in script
-    assert '-m "not live' in script
+    assert 'fast="not live and not slow and' in script
+    runs = [each for each in script.splitlines() if "-m pytest --quiet" in each]
+    assert ["--cov" in each for each in runs] == [True, False]
+    assert [each.partition(" -m ")[2].partition(" -m ")[2] for each in runs] == [
+        '"$fast and not hypothesis"',
+        '"$fast and hypothesis"',
+    ]
 
 
 def test_ci_runs_what_a_person_runs_and_the_live_session() -> None:

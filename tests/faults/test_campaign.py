@@ -38,7 +38,9 @@ SEEDS = {
     "evicted states believed to be stored": 10,
     "a span that grew while it was read, believed read": 8,
 }
-"""Where the hunt begins, for those that it meets only after hundreds of scenarios with the usual seed, 1: minutes of a slow machine."""
+"""Those that the usual seed, 1, meets only after some hundreds of scenarios. Of twelve and nine other seeds the middle one needed about a hundred."""
+
+assert SEEDS.keys() <= MUTANTS.keys()
 
 Record = Callable[[str, object], None]
 
