@@ -7,6 +7,7 @@ read ──wrong──▶ nothing changes, every problem is said, and health sho
 from __future__ import annotations
 
 import shlex
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -22,7 +23,7 @@ from ingest.config.load import Loaded
 from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.attributes import Drops
-from ingest.core.reloading import NAMED, Outcome, Reload, moved
+from ingest.core.reloading import NAMED, Earlier, Outcome, Reload, moved
 from ingest.core.rules import Rules
 from ingest.edge.control import Command, Commands, Say
 from ingest.errors import IngestError, Problems, Refused, Transient
@@ -39,7 +40,8 @@ SEEN_AGAIN: Final = 10.0
 """Seconds in which the home's states are judged by other rules, when it is connected."""
 
 FRESH: Final = 120.0
-"""Seconds in which whoever asks is told what came of a file that was read without being asked for."""
+REMEMBERED: Final = 10
+"""Seconds in which who asks is told of what was read when nobody was there to be told; and how many readings at most."""
 
 KEPT: Final = "10d"
 """What Home Assistant keeps unless it is told otherwise."""
@@ -64,7 +66,7 @@ class Reloading:
     _pipeline: Pipeline | None = None
     _attached: trio.Event = field(factory=trio.Event)
     _turn: trio.Lock = field(factory=trio.Lock)
-    _unasked: tuple[float, Outcome] | None = None
+    _untold: deque[tuple[float, Outcome]] = field(factory=lambda: deque(maxlen=REMEMBERED))
     _marks: Marks = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -98,26 +100,27 @@ class Reloading:
                 if before == now:
                     break
             if now != self._marks:
-                await self._unasked_for("a file of the configuration changed")
+                await self._reload_untold("a file of the configuration changed")
 
     async def signalled(self) -> None:
         """Answer SIGHUP: read the configuration again, as soon as there is a pipeline to change."""
         await self._attached.wait()
-        await self._unasked_for("asked to by a signal")
+        await self._reload_untold("asked to by a signal")
 
-    async def _unasked_for(self, why: str) -> None:
+    async def _reload_untold(self, why: str) -> None:
         outcome = await self.reload(why)
         if not (outcome.nothing or outcome.problems):
-            self._unasked = trio.current_time(), outcome
+            self._untold.append((trio.current_time(), outcome))
 
     async def _asked(self, _: Reload, __: Say) -> Outcome:
-        """Who changed the file and asks is told what that changed, also where the service was quicker."""
+        """Who changed a file and asks is told what that changed, also where the service was quicker."""
         outcome = await self.reload("asked to")
-        before, self._unasked = self._unasked, None
-        if not outcome.nothing or before is None:
+        if outcome.problems:
             return outcome
-        ago = trio.current_time() - before[0]
-        return evolve(before[1], ago=ago) if ago <= FRESH else outcome
+        now = trio.current_time()
+        earlier = [Earlier(now - at, tuple(each.lines())) for at, each in self._untold if now - at <= FRESH]
+        self._untold.clear()
+        return evolve(outcome, earlier=tuple(earlier))
 
     async def reload(self, why: str) -> Outcome:
         """Read everything and change what can be changed, or nothing. Raises `Transient` before the pipeline runs."""

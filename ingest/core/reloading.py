@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ingest.core.rules import Decision
 from ingest.core.words import counted
@@ -35,11 +35,19 @@ class Moved:
 
 
 @frozen
+class Earlier:
+    """What was read `ago` seconds before somebody asked, and nobody has been told of; as a person reads it."""
+
+    ago: float
+    lines: tuple[str, ...]
+
+
+@frozen
 class Outcome:
     """What became of it. With `problems` nothing changed.
 
     `settings` are the changes, `restart` the settings that need one; `offer` is the command that brings what was left out
-    of the entities that are `stored` now. `ago`: so many seconds ago that was, when it was read before it was asked for.
+    of the entities that are `stored` now. `earlier` is what who asks has not been told of yet.
     """
 
     problems: tuple[str, ...] = ()
@@ -48,7 +56,7 @@ class Outcome:
     stored: Moved = Moved()
     left_out: Moved = Moved()
     offer: str = ""
-    ago: float | None = None
+    earlier: tuple[Earlier, ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -57,7 +65,11 @@ class Outcome:
 
     def lines(self) -> list[str]:
         """As a person reads it, a line each."""
-        said = [] if self.ago is None else [f"read already, {self.ago:.0f} s ago:"]
+        said: list[str] = []
+        for each in self.earlier:
+            said += f"read already, {each.ago:.0f} s ago:", *each.lines
+        if said and not evolve(self, earlier=()).nothing:
+            said.append("read now:")
         said += self.settings
         if self.stored.count:
             said.append(f"stored from now on: {self.stored}")

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 import trio
 from attrs import define, evolve, field
@@ -33,7 +34,8 @@ from ingest.config.load import Loaded
 from ingest.config.service import Log
 from ingest.config.settings import Settings
 from ingest.core import reports
-from ingest.core.reloading import Reload
+from ingest.core.control import line, read_as
+from ingest.core.reloading import Outcome, Reload
 from ingest.core.reports import Level, Report
 from ingest.core.session import SessionState
 from ingest.errors import Problems, Refused, Transient
@@ -265,25 +267,42 @@ async def test_a_file_that_changes_is_read_when_it_stands_still(tmp_path: Path, 
         assert notices == ["debug it is", "warning it is"]
 
 
-async def test_who_asks_is_told_what_the_service_was_quicker_to_read(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_who_asks_is_told_of_all_that_was_read_when_nobody_was_told(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
     async with changing(tmp_path) as (made, reading, _):
-        ask = partial(reading.commands["reload"].handler, Reload(), lambda _: None)
-        settled = reloading.LOOK + 3 * reloading.STILL
-        made.file.write_text("debug")
-        await trio.sleep(settled)
-        first, *rest = (await ask()).lines()
-        assert re.fullmatch(r"read already, [1-9]\d? s ago:", first)
-        assert rest == ['log.level: "info" → "debug"']
-        assert (await ask()).lines() == ["nothing changed"]
-        made.file.write_text("info")
-        await trio.sleep(settled)
+        handler = reading.commands["reload"].handler
+
+        async def asked() -> Outcome:
+            return cast("Outcome", await handler(Reload(), lambda _: None))
+
+        async def ask() -> list[str]:
+            result = line({"result": await asked()})  # as it goes over the socket
+            said = read_as(msgspec.json.decode(result)["result"], Outcome).lines()
+            return [re.sub(r"\b[0-9]+ s ago", "N s ago", each) for each in said]
+
+        async def seen(level: str) -> None:
+            made.file.write_text(level)
+            await trio.sleep(reloading.LOOK + 3 * reloading.STILL)
+
+        await seen("debug")
+        assert await ask() == ["read already, N s ago:", 'log.level: "info" → "debug"']
+        assert await ask() == ["nothing changed"]
+        await seen("info")
         made.file.write_text("warning")
-        assert (await ask()).lines() == ['log.level: "info" → "warning"']
-        assert (await ask()).lines() == ["nothing changed"]
-        made.file.write_text("debug")
         await reading.signalled()
-        await trio.sleep(reloading.FRESH + 1)
-        assert (await ask()).lines() == ["nothing changed"]
+        made.file.write_text("loud")
+        assert (await asked()).problems == ("it is no level", "and wrong besides")
+        made.file.write_text("debug")
+        assert await ask() == [
+            "read already, N s ago:", 'log.level: "debug" → "info"',
+            "read already, N s ago:", 'log.level: "info" → "warning"',
+            "read now:", 'log.level: "warning" → "debug"',
+        ]  # fmt: skip
+        assert await ask() == ["nothing changed"]
+        await seen("info")
+        await trio.sleep(reloading.FRESH)
+        assert await ask() == ["nothing changed"]
 
 
 async def test_a_file_that_is_as_before_again_is_not_read(tmp_path: Path, autojump_clock: MockClock) -> None:
