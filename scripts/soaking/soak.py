@@ -13,6 +13,7 @@ from subprocess import PIPE, Popen
 import trio
 from attrs import define, field
 
+from ingest.config.home_assistant import HomeAssistant
 from ingest.core.number import number
 from scripts.benchmark.account import Failed
 from scripts.benchmark.service import bare, tail
@@ -33,7 +34,9 @@ OUT = 40.0
 """Seconds that the home, and the database, are away; the latter a quarter of a day when that is less."""
 
 SETTLING = 240.0
-"""Seconds in which everything comes to rest when nothing happens any more."""
+"""Seconds in which everything comes to rest when nothing happens any more and Home Assistant is heard again."""
+
+LONGEST_RETRY = HomeAssistant().max_retry_delay
 
 
 @define
@@ -194,7 +197,10 @@ class Soak:
         return f"{self.passed / 60:.0f} min: life {self._service.count}, {memory}, {stored:,} stored, {waiting:,} wait; {what}"
 
     async def _settle(self) -> None:
-        """Until nothing waits and no gap is open."""
+        """Until nothing waits and no gap is open. Who has not heard of Home Assistant's return does not know of a gap yet."""
+        with trio.move_on_after(LONGEST_RETRY):
+            while not (await self._service.metrics()).get("homeiq_ingest_subscribed"):  # noqa: ASYNC110  nor has a page
+                await trio.sleep(2)
         with trio.move_on_after(SETTLING):
             quiet = 0
             while quiet < 3:
