@@ -93,7 +93,7 @@ def _constants(facts: Facts, unit: str | None) -> str:
     return "".join(f"{key}={quote(value)}," for key, value in values.items() if value)
 
 
-def _tail(attributes: Attributes, treatment: Treatment) -> bytes:
+def _attributes(attributes: Attributes, treatment: Treatment) -> bytes:
     """The attributes: all of them as JSON, or those that are wanted as fields."""
     json = attributes.json
     if not json or treatment.attributes == "none":
@@ -161,7 +161,7 @@ def _parts(point: Point, old: Parts | None, home: str) -> Parts:
     else:
         series, space, constants = utf8(_series(point, home) + _constants(facts, attributes.unit)).partition(b" ")
         head = space + constants
-    return Parts(facts, attributes, treatment, series, head, head + _tail(attributes, treatment))
+    return Parts(facts, attributes, treatment, series, head, head + _attributes(attributes, treatment))
 
 
 def _same_head(old: Parts, point: Point) -> bool:

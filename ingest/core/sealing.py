@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 Line: TypeAlias = tuple[bytes, bytes, bytes]
 """A line in three pieces: its series, or the part of it before a space; what else an entity's lines have in common; and what is a
-point's own, with a line break. The first two are objects that many lines share, and are copied once, into the payload."""
+point's own, with a line break. Where a schema keeps the first two for its entities (`homeiq`) they are objects that many lines
+share, and are copied once, into the payload."""
 
 _series = itemgetter(0)
 

@@ -301,6 +301,8 @@ def test_lines_that_go_back_weigh_what_is_kept_of_them() -> None:
     [
         (Treatment(attributes="all"), 'attributes="{\\"a\\":\\"x\\",\\"b\\":5,\\"value\\":\\"7 days\\"}",'),
         (Treatment(attributes="none"), ""),
+        (Treatment(attributes=("c",)), ""),
+        (Treatment(attributes=("a",), ignore=("a",)), ""),
         (Treatment(attributes=("b", "a", "c")), 'a_str="x",b=5,'),
         (Treatment(attributes=("value",)), 'value_str="7 days",'),
         (Treatment(ignore=("a", "value")), 'attributes="{\\"b\\":5}",'),
