@@ -168,7 +168,7 @@ def test_on_a_terminal_it_is_drawn_and_news_are_said(tmp_path: Path, capsys: pyt
 
 def test_without_acts_it_is_drawn_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board = Board()
-    play(board, Scene(tmp_path / "demo.db", 3.0, 8, 1, rich=True))
+    play(board, Scene(tmp_path / "demo.db", 6.0, 8, 1, rich=True))
     assert board.agrees
     assert "happened" in capsys.readouterr().out
 
