@@ -8,7 +8,9 @@ import nox
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 LOCKED = ".ci/requirements-test.txt"
 CAMPAIGN = {"ROUNDS", "STORM", "KILLS", "FULL_SECONDS", "OUTAGE_HOURS", "STATES", "DAYS"}
-FAST = ("-m", "not live and not slow and not outside and not package and not container", "-n", "auto")
+CHOSEN = "not live and not slow and not outside and not package and not container"
+FAST = ("-m", CHOSEN, "-n", "auto")
+TRACED = ("-m", f"{CHOSEN} and not hypothesis", "-n", "auto")
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv"
@@ -36,9 +38,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def cover(session: nox.Session) -> None:
-    """The fast tests with their coverage gate; the lines missed as a page in .nox/htmlcov/."""
+    """The coverage gate of the fast tests, as `scripts/test` has it; the lines missed as a page in .nox/htmlcov/."""
     install(session)
-    session.run("pytest", *FAST, "--cov", "--cov-report=term", "--cov-report=html:.nox/htmlcov", *session.posargs)
+    session.run("pytest", *TRACED, "--cov", "--cov-report=term", "--cov-report=html:.nox/htmlcov", *session.posargs)
 
 
 @nox.session
@@ -126,8 +128,9 @@ def faults(session: nox.Session) -> None:
     # Who asks for more of something waits for it; a test that hangs is found otherwise.
     asked = CAMPAIGN & os.environ.keys() or any(each.startswith("--examples") for each in session.posargs)
     patience = ("-o", "faulthandler_timeout=0") if asked else ()
-    where = ("tests/integration", "tests/faults", *patience, *session.posargs)
-    # What is asked for may be among the first only, or the last: pytest says so with 5.
-    passed = [0, 5] if session.posargs else [0]
-    session.run("pytest", "-rs", "-n", "auto", "-m", "not alone", *where, success_codes=passed)
-    session.run("pytest", "-rs", "-m", "alone", *where, success_codes=passed)
+    where = ("pytest", "-rs", "tests/integration", "tests/faults", *patience)
+    if session.posargs:
+        session.run(*where, "-n", "auto", *session.posargs)
+    else:
+        session.run(*where, "-n", "auto", "-m", "not alone")
+        session.run(*where, "-m", "alone")

@@ -29,6 +29,8 @@ def test_the_fast_tests_run_in_parallel_with_the_gate_and_without_real_servers()
     assert "--numprocesses auto" in script
     assert " --cov " in script
     assert 'fast="not live and not slow and' in script
+    chosen = script.partition('fast="')[2].partition('"')[0]
+    assert f'CHOSEN = "{chosen}"' in (ROOT / "noxfile.py").read_text("utf-8")
     runs = [each for each in script.splitlines() if "-m pytest --quiet" in each]
     assert ["--cov" in each for each in runs] == [True, False]
     assert [each.partition(" -m ")[2].partition(" -m ")[2] for each in runs] == [

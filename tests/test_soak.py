@@ -100,6 +100,7 @@ async def test_a_change_in_two_series_or_told_twice_is_named_and_two_within_a_mi
     happened = (("a.b", 2_000, "1"), ("a.b", 2_001, "2"), ("a.b", 3_000, "3"), ("a.b", 4_000, "4"))
     (tmp_path / "changes").write_text("".join(starmap(line, happened)))
     hall, room = (f"{PREFIX.decode()}area_id=big\\ {area},entity_id=a.b" for area in ("hall", "room"))
+    before = r'attributes="{\"next\":\"9\",state_value=\"9\"}",'
     points = (
         (hall, "1", 2_000),
         (hall, "2", 2_001),
@@ -108,7 +109,7 @@ async def test_a_change_in_two_series_or_told_twice_is_named_and_two_within_a_mi
         (hall, "4", 4_000),
         (hall, "4", 4_001),
     )
-    sink.sink.lines.update(f'{series} state_value="{state}" {at}000'.encode() for series, state, at in points)
+    sink.sink.lines.update(f'{series} {before}state_value="{state}" {at}000'.encode() for series, state, at in points)
     sink.sink.lines[f'{hall} state_value="2",kind="snapshot" 2001000'.encode()] += 1
     soak.compared = await soak._compare()
     assert (soak.compared.lost, soak.compared.wrong, soak.compared.invented) == ([], [], [])

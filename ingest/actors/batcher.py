@@ -150,8 +150,8 @@ class Batcher(Generic[Item, Payload]):
 
     def _add(self, encode: Callable[[T], Item | None], points: Sequence[T], times: list[int]) -> int:
         """Encode points into the open batch; returns how many of them the schema does not write."""
-        size, unwritten, weight = self.codec.size, 0, 0
-        keep, at = self._items.append, times.append
+        made: list[Item] = []
+        unwritten, keep, at = 0, made.append, times.append
         for point in points:
             try:
                 item = encode(point)
@@ -163,8 +163,8 @@ class Batcher(Generic[Item, Payload]):
                 continue
             keep(item)
             at(point.time_ns)
-            weight += size(item)
-        self._weight += weight
+        self._items += made
+        self._weight += self.codec.size(made)
         return unwritten
 
     def _tell(self, what: str, encode: Callable[[Beside], Item | None], points: Sequence[Beside]) -> int:

@@ -69,5 +69,4 @@ class Copier:
 
     def _batch(self, points: Sequence[Point], items: Sequence[Any]) -> Batch[Any]:
         codec = self.store.codec
-        size = sum(map(codec.size, items))
-        return Batch(codec.seal(items), len(items), size, points[0].time_ns, points[-1].time_ns)
+        return Batch(codec.seal(items), len(items), codec.size(items), points[0].time_ns, points[-1].time_ns)

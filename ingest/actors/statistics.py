@@ -150,7 +150,7 @@ class StatisticsImport:
         verdict = Delivered()
         if lines:
             payload = codec.seal(lines)
-            batch = Batch(payload, len(lines), sum(map(codec.size, lines)), min(times), max(times))
+            batch = Batch(payload, len(lines), codec.size(lines), min(times), max(times))
             verdict = await self.bringer.bring(batch)
         told = self.brought
         told.questions += 1

@@ -100,25 +100,21 @@ class Reloading:
                 if before == now:
                     break
             if now != self._marks:
-                await self._reload_untold("a file of the configuration changed")
+                await self.reload("a file of the configuration changed")
 
     async def signalled(self) -> None:
         """Answer SIGHUP: read the configuration again, as soon as there is a pipeline to change."""
         await self._attached.wait()
-        await self._reload_untold("asked to by a signal")
-
-    async def _reload_untold(self, why: str) -> None:
-        outcome = await self.reload(why)
-        if not (outcome.nothing or outcome.problems):
-            self._untold.append((trio.current_time(), outcome))
+        await self.reload("asked to by a signal")
 
     async def _asked(self, _: Reload, __: Say) -> Outcome:
-        """Who changed a file and asks is told what that changed, also where the service was quicker."""
+        """Who changed a file and asks is told what that changed, also where the service was quicker, or an asker went away."""
         outcome = await self.reload("asked to")
         if outcome.problems:
             return outcome
         now = trio.current_time()
-        earlier = [Earlier(now - at, tuple(each.lines())) for at, each in self._untold if now - at <= FRESH]
+        told = [(now - at, each) for at, each in self._untold if each is not outcome]
+        earlier = [Earlier(ago, tuple(each.lines())) for ago, each in told if ago <= FRESH]
         self._untold.clear()
         return evolve(outcome, earlier=tuple(earlier))
 
@@ -136,13 +132,16 @@ class Reloading:
                 self._pipeline.emit(reports.ReloadRefused(problems))
                 return Outcome(problems)
             outcome = await self._change(found, self._pipeline)
-            self._pipeline.emit(reports.Reloaded(tuple(outcome.lines()), outcome.stored.count, outcome.left_out.count))
+            seen = self._pipeline.filter.snapshots.value
             for warning in found.warnings:
                 if warning not in self.loaded.warnings:
                     self._pipeline.emit(reports.Notice(warning))
             self.loaded = found
             # What was read now and was not before is looked at from now on.
             self._marks = {**await self.lane(marks, files(found)), **_kept(self._marks, files(found))}
+            if outcome.stored.count:
+                with trio.move_on_after(SEEN_AGAIN):
+                    await self._pipeline.filter.snapshots.until(lambda count: count != seen)
             return outcome
 
     def _read(self) -> Loaded:
@@ -165,20 +164,21 @@ class Reloading:
             pipeline.filter.enricher.drop(Drops(new.attributes.drop, new.attributes.drop_by_domain.items()))
         self.level(new.log.level)
         self.settings = applied(old, new)
-        seen = pipeline.filter.snapshots.value
         if rules is not pipeline.rules.value:
             pipeline.tally.retire(pipeline.rules.value.names - rules.names)
             pipeline.rules.set(rules)
-        if difference.stored:
-            with trio.move_on_after(SEEN_AGAIN):
-                await pipeline.filter.snapshots.until(lambda count: count != seen)
-        return Outcome(
+        outcome = Outcome(
             settings=tuple(told(name, old, new) for name in names),
             restart=needing_restart(old, new),
             stored=moved(difference.stored),
             left_out=moved(difference.left_out),
             offer=self._offer(difference.lacking),
         )
+        pipeline.emit(reports.Reloaded(tuple(outcome.lines()), outcome.stored.count, outcome.left_out.count))
+        # What needs a restart is said again at every reading: once is enough.
+        if not (outcome.nothing or (self._untold and self._untold[-1][1] == outcome)):
+            self._untold.append((trio.current_time(), outcome))
+        return outcome
 
     def _offer(self, lacking: Mapping[str, int | None]) -> str:
         """The command that brings what was left out of them, since the earliest time that is known, else all there is."""

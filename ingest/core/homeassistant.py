@@ -4,7 +4,7 @@
     └───── head: per entity ──────┘└ per point ┘ └──────── tail: per entity ──────┘
 
 A measurement for each unit, the entity without its domain as a tag, and each attribute as a field of its own
-(`core/typed_fields.py`). Head and tail are kept per entity, as in `core/homeiq.py`: the attributes come as the very same
+(`core/typed_fields.py`). Head and tail are kept per entity: the attributes come as the very same
 object while they are the same. `unknown`, `unavailable`, an empty state and removals are not written.
 Where it differs on purpose, and why: docs/reference/schema-homeassistant.md; a test pins each difference.
 Source: homeassistant/components/influxdb/__init__.py, helpers/state.py; 2024.3.3 and 2025.4.4.

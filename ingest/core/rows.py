@@ -155,9 +155,9 @@ def assembled(row: Row, facts: Facts, attributes: Attributes) -> Point:
     )
 
 
-def size_of(row: Row) -> int:
-    """About the row's weight in memory, in bytes."""
-    return ROW_BYTES + len(row.attributes) + len(row.state)
+def size_of(rows: Sequence[Row]) -> int:
+    """About the weight of rows in memory, in bytes."""
+    return sum(ROW_BYTES + len(row.attributes) + len(row.state) for row in rows)
 
 
 def _seal(rows: Sequence[Row]) -> tuple[Row, ...]:

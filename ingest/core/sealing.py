@@ -31,9 +31,10 @@ GZIP = zlib.MAX_WBITS + 16
 
 T = TypeVar("T")
 
-Line: TypeAlias = tuple[bytes, bytes]
-"""A line in two pieces, so that what the lines of a series have in common is one object and is copied once: the series,
-or the part of it before a space, and the rest with a line break."""
+Line: TypeAlias = tuple[bytes, bytes, bytes]
+"""A line in three pieces: its series, or the part of it before a space; what else an entity's lines have in common; and what is a
+point's own, with a line break. Where a schema keeps the first two for its entities (`homeiq`) they are objects that many lines
+share, and are copied once, into the payload."""
 
 _series = itemgetter(0)
 
@@ -74,7 +75,7 @@ def seal_grouped(lines: Iterable[bytes]) -> bytes:
 def cut(line: bytes) -> Line:
     """A line, without a line break, in its pieces."""
     series, space, rest = line.partition(b" ")
-    return series, b"%b%b\n" % (space, rest)
+    return series, space, b"%b\n" % rest
 
 
 def uncut(line: Line) -> bytes:
@@ -98,10 +99,9 @@ def in_pieces(encode: Callable[[T], bytes | None]) -> Callable[[T], Line | None]
     return encoded
 
 
-def weight(line: Line) -> int:
-    """A line's bytes, without its line break."""
-    series, rest = line
-    return len(series) + len(rest) - 1
+def weight(lines: Sequence[Line]) -> int:
+    """The bytes of lines, without their line breaks."""
+    return sum(map(len, chain.from_iterable(lines))) - len(lines)
 
 
 def resealed(lines: Sequence[bytes]) -> Batch[bytes]:

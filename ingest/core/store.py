@@ -28,13 +28,13 @@ class Codec(Generic[Item, Payload]):
     """A store's schema: pure functions.
 
     `encode` may raise: that one point goes to the dead letters. None: the schema does not write such a point
-    (filtered). `size` is an item's weight in bytes. `gap` encodes a gap of the coverage; None: the store has no such
+    (filtered). `size` is the weight of items in bytes. `gap` encodes a gap of the coverage; None: the store has no such
     points. `registry` encodes an entry of a registry; None likewise. `heartbeats`: it takes points that say a value again.
     `whose` says who has states in a payload, as far as that is known: None when it is not.
     """
 
     encode: Callable[[Point], Item | None]
-    size: Callable[[Item], int]
+    size: Callable[[Sequence[Item]], int]
     seal: Callable[[Sequence[Item]], Payload]
     gap: Callable[[GapPoint], Item | None] | None = None
     registry: Callable[[RegistryPoint], Item | None] | None = None

@@ -46,7 +46,7 @@ def _cost(made: Callable[[], Codec[Line, bytes]], points: Sequence[Point]) -> Co
     lines = [line for line in map(codec.encode, points) if line is not None]
     payloads = [codec.seal(lines[start : start + batch]) for start in range(0, len(lines), batch)]
     count = len(lines)
-    return Cost(micros, sum(map(codec.size, lines)) / count, sum(map(len, payloads)) / count)
+    return Cost(micros, codec.size(lines) / count, sum(map(len, payloads)) / count)
 
 
 def _micros(encode: Callable[[Point], Line | None], points: Sequence[Point]) -> float:

@@ -198,9 +198,11 @@ class Soak:
 
     async def _settle(self) -> None:
         """Until nothing waits and no gap is open. Who has not heard of Home Assistant's return does not know of a gap yet."""
-        with trio.move_on_after(LONGEST_RETRY):
+        with trio.move_on_after(LONGEST_RETRY + SETTLING) as scope:
             while not (await self._service.metrics()).get("homeiq_ingest_subscribed"):  # noqa: ASYNC110  nor has a page
                 await trio.sleep(2)
+        if scope.cancelled_caught:
+            return
         with trio.move_on_after(SETTLING):
             quiet = 0
             while quiet < 3:

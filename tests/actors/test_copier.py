@@ -27,7 +27,7 @@ class Database:
     sent: int = 0
 
     def store(self, codec: Codec[bytes, bytes] | None = None) -> Store[bytes, bytes]:
-        plain: Codec[bytes, bytes] = Codec(SCHEMA.line, len, b"\n".join)
+        plain: Codec[bytes, bytes] = Codec(SCHEMA.line, lambda items: sum(map(len, items)), b"\n".join)
         return Store("database", codec or plain, self.deliver)
 
     async def deliver(self, batch: Batch[bytes]) -> Verdict:
@@ -112,7 +112,9 @@ async def test_refused_and_declined_points_are_counted() -> None:
 
     refusals = Delivered(tuple(Rejection(f"line {at}", "conflict") for at in range(4)))
     database = Database([refusals])
-    copied = await copier(database.store(Codec(odd, len, b"\n".join))).run(pages(), lambda _: None)
+    copied = await copier(database.store(Codec(odd, lambda items: sum(map(len, items)), b"\n".join))).run(
+        pages(), lambda _: None
+    )
     assert (copied.points, copied.declined, copied.refused, len(copied.rejected)) == (100, 55, 4, 3)
     assert database.sent == 45
 

@@ -34,7 +34,7 @@ def encode(point: RegistryPoint) -> str | None:
     return f"{point.measurement} {point.tags} {point.number} {point.time_ns}"
 
 
-CODEC: Codec[str, tuple[str, ...]] = Codec(str, len, tuple, registry=encode)
+CODEC: Codec[str, tuple[str, ...]] = Codec(str, lambda items: sum(map(len, items)), tuple, registry=encode)
 
 
 class Stage:

@@ -17,7 +17,7 @@ from ingest.core.store import Batch, Codec, Delivered, Keep, Rejection, Store, V
 from ingest.runtime.link import EMPTY, Weight
 from ingest.runtime.spool import MemorySpool
 
-CODEC: Codec[Point, bytes] = Codec(lambda point: point, lambda _: 1, lambda _: b"")
+CODEC: Codec[Point, bytes] = Codec(lambda point: point, len, lambda _: b"")
 
 
 def batch(number: int) -> Batch[bytes]:

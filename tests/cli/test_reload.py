@@ -35,8 +35,10 @@ from ingest.config.service import Log
 from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.control import line, read_as
+from ingest.core.filter_settings import Pattern
 from ingest.core.reloading import Outcome, Reload
 from ingest.core.reports import Level, Report
+from ingest.core.rules import Rules
 from ingest.core.session import SessionState
 from ingest.errors import Problems, Refused, Transient
 from ingest.runtime.lane import InlineLane, ThreadLane
@@ -303,6 +305,34 @@ async def test_who_asks_is_told_of_all_that_was_read_when_nobody_was_told(
         await seen("info")
         await trio.sleep(reloading.FRESH)
         assert await ask() == ["nothing changed"]
+
+
+async def test_what_an_asker_did_not_wait_for_is_told_to_the_next(autojump_clock: MockClock) -> None:
+    """Who leaves does so when the other rules hold already, and the states that they let in are on their way."""
+    settings = Settings(home="home")
+    without = evolve(settings, filter=evolve(settings.filter, patterns=(Pattern(domain="sensor"),)))
+    async with living(entities=5) as it:
+        await it.live()
+        it.pipeline.rules.set(Rules(without.filter))
+        await trio.sleep(60)
+        reading = Reloading(lambda: Loaded(settings, {}), Loaded(without, {}), lambda _: None, InlineLane())
+        async with reading.attached(it.pipeline):
+            ask = partial(reading.commands["reload"].handler, Reload(), lambda _: None)
+            async with trio.open_nursery() as asker:
+                before = it.pipeline.rules.value
+
+                async def leave() -> None:
+                    await it.pipeline.rules.until(lambda rules: rules is not before)
+                    asker.cancel_scope.cancel()
+
+                asker.start_soon(leave)
+                await ask()
+            assert asker.cancel_scope.cancelled_caught
+            first, *rest = cast("Outcome", await ask()).lines()
+    assert re.fullmatch(r"read already, [0-9]+ s ago:", first)
+    assert rest[0] == 'filter.patterns: without {domain = "sensor"}'
+    assert rest[1].startswith("stored from now on: ")
+    assert len(it.reports(reports.Reloaded)) == 2
 
 
 async def test_a_file_that_is_as_before_again_is_not_read(tmp_path: Path, autojump_clock: MockClock) -> None:

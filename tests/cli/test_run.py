@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from ingest.cli.exits import GAVE_UP
 from ingest.cli.main import BUG, COMMANDS, bug, main
+from ingest.core.line_types import line_types
 from ingest.core.secret import Secret
 from tests.support.homes import OTHER_TOKEN, TOKEN, Running, running_home
 
@@ -84,7 +85,9 @@ def test_lines_go_to_standard_output(tmp_path: Path, home: Running) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=10)
     assert line.startswith("home_assistant_events,")
-    assert " state_value=" in line or 'state_value="' in line
+    written = line_types(line.removesuffix("\n").encode())
+    assert written is not None
+    assert written.fields[b"state_value"] == "string"
 
 
 def test_a_refused_token_is_said_once_with_its_remedy_and_does_not_spin(tmp_path: Path, home: Running) -> None:

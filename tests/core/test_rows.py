@@ -84,7 +84,7 @@ def test_lone_surrogates_become_question_marks_everywhere() -> None:
 
 def test_size_follows_the_text_and_a_payload_is_frozen() -> None:
     row = row_of(PLAIN)
-    assert size_of(row_of(replace(PLAIN, state="x" * 1000))) - size_of(row) == 1000 - len("22.5")
+    assert size_of([row_of(replace(PLAIN, state="x" * 1000))]) - size_of([row]) == 1000 - len("22.5")
     assert CODEC.seal([row, row]) == (row, row)
 
 

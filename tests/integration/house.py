@@ -72,7 +72,7 @@ class Memory:
         return Delivered()
 
     def store(self) -> Store[Point, Points]:
-        return Store("memory", Codec(self.encode, lambda _: 200, tuple), self.deliver)
+        return Store("memory", Codec(self.encode, lambda items: 200 * len(items), tuple), self.deliver)
 
 
 class SlowSpool(MemorySpool[Batch[Points]]):

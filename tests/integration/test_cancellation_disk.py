@@ -55,7 +55,7 @@ class Tokens(Memory):
         return await super().deliver(evolve(batch, payload=self.read(batch.payload)))
 
     def store(self) -> Store[Point, Any]:
-        return Store("memory", Codec(self.encode, lambda _: 200, self.seal), self.deliver)
+        return Store("memory", Codec(self.encode, lambda items: 200 * len(items), self.seal), self.deliver)
 
 
 @define(eq=False)

@@ -139,7 +139,11 @@ class World:
         await self.spool.load()
         self.letters = DeadLetters(Letters(self.connection, self.path), KEY, lane, now_ns, emit)
         commands = Control(self.spool, self.letters, "http://db", InlineLane(self.delay), self.listen)
-        store = Store("db", Codec(partial(self.encode, Encoder()), len, self.seal), self.database.deliver)
+        store = Store(
+            "db",
+            Codec(partial(self.encode, Encoder()), lambda items: sum(map(len, items)), self.seal),
+            self.database.deliver,
+        )
         return Destination(store, "db", spool=self.spool, letters=self.letters, control=commands)
 
     @asynccontextmanager

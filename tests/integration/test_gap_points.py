@@ -32,7 +32,9 @@ class Shaded(Tokens):
     """How far apart the times of one batch were at most, in nanoseconds."""
 
     def store(self) -> Store[Any, Any]:
-        return Store("memory", Codec(self.encode, lambda _: 200, self.seal, lambda gap: gap), self.deliver)
+        return Store(
+            "memory", Codec(self.encode, lambda items: 200 * len(items), self.seal, lambda gap: gap), self.deliver
+        )
 
     async def deliver(self, batch: Batch[Any]) -> Verdict:
         verdict = await super().deliver(batch)

@@ -34,7 +34,9 @@ class Steady(Tokens):
     """A store that takes heartbeats."""
 
     def store(self) -> Store[Point, Any]:
-        return Store("memory", Codec(self.encode, lambda _: 200, self.seal, heartbeats=True), self.deliver)
+        return Store(
+            "memory", Codec(self.encode, lambda items: 200 * len(items), self.seal, heartbeats=True), self.deliver
+        )
 
 
 def true_at(it: House, entity_id: str, time_ns: int) -> str:

@@ -257,7 +257,7 @@ class Registered(Memory):
     entries: list[RegistryPoint] = field(factory=list)
 
     def store(self) -> Store[Any, Any]:
-        codec: Codec[Any, Any] = Codec(self.encode, lambda _: 200, tuple, registry=lambda point: point)
+        codec: Codec[Any, Any] = Codec(self.encode, lambda items: 200 * len(items), tuple, registry=lambda point: point)
         return Store("memory", codec, self.deliver)
 
     async def deliver(self, batch: Batch[Any]) -> Verdict:

@@ -111,7 +111,12 @@ async def delivered(_: object) -> Delivered:
 async def plan(it: House, wiring: Wiring) -> AsyncGenerator[Plan]:
     """Everything that a plan can have."""
     codec: Codec[bytes, bytes] = Codec(
-        lambda _: b"state ", len, b"".join, lambda _: b"gap ", lambda _: b"entry ", heartbeats=True
+        lambda _: b"state ",
+        lambda items: sum(map(len, items)),
+        b"".join,
+        lambda _: b"gap ",
+        lambda _: b"entry ",
+        heartbeats=True,
     )
     store = Store(STATE.store, codec, Delivering(delivered, wiring.stages))
     connection, _ = open_state(it.path, it.now_ns)
