@@ -22,6 +22,9 @@ nox.options.sessions = ["lint", "types", "tests", "docs"]
 _kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv").glob("versions/3.1[1-9].*")
 os.environ.setdefault("PYENV_VERSION", ":".join(version.name for version in sorted(_kept)) or "system")
 
+# Where Python keeps no bytecode every process compiles every module, and what a service imports late holds it up for a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def install(session: nox.Session) -> None:
     """What `scripts/test` installs, and this checkout."""
