@@ -131,7 +131,7 @@ def faults(session: nox.Session) -> None:
     # Who asks for more of something waits for it; a test that hangs is found otherwise.
     asked = CAMPAIGN & os.environ.keys() or any(each.startswith("--examples") for each in session.posargs)
     patience = ("-o", "faulthandler_timeout=0") if asked else ()
-    where = ("pytest", "-rs", "tests/integration", "tests/faults", *patience)
+    where = ("pytest", "-rs", "--durations=10", "tests/integration", "tests/faults", *patience)
     if session.posargs:
         session.run(*where, "-n", "auto", *session.posargs)
     else:
