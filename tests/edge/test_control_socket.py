@@ -23,7 +23,7 @@ from ingest.edge.control_client import ask
 from ingest.edge.control_socket import FITS, ControlSocket, address, places, socket_name
 from ingest.edge.lock import Held, Lock, locked
 from ingest.errors import Refused, Transient
-from tests.support.idle import Idle
+from tests.support.spent import Spent
 
 
 @frozen
@@ -98,9 +98,9 @@ async def serving(
                     await trio.sleep(0.01)
                     service.path = Path(word(state) or ".")
             yield service
-            idle = Idle.begin()
+            spent = Spent.begin()
             nursery.cancel_scope.cancel()
-        assert idle.end() < 1.5
+        assert spent.end() < 1.5
         assert not service.path.is_socket()
         assert word(state) == ""
         assert service.under_way == 0
@@ -208,9 +208,9 @@ async def test_a_socket_that_is_made_while_its_service_ends_does_not_stay(
                     await trio.sleep(0.01)
             assert listens(state)
             threading.Timer(0 if not hangs else 1, goes_on.set).start()
-            idle = Idle.begin()
+            spent = Spent.begin()
             nursery.cancel_scope.cancel()
-        assert idle.end() < 1
+        assert spent.end() < 1
         with trio.fail_after(5):
             while hangs and word(state):  # noqa: ASYNC110  nor has a file
                 await trio.sleep(0.01)

@@ -16,7 +16,7 @@ from attrs import define, field
 from ingest.edge import http_server
 from ingest.edge.http_server import LAST_WORDS, Limits, listen, url_of
 from ingest.errors import Refused
-from tests.support.idle import Idle
+from tests.support.spent import Spent
 
 LARGE = b"x" * 64 * 2**20
 ASK = b"GET %b HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -70,9 +70,9 @@ async def serving(**limits: Any) -> AsyncGenerator[Served]:
             http_server.serve, served.application, listeners, served.told.append, Limits(**limits), name="server"
         )
         yield served
-        idle = Idle.begin()
+        spent = Spent.begin()
         nursery.cancel_scope.cancel()
-    assert idle.end() < 1.3
+    assert spent.end() < 1.3
     for client in (*served.clients, *listeners):
         await client.aclose()
 

@@ -51,7 +51,7 @@ from ingest.simulator.home import Home
 from ingest.simulator.serve import Peer
 from tests.cli.waiting import lines, spooled
 from tests.integration.house import MORNING, Memory, candidate, plan_of, server_of, target
-from tests.support.idle import Idle
+from tests.support.spent import Spent
 
 KEY = Key("home", "db")
 RETENTION = "outside of the retention"
@@ -288,9 +288,9 @@ async def test_a_stop_waits_for_no_command_on_a_dead_disk(tmp_path: Path) -> Non
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Pipeline(plan, (world.emitted.append,), lambda: 0.5, nobody).run, stop)
             await trio.sleep(0.2)
-            idle = Idle.begin()
+            spent = Spent.begin()
             stop.set()
-        assert idle.end() < 2
+        assert spent.end() < 2
     assert not [each for each in world.emitted if isinstance(each, reports.Notice)]
     released.set()
     world.connection.close()

@@ -21,7 +21,7 @@ from ingest.simulator.serve import Peer
 from ingest.simulator.server import Server
 from ingest.web.site import Site
 from tests.integration.house import MORNING, TOKEN, Memory, candidate, plan_of, server_of
-from tests.support.idle import Idle
+from tests.support.spent import Spent
 
 CALM: dict[str, Any] = {"trust_env": False}
 PATIENCE = 20.0
@@ -140,8 +140,8 @@ async def test_clients_that_do_not_read_slow_nothing() -> None:
             await until(lambda: len(memory.points) >= before + 50)
         async with httpx.AsyncClient(base_url=listening(emitted), **CALM) as client:
             assert (await client.get("/health")).status_code == 200
-        waiting = Idle.begin()
-    assert waiting.end() < 1.3
+        spent = Spent.begin()
+    assert spent.end() < 1.3
     for stream in idle:
         await stream.aclose()
 

@@ -27,7 +27,7 @@ from ingest.web.audience import Audience
 from ingest.web.listeners import Bounds
 from ingest.web.live import Live
 from tests.core.changes import together
-from tests.support.idle import Idle
+from tests.support.spent import Spent
 from tests.web.talking import Talker
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -113,9 +113,9 @@ async def serving(
             )
             with trio.fail_after(60):
                 yield served
-            idle = Idle.begin()
+            spent = Spent.begin()
             nursery.cancel_scope.cancel()
-        assert idle.end() < 1
+        assert spent.end() < 2
     finally:
         for each in (*listeners, *(talker.stream for talker in served.talkers)):
             await trio.aclose_forcefully(each)
