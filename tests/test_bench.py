@@ -235,8 +235,7 @@ def test_a_missed_bound_is_the_exit_status_too(monkeypatch: pytest.MonkeyPatch, 
 
 def test_the_dearest_home_counts_wherever_it_is_between_the_smallest_and_the_largest() -> None:
     rounds: dict[int, list[float]] = {100: [10, 20], 2_000: [13, 24], 10_000: [10.5, 21], 41_000: [50, 60]}
-    found = {home: [Sample(0, micros) for micros in each] for home, each in rounds.items()}
-    assert costs.dearest(found) == pytest.approx((1.3 + 1.2) / 2)
+    assert costs.dearest(rounds) == pytest.approx((1.3 + 1.2) / 2)
 
 
 async def test_an_event_that_the_client_held_up_is_late_from_when_it_was_due() -> None:

@@ -9,7 +9,7 @@ from math import ceil
 from attrs import frozen
 
 from scripts.benchmark.account import Account
-from scripts.benchmark.runs import DEADLINE, Load, check, influxdb, serving, stage
+from scripts.benchmark.runs import DEADLINE, Load, check, influxdb, serving, settled, stage
 from scripts.benchmark.tools import NO_SETTINGS, SERVICE, Settings
 from scripts.benchmark.traffic import TOGETHER, chunks
 
@@ -51,7 +51,7 @@ async def paced(load: Load, rate: float, frame: int, settings: Settings = NO_SET
     ):
         subscription = await scene.peer.subscribed()
         await scene.peer.send(chunks(load.stream[: load.warm], frame, subscription), account)
-        begun, before = await account.rest(), process.waited()
+        begun, before = await settled(scene, store, account), process.waited()
         await scene.peer.pace(chunks(load.stream[load.warm :], frame, subscription, 1), account, rate)
         ended = await account.rest()
         check(load, store)

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from ingest.runtime.supervise import one_error
 from ingest.simulator.home import Home
-from scripts.benchmark.account import Account, Failed, Sample
+from scripts.benchmark.account import Account, Failed, Mark, Sample
 from scripts.benchmark.peer import TOKEN, Peer
 from scripts.benchmark.service import Process, running, tail
 from scripts.benchmark.stores import LOOK, File, Sink, Store
@@ -123,17 +123,21 @@ async def saturate(load: Load, together: int, opener: Opener, tool: Tool = SERVI
         serving(scene, opener, tool) as (process, store, account),
     ):
         subscription = await scene.peer.subscribed()
-        warm = chunks(load.stream[: load.warm], together, subscription)
         measured = chunks(load.stream[load.warm :], together, subscription)
-        await scene.peer.send(warm, account)
-        while tool.ours and isinstance(store, Sink) and store.snapshot() < scene.peer.states:  # noqa: ASYNC110  a sink has none
-            await trio.sleep(LOOK)
-        begun = await account.rest()
+        await scene.peer.send(chunks(load.stream[: load.warm], together, subscription), account)
+        begun = await settled(scene, store, account, tool)
         await scene.peer.send(measured, account)
         ended = await account.rest()
         check(load, store, tool)
         return evolve(account.sample(begun, ended), peak=process.memory()[1])
     raise AssertionError  # pragma: no cover  `stage` raised
+
+
+async def settled(scene: Stage, store: Store, account: Account, tool: Tool = SERVICE) -> Mark:
+    """Wait until the tool rests, and what the home is at its start is stored, too: from here on it is measured."""
+    while tool.ours and isinstance(store, Sink) and store.snapshot() < scene.peer.states:  # noqa: ASYNC110  a sink has none
+        await trio.sleep(LOOK)
+    return await account.rest()
 
 
 def check(load: Load, store: Store, tool: Tool = SERVICE) -> None:

@@ -27,6 +27,9 @@ BACKLOGS = 0, 10_000, 1_000_000, 10_000_000
 SECONDS = 5
 """How long a run at a pace sends."""
 
+PACE = 1_000
+"""Events a second of homes that differ by their entities: what a large home has when much happens in it."""
+
 SEEN = 4
 """So many events for each entity come before those that are measured: what is made for an entity's first event is made."""
 
@@ -36,7 +39,9 @@ LIVE = 1_000
 HEAVY = 48 * MIB
 """Bytes of attributes in one run: wide events are fewer."""
 
-WITHIN = Bound("CPU per event, dearest beside cheapest home of 100 to 10,000 entities", 1.1, "×", form=".2f")
+DEAREST = "dearest beside cheapest home of 100 to 10,000 entities"
+WITHIN = Bound(f"CPU per event, as fast as it takes events, {DEAREST}", 1.1, "×", form=".2f")
+WITHIN_AT_A_PACE = Bound(f"CPU per event, {PACE:,}/s, {DEAREST}", 1.1, "×", form=".2f")
 JUDGED = range(100, 10_001)
 """The homes, by their entities, which may differ by no more."""
 
@@ -62,8 +67,12 @@ def table(size: Size) -> Iterator[Piece | list[Verdict]]:
     axes = QUICK if size.quick else Axes(rounds=size.rounds)
     found = entities(axes)
     yield render("Entities, as fast as it takes events", {f"{each:,} entities": one for each, one in found.items()})
-    yield [WITHIN.judge(dearest(found))]
-    yield render_rates({rate: run(paced, _load(rate), rate, together(rate)) for rate in axes.rates})
+    yield [WITHIN.judge(dearest({home: [each.micros for each in one] for home, one in found.items()}))]
+    at_a_pace = entities_at_a_pace(axes)
+    yield render_paced(f"Entities, {PACE:,} events/s", {f"{each:,} entities": one for each, one in at_a_pace.items()})
+    yield [WITHIN_AT_A_PACE.judge(dearest({home: [each.micros for each in one] for home, one in at_a_pace.items()}))]
+    rates = {f"{rate:,} events/s": [run(paced, _load(rate), rate, together(rate))] for rate in axes.rates}
+    yield render_paced(f"Rate, {ENTITIES} entities", rates)
     yield render("Attributes of a state", attributes(axes))
     yield from backlogs(axes)
 
@@ -79,12 +88,21 @@ def entities(axes: Axes) -> dict[int, list[Sample]]:
     return found
 
 
-def dearest(found: Mapping[int, Sequence[Sample]]) -> float:
+def entities_at_a_pace(axes: Axes) -> dict[int, list[Paced]]:
+    """The same homes, and in each so much happens in a second."""
+    loads = {home: Load.of(home, max(axes.warm, SEEN * home), PACE * SECONDS) for home in axes.homes}
+    found: dict[int, list[Paced]] = {home: [] for home in loads}
+    for number in range(1, axes.rounds + 1):
+        for home, load in loads.items():
+            say(f"cost, round {number} of {axes.rounds}: {home:,} entities, {PACE:,} events/s")
+            found[home].append(run(paced, load, PACE, together(PACE)))
+    return found
+
+
+def dearest(found: Mapping[int, Sequence[float]]) -> float:
     """How many times what one home needs for an event another needs at most: medians of the rounds' own ratios."""
-    judged = [samples for home, samples in found.items() if home in JUDGED]
-    return max(
-        median(b.micros / a.micros for a, b in zip(one, other, strict=True)) for one, other in permutations(judged, 2)
-    )
+    judged = [micros for home, micros in found.items() if home in JUDGED]
+    return max(median(b / a for a, b in zip(one, other, strict=True)) for one, other in permutations(judged, 2))
 
 
 def _load(rate: int) -> Load:
@@ -135,17 +153,13 @@ def render(title: str, found: dict[str, list[Sample]]) -> Table:
     return shown
 
 
-def render_rates(found: dict[int, Paced]) -> Table:
-    """One row a rate."""
-    shown = figures("Rate, 500 entities", "CPU µs/event", "CPU", "waited", "peak MB")
-    for rate, each in found.items():
-        shown.add_row(
-            f"{rate:,} events/s",
-            f"{each.micros:,.0f}",
-            f"{each.busy:.2%}",
-            f"{each.waited:.1%}",
-            f"{each.peak / MIB:.0f}",
-        )
+def render_paced(title: str, found: Mapping[str, Sequence[Paced]]) -> Table:
+    """One row a run at a pace, or medians of its rounds."""
+    shown = figures(title, "CPU µs/event", "CPU", "waited", "peak MB")
+    for name, rounds in found.items():
+        micros, busy = median(each.micros for each in rounds), median(each.busy for each in rounds)
+        waited, peak = median(each.waited for each in rounds), median(each.peak for each in rounds) / MIB
+        shown.add_row(name, f"{micros:,.0f}", f"{busy:.2%}", f"{waited:.1%}", f"{peak:.0f}")
     return shown
 
 
