@@ -9,7 +9,7 @@ What came within a second is gathered first: a number fades once, however many e
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from heapq import nlargest
 from typing import Final, TypeAlias
@@ -130,14 +130,15 @@ class _Fading:
 
     limit: int
     since: float
-    _known: dict[str, tuple[float, float, float, float]] = field(factory=dict)
+    # Where the first go all the time, a `dict` looks for the first that is left, ever further.
+    _known: OrderedDict[str, tuple[float, float, float, float]] = field(factory=OrderedDict)
 
     def add(self, name: str, more: int, now: float) -> None:
         """So many more."""
         before = self._known.pop(name, None)
         if before is None:
             if len(self._known) >= self.limit:
-                del self._known[next(iter(self._known))]
+                self._known.popitem(last=False)
             self._known[name] = (now, more, more, more)
             return
         then, one, five, fifteen = before
