@@ -2,16 +2,19 @@
 
 Of all events and of each type they are counted exactly, in slots of five seconds. Domains and entities are many, so each
 of them has three numbers that fade, as the load average of a machine does: what came a moment ago weighs most, and a rate
-of one minute is that of the last minute or so. The busiest are told, the one that was silent for the longest is forgotten.
-What came within a second is gathered first: a number fades once, however many events come together.
+of one minute is that of the last minute or so. The busiest are told, those that were silent for the longest are
+forgotten. Nothing is made smaller as time goes on: what comes later weighs more instead, by one factor for all of them
+(forward decay; Cormode et al., ICDE 2009). So an event is three additions, and no number has to know its time.
+What came within a second is gathered first and weighs the same.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import nlargest
+from itertools import chain
 from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
@@ -27,13 +30,16 @@ SPANS: Final[Mapping[str, float]] = {"1m": 60.0, "5m": 300.0, "15m": 900.0}
 
 DOMAINS = 256
 ENTITIES = 4096
-"""How many are remembered."""
+"""How many are remembered at least: those that came last, and up to as many that came before them."""
 
 GATHERED = 512
-"""Entities that are gathered before their numbers fade: half a millisecond of work at a time."""
+"""Entities that are gathered before they are counted: some tenths of a millisecond of work at a time."""
 
 GATHERING = 1.0
 """Seconds that are gathered at most: a sixtieth of the shortest span."""
+
+LASTING = 3600.0
+"""Seconds after which weights begin at one again: until then that of the shortest span grows to e^60."""
 
 BUSIEST = 20
 """How many are told."""
@@ -73,10 +79,11 @@ class EventRatesFold:
     _domains: _Fading = field(init=False)
     _entities: _Fading = field(init=False)
     _gathered: Counter[str] = field(factory=Counter)
-    _gathered_at: float = 0.0
+    _gathered_at: float = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._domains, self._entities = _Fading(DOMAINS, self.since), _Fading(ENTITIES, self.since)
+        self._gathered_at = self.since
 
     def add(self, report: Report, now: float) -> None:
         """Take the next report, at that moment in seconds of the same clock as all others."""
@@ -100,10 +107,9 @@ class EventRatesFold:
         """Count what was gathered, as of when that began."""
         domains: Counter[str] = Counter()
         for entity_id, count in self._gathered.items():
-            self._entities.add(entity_id, count, self._gathered_at)
             domains[entity_id.partition(".")[0]] += count
-        for domain, count in domains.items():
-            self._domains.add(domain, count, self._gathered_at)
+        self._entities.add(self._gathered.items(), self._gathered_at)
+        self._domains.add(domains.items(), self._gathered_at)
         self._gathered.clear()
 
     def look(self, now: float) -> EventRates:
@@ -126,41 +132,59 @@ class EventRatesFold:
 
 @define
 class _Fading:
-    """Of each name when it was last seen and, for each span, its count, which fades with the time of that span."""
+    """Of each name, for each span, its count, in which an event weighs e to the power of when it came in that span's time."""
 
     limit: int
     since: float
-    # Where the first go all the time, a `dict` looks for the first that is left, ever further.
-    _known: OrderedDict[str, tuple[float, float, float, float]] = field(factory=OrderedDict)
+    _lately: dict[str, list[float]] = field(factory=dict)
+    _before: dict[str, list[float]] = field(factory=dict)
+    """Those that came before these, and not since: they are forgotten together, so that none has to be looked for."""
+    _began: float = field(init=False)
+    """When an event weighed one."""
 
-    def add(self, name: str, more: int, now: float) -> None:
-        """So many more."""
-        before = self._known.pop(name, None)
-        if before is None:
-            if len(self._known) >= self.limit:
-                self._known.popitem(last=False)
-            self._known[name] = (now, more, more, more)
-            return
-        then, one, five, fifteen = before
-        past, exp, (first, second, third) = then - now, math.exp, _TAUS
-        self._known[name] = (
-            now, more + one * exp(past / first), more + five * exp(past / second), more + fifteen * exp(past / third),
-        )  # fmt: skip
+    def __attrs_post_init__(self) -> None:
+        self._began = self.since
+
+    def add(self, more: Iterable[tuple[str, int]], now: float) -> None:
+        """So many more of each; `now` never goes back."""
+        if now - self._began >= LASTING:
+            self._begin(now)
+        first, second, third = (1 / faded for faded in self._faded(now))
+        lately, before = self._lately, self._before
+        for name, count in more:
+            counts = lately.get(name)
+            if counts is None:
+                counts = lately[name] = before.pop(name) if name in before else [0.0, 0.0, 0.0]
+            counts[0] += count * first
+            counts[1] += count * second
+            counts[2] += count * third
+        if len(lately) >= self.limit:
+            self._lately, self._before = {}, lately
 
     def busiest(self, now: float) -> dict[str, Rates]:
         """Those with the highest rates over the longest span, the busiest first."""
-
-        def lately(each: tuple[str, tuple[float, ...]]) -> float:
-            then, *_, count = each[1]
-            return count * math.exp((then - now) / _TAUS[-1])
-
-        return {name: self._rates(known, now) for name, known in nlargest(BUSIEST, self._known.items(), key=lately)}
-
-    def _rates(self, known: tuple[float, ...], now: float) -> Rates:
-        """What it would have been had it been watched for ever: young numbers lack what came before."""
-        then, *counts = known
+        # What it would have been had it been watched for ever: young numbers lack what came before.
         lasted = max(WIDTH, now - self.since)
+        one = [faded / (tau * -math.expm1(-lasted / tau)) for tau, faded in zip(_TAUS, self._faded(now), strict=True)]
         return {
-            span: count * math.exp((then - now) / tau) / (tau * -math.expm1(-lasted / tau))
-            for (span, tau), count in zip(SPANS.items(), counts, strict=True)
+            name: {span: count * rate for span, count, rate in zip(SPANS, counts, one, strict=True)}
+            for name, counts in nlargest(BUSIEST, self._known(), key=_longest)
         }
+
+    def _known(self) -> Iterator[tuple[str, list[float]]]:
+        return chain(self._lately.items(), self._before.items())
+
+    def _faded(self, now: float) -> list[float]:
+        """What is left of an event that weighed one: nothing after a long silence, of which the weight would be no number."""
+        return [math.exp((self._began - now) / tau) for tau in _TAUS]
+
+    def _begin(self, now: float) -> None:
+        """What comes now weighs one, and all that came before accordingly less."""
+        faded = self._faded(now)
+        for _, counts in self._known():
+            counts[:] = [count * each for count, each in zip(counts, faded, strict=True)]
+        self._began = now
+
+
+def _longest(each: tuple[str, list[float]]) -> float:
+    return each[1][-1]

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.core import reports
-from ingest.core.event_rates import BUSIEST, ENTITIES, EventRatesFold
+from ingest.core.event_rates import BUSIEST, ENTITIES, LASTING, EventRatesFold
 from ingest.core.judged import Judged
 from ingest.core.state import Change, Source, StateData
 from tests.core.test_health import WALL
 
-START = 1000.0
+START = 1_000_000.0
 
 
 def judged(*entity_ids: str, source: Source = Source.LIVE) -> Judged:
@@ -75,15 +75,42 @@ def test_only_live_events_are_events_of_the_home() -> None:
 
 
 def test_the_busiest_are_told_and_who_was_silent_longest_is_forgotten() -> None:
+    """In a home of more entities than are remembered, the busy one comes last and with others."""
     fold = EventRatesFold(START)
-    for number in range(ENTITIES + 10):
-        fold.hear(judged(f"sensor.{number}"), START + number / 1000)
-        fold.hear(judged("sensor.0"), START + number / 1000)
-    found = fold.look(START + 10)
+    names = [f"sensor.{number}" for number in range(3 * ENTITIES)]
+    for second in range(0, 600, 10):
+        shown = names[second % 100 * ENTITIES // 40 :][:ENTITIES]
+        fold.hear(judged(*shown, "sensor.busy", "sensor.busy"), START + second)
+        assert len(list(fold._entities._known())) < 3 * ENTITIES
+    found = fold.look(START + 600)
     assert len(found.by_entity) == BUSIEST
-    assert next(iter(found.by_entity)) == "sensor.0"
-    assert len(fold._entities._known) == ENTITIES
-    assert "sensor.1" not in fold._entities._known
+    assert next(iter(found.by_entity)) == "sensor.busy"
+    assert found.by_entity["sensor.busy"] == pytest.approx(dict.fromkeys(found.rates, 0.2), rel=0.1)
+
+
+def test_rates_are_right_after_hours_of_events_and_after_days_of_none() -> None:
+    fold, now = EventRatesFold(START), START
+    for _ in range(3):
+        for _ in range(20_000):
+            now += 1
+            fold.hear(judged("light.a", "light.b", "light.a"), now)
+        found = fold.look(now)
+        assert found.by_entity["light.a"] == pytest.approx(dict.fromkeys(found.rates, 2), rel=0.02)
+        assert found.by_domain["light"] == pytest.approx(dict.fromkeys(found.rates, 3), rel=0.02)
+        now += 300_000
+        assert all(rate < 1e-9 for rate in fold.look(now).by_entity["light.a"].values())
+
+
+@pytest.mark.parametrize("wait", [LASTING - 1, LASTING, LASTING + 1, 40 * LASTING])
+def test_an_event_weighs_the_same_whenever_it_came(wait: float) -> None:
+    """Of two folds one has begun long ago."""
+    old, young = EventRatesFold(START), EventRatesFold(START)
+    old.hear(judged("light.long_ago"), START)
+    for fold in (old, young):
+        for second in range(30):
+            fold.hear(judged("light.a"), START + wait + second)
+    there, here = (fold.look(START + wait + 60).by_entity["light.a"] for fold in (old, young))
+    assert there == pytest.approx(here)
 
 
 @given(st.lists(st.tuples(st.floats(0, 400), st.sampled_from("abc")), max_size=60))
