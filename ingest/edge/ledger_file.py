@@ -19,10 +19,10 @@ from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, Told
 from ingest.edge.ledger_bounds import BOUND, Bound, enter, keep
 from ingest.edge.ledger_filtered import left_out_since
 from ingest.edge.ledger_import import Far, ask_again, how_far, open_import
-from ingest.edge.ledger_marks import NOT_KNOWN, fold, stored_marks
+from ingest.edge.ledger_marks import NOT_KNOWN, fold, fold_many, stored_marks
 from ingest.edge.ledger_rows import GAP, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left
 from ingest.edge.spool_rows import Changed, Key
-from ingest.edge.sqlite import Connection, transaction, translated
+from ingest.edge.sqlite import Connection, Damaged, transaction, translated
 from ingest.errors import IngestError
 
 _HEARD = """
@@ -77,6 +77,8 @@ class LedgerFile:
                 self._of("UPDATE coverage SET stopped = 1")
         if due.stopped:
             self._fold()
+        elif due.note.marks:
+            self._fold_many()
         return changed
 
     def open_gap(self, opening: Opening) -> None:
@@ -151,6 +153,11 @@ class LedgerFile:
         """An older program that reads the file then sees every mark. Who reads them here needs none of it: no stop waits long."""
         with suppress(IngestError), translated(self.path), transaction(self.connection):
             fold(self.connection, self.key, FOLDING)
+
+    def _fold_many(self) -> None:
+        """What is damaged is met again by who reads it, or by the next batch: what was written is written all the same."""
+        with suppress(Damaged):
+            fold_many(self.connection, self.path)
 
     def _marks(self) -> list[Mark]:
         return [mark for mark in stored_marks(self.connection, self.key).values() if mark.time_ns != NOT_KNOWN]

@@ -4,6 +4,9 @@
 
 A row for each mark that moves would be a page of the disk for nearly each. So what moved together is one value, and is
 folded into the rows seldom. Whoever reads marks reads both; whoever changes rows in another way folds first.
+
+That many values are folded is no part of the batch whose value was the last: a file that has no room for rows of who is
+new takes batches all the same, and leaves the values where they are.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from ingest.core.coverage import MICROSECOND, Mark
@@ -19,14 +23,20 @@ from ingest.core.marks import UNKNOWN
 from ingest.core.moved import Move, Moves, Row, as_marks, moves_of, packed, unpacked
 from ingest.edge.spool_around import DAMAGED
 from ingest.edge.spool_rows import Key
-from ingest.edge.sqlite import Connection, Damaged
-from ingest.errors import Transient
+from ingest.edge.sqlite import Connection, Damaged, transaction, translated
+from ingest.errors import IngestError, Transient
 
 NOT_KNOWN: Final = -1
 """In the place of a mark's time: nothing of the entity is stored, but it was asked for."""
 
-MOST: Final = 32
-"""Values that wait in a file to be folded; with that many they are."""
+MOST: Final = 256
+"""Values that wait in a file to be folded; with that many they are. In few of them hardly an entity of a large home moves twice."""
+
+SIZE: Final = 2 * 1024 * 1024
+"""Bytes of them; with so many they are folded, too: who starts reads them all, who folds holds them in memory."""
+
+OFTEN: Final = 32
+"""With every so many of them somebody looks whether they are too many: at each, that would be looking at them all."""
 
 LARGEST: Final = 256 * 1024
 """Bytes of one at most, several thousand marks; more marks go into their rows at once."""
@@ -53,8 +63,8 @@ WHERE span.id = ? AND cause = 'imported'
 ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
 """  # noqa: S608  a constant
 _MOVED: Final = "INSERT INTO moved (home, store, marks) VALUES (?, ?, ?)"
-# Not counted: that would look at them all, with every batch.
 _WAITING: Final = "SELECT (SELECT max(id) FROM moved) - (SELECT min(id) FROM moved) + 1"
+_SIZE: Final = "SELECT sum(length(marks)) FROM moved"
 # One statement, because a reader has no transaction: between two of them marks could be folded.
 _BOTH: Final = """
 SELECT NULL, registry_id, entity_id, time_ns, first_ns FROM mark WHERE home = ?1 AND store = ?2
@@ -71,8 +81,6 @@ def move_marks(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
         move_at_once(connection, key, marks)
         return
     connection.execute(_MOVED, (key.home, key.store, value))
-    if connection.execute(_WAITING).fetchone()[0] >= MOST:
-        fold_all(connection)
 
 
 def move_at_once(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
@@ -112,6 +120,29 @@ def fold_all(connection: Connection) -> None:
     """As `fold`, for every home and store."""
     for home, store in connection.execute("SELECT DISTINCT home, store FROM moved").fetchall():
         fold(connection, Key(home, store))
+
+
+def fold_many(connection: Connection, path: Path) -> None:
+    """Where many wait, in every home and store, they are folded: in a transaction of its own, after that of the last.
+
+    Where there is no room for rows they go on waiting, until as many again have come. Raises `Damaged`.
+    """
+    try:
+        with translated(path):
+            if _many(connection):
+                with transaction(connection):
+                    fold_all(connection)
+    except Damaged:
+        raise
+    except IngestError:
+        return
+
+
+def _many(connection: Connection) -> bool:
+    (waiting,) = connection.execute(_WAITING).fetchone()
+    if not waiting or waiting % OFTEN:
+        return False
+    return bool(waiting >= MOST or connection.execute(_SIZE).fetchone()[0] >= SIZE)
 
 
 def doubt_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:

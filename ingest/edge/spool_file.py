@@ -12,7 +12,7 @@ from ingest.core.evicted import Named
 from ingest.core.ledger import Opening
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import BOUND, Bound, enter
-from ingest.edge.ledger_marks import doubt_marks, move_at_once
+from ingest.edge.ledger_marks import doubt_marks, fold_many, move_at_once
 from ingest.edge.spool_around import DAMAGED
 from ingest.edge.spool_gone import tell_purged
 from ingest.edge.spool_list import Rows
@@ -53,6 +53,7 @@ class Table(Rows):
             changed = self._enter(batch.note, gaps)
         self.succession.put = row.id
         self.sums.remember(row.id, batch.payload, row.count)
+        self._fold_many(batch.note)
         return Placed(row, list(doomed), changed)
 
     def put_within(
@@ -92,10 +93,12 @@ class Table(Rows):
         """Write what a batch has proved; returns what became of gaps. A damaged ledger takes no notes."""
         try:
             with translated(self.path), transaction(self.connection):
-                return self._enter(note)
+                changed = self._enter(note)
         except Damaged as error:
             self.break_ledger(error)
             return UNCHANGED
+        self._fold_many(note)
+        return changed
 
     def break_ledger(self, damage: Damaged) -> None:
         """The ledger is damaged: points go on without notes, and the next start begins a new file."""
@@ -115,6 +118,15 @@ class Table(Rows):
             self.connection.execute("ROLLBACK TO fits")
         self.connection.execute("RELEASE fits")
         return row if fits else None
+
+    def _fold_many(self, note: Note) -> None:
+        """What was written with this note is committed: no error of this may say that it was not."""
+        if not note.marks:
+            return
+        try:
+            fold_many(self.connection, self.path)
+        except Damaged as error:
+            self.break_ledger(error)
 
     def touch(self) -> None:
         """Write a little, to see whether the file can be written."""

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -23,10 +24,11 @@ from ingest.core.sealing import compressed
 from ingest.core.store import Batch
 from ingest.edge import ledger_marks
 from ingest.edge.aside import SetAside
+from ingest.edge.free_space import NO_FLOOR
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_entity import known_of
 from ingest.edge.ledger_file import Due, LedgerFile
-from ingest.edge.ledger_marks import MOST, fold, is_packed, stored_marks
+from ingest.edge.ledger_marks import MOST, OFTEN, fold, fold_many, is_packed, stored_marks
 from ingest.edge.ledger_rows import write_note
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_gone import tell_purged
@@ -167,6 +169,7 @@ class Story:
     def move(self, key: Key, marks: list[Mark]) -> None:
         with self.cut_off() as connection:
             write_note(connection, key, Note(marks))
+        fold_many(self.connection, self.path)
         if not self.kill:
             self.rows.move(key, marks)
 
@@ -262,6 +265,7 @@ def test_marks_are_the_same_as_with_a_row_for_each(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder, rows() as plain:
         patch.setattr(ledger_marks, "MOST", most)
+        patch.setattr(ledger_marks, "OFTEN", 1)
         patch.setattr(ledger_marks, "TOGETHER", 2)
         path = Path(folder) / "state.db"
         story = Story(path, opened(path)[0], plain)
@@ -311,6 +315,14 @@ def ledger(tmp_path: Path) -> Iterator[LedgerFile]:
         yield opened
 
 
+def traced(connection: Connection, begins: str) -> list[str]:
+    """The statements of that beginning, as they are run."""
+    said: list[str] = []
+    assert isinstance(connection, sqlite3.Connection)
+    connection.set_trace_callback(lambda each: said.append(each) if each.lstrip().startswith(begins) else None)
+    return said
+
+
 def in_rows(connection: Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM mark").fetchone()[0])
 
@@ -324,7 +336,76 @@ def test_values_are_bounded_in_their_number(ledger: LedgerFile) -> None:
     assert ledger.load().marks == [Mark("a", "sensor.a", MOST, 1)]
 
 
-def test_and_in_their_bytes(ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_and_in_their_bytes_together(ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large home's busiest minutes so many would be much to read and to hold in memory."""
+    marks = [mark(os.urandom(16).hex(), 1) for _ in range(100)]
+    monkeypatch.setattr(ledger_marks, "SIZE", len(packed(marks)) * OFTEN * 3 // 2)
+    for number in range(1, 2 * OFTEN):
+        ledger.move_marks(marks)
+        assert (waiting(ledger.connection), in_rows(ledger.connection)) == (number, 0)
+    ledger.move_marks(marks)
+    assert (waiting(ledger.connection), in_rows(ledger.connection)) == (0, 100)
+
+
+def test_of_a_large_home_at_its_usual_pace_a_row_is_written_for_several_moves(ledger: LedgerFile) -> None:
+    """Batches of a hundred points of 10,000 entities: with every 32nd 2,700 rows were written for 3,200 moves."""
+    random, written = Random(1), traced(ledger.connection, "INSERT INTO mark")
+    for time in range(1, MOST + 1):
+        names = [f"{random.randrange(10_000)}" for _ in range(100)]
+        ledger.move_marks([Mark(each, f"sensor.{each}", time, 1) for each in names])
+    assert 2.5 < 100 * MOST / len(written) < 3.5
+
+
+def test_a_file_without_room_for_rows_takes_batches_all_the_same(ledger: LedgerFile) -> None:
+    """Every entity is new, and its row takes more than its mark in a value: what cannot be folded goes on waiting."""
+    table, connection = Table(ledger.connection, ledger.path, KEY), ledger.connection
+    rows = []
+
+    def put(time_ns: int, marks: Sequence[Mark]) -> None:
+        rows.append(table.put(Batch(b"x", 1, 1, time_ns, time_ns, Note(marks)), 0, 0, (), ()).row)
+
+    for _ in range(MOST - 1):
+        put(1, [mark(os.urandom(16).hex(), 1) for _ in range(40)])
+    limit = pragma(connection, "page_count") + 30
+    assert pragma(connection, f"max_page_count = {limit}") == limit
+    tried = traced(connection, "SELECT DISTINCT home, store FROM moved")
+    names = [os.urandom(16).hex() for _ in range(40)]
+    for time_ns in range(2, 12):
+        put(time_ns, [mark(each, time_ns) for each in names])
+    assert (len(tried), waiting(connection), in_rows(connection)) == (1, MOST + 9, 0)
+    assert (list(table.oldest(())), table.scars.reason) == (rows, "")
+    assert len(ledger.load().marks) == 40 * MOST
+    pragma(connection, f"max_page_count = {9 * limit}")
+    for _ in range(OFTEN - 9):
+        put(99, [mark(names[0], 99)])
+    assert (len(tried), waiting(connection), in_rows(connection)) == (2, 0, 40 * MOST)
+
+
+def test_rows_that_cannot_be_written_do_not_bring_a_batch_twice(
+    ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When they are found damaged, the batch is on disk with its note, and would be put once more without."""
+    table = Table(ledger.connection, ledger.path, KEY)
+
+    def damaged(_connection: Connection, _key: Key) -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    monkeypatch.setattr(ledger_marks, "fold", damaged)
+    monkeypatch.setattr(ledger_marks, "OFTEN", 1)
+    monkeypatch.setattr(ledger_marks, "MOST", 1)
+    placed = NO_FLOOR.put(table, (Batch(b"x", 1, 1, 1, 1, Note([mark("a", 1)])), 0, 0, (), ()), evict=True)
+    assert list(table.oldest(())) == [placed.row]
+    assert table.scars.ledger
+    table.scars.ledger = False
+    table.note(Note([mark("a", 2)]))
+    assert table.scars.ledger
+    ledger.move_marks([mark("a", 3)])
+    assert ledger.load().marks == [Mark("a", "sensor.a", 3, 1)]
+
+
+def test_and_each_in_its_bytes(ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_marks, "LARGEST", 9_000)
     names = [os.urandom(16).hex() for _ in range(400)]
     ledger.move_marks([mark(each, 1) for each in names[:200]])
@@ -542,7 +623,7 @@ def test_the_next_start_has_what_is_sound_in_a_new_file(tmp_path: Path) -> None:
 def test_a_page_of_them_that_cannot_be_read_costs_what_was_on_it(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with ledger_in(path) as ledger:
-        for number in range(1, MOST):
+        for number in range(1, 32):
             ledger.move_marks([mark(os.urandom(16).hex(), number) for _ in range(100)])
         (size,) = ledger.connection.execute("PRAGMA page_size").fetchone()
         ledger.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
