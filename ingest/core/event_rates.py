@@ -11,7 +11,7 @@ What came within a second is gathered first and weighs the same.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import nlargest
 from itertools import chain
@@ -32,8 +32,8 @@ DOMAINS = 256
 ENTITIES = 4096
 """How many are remembered at least: those that came last, and up to as many that came before them."""
 
-GATHERED = 512
-"""Entities that are gathered before they are counted: some tenths of a millisecond of work at a time."""
+GATHERED = 8192
+"""Entities that are gathered before they are counted: some ten milliseconds of work, at ten thousand events a second and more."""
 
 GATHERING = 1.0
 """Seconds that are gathered at most: a sixtieth of the shortest span."""
@@ -105,7 +105,7 @@ class EventRatesFold:
 
     def _settle(self) -> None:
         """Count what was gathered, as of when that began."""
-        domains: Counter[str] = Counter()
+        domains: defaultdict[str, int] = defaultdict(int)
         for entity_id, count in self._gathered.items():
             domains[entity_id.partition(".")[0]] += count
         self._entities.add(self._gathered.items(), self._gathered_at)
