@@ -1,10 +1,11 @@
-"""How many events come in: of every type, of every domain and of every entity, O(1) for each event.
+"""How many events come in: of every type, of every domain and of every entity, O(1) for each event in the mean.
 
 Of all events and of each type they are counted exactly, in slots of five seconds. Domains and entities are many, so each
 of them has three numbers that fade, as the load average of a machine does: what came a moment ago weighs most, and a rate
 of one minute is that of the last minute or so. The busiest are told, those that were silent for the longest are
-forgotten. Nothing is made smaller as time goes on: what comes later weighs more instead, by one factor for all of them
-(forward decay; Cormode et al., ICDE 2009). So an event is three additions, and no number has to know its time.
+forgotten. No number is made smaller as time goes on: what comes later weighs more instead, by one factor for all of them
+(forward decay; Cormode et al., ICDE 2009), and once an hour all are made smaller. So an event is three additions, and no
+number has to know its time.
 What came within a second is gathered first and weighs the same.
 """
 
@@ -180,9 +181,11 @@ class _Fading:
 
     def _begin(self, now: float) -> None:
         """What comes now weighs one, and all that came before accordingly less."""
-        faded = self._faded(now)
+        first, second, third = self._faded(now)
         for _, counts in self._known():
-            counts[:] = [count * each for count, each in zip(counts, faded, strict=True)]
+            counts[0] *= first
+            counts[1] *= second
+            counts[2] *= third
         self._began = now
 
 

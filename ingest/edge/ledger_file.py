@@ -155,7 +155,7 @@ class LedgerFile:
             fold(self.connection, self.key, FOLDING)
 
     def _fold_many(self) -> None:
-        """What is damaged is met again by who reads it, or by the next batch: what was written is written all the same."""
+        """What is damaged is met again by who reads it, or by a later fold: what was written is written all the same."""
         with suppress(Damaged):
             fold_many(self.connection, self.path)
 

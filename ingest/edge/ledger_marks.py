@@ -6,7 +6,7 @@ A row for each mark that moves would be a page of the disk for nearly each. So w
 folded into the rows seldom. Whoever reads marks reads both; whoever changes rows in another way folds first.
 
 That many values are folded is no part of the batch whose value was the last: a file that has no room for rows of who is
-new takes batches all the same, and leaves the values where they are.
+new takes batches all the same, and leaves the values where they are, for a while.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,10 +34,13 @@ MOST: Final = 256
 """Values that wait in a file to be folded; with that many they are. In few of them hardly an entity of a large home moves twice."""
 
 SIZE: Final = 2 * 1024 * 1024
-"""Bytes of them; with so many they are folded, too: who starts reads them all, who folds holds them in memory."""
+"""Bytes of them; where a look finds as many they are folded, too: who starts reads them all, who folds holds them in memory."""
 
 OFTEN: Final = 32
 """With every so many of them somebody looks whether they are too many: at each, that would be looking at them all."""
+
+UNFOLDED: Final = 2 * MOST
+"""Values that may wait where folding fails. Then marks go into their rows at once, and a batch whose marks cannot is refused."""
 
 LARGEST: Final = 256 * 1024
 """Bytes of one at most, several thousand marks; more marks go into their rows at once."""
@@ -63,8 +67,8 @@ WHERE span.id = ? AND cause = 'imported'
 ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
 """  # noqa: S608  a constant
 _MOVED: Final = "INSERT INTO moved (home, store, marks) VALUES (?, ?, ?)"
-_WAITING: Final = "SELECT (SELECT max(id) FROM moved) - (SELECT min(id) FROM moved) + 1"
-_SIZE: Final = "SELECT sum(length(marks)) FROM moved"
+_WAITING: Final = "SELECT coalesce((SELECT max(id) FROM moved) - (SELECT min(id) FROM moved) + 1, 0)"
+_SIZE: Final = "SELECT total(length(marks)) FROM moved"
 # One statement, because a reader has no transaction: between two of them marks could be folded.
 _BOTH: Final = """
 SELECT NULL, registry_id, entity_id, time_ns, first_ns FROM mark WHERE home = ?1 AND store = ?2
@@ -77,7 +81,7 @@ def move_marks(connection: Connection, key: Key, marks: Sequence[Mark]) -> None:
     if not marks:
         return
     value = packed(marks)
-    if len(value) > LARGEST:
+    if len(value) > LARGEST or _waiting(connection) >= UNFOLDED:
         move_at_once(connection, key, marks)
         return
     connection.execute(_MOVED, (key.home, key.store, value))
@@ -125,24 +129,42 @@ def fold_all(connection: Connection) -> None:
 def fold_many(connection: Connection, path: Path) -> None:
     """Where many wait, in every home and store, they are folded: in a transaction of its own, after that of the last.
 
-    Where there is no room for rows they go on waiting, until as many again have come. Raises `Damaged`.
+    Where that fails, for want of room or else, they go on waiting, until `OFTEN` more have come. Raises `Damaged`.
     """
+    with _failing_unheard(), translated(path):
+        if _many(connection):
+            with transaction(connection):
+                fold_all(connection)
+
+
+def make_room(connection: Connection, path: Path) -> None:
+    """What waits is folded, for the pages that it has: rows that are there take none. As `fold_many` where that fails."""
+    with _failing_unheard(), translated(path):
+        if _waiting(connection):
+            with transaction(connection):
+                fold_all(connection)
+
+
+@contextmanager
+def _failing_unheard() -> Iterator[None]:
+    """The batches that come meet the same, and tell of it; of damage only who reads what is damaged can."""
     try:
-        with translated(path):
-            if _many(connection):
-                with transaction(connection):
-                    fold_all(connection)
+        yield
     except Damaged:
         raise
     except IngestError:
         return
 
 
+def _waiting(connection: Connection) -> int:
+    return int(connection.execute(_WAITING).fetchone()[0])
+
+
 def _many(connection: Connection) -> bool:
-    (waiting,) = connection.execute(_WAITING).fetchone()
+    waiting = _waiting(connection)
     if not waiting or waiting % OFTEN:
         return False
-    return bool(waiting >= MOST or connection.execute(_SIZE).fetchone()[0] >= SIZE)
+    return waiting >= MOST or bool(connection.execute(_SIZE).fetchone()[0] >= SIZE)
 
 
 def doubt_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:

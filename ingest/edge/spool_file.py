@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from attrs import evolve, field, frozen
@@ -12,14 +13,14 @@ from ingest.core.evicted import Named
 from ingest.core.ledger import Opening
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import BOUND, Bound, enter
-from ingest.edge.ledger_marks import doubt_marks, fold_many, move_at_once
+from ingest.edge.ledger_marks import doubt_marks, fold_many, make_room, move_at_once
 from ingest.edge.spool_around import DAMAGED
 from ingest.edge.spool_gone import tell_purged
 from ingest.edge.spool_list import Rows
 from ingest.edge.spool_rows import UNCHANGED, Changed, Placed, Row
 from ingest.edge.spool_succession import Succession, Whose, insert
 from ingest.edge.spool_sums import Sums
-from ingest.edge.sqlite import Damaged, pragma, transaction, translated
+from ingest.edge.sqlite import Damaged, DiskFails, pragma, transaction, translated
 from ingest.edge.totals_file import count
 
 Doomed: TypeAlias = dict[Row, Sequence[Named] | None]
@@ -46,11 +47,15 @@ class Table(Rows):
         `kept` are never among the evicted. What the batch proves is written with it.
         """
         doomed = self._doomed(excess, kept)
-        with self.succession.kept(), translated(self.path), transaction(self.connection):
-            self._delete(gone)
-            gaps = self._evict(doomed)
-            row = insert(self.connection, self.key, batch, put_ns, self.succession.put)
-            changed = self._enter(batch.note, gaps)
+        try:
+            with self.succession.kept(), translated(self.path), transaction(self.connection):
+                self._delete(gone)
+                gaps = self._evict(doomed)
+                row = insert(self.connection, self.key, batch, put_ns, self.succession.put)
+                changed = self._enter(batch.note, gaps)
+        except DiskFails:
+            self._make_room()  # for the next try
+            raise
         self.succession.put = row.id
         self.sums.remember(row.id, batch.payload, row.count)
         self._fold_many(batch.note)
@@ -69,8 +74,9 @@ class Table(Rows):
         """As `put`, but the file does not grow. To `evict`: the oldest go, as many as it takes.
 
         A note's marks and the spans of what goes may still take some pages, once for each entity that is new: the floor
-        has room for them. None when the batch does not fit; then nothing has changed.
+        has room for them. None when the batch does not fit; then nothing has changed, but that what waited is folded.
         """
+        self._make_room()
         doomed = self._doomed(excess, kept)
         try:
             with self.succession.kept(), translated(self.path), transaction(self.connection):
@@ -121,10 +127,18 @@ class Table(Rows):
 
     def _fold_many(self, note: Note) -> None:
         """What was written with this note is committed: no error of this may say that it was not."""
-        if not note.marks:
-            return
+        if note.marks:
+            with self._breaking():
+                fold_many(self.connection, self.path)
+
+    def _make_room(self) -> None:
+        with self._breaking():
+            make_room(self.connection, self.path)
+
+    @contextmanager
+    def _breaking(self) -> Iterator[None]:
         try:
-            fold_many(self.connection, self.path)
+            yield
         except Damaged as error:
             self.break_ledger(error)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.core import reports
-from ingest.core.event_rates import BUSIEST, ENTITIES, LASTING, EventRatesFold
+from ingest.core.event_rates import BUSIEST, DOMAINS, ENTITIES, GATHERED, LASTING, SPANS, EventRatesFold
 from ingest.core.judged import Judged
 from ingest.core.state import Change, Source, StateData
 from tests.core.test_health import WALL
@@ -86,6 +88,64 @@ def test_the_busiest_are_told_and_who_was_silent_longest_is_forgotten() -> None:
     assert len(found.by_entity) == BUSIEST
     assert next(iter(found.by_entity)) == "sensor.busy"
     assert found.by_entity["sensor.busy"] == pytest.approx(dict.fromkeys(found.rates, 0.2), rel=0.1)
+
+
+def test_of_as_many_as_are_remembered_none_is_forgotten() -> None:
+    fold = EventRatesFold(START)
+    names = [f"sensor.{number}" for number in range(ENTITIES - 1)]
+    for frame in range(80):
+        fold.hear(judged(*names[frame % 8 :: 8]), START + 2 * frame)
+    fold.look(START + 160)
+    assert {name for name, _ in fold._entities._known()} == set(names)
+
+
+def test_nor_of_as_many_domains() -> None:
+    fold = EventRatesFold(START)
+    for second in range(5 * DOMAINS):
+        fold.hear(judged(f"domain_{second % (DOMAINS - 1)}.a"), START + second)
+    fold.look(START + 5 * DOMAINS)
+    assert len(list(fold._domains._known())) == DOMAINS - 1
+
+
+def test_what_is_gathered_is_bounded() -> None:
+    fold = EventRatesFold(START)
+    for frame in range(100):
+        fold.hear(judged(*(f"sensor.{frame}_{number}" for number in range(256))), START)
+        assert len(fold._gathered) < GATHERED + 256
+
+
+def test_the_busiest_are_those_of_the_longest_span() -> None:
+    fold = EventRatesFold(START)
+    for second in range(900):
+        fold.hear(judged("light.steady"), START + second)
+    fold.hear(judged(*["light.sudden"] * 200), START + 900)
+    found = fold.look(START + 900).by_entity
+    assert list(found) == ["light.steady", "light.sudden"]
+    assert found["light.sudden"]["1m"] > found["light.steady"]["1m"]
+
+
+def test_who_came_before_the_others_fades_with_them() -> None:
+    """More come in between than are remembered at least, and then an hour is over, in which a weight has grown."""
+    fold = EventRatesFold(START)
+    for second in range(60):
+        fold.hear(judged("light.a"), START + second)
+    fold.hear(judged(*(f"sensor.{number}" for number in range(ENTITIES))), START + 60)
+    before = fold.look(START + LASTING - 10).by_entity["light.a"]
+    fold.hear(judged("light.b"), START + LASTING + 10)
+    fold.hear(judged("light.b"), START + LASTING + 20)
+    after = fold.look(START + LASTING + 20).by_entity["light.a"]
+    assert "light.a" in fold._entities._before
+    for span, tau in SPANS.items():
+        assert after[span] == pytest.approx(before[span] * math.exp(-30 / tau), rel=0.05)
+
+
+@pytest.mark.parametrize("later", [1, 10, 59])
+def test_rates_are_right_right_after_an_hour(later: int) -> None:
+    fold = EventRatesFold(START)
+    for second in range(round(LASTING) + later):
+        fold.hear(judged("light.a"), START + second)
+    found = fold.look(START + LASTING + later).by_entity["light.a"]
+    assert found == pytest.approx(dict.fromkeys(found, 1), rel=0.03)
 
 
 def test_rates_are_right_after_hours_of_events_and_after_days_of_none() -> None:

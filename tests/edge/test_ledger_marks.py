@@ -24,16 +24,16 @@ from ingest.core.sealing import compressed
 from ingest.core.store import Batch
 from ingest.edge import ledger_marks
 from ingest.edge.aside import SetAside
-from ingest.edge.free_space import NO_FLOOR
+from ingest.edge.free_space import NO_FLOOR, Floor
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_entity import known_of
 from ingest.edge.ledger_file import Due, LedgerFile
-from ingest.edge.ledger_marks import MOST, OFTEN, fold, fold_many, is_packed, stored_marks
+from ingest.edge.ledger_marks import MOST, OFTEN, UNFOLDED, fold, fold_many, is_packed, stored_marks
 from ingest.edge.ledger_rows import write_note
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_gone import tell_purged
 from ingest.edge.spool_rows import Key
-from ingest.edge.sqlite import Connection, Damaged, in_memory, open_reader, pragma, transaction
+from ingest.edge.sqlite import Connection, Damaged, DiskFails, in_memory, open_reader, pragma, transaction
 from ingest.edge.state_file import open_state
 from ingest.edge.state_versions import VERSION
 from tests.edge.ledgers import KEY, ledger_in, mark, opening
@@ -180,10 +180,10 @@ class Story:
     def within(self, key: Key, marks: list[Mark]) -> None:
         """On a full disk, where the oldest batches go for a new one; there may be none that make the room."""
         table = self.table(key)
-        oldest, before = list(table.oldest(())), waiting(self.connection, key)
+        oldest = list(table.oldest(()))
         placed = table.put_within(Batch(b"x", 1, 1, 0, 0, Note(marks)), 0, 0, (), (), evict=False)
+        assert not waiting(self.connection, key)
         if placed is not None:
-            assert waiting(self.connection, key) == (0 if marks else before)
             self.rows.move(key, marks)
         else:
             assert list(table.oldest(())) == oldest
@@ -379,6 +379,51 @@ def test_a_file_without_room_for_rows_takes_batches_all_the_same(ledger: LedgerF
     for _ in range(OFTEN - 9):
         put(99, [mark(names[0], 99)])
     assert (len(tried), waiting(connection), in_rows(connection)) == (2, 0, 40 * MOST)
+
+
+@pytest.mark.parametrize("below", [True, False], ids=["below the floor", "at its last page"])
+def test_a_file_without_room_for_a_batch_takes_it_where_values_wait(ledger: LedgerFile, below: bool) -> None:
+    """Their rows are there, so that folded they are as many pages for batches."""
+    table, connection = Table(ledger.connection, ledger.path, KEY), ledger.connection
+    marks = [mark(os.urandom(16).hex(), 1) for _ in range(100)]
+    ledger.move_marks(marks)
+    with transaction(connection):
+        fold(connection, KEY)
+    for _ in range(MOST - 1):
+        ledger.move_marks(marks)
+    wanted = Batch(os.urandom(40_000), 1, 1, 1, 1, Note(marks)), 0, 0, (), ()
+    pages = pragma(connection, "page_count")
+    if below:
+        placed = Floor(10, lambda: 5).put(table, wanted, evict=False)
+    else:
+        pragma(connection, f"max_page_count = {pages}")
+        with pytest.raises(DiskFails):
+            table.put(*wanted)
+        placed = table.put(*wanted)
+    assert pragma(connection, "page_count") == pages
+    assert list(table.oldest(())) == [placed.row]
+
+
+def test_where_folding_fails_again_and_again_a_batch_says_so(
+    ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits is bounded in any case."""
+    table, tried = Table(ledger.connection, ledger.path, KEY), []
+
+    def failing(_connection: Connection, key: Key) -> None:
+        tried.append(key)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
+
+    monkeypatch.setattr(ledger_marks, "fold", failing)
+    for number in range(UNFOLDED):
+        table.put(Batch(b"x", 1, 1, number, number, Note([mark("a", number)])), 0, 0, (), ())
+    assert (waiting(ledger.connection), len(tried)) == (UNFOLDED, (UNFOLDED - MOST) // OFTEN + 1)
+    for _ in range(3):
+        with pytest.raises(DiskFails):
+            table.put(Batch(b"x", 1, 1, 999, 999, Note([mark("a", 999)])), 0, 0, (), ())
+    assert (waiting(ledger.connection), len(list(table.oldest(())))) == (UNFOLDED, UNFOLDED)
 
 
 def test_rows_that_cannot_be_written_do_not_bring_a_batch_twice(
