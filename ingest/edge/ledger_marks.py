@@ -30,14 +30,20 @@ from ingest.errors import IngestError, Transient
 NOT_KNOWN: Final = -1
 """In the place of a mark's time: nothing of the entity is stored, but it was asked for."""
 
+OFTEN: Final = 32
+"""With every so many values that wait somebody looks whether they are to be folded: at each, that would be looking at them all."""
+
+FOR_A_ROW: Final = 120
+"""Bytes of them for each row that is there, with which they are: two to four moves of an entity then become one row.
+
+In a small home that is with the first look. In a large one 32 values may be 3,000 marks of nearly as many entities.
+"""
+
 MOST: Final = 256
-"""Values that wait in a file to be folded; with that many they are. In few of them hardly an entity of a large home moves twice."""
+"""Values with which they are in any case."""
 
 SIZE: Final = 2 * 1024 * 1024
-"""Bytes of them; where a look finds as many they are folded, too: who starts reads them all, who folds holds them in memory."""
-
-OFTEN: Final = 32
-"""With every so many of them somebody looks whether they are too many: at each, that would be looking at them all."""
+"""Bytes of them, too: who starts reads them all, who folds holds them in memory."""
 
 UNFOLDED: Final = 2 * MOST
 """Values that may wait where folding fails. Then marks go into their rows at once, and a batch whose marks cannot is refused."""
@@ -68,7 +74,7 @@ ON CONFLICT DO UPDATE SET first_ns = min(first_ns, excluded.first_ns)
 """  # noqa: S608  a constant
 _MOVED: Final = "INSERT INTO moved (home, store, marks) VALUES (?, ?, ?)"
 _WAITING: Final = "SELECT coalesce((SELECT max(id) FROM moved) - (SELECT min(id) FROM moved) + 1, 0)"
-_SIZE: Final = "SELECT total(length(marks)) FROM moved"
+_SIZES: Final = "SELECT (SELECT total(length(marks)) FROM moved), (SELECT count(*) FROM mark)"
 # One statement, because a reader has no transaction: between two of them marks could be folded.
 _BOTH: Final = """
 SELECT NULL, registry_id, entity_id, time_ns, first_ns FROM mark WHERE home = ?1 AND store = ?2
@@ -164,7 +170,8 @@ def _many(connection: Connection) -> bool:
     waiting = _waiting(connection)
     if not waiting or waiting % OFTEN:
         return False
-    return waiting >= MOST or bool(connection.execute(_SIZE).fetchone()[0] >= SIZE)
+    size, rows = connection.execute(_SIZES).fetchone()
+    return waiting >= MOST or bool(size >= min(SIZE, FOR_A_ROW * rows))
 
 
 def doubt_marks(connection: Connection, key: Key, oldest_ns: int, newest_ns: int) -> None:

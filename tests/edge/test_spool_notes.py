@@ -153,7 +153,6 @@ async def test_a_damaged_ledger_does_not_keep_points_from_the_disk(
     tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, table: str, free: int
 ) -> None:
     """Met when a mark moves, or when what moved is folded into the rows; also where the file may not grow."""
-    monkeypatch.setattr(ledger_marks, "MOST", 1)
     monkeypatch.setattr(ledger_marks, "OFTEN", 1)
     async with opened(tmp_path) as it:
         connection = it.spool.table.connection

@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-import pytest
 import trio
 import trio.lowlevel
 from attrs import define, field
@@ -28,7 +27,6 @@ from ingest.actors.backfill import IN_SPOOL
 from ingest.core import reports
 from ingest.core.session import SessionState
 from ingest.core.state import Source
-from ingest.edge import ledger_marks
 from ingest.edge.aside import SetAside
 from ingest.edge.late import LateLane, Opened, open_locked
 from ingest.edge.websocket import Target
@@ -78,9 +76,6 @@ REFUSED = 3_700.0
 
 PULSE = 5
 """Changes that are made when all is well, and must be stored."""
-
-FOLDED = 32
-"""Values of marks that wait to be folded. A scenario is minutes, and hardly makes as many as a service waits for."""
 
 FOLDER = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
 """Where the files are: they need not survive anything but the scenario."""
@@ -384,8 +379,7 @@ def play(scenario: Scenario) -> World:
     """Play a scenario to its end, and return what is left of its world. The same scenario is the same run."""
     trio._core._run._r.seed(scenario.seed)
     steps = Steps()
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger_marks, "MOST", FOLDED)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         world = World(scenario, Path(folder) / "state.db", steps)
         trio.run(world.play, clock=MockClock(autojump_threshold=0), instruments=[steps])
     assert steps.failed is None, "nothing was killed"
