@@ -144,7 +144,10 @@ def fold_many(connection: Connection, path: Path) -> None:
 
 
 def make_room(connection: Connection, path: Path) -> None:
-    """What waits is folded, for the pages that it has: rows that are there take none. As `fold_many` where that fails."""
+    """What waits is folded, for the pages that it has: rows that are there take none. As `fold_many` where that fails.
+
+    Raises `Damaged`.
+    """
     with _failing_unheard(), translated(path):
         if _waiting(connection):
             with transaction(connection):
