@@ -75,7 +75,8 @@ class Connection:
         """Hand out what arrives, for ever. Raises `Transient` when the connection ends."""
         await self.socket.tell(self._told)
 
-    def _told(self, texts: Sequence[Text]) -> None:
+    def _told(self, texts: Sequence[Text]) -> bool:
+        """True while nobody waits for an answer: what comes next is in no haste."""
         for value in self._conversation.receive(*texts):
             if isinstance(value, Answer):
                 self._answered(value)
@@ -83,6 +84,7 @@ class Connection:
                 self._answered(Answer(self._longest_waiting(), error=value.error))
             else:
                 self.deliver(value)
+        return not self._waiters
 
     async def ask(self, command: str, **fields: object) -> Raw:
         """Send a command and return its result. The caller sets the deadline. Raises `CommandFailed`."""

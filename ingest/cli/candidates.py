@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate
@@ -14,6 +15,12 @@ from ingest.core.token import token_problem
 from ingest.edge.tls import tls_context
 from ingest.edge.websocket import Target
 from ingest.errors import Refused
+
+PAUSE: Final = 0.05
+"""Seconds for which what trickles in may stay in the socket, at most."""
+
+OF_A_BATCH: Final = 20
+"""The part of the time that a batch waits for more which that is, at most: who wants it short wants this short, too."""
 
 
 def deadlines(settings: Settings) -> Deadlines:
@@ -39,10 +46,10 @@ def candidates(settings: Settings) -> tuple[Candidate, ...]:
 
 
 def _candidate(given: home_assistant.Candidate, settings: Settings) -> Candidate:
-    tls = None
+    tls, pause = None, min(PAUSE, settings.batch.timeout / OF_A_BATCH)
     if given.url.startswith("wss:"):
-        tls = tls_context(verify=given.ssl_verify, ca_file=given.ca_file)
-    target = Target(given.url, tls, settings.home_assistant.max_message_size)
+        tls, pause = tls_context(verify=given.ssl_verify, ca_file=given.ca_file), 0.0
+    target = Target(given.url, tls, settings.home_assistant.max_message_size, pause)
     return Candidate(given.name, target, _token(given.token.reveal(), given.token_file))
 
 

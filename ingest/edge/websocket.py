@@ -1,8 +1,7 @@
 """A WebSocket to Home Assistant: the one module that knows `trio-websocket`.
 
-What replaces it must offer: text messages up to 64 MiB, a bounded queue, large reads (256 KiB cost a quarter of 4 KiB
-per event), no `permessage-deflate` (it triples the latency), and a stream of our own choosing underneath.
-Every foreign error leaves here as `Transient` or `Refused`.
+What replaces it must offer: text messages up to 64 MiB, a bounded queue, large reads (256 KiB cost a quarter of 4 KiB per event),
+no `permessage-deflate` (it triples the latency), a stream of ours underneath. Foreign errors leave as `Transient` or `Refused`.
 """
 
 from __future__ import annotations
@@ -40,11 +39,12 @@ _CHECK = f"Check home_assistant.url: {_ADDRESS}."
 
 @frozen
 class Target:
-    """Where a WebSocket leads: `ws://` or `wss://`; `tls` None for plain."""
+    """Where a WebSocket leads: `ws://` or `wss://`; `tls` None for plain. For `pause` seconds what trickles in is gathered."""
 
     url: str
     tls: ssl.SSLContext | None = None
     max_message_size: int = 64 * 1024 * 1024
+    pause: float = 0.0
 
     @property
     def host(self) -> str:
@@ -139,7 +139,7 @@ async def open_socket(nursery: trio.Nursery, target: Target, dialer: Dial = dial
     Raises `Transient` or `Refused`.
     """
     with _translated(target.url):
-        stream = Gathered(await dialer(target), target.max_message_size)
+        stream = Gathered(await dialer(target), target.max_message_size, target.pause)
         try:
             connection = await _handshake(nursery, stream, target)
         except BaseException:

@@ -119,7 +119,10 @@ def _repeated(acts: Sequence[Act]) -> Iterator[Act]:
 
 @asynccontextmanager
 async def connection(
-    dialer: Dial, deliver: Callable[[Received], None] = lambda _: None, deadlines: Deadlines = DEADLINES
+    dialer: Dial,
+    deliver: Callable[[Received], None] = lambda _: None,
+    deadlines: Deadlines = DEADLINES,
+    target: Target = TARGET,
 ) -> AsyncGenerator[Connection]:
     """A connection whose first error is the block's; what its tasks meet while it is left does not matter."""
     left = False
@@ -128,7 +131,7 @@ async def connection(
             async with (
                 trio.open_nursery() as nursery,
                 connected(
-                    nursery, TARGET, TOKEN, deliver, deadlines=deadlines, dialer=dialer, opened=lambda: None
+                    nursery, target, TOKEN, deliver, deadlines=deadlines, dialer=dialer, opened=lambda: None
                 ) as opened,
             ):
                 yield opened

@@ -236,6 +236,46 @@ async def test_a_quiet_connection_that_answers_pings_lives(autojump_clock: MockC
     assert len(pings) == pytest.approx(3600 / DEADLINES.ping_interval, abs=2)
 
 
+async def test_what_trickles_in_is_gathered_but_not_while_an_answer_is_waited_for(autojump_clock: MockClock) -> None:
+    """An event every 10 ms; each answer comes after 20 ms, behind two of them."""
+
+    async def act(side: Side) -> None:
+        await side.accept()
+        await side.hear()
+        await side.say({"id": 1, **ok()})
+
+        async def trickle() -> None:
+            while True:
+                await trio.sleep(0.01)
+                await side.say({"type": "news"})
+
+        with one_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trickle)
+                while True:
+                    asked = await side.hear()
+                    await trio.sleep(0.02)
+                    await side.say({"id": asked["id"], **ok()})
+
+    told: list[float] = []
+
+    def deliver(_: Received) -> None:
+        told.append(round(trio.current_time(), 6))
+
+    target = evolve(TARGET, pause=0.05)
+    async with playing(act) as peer, connection(peer.dial, deliver, target=target) as opened:
+        await opened.subscribe("news")
+        await trio.sleep(1)
+        events, moments = len(told), len(set(told))
+        began = trio.current_time()
+        for _ in range(10):
+            await opened.ask("get_config")
+        took = trio.current_time() - began
+    assert (events, moments) == pytest.approx((100, 20), abs=6)
+    # Ten answers of 20 ms, and the rest of the one pause in which the first was asked for.
+    assert took <= 10 * 0.02 + 0.05
+
+
 async def test_a_pong_behind_an_answer_that_takes_minutes_is_waited_for(autojump_clock: MockClock) -> None:
     large = "x" * 2_000_000
     async with playing(answering(get_states=[ok(large)])) as peer:

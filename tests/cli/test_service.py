@@ -52,6 +52,23 @@ def test_a_file_that_went_away_is_refused(file: Path, token: Callable[[], str]) 
         token()
 
 
+@pytest.mark.parametrize(
+    ("url", "timeout", "pause"),
+    [
+        ("ws://home.test", 1.0, 0.05),
+        ("ws://home.test", 60.0, 0.05),
+        ("ws://home.test", 0.1, 0.005),
+        ("wss://home.test", 1.0, 0.0),
+    ],
+)
+def test_how_long_what_trickles_in_is_gathered(url: str, timeout: float, pause: float) -> None:
+    """No longer than a twentieth of what a batch waits, and over TLS, where a read is one record, not at all."""
+    home = evolve(Settings().home_assistant, url=url, token=Secret(TOKEN))
+    batch = evolve(Settings().batch, timeout=timeout)
+    (candidate,) = candidates(evolve(Settings(), home_assistant=home, batch=batch))
+    assert candidate.target.pause == pytest.approx(pause)
+
+
 def test_a_home_that_is_switched_off_is_not_said_to_be_missing() -> None:
     home = evolve(Settings().home_assistant, url="ws://home.test", token=Secret(TOKEN), enabled=False)
     with pytest.raises(Refused, match=r"home_assistant\.enabled is false.*ENABLE_HOME_ASSISTANT"):

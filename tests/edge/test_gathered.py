@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 import trio
+from attrs import define, field
 from trio.testing import MockClock, check_two_way_stream, memory_stream_pair
 from wsproto.frame_protocol import FrameProtocol
 
 from ingest.core.gathering import Text
-from ingest.edge.gathered import Gathered
+from ingest.edge.gathered import SMALL, Gathered
 from ingest.errors import Transient
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
@@ -89,6 +90,72 @@ class WrongError(Exception):
     pass
 
 
+PAUSE = 0.05
+
+
+@define
+class Trickle:
+    """What is told of messages that come one by one: when, and how many together; with `haste` each may not be late."""
+
+    haste: bool = False
+    told: list[tuple[float, int]] = field(factory=list)
+
+    async def come(self, *pauses: float, between: bytes = b"", size: int = 9) -> None:
+        """A message after each of these pauses, in seconds; and a while in which nothing comes."""
+        mine, theirs = memory_stream_pair()
+        stream = Gathered(mine, 1 << 20, PAUSE)
+        await theirs.send_all(HEAD)
+        assert await stream.receive_some() == HEAD
+        began = trio.current_time()
+
+        def told(texts: Sequence[Text]) -> bool:
+            self.told.append((round(trio.current_time() - began, 6), len(texts)))
+            return not self.haste
+
+        async def read() -> None:
+            while await stream.receive_some():
+                pass
+
+        async with trio.open_nursery() as nursery:
+            with stream.telling(told):
+                nursery.start_soon(read)
+                for pause in pauses:
+                    await trio.sleep(pause)
+                    await theirs.send_all(between + frame("m" * size))
+                await trio.sleep(1)
+                nursery.cancel_scope.cancel()
+
+
+async def test_changes_that_come_soon_after_each_other_are_read_together(autojump_clock: MockClock) -> None:
+    trickle = Trickle()
+    await trickle.come(*[0.01] * 20)
+    assert trickle.told == [(0.01, 1), (0.06, 5), (0.11, 5), (0.16, 5), (0.21, 4)]
+
+
+async def test_who_comes_by_itself_is_told_at_once(autojump_clock: MockClock) -> None:
+    trickle = Trickle()
+    await trickle.come(0.03, 0.03, 0.03, 0.02, 0.01)
+    assert trickle.told == [(0.03, 1), (0.06, 1), (0.09, 1), (0.11, 1), (0.16, 1)]
+
+
+async def test_while_somebody_waits_for_an_answer_nothing_is_late(autojump_clock: MockClock) -> None:
+    trickle = Trickle(haste=True)
+    await trickle.come(0.01, 0.01, 0.01)
+    assert trickle.told == [(0.01, 1), (0.02, 1), (0.03, 1)]
+
+
+async def test_a_ping_that_came_with_it_is_answered_at_once(autojump_clock: MockClock) -> None:
+    trickle = Trickle()
+    await trickle.come(0.01, 0.01, 0.01, between=bytes(FrameProtocol(client=False, extensions=[]).ping(b"")))
+    assert trickle.told == [(0.01, 1), (0.02, 1), (0.03, 1)]
+
+
+async def test_after_a_large_read_nobody_pauses(autojump_clock: MockClock) -> None:
+    trickle = Trickle()
+    await trickle.come(0.01, 0.01, 0.01, size=SMALL)
+    assert trickle.told == [(0.01, 1), (0.02, 1), (0.03, 1)]
+
+
 async def test_texts_are_told_where_they_are_read_and_what_that_raises_ends_the_block(
     autojump_clock: MockClock,
 ) -> None:
@@ -99,10 +166,11 @@ async def test_texts_are_told_where_they_are_read_and_what_that_raises_ends_the_
     assert await stream.receive_some() == HEAD
     heard: list[Text] = []
 
-    def told(texts: Sequence[Text]) -> None:
+    def told(texts: Sequence[Text]) -> bool:
         heard.extend(texts)
         if len(heard) > 1:
             raise WrongError
+        return True
 
     async def read() -> None:
         assert said(stream, await stream.receive_some()) == [b"a message"]
@@ -126,7 +194,7 @@ async def test_a_connection_that_ends_with_it_does_not_hide_what_was_raised(auto
     mine, theirs = memory_stream_pair()
     stream = Gathered(mine, 1 << 20)
 
-    def told(_: Sequence[Text]) -> None:
+    def told(_: Sequence[Text]) -> bool:
         raise WrongError
 
     async def tell(message: bytes) -> None:
