@@ -27,6 +27,9 @@ BACKLOGS = 0, 10_000, 1_000_000, 10_000_000
 SECONDS = 5
 """How long a run at a pace sends."""
 
+LONG, QUICK_LONG = 30, 5
+"""How long homes that differ by their entities are sent to: of what a large one does every 25 s, as folding marks, each has its part."""
+
 PACE = 1_000
 """Events a second of homes that differ by their entities: what a large home has when much happens in it."""
 
@@ -57,9 +60,10 @@ class Axes:
     warm: int = 10_000
     measured: int = 20_000
     rounds: int = 1
+    long: int = LONG
 
 
-QUICK = Axes((100, 10_000), (1_000,), (1_024,), (10_000,), 5_000, 10_000)
+QUICK = Axes((100, 10_000), (1_000,), (1_024,), (10_000,), 5_000, 10_000, long=QUICK_LONG)
 
 
 def table(size: Size) -> Iterator[Piece | list[Verdict]]:
@@ -90,7 +94,7 @@ def entities(axes: Axes) -> dict[int, list[Sample]]:
 
 def entities_at_a_pace(axes: Axes) -> dict[int, list[Paced]]:
     """The same homes, and in each so much happens in a second."""
-    loads = {home: Load.of(home, max(axes.warm, SEEN * home), PACE * SECONDS) for home in axes.homes}
+    loads = {home: Load.of(home, max(axes.warm, SEEN * home), PACE * axes.long) for home in axes.homes}
     found: dict[int, list[Paced]] = {home: [] for home in loads}
     for number in range(1, axes.rounds + 1):
         for home, load in loads.items():
