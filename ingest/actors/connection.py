@@ -76,7 +76,7 @@ class Connection:
         await self.socket.tell(self._told)
 
     def _told(self, texts: Sequence[Text]) -> bool:
-        """True while nobody waits for an answer: what comes next is in no haste."""
+        """True while nobody waits for an answer."""
         for value in self._conversation.receive(*texts):
             if isinstance(value, Answer):
                 self._answered(value)

@@ -20,7 +20,7 @@ PAUSE: Final = 0.05
 """Seconds for which what trickles in may stay in the socket, at most."""
 
 OF_A_BATCH: Final = 20
-"""The part of the time that a batch waits for more which that is, at most: who wants it short wants this short, too."""
+"""The part of `batch.timeout` which that is, at most: who wants changes soon sets that."""
 
 
 def deadlines(settings: Settings) -> Deadlines:

@@ -1,14 +1,19 @@
 """A stream on which a WebSocket library meets short messages only, those that arrive together as one.
 
 A change that comes by itself costs many times what it does in a frame: every task between the socket and the batch wakes up
-for it, and finds nothing in the processor's caches. Where changes come one soon after the other nobody needs each at once,
-since a batch waits for more of them anyway. So the next are left in the socket for a moment, and read together.
+for it, and finds nothing in the processor's caches. A batch waits for more of them anyway. So where changes come one soon
+after the other the next are left in the socket for a moment, and read together:
+
+    a read comes soon after the one before ──▶ pause ──▶ more than one text: pause again
+                                                    └──▶ one, or none: nothing waits until two come soon after each other
+
+A pause ends when somebody says that there is haste, and when it is cancelled: then what has arrived meanwhile is told first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import TypeAlias
 
@@ -21,8 +26,11 @@ from ingest.errors import IngestError
 Told: TypeAlias = Callable[[Sequence[Text]], bool]
 """Takes texts that arrived together, without waiting for anything. True when what comes next may be late by a moment."""
 
-SMALL = 64 * 1024
-"""Bytes of a read that was not small: so much came at once that more is there already."""
+SMALL = 8 * 1024
+"""Bytes of a read after which nobody pauses: so many may be all that the receive window holds, and then more waits at the peer."""
+
+AT_HAND = 0.01
+"""Seconds for reading, where a pause is cancelled, what has arrived."""
 
 TICKET = 16
 """Random bytes in what stands for the messages: more than a peer could guess."""
@@ -37,24 +45,61 @@ class Gathered(Heard):
     def __init__(self, stream: trio.abc.Stream, most: int, pause: float = 0.0) -> None:
         super().__init__(stream)
         self._pause = pause
+        self._haste: trio.Event | None = None
+        self._ends = False
         self._gathering = Gathering(token_hex(TICKET), most)
         self._told: Told | None = None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """As the stream does; `max_bytes` bound what is read, and what has waited for its rest comes with it."""
+        paused = False
         while True:
             asked = trio.current_time()
             data = bytes(await super().receive_some(max_bytes))
             made = self._gathering.feed(data) if data else self._gathering.rest()
-            if self._told is not None and (texts := self._gathering.ready()):
-                soon = len(data) < SMALL and self.last - asked < self._pause / 2
-                if self._told(texts) and soon and not made:
-                    await trio.sleep(self._pause)
+            if (told := self._told) is not None and (texts := self._gathering.ready()):
+                more = len(texts) > 1 if paused else self.last - asked < self._pause / 2
+                paused = told(texts) and more and len(data) < SMALL and not made
+                if paused:
+                    made = await self._wait(told, max_bytes)
                 else:
                     # Whoever works on them runs before the next are told: they would have to be fetched into the cache again.
                     await trio.lowlevel.cancel_shielded_checkpoint()
             if made or not data:
                 return made
+
+    async def _wait(self, told: Told, max_bytes: int | None) -> bytes:
+        """For a while, or until there is haste. What the library gets is what came at the end."""
+        self._haste = trio.Event()
+        try:
+            with trio.move_on_after(self._pause):
+                await self._haste.wait()
+        except trio.Cancelled:
+            await self._rest_of_it(told, max_bytes)
+            raise
+        else:
+            return await self._rest_of_it(told, max_bytes) if self._ends else b""
+        finally:
+            self._haste = None
+            if self._ends:
+                self._gathering.end()
+
+    async def _rest_of_it(self, told: Told, max_bytes: int | None) -> bytes:
+        """A session ends, or the service: what this machine has is told, as it would have been without a pause."""
+        made = b""
+        with trio.move_on_after(AT_HAND, shield=True), suppress(trio.ClosedResourceError, trio.BrokenResourceError):
+            data = await super().receive_some(max_bytes)
+            self._gathering.past = True
+            made = self._gathering.feed(bytes(data))
+            if texts := self._gathering.ready():
+                told(texts)
+            self._gathering.past = self._told is not None
+        return made
+
+    def hurry(self) -> None:
+        """Somebody will wait for what comes next."""
+        if self._haste is not None:
+            self._haste.set()
 
     @contextmanager
     def telling(self, told: Told) -> Iterator[None]:
@@ -93,5 +138,9 @@ class Gathered(Heard):
         return self._gathering.apart(message)
 
     def end(self) -> None:
-        """From now on no message is asked for."""
-        self._gathering.end()
+        """From now on no message is asked for; but what arrives in a pause is still told."""
+        if self._haste is None:
+            self._gathering.end()
+        else:
+            self._ends = True
+            self.hurry()

@@ -101,6 +101,7 @@ class Socket(trio.abc.AsyncResource):
 
     async def send(self, text: str) -> None:
         """Send one message. Raises `Transient` when the connection is gone."""
+        self._stream.hurry()
         with _translated(self.where):
             await self._connection.send_message(text)
 
@@ -162,7 +163,8 @@ async def _handshake(
             max_message_size=target.max_message_size,
             receive_buffer_size=RECEIVE_BUFFER,
         )
-    raise reading.error or _not_opened(target.url)
+    remedy = f"If it stays so: {_ADDRESS}."
+    raise reading.error or Transient("the connection was closed before it was open", where=target.url, remedy=remedy)
 
 
 @define(eq=False)
@@ -189,10 +191,6 @@ class _Reading:
         except IngestError as error:
             self.error = error
         self.opening.cancel()
-
-
-def _not_opened(where: str) -> Transient:
-    return Transient("the connection was closed before it was open", where=where, remedy=f"If it stays so: {_ADDRESS}.")
 
 
 @contextmanager

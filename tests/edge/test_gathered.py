@@ -9,7 +9,7 @@ from trio.testing import MockClock, check_two_way_stream, memory_stream_pair
 from wsproto.frame_protocol import FrameProtocol
 
 from ingest.core.gathering import Text
-from ingest.edge.gathered import SMALL, Gathered
+from ingest.edge.gathered import AT_HAND, SMALL, Gathered
 from ingest.errors import Transient
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
@@ -138,6 +138,12 @@ async def test_who_comes_by_itself_is_told_at_once(autojump_clock: MockClock) ->
     assert trickle.told == [(0.03, 1), (0.06, 1), (0.09, 1), (0.11, 1), (0.16, 1)]
 
 
+async def test_a_slow_rhythm_after_two_that_came_together_is_told_at_once_again(autojump_clock: MockClock) -> None:
+    trickle = Trickle()
+    await trickle.come(1, 0.01, *[0.045] * 5)
+    assert trickle.told == [(1, 1), (1.01, 1), (1.06, 1), (1.1, 1), (1.145, 1), (1.19, 1), (1.235, 1)]
+
+
 async def test_while_somebody_waits_for_an_answer_nothing_is_late(autojump_clock: MockClock) -> None:
     trickle = Trickle(haste=True)
     await trickle.come(0.01, 0.01, 0.01)
@@ -148,6 +154,105 @@ async def test_a_ping_that_came_with_it_is_answered_at_once(autojump_clock: Mock
     trickle = Trickle()
     await trickle.come(0.01, 0.01, 0.01, between=bytes(FrameProtocol(client=False, extensions=[]).ping(b"")))
     assert trickle.told == [(0.01, 1), (0.02, 1), (0.03, 1)]
+
+
+async def test_who_says_that_there_is_haste_ends_a_pause(autojump_clock: MockClock) -> None:
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20, PAUSE)
+    heard: list[float] = []
+
+    def told(_: Sequence[Text]) -> bool:
+        heard.append(round(trio.current_time(), 6))
+        return True
+
+    async def read() -> None:
+        while await stream.receive_some():
+            pass
+
+    stream.hurry()
+    await theirs.send_all(HEAD)
+    async with trio.open_nursery() as nursery:
+        with stream.telling(told):
+            nursery.start_soon(read)
+            for _ in range(3):
+                await trio.sleep(0.01)
+                await theirs.send_all(frame("a message"))
+            stream.hurry()
+            await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    assert heard == [0.01, 0.03]
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["cancelled", "closed"])
+async def test_what_arrived_in_a_pause_is_told_when_that_is_the_end(ends: bool, autojump_clock: MockClock) -> None:
+    """A session that ends, or the service: nothing is lost that this machine has."""
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20, PAUSE)
+    heard: list[Text] = []
+    made: list[bytes] = []
+    goodbye = bytes(FrameProtocol(client=False, extensions=[]).close(1000))
+
+    def told(texts: Sequence[Text]) -> bool:
+        heard.extend(texts)
+        return True
+
+    async def read() -> None:
+        while data := await stream.receive_some():
+            made.append(data)
+
+    async def tell() -> None:
+        with stream.telling(told):
+            await trio.sleep_forever()
+
+    await theirs.send_all(HEAD)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tell)
+        nursery.start_soon(read)
+        await trio.sleep(1)
+        await theirs.send_all(frame("one"))
+        await trio.sleep(0.01)
+        await theirs.send_all(frame("two"))
+        await trio.sleep(0.01)
+        await theirs.send_all(frame("three") + frame("four") + goodbye)
+        if ends:
+            stream.end()
+            await trio.lowlevel.checkpoint()
+            await theirs.send_all(frame("nobody asks"))
+            await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert heard == [b"one", b"two", b"three", b"four"]
+    assert b"".join(made) == HEAD + (goodbye + frame("nobody asks") if ends else b"")
+
+
+async def test_a_pause_at_the_end_in_which_nothing_arrived_ends_at_once(autojump_clock: MockClock) -> None:
+    trickle = Trickle()
+    with trio.move_on_after(0.03):
+        await trickle.come(0.01)
+    assert trickle.told == [(0.01, 1)]
+    assert trio.current_time() <= 0.03 + AT_HAND + 1e-6
+
+
+async def test_a_window_that_is_always_full_is_read_without_a_pause(autojump_clock: MockClock) -> None:
+    """What arrives is no more than the window holds, though much more waits at the peer."""
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20, PAUSE)
+    heard: list[Text] = []
+
+    def told(texts: Sequence[Text]) -> bool:
+        heard.extend(texts)
+        return True
+
+    async def read() -> None:
+        while await stream.receive_some(2 * SMALL):
+            pass
+
+    await theirs.send_all(HEAD + frame("m" * 1000) * 1000)
+    async with trio.open_nursery() as nursery:
+        with stream.telling(told):
+            nursery.start_soon(read)
+            await trio.sleep(PAUSE)
+            nursery.cancel_scope.cancel()
+    assert len(heard) == 1000
 
 
 async def test_after_a_large_read_nobody_pauses(autojump_clock: MockClock) -> None:
