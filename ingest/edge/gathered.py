@@ -93,7 +93,6 @@ class Gathered(Heard):
             made = self._gathering.feed(bytes(data))
             if texts := self._gathering.ready():
                 told(texts)
-            self._gathering.past = self._told is not None
         return made
 
     def hurry(self) -> None:

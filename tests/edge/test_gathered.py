@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 import trio
 from attrs import define, field
-from trio.testing import MockClock, check_two_way_stream, memory_stream_pair
+from trio.testing import MockClock, check_two_way_stream, memory_stream_pair, wait_all_tasks_blocked
 from wsproto.frame_protocol import FrameProtocol
 
 from ingest.core.gathering import Text
@@ -183,14 +183,22 @@ async def test_who_says_that_there_is_haste_ends_a_pause(autojump_clock: MockClo
     assert heard == [0.01, 0.03]
 
 
-@pytest.mark.parametrize("ends", [False, True], ids=["cancelled", "closed"])
-async def test_what_arrived_in_a_pause_is_told_when_that_is_the_end(ends: bool, autojump_clock: MockClock) -> None:
+GOODBYE = bytes(FrameProtocol(client=False, extensions=[]).close(1000))
+
+
+@pytest.mark.parametrize(
+    ("late", "last", "ends"),
+    [(0.01, b"", False), (0.01, b"", True), (0.01, GOODBYE, True), (1, b"", True)],
+    ids=["cancelled", "closed", "closed by both", "closed after it"],
+)
+async def test_what_arrived_in_a_pause_is_told_when_that_is_the_end(
+    late: float, last: bytes, ends: bool, autojump_clock: MockClock
+) -> None:
     """A session that ends, or the service: nothing is lost that this machine has."""
     mine, theirs = memory_stream_pair()
     stream = Gathered(mine, 1 << 20, PAUSE)
     heard: list[Text] = []
     made: list[bytes] = []
-    goodbye = bytes(FrameProtocol(client=False, extensions=[]).close(1000))
 
     def told(texts: Sequence[Text]) -> bool:
         heard.extend(texts)
@@ -213,15 +221,18 @@ async def test_what_arrived_in_a_pause_is_told_when_that_is_the_end(ends: bool, 
         await trio.sleep(0.01)
         await theirs.send_all(frame("two"))
         await trio.sleep(0.01)
-        await theirs.send_all(frame("three") + frame("four") + goodbye)
+        await theirs.send_all(frame("three") + frame("four") + last)
+        await trio.sleep(late)
         if ends:
             stream.end()
-            await trio.lowlevel.checkpoint()
+            with trio.fail_after(AT_HAND):
+                await wait_all_tasks_blocked()
+            assert heard[-1] == b"four"
             await theirs.send_all(frame("nobody asks"))
             await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert heard == [b"one", b"two", b"three", b"four"]
-    assert b"".join(made) == HEAD + (goodbye + frame("nobody asks") if ends else b"")
+    assert b"".join(made) == HEAD + last + (frame("nobody asks") if ends else b"")
 
 
 async def test_a_pause_at_the_end_in_which_nothing_arrived_ends_at_once(autojump_clock: MockClock) -> None:
@@ -243,7 +254,7 @@ async def test_a_window_that_is_always_full_is_read_without_a_pause(autojump_clo
         return True
 
     async def read() -> None:
-        while await stream.receive_some(2 * SMALL):
+        while await stream.receive_some(16 * 1024):
             pass
 
     await theirs.send_all(HEAD + frame("m" * 1000) * 1000)
