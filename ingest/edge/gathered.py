@@ -12,6 +12,7 @@ A pause ends when somebody says that there is haste, and when it is cancelled: t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from secrets import token_hex
@@ -27,10 +28,16 @@ Told: TypeAlias = Callable[[Sequence[Text]], bool]
 """Takes texts that arrived together, without waiting for anything. True when what comes next may be late by a moment."""
 
 SMALL = 8 * 1024
-"""Bytes of a read after which nobody pauses: so many may be all that the receive window holds, and then more waits at the peer."""
+"""Bytes that a pause is to gather at most: so many may be all that the receive window holds, and then more waits at the peer."""
+
+SHORTEST = 1 / 64
+"""The part of a pause that it has at least, when so many come in less."""
 
 AT_HAND = 0.01
-"""Seconds for reading, where a pause is cancelled, what has arrived."""
+"""Seconds for reading, where a pause is the last, what has arrived."""
+
+READS = 64
+"""As many reads of it, at most: of 256 KiB, more than any receive window."""
 
 TICKET = 16
 """Random bytes in what stands for the messages: more than a peer could guess."""
@@ -45,6 +52,7 @@ class Gathered(Heard):
     def __init__(self, stream: trio.abc.Stream, most: int, pause: float = 0.0) -> None:
         super().__init__(stream)
         self._pause = pause
+        self._next = pause
         self._haste: trio.Event | None = None
         self._ends = False
         self._gathering = Gathering(token_hex(TICKET), most)
@@ -59,6 +67,8 @@ class Gathered(Heard):
             made = self._gathering.feed(data) if data else self._gathering.rest()
             if (told := self._told) is not None and (texts := self._gathering.ready()):
                 more = len(texts) > 1 if paused else self.last - asked < self._pause / 2
+                if paused:
+                    self._aim(len(data))
                 paused = told(texts) and more and len(data) < SMALL and not made
                 if paused:
                     made = await self._wait(told, max_bytes)
@@ -68,32 +78,45 @@ class Gathered(Heard):
             if made or not data:
                 return made
 
+    def _aim(self, came: int) -> None:
+        """The next pause is so long that it gathers what is small. Then a window that is full is no reason for waiting."""
+        self._next = max(self._pause * SHORTEST, min(self._pause, self._next * min(2.0, SMALL / came)))
+
     async def _wait(self, told: Told, max_bytes: int | None) -> bytes:
         """For a while, or until there is haste. What the library gets is what came at the end."""
         self._haste = trio.Event()
         try:
-            with trio.move_on_after(self._pause):
+            with trio.move_on_after(self._next):
                 await self._haste.wait()
         except trio.Cancelled:
             await self._rest_of_it(told, max_bytes)
             raise
         else:
-            return await self._rest_of_it(told, max_bytes) if self._ends else b""
+            # Who was woken by haste may have been cancelled since.
+            over = self._ends or self._told is not told or trio.current_effective_deadline() == -math.inf
+            return await self._rest_of_it(told, max_bytes) if over else b""
         finally:
             self._haste = None
             if self._ends:
                 self._gathering.end()
 
     async def _rest_of_it(self, told: Told, max_bytes: int | None) -> bytes:
-        """A session ends, or the service: what this machine has is told, as it would have been without a pause."""
-        made = b""
-        with trio.move_on_after(AT_HAND, shield=True), suppress(trio.ClosedResourceError, trio.BrokenResourceError):
-            data = await super().receive_some(max_bytes)
+        """A session ends, or the service: what this machine has is told."""
+        made = []
+        for _ in range(READS):
+            data = await self._at_hand(max_bytes)
             self._gathering.past = True
-            made = self._gathering.feed(bytes(data))
+            made.append(self._gathering.feed(data))
             if texts := self._gathering.ready():
                 told(texts)
-        return made
+            if len(data) != max_bytes:
+                break
+        return b"".join(made)
+
+    async def _at_hand(self, max_bytes: int | None) -> bytes:
+        with trio.move_on_after(AT_HAND, shield=True), suppress(trio.ClosedResourceError, trio.BrokenResourceError):
+            return bytes(await super().receive_some(max_bytes))
+        return b""
 
     def hurry(self) -> None:
         """Somebody will wait for what comes next."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import pytest
 import trio
@@ -132,6 +133,13 @@ async def test_changes_that_come_soon_after_each_other_are_read_together(autojum
     assert trickle.told == [(0.01, 1), (0.06, 5), (0.11, 5), (0.16, 5), (0.21, 4)]
 
 
+async def test_after_a_rush_a_trickle_is_read_as_before_it(autojump_clock: MockClock) -> None:
+    trickle = Trickle()
+    await trickle.come(*[0.001] * 200, *[0.01] * 200, size=1000)
+    assert [count for _, count in trickle.told[-4:-1]] == [5, 5, 5]
+    assert max(count for at, count in trickle.told if 0.1 < at < 0.2) < 16
+
+
 async def test_who_comes_by_itself_is_told_at_once(autojump_clock: MockClock) -> None:
     trickle = Trickle()
     await trickle.come(0.03, 0.03, 0.03, 0.02, 0.01)
@@ -235,16 +243,9 @@ async def test_what_arrived_in_a_pause_is_told_when_that_is_the_end(
     assert b"".join(made) == HEAD + last + (frame("nobody asks") if ends else b"")
 
 
-async def test_a_pause_at_the_end_in_which_nothing_arrived_ends_at_once(autojump_clock: MockClock) -> None:
-    trickle = Trickle()
-    with trio.move_on_after(0.03):
-        await trickle.come(0.01)
-    assert trickle.told == [(0.01, 1)]
-    assert trio.current_time() <= 0.03 + AT_HAND + 1e-6
-
-
-async def test_a_window_that_is_always_full_is_read_without_a_pause(autojump_clock: MockClock) -> None:
-    """What arrives is no more than the window holds, though much more waits at the peer."""
+@pytest.mark.parametrize("how", ["haste", "nobody listens"])
+async def test_who_was_woken_and_then_cancelled_has_told_all(how: str, autojump_clock: MockClock) -> None:
+    """Something is asked in the very moment in which the service stops; and who listened is gone when the pause is over."""
     mine, theirs = memory_stream_pair()
     stream = Gathered(mine, 1 << 20, PAUSE)
     heard: list[Text] = []
@@ -254,16 +255,117 @@ async def test_a_window_that_is_always_full_is_read_without_a_pause(autojump_clo
         return True
 
     async def read() -> None:
-        while await stream.receive_some(16 * 1024):
+        while await stream.receive_some():
             pass
 
-    await theirs.send_all(HEAD + frame("m" * 1000) * 1000)
+    await theirs.send_all(HEAD)
+    with stream.telling(told) if how == "haste" else nullcontext():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            with stream.telling(told) if how != "haste" else nullcontext():
+                await trio.sleep(0.01)
+                await theirs.send_all(frame("one"))
+                await trio.sleep(0.01)
+                await theirs.send_all(frame("two") + frame("three"))
+            if how == "haste":
+                stream.hurry()
+            else:
+                await trio.sleep(1)
+            nursery.cancel_scope.cancel()
+    assert heard == [b"one", b"two", b"three"]
+
+
+async def test_more_than_one_read_holds_is_told_at_the_end(autojump_clock: MockClock) -> None:
+    mine, theirs = memory_stream_pair()
+    stream = Gathered(mine, 1 << 20, PAUSE)
+    heard: list[Text] = []
+
+    def told(texts: Sequence[Text]) -> bool:
+        heard.extend(texts)
+        return True
+
+    async def read() -> None:
+        while await stream.receive_some(1024):
+            pass
+
+    await theirs.send_all(HEAD)
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        with stream.telling(told):
+            await trio.sleep(0.01)
+            await theirs.send_all(frame("one"))
+            await trio.sleep(0.01)
+            await theirs.send_all(frame("m" * 100) * 100)
+            nursery.cancel_scope.cancel()
+    assert len(heard) == 101
+
+
+async def test_a_pause_at_the_end_in_which_nothing_arrived_ends_at_once(autojump_clock: MockClock) -> None:
+    trickle = Trickle()
+    with trio.move_on_after(0.03):
+        await trickle.come(0.01)
+    assert trickle.told == [(0.01, 1)]
+    assert trio.current_time() <= 0.03 + AT_HAND + 1e-6
+
+
+@define
+class Window:
+    """A peer that has more than enough to say, and lets no more be under way than a small window: what is read opens it again, a moment later."""
+
+    stream: trio.abc.SendStream
+    size: int
+    moment: float = 0.002
+    segment: int = 1460
+
+    async def say(self, message: bytes) -> None:
+        rest = b""
+        while True:
+            while len(rest) < self.segment:
+                rest += message
+            while self.size < self.segment:  # noqa: ASYNC110  a window has no event
+                await trio.sleep(self.moment / 4)
+            await self.stream.send_all(rest[: self.segment])
+            rest, self.size = rest[self.segment :], self.size - self.segment
+
+    async def opened(self, count: int) -> None:
+        await trio.sleep(self.moment)
+        self.size += count
+
+
+@pytest.mark.parametrize("window", [16, 32, 64])
+async def test_a_window_that_is_full_is_no_trickle(window: int, autojump_clock: MockClock) -> None:
+    """Home Assistant drops a client for which 4,096 messages wait; after a full window its next segments are small, and come soon."""
+    mine, theirs = memory_stream_pair()
+    peer = Window(theirs, window * 1024)
+    stream = Gathered(mine, 1 << 20, PAUSE)
+    heard: list[Text] = []
+
+    def told(texts: Sequence[Text]) -> bool:
+        heard.extend(texts)
+        return True
+
+    await theirs.send_all(HEAD)
+    await stream.receive_some()
+    async with trio.open_nursery() as nursery:
+        receive_some = mine.receive_some
+
+        async def counted(max_bytes: int | None = None) -> bytes | bytearray:
+            data = await receive_some(max_bytes)
+            nursery.start_soon(peer.opened, len(data))
+            return data
+
+        mine.receive_some = counted  # type: ignore[method-assign]
+
+        async def read() -> None:
+            while await stream.receive_some(256 * 1024):
+                pass
+
         with stream.telling(told):
             nursery.start_soon(read)
-            await trio.sleep(PAUSE)
+            nursery.start_soon(peer.say, frame("m" * 500))
+            await trio.sleep(0.5)
             nursery.cancel_scope.cancel()
-    assert len(heard) == 1000
+    assert len(heard) > 2_048
 
 
 async def test_after_a_large_read_nobody_pauses(autojump_clock: MockClock) -> None:
