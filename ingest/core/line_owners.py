@@ -22,7 +22,7 @@ from ingest.core.evicted import Named, Owners
 from ingest.core.state import Source
 
 # In the value of another tag the equals sign would have a backslash.
-_owner_tags = re.compile(rb",(domain|entity_id|registry_id)=([^,]*+(?:(?<=\\),[^,]*+)*+)")
+_owner_tags = re.compile(rb",(domain|entity_id|registry_id)=((?:[^,\\]++|\\,?+)*)")
 _escaped = re.compile(rb"\\([,= ])")
 _origin = re.compile(rb',origin="(\w+)"')
 _begun = b',origin="'

@@ -34,7 +34,7 @@ Text: TypeAlias = Callable[[str, object], str]
 
 _members = msgspec.json.Decoder(dict[str, object])
 # Possessive, so that no text, however long, takes longer than its length.
-_one_number = re.compile(r"([^\d.]*+)(\d++(?:\.\d++)?+)[^\d.]*+").fullmatch
+_one_number = re.compile(r"([^\d.]*+)(\d++(?:\.\d++)?)[^\d.]*+").fullmatch
 _minus = re.compile(r"(?<!\w)[-\u2212]\Z").search
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-SERIES = re.compile(r"((?:[^ ]|(?<=\\) )*+)(?<!\\) ")
+SERIES = re.compile(r"((?:[^ ]|(?<=\\) )*)(?<!\\) ")
 FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^",\s]+)(,| |$)', re.DOTALL)
 
 
