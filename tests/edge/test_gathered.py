@@ -191,6 +191,40 @@ async def test_who_says_that_there_is_haste_ends_a_pause(autojump_clock: MockClo
     assert heard == [0.01, 0.03]
 
 
+@define
+class Pausing:
+    """A stream that pauses, and its peer; what is `heard` of it, and what the library has."""
+
+    mine: trio.testing.MemoryReceiveStream
+    theirs: trio.abc.SendStream
+    stream: Gathered
+    heard: list[Text] = field(factory=list)
+    made: list[bytes] = field(factory=list)
+
+    @classmethod
+    async def begun(cls) -> Pausing:
+        mine, theirs = memory_stream_pair()
+        await theirs.send_all(HEAD)
+        return cls(mine.receive_stream, theirs, Gathered(mine, 1 << 20, PAUSE))
+
+    def told(self, texts: Sequence[Text]) -> bool:
+        self.heard.extend(texts)
+        return True
+
+    async def read(self, max_bytes: int | None = None) -> None:
+        while data := await self.stream.receive_some(max_bytes):
+            self.made.append(data)
+
+    async def tell(self) -> None:
+        with self.stream.telling(self.told):
+            await trio.sleep_forever()
+
+    async def come(self, *payloads: bytes) -> None:
+        for payload in payloads:
+            await trio.sleep(0.01)
+            await self.theirs.send_all(payload)
+
+
 GOODBYE = bytes(FrameProtocol(client=False, extensions=[]).close(1000))
 
 
@@ -203,101 +237,50 @@ async def test_what_arrived_in_a_pause_is_told_when_that_is_the_end(
     late: float, last: bytes, ends: bool, autojump_clock: MockClock
 ) -> None:
     """A session that ends, or the service: nothing is lost that this machine has."""
-    mine, theirs = memory_stream_pair()
-    stream = Gathered(mine, 1 << 20, PAUSE)
-    heard: list[Text] = []
-    made: list[bytes] = []
-
-    def told(texts: Sequence[Text]) -> bool:
-        heard.extend(texts)
-        return True
-
-    async def read() -> None:
-        while data := await stream.receive_some():
-            made.append(data)
-
-    async def tell() -> None:
-        with stream.telling(told):
-            await trio.sleep_forever()
-
-    await theirs.send_all(HEAD)
+    here = await Pausing.begun()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(tell)
-        nursery.start_soon(read)
+        nursery.start_soon(here.tell)
+        nursery.start_soon(here.read)
         await trio.sleep(1)
-        await theirs.send_all(frame("one"))
-        await trio.sleep(0.01)
-        await theirs.send_all(frame("two"))
-        await trio.sleep(0.01)
-        await theirs.send_all(frame("three") + frame("four") + last)
+        await here.come(frame("one"), frame("two"), frame("three") + frame("four") + last)
         await trio.sleep(late)
         if ends:
-            stream.end()
+            here.stream.end()
             with trio.fail_after(AT_HAND):
                 await wait_all_tasks_blocked()
-            assert heard[-1] == b"four"
-            await theirs.send_all(frame("nobody asks"))
+            assert here.heard[-1] == b"four"
+            await here.come(frame("nobody asks"))
             await trio.sleep(1)
         nursery.cancel_scope.cancel()
-    assert heard == [b"one", b"two", b"three", b"four"]
-    assert b"".join(made) == HEAD + last + (frame("nobody asks") if ends else b"")
+    assert here.heard == [b"one", b"two", b"three", b"four"]
+    assert b"".join(here.made) == HEAD + last + (frame("nobody asks") if ends else b"")
 
 
 @pytest.mark.parametrize("how", ["haste", "nobody listens"])
 async def test_who_was_woken_and_then_cancelled_has_told_all(how: str, autojump_clock: MockClock) -> None:
     """Something is asked in the very moment in which the service stops; and who listened is gone when the pause is over."""
-    mine, theirs = memory_stream_pair()
-    stream = Gathered(mine, 1 << 20, PAUSE)
-    heard: list[Text] = []
-
-    def told(texts: Sequence[Text]) -> bool:
-        heard.extend(texts)
-        return True
-
-    async def read() -> None:
-        while await stream.receive_some():
-            pass
-
-    await theirs.send_all(HEAD)
-    with stream.telling(told) if how == "haste" else nullcontext():
+    here = await Pausing.begun()
+    with here.stream.telling(here.told) if how == "haste" else nullcontext():
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(read)
-            with stream.telling(told) if how != "haste" else nullcontext():
-                await trio.sleep(0.01)
-                await theirs.send_all(frame("one"))
-                await trio.sleep(0.01)
-                await theirs.send_all(frame("two") + frame("three"))
+            nursery.start_soon(here.read)
+            with here.stream.telling(here.told) if how != "haste" else nullcontext():
+                await here.come(frame("one"), frame("two") + frame("three"))
             if how == "haste":
-                stream.hurry()
+                here.stream.hurry()
             else:
                 await trio.sleep(1)
             nursery.cancel_scope.cancel()
-    assert heard == [b"one", b"two", b"three"]
+    assert here.heard == [b"one", b"two", b"three"]
 
 
 async def test_more_than_one_read_holds_is_told_at_the_end(autojump_clock: MockClock) -> None:
-    mine, theirs = memory_stream_pair()
-    stream = Gathered(mine, 1 << 20, PAUSE)
-    heard: list[Text] = []
-
-    def told(texts: Sequence[Text]) -> bool:
-        heard.extend(texts)
-        return True
-
-    async def read() -> None:
-        while await stream.receive_some(1024):
-            pass
-
-    await theirs.send_all(HEAD)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(read)
-        with stream.telling(told):
-            await trio.sleep(0.01)
-            await theirs.send_all(frame("one"))
-            await trio.sleep(0.01)
-            await theirs.send_all(frame("m" * 100) * 100)
+    here = await Pausing.begun()
+    with here.stream.telling(here.told):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.read, 1024)
+            await here.come(frame("one"), frame("m" * 100) * 100)
             nursery.cancel_scope.cancel()
-    assert len(heard) == 101
+    assert len(here.heard) == 101
 
 
 async def test_a_pause_at_the_end_in_which_nothing_arrived_ends_at_once(autojump_clock: MockClock) -> None:
@@ -335,37 +318,24 @@ class Window:
 @pytest.mark.parametrize("window", [16, 32, 64])
 async def test_a_window_that_is_full_is_no_trickle(window: int, autojump_clock: MockClock) -> None:
     """Home Assistant drops a client for which 4,096 messages wait; after a full window its next segments are small, and come soon."""
-    mine, theirs = memory_stream_pair()
-    peer = Window(theirs, window * 1024)
-    stream = Gathered(mine, 1 << 20, PAUSE)
-    heard: list[Text] = []
-
-    def told(texts: Sequence[Text]) -> bool:
-        heard.extend(texts)
-        return True
-
-    await theirs.send_all(HEAD)
-    await stream.receive_some()
+    here = await Pausing.begun()
+    await here.stream.receive_some()
+    peer = Window(here.theirs, window * 1024)
+    receive_some = here.mine.receive_some
     async with trio.open_nursery() as nursery:
-        receive_some = mine.receive_some
 
-        async def counted(max_bytes: int | None = None) -> bytes | bytearray:
+        async def counted(max_bytes: int | None = None) -> bytearray:
             data = await receive_some(max_bytes)
             nursery.start_soon(peer.opened, len(data))
             return data
 
-        mine.receive_some = counted  # type: ignore[method-assign]
-
-        async def read() -> None:
-            while await stream.receive_some(256 * 1024):
-                pass
-
-        with stream.telling(told):
-            nursery.start_soon(read)
+        here.mine.receive_some = counted  # type: ignore[method-assign]
+        with here.stream.telling(here.told):
+            nursery.start_soon(here.read, 256 * 1024)
             nursery.start_soon(peer.say, frame("m" * 500))
             await trio.sleep(0.5)
             nursery.cancel_scope.cancel()
-    assert len(heard) > 2_048
+    assert len(here.heard) > 2_048
 
 
 async def test_after_a_large_read_nobody_pauses(autojump_clock: MockClock) -> None:
