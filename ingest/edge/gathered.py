@@ -37,7 +37,7 @@ AT_HAND = 0.01
 """Seconds for reading, where a pause is the last, what has arrived."""
 
 READS = 64
-"""As many reads of it, at most: of 256 KiB, more than any receive window."""
+"""As many reads of it, at most: 16 MiB, where each is of 256 KiB."""
 
 TICKET = 16
 """Random bytes in what stands for the messages: more than a peer could guess."""
