@@ -43,6 +43,8 @@ Text, and <http://127.0.0.1:1/x>.
 ```console
 $ first
 seen
+# again, when it is not
+$ second
 ```
 ```sh
 not followed
@@ -59,12 +61,21 @@ What? : ‹token›⏎
 def test_a_page_is_read_as_what_is_done() -> None:
     assert read(PAGE) == [
         Opened(1, "http://127.0.0.1:1/x"),
-        Block(1, (Typed(4, "first"), Shown(5, "seen"))),
-        Block(2, (Answered(12, "What? :", "‹token›"), Pressed(13, "^C"), Skipped(14))),
+        Block(1, (Typed(4, "first"), Shown(5, "seen"), Typed(7, "second", again=True))),
+        Block(2, (Answered(14, "What? :", "‹token›"), Pressed(15, "^C"), Skipped(16))),
     ]
 
 
-@pytest.mark.parametrize("text", ["```console\n$ x\n", "```console\n```\n", "```console\nWhat⏎\n```\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```console\n$ x\n",
+        "```console\n```\n",
+        "```console\nWhat⏎\n```\n",
+        "```console\n# again\nseen\n```\n",
+        "```console\n$ x\n# again\n```\n",
+    ],
+)
 def test_what_nobody_can_follow_is_said(text: str) -> None:
     with pytest.raises(Unclear):
         read(text)
@@ -241,6 +252,29 @@ $ kill -9 %1
     )
     assert len(said) == 5
     assert said[2] == "page.md:12: terminal 2 $ echo other"
+
+
+def test_what_comes_only_later_is_looked_at_again(opened: Callable[[], Terminal]) -> None:
+    a_line_more = "echo >>{0}; wc -l <{0} | tr 12345 abcde"
+    counted = "$ wc -l <{0} | tr 12345 abcde"
+    follow(
+        opened,
+        f"""\
+```console
+# again, until it is the third
+$ {a_line_more.format("x")}
+c
+{counted.format("x")}
+c
+```
+""",
+    )
+    never = f"$ {a_line_more.format('y')}\nz\n```\n"
+    with pytest.raises(Failed, match=r"page\.md:4: this is not seen"):
+        follow(opened, f"```console\n# again, though it never comes\n{never}")
+    with pytest.raises(Failed, match=r"page\.md:3: this is not seen"):
+        follow(opened, f"```console\n{never.replace('y', 'once')}")
+    follow(opened, f"```console\n{counted.format('y')}\ne\n{counted.format('once')}\na\n```\n")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,12 @@ PATIENCE = 180.0
 """Seconds for everything that is waited for; making an environment takes the longest."""
 
 LOOK = 0.1
+TIMES = 5
+"""How often a command is typed that may be typed again."""
+
+PAUSE = 1.0
+"""Seconds before it is."""
+
 ROWS = 8
 """What is told of a terminal that shows something else."""
 
@@ -35,10 +41,14 @@ class Failed(Exception):  # noqa: N818  a page that cannot be followed
 
 @dataclass
 class Seat:
-    """A terminal, how much of it was looked at, what is to be seen next, and the line that said so."""
+    """A terminal, how much of it was looked at, what is to be seen next, and the line that said so.
+
+    `again`: the last command, while it may be typed again.
+    """
 
     terminal: Terminal
     at: int = 0
+    again: Typed | None = None
     wanted: list[Shown | Skipped] = field(default_factory=list)
     line: int = 0
 
@@ -100,6 +110,7 @@ class Follower:
                 case Typed():
                     self._end(seat)
                     self._type(seat, step, block.terminal)
+                    seat.again = step if step.again else None
                 case Answered():
                     self._answer(seat, step)
                 case Pressed():
@@ -116,6 +127,9 @@ class Follower:
 
     def _type(self, seat: Seat, step: Typed, number: int) -> None:
         self.say(f"{self.name}:{step.line}: terminal {number} $ {step.text}")
+        self._enter(seat, step)
+
+    def _enter(self, seat: Seat, step: Typed) -> None:
         seat.terminal.send(self._filled(step) + "\r")
         seat.at = len(seat.terminal.screen.rows)
         # The prompt that was answered must not be taken for the next one.
@@ -179,7 +193,23 @@ class Follower:
         seat.wanted = seat.wanted[-1:] if seat.wanted and isinstance(seat.wanted[-1], Skipped) else []
 
     def _end(self, seat: Seat) -> None:
-        """Wait for the end of what runs, which must have shown what is to be seen and nothing else, and be no failure."""
+        """Wait for the end of what runs, which must have shown what is to be seen and nothing else, and be no failure.
+
+        What may be typed again is, until it does or has been often enough.
+        """
+        step, seat.again = seat.again, None
+        for left in reversed(range(TIMES if step else 1)):
+            try:
+                self._see_the_end(seat)
+                break
+            except Failed:
+                if not left or not step or seat.terminal.status() is None:
+                    raise
+            for _ in self._until(seat, PAUSE):
+                pass
+            self._enter(seat, step)
+
+    def _see_the_end(self, seat: Seat) -> None:
         for _ in self._until(seat):
             if (status := seat.terminal.status()) is not None:
                 break
@@ -200,9 +230,9 @@ class Follower:
         seat.take(seen.rows)
         self.reader = self.reader.knowing(seen.learnt)
 
-    def _until(self, seat: Seat) -> Iterator[None]:
-        """A turn after every look at the terminal, until patience is at its end."""
-        end = time.monotonic() + self.patience
+    def _until(self, seat: Seat, patience: float | None = None) -> Iterator[None]:
+        """A turn after every look at the terminal, until patience (seconds; else all of it) is at its end."""
+        end = time.monotonic() + (self.patience if patience is None else patience)
         while True:
             seat.terminal.look(LOOK)
             for other in self.seats.values():

@@ -4,6 +4,7 @@ A reader sees, and the follower does:
 
 * a block marked `console`, in the terminal that bold words named last before it (`**In terminal 2:**`; the first one at first):
   - `$ words`: the words are typed;
+  - `# again` and when, before such a line: where something else comes by its end, it is typed again a second later, a few times;
   - `question: answer⏎`: the program asks, and is answered with what stands after the last `: `;
   - `^C`, `^Z`: this key is pressed;
   - `…` alone: any lines, or none; at the end of a block: it goes on, and nobody waits for its end;
@@ -27,6 +28,7 @@ _OPENED = re.compile(r"<(https?://[^>\s]+)>")
 
 ENTER = "⏎"
 ANY = "…"
+AGAIN = "# again"
 KEYS = {"^C": "\x03", "^Z": "\x1a"}
 
 
@@ -36,10 +38,11 @@ class Unclear(Exception):  # noqa: N818  it is the page that is
 
 @dataclass(frozen=True)
 class Typed:
-    """A command, and the line of the page that says it."""
+    """A command, and the line of the page that says it; `again`: it may take more than one look until that is seen."""
 
     line: int
     text: str
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,15 +126,24 @@ def _parts(lines: list[str]) -> Iterator[Part]:
 
 
 def _steps(inside: list[tuple[int, str]], end: int) -> Iterator[Step]:
-    steps = [_step(number, line.rstrip()) for number, line in inside]
-    if not steps or isinstance(steps[-1], Answered):
+    steps: list[Step] = []
+    again = False
+    for number, line in inside:
+        if again and not line.startswith("$ "):
+            raise Unclear(f"{number}: only a command is typed again")
+        if line.startswith(AGAIN):
+            again = True
+            continue
+        steps.append(_step(number, line.rstrip(), again=again))
+        again = False
+    if again or not steps or isinstance(steps[-1], Answered):
         raise Unclear(f"{end}: a block ends before anything is seen")
     yield from steps
 
 
-def _step(number: int, line: str) -> Step:
+def _step(number: int, line: str, *, again: bool) -> Step:
     if line.startswith("$ "):
-        return Typed(number, line[2:])
+        return Typed(number, line[2:], again)
     if line in KEYS:
         return Pressed(number, line)
     if line == ANY:
