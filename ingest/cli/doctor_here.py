@@ -16,7 +16,7 @@ from ingest.config.rules import look_up
 from ingest.config.secrets import TWINS
 from ingest.config.service import Api
 from ingest.config.settings import Settings
-from ingest.core.doctor_here import Disk, File, Service
+from ingest.core.doctor_here import SLOW, Disk, File, Service
 from ingest.core.findings import Check, Finding, warning
 from ingest.edge.database_file import is_there
 from ingest.edge.embedded_read import open_store
@@ -55,7 +55,7 @@ def owner(settings: Settings) -> str:
 def folder(settings: Settings) -> Sequence[float] | IngestError:
     """How long commits take in the state directory."""
     try:
-        return commits(settings.spool.path.parent)
+        return commits(settings.spool.path.parent, SLOW)
     except IngestError as problem:
         return problem
 

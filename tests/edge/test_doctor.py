@@ -6,6 +6,7 @@ import os
 import pwd
 import socket
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ import trio
 from attrs import define
 from trio.testing import MockClock
 
+from ingest.edge import probe_disk
 from ingest.edge.http_look import unnamed
 from ingest.edge.lock import COMMAND, SERVICE, holder, is_service, locked
-from ingest.edge.probe_disk import TIMES, commits, nearest, whose
+from ingest.edge.probe_disk import PAUSE, TIMES, commits, nearest, whose
 from ingest.edge.reason import reach
 from ingest.errors import Refused
 
@@ -35,13 +37,51 @@ def test_who_holds_a_lock_is_told_and_not_disturbed(tmp_path: Path) -> None:
 
 
 def test_a_folder_takes_commits_or_says_why_not(tmp_path: Path) -> None:
-    found = commits(tmp_path)
+    found = commits(tmp_path, 5)
     assert len(found) == TIMES
     assert all(0 < each < 5 for each in found)
     assert list(tmp_path.iterdir()) == []
-    assert commits(tmp_path / "a" / "b") == []
+    assert commits(tmp_path / "a" / "b", 5) == []
     with pytest.raises(Refused, match="cannot be written"):
-        commits(Path("/sys/kernel"))
+        commits(Path("/sys/kernel"), 5)
+
+
+@pytest.mark.parametrize(
+    ("took", "told", "seconds"),
+    [
+        ([0.06, 0.04, 0.04, 0.06, 0.04], 0.04, 0.24),
+        ([0.06] * 5 + [0.01] * 5, 0.01, 0.3 + PAUSE + 0.05),
+        ([0.07] * 5 + [0.06] * 5 + [0.08] * 5, 0.06, 0.35 + PAUSE + 0.3 + PAUSE + 0.4),
+        ([0.41] * 5, 0.41, 2.05),
+    ],
+    ids=["quick", "busy for a moment", "slow", "very slow"],
+)
+def test_a_disk_is_slow_when_it_stays_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took: list[float], told: float, seconds: float
+) -> None:
+    clock, turns = Clock(), iter(took)
+    monkeypatch.setattr(probe_disk, "time", clock)
+
+    def write(*_: object) -> None:
+        clock.sleep(next(turns))
+
+    monkeypatch.setattr(os, "fsync", write)
+    assert median(commits(tmp_path, 0.05)) == pytest.approx(told)
+    assert clock.now == pytest.approx(seconds)
+    assert next(turns, None) is None
+
+
+@define
+class Clock:
+    """`time`, as far as it is asked."""
+
+    now: float = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def test_a_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +113,7 @@ def test_the_nearest_folder_where_nobody_may_look(tmp_path: Path, monkeypatch: p
 def test_a_folder_that_this_user_may_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(Refused, match="cannot be written") as caught:
-        commits(tmp_path / "a")
+        commits(tmp_path / "a", 5)
     assert caught.value.where == str(tmp_path)
 
 
