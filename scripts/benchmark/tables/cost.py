@@ -27,6 +27,10 @@ BACKLOGS = 0, 10_000, 1_000_000, 10_000_000
 SECONDS = 5
 """How long a run at a pace sends."""
 
+MANY, QUICK_MANY = 160_000, 10_000
+"""Events of homes that differ by their entities, as fast as they are taken: 32 full batches, with which the marks of a large home are
+folded. Of fewer some runs have a folding in them and others none, and one alone is a third of 20,000 events."""
+
 LONG, QUICK_LONG = 30, 5
 """How long homes that differ by their entities are sent to: of what a large one does every 25 s, as folding marks, each has its part."""
 
@@ -58,12 +62,12 @@ class Axes:
     widths: Sequence[int] = WIDTHS
     backlogs: Sequence[int] = BACKLOGS
     warm: int = 10_000
-    measured: int = 20_000
     rounds: int = 1
+    many: int = MANY
     long: int = LONG
 
 
-QUICK = Axes((100, 10_000), (1_000,), (1_024,), (10_000,), 5_000, 10_000, long=QUICK_LONG)
+QUICK = Axes((100, 10_000), (1_000,), (1_024,), (10_000,), 5_000, many=QUICK_MANY, long=QUICK_LONG)
 
 
 def table(size: Size) -> Iterator[Piece | list[Verdict]]:
@@ -83,7 +87,7 @@ def table(size: Size) -> Iterator[Piece | list[Verdict]]:
 
 def entities(axes: Axes) -> dict[int, list[Sample]]:
     """Every round of every home."""
-    loads = {home: Load.of(home, max(axes.warm, SEEN * home), axes.measured) for home in axes.homes}
+    loads = {home: Load.of(home, max(axes.warm, SEEN * home), axes.many) for home in axes.homes}
     found: dict[int, list[Sample]] = {home: [] for home in loads}
     for number in range(1, axes.rounds + 1):
         for home, load in loads.items():
