@@ -3,6 +3,9 @@
 Of filled gaps nothing is missing, so their spans go first, then they themselves; of the others that are settled the
 spans. What is left then and does not fit is folded into one row, the oldest first, settled ones before open ones: it
 says from when to when there were gaps, and how many. Nothing fills it.
+
+A restart of Home Assistant is a gap with a span for nearly each entity, and they are filled within seconds. Whose they were
+somebody may want to know of the newest; were they kept of all, the file would grow by them for a year.
 """
 
 from __future__ import annotations
@@ -22,14 +25,25 @@ from ingest.edge.sqlite import Connection
 
 @frozen
 class Bound:
-    """How much of a home's store is kept at most."""
+    """How much of a home's store is kept at most.
+
+    `filled`: spans of gaps that opened by themselves and are filled, but for the newest of these, which keeps all of its own.
+    """
 
     gaps: int = 1_000
     spans: int = 200_000
     marks: int = 100_000
+    filled: int = 5_000
 
 
 BOUND: Final = Bound()
+
+# What was asked for by hand is looked at later on: an import says how far it is, and is not asked for again.
+_FILLED: Final = """
+SELECT id, (SELECT count(*) FROM span WHERE gap_id = gap.id) FROM gap
+WHERE home = ? AND store = ? AND progress = 'filled' AND cause NOT IN ('imported', 'reopened', 'filtered')
+ORDER BY from_ns DESC, id DESC
+"""
 
 
 def enter(connection: Connection, key: Key, bound: Bound, note: Note, openings: Sequence[Opening] = ()) -> Changed:
@@ -43,6 +57,7 @@ def enter(connection: Connection, key: Key, bound: Bound, note: Note, openings: 
     write_note(connection, key, evolve(note, marks=()))
     # Counting a ledger's spans takes a while, and a spool that is full opens a gap with every batch: without any.
     if any(each.spans for each in openings) or any(each.spans for each in note.missed):
+        _keep_filled(connection, key, bound.filled)
         _keep_spans(connection, key, bound)
     gaps = _keep_gaps(connection, key, bound)
     _keep_marks(connection, key, bound.marks)
@@ -51,9 +66,22 @@ def enter(connection: Connection, key: Key, bound: Bound, note: Note, openings: 
 
 def keep(connection: Connection, key: Key, bound: Bound) -> None:
     """Bring the ledger back into its bounds, in the transaction of the caller."""
+    _keep_filled(connection, key, bound.filled)
     _keep_spans(connection, key, bound)
     _keep_gaps(connection, key, bound)
     _keep_marks(connection, key, bound.marks)
+
+
+def _keep_filled(connection: Connection, key: Key, most: int) -> None:
+    """The counts of a gap stay: only whose spans they were is forgotten."""
+    (all_spans,) = connection.execute("SELECT count(*) FROM span").fetchone()
+    if all_spans <= most:
+        return
+    newer = 0
+    for gap_id, spans in connection.execute(_FILLED, (key.home, key.store)).fetchall():
+        if newer and spans and newer + spans > most:
+            _delete_spans(connection, gap_id)
+        newer += spans
 
 
 def _keep_spans(connection: Connection, key: Key, bound: Bound) -> None:
@@ -76,7 +104,7 @@ def _keep_spans(connection: Connection, key: Key, bound: Bound) -> None:
             return
         if gap.progress in LEFT:
             _fold(connection, key, gap)
-        _delete_spans(connection, gap)
+        _delete_spans(connection, gap.id)
         excess -= counted.get(gap.id, 0)
 
 
@@ -127,9 +155,9 @@ def _fold(connection: Connection, key: Key, gap: Gap) -> None:
 
 
 def _delete(connection: Connection, gap: Gap) -> None:
-    _delete_spans(connection, gap)
+    _delete_spans(connection, gap.id)
     connection.execute("DELETE FROM gap WHERE id = ?", (gap.id,))
 
 
-def _delete_spans(connection: Connection, gap: Gap) -> None:
-    connection.execute("DELETE FROM span WHERE gap_id = ?", (gap.id,))
+def _delete_spans(connection: Connection, gap_id: int) -> None:
+    connection.execute("DELETE FROM span WHERE gap_id = ?", (gap_id,))

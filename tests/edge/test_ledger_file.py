@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from ingest.core.coverage import FOREVER, Cause, Mark, Missed, Note, Progress, Settled, Span
 from ingest.core.ledger import Coverage, Opening
@@ -233,6 +234,37 @@ def test_of_too_many_spans_those_of_settled_gaps_go_first(tmp_path: Path) -> Non
         several = ledger.gaps()[1]
         assert (several.why[:2], told(several)) == ("3 ", (10, 32, Progress.UNFILLABLE, 8, 0, 0))
         assert next_spans(ledger, 9) == []
+
+
+def test_of_filled_gaps_the_newest_say_whose_they_were(tmp_path: Path) -> None:
+    with ledger_in(tmp_path / "state.db", Bound(filled=5)) as ledger:
+        for number in range(6):
+            at = 10 * number
+            ledger.open_gap(opening(at, at + 2, *"abc"[: 1 + number % 3]))
+            ledger.settle([Settled(each, 1) for each in ids(ledger)])
+        ledger.open_gap(opening(100, 102, "x", "y", "z", "u", "v"))
+        assert [told(gap)[3:] for gap in ledger.gaps()] == [*[(1, 0, 1), (2, 0, 2), (3, 0, 3)] * 2, (5, 5, 0)]
+        assert [len(told_of(ledger.connection, gap.id)) for gap in ledger.gaps()] == [0, 0, 0, 0, 2, 3, 5]
+
+
+def test_the_newest_filled_gap_keeps_all_its_spans(tmp_path: Path) -> None:
+    with ledger_in(tmp_path / "state.db", Bound(filled=2)) as ledger:
+        for at in (0, 10):
+            ledger.open_gap(opening(at, at + 2, "a", "b", "c"))
+            ledger.settle([Settled(each, 1) for each in ids(ledger)])
+        ledger.open_gap(opening(20, 22, "d"))
+        assert [len(told_of(ledger.connection, gap.id)) for gap in ledger.gaps()] == [0, 3, 1]
+
+
+@pytest.mark.parametrize("cause", [Cause.IMPORTED, Cause.REOPENED])
+def test_what_was_asked_for_by_hand_keeps_its_spans(tmp_path: Path, cause: Cause) -> None:
+    with ledger_in(tmp_path / "state.db", Bound(filled=1)) as ledger:
+        ledger.open_gap(evolve(opening(0, 2, "a", "b", "c"), cause=cause))
+        ledger.settle([Settled(each, 1) for each in ids(ledger)])
+        for at in (10, 20, 30):
+            ledger.open_gap(opening(at, at + 2, "a"))
+            ledger.settle([Settled(each, 1) for each in ids(ledger)])
+        assert [len(told_of(ledger.connection, gap.id)) for gap in ledger.gaps()] == [3, 0, 1, 1]
 
 
 def test_of_too_many_marks_those_that_have_not_moved_for_longest_go(tmp_path: Path) -> None:

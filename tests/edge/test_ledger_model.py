@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from itertools import count
+from itertools import accumulate, count
 from pathlib import Path
 
 from attrs import define, field
@@ -98,6 +98,8 @@ class Model:
             gap.progress, gap.total = Progress.UNFILLABLE, len(spans)
         else:
             self._fill(gap, spans)
+        if spans:
+            self._keep_filled()
         self.keep()
 
     def _is_more_of_one(self, cause: Cause, first: int, last: int) -> bool:
@@ -129,6 +131,17 @@ class Model:
             spans = [Span("", name, since - 1, time + 1) for name, time in lost.items()]
             self.open(Cause.REOPENED, since, max(lost.values()), spans, "")
         return bool(lost)
+
+    def _keep_filled(self) -> None:
+        """All are there until somebody opens one with spans; then the newest, whatever it has, and of older ones what fits."""
+        by_itself = [gap for gap in self.sorted() if gap.progress is Progress.FILLED and gap.cause in CAUSES]
+        if sum(len(gap.spans) for gap in self.gaps) <= self.bound.filled:
+            return
+        newest = [gap for gap in reversed(by_itself) if gap.spans]
+        together = list(accumulate(len(gap.spans) for gap in newest))
+        for gap, spans in zip(newest[1:], together[1:], strict=True):
+            if spans > self.bound.filled:
+                gap.spans = []
 
     def keep(self) -> None:
         excess = sum(len(gap.spans) for gap in self.gaps) - self.bound.spans
@@ -222,6 +235,7 @@ class Story:
 
     def _check_bounds(self) -> None:
         (spans,) = self.ledger.connection.execute("SELECT count(*) FROM span").fetchone()
+        assert spans == sum(len(gap.spans) for gap in self.model.gaps)
         assert spans <= self.ledger.bound.spans
         assert len(self.ledger.gaps()) <= max(self.ledger.bound.gaps, 1)
         causes = Counter(gap.cause for gap in self.ledger.gaps())
@@ -233,7 +247,8 @@ class Story:
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_the_ledger_is_as_plain_lists_are(data: st.DataObject) -> None:
-    bound = data.draw(st.sampled_from([Bound(), Bound(gaps=3), Bound(spans=5), Bound(gaps=2, spans=4)]), "bound")
+    bounds = [Bound(), Bound(gaps=3), Bound(spans=5), Bound(gaps=2, spans=4), Bound(filled=2), Bound(spans=6, filled=3)]
+    bound = data.draw(st.sampled_from(bounds), "bound")
     with tempfile.TemporaryDirectory() as folder, ledger_in(Path(folder) / "state.db", bound) as ledger:
         ledger.connection.execute("PRAGMA synchronous = OFF")
         story = Story(data, ledger, Model(bound))
