@@ -126,6 +126,7 @@ def _judged(
         since_ns=known.since_ns,
         mark=known.mark,
         spans=known.spans,
+        unnamed=known.unnamed,
     )
 
 

@@ -96,7 +96,9 @@ def _kept(found: Explanation) -> Iterator[str]:
         yield _row(
             "gap", f"{_time(each.span.after_ns)} to {_time(each.span.before_ns)}: {cause.value}; {_fate(cause, each)}"
         )
-    if not found.spans and found.mark is not None:
+    if found.unnamed:
+        yield _row("other gaps", f"{found.unnamed:,}: whose states were missing is not known, or not kept any more")
+    elif not found.spans and found.mark is not None:
         yield _row("gaps", "none")
 
 
@@ -163,4 +165,5 @@ def as_object(found: Explanation) -> Mapping[str, Any]:
             }
             for cause, each in found.spans
         ],
+        "other_gaps": found.unnamed,
     }

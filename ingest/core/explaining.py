@@ -26,7 +26,7 @@ class Explanation:
 
     `agreeing` are all rules that agree with it, of which `decision` names the first; `overrides` all that do. `certain`: a
     state could not change that. `line` is what `store` would be given of the point: None without one, empty where the
-    schema writes no such point. `since_ns`: since when the home is known.
+    schema writes no such point. `since_ns`: since when the home is known. `unnamed`: gaps that may be this entity's, too.
     """
 
     entity_id: str
@@ -44,3 +44,4 @@ class Explanation:
     since_ns: int | None
     mark: Mark | None
     spans: Sequence[tuple[Cause, Told]]
+    unnamed: int

@@ -55,7 +55,8 @@ def enter(connection: Connection, key: Key, bound: Bound, note: Note, openings: 
     # The bound of marks is one of rows: a value would be made only to be taken apart.
     move_at_once(connection, key, note.marks)
     write_note(connection, key, evolve(note, marks=()))
-    # Counting a ledger's spans takes a while, and a spool that is full opens a gap with every batch: without any.
+    # Counting a ledger's spans takes a while, and a spool that is full opens a gap with every batch: without any, where it
+    # cannot be said whose states went.
     if any(each.spans for each in openings) or any(each.spans for each in note.missed):
         _keep_filled(connection, key, bound.filled)
         _keep_spans(connection, key, bound)

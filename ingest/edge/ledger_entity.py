@@ -18,15 +18,23 @@ _SPANS: Final = f"""
 SELECT cause, {", ".join(f"span.{each}" for each in SPAN.split(", "))}, span.filled, span.why FROM span
 JOIN gap ON gap.id = gap_id WHERE home = ? AND store = ? AND registry_id IN (?, ?) ORDER BY after_ns
 """  # noqa: S608  constants
+_UNNAMED: Final = """
+SELECT count(*) FROM gap WHERE home = ? AND store = ? AND spans > 0
+AND NOT EXISTS (SELECT 1 FROM span WHERE gap_id = gap.id)
+"""
 
 
 @frozen
 class Known:
-    """`mark` is None where nothing is stored; `since_ns`: since when the home is known, None: it is not."""
+    """`mark` is None where nothing is stored; `since_ns`: since when the home is known, None: it is not.
+
+    `unnamed`: gaps in which states were missing, whose it is not known or not kept any more.
+    """
 
     mark: Mark | None
     since_ns: int | None
     spans: Sequence[tuple[Cause, Told]] = ()
+    unnamed: int = 0
 
 
 def known_of(connection: Connection, key: Key, registry_id: str, entity_id: str) -> Known:
@@ -43,7 +51,8 @@ def known_of(connection: Connection, key: Key, registry_id: str, entity_id: str)
         (Cause[cause.upper()], Told(Span(*span[:-2]), *span[-2:]))
         for cause, *span in connection.execute(_SPANS, (*whose, registry_id, entity_id))
     ]
-    return Known(None if mark is None or mark.time_ns == NOT_KNOWN else mark, row and row[0], spans)
+    (unnamed,) = connection.execute(_UNNAMED, whose).fetchone()
+    return Known(None if mark is None or mark.time_ns == NOT_KNOWN else mark, row and row[0], spans, unnamed)
 
 
 def names_in(connection: Connection, key: Key) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from click.testing import CliRunner, Result
 
 from ingest.cli import explain_show
@@ -166,7 +167,7 @@ def test_every_kind_of_gap_is_told() -> None:
     ]
     found = Explanation(
         "a.b", True, None, Facts("r", labels=("x", "y"), hidden=True), Attributes(), Decision(False, "exception 1: hidden=true", None, Treatment()),
-        ("exception 1: hidden=true",), (), True, "influxdb", None, Stored(10**9), 10**9, Mark("r", "a.b", 10**9), spans,
+        ("exception 1: hidden=true",), (), True, "influxdb", None, Stored(10**9), 10**9, Mark("r", "a.b", 10**9), spans, 1_200,
     )  # fmt: skip
     text = list(explain_show.screen(found))
     fates = [line.partition(": ")[2] for line in text if line.startswith("  gap ")]
@@ -176,8 +177,13 @@ def test_every_kind_of_gap_is_told() -> None:
         "the service was stopped; 0 states filled, nobody knows",
         "the service was killed; open",
     ]
+    assert text[-1] == "  other gaps      1,200: whose states were missing is not known, or not kept any more"
+    none = list(explain_show.screen(evolve(found, spans=[], unnamed=0)))[-1]
+    assert none.split() == ["gaps", "none"]
+    assert not any(line.startswith("  gaps") for line in explain_show.screen(evolve(found, spans=[])))
     assert any(line.startswith("  home since") for line in text)
     assert any("labels x, y" in line and "hidden yes" in line for line in text)
+    assert explain_show.as_object(found)["other_gaps"] == 1_200
     gaps = explain_show.as_object(found)["gaps"]
     assert [each["filled"] for each in gaps] == [None, 3, 0, None]
     assert gaps[0]["before"] is None

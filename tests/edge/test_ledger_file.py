@@ -236,35 +236,60 @@ def test_of_too_many_spans_those_of_settled_gaps_go_first(tmp_path: Path) -> Non
         assert next_spans(ledger, 9) == []
 
 
+def fill(ledger: LedgerFile, at: int, names: str, cause: Cause = Cause.CONNECTION, why: str = "") -> None:
+    """A gap of these entities, and each is settled."""
+    ledger.open_gap(evolve(opening(at, at + 2, *names), cause=cause))
+    ledger.settle([Settled(each, 1, why) for each in ids(ledger)])
+
+
+def kept(ledger: LedgerFile) -> list[int]:
+    """How many spans each gap has."""
+    return [len(told_of(ledger.connection, gap.id)) for gap in ledger.gaps()]
+
+
 def test_of_filled_gaps_the_newest_say_whose_they_were(tmp_path: Path) -> None:
     with ledger_in(tmp_path / "state.db", Bound(filled=5)) as ledger:
         for number in range(6):
-            at = 10 * number
-            ledger.open_gap(opening(at, at + 2, *"abc"[: 1 + number % 3]))
-            ledger.settle([Settled(each, 1) for each in ids(ledger)])
+            fill(ledger, 10 * number, "abc"[: 1 + number % 3])
         ledger.open_gap(opening(100, 102, "x", "y", "z", "u", "v"))
         assert [told(gap)[3:] for gap in ledger.gaps()] == [*[(1, 0, 1), (2, 0, 2), (3, 0, 3)] * 2, (5, 5, 0)]
-        assert [len(told_of(ledger.connection, gap.id)) for gap in ledger.gaps()] == [0, 0, 0, 0, 2, 3, 5]
+        assert kept(ledger) == [0, 0, 0, 0, 2, 3, 5]
+
+
+def test_what_is_newer_is_told_by_when_it_was_and_leaves_no_room_for_what_is_older_and_small(tmp_path: Path) -> None:
+    with ledger_in(tmp_path / "state.db", Bound(filled=5)) as ledger:
+        for at, names in ((30, "abc"), (10, "a"), (20, "abcde")):
+            fill(ledger, at, names)
+        ledger.open_gap(opening(40, 42, "z"))
+        assert kept(ledger) == [0, 0, 3, 1]
 
 
 def test_the_newest_filled_gap_keeps_all_its_spans(tmp_path: Path) -> None:
     with ledger_in(tmp_path / "state.db", Bound(filled=2)) as ledger:
-        for at in (0, 10):
-            ledger.open_gap(opening(at, at + 2, "a", "b", "c"))
-            ledger.settle([Settled(each, 1) for each in ids(ledger)])
-        ledger.open_gap(opening(20, 22, "d"))
-        assert [len(told_of(ledger.connection, gap.id)) for gap in ledger.gaps()] == [0, 3, 1]
+        fill(ledger, 0, "abc")
+        fill(ledger, 10, "abc")
+        ledger.move_marks([mark("d", 25)])
+        assert ledger.reopen(20) is not None
+        assert kept(ledger) == [0, 3, 1]
 
 
-@pytest.mark.parametrize("cause", [Cause.IMPORTED, Cause.REOPENED])
-def test_what_was_asked_for_by_hand_keeps_its_spans(tmp_path: Path, cause: Cause) -> None:
+@pytest.mark.parametrize(("cause", "why"), [(Cause.IMPORTED, ""), (Cause.REOPENED, ""), (Cause.STOPPED, "not there")])
+def test_what_was_asked_for_by_hand_or_lacks_something_keeps_its_spans(tmp_path: Path, cause: Cause, why: str) -> None:
     with ledger_in(tmp_path / "state.db", Bound(filled=1)) as ledger:
-        ledger.open_gap(evolve(opening(0, 2, "a", "b", "c"), cause=cause))
-        ledger.settle([Settled(each, 1) for each in ids(ledger)])
+        fill(ledger, 0, "abc", cause, why)
         for at in (10, 20, 30):
-            ledger.open_gap(opening(at, at + 2, "a"))
-            ledger.settle([Settled(each, 1) for each in ids(ledger)])
-        assert [len(told_of(ledger.connection, gap.id)) for gap in ledger.gaps()] == [3, 0, 1, 1]
+            fill(ledger, at, "a")
+        assert kept(ledger) == [3, 0, 1, 1]
+
+
+def test_each_home_keeps_its_own_filled_gaps(tmp_path: Path) -> None:
+    with ledger_in(tmp_path / "state.db", Bound(filled=2)) as ledger:
+        other = LedgerFile(ledger.connection, ledger.path, Key("cottage", "influxdb"), ledger.bound)
+        for at in (0, 10):
+            for each in (ledger, other):
+                fill(each, at, "ab")
+        other.open_gap(opening(20, 22, "z"))
+        assert (kept(ledger), kept(other)) == ([2, 2], [0, 2, 1])
 
 
 def test_of_too_many_marks_those_that_have_not_moved_for_longest_go(tmp_path: Path) -> None:

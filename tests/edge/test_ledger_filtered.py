@@ -135,3 +135,14 @@ def test_what_is_known_of_one_entity(tmp_path: Path) -> None:
         known = known_of(ledger.connection, KEY, "a", "sensor.a")
         assert Cause.EVICTED in [cause for cause, _ in known.spans]
         assert names_in(ledger.connection, KEY) == {"sensor.a": "a", "sensor.b": "b"}
+
+
+def test_of_gaps_that_may_be_an_entitys_too_it_is_said_how_many(tmp_path: Path) -> None:
+    with ledger_in(tmp_path / "state.db") as ledger:
+        for at in (10, 20, 30):
+            ledger.open_gap(opening(at, at + 2, "a", "b"))
+        ledger.open_gap(opening(40, 42))
+        assert known_of(ledger.connection, KEY, "a", "sensor.a").unnamed == 0
+        ledger.connection.execute("DELETE FROM span WHERE after_ns = 10 OR after_ns = 20 AND registry_id = 'a'")
+        assert known_of(ledger.connection, KEY, "a", "sensor.a").unnamed == 1
+        assert known_of(ledger.connection, Key("home", "other"), "a", "sensor.a").unnamed == 0

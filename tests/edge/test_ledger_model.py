@@ -208,6 +208,13 @@ class Story:
         for each, how in settled.items():
             self.model.settle(left[each], *how)
 
+    def fill(self) -> None:
+        """Everything that is left is filled, as it mostly is."""
+        left, of_file = self.model.left(), next_spans(self.ledger, 1000)
+        self.ledger.settle([Settled(each.id, 1) for each in of_file])
+        for each in left:
+            self.model.settle(each, 1, "")
+
     def move(self) -> None:
         name, time = self.data.draw(st.sampled_from(NAMES)), self.data.draw(st.integers(0, 40), "mark")
         self.ledger.move_marks([Mark(name, f"sensor.{name}", time)])
@@ -253,6 +260,8 @@ def test_the_ledger_is_as_plain_lists_are(data: st.DataObject) -> None:
         ledger.connection.execute("PRAGMA synchronous = OFF")
         story = Story(data, ledger, Model(bound))
         for _ in range(data.draw(st.integers(0, 12), "steps")):
-            step = data.draw(st.sampled_from([story.open, story.open, story.settle, story.move, story.reopen]))
+            step = data.draw(
+                st.sampled_from([story.open, story.open, story.settle, story.fill, story.move, story.reopen])
+            )
             step()
             story.check()
