@@ -29,7 +29,7 @@ SECONDS = 5
 
 MANY, QUICK_MANY = 160_000, 10_000
 """Events of homes that differ by their entities, as fast as they are taken: 32 full batches, with which the marks of a large home are
-folded. Of fewer some runs have a folding in them and others none, and one alone is a third of 20,000 events."""
+folded. 20,000 events have no folding in them, and what one costs is a third of what they do."""
 
 LONG, QUICK_LONG = 30, 5
 """How long homes that differ by their entities are sent to: of what a large one does every 25 s, as folding marks, each has its part."""
