@@ -238,6 +238,23 @@ def test_the_dearest_home_counts_wherever_it_is_between_the_smallest_and_the_lar
     assert costs.dearest(rounds) == pytest.approx((1.3 + 1.2) / 2)
 
 
+def test_homes_stand_beside_the_floor_of_their_own_events() -> None:
+    """Of a home whose events cost more at the least it is said how much of what they cost more that is."""
+    found = {
+        100: [costs.Homed(Sample(80_000, 10), 4), costs.Homed(Sample(60_000, 12), 4)],
+        10_000: [costs.Homed(Sample(70_000, 15), 5), costs.Homed(Sample(50_000, 15), 5)],
+        41_000: [costs.Homed(Sample(10_000, 90), 9)] * 2,
+    }
+    said = costs.beside_floor(found)
+    assert "is 1.25 times as much" in said
+    assert f"are {(3 / 2.5 + 3 / 3) / 2:.2f} times as much" in said
+    table = costs.render_homes(found)
+    figured = {column.header: list(column.cells) for column in table.columns}
+    assert figured["CPU µs/event"] == ["11.0", "15.0", "90.0"]
+    assert figured["floor µs/event"] == ["4.0", "5.0", "9.0"]
+    assert figured["× floor"] == ["2.8", "3.0", "10.0"]
+
+
 async def test_an_event_that_the_client_held_up_is_late_from_when_it_was_due() -> None:
     class Held(Peer):
         async def _send(self, chunk: traffic.Chunk) -> None:

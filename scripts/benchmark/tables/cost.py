@@ -11,11 +11,12 @@ from rich.table import Table
 
 from scripts.benchmark.account import Sample
 from scripts.benchmark.backlog import Drained, drain, fits, payload_of
+from scripts.benchmark.floor import floor
 from scripts.benchmark.pacing import Paced, paced, together
 from scripts.benchmark.report import MIB, Piece, figures, say
 from scripts.benchmark.runs import Load, influxdb, run, saturate
 from scripts.benchmark.size import ENTITIES, Size
-from scripts.benchmark.traffic import TOGETHER, lines
+from scripts.benchmark.traffic import TOGETHER, lines, texts
 from scripts.benchmark.verdict import Bound, Verdict
 from scripts.benchmark.wide import wide
 
@@ -30,6 +31,9 @@ SECONDS = 5
 MANY, QUICK_MANY = 160_000, 10_000
 """Events of homes that differ by their entities, as fast as they are taken: 32 full batches, with which the marks of a large home are
 folded. 20,000 events have no folding in them, and what one costs is a third of what they do."""
+
+FLOORED = 20_000
+"""Of so many of these events the floor is measured: four full batches."""
 
 LONG, QUICK_LONG = 30, 5
 """How long homes that differ by their entities are sent to: of what a large one does every 25 s, as folding marks, each has its part."""
@@ -46,11 +50,29 @@ LIVE = 1_000
 HEAVY = 48 * MIB
 """Bytes of attributes in one run: wide events are fewer."""
 
+BESIDE_FLOOR = (
+    "The floor of the same events is {:.2f} times as much at its dearest beside its cheapest: lines that have less in common take longer to "
+    "compress. In floors the service's are {:.2f} times as much."
+)
+
 DEAREST = "dearest beside cheapest home of 100 to 10,000 entities"
 WITHIN = Bound(f"CPU per event, as fast as it takes events, {DEAREST}", 1.1, "×", form=".2f")
 WITHIN_AT_A_PACE = Bound(f"CPU per event, {PACE:,}/s, {DEAREST}", 1.1, "×", form=".2f")
 JUDGED = range(100, 10_001)
 """The homes, by their entities, which may differ by no more."""
+
+
+@frozen
+class Homed:
+    """One round of one home: what the service needed, and the floor of the first of the same events in µs an event."""
+
+    sample: Sample
+    floor: float
+
+    @property
+    def in_floors(self) -> float:
+        """How many times the floor the service needed."""
+        return self.sample.micros / self.floor
 
 
 @frozen
@@ -74,8 +96,9 @@ def table(size: Size) -> Iterator[Piece | list[Verdict]]:
     """Measure and show each axis."""
     axes = QUICK if size.quick else Axes(rounds=size.rounds)
     found = entities(axes)
-    yield render("Entities, as fast as it takes events", {f"{each:,} entities": one for each, one in found.items()})
-    yield [WITHIN.judge(dearest({home: [each.micros for each in one] for home, one in found.items()}))]
+    yield render_homes(found)
+    yield beside_floor(found)
+    yield [WITHIN.judge(dearest({home: [each.sample.micros for each in one] for home, one in found.items()}))]
     at_a_pace = entities_at_a_pace(axes)
     yield render_paced(f"Entities, {PACE:,} events/s", {f"{each:,} entities": one for each, one in at_a_pace.items()})
     yield [WITHIN_AT_A_PACE.judge(dearest({home: [each.micros for each in one] for home, one in at_a_pace.items()}))]
@@ -85,15 +108,20 @@ def table(size: Size) -> Iterator[Piece | list[Verdict]]:
     yield from backlogs(axes)
 
 
-def entities(axes: Axes) -> dict[int, list[Sample]]:
+def entities(axes: Axes) -> dict[int, list[Homed]]:
     """Every round of every home."""
     loads = {home: Load.of(home, max(axes.warm, SEEN * home), axes.many) for home in axes.homes}
-    found: dict[int, list[Sample]] = {home: [] for home in loads}
+    found: dict[int, list[Homed]] = {home: [] for home in loads}
     for number in range(1, axes.rounds + 1):
         for home, load in loads.items():
             say(f"cost, round {number} of {axes.rounds}: {home:,} entities")
-            found[home].append(run(saturate, load, TOGETHER, influxdb))
+            found[home].append(Homed(run(saturate, load, TOGETHER, influxdb), _floor(load)))
     return found
+
+
+def _floor(load: Load) -> float:
+    first = slice(load.warm, load.warm + FLOORED)
+    return floor(list(texts(load.stream[first], TOGETHER, 1)), TOGETHER, load.lines[first]).total
 
 
 def entities_at_a_pace(axes: Axes) -> dict[int, list[Paced]]:
@@ -111,6 +139,12 @@ def dearest(found: Mapping[int, Sequence[float]]) -> float:
     """How many times what one home needs for an event another needs at most: medians of the rounds' own ratios."""
     judged = [micros for home, micros in found.items() if home in JUDGED]
     return max(median(b / a for a, b in zip(one, other, strict=True)) for one, other in permutations(judged, 2))
+
+
+def beside_floor(found: Mapping[int, Sequence[Homed]]) -> str:
+    """How the homes differ in what the same events cost at the least, and the service beside that."""
+    least = dearest({home: [each.floor for each in one] for home, one in found.items()})
+    return BESIDE_FLOOR.format(least, dearest({home: [each.in_floors for each in one] for home, one in found.items()}))
 
 
 def _load(rate: int) -> Load:
@@ -151,12 +185,36 @@ def backlogs(axes: Axes) -> Iterator[Piece]:
     yield render_backlogs(found)
 
 
+def render_homes(found: Mapping[int, Sequence[Homed]]) -> Table:
+    """One row a home: medians of the rounds, and of their own ratios."""
+    headings = "events/s", "CPU µs/event", "one core: /s", "peak MB", "floor µs/event", "× floor"
+    shown = figures("Entities, as fast as it takes events", *headings)
+    for home, rounds in found.items():
+        rate, micros, peak = _medians([each.sample for each in rounds])
+        least, ratio = median(each.floor for each in rounds), median(each.in_floors for each in rounds)
+        figured = (
+            f"{rate:,.0f}",
+            f"{micros:,.1f}",
+            f"{1e6 / micros:,.0f}",
+            f"{peak:.0f}",
+            f"{least:.1f}",
+            f"{ratio:.1f}",
+        )
+        shown.add_row(f"{home:,} entities", *figured)
+    return shown
+
+
+def _medians(samples: Sequence[Sample]) -> tuple[float, float, float]:
+    """Events a second, µs an event, MB at most."""
+    peak = median(each.peak for each in samples) / MIB
+    return median(each.rate for each in samples), median(each.micros for each in samples), peak
+
+
 def render(title: str, found: dict[str, list[Sample]]) -> Table:
     """One row a point on the axis: medians of the rounds."""
     shown = figures(title, "events/s", "CPU µs/event", "one core: /s", "peak MB")
     for name, samples in found.items():
-        rate, micros = median(each.rate for each in samples), median(each.micros for each in samples)
-        peak = median(each.peak for each in samples) / MIB
+        rate, micros, peak = _medians(samples)
         shown.add_row(name, f"{rate:,.0f}", f"{micros:,.1f}", f"{1e6 / micros:,.0f}", f"{peak:.0f}")
     return shown
 
