@@ -14,6 +14,7 @@ from ingest.cli.options import configured, loaded
 from ingest.cli.own_file import SECTIONS
 from ingest.config.destination import Spool
 from ingest.core import control
+from ingest.core.words import counted
 from ingest.edge.bring import bring, open_regular
 from ingest.edge.first_page import readable
 from ingest.edge.letter_file import Letters
@@ -37,7 +38,12 @@ def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...
                 asked = control.Recover(str(found.absolute()))
                 done = ask(service, "recover", asked, control.Recovered, doing="recovering")
                 then = "The service sends them"
-    _tell(done, f"{then}; then {file} may be deleted.")
+    kept = (
+        f"keep {file}, of which sqlite3's .recover may find more."
+        if done.unreadable
+        else f"then {file} may be deleted."
+    )
+    _tell(done, f"{then}; {kept}")
 
 
 def _recover(file: Path, chosen: Spool) -> control.Recovered:
@@ -52,5 +58,5 @@ def _tell(done: control.Recovered, then: str) -> None:
     if done.known:
         click.echo(f"{done.known:,} batches were there already.")
     if done.unreadable:
-        click.echo(f"{done.unreadable:,} rows cannot be read.", err=True)
+        click.echo(f"At least {counted(done.unreadable, 'row')} cannot be read.", err=True)
     click.echo(then)

@@ -150,7 +150,8 @@ def _aside(facts: Facts) -> Iterator[Cause]:
         sentence = f"the state file was damaged or of a newer version and is kept as {file.kept_as}"
         if file.brought is not None:
             if file.unreadable:
-                yield Cause(Status.DEGRADED, f"{sentence}: {file.unreadable} rows of it cannot be read", DISK)
+                lost = f"at least {counted(file.unreadable, 'row')} of it cannot be read"
+                yield Cause(Status.DEGRADED, f"{sentence}: {lost}", DISK)
         else:
             remedy = f"homeiq-ingest spool recover {file.kept_as}"
             waiting = "nobody knows what waits" if file.left is None else f"at least {waits(file.left)}"

@@ -591,7 +591,7 @@ class LettersDropped(Report):
 class StateSetAside(Report):
     """The state file could not be used and is kept under another name.
 
-    `brought`: a new one has what is readable in it; so many points, and `unreadable` rows are not among them. Else at
+    `brought`: a new one has what is readable in it; so many points, and `unreadable` rows at least are not among them. Else at
     least `left` points wait in what was set aside; None: nobody knows.
     """
 
@@ -607,7 +607,10 @@ class StateSetAside(Report):
         """The sentence a person reads."""
         sentence = f"the state file could not be used and is kept as {self.kept_as}: {self.reason}"
         if self.brought is not None:
-            return f"{sentence}; {self.brought} points of it were brought over, {self.unreadable} rows cannot be read"
+            brought = f"{sentence}; {self.brought} points of it were brought over"
+            return (
+                f"{brought}, at least {counted(self.unreadable, 'row')} cannot be read" if self.unreadable else brought
+            )
         return f"{sentence}; {'nobody knows what waits' if self.left is None else f'at least {self.left} points wait'}"
 
 
@@ -634,7 +637,8 @@ class StateRecovered(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        return f"{self.points} points came back from {self.file}, {self.unreadable} rows of it cannot be read"
+        came = f"{self.points} points came back from {self.file}"
+        return f"{came}, at least {counted(self.unreadable, 'row')} of it cannot be read" if self.unreadable else came
 
 
 # ---- coverage ----------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def carry_catalogs_over(source: Path, connection: Connection, path: Path) -> Non
     Raises what `translated` says of the new file.
     """
     rows: list[tuple[object, ...]] = []
-    with suppress(IngestError), closing(open_reader(source)) as reader, ours(source):
+    with suppress(IngestError), closing(open_reader(source, damaged=True)) as reader, ours(source):
         rows += reader.execute("SELECT home, as_of_ns, crc, payload FROM catalog").fetchall()
     with translated(path), transaction(connection):
         connection.executemany(_PUT, [row for row in rows if _is_sound(row)])

@@ -52,7 +52,7 @@ def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missi
     Raises what `translated` says of the new file.
     """
     try:
-        reader = open_reader(source)
+        reader = open_reader(source, damaged=True)
     except IngestError:
         return
     with closing(reader), translated(path), transaction(connection):
@@ -162,11 +162,13 @@ def _waited(reader: Connection, source: Path, connection: Connection) -> dict[Ke
         )
     }
     found: dict[Key, tuple[int, int]] = {}
+    if not _is_readable(reader, source, "SELECT id FROM batch NOT INDEXED ORDER BY id LIMIT 1"):
+        return known  # those before the first that is found are lost
     rows = _rows(reader, source, "batch", "home, store, oldest_ns, newest_ns, count", "id")
     for home, store, oldest_ns, newest_ns, _ in rows:
         first, last = found.get(Key(home, store), (oldest_ns, newest_ns))
         found[Key(home, store)] = min(first, oldest_ns), max(last, newest_ns)
-    if _is_whole(reader, source):
+    if _is_readable(reader, source, "SELECT max(newest_ns) FROM batch NOT INDEXED"):
         return found
     return {
         key: (min(found.get(key, times)[0], times[1]), max(found.get(key, times)[1], times[1]))
@@ -174,10 +176,10 @@ def _waited(reader: Connection, source: Path, connection: Connection) -> dict[Ke
     }
 
 
-def _is_whole(reader: Connection, source: Path) -> bool:
+def _is_readable(reader: Connection, source: Path, query: str) -> bool:
     try:
         with ours(source):
-            reader.execute("SELECT max(newest_ns) FROM batch NOT INDEXED").fetchall()
+            reader.execute(query).fetchall()
     except IngestError:
         return False
     return True

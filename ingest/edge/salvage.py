@@ -1,8 +1,9 @@
 """Reading a state file that was set aside: what is readable in it, row by row.
 
 Damage makes SQLite fail wherever it meets it, in the middle of a scan. So the ids come first, from every way that leads
-to them: the table from its beginning, the table from its end, each index; between what both ends reached, ids are tried.
-Then each row is asked for by itself, and one that fails costs no other.
+to them: the table from its beginning, the table from its end, each index; between what both ends reached, ids are tried, as
+far as there ever were any. Then each row is asked for by itself, and one that fails costs no other. Where none of the ways leads
+through to its end, nobody knows how many rows lay behind the damage: that is a loss in any case.
 
 A payload counts only when it decompresses whole (it has a checksum): nothing is made up, and nothing goes into the spool
 that would choke it. How many points it has is asked of itself, not of the number beside it, which may be damaged, too.
@@ -46,7 +47,7 @@ class Found:
 
 @define
 class Salvage:
-    """A file being read. `unreadable` counts rows that are there and cannot be read, or are not whole."""
+    """A file being read. `unreadable` counts rows that are there and cannot be read, or are not whole: so many at least."""
 
     connection: Connection
     path: Path
@@ -105,24 +106,39 @@ class Salvage:
 
     def _ids(self, table: str) -> tuple[list[int], set[int]]:
         """The ids to ask for, in order; and those of them that are known to be there."""
-        rising = self._scan(f"SELECT id FROM {table} NOT INDEXED ORDER BY id")  # noqa: S608  constants
-        falling = self._scan(f"SELECT id FROM {table} NOT INDEXED ORDER BY id DESC")  # noqa: S608  constants
-        certain = {*rising, *falling, *self._indexed(table)}
-        low, high = max(rising, default=0), min(falling, default=max(certain, default=0))
+        rising, through = self._way(f"SELECT id FROM {table} NOT INDEXED ORDER BY id")  # noqa: S608  constants
+        falling, _ = self._way(f"SELECT id FROM {table} NOT INDEXED ORDER BY id DESC")  # noqa: S608  constants
+        indexed, covered = self._indexed(table)
+        self.unreadable += not (through or covered)
+        certain = {*rising, *falling, *indexed}
+        low, high = max(rising, default=0), min(falling, default=max(*certain, *self._last(table), 0, 0) + 1)
         guesses = range(low + 1, min(high, low + GUESSES))
         return sorted(certain | set(guesses)), certain
 
-    def _indexed(self, table: str) -> Iterator[int]:
+    def _indexed(self, table: str) -> tuple[set[int], bool]:
+        """The ids that the indexes lead to; and whether one of them did to its end."""
         names = self._scan(f"SELECT name FROM pragma_index_list('{table}')")  # noqa: S608  constants
-        for name in names:
-            yield from self._scan(f'SELECT id FROM {table} INDEXED BY "{name}"')  # noqa: S608  names of the file's own
+        ways = [self._way(f'SELECT id FROM {table} INDEXED BY "{name}"') for name in names]  # noqa: S608  names of the file's own
+        return {each for ids, _ in ways for each in ids}, any(through for _, through in ways)
+
+    def _last(self, table: str) -> list[int]:
+        """The highest id that was ever given in it, when that can be read."""
+        found = self._scan(f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'")  # noqa: S608  constants
+        return [each for each in found if isinstance(each, int)]
 
     def _scan(self, query: str) -> list[Any]:
         """One column, as far as it can be read."""
+        return self._way(query)[0]
+
+    def _way(self, query: str) -> tuple[list[Any], bool]:
+        """As `_scan`; and whether it went through to the end."""
         found: list[Any] = []
-        with suppress(Damaged), ours(self.path):
-            found.extend(value for (value,) in self.connection.execute(query))
-        return found
+        try:
+            with ours(self.path):
+                found.extend(value for (value,) in self.connection.execute(query))
+        except Damaged:
+            return found, False
+        return found, True
 
     def _known(self, table: str) -> set[str]:
         return set(self._scan(f"SELECT name FROM pragma_table_info('{table}')"))  # noqa: S608  constants

@@ -73,7 +73,7 @@ def accounts(connection: Connection) -> dict[Key, Account]:
 def carry_over(source: Path, connection: Connection, path: Path) -> None:
     """Into a new file what a file that was set aside counted, when it can be read: it is counted on."""
     with suppress(IngestError):
-        with closing(open_reader(source)) as reader, ours(source):
+        with closing(open_reader(source, damaged=True)) as reader, ours(source):
             found = accounts(reader)
         for key, account in found.items():
             totals = Totals(connection, path, key)

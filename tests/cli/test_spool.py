@@ -373,7 +373,8 @@ def test_recover_asks_the_payload_itself_whether_it_is_whole_and_how_many_points
         connection.execute("UPDATE batch SET count = 11 WHERE id = 2")
     result = run(tmp_path / "state.db", "spool", "recover", old)
     assert result.stdout.startswith("20 points in 2 batches")
-    assert "1 rows cannot be read" in result.stderr
+    assert "At least 1 row cannot be read" in result.stderr
+    assert "keep" in result.stdout.splitlines()[-1]
     assert waiting_lines(tmp_path / "state.db") == lines(10, 10) + lines(10, 20)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -213,3 +214,53 @@ def test_a_ledger_of_an_earlier_version_is_handed_on_without_the_columns_that_it
         assert [told(each) for each in ledger.gaps()][:2] == [
             (1, 5, Progress.FILLING, 2, 1, 3), (10, 15, Progress.FILLED, 900, 0, 900),
         ]  # fmt: skip
+
+
+# ---- an end that is gone -----------------------------------------------------------------------------------------
+
+
+def with_many_batches(path: Path) -> int:
+    """A ledger, and so many points in batches whose pages are the rest of the file."""
+    written(path)
+    spooled(path, *(lines(50, 50 * number) for number in range(300)))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (points,) = connection.execute("SELECT sum(count) FROM batch").fetchone()
+    return int(points)
+
+
+def check_that_losses_are_told(path: Path, points: int) -> None:
+    """The whole ledger is there; what of the batches is not is said, and lies in a gap."""
+    connection, ledger, aside = reopened(path)
+    with closing(connection):
+        assert aside is not None
+        assert len(ledger.load().marks) == len(MARKS)
+        causes = [gap.cause for gap in ledger.gaps()]
+        assert {Cause.CONNECTION, Cause.KILLED} <= set(causes)
+        assert aside.brought is not None
+        assert (aside.brought == points) == (Cause.UNREADABLE not in causes)
+        assert (aside.brought < points) == (aside.unreadable > 0)
+        assert (aside.brought < points) == ("cannot be read" in aside.report().text())
+
+
+@pytest.mark.parametrize("left", [0.99, 0.95, 0.9, 0.75, 0.5])
+def test_a_file_that_lost_its_end_has_its_ledger_still(tmp_path: Path, left: float) -> None:
+    """As after a copy that was cut off."""
+    path = tmp_path / "state.db"
+    points = with_many_batches(path)
+    os.truncate(path, int(path.stat().st_size * left) // 4096 * 4096)
+    check_that_losses_are_told(path, points)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0.99, 1), (0.9, 1), (0.75, 1), (0.7, 0.9), (0.6, 0.8), (0.5, 1)])
+@pytest.mark.parametrize("with_what", [b"\0", b"\xa5"], ids=["zeros", "garbage"])
+def test_of_batches_that_no_way_leads_to_it_is_said_that_there_were_some(
+    tmp_path: Path, begin: float, end: float, with_what: bytes
+) -> None:
+    path = tmp_path / "state.db"
+    points, size = with_many_batches(path), 4096
+    pages = path.stat().st_size // size
+    with path.open("r+b") as file:
+        file.seek(int(pages * begin) * size)
+        file.write(with_what * ((int(pages * end) - int(pages * begin)) * size))
+    check_that_losses_are_told(path, points)

@@ -195,7 +195,7 @@ async def test_damage_met_while_running_costs_itself_and_the_next_start_has_a_so
         await service.until(lambda: sink.holds({line for batch in batches[1:] for line in batch}))
         await service.stored()
     assert service.of(reports.Unreadable) == []
-    assert "points of it were brought over, 1 rows cannot be read" in service.notices
+    assert "points of it were brought over, at least 1 row cannot be read" in service.notices
     assert service.of(reports.Stopped)[0].books["carried"] >= 5000
     assert service.of(reports.Stopped)[0].books["evicted"] == 0
     assert not sink.holds({batches[0][0]})
