@@ -12,8 +12,6 @@ as well, or the one that was true before the first live one: then it is a change
 An entity that is in the baseline and not in the snapshot was removed meanwhile, or was gone before and may have come and
 gone again; the history may know. Its span has no end until it comes back. Its mark moves to where nothing is known of it, at
 the beginning of the gap: after a session through which it was absent, it is asked for from there on.
-
-An entity may get another id for life: paired again, or its registry came late. It is looked for by its name, then.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, field
 from msgspec.structs import replace
 
+from ingest.core.bearers import Bearers
 from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
 from ingest.core.excluded import Excluded
 from ingest.core.marks import (
@@ -41,21 +40,18 @@ from ingest.core.missing import Missing, shortened
 
 @define
 class Reconciler(Marks):
-    """The marks of a home, and what is not known since the last session. Times in nanoseconds, Home Assistant's.
-
-    `cause` is why it does not know what was before it.
-    """
+    """The marks of a home, and what is not known of the time before a session, and why (`cause`). Times as in `marks`."""
 
     cause: Cause = Cause.STOPPED
     session: int = 0
     _baseline: dict[str, Mark] | None = None
     _first: dict[str, int] = field(factory=dict)
-    _present: set[str] = field(factory=set)
     _known_as: dict[str, str] = field(factory=dict)
     _firsts: dict[str, Mark] | None = None
     _spanned: set[str] = field(factory=set)
     _absent: dict[str, int] = field(factory=dict)
     _returned: dict[str, int] = field(factory=dict)
+    _bearers: Bearers = field(factory=Bearers)
     _from_ns: int = 0
     _newest_ns: int = 0
     _oldest_ns: int = FOREVER
@@ -88,10 +84,11 @@ class Reconciler(Marks):
             self._because, self._spanned = self.cause, set()
             self._from_ns = self._newest_ns = newest(self.marks)
         # Of a session that broke before its snapshot was through, what was seen has its spans already.
-        self._baseline, self._first, self._present, self._oldest_ns = dict(self.marks), {}, set(), FOREVER
+        self._baseline, self._first, self._oldest_ns = dict(self.marks), {}, FOREVER
         self._absent, self._returned = {}, {}
         self.excluded.over()
         self._known_as = named(self.marks)
+        self._bearers = Bearers(self._baseline, self._known_as, self._from_ns)
 
     @property
     def reconciling(self) -> bool:
@@ -170,8 +167,9 @@ class Reconciler(Marks):
     def knows(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """True when that state of a snapshot is stored already, or came live."""
         key = self._key(registry_id, entity_id)
-        self._present.update((key, entity_id))
         self._oldest_ns = min(self._oldest_ns, time_ns)
+        if new := self._bearers.bear(key, entity_id):
+            self._miss(new)
         mark = mark_of(self.marks if self._baseline is None else self._baseline, self._known_as, key, entity_id)
         if mark is not None and time_ns <= mark.time_ns:
             if mark.registry_id != key:
@@ -196,12 +194,12 @@ class Reconciler(Marks):
         Returns the gap; None at the first start of all, before which nothing was promised.
         """
         baseline, self._baseline = self._baseline, None
-        names, self._known_as = self._known_as, named(self.marks)
+        there, names = self._bearers.present | self._first.keys() | self.excluded.since.keys(), self._known_as
+        self._known_as, self._bearers = named(self.marks), Bearers()
         self.cause = Cause.CONNECTION
         self.excluded.over()
         if not baseline:
             return None
-        there = self._present | self._first.keys() | self.excluded.since.keys()
         gone = gone_of(baseline, there, names, self._from_ns)
         self._absent = {mark.registry_id: mark.time_ns for mark in gone}
         self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
@@ -225,11 +223,12 @@ class Reconciler(Marks):
         key, time_ns = mark.registry_id, mark.time_ns
         self._newest_ns, self._oldest_ns = max(self._newest_ns, time_ns), min(self._oldest_ns, time_ns)
         first = self._first.get(key)
-        self._present.add(mark.entity_id)
+        if new := self._bearers.bear(key, mark.entity_id):
+            self._miss(new)
         if first is not None and first <= time_ns:
             return
         self._first[key] = time_ns
-        before = mark_of(baseline, self._known_as, key, mark.entity_id)
+        before = self._bearers.mark_before(mark, end_ns)
         after = missing_since(before, self._from_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends now, or earlier.
         told = first is not None or (before is not None and is_absent(before))

@@ -14,11 +14,11 @@ from ingest.edge.sqlite import Connection
 # it was known, and whatever is seen afterwards its span only grows. A state that is missing alone is missing anew: the span
 # that it had, if it went before, may be settled at any moment by what was on its way.
 _MOVED = """
-UPDATE span SET before_ns = ?3 WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
+UPDATE span SET before_ns = ?3, entity_id = ?6 WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
 AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5 AND cause <> 'evicted') RETURNING id
 """
 _GROWN = """
-UPDATE span SET before_ns = max(before_ns, ?3) WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
+UPDATE span SET before_ns = max(before_ns, ?3), entity_id = ?6 WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
 AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5 AND cause = 'evicted') RETURNING id
 """
 # Who was absent is asked for anew from where nothing is known of it: what has no end yet ends there.
@@ -41,7 +41,7 @@ def add_spans(connection: Connection, key: Key, gap_id: int, opening: Opening) -
     for span in opening.spans:
         place = (span.registry_id, span.after_ns)
         told = _GROWN if evicted else _MOVED
-        if is_alone(span) or not connection.execute(told, (*place, span.before_ns, *whose)).fetchall():
+        if is_alone(span) or not connection.execute(told, (*place, span.before_ns, *whose, span.entity_id)).fetchall():
             if not evicted:
                 connection.execute(_ENDED, (*place, *whose))
             connection.execute(_NEW_SPAN, (gap_id, span.entity_id, *place, span.before_ns))

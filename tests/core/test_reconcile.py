@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Span
+from ingest.core.marks import unknown_at
 from ingest.core.reconcile import Reconciler
 
 ENTITIES = ("a.a", "b.b", "c.c")
@@ -323,6 +324,38 @@ def test_a_name_that_goes_to_another_entity_takes_no_mark_along() -> None:
     reconciler.complete()
     spans = [span for missed in reconciler.note().missed for span in missed.spans]
     assert spans == [Span("light.b", "r1", ns(5), ns(9)), Span("light.a", "r2", ns(6), ns(10))]
+
+
+@pytest.mark.parametrize("order", [("r2", "r1"), ("r1", "r2")])
+@pytest.mark.parametrize("snapshot", [True, False], ids=["in the snapshot", "live"])
+def test_a_name_that_goes_to_a_new_entity_leaves_each_its_own_span(order: tuple[str, str], *, snapshot: bool) -> None:
+    """A sensor was replaced: the old one has another name now, and the new one its name. Which is seen first is chance."""
+    reconciler = Reconciler({"r1": Mark("r1", "sensor.k", ns(5)), "a.a": mark("a.a", 50)})
+    now = {"r1": Mark("r1", "sensor.old", ns(80)), "r2": Mark("r2", "sensor.k", ns(90))}
+    reconciler.enter(1)
+    for each in (now[name] for name in order):
+        assert not (snapshot and reconciler.knows(each.registry_id, each.entity_id, each.time_ns))
+        reconciler.see(each)
+    assert reconciler.knows("a.a", "a.a", ns(50))
+    reconciler.complete()
+    note = reconciler.note()
+    spans = {span.registry_id: span for span in spans_of(note)}
+    assert spans["r1"] == Span("sensor.old", "r1", ns(5), ns(80))
+    assert spans["r2"] == Span("sensor.k", "r2", unknown_at(ns(50)), ns(90))
+    assert {name: each.entity_id for name, each in reconciler.marks.items()} == {
+        "r1": "sensor.old", "r2": "sensor.k", "a.a": "a.a"
+    }  # fmt: skip
+
+
+def test_who_kept_its_state_under_another_name_misses_nothing_when_its_name_went_to_a_new_entity() -> None:
+    reconciler = Reconciler({"r1": Mark("r1", "sensor.k", ns(5)), "a.a": mark("a.a", 50)})
+    reconciler.enter(1)
+    reconciler.see(Mark("r2", "sensor.k", ns(90)))
+    assert reconciler.knows("r1", "sensor.old", ns(5))
+    reconciler.complete()
+    spans = {span.registry_id: span for span in spans_of(reconciler.note())}
+    assert spans["r2"] == Span("sensor.k", "r2", unknown_at(ns(50)), ns(90))
+    assert spans["r1"].before_ns <= ns(5) + 1, "nothing lies in it"
 
 
 def test_what_can_be_read_only_now_may_be_of_an_entity_that_has_another_id() -> None:

@@ -404,3 +404,10 @@ def test_where_no_state_is_none_is_in_doubt(ledger: LedgerFile) -> None:
     ledger.move_marks([mark("a", 5_000), mark("gone", 5_001)])
     doubt_marks(ledger.connection, ledger.key, 4_000, 6_000)
     assert [(each.registry_id, each.time_ns) for each in ledger.load().marks] == [("a", 4_999), ("gone", 5_001)]
+
+
+def test_a_span_that_is_told_anew_has_the_name_that_its_entity_has_now(ledger: LedgerFile) -> None:
+    for cause in (Cause.CONNECTION, Cause.EVICTED):
+        for number, name in enumerate(("sensor.old", "sensor.new")):
+            ledger.write(Due([Opening(cause, 10, 20, [Span(name, cause.name, 10, 20 + number)])]))
+    assert {(each.entity_id, each.before_ns) for each in next_spans(ledger, 5)} == {("sensor.new", 21)}

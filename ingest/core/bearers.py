@@ -1,0 +1,54 @@
+"""Who bears which name while a home is read anew, and who goes on from another's mark.
+
+An entity may get another id for life: paired again, or its registry came late. It is looked for by its name, then, and goes on from
+the mark of that name. But the name may have been given to a new entity, when its former bearer got another one, as who
+replaces a sensor does. Then both are there, and the new one goes on from nothing. Which of the two is seen first is chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import define, field
+
+from ingest.core.coverage import Mark, Span
+from ingest.core.marks import mark_of, missing_since, unknown_at
+
+
+@define
+class Bearers:
+    """The names of one reading, by ids for life. `baseline` are the marks before it, `known_as` the ids of their names.
+
+    `present` are the ids and the names of those that are there.
+    """
+
+    baseline: Mapping[str, Mark] = field(factory=dict)
+    known_as: Mapping[str, str] = field(factory=dict)
+    from_ns: int = 0
+    present: set[str] = field(factory=set)
+    _names: dict[str, str] = field(factory=dict)
+    _lent: dict[str, Span] = field(factory=dict)
+
+    def mark_before(self, mark: Mark, end_ns: int) -> Mark | None:
+        """The mark that an entity goes on from, which is seen first with this one; its span ends at `end_ns`."""
+        registry_id, entity_id = mark.registry_id, mark.entity_id
+        before = mark_of(self.baseline, self.known_as, registry_id, entity_id)
+        if before is None or before.registry_id == registry_id:
+            return before
+        if self._names.get(before.registry_id, entity_id) != entity_id:
+            return None
+        self._lent[before.registry_id] = Span(entity_id, registry_id, unknown_at(self.from_ns), end_ns)
+        return before
+
+    def bear(self, registry_id: str, entity_id: str) -> tuple[Span, ...]:
+        """That id is there under this name. Who went on from its mark under another name is a new entity, it turns out.
+
+        Returns the span that this one has by itself, and what takes the place of the one that it had: nothing.
+        """
+        self.present.update((registry_id, entity_id))
+        self._names[registry_id] = entity_id
+        lent = self._lent.get(registry_id)
+        if lent is None or lent.entity_id == entity_id:
+            return ()
+        after_ns = missing_since(self.baseline.get(registry_id), self.from_ns)
+        return self._lent.pop(registry_id), Span(entity_id, registry_id, after_ns, after_ns + 1)
