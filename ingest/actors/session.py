@@ -123,6 +123,9 @@ class Sessions:
         await subscription.subscribe(live, self.patience)
         self.emit(reports.Connected(candidate.name, candidate.target.url, live.ha_version, self.attempts))
         self._enter(candidate, SessionState.SNAPSHOT)
+        # What was known before serves what is live; but who is there under another name by now, it takes for somebody else.
+        with trio.move_on_after(self.registry_wait):
+            await reader.tried.wait()
         await subscription.take_snapshot(live, bulk, self.snapshot, self.emit, self.patience, session=self.attempts)
         self._enter(candidate, SessionState.LIVE)
 

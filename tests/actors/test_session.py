@@ -149,6 +149,43 @@ async def test_with_a_catalog_from_before_nothing_waits(autojump_clock: MockCloc
         assert held.catalog.value.facts("a.1").registry_id == "r1"
 
 
+def registries_of(*entities: dict[str, str], seconds: float) -> Act:
+    """A bulk side that has these entities in its registry, with so many seconds to each answer."""
+
+    async def act(side: Side) -> None:
+        await side.accept()
+        while True:
+            message = await side.hear()
+            await trio.sleep(seconds)
+            answers = {"ping": [{"type": "pong"}], **ANSWERS, "config/entity_registry/list": [ok(list(entities))]}
+            (reply,) = answers.get(message["type"], [ok()])
+            await side.say({**reply, "id": message["id"]})
+
+    return act
+
+
+@pytest.mark.parametrize("seconds", [0.002, 0.02, 0.1])
+async def test_a_reconnect_reads_the_registries_before_the_snapshot(autojump_clock: MockClock, seconds: float) -> None:
+    """Who got another name meanwhile is in the old catalog under none: its states would be somebody else's."""
+    renamed = registries_of({"entity_id": "a.1", "id": "r1", "platform": "x"}, seconds=seconds)
+    async with holding(answering(), renamed, catalog=Catalog({"a.old": Facts("r1")})) as held:
+        receiver = held.link.receiver()
+        with trio.fail_after(5):
+            frame = await receiver.receive()
+        assert (frame.source, frame.changes[0].data.entity_id) == (Source.SNAPSHOT, "a.1")
+        assert held.catalog.value.facts("a.1").registry_id == "r1"
+
+
+async def test_but_no_longer_than_changes_wait_for_the_first(autojump_clock: MockClock) -> None:
+    silent = answering(**{**ANSWERS, **dict.fromkeys(REGISTRIES, [])})
+    async with holding(answering(), silent, catalog=Catalog({"a.1": Facts("r1")}), registry_wait=3.0) as held:
+        receiver = held.link.receiver()
+        await trio.sleep(2.5)
+        assert not held.link.held.events
+        with trio.fail_after(1):
+            assert (await receiver.receive()).source is Source.SNAPSHOT
+
+
 def chatting(*messages: object) -> Act:
     """A live side that says these right after the subscription to changes."""
     return answering(
