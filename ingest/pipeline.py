@@ -240,7 +240,7 @@ class Pipeline:
         ledger = self.plan.destination.ledger
         if ledger is None or self.importing is None:
             return None
-        backfill = Backfill(ledger, outside, outlet, self.emit, room=self._room_for_history)
+        backfill = Backfill(ledger, outside, outlet, self.emit, catalog=self.catalog, room=self._room_for_history)
         self.importing.hurry = backfill.hurry
         return backfill.run
 

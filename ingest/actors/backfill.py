@@ -16,7 +16,7 @@ Nor does it wait for the disk that the ledger is on: who looks into it does so o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import trio
 from attrs import define, evolve, field
@@ -24,6 +24,7 @@ from attrs import define, evolve, field
 from ingest.actors.connection import Connection, within
 from ingest.actors.history import History, Pace, Unfillable
 from ingest.core import reports
+from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.coverage import FOREVER, Gap, Settled, Span
 from ingest.core.history_reading import MARGIN_NS, Piece, Reading
 from ingest.core.loss import shed_changes
@@ -34,6 +35,7 @@ from ingest.edge.ledger import Ledger
 from ingest.errors import Refused, Transient
 from ingest.runtime.errand import Errand
 from ingest.runtime.link import Sender
+from ingest.runtime.watch import Watch
 
 SPANS = 500
 """Spans that are read together."""
@@ -73,7 +75,7 @@ FORGET = 3600.0
 class Backfill:
     """One home's. `margin_ns` is how long the recorder may take to write a state down.
 
-    `outside` the session is where the ledger is asked. `room` says how many rows the way to the store has room for now.
+    `outside` the session is where the ledger is asked. `catalog` tells by which name an entity is asked about. `room` says how many rows the way to the store has room for now.
     """
 
     ledger: Ledger
@@ -82,6 +84,7 @@ class Backfill:
     emit: Emit
     pace: Pace = field(factory=Pace)
     margin_ns: int = MARGIN_NS
+    catalog: Watch[Catalog] = field(factory=lambda: Watch(NO_CATALOG))
     room: Callable[[], int] = lambda: FRAME
     _reading: Reading | None = None
     _pieces: deque[Piece] = field(factory=deque)
@@ -128,7 +131,8 @@ class Backfill:
             return False
         gap, ready = found
         until_ns = now_ns - self.margin_ns
-        asked = [_rest(span, until_ns) for span in ready]
+        names = self.catalog.value.names()
+        asked = [_rest(span, until_ns, names) for span in ready]
         known_ns = self._horizon.oldest_ns(now)
         self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns, known_ns=known_ns)
         return True
@@ -222,6 +226,12 @@ class Backfill:
             self.emit(lost)
 
 
-def _rest(span: Span, until_ns: int) -> Span:
-    """What is still to be read of a span; of one that has no end yet, until then."""
-    return evolve(span, after_ns=span.rest_ns, before_ns=until_ns if span.before_ns >= FOREVER else span.before_ns)
+def _rest(span: Span, until_ns: int, names: Mapping[str, str]) -> Span:
+    """What is still to be read of a span; of one that has no end yet, until then.
+
+    Who got another name since is asked about by that: the recorder has given it what there was under the old one.
+    Source: homeassistant/components/recorder/entity_registry.py.
+    """
+    before_ns = until_ns if span.before_ns >= FOREVER else span.before_ns
+    entity_id = names.get(span.registry_id, span.entity_id)
+    return evolve(span, entity_id=entity_id, after_ns=span.rest_ns, before_ns=before_ns)

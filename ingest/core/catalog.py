@@ -95,6 +95,10 @@ class Catalog:
         """The entity_ids that are in the registry."""
         return iter(self._facts)
 
+    def names(self) -> dict[str, str]:
+        """The present names of those that are in the registry, by their ids for life; of two names the newer."""
+        return {facts.registry_id: entity_id for entity_id, facts in self._facts.items()}
+
     def own(self, entity_id: str) -> Own | None:
         """The area and labels that the entity has by itself; None when it has neither."""
         return self._own.get(entity_id)

@@ -12,13 +12,16 @@ from trio.testing import MockClock
 
 from ingest.actors.backfill import ROW, SPANS, Backfill
 from ingest.core import recorder
+from ingest.core.catalog import Catalog
 from ingest.core.coverage import FOREVER, Cause, Gap, Note, Progress, Settled, Span
 from ingest.core.history_query import SECOND_NS
+from ingest.core.point import Facts
 from ingest.core.reports import Report
 from ingest.core.state import Frame
 from ingest.edge.ledger import Ledger
 from ingest.runtime.errand import Errand
 from ingest.runtime.link import Link, Overflow, Receiver, Weight
+from ingest.runtime.watch import Watch
 from ingest.simulator.faults import AnswerError
 from ingest.simulator.recorder_faults import Exclude
 from tests.actors.test_history import Lived, lived
@@ -193,3 +196,15 @@ async def test_what_the_recorder_had_long_ago_proves_nothing(tmp_path: Path, aut
         await trio.sleep(it.backfill._horizon.seconds)
         (alone,) = settled(await it.run(120))
         assert alone.why == recorder.NOT_KEPT
+
+
+async def test_who_got_another_name_is_asked_about_by_that(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """The recorder gives it what there was under the old one, which it knows no more."""
+    async with filling(tmp_path) as it:
+        span = it.home.spans()[0]
+        await it.missed(evolve(span, entity_id="sensor.its_name_before"))
+        it.backfill.catalog = Watch(Catalog({span.entity_id: Facts(span.registry_id)}))
+        await trio.sleep(100)
+        frames = await it.run(60)
+        assert {change.data.entity_id for frame in frames for change in frame.changes} == {span.entity_id}
+        assert [(each.filled > 0, each.why) for each in settled(frames)] == [(True, "")]
