@@ -83,6 +83,8 @@ class Enricher:
         data = change.data
         entity_id, state, old = data.entity_id, new.state, data.old_state
         attributes = self._attributes.of(entity_id, new.attributes)
+        if last is not None and _is_anothers(last, entity_id, facts):
+            last = None
         if state == UNAVAILABLE:
             facts, attributes = _as_before(entity_id, facts, attributes, last)
         step = self.restarts.is_step(change, new, source, last, restored=attributes.restored)
@@ -111,7 +113,8 @@ class Enricher:
         old, entity_id = data.old_state, data.entity_id
         had = Attributes() if old is None else self._attributes.of(entity_id, old.attributes)
         facts, attributes = _as_before(entity_id, facts, had, last)
-        self._forget(entity_id)
+        if source is not _backfill:  # what the history tells of may be there again
+            self._forget(entity_id)
         return Point(
             entity_id,
             nanoseconds(moment_of(change)),
@@ -141,6 +144,11 @@ def _as_before(entity_id: str, facts: Facts, attributes: Attributes, last: Last 
         return facts, attributes
     unregistered = last.facts.registry_id == entity_id
     return facts if unregistered else last.facts, tagged_like(attributes, last.attributes)
+
+
+def _is_anothers(last: Last, entity_id: str, facts: Facts) -> bool:
+    """True when the name was another entity's, which the registry knew as one of its own, too."""
+    return facts.registry_id not in {entity_id, last.facts.registry_id} and last.facts.registry_id != entity_id
 
 
 def _duration(old: Previous | None, new: State | None, change: Change) -> float | None:

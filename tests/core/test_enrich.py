@@ -158,6 +158,23 @@ def test_what_is_backfilled_is_not_what_the_entity_was_last() -> None:
     assert away.attributes.device_class == "power"
 
 
+def test_a_name_that_was_another_entitys_takes_nothing_of_it_along() -> None:
+    """A sensor was replaced by one that is not there yet."""
+    enricher = Enricher(Drops())
+    enricher.point(change(state("sensor.a", "21", device_class="temperature")), Source.LIVE, CATALOG)
+    other = Facts("r-of-another", area_id="attic")
+    now = enricher.point(change(state("sensor.a", "unavailable")), Source.LIVE, Catalog({"sensor.a": other}))
+    assert (now.facts, now.attributes.device_class) == (other, None)
+
+
+def test_a_removal_that_the_history_tells_forgets_nobody_who_is_there() -> None:
+    enricher = Enricher(Drops())
+    enricher.point(change(state("sensor.a", "21", device_class="temperature")), Source.LIVE, CATALOG)
+    enricher.point(change(None, before("20")), Source.BACKFILL, CATALOG)
+    now = enricher.point(change(state("sensor.a", "unavailable")), Source.LIVE, CATALOG)
+    assert now.attributes.device_class == "temperature"
+
+
 def test_unknown_is_a_fact_and_no_number() -> None:
     made = point(change(state("sensor.a", "unknown"), before("5")))
     assert (made.state, made.value, made.duration) == ("unknown", None, 5.250001)
