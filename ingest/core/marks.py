@@ -26,6 +26,11 @@ def is_absent(mark: Mark) -> bool:
     return mark.time_ns % MICROSECOND == UNKNOWN
 
 
+def went_back(mark: Mark, time_ns: int) -> bool:
+    """True when Home Assistant's clock was set back, where a state of that time is newer than the one of the mark."""
+    return time_ns < mark.time_ns and not is_absent(mark)
+
+
 def missing_since(mark: Mark | None, from_ns: int) -> int:
     """Since when something may be missing of an entity, in a gap that begins at `from_ns`."""
     return unknown_at(from_ns) if mark is None or is_absent(mark) else mark.time_ns
@@ -97,6 +102,21 @@ class Marks:
             del self.marks[next(iter(self.marks))]
         self.marks[mark.registry_id] = mark
         self._moved.append(mark)
+
+    def _reach_back(self, registry_id: str, time_ns: int, *, last: bool) -> None:
+        """A state came that may be older than the mark of its entity. When it came `last`, the clock was set back.
+
+        Then the mark goes back with it. On disk marks never do: there it is nobody's until it moves the next time, with a later
+        batch.
+        """
+        known = self.marks.get(registry_id)
+        if known is None:
+            return
+        if last and went_back(known, time_ns):
+            self.marks[registry_id] = replace(known, time_ns=time_ns, first_ns=min(known.oldest_ns, time_ns))
+            self._moved.append(replace(known, entity_id=""))
+        elif time_ns < known.oldest_ns:
+            self._put(replace(known, first_ns=time_ns))
 
     def forget(self, oldest_ns: int, newest_ns: int) -> None:
         """States of that time were lost: what the next snapshot says of their entities is not stored already."""

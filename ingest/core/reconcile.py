@@ -34,6 +34,7 @@ from ingest.core.marks import (
     named,
     newest,
     unknown_at,
+    went_back,
 )
 from ingest.core.missing import Missing, shortened
 
@@ -125,9 +126,8 @@ class Reconciler(Marks):
             self._come_back(mark, end_ns)
         if self.excluded:
             self.excluded.end(self._keyed(mark), end_ns, reading=self.reconciling)
-        known = self.marks.get(mark.registry_id)
-        if known is not None and mark.time_ns < known.oldest_ns:
-            self._put(replace(known, first_ns=mark.time_ns))
+        key, baseline = mark.registry_id, self._baseline
+        self._reach_back(key, mark.time_ns, last=baseline is None or baseline.get(key) is self.marks.get(key))
         self.move(mark)
 
     def exclude(self, mark: Mark, *, told: bool = False) -> None:
@@ -171,7 +171,8 @@ class Reconciler(Marks):
         if new := self._bearers.bear(key, entity_id):
             self._miss(new)
         mark = mark_of(self.marks if self._baseline is None else self._baseline, self._known_as, key, entity_id)
-        if mark is not None and time_ns <= mark.time_ns:
+        turned_back = mark is not None and self._baseline is not None and went_back(mark, time_ns)
+        if mark is not None and time_ns <= mark.time_ns and not turned_back:
             if mark.registry_id != key:
                 self.move(replace(mark, registry_id=key))
             return True

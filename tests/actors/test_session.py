@@ -177,7 +177,7 @@ async def test_a_reconnect_reads_the_registries_before_the_snapshot(autojump_clo
 
 
 async def test_but_no_longer_than_changes_wait_for_the_first(autojump_clock: MockClock) -> None:
-    silent = answering(**{**ANSWERS, **dict.fromkeys(REGISTRIES, [])})
+    silent = answering(**{**ANSWERS, **{name: [] for name in REGISTRIES}})
     async with holding(answering(), silent, catalog=Catalog({"a.1": Facts("r1")}), registry_wait=3.0) as held:
         receiver = held.link.receiver()
         await trio.sleep(2.5)

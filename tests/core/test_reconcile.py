@@ -326,6 +326,49 @@ def test_a_name_that_goes_to_another_entity_takes_no_mark_along() -> None:
     assert spans == [Span("light.b", "r1", ns(5), ns(9)), Span("light.a", "r2", ns(6), ns(10))]
 
 
+def test_a_mark_goes_back_with_the_clock_of_the_home() -> None:
+    """It was two hours ahead when Home Assistant started: what changes in these hours is no less new."""
+    reconciler = Reconciler({"a.a": Mark("a.a", "a.a", ns(7200), ns(3)), "b.b": mark("b.b", 7200)})
+    reconciler.enter(1)
+    assert all(reconciler.knows(name, name, ns(7200)) for name in ("a.a", "b.b"))
+    reconciler.complete()
+    reconciler.note()
+    assert not reconciler.follow("a.a", "a.a", ns(60))
+    reconciler.see(mark("a.a", 60))
+    assert reconciler.marks["a.a"] == Mark("a.a", "a.a", ns(60), ns(3))
+    assert Mark("a.a", "", ns(7200), ns(3)) in reconciler.note().marks, "on disk it is nobody's before it can go back"
+    reconciler.see(mark("a.a", 70))
+    assert reconciler.note().marks == (Mark("a.a", "a.a", ns(70), ns(3)),)
+    reconciler.enter(2)
+    assert not reconciler.knows("a.a", "a.a", ns(130))
+    reconciler.see(mark("a.a", 130))
+    assert spans_of(reconciler.note()) == [Span("a.a", "a.a", ns(70), ns(130))]
+    assert reconciler.knows("b.b", "b.b", ns(7200))
+
+
+def test_a_clock_that_was_set_back_while_nobody_listened_hides_no_state() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 7200)})
+    reconciler.enter(1)
+    assert not reconciler.knows("a.a", "a.a", ns(130))
+    reconciler.see(mark("a.a", 130))
+    assert reconciler.knows("a.a", "a.a", ns(130)), "it came live as well"
+    reconciler.complete()
+    assert reconciler.marks["a.a"].time_ns == ns(130)
+
+
+def test_what_a_snapshot_tells_late_sets_no_clock_back() -> None:
+    """It was read before a change that came live meanwhile."""
+    reconciler = Reconciler({"a.a": mark("a.a", 5)})
+    reconciler.enter(1)
+    reconciler.see(mark("a.a", 10))
+    assert not reconciler.knows("a.a", "a.a", ns(8))
+    reconciler.see(mark("a.a", 8))
+    reconciler.complete()
+    assert reconciler.marks["a.a"].time_ns == ns(10)
+    assert reconciler.knows("a.a", "a.a", ns(9)), "other rules have everything judged anew"
+    assert all(each.entity_id for each in reconciler.note().marks)
+
+
 @pytest.mark.parametrize("order", [("r2", "r1"), ("r1", "r2")])
 @pytest.mark.parametrize("snapshot", [True, False], ids=["in the snapshot", "live"])
 def test_a_name_that_goes_to_a_new_entity_leaves_each_its_own_span(order: tuple[str, str], *, snapshot: bool) -> None:
