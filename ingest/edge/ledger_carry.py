@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from ingest.core.coverage import Cause, Gap, Progress, Span
+from ingest.core.coverage import FOREVER, Cause, Gap, Progress, Span
 from ingest.core.ledger import Opening
 from ingest.edge.ledger_bounds import BOUND
 from ingest.edge.ledger_marks import doubt_marks, fold_all, is_packed
@@ -42,6 +42,12 @@ PACKED: Final = "marks"
 """The column whose values are no texts, either."""
 
 CHOICES: Final = {"cause": {named(each) for each in Cause}, "progress": {each.value for each in Progress}}
+
+_ORPHANS: Final = """
+SELECT mark.home, mark.store, gap_id, span.entity_id, registry_id, after_ns, before_ns FROM span LEFT JOIN mark USING (registry_id)
+WHERE filled IS NULL AND gap_id NOT IN (SELECT id FROM gap) ORDER BY span.id
+"""
+_HOMES: Final = " UNION ".join(f"SELECT home, store FROM {each}" for each in ("account", "coverage", "mark", "gap"))  # noqa: S608
 
 Values: TypeAlias = tuple[Any, ...]
 
@@ -131,18 +137,25 @@ def _stand_in(connection: Connection, gap: Gap, count: int, why: str, filled: in
 
 
 def _adopt(connection: Connection) -> None:
-    """Spans whose gap cannot be read; whose they are, their entity's mark tells."""
-    found: defaultdict[Key, list[Span]] = defaultdict(list)
-    for home, store, *span in connection.execute(
-        "SELECT mark.home, mark.store, span.entity_id, registry_id, after_ns, before_ns"
-        " FROM span JOIN mark USING (registry_id)"
-        " WHERE filled IS NULL AND gap_id NOT IN (SELECT id FROM gap)"
-    ):
-        found[Key(home, store)].append(Span(*span))
+    """Spans whose gap cannot be read make one of their own; whose they are, their entity's mark tells, or that one home is all.
+
+    Where neither does, as of an import of what is not stored yet, each home that there is has a gap of them that nothing fills.
+    """
+    homes = [Key(home, store) for home, store in connection.execute(_HOMES).fetchall()]
+    alone = homes[0] if len(homes) == 1 else None
+    found: defaultdict[tuple[Key | None, int], list[Span]] = defaultdict(list)
+    for home, store, gap_id, *span in connection.execute(_ORPHANS):
+        found[alone if home is None else Key(home, store), gap_id].append(Span(*span))
     connection.execute("DELETE FROM span WHERE gap_id NOT IN (SELECT id FROM gap)")
-    for key, spans in found.items():
-        first, last = min(each.after_ns for each in spans), max(each.before_ns for each in spans)
-        open_gap(connection, key, Opening(Cause.UNREADABLE, first, last, spans))
+    for (key, _), spans in found.items():
+        first, last = min(each.after_ns for each in spans), max(map(_known_end, spans))
+        for whose in homes if key is None else [key]:
+            open_gap(connection, whose, Opening(Cause.UNREADABLE, first, last, spans, DAMAGED if key is None else ""))
+
+
+def _known_end(span: Span) -> int:
+    """Of one that has no end yet its beginning is all that is known: its gap may have ended long ago."""
+    return span.before_ns if span.before_ns < FOREVER else span.after_ns
 
 
 def _tell_of_batches(reader: Connection, source: Path, connection: Connection, why: str) -> None:

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from ingest.core.coverage import Cause, Note, Progress, Settled
-from ingest.core.ledger import Coverage
+from ingest.core.coverage import FOREVER, Cause, Note, Progress, Settled
+from ingest.core.importing import Wanted
+from ingest.core.ledger import Coverage, Opening
 from ingest.edge.aside import SetAside
 from ingest.edge.ledger_carry import DAMAGED, NOT_BROUGHT
 from ingest.edge.ledger_file import Due, LedgerFile
 from ingest.edge.spool_file import Table
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_file import open_state
 from ingest.edge.state_versions import VERSION
 from tests.cli.waiting import lines, spooled, waiting_lines
-from tests.edge.ledgers import KEY, ledger_in, mark, next_spans, opening, told
+from tests.edge.ledgers import KEY, ledger_in, mark, next_spans, opening, span, told
 
+TWO = [mark("a", 1), mark("b", 4)]
 MARKS = [mark(f"e{number:04}", number) for number in range(2000)]
 
 
@@ -159,6 +162,54 @@ def test_spans_whose_gap_is_gone_make_one_of_their_own(tmp_path: Path) -> None:
         assert rows == 1
 
 
+def test_spans_without_an_end_do_not_make_a_gap_that_lasts_forever(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with ledger_in(path) as ledger:
+        ledger.write(
+            Due([Opening(Cause.KILLED, 1, 5, [span("a", 1, FOREVER), span("b", 0, 4)])], Note(TWO), heard_ns=9)
+        )
+        ledger.open_gap(Opening(Cause.CONNECTION, 20, 25, [span("a", 20, FOREVER)]))
+    change(path, f"DELETE FROM gap; PRAGMA user_version = {VERSION + 1}")
+    connection, ledger, _ = reopened(path)
+    with closing(connection):
+        first, second = ledger.gaps()
+        assert told(first) == (0, 4, Progress.OPEN, 2, 2, 0)
+        assert told(second) == (20, 20, Progress.OPEN, 1, 1, 0)
+        assert [each.before_ns for each in next_spans(ledger, 9)] == [FOREVER, 4, FOREVER]
+
+
+def imported(path: Path) -> None:
+    """An import of an entity of which nothing is stored; its gap is gone."""
+    with ledger_in(path) as ledger:
+        ledger.write(Due(note=Note(TWO), heard_ns=9_000))
+        assert ledger.begin_import(Wanted(2_000, 7_000, [mark("new", 0)])) is not None
+    change(path, f"DELETE FROM gap; PRAGMA user_version = {VERSION + 1}")
+
+
+def test_spans_of_an_entity_of_which_nothing_is_stored_go_on_where_there_is_one_home(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    imported(path)
+    connection, ledger, _ = reopened(path)
+    with closing(connection):
+        (gap,) = ledger.gaps()
+        assert (gap.cause, told(gap)) == (Cause.UNREADABLE, (1_999, 7_500, Progress.OPEN, 1, 1, 0))
+        assert [each.entity_id for each in next_spans(ledger, 9)] == ["sensor.new"]
+
+
+def test_of_several_homes_each_is_told_that_spans_may_be_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    imported(path)
+    other = Key("cottage", "influxdb")
+    change(path, "INSERT INTO account VALUES ('cottage', 'influxdb', 1, NULL)")
+    connection, ledger, _ = reopened(path)
+    with closing(connection):
+        for each in (ledger, LedgerFile(connection, path, other)):
+            (gap,) = each.gaps()
+            assert (gap.cause, gap.why) == (Cause.UNREADABLE, DAMAGED)
+            assert told(gap) == (1_999, 7_500, Progress.UNFILLABLE, 1, 0, 0)
+            assert next_spans(each, 9) == []
+
+
 def test_a_ledger_that_is_not_there_is_made_anew(tmp_path: Path) -> None:
     path = written(tmp_path / "state.db")
     change(path, "DROP TABLE span")
@@ -175,7 +226,9 @@ def test_what_nobody_could_have_written_is_left_out(tmp_path: Path) -> None:
     change(path, f"UPDATE gap SET cause = 'no such' WHERE id = 1; PRAGMA user_version = {VERSION + 1}")
     connection, ledger, _ = reopened(path)
     with closing(connection):
-        assert [gap.from_ns for gap in ledger.gaps()][:1] == [10]
+        first, second = ledger.gaps()[:2]
+        assert (first.cause, told(first)) == (Cause.UNREADABLE, (1, 5, Progress.OPEN, 1, 1, 0))
+        assert (second.cause, second.from_ns) == (Cause.KILLED, 10)
 
 
 @pytest.mark.parametrize(
