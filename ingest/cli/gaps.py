@@ -123,7 +123,10 @@ def _without(moment: str, other: str) -> str:
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @configured
 def export(*, file: Path, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Write all gaps to FILE as JSON lines; `-` is standard output. The service may run."""
+    """Write all gaps to FILE as JSON lines; `-` is standard output. The service may run.
+
+    Times are in UTC, ISO 8601. What is missing of an entity that is not back yet has no end: its `before` is null.
+    """
     with explained(), looking(own := own_state(config_path, assignments)) as connection, translated(own.path):
         found = listed(connection)
         with written(None if str(file) == "-" else file) as out:
@@ -151,7 +154,7 @@ def _as_json(key: Key, gap: Gap, spans: Iterable[Told]) -> Mapping[str, Any]:
                 "entity_id": each.span.entity_id,
                 "registry_id": each.span.registry_id,
                 "after": iso(each.span.after_ns),
-                "before": iso(each.span.before_ns),
+                "before": iso(each.span.before_ns) if each.span.before_ns < FOREVER else None,
                 "filled": each.filled,
                 "why": each.why,
             }

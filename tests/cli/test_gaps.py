@@ -193,6 +193,16 @@ def test_export_writes_every_gap_with_its_spans(tmp_path: Path) -> None:
     assert run(path, "gaps", "export", "-").stdout == target.read_text("utf-8")
 
 
+def test_export_gives_no_time_to_what_has_no_end_yet(tmp_path: Path) -> None:
+    path = long_ledger(tmp_path / "state.db")
+    gap = json.loads(run(path, "gaps", "export", "-").stdout.splitlines()[0])
+    assert [each["before"] for each in gap["spans"]] == [
+        "2026-01-02T12:00:00.125000Z",
+        "2026-01-01T12:00:01.000000Z",
+        None,
+    ]
+
+
 def reopened(path: Path) -> list[tuple[Progress, int]]:
     with ledger_in(path) as made:
         return [(gap.progress, gap.spans) for gap in made.gaps() if gap.cause is Cause.REOPENED]
