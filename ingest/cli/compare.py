@@ -87,7 +87,8 @@ def compare(
 
 def _span(since: str, until: str | None) -> tuple[int, int]:
     now = datetime.now(UTC)
-    end = now - SETTLING if until is None else parse_moment(until, now, "--until")
+    # Of what is to come neither of them has anything, and until then there would be silence.
+    end = now - SETTLING if until is None else min(parse_moment(until, now, "--until"), now)
     start = parse_moment(since, now)
     if start >= end:
         raise click.BadParameter("there is nothing between --since and --until", param_hint="--since")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import click
 
@@ -11,6 +12,12 @@ from ingest.core.state import EPOCH, nanoseconds
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 SECOND_NS = 10**9
+
+EARLIEST: Final = EPOCH + timedelta(microseconds=1)
+"""Nothing is stored of the time before: `1000y` means everything. 0 is a time that the ledger does not know."""
+
+LATEST: Final = datetime(2262, 1, 1, tzinfo=UTC)
+"""Nothing is stored of the time after; later that year nanoseconds since 1970 do not fit into the 64 bits of a file."""
 
 
 def parse_span(text: str) -> timedelta | None:
@@ -20,19 +27,27 @@ def parse_span(text: str) -> timedelta | None:
 
 
 def parse_moment(text: str, now: datetime, option: str = "--since") -> datetime:
-    """A duration before `now`, or an ISO 8601 time (local when it names no offset).
+    """A duration before `now`, or an ISO 8601 time (local when it names no offset); `EARLIEST` and `LATEST` at the utmost.
 
     Raises click.BadParameter that names `option`.
     """
+    span = parse_span(text)
+    if span is not None:
+        return now - min(span, now - EARLIEST)
     try:
-        span = parse_span(text)
-        moment = now - span if span is not None else datetime.fromisoformat(text.strip()).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+        return _within(datetime.fromisoformat(text.strip()))
+    except ValueError as error:
         raise click.BadParameter(
             f"{text!r} is neither a duration such as 90s, 5m, 2h, 1d, 1w or 2y nor a time such as 2026-11-20T08:00",
             param_hint=option,
         ) from error
-    return moment
+
+
+def _within(moment: datetime) -> datetime:
+    # The first and the last year of all have no other time zone.
+    if moment.year < EARLIEST.year - 1:
+        return EARLIEST
+    return LATEST if moment.year > LATEST.year else min(max(moment.astimezone(UTC), EARLIEST), LATEST)
 
 
 def window(since: str | None, until: str | None) -> tuple[int, int]:

@@ -90,7 +90,7 @@ class _Asked:
 
 def _hours(settings: Settings, moment: datetime, now: datetime) -> tuple[int, int]:
     """From when to when, whole hours; nothing that the bucket would throw away at once, where it is said to."""
-    from_ns, to_ns, kept = max(0, nanoseconds(moment)), nanoseconds(now), settings.influxdb.retention
+    from_ns, to_ns, kept = nanoseconds(moment), nanoseconds(now), settings.influxdb.retention
     oldest_ns = to_ns - int(kept * 1e9) + HOUR_NS if kept is not None else from_ns
     if from_ns < oldest_ns:
         click.echo(f"The bucket keeps nothing before {shown(oldest_ns)} (influxdb.retention): not asked for.", err=True)

@@ -143,6 +143,16 @@ def test_without_a_service_the_work_is_done_here(
     assert stored(tmp_path) == ENTITIES * STATES
 
 
+def test_since_ever_is_asked_for_once(home: Running, tmp_path: Path) -> None:
+    config = configuration(tmp_path, home.url)
+    result = command(config, "backfill", "--since", "1000y")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Gap 1 is filled: ")
+    assert stored(tmp_path) == ENTITIES * STATES
+    for since in ("1000y", "0001-01-01", "1970-01-01T00:00Z"):
+        assert command(config, "backfill", "--since", since).stdout.startswith("Everything since then is stored")
+
+
 def test_a_running_service_does_the_work(home: Running, tmp_path: Path) -> None:
     config = configuration(tmp_path, home.url)
     with serving(config):

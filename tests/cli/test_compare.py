@@ -198,6 +198,12 @@ def test_the_other_side_is_said_on_the_command_line(tmp_path: Path, server: Data
     assert server.peer.requests[-1].headers["authorization"] == "Token user:password"
 
 
+def test_nothing_is_looked_for_in_what_is_to_come(tmp_path: Path, server: Databases) -> None:
+    told = result(tmp_path, server, "--until", "9999-12-31")
+    assert datetime.fromisoformat(told["to"]) <= datetime.now(UTC)
+    assert told["theirs"]["points"] == 20
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -56,6 +56,12 @@ def test_json_lines_in_a_file_that_appears_when_it_is_whole(path: Path, tmp_path
     assert list(tmp_path.glob("*.partial")) == []
 
 
+def test_times_that_no_file_holds_are_since_ever_and_without_an_end(path: Path) -> None:
+    everything = run(export, "--db", path).stdout
+    assert run(export, "--db", path, "--since", "1000y", "--until", "9999-12-31").stdout == everything
+    assert run(export, "--db", path, "--until", "0001-01-01").stderr == "0 changes\n"
+
+
 def test_a_glob_finds_an_entity_by_the_name_it_once_had(tmp_path: Path) -> None:
     path = write(tmp_path / "a.db", [temperature(NOON, 1.0, "sensor.old"), temperature(NOON + HOUR, 2.0, "sensor.new")])
     assert run(export, "--db", path, "--entity", "*.old").stdout.count("\n") == 2

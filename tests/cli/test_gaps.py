@@ -227,6 +227,19 @@ def test_reopen_without_a_service_and_with_one(tmp_path: Path) -> None:
     assert reopened(path) == [(Progress.OPEN, 3)]
 
 
+@pytest.mark.parametrize("since", ["1000y", "1600-01-01", "0001-01-01"])
+def test_reopen_since_ever(tmp_path: Path, since: str) -> None:
+    path = ledger(tmp_path / "state.db")
+    result = run(path, "gaps", "reopen", "--since", since, url=URL)
+    assert result.exit_code == 0, result.output
+    assert "from 1970-01-01 00:00:00+00:00 to 2026-01-01 12:01:00+00:00, of 2 entities is open" in result.stdout
+
+
+def test_reopen_since_a_time_that_no_file_holds(tmp_path: Path) -> None:
+    path = ledger(tmp_path / "state.db")
+    assert run(path, "gaps", "reopen", "--since", "9999-01-01", url=URL).stdout == "Nothing was stored since then.\n"
+
+
 def test_reopen_is_of_the_configured_store(tmp_path: Path) -> None:
     """Without an address of a database that is the embedded one, of which nothing is known here."""
     path = ledger(tmp_path / "state.db")

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from ingest.cli.moments import iso, parse_moment, parse_span, shown, window
+from ingest.cli.moments import EARLIEST, LATEST, iso, parse_moment, parse_span, shown, window
+from ingest.core.state import EPOCH, nanoseconds
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -43,11 +44,36 @@ def test_times_are_local_unless_they_say_otherwise(text: str, moment: datetime) 
     assert parse_moment(text, NOW) == moment
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "5", "1x", "-1d", "2026-13-01", "999999w", "0001-01-01"])
+@pytest.mark.parametrize("text", ["", "yesterday", "5", "1x", "-1d", "2026-13-01", "1000000y"])
 def test_anything_else_is_named_with_what_would_do(text: str) -> None:
-    assert parse_span(text) is None or text == "999999w"
+    assert parse_span(text) is None
     with pytest.raises(click.BadParameter, match="such as 90s"):
         parse_moment(text, NOW)
+
+
+@pytest.mark.parametrize("zone", ["<+0545>-5:45", "<-08>8"])
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("1000y", EARLIEST), ("999999w", EARLIEST), ("999999y", EARLIEST), ("57y", EARLIEST), ("0001-01-01", EARLIEST),
+        ("0001-01-01T00:00+14:00", EARLIEST), ("1600-01-01", EARLIEST), ("1969-06-01", EARLIEST),
+        ("1970-01-01T00:00Z", EARLIEST), ("1970-01-01T00:00+05:00", EARLIEST),
+        ("1970-01-02T00:00Z", EPOCH + timedelta(days=1)), ("1969-12-31T23:00-02:00", EPOCH + timedelta(hours=1)),
+        ("2261-12-31T23:00Z", LATEST - timedelta(hours=1)), ("2262-04-12", LATEST), ("2300-01-01", LATEST),
+        ("9999-12-31T23:59:59", LATEST), ("9999-12-31T23:59:59-12:00", LATEST),
+    ],
+)  # fmt: skip
+def test_of_times_that_no_file_holds_the_utmost_that_one_does(
+    monkeypatch: pytest.MonkeyPatch, zone: str, text: str, moment: datetime
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    assert parse_moment(text, NOW) == moment
+    assert 0 < nanoseconds(parse_moment(text, NOW)) - 1 < nanoseconds(parse_moment(text, NOW)) + 1 < 2**63
+
+
+def test_a_window_reaches_as_far_as_there_can_be_anything() -> None:
+    assert window("1000y", "9999-12-31") == (nanoseconds(EARLIEST), nanoseconds(LATEST))
 
 
 def test_a_window_without_ends_is_everything() -> None:

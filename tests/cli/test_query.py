@@ -51,6 +51,13 @@ def test_words_are_lanes_and_times_in_each_state(path: Path) -> None:
     assert rows[0][2:] == ["0", "–"]
 
 
+def test_since_ever_until_no_end_is_all_there_is(path: Path) -> None:
+    result = run(query, "sensor.room", "--db", path, "--since", "1000y", "--until", "9999-12-31", "--every", "999999y")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("sensor.room · Room · °C\n1970-01-01 00:00+00:00 to 20")
+    assert result.stdout.endswith("24 changes\n")
+
+
 def test_json_is_for_programs(path: Path) -> None:
     result = run(query, "sensor.room", "--db", path, *SPAN, "--every", "12h", "--json")
     said = json.loads(result.stdout)

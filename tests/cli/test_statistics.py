@@ -109,6 +109,12 @@ def test_hours_of_weeks_are_stored_and_again_they_are_the_same(
     assert not (tmp_path / "state.db").exists()
 
 
+def test_since_ever_is_since_1970(home: Running, database: Database, tmp_path: Path) -> None:
+    dry = command(home, tmp_path, database, "--since", "1000y", "--entities", "sensor.long_*", "--dry-run")
+    assert (dry.exit_code, dry.stdout) == (0, "Nothing was written.\n"), dry.output
+    assert ", from 1970-01-01 " in dry.stderr
+
+
 def test_what_the_rules_leave_out_is_left_out(home: Running, database: Database, tmp_path: Path) -> None:
     rules = '[[filter.patterns]]\ndevice_class = "heat"\n\n[[filter.patterns]]\nentity_id = "sensor.long_m*"\n'
     result = command(home, tmp_path, database, "--since", "40d", "--entities", "sensor.long_*", more=rules)
