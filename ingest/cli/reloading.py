@@ -165,7 +165,7 @@ class Reloading:
         self.level(new.log.level)
         self.settings = applied(old, new)
         if rules is not pipeline.rules.value:
-            pipeline.tally.retire(pipeline.rules.value.names - rules.names)
+            pipeline.tally.retire(pipeline.rules.value.ended(rules))
             pipeline.rules.set(rules)
         outcome = Outcome(
             settings=tuple(told(name, old, new) for name in names),

@@ -61,7 +61,7 @@ class FilterCountsFold:
     def _renew(self, rules: Rules) -> None:
         if rules is self.rules:
             return
-        ended = self.rules.names - rules.names
+        ended = self.rules.ended(rules)
         self._excepted_earlier += sum(self._passed[name] for name in ended if name.startswith(EXCEPTION))
         for counts in (self._passed, self._filtered):
             gone = sum(counts.pop(name, 0) for name in ended)

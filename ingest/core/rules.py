@@ -148,6 +148,7 @@ class Rules:
         ]
         self.intervals = frozenset(each for each in beats if each is not None)
         self._otherwise = Decision(not include, "no pattern")
+        self._verdicts = {(each.rule, each.passed) for each in (*(each for _, each in self._rules), self._otherwise)}
         asking = (*settings.patterns, *settings.exceptions)
         self.by_state = any(getattr(each, key) is not None for each in asking for key in OF_THE_STATE)
         self._entities = entities
@@ -164,10 +165,9 @@ class Rules:
         self._known[entity_id] = (attributes, facts, decision)
         return decision
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The name of every rule, and what stands for none."""
-        return frozenset([*(each.rule for _, each in self._rules), self._otherwise.rule])
+    def ended(self, others: Rules) -> frozenset[str]:
+        """The names of the rules that the others do not have, or have with another verdict under the same name."""
+        return frozenset(name for name, _ in self._verdicts - others._verdicts)
 
     def __contains__(self, entity_id: str) -> bool:
         """True when it was decided for that entity."""

@@ -52,7 +52,7 @@ def test_rules_that_are_no_more_are_counted_under_one_name_however_often_they_ch
     for number in range(50):
         rules = Rules(FilterSettings("exclude", (Pattern(domain=f"domain_{number}"),)))
         fold.hear(together(judged(f"domain_{number}.a", rules), judged("light.a", rules)), rules)
-        tally.retire(before.names - rules.names)
+        tally.retire(before.ended(rules))
         tally.by_rule[f"pattern 1: domain=domain_{number}"] += 1
         before = rules
     found = fold.look(rules)
@@ -61,3 +61,17 @@ def test_rules_that_are_no_more_are_counted_under_one_name_however_often_they_ch
     assert tally.by_rule == {EARLIER: 50, "pattern 1: domain=domain_49": 1, "schema": 5}
     last = Rules(FilterSettings())
     assert fold.look(last).filtered_by == {EARLIER: 51}
+
+
+def test_a_rule_that_does_the_opposite_under_the_same_name_is_another() -> None:
+    """With the filter's mode, and with a pattern's own, which its name does not tell."""
+    fold = FilterCountsFold(RULES)
+    fold.hear(together(*(judged(each, RULES) for each in ("light.a", "update.a", "update.core"))), RULES)
+    only = Rules(FilterSettings("include", (Pattern(domain="update"),), (Pattern(entity_id="update.core"),)))
+    found = fold.look(only)
+    assert (found.passed_by, found.filtered_by) == ({EARLIER: 1, EXCEPTION: 1}, {EARLIER: 1})
+    fold.hear(together(*(judged(each, only) for each in ("light.a", "update.a"))), only)
+    without = Rules(FilterSettings("include", (Pattern(domain="update", mode="exclude"),)))
+    assert only.ended(without) == {PATTERN, EXCEPTION}
+    found = fold.look(without)
+    assert (found.passed_by, found.filtered_by) == ({EARLIER: 3}, {EARLIER: 1, "no pattern": 1})
