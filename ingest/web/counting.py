@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import trio
@@ -72,6 +72,10 @@ class Counting:
         self._check()
         rules = self._rules.value
         return rules.settings, self._filtering.look(rules)
+
+    def left_out(self) -> Mapping[str, int]:
+        """What each rule left out; told also where it is not kept up any more, for a counter must not vanish."""
+        return self._filtering.look(self._rules.value).filtered_by
 
     def _check(self) -> None:
         if self._broken:

@@ -78,7 +78,12 @@ def of_states(health: Health, rules: Mapping[str, int]) -> Iterator[Metric]:
         lasting = [((term,), count) for term, count in health.lifetime.totals.items()]
         yield counter("lifetime_states", "States by where they went, restarts included.", lasting, "term")
     left_out = [((rule,), count) for rule, count in rules.items()]
-    yield counter("filtered", "States that a rule left out.", left_out, "rule")
+    yield counter(
+        "filtered",
+        "States that a rule left out, live and of snapshots; one that is told again counts once.",
+        left_out,
+        "rule",
+    )
     errors = [((name,), each.total) for name, each in health.categories.items()]
     yield counter("errors", "Errors by kind.", errors, "category")
 

@@ -12,6 +12,7 @@ import trio
 from attrs import define, field
 from starlette.routing import BaseRoute
 
+from ingest.actors.batcher import SCHEMA
 from ingest.config.service import Api
 from ingest.core import reports
 from ingest.core.health import Health
@@ -143,4 +144,6 @@ class Site:
             self.pipeline.emit(reports.Notice(sentence))
 
     def _rules(self) -> dict[str, int]:
-        return {} if self.pipeline is None else dict(self.pipeline.tally.by_rule)
+        """What the filter left out, and beside it what the store's schema does not write."""
+        unwritten = 0 if self.pipeline is None else self.pipeline.tally.by_rule[SCHEMA]
+        return {**self.counting.left_out(), **({SCHEMA: unwritten} if unwritten else {})}

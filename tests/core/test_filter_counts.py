@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from ingest.core.filter_counts import FilterCountsFold
 from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.judged import Judged
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.rules import Rules
-from ingest.core.state import Change, Source, State, StateData
+from ingest.core.state import Change, Source, State, StateData, from_snapshot
 from ingest.core.tally import EARLIER, Tally
 from tests.core.changes import together
 from tests.core.test_health import WALL
@@ -61,6 +63,39 @@ def test_rules_that_are_no_more_are_counted_under_one_name_however_often_they_ch
     assert tally.by_rule == {EARLIER: 50, "pattern 1: domain=domain_49": 1, "schema": 5}
     last = Rules(FilterSettings())
     assert fold.look(last).filtered_by == {EARLIER: 51}
+
+
+def snapshot(*parts: Judged, later: int = 0) -> Judged:
+    """The same as a snapshot tells it, each state so many seconds newer."""
+    found = together(*parts)
+    states = [(each.data.entity_id, WALL + timedelta(seconds=later)) for each in found.changes]
+    changes = [from_snapshot(State(entity_id, "on", moment, moment)) for entity_id, moment in states]
+    return Judged(Source.SNAPSHOT, changes, found.verdicts, found.rules)
+
+
+def test_what_a_snapshot_tells_again_counts_once_also_under_other_rules() -> None:
+    fold = FilterCountsFold(RULES)
+    fold.hear(judged("update.a", RULES), RULES)
+    for _ in range(3):
+        fold.hear(snapshot(judged("update.a", RULES), judged("update.b", RULES)), RULES)
+    assert fold.look(RULES).filtered_by == {PATTERN: 2}
+    fold.hear(snapshot(judged("update.a", RULES), later=1), RULES)
+    assert fold.look(RULES).filtered_by == {PATTERN: 3}
+    fold.hear(judged("update.a", RULES), RULES)  # live, whatever its time is
+    only = Rules(FilterSettings("include"))
+    fold.hear(snapshot(judged("update.a", only), judged("update.b", only), judged("light.a", only)), only)
+    assert fold.look(only).filtered_by == {EARLIER: 4, "no pattern": 1}
+
+
+def test_of_what_is_left_out_so_many_are_remembered_and_the_first_is_forgotten() -> None:
+    fold = FilterCountsFold(RULES, entities=2)
+    for each in ("update.a", "light.a", "update.b", "update.a", "update.c"):
+        fold.hear(judged(each, RULES), RULES)
+    assert fold.look(RULES).filtered == 4
+    fold.hear(snapshot(*(judged(each, RULES) for each in ("update.b", "update.c"))), RULES)
+    assert fold.look(RULES).filtered == 4
+    fold.hear(snapshot(judged("update.a", RULES)), RULES)
+    assert fold.look(RULES).filtered == 5
 
 
 def test_a_rule_that_does_the_opposite_under_the_same_name_is_another() -> None:

@@ -96,6 +96,15 @@ async def test_the_filter_tells_what_it_does_and_follows_a_reload() -> None:
         assert counted["filter_rate"] == pytest.approx(30 / counted["total_processed"])
         assert told["filtered_by_rule"] == {"pattern 1: entity_id=sensor.burst_*": 30}
         assert told["passed_by_rule"]["exception 1: entity_id=sensor.burst_0001"] == 10
+        for number in (3, 4):
+            for each in it.server.clients():
+                each.drop()
+            await it.pipeline.filter.snapshots.until(lambda count, least=number: count >= least)  # type: ignore[misc]
+        again = (await it.client.get("/api/v1/filter/stats")).json()
+        assert again["filtered_by_rule"] == told["filtered_by_rule"]
+        assert again["statistics"]["filter_rate"] == counted["filter_rate"]
+        page = (await it.client.get("/metrics")).text
+        assert 'homeiq_ingest_filtered_total{rule="pattern 1: entity_id=sensor.burst_*"} 30.0' in page
 
 
 async def test_with_a_token_only_health_and_readiness_answer_everybody() -> None:
