@@ -34,12 +34,13 @@ class Status(Enum):
 
 @frozen
 class Cause:
-    """Why the service is not healthy, and what a person can do. `outline` is the reason without what others said."""
+    """Why the service is not healthy, and what a person can do; `outline…`: without what others said and without paths."""
 
     status: Status
     reason: str
     remedy: str = ""
     outline: str = ""
+    outline_remedy: str = ""
 
 
 @frozen

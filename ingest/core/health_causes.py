@@ -85,7 +85,7 @@ def _database(facts: Facts) -> Iterator[Cause]:
         yield Cause(status, f"{outline}: {database.reason}", database.remedy, outline)
     elif facts.pending_seconds >= SLOW:
         silent = f"{database.name} has not answered for {facts.pending_seconds:.0f} s"
-        remedy = f"Look whether {database.where} is overloaded or hangs."
+        remedy = f"Look whether {database.name} is overloaded or hangs."
         yield Cause(Status.DEGRADED, f"{silent}, {waits(database.waiting)}", remedy)
 
 
@@ -146,16 +146,20 @@ def _damaged(facts: Facts) -> Iterator[Cause]:
 
 
 def _aside(facts: Facts) -> Iterator[Cause]:
+    outline = "the state file was damaged or of a newer version and was set aside"
     for file in facts.aside:
         sentence = f"the state file was damaged or of a newer version and is kept as {file.kept_as}"
         if file.brought is not None:
             if file.unreadable:
                 lost = f"at least {counted(file.unreadable, 'row')} of it cannot be read"
-                yield Cause(Status.DEGRADED, f"{sentence}: {lost}", DISK)
+                yield Cause(Status.DEGRADED, f"{sentence}: {lost}", DISK, f"{outline}: {lost}")
         else:
-            remedy = f"homeiq-ingest spool recover {file.kept_as}"
-            waiting = "nobody knows what waits" if file.left is None else f"at least {waits(file.left)}"
-            yield Cause(Status.DEGRADED, f"{sentence}: {waiting} in it", remedy)
+            remedy = "homeiq-ingest spool recover"
+            waiting = f"{'nobody knows what waits' if file.left is None else f'at least {waits(file.left)}'} in it"
+            yield Cause(
+                Status.DEGRADED, f"{sentence}: {waiting}", f"{remedy} {file.kept_as}",
+                f"{outline}: {waiting}", f"{remedy} FILE (/health/detailed says which)",
+            )  # fmt: skip
 
 
 def _configuration(facts: Facts) -> Iterator[Cause]:

@@ -1,7 +1,8 @@
 """Health for everybody: the same value without a word that somebody else said.
 
 What a server answers, an exception says or a configuration holds may name an entity, quote a line or carry a secret. None
-of it is searched for such things: it is left out, and who may ask for everything is told where it stands.
+of it is searched for such things: it is left out, and who may ask for everything is told where it stands. So is the path of
+a file; the address of a database has no user and no password in it, and stays.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from ingest.core.health import CandidateHealth, Cause, Health
 from ingest.core.problem import Problem
 
 ELSEWHERE = "/health/detailed says why"
+PLACE = "/health/detailed says where"
 
 
 def outlined(health: Health) -> Health:
@@ -25,7 +27,7 @@ def outlined(health: Health) -> Health:
             current=_candidate(connection.current),
             candidates=tuple(map(_candidate, connection.candidates)),
         ),
-        database=evolve(database, reason=_instead(database.reason)),
+        database=evolve(database, where=_place(database.where), reason=_instead(database.reason)),
         spool=evolve(
             spool,
             failing=_instead(spool.failing),
@@ -47,6 +49,10 @@ def _instead(text: str) -> str:
     return ELSEWHERE if text else ""
 
 
+def _place(where: str) -> str:
+    return where if "://" in where or not where else PLACE
+
+
 def _candidate(candidate: CandidateHealth) -> CandidateHealth:
     return evolve(candidate, problem=_instead(candidate.problem))
 
@@ -56,4 +62,4 @@ def _problem(problem: Problem) -> Problem:
 
 
 def _cause(cause: Cause) -> Cause:
-    return evolve(cause, reason=cause.outline or cause.reason)
+    return evolve(cause, reason=cause.outline or cause.reason, remedy=cause.outline_remedy or cause.remedy)

@@ -242,6 +242,19 @@ def test_damage_in_the_spool_is_unhealthy_and_says_what_to_do() -> None:
 ASIDE = reports.StateSetAside("/var/state.db", "/var/state.db.damaged-1", "the header is gone", 70, None, 0)
 
 
+def test_everybody_is_told_no_path() -> None:
+    file = "/home/anna/home.db"
+    aside = [reports.StateSetAside("/home/anna/state.db", f"{file}.damaged-{n}", "x", 3, None, 0) for n in (1, 2)]
+    mended = reports.StateSetAside("/home/anna/state.db", f"{file}.damaged-3", "x", 0, 5, 2)
+    health = after(reports.Started("1.2.3", "home", file), *UP[1:-1], *aside, mended, gauges=WAITING, later=15)
+    assert (health.database.where, outlined(health).database.where) == (file, "/health/detailed says where")
+    assert after(*UP).database.where == outlined(after(*UP)).database.where == "http://db:8086"
+    assert all("/home/anna" in each for each in (health.reason, str(health.remedies)))
+    assert "/home/anna" not in str(outlined(health))
+    assert "set aside: at least 3 points wait in it" in outlined(health).reason
+    assert "homeiq-ingest spool recover FILE (/health/detailed says which)" in outlined(health).remedies
+
+
 def test_a_state_file_that_was_set_aside_is_a_cause_until_it_is_recovered() -> None:
     health = after(ASIDE, *UP, later=900)
     assert health.status is Status.DEGRADED
