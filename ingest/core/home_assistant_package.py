@@ -51,7 +51,7 @@ rest:
         unit_of_measurement: s
         value_template: >-
           {% set oldest = value_json.spool.oldest %}
-          {{ (as_timestamp(value_json.timestamp) - as_timestamp(oldest)) | round(0) if oldest else 0 }}
+          {{ [0, (as_timestamp(value_json.timestamp) - as_timestamp(oldest)) | round(0)] | max if oldest else 0 }}
       - name: homeiq-ingest spool
         unique_id: homeiq_ingest_spool
         device_class: data_size

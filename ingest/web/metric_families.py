@@ -6,6 +6,7 @@ Labels are bounded: terms of the equation, rules of the configuration, names of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -99,7 +100,7 @@ def of_connection(health: Health) -> Iterator[Metric]:
     yield gauge("subscribed", "1 while every change reaches us.", [((), subscription.subscribed)])
     yield gauge("events_per_minute", "Live changes of the last minute.", [((), subscription.per_minute)])
     if subscription.last_event is not None:
-        age = (health.at - subscription.last_event).total_seconds()
+        age = _age(health, subscription.last_event)
         yield gauge("last_event_age_seconds", "Since the last live change.", [((), age)])
 
 
@@ -120,7 +121,7 @@ def of_store(health: Health) -> Iterator[Metric]:
         yield gauge("spool_bytes_per_second", "Bytes that go into the spool.", [((), spool.rate)])
     yield gauge("spool_failing", "1 while the spool is in memory only.", [((), bool(spool.failing))])
     if spool.oldest is not None:
-        age = (health.at - spool.oldest).total_seconds()
+        age = _age(health, spool.oldest)
         yield gauge("spool_oldest_age_seconds", "Age of the oldest point in the spool.", [((), age)])
 
 
@@ -142,7 +143,7 @@ def of_gaps(health: Health) -> Iterator[Metric]:
     yield gauge("gaps", "Intervals in which changes may have been missed, by how far they are filled.", states, "state")
     yield gauge("gap_states_filled", "States of the history that filled gaps.", [((), gaps.filled)])
     if gaps.oldest_left_ns is not None:
-        age = (health.at - utc(gaps.oldest_left_ns)).total_seconds()
+        age = _age(health, utc(gaps.oldest_left_ns))
         yield gauge("gap_oldest_age_seconds", "Since the beginning of the oldest gap to fill.", [((), age)])
 
 
@@ -159,7 +160,7 @@ def of_registries(health: Health) -> Iterator[Metric]:
     if known.seconds is not None:
         yield gauge("registry_reading_seconds", "How long the last whole reading took.", [((), known.seconds)])
     if known.as_of is not None:
-        age = (health.at - known.as_of).total_seconds()
+        age = _age(health, known.as_of)
         yield gauge("registries_age_seconds", "Since what is known of them was read.", [((), age)])
 
 
@@ -174,6 +175,11 @@ def of_data_api(health: Health) -> Iterator[Metric]:
     yield counter("data_api_failures", "Attempts to tell data-api that failed.", [((), told.failures)])
     yield gauge("data_api_reachable", "1 when the last attempt was taken.", [((), told.reachable is True)])
     yield gauge("data_api_waiting_entries", "Entries that data-api does not have yet.", [((), told.waiting)])
+
+
+def _age(health: Health, then: datetime) -> float:
+    """Seconds since then, by the home's clock or ours; where that is ahead, none."""
+    return max(0.0, (health.at - then).total_seconds())
 
 
 def counter(name: str, text: str, series: Series, *labels: str) -> Metric:

@@ -39,3 +39,9 @@ def test_no_answer_is_a_problem_and_waits_five_minutes() -> None:
     assert URL in trouble["action"][0]["data"]["message"]
     told = [each["action"][0]["data"]["notification_id"] for each in (trouble, well)]
     assert told == ["homeiq_ingest"] * 2
+
+
+def test_what_waits_has_no_negative_age_where_the_homes_clock_is_ahead() -> None:
+    [oldest] = [each for each in read()["rest"][0]["sensor"] if each["unique_id"].endswith("oldest_that_waits")]
+    assert "[0, (as_timestamp(value_json.timestamp) - " in oldest["value_template"]
+    assert "] | max if oldest else 0" in oldest["value_template"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from ipaddress import ip_network
 from socket import gethostname
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from attrs import evolve
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
@@ -237,6 +239,16 @@ async def test_links_the_spool_latencies_and_the_status_are_metrics() -> None:
     assert found["batch_points_sum", ""] == 13
     assert found["last_event_age_seconds", ""] == 2
     assert [found["status", each] for each in ("healthy", "degraded", "unhealthy")] == [1, 0, 0]
+
+
+async def test_no_age_is_negative_where_the_homes_clock_is_ahead() -> None:
+    health, year = after(*UP, gauges=GAUGES), timedelta(days=365)
+    told = Metrics(lambda: evolve(health, at=utc(0) - year), lambda: Usage(1, 1, 1), dict, lambda: 0)
+    page = told.page()[0].decode()
+    ages = [
+        each.value for family in text_string_to_metric_families(page) for each in family.samples if "_age_" in each.name
+    ]
+    assert ages == [0.0] * 3
 
 
 async def test_metrics_before_anything_happened_promise_nothing() -> None:
