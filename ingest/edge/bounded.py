@@ -19,6 +19,7 @@ Send: TypeAlias = Callable[[Any], Awaitable[None]]
 Application: TypeAlias = Callable[..., Awaitable[None]]
 """An ASGI application."""
 
+LONG_HEADER = b'{"error":"the header of the request is too large"}'
 TOO_LARGE = b'{"error":"the body of the request is too large: no endpoint needs one"}'
 TOO_SLOW = b'{"error":"the body of the request did not come in time"}'
 
@@ -33,17 +34,23 @@ class _TooLarge(Exception):  # noqa: N818  never seen outside
 
 @frozen
 class Bounded:
-    """Of one connection. `body` in bytes, `reading` in seconds; `reset` ends the connection at once."""
+    """Of one connection. `header` and `body` in bytes, `reading` in seconds; `reset` ends the connection at once.
+
+    Whoever reads the connection bounds only a header that is not whole yet: one that comes in one piece may be much larger.
+    """
 
     app: Application
+    header: int
     body: int
     reading: float
     reset: Callable[[], None]
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer 413 or 408, or let the other one answer."""
+        """Answer 431, 413 or 408, or let the other one answer."""
         if not scope["http_version"].startswith("1"):
             self.reset()
+        elif _header(scope) > self.header:
+            await _refuse(send, 431, LONG_HEADER, "http" if scope["type"] == "http" else "websocket.http")
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
@@ -77,6 +84,12 @@ class Bounded:
                 return bytes(body)
 
 
+def _header(scope: Message) -> int:
+    """Bytes of the address and of every field, with what separates them."""
+    fields = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    return len(scope["raw_path"]) + len(scope["query_string"]) + fields
+
+
 def _length(scope: Message) -> int:
     """What the header promises; 0 when it promises nothing that could be understood."""
     for name, value in scope["headers"]:
@@ -99,11 +112,11 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-async def _refuse(send: Send, status: int, body: bytes) -> None:
+async def _refuse(send: Send, status: int, body: bytes, way: str = "http") -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{way}.response.start", "status": status, "headers": headers})
+    await send({"type": f"{way}.response.body", "body": body})

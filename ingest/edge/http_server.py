@@ -163,7 +163,8 @@ class _Server:
 
         state = ConnectionState({})
         # Typed for TLS; it only uses what a Stream has, and `socket`.
-        bounded = ASGIWrapper(Bounded(self.application, self.limits.body, self.limits.reading, stream.reset))
+        limits = self.limits
+        bounded = ASGIWrapper(Bounded(self.application, limits.header, limits.body, limits.reading, stream.reset))
         server = TCPServer(bounded, self.config, self.context, state, stream)  # type: ignore[arg-type]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stream.end, nursery.cancel_scope)

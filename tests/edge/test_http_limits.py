@@ -17,6 +17,11 @@ from ingest.edge.bounded import Bounded
 from ingest.edge.process import Process
 from tests.edge.test_http_server import Served, serving
 
+ASKED = {"http_version": "1.1", "raw_path": b"/", "query_string": b""}
+UPGRADING = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
 POST = b"POST / HTTP/1.1\r\nHost: here\r\n"
 
 
@@ -124,8 +129,8 @@ async def test_a_body_that_is_allowed_reaches_the_application_whole_and_then_wha
     async def send(message: Any) -> None:
         heard.append(message)
 
-    scope = {"type": "http", "http_version": "1.1", "headers": [(b"content-length", b"3")]}
-    await Bounded(application, 3, 1.0, lambda: None)(scope, receive, send)
+    scope = {"type": "http", "headers": [(b"content-length", b"3")], **ASKED}
+    await Bounded(application, 99, 3, 1.0, lambda: None)(scope, receive, send)
     assert heard == [{"type": "http.request", "body": b"abc", "more_body": False}, {"type": "http.disconnect"}]
 
 
@@ -135,8 +140,8 @@ async def test_a_websocket_has_bounds_of_its_own() -> None:
     async def application(*given: Any) -> None:
         asked.append(given)
 
-    given: Any = ({"type": "websocket", "http_version": "1.1"}, trio.sleep, trio.sleep)
-    await Bounded(application, 3, 1.0, lambda: None)(*given)
+    given: Any = ({"type": "websocket", "headers": [], **ASKED}, trio.sleep, trio.sleep)
+    await Bounded(application, 99, 3, 1.0, lambda: None)(*given)
     assert asked == [given]
 
 
@@ -162,6 +167,37 @@ async def test_a_header_that_is_too_large_is_answered_431() -> None:
         stream = await served.connect()
         await stream.send_all(b"GET / HTTP/1.1\r\nX-Large: " + b"a" * 4000)
         assert (await answered(stream)).startswith(b"HTTP/1.1 431")
+        await goes_on(served)
+
+
+@pytest.mark.parametrize("more", [b"", UPGRADING], ids=["request", "websocket"])
+@pytest.mark.parametrize("size", [16_384, 33_000, 60_000])
+async def test_also_one_that_comes_in_one_piece(size: int, more: bytes) -> None:
+    async with serving() as served:
+        stream = await served.connect()
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: here\r\n" + more + b"X-Large: " + b"a" * size + b"\r\n\r\n")
+        received = await answered(stream)
+        assert received.startswith(b"HTTP/1.1 431")
+        assert received.endswith(b'{"error":"the header of the request is too large"}')
+        assert served.answered == 0
+        await goes_on(served)
+
+
+async def test_a_header_that_is_allowed_and_a_long_address_that_is_not() -> None:
+    async with serving() as served, httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+        assert (await client.get("/", headers={"X-Large": "a" * 16_000})).text == "fine"
+        assert (await client.get("/?" + "a" * 16_384)).status_code == 431
+
+
+@pytest.mark.parametrize("request_", [b"nonsense", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r\nHost: h\r\nno field"])
+async def test_what_is_no_request_is_answered_400_without_a_body(request_: bytes) -> None:
+    async with serving() as served:
+        stream = await served.connect()
+        await stream.send_all(request_ + b"\r\n\r\n")
+        received = await answered(stream)
+        assert received.startswith(b"HTTP/1.1 400")
+        assert received.endswith(b"\r\n\r\n")
+        assert b"content-length: 0" in received
         await goes_on(served)
 
 

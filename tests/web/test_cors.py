@@ -47,6 +47,8 @@ async def test_a_browser_asks_first_without_the_token_that_it_will_send(
 ) -> None:
     answer = await preflight(api, origin, method, header)
     assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (status, allowed)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.text.startswith("OK" if status == 200 else "Disallowed CORS ")
 
 
 async def test_without_named_origins_a_browser_that_asks_first_is_told_nothing() -> None:
