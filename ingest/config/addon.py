@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ingest.config.complaint import Report, complaint
 from ingest.config.given import Given, Layer
-from ingest.config.kinds import Wrong, said
+from ingest.config.kinds import Wrong, read_all, said
 from ingest.config.options import PREFIX
 from ingest.config.settings import KEYS
 from ingest.config.shapes import unjson
@@ -126,12 +126,13 @@ def _unknown(option: str) -> str:
 def _patterns(option: str, raw: object, report: Report) -> object:
     """A list of texts as tables: an entity or a glob of entities, a domain, or a table as it stands in a TOML file."""
     try:
-        return [_pattern(each) for each in raw] if isinstance(raw, list) else raw
+        return read_all(_pattern, raw) if isinstance(raw, list) else raw
     except Wrong as problem:
         remedy = (
             'Give a glob such as sensor.*_battery, a domain such as update, or a table such as {area_id = "garage"}'
         )
-        report(complaint(option, "", str(problem), remedy))
+        for what in problem.args:
+            report(complaint(option, "", what, remedy))
         return ()
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 import attrs
 
-from ingest.config.kinds import Kind, Wrong, boolean, duration, said
+from ingest.config.kinds import Kind, Wrong, boolean, duration, read_all, said
 from ingest.config.shapes import measurement, unjson
 from ingest.core.filter_settings import KEYS, Asked, Override, Pattern
 from ingest.core.treatment import Kept
 
 _FLAGS: Final = ("disabled", "hidden")
 _SAYS: Final = ("attributes", "measurement", "ignore", "heartbeat")
-_MODES: Final = ("include", "exclude")
 _BESIDE: Final = ("heartbeat", "mode")
 _HEARTBEAT: Final = duration(60, 86_400)
 _MEASUREMENT: Final = measurement()
@@ -28,7 +27,7 @@ def patterns(beside: tuple[str, ...] = _BESIDE) -> Kind:
 
     def parse(raw: object) -> tuple[Pattern, ...]:
         rows = _rows(raw, "patterns")
-        return tuple(_pattern(row, f"pattern {number}", beside) for number, row in enumerate(rows, 1))
+        return tuple(read_all(lambda each: _pattern(each[1], f"pattern {each[0]}", beside), enumerate(rows, 1)))
 
     wanted = 'a list of patterns, such as [{entity_id = "sensor.*_battery"}]'
     return Kind(wanted, parse, lambda value: [_shown_pattern(each) for each in value])
@@ -43,7 +42,8 @@ def overrides() -> Kind:
     """What is different for some entities: a pattern's keys, and `attributes`, `measurement`, `ignore` or `heartbeat`."""
 
     def parse(raw: object) -> tuple[Override, ...]:
-        return tuple(_override(row, f"override {number}") for number, row in enumerate(_rows(raw, "overrides"), 1))
+        rows = _rows(raw, "overrides")
+        return tuple(read_all(lambda each: _override(each[1], f"override {each[0]}"), enumerate(rows, 1)))
 
     wanted = 'a list of overrides, such as [{domain = "weather", attributes = ["temperature"]}]'
     return Kind(wanted, parse, lambda value: [_shown_override(each) for each in value])
@@ -64,34 +64,39 @@ def _rows(raw: object, what: str) -> list[object]:
 
 
 def _pattern(row: object, name: str, beside: Iterable[str]) -> Pattern:
-    if not isinstance(row, Mapping):
-        raise Wrong(f"{name} is {said(row)}, not a table")
-    known = (*KEYS, "match", *beside)
-    unknown = [key for key in row if key not in known]
-    if unknown:
-        raise Wrong(f"{name} has the unknown key {said(unknown[0])} (known: {', '.join(known)})")
-    asked: dict[str, Any] = {key: _asked(row[key], key, name) for key in row if key in KEYS}
-    if not asked:
-        raise Wrong(f"{name} names nothing")
-    heartbeat = _heartbeat(row.get("heartbeat"), name) if "heartbeat" in beside else None
-    mode = _word(row["mode"], "mode", name, _MODES) if "mode" in beside and "mode" in row else None
-    match = _word(row.get("match", "all"), "match", name, ("all", "any"))
-    return Pattern(**asked, match=cast("Any", match), heartbeat=heartbeat, mode=cast("Any", mode))
+    return Pattern(**_found(row, name, beside))
 
 
 def _override(row: object, name: str) -> Override:
-    pattern = attrs.evolve(_pattern(row, name, _SAYS), heartbeat=None)
-    assert isinstance(row, Mapping)  # noqa: S101  `_pattern` saw to it
-    if not any(key in row for key in _SAYS):
+    found = _found(row, name, _SAYS)
+    says = {key: found.pop(key) for key in _SAYS if key in found}
+    if not says:
         raise Wrong(f"{name} says nothing: give it {', '.join(_SAYS[:-1])} or {_SAYS[-1]}")
+    return Override(Pattern(**found), **says)
+
+
+def _found(row: object, name: str, beside: Iterable[str]) -> dict[str, Any]:
+    """What a row says, by key. Raises `Wrong` with what is wrong with any of its keys."""
+    if not isinstance(row, Mapping):
+        raise Wrong(f"{name} is {said(row)}, not a table")
+    known = (*KEYS, "match", *beside)
+    found = dict(read_all(lambda item: (item[0], _value(*item, name, known)), row.items()))
+    if found.keys().isdisjoint(KEYS):
+        raise Wrong(f"{name} names nothing")
+    return found
+
+
+def _value(key: str, value: object, name: str, known: tuple[str, ...]) -> object:
+    if key not in known:
+        raise Wrong(f"{name} has the unknown key {said(key)} (known: {', '.join(known)})")
+    return _READ.get(key, _asked)(value, key, name)
+
+
+def _attributes(value: object, _: str, name: str) -> Kept:
     try:
-        attributes = _kept(row["attributes"]) if "attributes" in row else None
+        return _kept(value)
     except Wrong as problem:
         raise Wrong(f"{name} has attributes that are none: {problem}") from None
-    # An empty list is said, too: of what the overrides behind this one say, nothing is left out then.
-    ignore = tuple(_texts(row["ignore"], "ignore", name) if row["ignore"] != [] else ()) if "ignore" in row else None
-    measurement = _measurement(row["measurement"], name) if "measurement" in row else None
-    return Override(pattern, attributes, measurement, ignore, _heartbeat(row.get("heartbeat"), name))
 
 
 def _kept(raw: object) -> Kept:
@@ -103,21 +108,24 @@ def _kept(raw: object) -> Kept:
     raise Wrong(f'{said(raw)} is neither "all" nor "none" nor a list of names')
 
 
-def _measurement(value: object, name: str) -> str:
+def _measurement(value: object, key: str, name: str) -> str:
     try:
-        return cast("str", _MEASUREMENT.parse(_text(value, "measurement", name)))
+        return cast("str", _MEASUREMENT.parse(_text(value, key, name)))
     except Wrong as problem:
         raise Wrong(f"{name} has measurement = {problem}") from None
 
 
-def _word(value: object, key: str, name: str, words: tuple[str, str]) -> str:
-    word = _text(value, key, name).lower()
-    if word not in words:
-        raise Wrong(f"{name} has {key} = {said(word)}, which is neither {words[0]} nor {words[1]}")
-    return word
+def _one_of(*words: str) -> Callable[[object, str, str], str]:
+    def parse(value: object, key: str, name: str) -> str:
+        word = _text(value, key, name).lower()
+        if word not in words:
+            raise Wrong(f"{name} has {key} = {said(word)}, which is neither {words[0]} nor {words[1]}")
+        return word
+
+    return parse
 
 
-def _heartbeat(value: object, name: str) -> float | None:
+def _heartbeat(value: object, _: str, name: str) -> float | None:
     try:
         return None if value is None else cast("float", _HEARTBEAT.parse(value))
     except Wrong as problem:
@@ -133,16 +141,32 @@ def _asked(value: object, key: str, name: str) -> Asked | bool:
     return _texts(value, key, name) if isinstance(value, list | tuple) else _text(value, key, name)
 
 
+def _ignored(value: object, key: str, name: str) -> tuple[str, ...]:
+    """An empty list is said, too: of what the overrides behind this one say, nothing is left out then."""
+    return () if value == [] else _texts(value, key, name)
+
+
 def _texts(value: object, key: str, name: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value:
         raise Wrong(f"{name} has {key} = {said(value)}, which is not a list of texts")
-    return tuple(_text(each, key, name) for each in value)
+    return tuple(read_all(lambda each: _text(each, key, name), value))
 
 
 def _text(value: object, key: str, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise Wrong(f"{name} has {key} = {said(value)}, which is not a text")
     return value
+
+
+_READ: Final[Mapping[str, Callable[[object, str, str], object]]] = {
+    "match": _one_of("all", "any"),
+    "mode": _one_of("include", "exclude"),
+    "heartbeat": _heartbeat,
+    "attributes": _attributes,
+    "measurement": _measurement,
+    "ignore": _ignored,
+}
+"""How what stands under a key is read, where it is not what a pattern asks."""
 
 
 def _shown_pattern(pattern: Pattern) -> dict[str, Any]:

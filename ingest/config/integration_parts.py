@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 from attrs import define, field
 
 from ingest.config.complaint import complaint
-from ingest.config.kinds import Wrong, said
+from ingest.config.kinds import Wrong, read_all, said
 
 T = TypeVar("T")
 Part: TypeAlias = Callable[[object], T]
@@ -50,7 +50,8 @@ class Told:
         try:
             return part(raw)
         except Wrong as error:
-            self.refuse(key, str(error))
+            for why in error.args:
+                self.refuse(key, why)
             return None
 
     def inside(self, key: str) -> Told:
@@ -70,14 +71,14 @@ def text(raw: object) -> str:
 
 
 def texts(raw: object) -> tuple[str, ...]:
-    """A list of texts; a single one is a list of one, nothing an empty one."""
-    return tuple(text(each) for each in _listed(raw))
+    """A list of texts; a single one is a list of one, nothing an empty one. Raises `Wrong` for what is no text."""
+    return tuple(read_all(text, _listed(raw)))
 
 
 def entity_ids(raw: object) -> tuple[str, ...]:
     """A list of entity ids, or a text of them separated by commas; in small letters. Raises `Wrong` for anything else."""
     listed = text(raw).split(",") if raw is None or isinstance(raw, str) else _listed(raw)
-    return tuple(entity_id(each) for each in listed)
+    return tuple(read_all(entity_id, listed))
 
 
 def entity_id(raw: object) -> str:
@@ -134,7 +135,7 @@ def table(raw: object) -> Mapping[str, object]:
 
 def texts_by_name(raw: object) -> Mapping[str, str]:
     """A table of texts by name. Raises `Wrong` for anything else."""
-    return {key: text(value) for key, value in table(raw).items()}
+    return dict(read_all(lambda item: (item[0], text(item[1])), table(raw).items()))
 
 
 def unseen(raw: object) -> str:

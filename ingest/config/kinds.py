@@ -1,7 +1,8 @@
 """What a setting may be: how its value is read, said in an error, and written again.
 
 A kind reads what TOML gives (typed) and what an environment variable gives (text) alike. `parse` raises `Wrong`, whose
-text is a sentence without its full stop; it shows the value unless the value may be secret.
+text is a sentence without its full stop; it shows the value unless the value may be secret. Of a list all that is wrong with
+its items is told at once: a sentence each in `Wrong.args`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from attrs import frozen
+
+Raw = TypeVar("Raw")
+Value = TypeVar("Value")
 
 _SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES: Final = {"": 1, "B": 1, "kB": 1000, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -26,7 +30,11 @@ _LONGEST: Final = 60
 
 
 class Wrong(ValueError):  # noqa: N818  a reader's word for it, and private to config
-    """What is wrong with a value, as the beginning of a sentence."""
+    """What is wrong with a value, as the beginning of a sentence, or of several: `args`."""
+
+    def __str__(self) -> str:
+        """All of them in one line."""
+        return "; ".join(self.args)
 
 
 @frozen
@@ -207,3 +215,17 @@ def items(raw: object, wanted: str) -> Iterable[object]:
     if not isinstance(raw, str):
         raise Wrong(f"{said(raw)} is not {wanted}")
     return [part.strip() for part in raw.split(",") if part.strip()]
+
+
+def read_all(parse: Callable[[Raw], Value], raws: Iterable[Raw]) -> list[Value]:
+    """Every one of them read. Raises `Wrong` with what is wrong with any of them, each thing once."""
+    found: list[Value] = []
+    wrong: list[str] = []
+    for raw in raws:
+        try:
+            found.append(parse(raw))
+        except Wrong as problem:
+            wrong.extend(problem.args)
+    if wrong:
+        raise Wrong(*dict.fromkeys(wrong))
+    return found

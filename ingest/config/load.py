@@ -129,7 +129,8 @@ def _value(name: str, given: Given | None, reading: _Reading) -> object:
         return key.kind.parse(given.raw)
     except Wrong as error:
         if reading.uses(name):
-            reading.problems.append(complaint(name, given.origin, str(error), f"Give {key.kind.wanted}"))
+            remedy = f"Give {key.kind.wanted}"
+            reading.problems.extend(complaint(name, given.origin, what, remedy) for what in error.args)
         reading.bad.add(name)
         return key.default
 

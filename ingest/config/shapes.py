@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
-from ingest.config.kinds import Kind, Wrong, items, said
+from ingest.config.kinds import Kind, Wrong, items, read_all, said
 from ingest.core.secret import MASK, Secret
 
 
@@ -47,7 +47,7 @@ def words() -> Kind:
     """Names; in the environment separated by commas."""
 
     def parse(raw: object) -> tuple[str, ...]:
-        return tuple(_word(each) for each in items(unjson(raw), "a list of names"))
+        return tuple(read_all(_word, items(unjson(raw), "a list of names")))
 
     return Kind('a list of names, such as ["token"]', parse, list)
 
@@ -59,7 +59,7 @@ def by_domain() -> Kind:
         table = unjson(raw)
         if not isinstance(table, Mapping):
             raise Wrong(f"{said(raw)} is not a table of lists")
-        return MappingProxyType({_word(domain): words().parse(names) for domain, names in table.items()})
+        return MappingProxyType(dict(read_all(lambda item: (_word(item[0]), words().parse(item[1])), table.items())))
 
     return Kind(
         'a table of lists, such as {camera = ["brand"]}',
@@ -75,7 +75,7 @@ def texts() -> Kind:
         table = unjson(raw)
         if not isinstance(table, Mapping):
             raise Wrong(f"{said(raw)} is not a table of texts")
-        return MappingProxyType({_word(name): _word(value) for name, value in table.items()})
+        return MappingProxyType(dict(read_all(lambda item: (_word(item[0]), _word(item[1])), table.items())))
 
     return Kind('a table of texts, such as {source = "HA"}', parse, dict)
 
@@ -96,7 +96,7 @@ def networks() -> Kind:
     """IP networks; a single address is a network of one."""
 
     def parse(raw: object) -> tuple[IPv4Network | IPv6Network, ...]:
-        return tuple(_network(each) for each in items(unjson(raw), "a list of networks"))
+        return tuple(read_all(_network, items(unjson(raw), "a list of networks")))
 
     return Kind('a list of networks, such as ["192.168.1.0/24"]', parse, lambda value: [str(each) for each in value])
 
@@ -105,7 +105,7 @@ def origins() -> Kind:
     """Origins of web pages, or `*`."""
 
     def parse(raw: object) -> tuple[str, ...]:
-        return tuple(_origin(each) for each in items(unjson(raw), "a list of origins"))
+        return tuple(read_all(_origin, items(unjson(raw), "a list of origins")))
 
     return Kind('a list of origins, such as ["https://dash.example"]', parse, list)
 

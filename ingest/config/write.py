@@ -82,7 +82,7 @@ def _check(values: Mapping[str, object]) -> None:
         try:
             KEYS[name].kind.parse("" if value is None and KEYS[name].kind.optional else value)
         except Wrong as error:
-            problems.append(complaint(name, "", str(error), f"Give {KEYS[name].kind.wanted}"))
+            problems += [complaint(name, "", what, f"Give {KEYS[name].kind.wanted}") for what in error.args]
     if problems:
         raise Problems(tuple(problems))
 

@@ -117,7 +117,7 @@ def test_everything_that_home_assistant_would_refuse_is_said_at_once(tmp_path: P
   precision: h
   tags: {a: {b: c}}
   tags_attributes: {a: 1}
-  include: {entities: "sensor.*", domains: [null]}
+  include: {entities: "sensor.*, hall", domains: [null]}
   exclude: 5
   component_config: {Hall: {override_measurement: x}}
 """)
@@ -133,6 +133,7 @@ def test_everything_that_home_assistant_would_refuse_is_said_at_once(tmp_path: P
         "tags: a table is not a text",
         "tags_attributes: a table is not a text",
         'include.entities: "sensor.*" is not an entity id (globs belong under entity_globs)',
+        'include.entities: "hall" is not an entity id (globs belong under entity_globs)',
         "include.domains: it is empty",
         "exclude: 5 is not a mapping",
         'component_config.Hall: "hall" is not an entity id',

@@ -204,6 +204,12 @@ def test_a_pattern_that_is_none_is_named(tmp_path: Path, pattern: object) -> Non
     assert said.startswith("filter_patterns: pattern 1 ")
 
 
+def test_every_pattern_that_is_none_is(tmp_path: Path) -> None:
+    first, second = wrong(tmp_path, {"filter_patterns": ["{", "light", "[1,,"]})
+    assert first.startswith("filter_patterns: the value is not JSON (line 1, column 2)")
+    assert second.startswith("filter_patterns: the value is not JSON (line 1, column 4)")
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [("{", "they are not JSON"), ("[]", "a list is no table of options"), ("5", "5 is no table"), ("\xff", "not JSON")],

@@ -93,3 +93,32 @@ def test_which_attributes_are_kept() -> None:
 def test_what_is_wrong_is_said(kind: Kind, raw: object, said: str) -> None:
     with pytest.raises(Wrong, match=said):
         kind.parse(raw)
+
+
+def test_of_every_pattern_and_every_key_all_that_is_wrong_is_said() -> None:
+    rows = [
+        {"domain": ["a", 5, ""], "heartbeat": "5s", "entity": "x", "area": "y"},
+        {"domain": "a"},
+        5,
+        {"mode": "both"},
+    ]
+    with pytest.raises(Wrong) as caught:
+        filter_kinds.patterns().parse(rows)
+    assert [each.partition(" (")[0].partition(":")[0] for each in caught.value.args] == [
+        "pattern 1 has domain = 5, which is not a text",
+        'pattern 1 has domain = "", which is not a text',
+        "pattern 1 has a heartbeat that is none",
+        'pattern 1 has the unknown key "entity"',
+        'pattern 1 has the unknown key "area"',
+        "pattern 3 is 5, not a table",
+        'pattern 4 has mode = "both", which is neither include nor exclude',
+    ]
+    wrong = [{"domain": "a"}, {"domain": "a", "attributes": "some", "measurement": "#b", "ignore": "icon"}]
+    with pytest.raises(Wrong) as caught:
+        filter_kinds.overrides().parse(wrong)
+    assert [each.partition(" = ")[0].partition(" that")[0].partition(":")[0] for each in caught.value.args] == [
+        "override 1 says nothing",
+        "override 2 has attributes",
+        "override 2 has measurement",
+        "override 2 has ignore",
+    ]

@@ -130,6 +130,22 @@ def test_all_problems_at_once_each_with_its_remedy(tmp_path: Path) -> None:
     )
 
 
+def test_all_that_is_wrong_inside_a_list_is_told_at_once(tmp_path: Path) -> None:
+    file = toml(
+        tmp_path,
+        '[filter]\npatterns = [{domain = "a"}, {entity = "b"}, {domain = 5}]\n'
+        '[api]\ntrusted_networks = ["10.0.0.1/8", "::1", "x"]\n',
+    )
+    found = problems(file, {"HOMEIQ_INGEST_API_CORS_ORIGINS": "a, http://b, c"})
+    assert [each.partition("): ")[2].partition(" ")[0] for each in found] == [
+        "pattern", "pattern", '"10.0.0.1/8"', '"x"', '"a"', '"c"',
+    ]  # fmt: skip
+    assert [each.partition(" ")[0] for each in found] == [
+        "filter.patterns", "filter.patterns", *["api.trusted_networks"] * 2, *["api.cors_origins"] * 2,
+    ]  # fmt: skip
+    assert all(". Give a list of " in each for each in found)
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [

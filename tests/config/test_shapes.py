@@ -89,6 +89,24 @@ def test_what_is_wrong_is_named(kind: Kind, raw: object, said: str) -> None:
         kind.parse(raw)
 
 
+@pytest.mark.parametrize(
+    ("kind", "raw", "said"),
+    [
+        (shapes.words(), ["a", 5, "", 5], ["5 in the", '"" in the']),
+        (shapes.networks(), "10.0.0.1/8, ::1, x", ['"10.0.0.1/8" is', '"x" is']),
+        (shapes.origins(), ["http://a/b", "*", "c"], ['"http://a/b" is', '"c" is']),
+        (shapes.by_domain(), {"a": [1, 2], "b": 3, "c": ["d"]}, ["1 in the", "2 in the", "3 is not"]),
+        (shapes.texts(), {"a": 1, "b": "c", "d": 2}, ["1 in the", "2 in the"]),
+    ],
+)
+def test_of_every_item_what_is_wrong_is_said_once(kind: Kind, raw: object, said: list[str]) -> None:
+    with pytest.raises(Wrong) as caught:
+        kind.parse(raw)
+    assert len(caught.value.args) == len(said)
+    assert all(told.startswith(begun) for told, begun in zip(caught.value.args, said, strict=True))
+    assert str(caught.value) == "; ".join(caught.value.args)
+
+
 def test_a_text_for_each_name() -> None:
     kind = shapes.texts()
     assert kind.parse({"source": "HA"}) == {"source": "HA"} == kind.parse('{"source": " HA "}')

@@ -80,10 +80,13 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_values_that_would_not_load_are_not_written(tmp_path: Path) -> None:
+    values = {"batch.size": "x", "api.port": 5, "influxdb.url": "y", "attributes.drop": [1, "a", 2]}
     with pytest.raises(Problems) as caught:
-        write(tmp_path / "config.toml", {"batch.size": "x", "api.port": 5, "influxdb.url": "y"})
+        write(tmp_path / "config.toml", values)
     assert caught.value.problems == (
         'batch.size: "x" is not a whole number. Give a whole number from 1 to 100000.',
         "influxdb.url: the value (not shown) does not start with http:// or https://. Give an address such as http://host:port.",
+        'attributes.drop: 1 in the list is not a name. Give a list of names, such as ["token"].',
+        'attributes.drop: 2 in the list is not a name. Give a list of names, such as ["token"].',
     )
     assert not list(tmp_path.iterdir())
