@@ -2,6 +2,7 @@
 
 HomeIQ's rate was the mean since its start, and it counted what no database had taken as processed. Here the rate is that
 of the last minute, and processed is what came to the end that it should: stored, left out by a rule, or stored before.
+A delivery does not tell events from points of our own or of the spool's, so what is stored of these is in it, too.
 Of its `processing_stats` the keys of its worker pool and its rate limit are not answered: nothing here has either.
 """
 
