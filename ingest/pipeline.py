@@ -33,6 +33,7 @@ from ingest.actors.filter import Filter
 from ingest.actors.gap_telling import tell_gaps
 from ingest.actors.importing import Importing
 from ingest.actors.inventory import Inventory, inventory
+from ingest.actors.retelling import Retelling
 from ingest.actors.session import Filling, Sessions
 from ingest.actors.template_reading import Render
 from ingest.actors.upkeep import keep_books, keep_map, keep_up
@@ -84,13 +85,12 @@ class Pipeline:
     importing: Importing | None = None
 
     def __attrs_post_init__(self) -> None:
-        plan, store = self.plan, self.plan.destination.store
+        plan, store, ledger = self.plan, self.plan.destination.store, self.plan.destination.ledger
         self.ending = Ending(plan.stop_within)
         beside = (plan.destination.lasting, plan.destination.letters, plan.destination.control)
         self.listeners = (*(each.hear for each in beside if each is not None), *self.listeners)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
-        ledger = plan.destination.ledger
         # What a batch proves of the coverage is written down when it is delivered, so none may overtake another.
         self.spool = plan.destination.spool or MemorySpool(
             plan.spool, lambda batch: Weight(batch.count, batch.size), in_order=ledger is not None
@@ -99,7 +99,8 @@ class Pipeline:
         waiting = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit).hear
         written = store.codec.registry is not None
         self.inventory = inventory(plan.data_api, self.emit, self.chance, plan.wall_ns, written=written)
-        self.listeners = (*self.listeners, waiting, self.inventory.rediscovery.hear)
+        again = Retelling(self.spool)
+        self.listeners = (*self.listeners, waiting, self.inventory.rediscovery.hear, again.hear)
         self.rules = Watch(plan.rules)
         self.filter = Filter(self.rules, plan.enricher, self.catalog, self.emit)
         self.filter.spooled = plan.destination.spool is not None
@@ -110,7 +111,7 @@ class Pipeline:
             self.batcher.unbroken = lambda: isinstance(self.spool, MemorySpool) and self.spool.unbroken
         if ledger is not None:
             if store.codec.gap is not None:
-                self.batcher.telling = Telling(plan.home)
+                self.batcher.telling = again.gaps = Telling(plan.home)
             self.filter.reconciler = reconciler(ledger.remembered)
             self.batcher.write = ledger.note
             self.importing = Importing(ledger, self.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
@@ -237,11 +238,10 @@ class Pipeline:
         return None
 
     def _filling(self, outlet: Sender[Frame], outside: Errand) -> Filling | None:
-        ledger = self.plan.destination.ledger
-        if ledger is None or self.importing is None:
+        if (made := self.importing) is None:
             return None
-        backfill = Backfill(ledger, outside, outlet, self.emit, catalog=self.catalog, room=self._room_for_history)
-        self.importing.hurry = backfill.hurry
+        backfill = Backfill(made.ledger, outside, outlet, self.emit, catalog=self.catalog, room=self._room_for_history)
+        made.hurry = backfill.hurry
         return backfill.run
 
     def _room_for_history(self) -> int:

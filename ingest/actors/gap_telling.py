@@ -2,8 +2,8 @@
 
 The ledger is looked at now and then, so that a gap that is being filled is told of a few times, not with every batch.
 Where nothing comes from the home an empty frame takes the news along. What is not told at the stop is told at the next
-start, and so is everything else: the same points once more. What the filter leaves out of some entities is no gap of the
-home.
+start, and so is everything else: the same points once more; what is told again before, `actors/retelling.py` knows. What
+the filter leaves out of some entities is no gap of the home.
 """
 
 from __future__ import annotations

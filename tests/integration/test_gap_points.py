@@ -18,7 +18,7 @@ from ingest.simulator.recorder_faults import SilentHistory
 from ingest.simulator.script import happen
 from tests.integration.house import MORNING
 from tests.integration.test_cancellation_disk import Tokens
-from tests.integration.test_gaps import FILLED, House, house
+from tests.integration.test_gaps import FILLED, SPARE, House, house
 
 START_NS = int(MORNING.timestamp()) * 10**9
 
@@ -99,6 +99,79 @@ async def test_what_is_told_survives_an_outage_of_the_database_in_the_spool(
         assert [gap.state for gap in memory.shown.values()] == ["filled"] * 2
         assert {cause for cause, _ in memory.shown} == {Cause.CONNECTION, Cause.STOPPED}
         assert it.missing == []
+
+
+async def closed(it: House) -> None:
+    """Wait until the ledger says that the gap there is, is filled."""
+    with trio.fail_after(3600):
+        while not (it.gaps and it.gaps[0].left == 0):  # noqa: ASYNC110  a file has no event
+            await trio.sleep(1)
+
+
+async def drop(it: House, nursery: trio.Nursery) -> None:
+    """Miss something, which the history tells after a while only."""
+    nursery.start_soon(happen, it.server, SilentHistory(40.0))
+    await trio.sleep(1)
+    await happen(it.server, f.Drop())
+    await it.work()
+
+
+async def test_the_newest_batch_overtakes_the_oldest_and_the_database_ends_with_the_truth(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with house(tmp_path / "state.db") as it, trio.open_nursery() as nursery:
+        memory = shaded(it)
+        async with it.living():
+            memory.down = True
+            await it.work(20)
+            await trio.sleep(15)
+            await drop(it, nursery)
+            await closed(it)
+            await trio.sleep(11)
+            memory.down = False
+            await trio.sleep(120)
+        assert [gap.state for gap in memory.gaps] == ["filled", "open", "filled"]
+
+
+async def test_what_a_run_before_left_in_the_spool_is_not_the_last_word(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with house(tmp_path / "state.db") as it, trio.open_nursery() as nursery:
+        memory = shaded(it)
+        async with it.living():
+            memory.down = True
+            await drop(it, nursery)
+            await closed(it)
+
+        async def come_back() -> None:
+            """When the first batch of the next run, which tells that it is filled, is the newest."""
+            await trio.sleep(6)
+            memory.down = False
+
+        nursery.start_soon(come_back)
+        async with it.living():
+            await trio.sleep(100)
+        assert [gap.state for gap in memory.gaps if gap.cause is Cause.CONNECTION] == ["filled", "open", "filled"]
+
+
+async def test_what_was_evicted_is_told_again_when_all_that_waited_is_stored(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with house(tmp_path / "state.db") as it:
+        memory = shaded(it)
+        async with it.living(limits=evolve(SPARE, disk=8)):
+            memory.down = True
+            await happen(it.server, f.Drop())
+            await trio.sleep(20)
+            for _ in range(6):
+                await it.work()
+                await trio.sleep(3)
+            memory.down = False
+            await trio.sleep(60)
+            await it.work()
+            await trio.sleep(FILLED)
+        assert {gap.cause for gap in it.gaps} == {Cause.CONNECTION, Cause.EVICTED}
+        assert {gap.cause for gap in memory.shown.values()} == {Cause.CONNECTION, Cause.EVICTED}
 
 
 async def test_a_start_tells_all_again_in_a_home_where_nothing_happens(
