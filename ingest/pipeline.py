@@ -99,7 +99,7 @@ class Pipeline:
         waiting = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit).hear
         written = store.codec.registry is not None
         self.inventory = inventory(plan.data_api, self.emit, self.chance, plan.wall_ns, written=written)
-        again = Retelling(self.spool)
+        again = Retelling(self.spool, self.inventory.again)
         self.listeners = (*self.listeners, waiting, self.inventory.rediscovery.hear, again.hear)
         self.rules = Watch(plan.rules)
         self.filter = Filter(self.rules, plan.enricher, self.catalog, self.emit)

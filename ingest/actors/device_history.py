@@ -46,6 +46,10 @@ class DeviceHistory:
             self._taken.set()
         return due
 
+    def again(self) -> None:
+        """Some of it may be lost: the next reading is written as the first one was."""
+        self._telling.forget()
+
     async def run(self, store: Sender[PointFrame]) -> None:
         """Tell of each reading, for ever; closes its end of the link."""
         with store:

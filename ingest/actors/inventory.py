@@ -54,6 +54,11 @@ class Inventory:
         """What a batch is to take along."""
         return () if self.history is None else self.history.take()
 
+    def again(self) -> None:
+        """Batches are to take everything along once more, with the next reading."""
+        if self.history is not None:
+            self.history.again()
+
     async def write(self, store: Sender[PointFrame]) -> None:
         """Have batches take news along, for ever; closes its end of the link."""
         if self.history is None:

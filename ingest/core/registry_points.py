@@ -4,7 +4,7 @@
     entities,entity_id=…,device_id=…,domain=…,platform=…,area_id=…   unique_id="…",disabled=…                  was read
 
 A point is written when something of it is new: once for each entry in each run of the service, and then whenever the
-entry changes. What a registry does not say is left out, tag or field. Areas are those of the entry itself.
+entry changes; and once more when something is lost of what waited for the store. What a registry does not say is left out, tag or field. Areas are those of the entry itself.
 """
 
 from __future__ import annotations
@@ -154,6 +154,10 @@ class RegistryTelling:
         """Forget the entries that are no longer there."""
         for gone in self._written.keys() - present:
             del self._written[gone]
+
+    def forget(self) -> None:
+        """Some of what was written may be lost: all that is looked at from now on is new."""
+        self._written.clear()
 
     def take(self) -> tuple[RegistryPoint, ...]:
         """What is to be written; it counts as written."""

@@ -19,12 +19,16 @@ ELSEWHERE = [reports.BacklogFound("db", 1), reports.Made("db", 1, "recovered")]
 
 
 class Stage:
-    """Batches of 10 points are put and stored."""
+    """Batches of 10 points are put and stored; `registries` counts how often these are to be written again."""
 
     def __init__(self) -> None:
         self.spool: MemorySpool[Batch[bytes]] = MemorySpool(10**6, lambda batch: Weight(batch.count, batch.size))
+        self.registries = 0
         self.telling = Telling("home")
-        self.retelling = Retelling(self.spool, self.telling)
+        self.retelling = Retelling(self.spool, self._again, self.telling)
+
+    def _again(self) -> None:
+        self.registries += 1
 
     def tell(self, gap: Gap = OPEN) -> bool:
         """Look, and put what is to be told; False when nothing is."""
@@ -50,6 +54,7 @@ def test_a_quiet_service_tells_nothing_again() -> None:
     assert stage.tell()
     stage.store()
     assert not stage.tell()
+    assert stage.registries == 0
 
 
 def test_all_is_stored_when_nothing_waits() -> None:
@@ -72,9 +77,11 @@ def test_what_was_told_is_told_again_when_all_is_stored_after_something_was_lost
     stage.hear(report)
     assert not stage.tell()
     stage.store()
+    assert stage.registries == (report in LOST)
     assert stage.tell()
     stage.store()
     assert not stage.tell()
+    assert stage.registries == (report in LOST)
 
 
 @pytest.mark.parametrize("report", LOST + ELSEWHERE)
@@ -111,8 +118,12 @@ def test_points_that_were_refused_wait_no_longer() -> None:
     assert not stage.tell()
 
 
-def test_without_gaps_there_is_nothing_to_tell_again() -> None:
+def test_without_gaps_only_the_registries_are_written_again() -> None:
     stage = Stage()
     stage.retelling.gaps = None
-    for report in (BATCHED, *ELSEWHERE, *LOST, STORED):
+    for report in (BATCHED, *ELSEWHERE, STORED):
         stage.hear(report)
+    assert stage.registries == 0
+    for report in (*LOST, STORED, STORED):
+        stage.hear(report)
+    assert stage.registries == 1

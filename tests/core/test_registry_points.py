@@ -122,6 +122,16 @@ def test_what_was_written_is_written_again_when_it_changes() -> None:
     assert telling.take() == (device(sw_version="1.3"),)
 
 
+def test_after_a_loss_everything_is_news_once() -> None:
+    telling = RegistryTelling()
+    for _ in range(2):
+        telling.forget()
+        telling.look([device(), entity()])
+        assert telling.take() == (device(), entity())
+    telling.look([device(), entity()])
+    assert not telling
+
+
 def test_the_time_alone_is_no_news() -> None:
     telling = RegistryTelling()
     telling.look(entity_points(raws(LIGHT), 1))

@@ -304,3 +304,21 @@ async def test_devices_and_entities_wait_for_a_database_that_is_away(autojump_cl
         memory.down = False
         await running.settled()
         assert len(memory.entries) == running.books["made"] > 20
+
+
+async def test_devices_and_entities_that_were_evicted_are_written_with_a_later_reading(
+    autojump_clock: MockClock,
+) -> None:
+    memory = Registered(down=True)
+    async with living(memory=memory, spool=400, refresh_interval=100.0) as running:
+        await running.live()
+        await running.server.burst(60, 10, 20)
+        await trio.sleep(300)
+        home = running.server.home
+        entries = homes_devices(home).keys() | homes_entities(home).keys()
+        assert running.books["evicted"] >= len(entries)
+        memory.down = False
+        await running.settled()
+        assert memory.entries == []
+        await trio.sleep(300)
+        assert sorted(next(iter(each.tags.values())) for each in memory.entries) == sorted(entries)
