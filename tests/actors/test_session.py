@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -122,13 +122,19 @@ async def test_everything_large_goes_over_the_bulk_connection(autojump_clock: Mo
 
 
 def slow_registries(seconds: float) -> Act:
+    return slow(seconds, {}, REGISTRIES)
+
+
+def slow(seconds: float, other: dict[str, Reply], only: Collection[str] = ()) -> Act:
+    """A bulk side that takes so long for an answer, or for those alone; `other` are answers that are not the usual ones."""
+
     async def act(side: Side) -> None:
         await side.accept()
         while True:
             message = await side.hear()
-            if message["type"] in REGISTRIES:
+            if not only or message["type"] in only:
                 await trio.sleep(seconds)
-            (reply,) = {"ping": [{"type": "pong"}], **ANSWERS}.get(message["type"], [ok()])  # type: ignore[misc]  # all are lists
+            (reply,) = {"ping": [{"type": "pong"}], **ANSWERS, **other}.get(message["type"], [ok()])  # type: ignore[misc]  # all are lists
             await side.say({**reply, "id": message["id"]})  # type: ignore[dict-item]  # of one dict
 
     return act
@@ -149,25 +155,11 @@ async def test_with_a_catalog_from_before_nothing_waits(autojump_clock: MockCloc
         assert held.catalog.value.facts("a.1").registry_id == "r1"
 
 
-def registries_of(*entities: dict[str, str], seconds: float) -> Act:
-    """A bulk side that has these entities in its registry, with so many seconds to each answer."""
-
-    async def act(side: Side) -> None:
-        await side.accept()
-        while True:
-            message = await side.hear()
-            await trio.sleep(seconds)
-            answers = {"ping": [{"type": "pong"}], **ANSWERS, "config/entity_registry/list": [ok(list(entities))]}
-            (reply,) = answers.get(message["type"], [ok()])
-            await side.say({**reply, "id": message["id"]})
-
-    return act
-
-
 @pytest.mark.parametrize("seconds", [0.002, 0.02, 0.1])
 async def test_a_reconnect_reads_the_registries_before_the_snapshot(autojump_clock: MockClock, seconds: float) -> None:
     """Who got another name meanwhile is in the old catalog under none: its states would be somebody else's."""
-    renamed = registries_of({"entity_id": "a.1", "id": "r1", "platform": "x"}, seconds=seconds)
+    entity = {"entity_id": "a.1", "id": "r1", "platform": "x"}
+    renamed = slow(seconds, {"config/entity_registry/list": [ok([entity])]})
     async with holding(answering(), renamed, catalog=Catalog({"a.old": Facts("r1")})) as held:
         receiver = held.link.receiver()
         with trio.fail_after(5):
