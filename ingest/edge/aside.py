@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from ingest.core import reports
 from ingest.errors import IngestError
+from ingest.runtime.lane import Lane
 
 PARTS = ("-wal", "-shm", "")
 """SQLite's files, the main one last: while it is there, nothing new is begun in its place."""
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 
 @frozen
@@ -33,6 +40,30 @@ class SetAside:
         """What happened, as it is told."""
         path, kept_as = str(self.path), str(self.kept_as.absolute())
         return reports.StateSetAside(path, kept_as, self.reason, self.left, self.brought, self.unreadable)
+
+
+@define(eq=False)
+class Telling:
+    """A lane whose work may set files aside: `report` is told of them by who waits for the work, never by its thread.
+
+    Who listens to reports asks trio for the time and for its tasks, which a worker thread may not.
+    """
+
+    inner: Lane
+    report: Callable[[SetAside], None]
+    _untold: deque[SetAside] = field(factory=deque)
+
+    async def __call__(self, work: Callable[[*Args], T], *args: *Args) -> T:
+        """Do the work in its turn, then tell, whatever came of it: it may have failed or been left behind."""
+        try:
+            return await self.inner(work, *args)
+        finally:
+            while self._untold:
+                self.report(self._untold.popleft())
+
+    def note(self, aside: SetAside) -> None:
+        """To be told. In the lane."""
+        self._untold.append(aside)
 
 
 def set_aside(path: Path, error: IngestError, now_ns: int) -> SetAside:

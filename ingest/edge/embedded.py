@@ -21,7 +21,7 @@ from attrs import field, frozen
 from ingest.core.rows import CODEC, Row, without_surrogates
 from ingest.core.store import Batch, Delivered, Keep, Rejection, Store, Verdict
 from ingest.edge import embedded_upkeep
-from ingest.edge.aside import SetAside, set_aside
+from ingest.edge.aside import SetAside, Telling, set_aside
 from ingest.edge.embedded_names import Names
 from ingest.edge.embedded_schema import HOUR_NS, prepare
 from ingest.edge.sqlite import Connection, Damaged, DiskFails, Synchronous, open_writer, transaction, translated
@@ -56,7 +56,7 @@ class EmbeddedSettings:
 
 
 class Embedded:
-    """One file and its writing connection. Everything but `store` and `maintain` runs in the lane."""
+    """One file and its writing connection. Everything but `store` and `maintain` runs in the lane, `report` too."""
 
     def __init__(
         self, settings: EmbeddedSettings, lane: Lane, now_ns: Callable[[], int], report: Callable[[SetAside], None]
@@ -234,11 +234,12 @@ async def open_embedded(
     Raises Transient or Refused when the file can neither be opened nor made, is not ours, or is of a newer version; not
     when only the disk is full or fails.
     """
-    embedded = Embedded(settings, lane, now_ns, report)
-    await lane(embedded.open)
+    telling = Telling(lane, report)
+    embedded = Embedded(settings, telling, now_ns, telling.note)
+    await telling(embedded.open)
     try:
         yield embedded
     finally:
         with suppress(trio.BrokenResourceError):
             async with freed_after(CLOSING, give_up):
-                await lane(embedded.close)
+                await telling(embedded.close)

@@ -258,6 +258,18 @@ async def test_a_file_damaged_under_us_is_set_aside_and_the_batch_stored_but_onc
     assert look(path, "SELECT count(*) FROM change") == [(3000,)]
 
 
+async def test_damage_that_a_thread_meets_is_told_in_trios(path: Path) -> None:
+    told: list[float] = []
+    async with open_embedded(
+        EmbeddedSettings(path), ThreadLane(), lambda: NOW, lambda _: told.append(trio.current_time())
+    ) as opened:
+        for _ in range(2):
+            assert await put(opened, *(point(NOW + at, str(at)) for at in range(3000))) == Delivered()
+            opened.close()
+            spoil(path)
+        assert len(told) == 1
+
+
 async def test_files_set_aside_never_replace_each_other(path: Path, reports: list[SetAside]) -> None:
     for text in (b"one" * 100, b"two" * 100):
         path.write_bytes(text)

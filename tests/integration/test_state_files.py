@@ -205,6 +205,27 @@ async def test_damage_met_while_running_costs_itself_and_the_next_start_has_a_so
     assert service.notices == ""
 
 
+async def test_a_store_damaged_under_a_service_with_its_api_is_set_aside_told_and_begun_anew(
+    tmp_path: Path, home: Running
+) -> None:
+    """The damage is met by a worker thread, and those who hear of it live in trio's."""
+    settings, path, damaged = configured(tmp_path, home), tmp_path / "home.db", tmp_path / "damaged"
+    async with running(evolve(settings, api=evolve(settings.api, enabled=True, port=0))) as service:
+        await service.stored()
+        await service.until(lambda: service.of(reports.Listening))
+        damaged.write_bytes(b"garbage" * 1000)
+        for suffix in ("-wal", "-shm"):  # the log alone could make it whole again
+            path.with_name(f"home.db{suffix}").unlink()
+        damaged.rename(path)
+        stored = len(service.of(reports.Stored))
+        await trio.to_thread.run_sync(home.change, ["light.after"], "on")
+        await service.until(lambda: "home.db is damaged" in service.notices)
+        await service.until(lambda: len(service.of(reports.Stored)) > stored)
+    (aside,) = kept_aside(path)
+    assert aside.read_bytes() == b"garbage" * 1000
+    assert str(aside) in service.notices
+
+
 @pytest.mark.parametrize("embedded", [False, True])
 async def test_totals_outlive_the_service(tmp_path: Path, home: Running, sink: Sink, *, embedded: bool) -> None:
     received = stored = 0
