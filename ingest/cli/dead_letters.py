@@ -125,9 +125,9 @@ def export(*, file: Path, force: bool, config_path: Path | None, assignments: tu
     """Write all dead letters to FILE as JSON lines; `-` is standard output. The service may run."""
     with explained(), looking(own := own_state(config_path, assignments)) as connection:
         count, target = 0, None if str(file) == "-" else file
-        if target is not None and target.exists() and not force:
+        if target is not None and target.is_file() and not force:
             raise Refused("the file is there already", where=str(file), remedy="Say --force to replace it.")
-        with written(target) as out:
+        with written(target, own.used) as out:
             for letter in Letters(connection, own.path).listed():
                 out.write(_json(letter))
                 count += 1

@@ -13,6 +13,7 @@ import click
 from ingest.cli.exits import explained
 from ingest.cli.moments import window
 from ingest.cli.output import written
+from ingest.cli.own_file import own_store
 from ingest.cli.stored import reading, store_read
 from ingest.core.point import Point
 from ingest.core.records import COLUMNS, json_line, record
@@ -49,7 +50,12 @@ FORMATS: dict[str, Callable[[], tuple[bytes, Format]]] = {"lp": _line_protocol, 
 @click.command()
 @click.option("--format", "kind", type=click.Choice(list(FORMATS)), default="lp", show_default=True, help="The form.")
 @click.option("--entity", metavar="GLOB", help="Only entities whose name, now or once, matches.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; else standard output.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file, which is replaced when all is written; else standard output.",
+)
 @reading
 def export(
     *,
@@ -64,12 +70,13 @@ def export(
 ) -> None:
     """Write stored changes as line protocol (lp), CSV or JSON lines (jsonl), in order of time. The file may be in use."""
     start_ns, end_ns = window(since, until)
-    with explained(), store_read(db, config_path, assignments) as reader, written(output) as out:
-        head, form = FORMATS[kind]()
-        out.write(head)
-        count = 0
-        for _, points in Points(reader.connection).pages((start_ns - 1, 1 << 62), end_ns, entity):
-            out.write(form(points))
-            count += len(points)
-        out.flush()
+    with explained():
+        own, count = own_store(db, config_path, assignments), 0
+        with store_read(own) as reader, written(output, own.used) as out:
+            head, form = FORMATS[kind]()
+            out.write(head)
+            for _, points in Points(reader.connection).pages((start_ns - 1, 1 << 62), end_ns, entity):
+                out.write(form(points))
+                count += len(points)
+            out.flush()
     click.echo(counted(count, "change") + (f" in {output}" if output else ""), err=True)

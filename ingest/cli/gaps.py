@@ -129,7 +129,7 @@ def export(*, file: Path, config_path: Path | None, assignments: tuple[str, ...]
     """
     with explained(), looking(own := own_state(config_path, assignments)) as connection, translated(own.path):
         found = listed(connection)
-        with written(None if str(file) == "-" else file) as out:
+        with written(None if str(file) == "-" else file, own.used) as out:
             for key, gap in found:
                 out.write(msgspec.json.encode(_as_json(key, gap, told(connection, gap.id))) + b"\n")
             out.flush()

@@ -16,6 +16,7 @@ from attrs import field, frozen
 
 from ingest.cli.options import loaded
 from ingest.cli.service_api import ask_health, configured_url
+from ingest.config.files import find
 from ingest.config.load import Loaded
 from ingest.config.service import Api
 from ingest.edge.database_file import is_there
@@ -37,12 +38,21 @@ SECTIONS: Final = frozenset({"spool", "embedded", "api"})
 
 @frozen
 class OwnFile:
-    """The configured file at `path`. `named`: this very command said which, so no other can be meant."""
+    """The configured file at `path`. `named`: this very command said which, so no other can be meant.
+
+    `others` are configured beside it, the configuration itself among them.
+    """
 
     kind: Literal["state", "store"]
     path: Path
     api: Api = field(factory=Api)
     named: bool = True
+    others: tuple[Path, ...] = ()
+
+    @property
+    def used(self) -> tuple[Path, ...]:
+        """What no output of the command may take the place of."""
+        return self.path, *self.others
 
     def look_elsewhere(self) -> None:
         """To be called when there is nothing in it. Raises `Refused` when a running service has another one."""
@@ -68,19 +78,27 @@ def own_state(config_path: Path | None, assignments: tuple[str, ...]) -> OwnFile
 
 def state_of(found: Loaded) -> OwnFile:
     """The state file of a configuration."""
-    return OwnFile("state", found.settings.spool.path, found.settings.api, _named(found, "spool.path"))
+    settings = found.settings
+    others = _others(settings.embedded.path, found.file)
+    return OwnFile("state", settings.spool.path, settings.api, _named(found, "spool.path"), others)
 
 
 def own_store(db: Path | None, config_path: Path | None, assignments: tuple[str, ...]) -> OwnFile:
     """The embedded store: `db`, else the configured one. Raises `Problems`."""
     if db is not None:
-        return OwnFile("store", db)
+        return OwnFile("store", db, others=_others(find(config_path, os.environ)))
     return store_of(loaded(config_path, assignments, sections=SECTIONS))
 
 
 def store_of(found: Loaded) -> OwnFile:
     """The embedded store of a configuration."""
-    return OwnFile("store", found.settings.embedded.path, found.settings.api, _named(found, "embedded.path"))
+    settings = found.settings
+    others = _others(settings.spool.path, found.file)
+    return OwnFile("store", settings.embedded.path, settings.api, _named(found, "embedded.path"), others)
+
+
+def _others(*paths: Path | None) -> tuple[Path, ...]:
+    return tuple(path for path in paths if path is not None)
 
 
 def _named(found: Loaded, name: str) -> bool:

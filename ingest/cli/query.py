@@ -14,6 +14,7 @@ from attrs import frozen
 
 from ingest.cli.exits import explained
 from ingest.cli.moments import SECOND_NS, iso, local, parse_moment, parse_span, shown
+from ingest.cli.own_file import own_store
 from ingest.cli.own_name import own_command
 from ingest.cli.stored import reading, store_read
 from ingest.core import plot
@@ -69,7 +70,7 @@ def query(
     ENTITY is an entity id, one it once had, or a glob such as 'sensor.*_temperature'. The last day, unless --since says
     otherwise. Means are weighted by time. The file may be in use.
     """
-    with explained(), store_read(db, config_path, assignments) as reader:
+    with explained(), store_read(own_store(db, config_path, assignments)) as reader:
         if entity is None:
             _summary(reader, db)
             return

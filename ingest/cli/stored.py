@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ingest.cli.options import configured
-from ingest.cli.own_file import own_store
+from ingest.cli.own_file import OwnFile
 from ingest.edge.database_file import is_there
 from ingest.edge.embedded_read import Reader, open_store
 
@@ -29,12 +29,11 @@ def reading(function: F) -> F:
 
 
 @contextmanager
-def store_read(db: Path | None, config_path: Path | None, assignments: tuple[str, ...]) -> Iterator[Reader]:
+def store_read(own: OwnFile) -> Iterator[Reader]:
     """Read it for the time of a block.
 
-    Raises as `open_store`, `Problems`, and `Refused` when it holds nothing and a running service has another one.
+    Raises as `open_store`, and `Refused` when it holds nothing and a running service has another one.
     """
-    own = own_store(db, config_path, assignments)
     if not is_there(own.path):
         own.look_elsewhere()
     with open_store(own.path) as reader:

@@ -41,10 +41,17 @@ def check_name(path: Path) -> None:
     """A file that is no database, under a name that no database has, is somebody else's, not ours. Raises Refused."""
     if path.suffix in SUFFIXES or not path.is_file() or not path.stat().st_size:
         return
+    if not is_database(path):
+        remedy = "Give the path of a file of its own, such as home.db."
+        raise Refused("this file is no database, and not ours", where=str(path), remedy=remedy)
+
+
+def is_database(path: Path) -> bool:
+    """True of a file that begins as SQLite's do. Raises `OSError` when it cannot be read."""
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            remedy = "Give the path of a file of its own, such as home.db."
-            raise Refused("this file is no database, and not ours", where=str(path), remedy=remedy)
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def has_log(path: Path) -> bool:

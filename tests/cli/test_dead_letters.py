@@ -153,6 +153,13 @@ def test_export_writes_every_letter_with_its_reason(tmp_path: Path) -> None:
     assert (to_stdout.stdout, to_stdout.stderr) == (target.read_text("utf-8"), "2 dead letters\n")
 
 
+def test_export_takes_the_place_of_nothing_that_is_needed(tmp_path: Path) -> None:
+    before = (path := buried(tmp_path / "state.db", (A, CONFLICT))).read_bytes()
+    refused = run(path, "dead-letters", "export", path, "--force")
+    assert (refused.exit_code, path.read_bytes()) == (2, before)
+    assert "would take the place of a database" in refused.stderr
+
+
 def test_export_replaces_no_file_unless_it_is_meant(tmp_path: Path) -> None:
     path, target = buried(tmp_path / "state.db", (A, CONFLICT)), tmp_path / "letters.jsonl"
     target.write_text("precious")

@@ -2,6 +2,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import threading
 import tracemalloc
 from pathlib import Path
 
@@ -105,6 +111,95 @@ def test_a_place_that_cannot_be_written_is_named(path: Path, tmp_path: Path) -> 
     result = run(export, "--db", path, "-o", tmp_path / "no" / "out")
     assert result.exit_code == 2
     assert str(tmp_path / "no" / "out") in result.stderr
+
+
+def configuration(path: Path) -> Path:
+    """Of the store at `path`, and of a state file beside it, which is damaged."""
+    config = path.with_name("config.toml")
+    config.write_text(f'[embedded]\npath = "{path.name}"\n[spool]\npath = "state.db"\n')
+    path.with_name("state.db").write_text("what is left of it")
+    return config
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {each.name: b"" if each.name.endswith("-shm") else each.read_bytes() for each in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["home.db", "link.db", "hard.db", "home.db-wal", "home.db-shm", "home.db.lock", "copy.db", "copy.db-wal", "state.db",
+     "state.db.lock", "config.toml"],
+)  # fmt: skip
+def test_what_is_needed_keeps_its_place(path: Path, tmp_path: Path, name: str) -> None:
+    config = configuration(path)
+    (tmp_path / "link.db").symlink_to(path)
+    (tmp_path / "hard.db").hardlink_to(path)
+    shutil.copy(path, tmp_path / "copy.db")
+    run(export, "--db", path)  # who reads makes a log, which is empty
+    before = contents(tmp_path)
+    for more in ((), ("--db", path)) if name not in {"state.db", "state.db.lock"} else ((),):
+        result = run(export, "--config", config, *more, "-o", tmp_path / name)
+        assert result.exit_code == 2
+        assert "would take the place of" in result.stderr
+        assert "Choose another file" in result.stderr
+    assert contents(tmp_path) == before
+
+
+def test_a_plain_file_is_replaced_with_its_rights_and_nothing_else_is_touched(path: Path, tmp_path: Path) -> None:
+    out, theirs = tmp_path / "dump.lp", tmp_path / "dump.lp.partial"
+    out.write_text("of last night")
+    out.chmod(0o640)
+    theirs.write_text("somebody's")
+    assert run(export, "--db", path, "-o", out).exit_code == 0
+    assert out.read_text("utf-8") == run(export, "--db", path).stdout
+    assert (stat.S_IMODE(out.stat().st_mode), theirs.read_text()) == (0o640, "somebody's")
+    assert sorted(each.name for each in tmp_path.iterdir() if path.name not in each.name) == [out.name, theirs.name]
+
+
+def test_a_file_with_the_name_of_a_log_alone_is_a_file(path: Path, tmp_path: Path) -> None:
+    assert run(export, "--db", path, "-o", tmp_path / "-wal").exit_code == 0
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_one_and_its_target_is_replaced(path: Path, tmp_path: Path, *, there: bool) -> None:
+    (tmp_path / "kept").mkdir()
+    target, link = tmp_path / "kept" / "dump.lp", tmp_path / "dump.lp"
+    link.symlink_to("kept/dump.lp")
+    if there:
+        target.write_text("of last night")
+    assert run(export, "--db", path, "-o", link).exit_code == 0
+    assert link.is_symlink()
+    assert target.read_text("utf-8") == run(export, "--db", path).stdout
+    assert list((tmp_path / "kept").iterdir()) == [target]
+
+
+def test_a_pipe_is_written_into_and_stays(path: Path, tmp_path: Path) -> None:
+    pipe, came = tmp_path / "pipe", list[bytes]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: came.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    assert run(export, "--db", path, "-o", pipe).exit_code == 0
+    assert pipe.is_fifo()
+    reader.join(20)
+    assert came == [run(export, "--db", path).stdout_bytes]
+
+
+def test_standard_output_by_its_name_is_added_to(path: Path, tmp_path: Path) -> None:
+    """Behind `>>` there is a file with something in it. Not by a name in /dev, which root could replace, were this wrong."""
+    out = tmp_path / "all.lp"
+    out.write_text("first\n")
+    command = [sys.executable, "-m", "ingest", "export", "--db", str(path), "-o", "/proc/self/fd/1"]
+    with out.open("ab") as stdout:
+        subprocess.run(command, check=True, stdout=stdout)
+    assert out.read_text("utf-8") == "first\n" + run(export, "--db", path).stdout
+
+
+def test_a_file_by_its_descriptor_is_written_in_place(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.lp"
+    with out.open("wb") as file:
+        assert run(export, "--db", path, "-o", f"/proc/self/fd/{file.fileno()}").exit_code == 0
+        assert os.fstat(file.fileno()).st_ino == out.stat().st_ino
+    assert out.read_text("utf-8") == run(export, "--db", path).stdout
 
 
 def test_a_missing_store_is_named(tmp_path: Path) -> None:

@@ -203,6 +203,13 @@ def test_export_gives_no_time_to_what_has_no_end_yet(tmp_path: Path) -> None:
     ]
 
 
+def test_export_takes_the_place_of_nothing_that_is_needed(tmp_path: Path) -> None:
+    before = (path := ledger(tmp_path / "state.db")).read_bytes()
+    refused = run(path, "gaps", "export", path)
+    assert (refused.exit_code, path.read_bytes()) == (2, before)
+    assert "would take the place of a database" in refused.stderr
+
+
 def reopened(path: Path) -> list[tuple[Progress, int]]:
     with ledger_in(path) as made:
         return [(gap.progress, gap.spans) for gap in made.gaps() if gap.cause is Cause.REOPENED]
