@@ -6,10 +6,12 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType, TracebackType
+from typing import Any
 
 import click
 
 from ingest import __version__
+from ingest.cli.standard_output import told_of
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -57,6 +59,11 @@ BUG = "homeiq-ingest: this is a bug. Report it with the lines above; what is sto
 
 class LazyGroup(click.Group):
     """Knows its commands by name and imports one when it is called."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command that is named, and end the process."""
+        with told_of():
+            return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which a newcomer needs them."""
