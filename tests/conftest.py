@@ -23,6 +23,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--campaign-seed", default="0", help="another number, other scenarios")
 
 
+@pytest.fixture(autouse=True)
+def _no_home_of_whoever_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test gives no $HOME, nobody's own configuration and data are used."""
+    monkeypatch.setattr("ingest.config.files.passwd_home", lambda: None)
+
+
 @pytest.fixture
 def looking_seldom() -> Iterator[None]:
     """Python looks for garbage as seldom as in the service."""

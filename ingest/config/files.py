@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -37,12 +38,20 @@ def searched(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def user_directory(environ: Mapping[str, str], variable: str, fallback: str) -> Path | None:
-    """A directory of the XDG specification: the variable when it is absolute, else below $HOME."""
+    """A directory of the XDG specification: the variable when it is absolute, else below the home of who runs this."""
     named = environ.get(variable, "")
     if Path(named).is_absolute():
         return Path(named)
-    home = environ.get("HOME")
+    home = environ.get("HOME") or passwd_home()
     return Path(home, fallback) if home else None
+
+
+def passwd_home() -> str | None:
+    """Of who has no $HOME, as under `env -i`; None for a user whom no passwd knows, as in a container."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return None
 
 
 def read_toml(path: Path) -> dict[str, Any]:

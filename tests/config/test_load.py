@@ -1,7 +1,11 @@
+import os
+import pwd
 from pathlib import Path
 
 import pytest
 
+from ingest.config import files
+from ingest.config.files import passwd_home  # itself, for which every test has another
 from ingest.config.layers import default_layer
 from ingest.config.load import load
 from ingest.config.settings import KEYS, Settings
@@ -209,6 +213,23 @@ def test_where_the_embedded_store_is(environ: dict[str, str], path: str) -> None
     loaded = load(None, environ, {})
     assert loaded.settings.embedded.path == Path(path)
     assert loaded.origins["embedded.path"].startswith("default")
+
+
+@pytest.mark.parametrize(
+    ("known", "path"), [({os.getuid(): "/home/me"}, "/home/me/.local/share/homeiq-ingest/home.db"), ({}, "home.db")]
+)
+def test_who_has_no_home_in_the_environment_has_that_of_passwd(
+    monkeypatch: pytest.MonkeyPatch, known: dict[int, str], path: str
+) -> None:
+    """As for `init` and `demo`, which ask Python for it."""
+    monkeypatch.setattr(files, "passwd_home", passwd_home)
+    monkeypatch.setattr(
+        pwd, "getpwuid", lambda uid: pwd.struct_passwd(("me", "x", uid, uid, "", known[uid], "/bin/sh"))
+    )
+    assert load(None, {}, {}).settings.embedded.path == Path(path)
+    assert [str(each) for each in files.searched({})][:-1] == [
+        f"{home}/.config/homeiq-ingest/config.toml" for home in known.values()
+    ]
 
 
 @pytest.mark.parametrize(
