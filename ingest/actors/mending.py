@@ -9,6 +9,7 @@ import trio
 from attrs import define, field
 
 from ingest.actors.importing import Importing
+from ingest.actors.spoolless import Spoolless
 from ingest.core import control, reports
 from ingest.core.reports import Emit, Report
 from ingest.edge.control import Command, Commands, Complain, Say
@@ -59,7 +60,7 @@ class Mending:
 
 @define(eq=False)
 class MendingAlone:
-    """The control of a service without a spool on disk: its ledger is all that takes commands, beside `more`."""
+    """The control of a service without a spool on disk: its ledger takes commands, and `more`; those about a spool are answered."""
 
     ledger: Ledger
     listen: Listen
@@ -67,7 +68,8 @@ class MendingAlone:
 
     async def run(self, _: Callable[[], None], emit: Emit, importing: Importing | None = None) -> None:
         """Serve the commands until cancelled. What goes wrong with the socket is said as a `Notice`."""
-        commands = {**Mending(self.ledger, importing).commands, **self.more}
+        spoolless = Spoolless(self.ledger.file.connection, self.ledger.file.path, self.ledger.lane)
+        commands = {**spoolless.commands, **Mending(self.ledger, importing).commands, **self.more}
         await self.listen(commands, lambda sentence: emit(reports.Notice(sentence)))
 
     def hear(self, report: Report) -> None:

@@ -13,6 +13,7 @@ import trio
 from attrs import define, field
 
 from ingest.actors.control import Control
+from ingest.actors.mending import MendingAlone
 from ingest.actors.writer import Writer
 from ingest.cli import progress
 from ingest.cli.exits import FAILED
@@ -48,6 +49,7 @@ class Service:
     token: trio.lowlevel.TrioToken | None = None
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     control: Control | None = None
+    embedded: bool = False
 
     async def deliver(self, batch: Batch[bytes]) -> Verdict:
         if self.verdict == Delivered():
@@ -73,7 +75,9 @@ class Service:
             self.token = trio.lowlevel.current_trio_token()
             with self.scope:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self.control.run, writer.hurry, self.hear)
+                    alone = MendingAlone(ledger, socket.serve)
+                    control = alone if self.embedded else self.control
+                    nursery.start_soon(control.run, writer.hurry, self.hear)
                     nursery.start_soon(writer.run)
                     while not list(self.path.parent.glob("*.sock")):  # noqa: ASYNC110  a file has no event
                         await trio.sleep(0.01)
@@ -82,8 +86,8 @@ class Service:
 
 
 @contextmanager
-def serving(path: Path) -> Iterator[Service]:
-    service = Service(path)
+def serving(path: Path, *, embedded: bool = False) -> Iterator[Service]:
+    service = Service(path, embedded=embedded)
     thread = threading.Thread(target=trio.run, args=(service.main,))
     thread.start()
     try:
@@ -181,3 +185,33 @@ def test_a_command_says_in_the_lock_that_it_is_one(tmp_path: Path) -> None:
     with held(path), pytest.raises(Held) as caught, locked(path, remedy=""):
         pass
     assert caught.value.word == COMMAND.word
+
+
+def test_a_service_with_the_embedded_store_has_nothing_to_put_back_or_to_remove(tmp_path: Path) -> None:
+    path = buried(tmp_path / "state.db", ('{"a":1}', "a bug"))
+    with serving(path, embedded=True):
+        retried = run(path, "dead-letters", "retry", "--all")
+        assert (retried.exit_code, retried.stdout) == (0, "Nothing was put back.\n")
+        assert "1 letter stays" in retried.stderr
+        missing = run(path, "dead-letters", "retry", 7)
+        assert (missing.exit_code, "there is no dead letter 7" in missing.stderr) == (2, True)
+        purged = run(path, "spool", "purge", "--yes")
+        assert (purged.exit_code, purged.stdout) == (0, "0 points removed.\n")
+
+
+def test_a_service_with_the_embedded_store_says_that_it_has_no_spool(tmp_path: Path) -> None:
+    """What is in the file is of an earlier configuration."""
+    path, old = spooled(tmp_path / "state.db", lines(3)), spooled(tmp_path / "old.db", lines(1))
+    buried(path, (lines(1)[0].decode(), "no"))
+    asked = (
+        ("dead-letters", "retry", "--all"), ("dead-letters", "retry", 1), ("spool", "purge", "--yes"),
+        ("spool", "recover", old), ("spool", "replay"),
+    )  # fmt: skip
+    with serving(path, embedded=True):
+        for command in asked:
+            result = run(path, *command, url="http://localhost:9")
+            assert (result.exit_code, result.stdout) == (2, ""), result.output
+            assert "this service stores in its embedded store and has no spool" in result.stderr
+            assert "knows no command" not in result.stderr
+    assert len(waiting_lines(path)) == 3
+    assert len(letters(path)) == 1

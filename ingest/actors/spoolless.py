@@ -1,0 +1,78 @@
+"""What a service without a spool on disk answers to the commands about one: that there is none, unless nothing was to be done.
+
+Its state file may still hold what an earlier configuration left for a database. Nobody here could send that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from ingest.core import control
+from ingest.edge.control import Command, Commands, Say
+from ingest.edge.letter_file import Letter, Letters
+from ingest.edge.letter_retry import named, returning
+from ingest.edge.sqlite import Connection, translated
+from ingest.edge.state_read import batches
+from ingest.errors import Refused
+from ingest.runtime.lane import Lane
+
+DATABASE: Final = "influxdb"
+"""The store that a spool is for."""
+
+WITHOUT: Final = "this service stores in its embedded store and has no spool"
+STOP: Final = "Stop the service, run this again, then start the service."
+
+
+@frozen
+class Spoolless:
+    """The commands over a state file that no spool of this service is in; `connection` is used in the lane."""
+
+    connection: Connection
+    path: Path
+    lane: Lane
+
+    @property
+    def commands(self) -> Commands:
+        """Every command by its name, as a service with a spool has them."""
+        return {
+            "purge": Command(control.Purge, self.purge),
+            "replay": Command(control.Replay, self.replay),
+            "retry-letters": Command(control.Retry, self.retry),
+            "recover": Command(control.Recover, self.recover),
+        }
+
+    async def purge(self, _: control.Purge, __: Say) -> control.Purged:
+        """Nothing is removed where nothing waits. Raises `Refused` when something does."""
+        if await self.lane(self._waits):
+            raise self._without("what waits in its state file is of an earlier configuration", STOP)
+        return control.Purged(0)
+
+    async def replay(self, _: control.Replay, __: Say) -> control.Replayed:
+        """Nothing is ever delivered by this service. Raises `Refused`."""
+        remedy = "With influxdb.url in the service's own configuration, and a restart, it sends what waits."
+        raise self._without("nothing of it goes to a database", remedy)
+
+    async def retry(self, asked: control.Retry, _: Say) -> control.Retried:
+        """Letters that no database refused stay. Raises `Refused` for one that a database did, or that is not there."""
+        chosen = await self.lane(self._letters, asked)
+        if next(returning(chosen, DATABASE), None) is not None:
+            raise self._without("no dead letter goes back while it runs", STOP)
+        return control.Retried(0, len(chosen))
+
+    async def recover(self, _: control.Recover, __: Say) -> control.Recovered:
+        """What a spool held belongs into one. Raises `Refused`."""
+        raise self._without("nothing can be brought into it while it runs", STOP)
+
+    def _waits(self) -> bool:
+        with translated(self.path):
+            return any(True for _ in batches(self.connection, 1))
+
+    def _letters(self, asked: control.Retry) -> list[Letter]:
+        letters = Letters(self.connection, self.path)
+        return list(letters.listed()) if asked.everything else named(letters, asked.ids)
+
+    def _without(self, then: str, remedy: str) -> Refused:
+        return Refused(f"{WITHOUT}: {then}", where=str(self.path), remedy=remedy)
