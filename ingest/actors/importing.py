@@ -13,7 +13,7 @@ from ingest.core import control
 from ingest.core.catalog import Catalog
 from ingest.core.coverage import Cause, Mark
 from ingest.core.history_reading import MARGIN_NS
-from ingest.core.importing import NOTHING, Wanted, chosen, whole_microseconds
+from ingest.core.importing import NOTHING, Wanted, check_named, chosen, whole_microseconds
 from ingest.core.ledger import LEFT
 from ingest.core.marks import bearers
 from ingest.core.reconcile import Reconciler
@@ -44,6 +44,7 @@ class Importing:
         if not self.ready:
             raise Transient("Home Assistant's states were not read yet", remedy="Try again when it is connected.")
         entities = tuple(chosen(self._entities(), asked.entities, self._passes))
+        check_named(entities, asked.entities)
         since_ns = whole_microseconds(asked.since_ns)
         ended = self.reconciler.excluded.ended
         wanted = Wanted(since_ns, self._until_ns(), entities, asked.again, not asked.entities, ended)

@@ -26,6 +26,7 @@ from ingest.core.history_reading import MARGIN_NS
 from ingest.core.importing import (
     NOTHING,
     Wanted,
+    check_named,
     chosen,
     known,
     spans_of,
@@ -116,7 +117,8 @@ async def _spans(
     registered = (
         Mark(catalog.facts(entity_id).registry_id, entity_id, NOTHING) for entity_id in catalog.registered_ids()
     )
-    found = chosen((*there, *bearers(stored.marks), *registered), asked.entities, passes)
+    found = tuple(chosen((*there, *bearers(stored.marks), *registered), asked.entities, passes))
+    check_named(found, asked.entities)
     since_ns = None if asked.again else stored.unmarked_ns
     entities = [stored_since(known(each, stored.marks.get(each.registry_id)), since_ns) for each in found]
     until_ns = whole_microseconds(time.time_ns() - MARGIN_NS)

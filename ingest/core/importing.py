@@ -16,6 +16,7 @@ from fnmatch import translate
 from attrs import evolve, frozen
 
 from ingest.core.coverage import FOREVER, MICROSECOND, Mark, Span
+from ingest.errors import Refused
 
 NOTHING = 0
 """In the place of a mark's times: nothing of the entity is stored."""
@@ -56,6 +57,14 @@ def chosen(entities: Iterable[Mark], globs: Sequence[str], passes: Callable[[Mar
         if each.registry_id not in seen and (named is None or named(each.entity_id)) and passes(each):
             seen.add(each.registry_id)
             yield each
+
+
+def check_named(found: Sequence[Mark], globs: Sequence[str]) -> None:
+    """Raises `Refused` when globs were given and name nothing: what is not there is not "stored already"."""
+    if globs and not found:
+        named = " or ".join(map(repr, globs))
+        remedy = "`homeiq-ingest query '*'` lists what is stored, `homeiq-ingest explain ENTITY` says why an entity is left out."
+        raise Refused(f"no entity that is to be stored matches {named}", remedy=remedy)
 
 
 def known(entity: Mark, stored: Mark | None) -> Mark:

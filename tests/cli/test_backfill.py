@@ -167,6 +167,25 @@ def test_a_running_service_does_the_work(home: Running, tmp_path: Path) -> None:
     assert gaps(tmp_path) == [(Cause.IMPORTED, Progress.FILLED, 2 * (STATES - 1))]
 
 
+MISSPELT = ("backfill", "--since", "11d", "--entities", "senosr.*")
+
+
+def test_a_pattern_that_no_entity_matches_is_no_success(home: Running, tmp_path: Path) -> None:
+    config = configuration(tmp_path, home.url)
+
+    def refuse(*more: str) -> None:
+        result = command(config, *MISSPELT, *more)
+        assert (result.exit_code, result.stdout) == (2, ""), result.output
+        assert "no entity that is to be stored matches 'senosr.*'" in result.stderr
+
+    for more in ((), ("--dry-run",), ("--again",), ("--again", "--dry-run")):
+        refuse(*more)
+    with serving(config):
+        for more in ((), ("--again",), ("--dry-run",)):
+            refuse(*more)
+    assert gaps(tmp_path) == []
+
+
 def test_what_could_not_be_had_is_tried_again(home: Running, tmp_path: Path) -> None:
     recorder = home.server.instance.recorder
     home.do(lambda: setattr(recorder, "excluded", ("sensor.import_0001",)))
