@@ -20,6 +20,7 @@ from attrs import define, field, frozen
 from ingest.actors.importing import Importing
 from ingest.cli.exits import FAILED
 from ingest.cli.held import Runs, stopped_service
+from ingest.cli.hopeless import Hopes
 from ingest.cli.progress import Show, above_the_bar, filling
 from ingest.cli.remembering import Relay
 from ingest.cli.service import LATEST, make_plan, opened
@@ -110,7 +111,9 @@ def alone(settings: Settings, begin: Begin, watched: Watched) -> Sequence[Gap]:
 
 
 async def _alone(settings: Settings, begin: Begin, watched: Watched) -> Sequence[Gap]:
-    listeners = (open_journal("warning", settings.log.format, above_the_bar()),)
+    addresses = [each.name for each in settings.home_assistant.candidates()]
+    hopes = Hopes(addresses, open_journal("warning", settings.log.format, above_the_bar()))
+    listeners = (hopes.hear,)
     relay, stop = Relay(listeners), trio.Event()
     with at_the_latest(LATEST, _too_late, FAILED) as begin_to_end:
 
@@ -127,7 +130,7 @@ async def _alone(settings: Settings, begin: Begin, watched: Watched) -> Sequence
             pipeline = Pipeline(make_plan(settings, destination), listeners, random.random)
             relay.hand_over(pipeline.emit)
             assert pipeline.importing is not None  # noqa: S101  there is a ledger
-            work = _Work(pipeline.importing, begin, watched)
+            work = _Work(pipeline.importing, begin, watched, hopes)
             async with trio.open_nursery() as inner:
                 inner.start_soon(work.fill, stop)
                 await pipeline.run(stop)
@@ -144,6 +147,7 @@ class _Work:
     importing: Importing
     begin: Begin
     watched: Watched
+    hopes: Hopes
     ended: Sequence[Gap] = ()
     _ids: set[int] = field(factory=set)
 
@@ -159,7 +163,8 @@ class _Work:
 
     async def _ready(self) -> None:
         with trio.move_on_after(READY):
-            while not self.importing.ready:  # noqa: ASYNC110  a state of the stages, not an event
+            while not self.importing.ready:
+                self.hopes.check()
                 await trio.sleep(LOOK / 5)
             return
         raise Transient(f"Home Assistant did not tell its states within {READY:.0f} s", remedy="See above why.")

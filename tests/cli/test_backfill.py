@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 
 from ingest.actors import backfill
 from ingest.cli import estimate, filling, progress
+from ingest.cli.hopeless import Hopes
 from ingest.cli.main import main
 from ingest.cli.options import loaded
 from ingest.cli.progress import Step, said
@@ -35,6 +36,7 @@ from ingest.edge.ledger_import import Far, how_far
 from ingest.edge.lock import SERVICE, locked
 from ingest.edge.sqlite import Connection
 from ingest.edge.state_read import state_read
+from ingest.errors import Refused
 from ingest.runtime.supervise import one_error
 from ingest.simulator.faults import Drop
 from ingest.simulator.script import happen
@@ -289,6 +291,34 @@ def test_home_assistant_must_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     result = command(config, "backfill", "--since", "1d")
     assert (result.exit_code, "did not tell its states within" in result.stderr) == (1, True), result.output
     assert command(config, "backfill", "--since", "1d", "--dry-run").exit_code == 1
+
+
+def test_a_refused_token_ends_it_at_once(home: Running, tmp_path: Path) -> None:
+    config = configuration(tmp_path, home.url)
+    home.do(lambda: setattr(home.server.instance.mood, "refuse_auth", True))
+    dry = command(config, "backfill", "--since", "1d", "--dry-run")
+    assert (dry.exit_code, "does not accept the token" in dry.stderr) == (2, True), dry.output
+    for words in (("backfill", "--since", "1d"), ("gaps", "fill")):
+        began = time.monotonic()
+        result = command(config, *words)
+        assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, dry.stderr.splitlines()[-1]), result.output
+        assert result.stderr.count("does not accept the token") == 1, "nor is it said that it will be tried again"
+        assert time.monotonic() - began < 20
+
+
+def test_one_address_that_may_come_back_is_waited_for() -> None:
+    heard: list[Report] = []
+    hopes = Hopes(["home", "remote"], heard.append)
+    hopes.hear(reports.CandidateRefused("home", "no such token", 600.0, "Make one."))
+    hopes.hear(reports.ConnectionFailed("remote", "it is away", 1.0, 1, "closed"))
+    hopes.check()
+    assert len(heard) == 2
+    hopes.hear(reports.ConnectionFailed("remote", "no certificate of its", 1.0, 2, "closed", needs_person=True))
+    with pytest.raises(Refused, match=r"no such token\. Make one"):
+        hopes.check()
+    assert len(heard) == 2
+    hopes.hear(reports.SessionChanged("remote", SessionState.LOADING))
+    hopes.check()
 
 
 @pytest.mark.parametrize(
