@@ -41,6 +41,7 @@ class OwnFile:
     """The configured file at `path`. `named`: this very command said which, so no other can be meant.
 
     `others` are configured beside it, the configuration itself among them.
+    `aside`: an embedded store of a configuration that stores in InfluxDB.
     """
 
     kind: Literal["state", "store"]
@@ -48,6 +49,7 @@ class OwnFile:
     api: Api = field(factory=Api)
     named: bool = True
     others: tuple[Path, ...] = ()
+    aside: bool = False
 
     @property
     def used(self) -> tuple[Path, ...]:
@@ -92,9 +94,9 @@ def own_store(db: Path | None, config_path: Path | None, assignments: tuple[str,
 
 def store_of(found: Loaded) -> OwnFile:
     """The embedded store of a configuration."""
-    settings = found.settings
-    others = _others(settings.spool.path, found.file)
-    return OwnFile("store", settings.embedded.path, settings.api, _named(found, "embedded.path"), others)
+    settings, named = found.settings, _named(found, "embedded.path")
+    others, aside = _others(settings.spool.path, found.file), settings.store_kind == "influxdb" and not named
+    return OwnFile("store", settings.embedded.path, settings.api, named, others, aside)
 
 
 def _others(*paths: Path | None) -> tuple[Path, ...]:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
+from ingest.cli.moments import shown
 from ingest.cli.options import configured
 from ingest.cli.own_file import OwnFile
 from ingest.edge.database_file import is_there
 from ingest.edge.embedded_read import Reader, open_store
+from ingest.errors import Refused
+
+ASIDE: Final = "This configuration stores in InfluxDB"
+NAME_ONE: Final = "Ask InfluxDB for what is stored, or name a file with --db FILE."
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +41,12 @@ def store_read(own: OwnFile) -> Iterator[Reader]:
     """
     if not is_there(own.path):
         own.look_elsewhere()
+        if own.aside:
+            raise Refused(f"{ASIDE}, and there is no embedded store", where=str(own.path), remedy=NAME_ONE)
     with open_store(own.path) as reader:
-        if reader.empty:
+        if (newest_ns := reader.newest_ns) is None:
             own.look_elsewhere()
+        if own.aside:
+            until = "holds nothing" if newest_ns is None else f"goes until {shown(newest_ns)}"
+            click.echo(f"{ASIDE}. This is the embedded store {own.path}, which {until}.", err=True)
         yield reader

@@ -64,9 +64,10 @@ class Reader:
         self._path = path
 
     @property
-    def empty(self) -> bool:
-        """True when nothing is stored."""
-        return self.connection.execute("SELECT 1 FROM change LIMIT 1").fetchone() is None
+    def newest_ns(self) -> int | None:
+        """When the newest change was; None when nothing is stored."""
+        (newest,) = self.connection.execute("SELECT max(time_ns) FROM change").fetchone()
+        return None if newest is None else int(newest)
 
     def names(self) -> list[str]:
         """The present names of all entities, sorted."""

@@ -96,3 +96,25 @@ def test_a_file_that_holds_something_is_looked_at_whatever_runs(tmp_path: Path) 
     with service(tmp_path, state="/other/state.db", store="/other/home.db") as config:
         assert "influxdb" in run(config, "spool", "list").stdout
         assert "changes of" in run(config, "query").stdout
+
+
+def test_what_another_store_left_is_called_that(tmp_path: Path) -> None:
+    a_day(tmp_path / "home.db")
+    with service(tmp_path) as config:
+        for arguments in (("query",), ("query", "sensor.room", "--since", "2025-12-31"), ("export",)):
+            line, *_ = run(config, *arguments).stderr.splitlines()
+            assert line.startswith(
+                f"This configuration stores in InfluxDB. This is the embedded store {tmp_path / 'home.db'}"
+            )
+            assert "which goes until 2026-01-01" in line
+        for named in (("--db", str(tmp_path / "home.db")), ("--set", f"embedded.path={tmp_path / 'home.db'}")):
+            assert run(config, "query", *named).stderr == ""
+        config.write_text(config.read_text("utf-8").replace("[influxdb]", '[store]\nkind = "embedded"\n[influxdb]'))
+        assert run(config, "query").stderr == ""
+
+
+def test_an_embedded_store_is_not_promised_where_influxdb_is_configured(tmp_path: Path) -> None:
+    with service(tmp_path) as config:
+        result = run(config, "query")
+    assert (result.exit_code, "This configuration stores in InfluxDB, and there is no" in result.stderr) == (2, True)
+    assert "`homeiq-ingest run` makes it" not in result.stderr
