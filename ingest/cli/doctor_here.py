@@ -65,7 +65,8 @@ def disk(settings: Settings) -> Disk | None:
     path = nearest(settings.spool.path.parent) / settings.spool.path.name
     try:
         floor = floor_at(path, settings.spool.min_free)
-        return Disk(str(path.parent), floor.free(), floor.least, room(path, settings.spool.size), settings.spool.size)
+        most, spools = settings.spool.size, settings.store_kind == "influxdb"
+        return Disk(str(path.parent), floor.free(), floor.least, room(path, most), most, spools)
     except OSError:
         return None
 

@@ -19,6 +19,10 @@ from ingest.core.words import counted
 from ingest.errors import Transient
 
 HOUR: Final = 3600.0
+
+UNSPOOLED: Final = frozenset({"embedded", "stdout"})
+"""The stores that everything goes straight into."""
+
 _CODES: Final = {"healthy": 0, "degraded": DEGRADED}
 _COLOURS: Final = {"healthy": "green", "degraded": "yellow"}
 
@@ -82,11 +86,14 @@ def _store(health: dict[str, Any]) -> Iterator[str]:
     known = {True: "takes points", False: "takes no points", None: "not asked yet"}[database["reachable"]]
     yield f"database        {database['name']} ({database['where']}): {known}"
     since = f", oldest {_at(spool['oldest'])}" if spool["oldest"] else ""
-    held = f"spool {spool['points']:,} points, {spool['bytes'] / 2**20:,.1f} MiB{since}"
+    where = "in memory" if (unspooled := database["name"] in UNSPOOLED) else "spool"
+    held = f"{where} {spool['points']:,} points, {spool['bytes'] / 2**20:,.1f} MiB{since}"
     yield f"waiting         {database['waiting_points']:,} points; {held}"
     if spool.get("dead_letters"):
         yield f"dead letters    {spool['dead_letters']:,}, see: homeiq-ingest dead-letters list"
-    if spool["limit_bytes"]:
+    if spool["limit_bytes"] and unspooled:
+        yield f"room            without a spool; {spool['limit_bytes'] / 2**20:,.0f} MiB of memory for while the store takes nothing"
+    elif spool["limit_bytes"]:
         yield f"room            {spool['limit_bytes'] / 2**20:,.0f} MiB in the spool: {_days(spool)}"
 
 

@@ -34,13 +34,17 @@ SPARE: Final = (
 
 @frozen
 class Disk:
-    """The disk of the state file, in bytes: what is free, what stays free, what the spool may take and is wished."""
+    """The disk of the state file, in bytes: what is free, what stays free, what the spool may take and is wished.
+
+    `spools`: there is a spool, as there is for a database.
+    """
 
     path: str
     free: int
     floor: int
     room: int
     wanted: int
+    spools: bool = True
 
 
 @frozen
@@ -119,13 +123,15 @@ def hanging(path: str, seconds: float) -> Check:
 
 
 def disk(found: Disk) -> Check:
-    """Whether there is room for an outage of the database."""
-    said = f"{found.free / MIB:,.0f} MiB free, {found.room / MIB:,.0f} of them for the spool"
+    """Whether there is room for an outage of the database; without one, for what is remembered."""
+    free = f"{found.free / MIB:,.0f} MiB free"
+    said = f"{free}, {found.room / MIB:,.0f} of them for the spool" if found.spools else f"{free}; without a spool"
     remedy = FREE_SPACE
     if found.free < found.floor:
-        what = f"the disk is nearly full ({found.free / MIB:,.0f} MiB free, {found.floor / MIB:,.0f} stay free): nothing is spooled on it"
+        then = "nothing is spooled on it" if found.spools else "soon nothing can be written there"
+        what = f"the disk is nearly full ({free}, {found.floor / MIB:,.0f} stay free): {then}"
         return Check("disk", said, (error(what, found.path, remedy),))
-    if found.room < min(LITTLE, found.wanted) or found.free < 2 * found.floor:
+    if (found.spools and found.room < min(LITTLE, found.wanted)) or found.free < 2 * found.floor:
         what = f"the disk is nearly full: {said}"
         return Check("disk", said, (warning(what, found.path, remedy),))
     return Check("disk", said)

@@ -17,6 +17,8 @@ from ingest.core.reports import LETTERS, Report
 
 KEPT = 100
 
+CONFIGURATION = "configuration"
+
 CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.ConnectionFailed: ("connection", ""),
     reports.CandidateRefused: ("refused", ""),
@@ -54,7 +56,7 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.StateSetAside: ("state file", "`homeiq-ingest spool recover` brings back what is readable in it."),
     reports.NotListening: ("api", "Free its port or give it another one, api.port; after a bug, restart the service."),
     reports.Stuck: ("stuck", STUCK),
-    reports.ReloadRefused: ("configuration", "Mend it: `homeiq-ingest config check` names everything that is wrong."),
+    reports.ReloadRefused: (CONFIGURATION, "Mend it: `homeiq-ingest config check` names everything that is wrong."),
     reports.SpoolFailing: ("spool", "Free some space, or mend the disk or the permissions of the state file."),
 }
 """What counts as an error: its category, and what to do when the report does not say so itself."""
@@ -81,6 +83,8 @@ class Problems:
 
     def add(self, report: Report, now: float) -> None:
         """Take the next report: one that is a problem is kept with its category, the oldest goes."""
+        if isinstance(report, reports.Reloaded):
+            self._mended(CONFIGURATION)
         known = CATEGORIES.get(type(report))
         if known is None or report.level == "info":
             return
@@ -92,6 +96,10 @@ class Problems:
         counted.total += 1
         counted.last = now
         counted.recent.add(1, now)
+
+    def _mended(self, category: str) -> None:
+        """What is said of it in the present tense is no longer so; that it was is still counted."""
+        self._last = deque((each for each in self._last if each[1] != category), KEPT)
 
     def last(self, moment: Callable[[float], datetime]) -> tuple[Problem, ...]:
         """The last hundred, the newest first."""

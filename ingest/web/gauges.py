@@ -16,6 +16,7 @@ def gauges(pipeline: Pipeline) -> Gauges:
     """The links, the open batch, the spool, the books, what was counted before, and the gaps."""
     spool, lasting, books = pipeline.spool, pipeline.plan.destination.lasting, pipeline.books()
     ledger = pipeline.plan.destination.ledger
+    rate = lasting.bytes_per_second if lasting is not None and isinstance(spool, DiskSpool) else None
     letters, (batches, oldest_ns) = pipeline.plan.destination.letters, _waiting(spool)
     return Gauges(
         queues=(_queue(pipeline.intake), _queue(pipeline.link)),
@@ -27,7 +28,8 @@ def gauges(pipeline: Pipeline) -> Gauges:
         spool_oldest_ns=oldest_ns,
         books=books,
         spool_limit=_limit(spool),
-        spool_rate=None if lasting is None else lasting.bytes_per_second,
+        # What is only in memory is no spool for an outage of days: how long it lasts would be read as an alarm.
+        spool_rate=rate,
         letters=None if letters is None else letters.kept,
         spool_measured=None if lasting is None else lasting.measured,
         lifetime=None if lasting is None else lasting.now(books),

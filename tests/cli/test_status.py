@@ -197,3 +197,15 @@ def test_the_room_at_the_present_rate_and_what_restarts_outlived_are_shown() -> 
     assert "12.4 days at the rate of the last run" in status(before).output
     unknown = evolve(gauges, spool_rate=None)
     assert "not known yet" in status(as_contract(after(*UP, gauges=unknown), Usage(50, 1))).output
+
+
+def test_an_embedded_store_needs_no_room_in_a_spool() -> None:
+    """What it could hold in memory for a while is no outage of days."""
+    gauges = evolve(WAITING, spool_limit=16 * 2**20, spool_points=0, spool_size=0)
+    body = as_contract(after(*UP, gauges=gauges), Usage(50, 1))
+    body["database"]["name"] = "embedded"
+    screen = status(body).output
+    assert "room            without a spool; 16 MiB of memory for while the store takes nothing" in screen
+    assert "waiting         12 points; in memory 0 points, 0.0 MiB" in screen
+    assert "days" not in screen
+    assert " left" not in screen

@@ -250,6 +250,13 @@ def test_how_full_the_disk_is(free: int, floor: int, room: int, severity: Severi
     assert all("Free some space" in each.remedy for each in check.findings)
 
 
+def test_without_a_spool_the_disk_has_none_to_hold() -> None:
+    check = here.disk(Disk("/x", 600 * MIB, 64 * MIB, 16 * MIB, 2048 * MIB, spools=False))
+    assert (check.said, check.findings) == ("600 MiB free; without a spool", ())
+    (full,) = here.disk(Disk("/x", 63 * MIB, 64 * MIB, 0, 2048 * MIB, spools=False)).findings
+    assert "soon nothing can be written there" in full.what
+
+
 def test_a_small_spool_that_is_wished_small_is_enough() -> None:
     assert here.disk(Disk("/x", 9000 * MIB, 64 * MIB, 16 * MIB, 16 * MIB)).findings == ()
 

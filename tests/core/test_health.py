@@ -314,7 +314,11 @@ def test_a_configuration_that_is_wrong_now_is_a_cause_until_it_is_mended() -> No
     assert [cause.status for cause in causes] == [Status.DEGRADED]
     assert "log.level: it is loud. Give info. (and 1 other problem)" in causes[0].reason
     assert causes[0].remedy.endswith("homeiq-ingest config check")
-    assert not [cause for cause in after(refused, reports.Reloaded((), 0, 0)).causes if "configuration" in cause.reason]
+    assert [each.category for each in told.problems] == ["configuration"]
+    mended = after(refused, DOWN, reports.Reloaded((), 0, 0))
+    assert not [cause for cause in mended.causes if "configuration" in cause.reason]
+    assert [each.category for each in mended.problems] == ["database"]
+    assert mended.categories["configuration"].total == 1
 
 
 def test_a_damaged_state_file_is_a_cause_until_the_next_start() -> None:

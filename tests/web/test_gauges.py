@@ -51,6 +51,14 @@ async def opened(path: Path) -> AsyncGenerator[tuple[DiskSpool, Pipeline]]:
         yield spool, Pipeline(plan, (), lambda: 0.5)
 
 
+async def test_what_is_in_memory_only_has_no_days(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with opened(tmp_path / "state.db") as (_, known):
+        await trio.sleep(300)
+        plan = evolve(known.plan, destination=evolve(known.plan.destination, spool=None))
+        assert gauges(known).spool_rate is not None
+        assert gauges(Pipeline(plan, (), lambda: 0.5)).spool_rate is None
+
+
 def waits(found: Gauges) -> tuple[int | None, int | None]:
     return found.spool_batches, found.spool_oldest_ns
 
