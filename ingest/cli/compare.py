@@ -15,7 +15,7 @@ from ingest.cli.compare_shown import as_json, point_as_json, point_line, shown_c
 from ingest.cli.comparing import Asked, Compared, Tell, compared
 from ingest.cli.database import address
 from ingest.cli.exits import UNEXPLAINED, explained
-from ingest.cli.moments import parse_moment
+from ingest.cli.moments import check_past, parse_moment
 from ingest.cli.options import configured, loaded
 from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
@@ -90,6 +90,7 @@ def _span(since: str, until: str | None) -> tuple[int, int]:
     # Of what is to come neither of them has anything, and until then there would be silence.
     end = now - SETTLING if until is None else min(parse_moment(until, now, "--until"), now)
     start = parse_moment(since, now)
+    check_past(since, nanoseconds(start), now)
     if start >= end:
         raise click.BadParameter("there is nothing between --since and --until", param_hint="--since")
     return nanoseconds(start), nanoseconds(end)

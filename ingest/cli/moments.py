@@ -19,11 +19,15 @@ EARLIEST: Final = EPOCH + timedelta(microseconds=1)
 LATEST: Final = datetime(2262, 1, 1, tzinfo=UTC)
 """Nothing is stored of the time after; later that year nanoseconds since 1970 do not fit into the 64 bits of a file."""
 
+_SPAN: Final = re.compile(r"\s*(\d+(?:\.\d{1,6})?)\s*([smhdwy])\s*")
+_LONGEST: Final = 999_999.0 * UNITS["y"]
+"""Seconds of a duration at most: no longer one is of any use, and this one can still be reckoned with."""
+
 
 def parse_span(text: str) -> timedelta | None:
     """`90s`, `5m`, `1.5h`, `2d`, `1w`, `2y` (of 365 days); None for anything else."""
-    match = re.fullmatch(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*([smhdwy])\s*", text)
-    return timedelta(seconds=float(match[1]) * UNITS[match[2]]) if match else None
+    match = _SPAN.fullmatch(text)
+    return timedelta(seconds=min(float(match[1]) * UNITS[match[2]], _LONGEST)) if match else None
 
 
 def parse_moment(text: str, now: datetime, option: str = "--since") -> datetime:
@@ -50,10 +54,18 @@ def _within(moment: datetime) -> datetime:
     return LATEST if moment.year > LATEST.year else min(max(moment.astimezone(UTC), EARLIEST), LATEST)
 
 
+def check_past(since: str, start_ns: int, now: datetime) -> None:
+    """Raises click.BadParameter when that is no time before `now`."""
+    if start_ns > nanoseconds(now):
+        raise click.BadParameter(f"{since!r} lies in the future", param_hint="--since")
+
+
 def window(since: str | None, until: str | None) -> tuple[int, int]:
     """The nanoseconds that `--since` and `--until` mean now; without them everything. Raises click.BadParameter."""
     now = datetime.now(UTC)
     start = 0 if since is None else nanoseconds(parse_moment(since, now))
+    if since is not None and until is None:
+        check_past(since, start, now)
     # Without an end a clock that is a little ahead must not hide the newest changes.
     end = nanoseconds(now + timedelta(days=366)) if until is None else nanoseconds(parse_moment(until, now, "--until"))
     if start >= end:

@@ -13,7 +13,7 @@ import msgspec
 from attrs import frozen
 
 from ingest.cli.exits import explained
-from ingest.cli.moments import SECOND_NS, iso, local, parse_moment, parse_span, shown
+from ingest.cli.moments import SECOND_NS, check_past, iso, local, parse_moment, parse_span, shown
 from ingest.cli.own_file import own_store
 from ingest.cli.own_name import own_command
 from ingest.cli.stored import reading, store_read
@@ -114,6 +114,7 @@ def _listing(found: Sequence[Entity]) -> None:
 def _window(since: str, until: str | None, every: str | None) -> Window:
     now = datetime.now(UTC)
     start_ns = nanoseconds(parse_moment(since, now))
+    check_past(since, start_ns, now)
     # What holds now is not known to hold later.
     end_ns = min(nanoseconds(parse_moment(until, now, "--until")), nanoseconds(now)) if until else nanoseconds(now)
     if start_ns >= end_ns:

@@ -212,6 +212,7 @@ def test_nothing_is_looked_for_in_what_is_to_come(tmp_path: Path, server: Databa
         (("--with", "none"), "database not found: none"),
         (("--set", "original.bucket="), "it is not said where the original writes"),
         (("--until", "2h30m"), "neither a duration"),
+        (("--since", "2999-01-01"), "lies in the future"),
         (("--until", "5h"), "there is nothing between --since and --until"),
         (("--since", "1m"), "the original has written nothing in that time"),
     ],

@@ -205,3 +205,11 @@ def test_a_file_of_which_nobody_has_made_anything_yet_is_not_somebody_elses(tmp_
     assert result.exit_code == 2
     assert "there is nothing in the embedded store yet" in result.stderr
     assert "try again in a moment" in result.stderr
+
+
+@pytest.mark.parametrize("until", [(), ("--until", "2999-02-01")])
+def test_what_is_to_come_is_not_asked_for(tmp_path: Path, until: tuple[str, ...]) -> None:
+    result = run(query, "sensor.room", "--db", a_day(tmp_path / "home.db"), "--since", "2999-01-01", *until)
+    assert (result.exit_code, "'2999-01-01' lies in the future" in result.stderr) == (2, True), result.output
+    past = run(query, "sensor.room", "--db", tmp_path / "home.db", "--since", "1d", "--until", "2d")
+    assert "--since is not before --until" in past.stderr
