@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -71,8 +72,19 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise _not_toml(str(error), path) from None
 
 
+_TWICE: Final = re.compile(r"Cannot declare \((.*?),?\) twice (.*)")
+_VALUE_TWICE: Final = re.compile(r"Cannot overwrite a value (.*)")
+"""What `tomllib` says of a section, and of a key, that is there already."""
+
+
 def _not_toml(what: str, path: Path) -> Refused:
     remedy = "Mend that line: texts stand in quotes, and a section is a line such as [home_assistant]"
+    if found := _TWICE.fullmatch(what):
+        name = ".".join(part.strip("'\"") for part in found[1].split(", "))
+        what = f"the section [{name}] is there twice {found[2]}"
+        remedy = "Put what stands below both under one of them, and take the other out"
+    elif found := _VALUE_TWICE.fullmatch(what):
+        what, remedy = f"what this line gives is there already {found[1]}", "Keep one of the two"
     return Refused(f"the configuration file is not TOML: {what}", where=str(path), remedy=remedy)
 
 

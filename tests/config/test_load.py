@@ -156,6 +156,12 @@ def test_all_that_is_wrong_inside_a_list_is_told_at_once(tmp_path: Path) -> None
         (b"[batch\n", "is not TOML: Expected ']' at the end of a table declaration (at line 1, column 7)"),
         (b"a = 1\nb = '\xff'\n", "is not TOML: a byte that is not UTF-8 (at line 2, column 6)"),
         (b"\xffa = 1\n", "is not TOML: a byte that is not UTF-8 (at line 1, column 1)"),
+        (
+            b"[home_assistant]\n[api]\n[home_assistant]\n",
+            "is not TOML: the section [home_assistant] is there twice (at line 3, column 16)",
+        ),
+        (b'[a."b c"]\n[a."b c"]\n', "the section [a.b c] is there twice"),
+        (b"[a]\nb = 1\nb = 2\n", "is not TOML: what this line gives is there already (at line 3, column 6)"),
         (b"a = " + b"[" * 100_000, "is not TOML"),
         (b"a = " + b"1" * 10_000, "is not TOML"),
     ],
@@ -167,6 +173,13 @@ def test_a_file_that_is_not_toml_is_one_message(tmp_path: Path, data: bytes, sai
     assert said in found[0]
     assert str(file) in found[0]
     assert len(found) == 2, "the environment's problem is said too, but not what the file may well hold"
+
+
+@pytest.mark.parametrize("text", ["[api]\n[api]\n", "[api]\nport = 1\nport = 2\n"])
+def test_what_is_there_twice_wants_another_remedy_than_a_line_that_is_wrong(tmp_path: Path, text: str) -> None:
+    (said,) = problems(toml(tmp_path, text))
+    assert "quotes" not in said
+    assert "one of" in said
 
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
