@@ -20,7 +20,7 @@ from ingest.cli.prompts import Asking
 from ingest.config.load import load
 from ingest.config.write import write
 from ingest.core.secret import Secret
-from ingest.core.token import token_problem
+from ingest.core.token import looks_like_token, token_problem
 from ingest.core.urls import websocket_url
 from ingest.errors import IngestError, Refused
 
@@ -34,6 +34,13 @@ WHERE_TO_FIND_ONE = """\
 A long-lived access token: in Home Assistant click your name (bottom left),
 then Security; at the bottom, under "Long-lived access tokens", Create token.
 It is shown once: copy it."""
+
+ANOTHER = "Another token (not shown; Enter alone: another address)"
+"""What is asked for where only the token was wrong."""
+
+
+class WrongToken(Refused):
+    """It is the token that is wrong, and not the address."""
 
 
 @frozen
@@ -110,20 +117,38 @@ def _default_path() -> Path:
 
 def _home(asking: Asking, given: Given) -> dict[str, object]:
     default = _likely() if asking.interactive and not given.url else None
-    url = _address(given.url or asking.text("Home Assistant", "--url", default))
+    url = _address(given.url or asking.text("Address of Home Assistant", "--url", default))
     values: dict[str, object] = {"home_assistant.url": url}
     if given.ca_file:
         values["home_assistant.ca_file"] = str(given.ca_file.absolute())
     if given.token_file:
         values["home_assistant.token_file"] = str(given.token_file.absolute())
-    else:
-        values["home_assistant.token"] = _token(asking)
+        _check_home(given, values)
+        return values
+    again = ""
+    while (token := _token(asking, again)) is not None:
+        values["home_assistant.token"] = token
+        try:
+            _check_home(given, values)
+        except WrongToken as error:
+            asking.complain(error)
+            again = "Another token (not shown)" if given.url else ANOTHER
+        else:
+            return values
+    return _home(asking, given)
+
+
+def _check_home(given: Given, values: dict[str, object]) -> None:
+    if isinstance(token := values.get("home_assistant.token"), Secret) and (problem := token_problem(token.reveal())):
+        raise WrongToken(f"the token {problem}", remedy="Copy it again from Home Assistant.")
     if not given.no_check:
         _say(_look_at_home, values)
-    return values
 
 
 def _address(text: str) -> str:
+    if looks_like_token(text):
+        what = "what was given as the address looks like a token (it is not shown, and was not looked up)"
+        raise Refused(what, remedy="Give the address, such as http://HOST:8123; the token is asked for by itself.")
     url = text if "://" in text else f"http://{text}"
     try:
         websocket_url(url)
@@ -132,22 +157,25 @@ def _address(text: str) -> str:
     return url
 
 
-def _token(asking: Asking) -> Secret:
-    if asking.interactive:
+def _token(asking: Asking, again: str) -> Secret | None:
+    """The token, asked for in the words of `again` the next time; None: a person wants to give another address first."""
+    if asking.interactive and not again:
         click.echo(WHERE_TO_FIND_ONE)
-    token = asking.secret("Token (not shown)", "--token-file")
-    problem = token_problem(token.reveal())
-    if problem:
-        raise Refused(f"the token {problem}", remedy="Copy it again from Home Assistant.")
-    return token
+    token = asking.secret(
+        again or "Token of Home Assistant (not shown)", "--token-file", "" if again == ANOTHER else None
+    )
+    return None if again == ANOTHER and not token.reveal() else token
 
 
 def _database(asking: Asking, given: Given, home: dict[str, object]) -> dict[str, object]:
     url = given.database
     if url is None and asking.interactive:
-        url = asking.text("InfluxDB (Enter for none: a file on this machine)", "--database", "")
+        url = asking.text("Address of InfluxDB (Enter for none: a file on this machine)", "--database", "")
     if not url:
         return {}
+    if looks_like_token(url):
+        what = "what was given as InfluxDB's address looks like a token (it is not shown, and was not looked up)"
+        raise Refused(what, remedy="Give the address, such as http://HOST:8086; the token is asked for by itself.")
     values: dict[str, object] = {
         "influxdb.url": url if "://" in url else f"http://{url}",
         "influxdb.org": given.org,
@@ -172,12 +200,16 @@ def _say(
 
 
 def _look_at_home(values: dict[str, object]) -> tuple[str, dict[str, object]]:
+    from ingest.actors.connection import TokenRefused  # noqa: PLC0415
     from ingest.cli.candidates import candidates, deadlines  # noqa: PLC0415
     from ingest.cli.checks import look_at_home  # noqa: PLC0415
 
     settings = load(None, {"HOMEIQ_INGEST_CONFIG": os.devnull}, values).settings
     click.echo(f"  asking {values['home_assistant.url']} …")
-    home = trio.run(look_at_home, candidates(settings)[0], deadlines(settings))
+    try:
+        home = trio.run(look_at_home, candidates(settings)[0], deadlines(settings))
+    except TokenRefused as error:
+        raise WrongToken(error.what, where=error.where, remedy=error.remedy) from error
     return str(home), {}
 
 

@@ -49,6 +49,12 @@ class Asking:
             try:
                 return ask()
             except IngestError as error:
-                if by_flags or not self.interactive:
+                if by_flags:
                     raise
-                click.echo(f"  {error}\n  Once more, or Ctrl-C.\n", err=True)
+                self.complain(error)
+
+    def complain(self, error: IngestError) -> None:
+        """Say what was wrong before it is asked for again. Raises it when nobody can be asked."""
+        if not self.interactive:
+            raise error
+        click.echo(f"  {error}\n  Once more, or Ctrl-C.\n", err=True)

@@ -28,6 +28,8 @@ _RESTART: Final = (
 _SHORTEST: Final = 32
 _SIGNATURE: Final = 43
 """Characters of an HS256 signature, the shortest that Home Assistant makes."""
+_LABEL: Final = 63
+"""Characters between two dots of a host's name at most."""
 _LATEST: Final = 253_402_300_800
 """The year 10000: later is no time."""
 _BRACKETED: Final = re.compile(r"<.*>|\[.*\]|\$\{.*\}|\{\{.*\}\}|%.*%", re.DOTALL)
@@ -49,6 +51,16 @@ def token_problem(text: str) -> str | None:
     if len(text) < _SHORTEST:
         return f"is too short ({len(text)} characters; a long-lived access token has about 180)"
     return None
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether what was given as an address is rather a token: no host is called like that, and it must not be looked up or shown."""
+    bare = re.sub(r"^\w+://", "", _PREFIX.sub("", text.strip()))
+    if bare.startswith("eyJ"):
+        return True
+    if "." not in bare and ":" not in bare:  # what a database calls a token may hold a slash
+        return len(bare) > _LABEL
+    return any(len(part) > _LABEL for part in re.split(r"[/:?#]", bare)[0].split("."))
 
 
 def token_remedy(where: str) -> str:

@@ -53,6 +53,10 @@ def home_at(url: str, token: str = "token", more: str = "") -> str:
     return f'[home_assistant]\nurl = "{url}"\ntoken_file = "{token}"\n{more}\n'
 
 
+PASTED = f"eyJhbGciOiJIUzI1NiJ9.{'eyJpc3MiOiJh' * 6}.{'s' * 43}"
+"""A token of Home Assistant's make, where an address is asked for."""
+
+
 @contextmanager
 def answering(status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> Iterator[str]:
     """A web server that gives every request the same answer."""
@@ -278,7 +282,7 @@ def test_init_asks_again_after_each_slip(folder: Path, home: Running, monkeypatc
     monkeypatch.setattr("ingest.cli.init._interactive", lambda: True)
     output = folder / "config.toml"
     with answering(204, headers={"X-Influxdb-Version": "2.7"}) as database:
-        typed = ["ftp://home", home.url, "short", home.url, OTHER_TOKEN, home.url, TOKEN]
+        typed = ["ftp://home", home.url, "short", OTHER_TOKEN, TOKEN]
         typed += ["http://127.0.0.1:9", "secret-of-the-database", database, "secret-of-the-database"]
         result = call("init", "--output", str(output), text="\n".join([*typed, ""]))
     assert result.exit_code == 0, result.output
@@ -289,6 +293,39 @@ def test_init_asks_again_after_each_slip(folder: Path, home: Running, monkeypatc
     assert TOKEN in output.read_text()
     assert database in output.read_text()
     assert max(map(len, WHERE_TO_FIND_ONE.splitlines())) <= 80
+
+
+def test_init_asks_for_another_token_before_another_address(
+    folder: Path, home: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.cli.init.LIKELY", ("http://127.0.0.1:9",))
+    monkeypatch.setattr("ingest.cli.init._interactive", lambda: True)
+    output = folder / "config.toml"
+    typed = [home.url, OTHER_TOKEN, "", home.url, OTHER_TOKEN, TOKEN, ""]
+    result = call("init", "--output", str(output), text="\n".join([*typed, ""]))
+    assert result.exit_code == 0, result.output
+    assert result.output.count("Address of Home Assistant") == 2, "once more where Enter alone was typed"
+    assert result.output.count("Another token (not shown; Enter alone: another address)") == 2
+    assert OTHER_TOKEN not in result.output
+    by_flag = ["--url", home.url, "--output", str(output), "--force", "--database", ""]
+    result = call("init", *by_flag, text=f"{OTHER_TOKEN}\n{TOKEN}\n")
+    assert result.exit_code == 0, result.output
+    assert "Another token (not shown):" in result.output
+
+
+@pytest.mark.parametrize("flag", ["--url", "--database"])
+def test_init_never_looks_up_or_shows_a_token_that_is_given_as_an_address(
+    folder: Path, home: Running, monkeypatch: pytest.MonkeyPatch, flag: str
+) -> None:
+    monkeypatch.setattr("ingest.cli.init.LIKELY", ("http://127.0.0.1:9",))
+    monkeypatch.setattr("ingest.cli.init._interactive", lambda: True)
+    typed = [PASTED, home.url, TOKEN, ""] if flag == "--url" else [home.url, TOKEN, PASTED, ""]
+    result = call("init", "--output", str(folder / "config.toml"), text="\n".join([*typed, ""]))
+    # The runner shows what is typed where it is not hidden, as a terminal does.
+    assert (result.exit_code, result.output.count(PASTED)) == (0, 1), result.output
+    assert "looks like a token (it is not shown, and was not looked up)" in result.output
+    refused = call("init", "--url", PASTED, "--token-file", str(folder / "token"))
+    assert (refused.exit_code, PASTED in refused.output) == (2, False)
 
 
 def test_init_that_is_broken_off_writes_nothing_and_ends_its_line(

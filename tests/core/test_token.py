@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.core.token import secret_problem, token_problem
+from ingest.core.token import looks_like_token, secret_problem, token_problem
 
 
 def part(value: object) -> str:
@@ -70,3 +70,27 @@ def test_an_answer_never_holds_the_token(token: str) -> None:
 @given(st.binary(min_size=1, max_size=40).map(lambda data: base64.urlsafe_b64encode(data).decode()))
 def test_a_damaged_web_token_is_named_and_never_raises(text: str) -> None:
     assert token_problem(f"eyJ{text}.{text}.{'s' * 43}") is not None
+
+
+DATABASE = "Zk3/" * 21 + "aa=="
+"""As InfluxDB makes them."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [JWT, SUPERVISOR, DATABASE, f"Bearer {JWT}", f" {JWT}\n", f"http://{JWT}", JWT[:40], f"http://{SUPERVISOR}:8123"],
+)
+def test_a_token_in_the_place_of_an_address_is_known_as_one(text: str) -> None:
+    assert looks_like_token(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "localhost", "home.example.com", "http://homeassistant.local:8123", "ws://supervisor/core/websocket",
+        "https://abcdefghijklmnopqrstuvwxyz012345.ui.nabu.casa", "http://[fe80::1]:8123", "192.168.1.2:8123",
+        f"http://influx.example.com/{'api/' * 30}", f"https://{'a' * 63}.{'b' * 63}.example.com/",
+    ],
+)  # fmt: skip
+def test_an_address_is_not_taken_for_a_token(text: str) -> None:
+    assert not looks_like_token(text)
