@@ -60,7 +60,13 @@ def said(value: object) -> str:
     text = str(value)
     if "eyJ" in text or "@" in text or len(text) > _LONGEST:
         return "the value (not shown: long, or perhaps a secret)"
-    return f'"{text.encode("unicode_escape").decode()}"' if isinstance(value, str) else text
+    return f'"{"".join(map(_visible, text))}"' if isinstance(value, str) else text
+
+
+def _visible(character: str) -> str:
+    """A letter of any language as it is; what would break the line, or is not to be seen, by its number."""
+    plain = character.isprintable() and character != "\\"
+    return character if plain else character.encode("unicode_escape").decode()
 
 
 def text(wanted: str, pattern: str) -> Kind:

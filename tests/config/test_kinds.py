@@ -115,6 +115,19 @@ def test_every_default_reads_as_itself(name: str) -> None:
     assert kind.parse(kind.show(KEYS[name].default)) == KEYS[name].default
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("wohnung ä", '"wohnung ä"'),
+        ("дом", '"дом"'),
+        ("a\tb\nc\\", '"a\\tb\\nc\\\\"'),
+        ("\u202e\udcff", '"\\u202e\\udcff"'),
+    ],
+)
+def test_a_letter_of_any_language_is_shown_as_it_is(text: str, shown: str) -> None:
+    assert said(text) == shown
+
+
 @given(st.text())
 def test_a_bad_value_is_shown_on_one_short_line(text: str) -> None:
     assert said(text).isprintable()
