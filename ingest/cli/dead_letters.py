@@ -11,7 +11,7 @@ import msgspec
 from ingest.cli.asking import ask
 from ingest.cli.database import DATABASE
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held, room_in
+from ingest.cli.held import Runs, held, room_in, sent_when
 from ingest.cli.moments import iso, shown
 from ingest.cli.options import ROW_ID, configured, loaded
 from ingest.cli.output import written
@@ -85,10 +85,7 @@ def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, a
         found = loaded(config_path, assignments, sections=SECTIONS)
         own = state_of(found)
         try:
-            done, then = (
-                _retry(own, found.settings.spool, asked),
-                "they go out when the service runs, or with `spool replay`",
-            )
+            done, then = _retry(own, found.settings.spool, asked), sent_when(found.settings.store_kind)
         except Runs as service:
             done = ask(service, "retry-letters", asked, control.Retried, doing="putting back", of="{} letters")
             then = "the service sends them"

@@ -34,6 +34,13 @@ def room_in(chosen: Spool, connection: Connection | None = None) -> Room:
         raise Transient(f"the disk cannot be asked: {error.strerror}", where=str(path)) from error
 
 
+def sent_when(kind: str) -> str:
+    """How what is put back while no service runs gets to its database; `kind` is that of the configured store."""
+    if kind == "influxdb":
+        return "they go out when the service runs, or with `spool replay`"
+    return "they wait there until a database is configured (influxdb.url)"
+
+
 class Runs(Refused):
     """A service holds the file. `socket` is where it takes commands; None where it does not, or not yet."""
 

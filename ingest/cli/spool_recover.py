@@ -9,7 +9,7 @@ import click
 
 from ingest.cli.asking import ask
 from ingest.cli.exits import explained
-from ingest.cli.held import Runs, held, room_in
+from ingest.cli.held import Runs, held, room_in, sent_when
 from ingest.cli.options import configured, loaded
 from ingest.cli.own_file import SECTIONS
 from ingest.config.destination import Spool
@@ -30,10 +30,10 @@ def recover(*, file: Path, config_path: Path | None, assignments: tuple[str, ...
     read FILE then.
     """
     with explained():
-        chosen = loaded(config_path, assignments, sections=SECTIONS).settings.spool
+        settings = loaded(config_path, assignments, sections=SECTIONS).settings
         with readable(file) as found:
             try:
-                done, then = _recover(found, chosen), "They go out when the service runs, or with `spool replay`"
+                done, then = _recover(found, settings.spool), sent_when(settings.store_kind).capitalize()
             except Runs as service:
                 asked = control.Recover(str(found.absolute()))
                 done = ask(service, "recover", asked, control.Recovered, doing="recovering")

@@ -167,3 +167,20 @@ def test_export_replaces_no_file_unless_it_is_meant(tmp_path: Path) -> None:
     assert (unsure.exit_code, target.read_text()) == (2, "precious")
     assert "--force" in unsure.stderr
     assert run(path, "dead-letters", "export", target, "--force").stderr == f"1 dead letter in {target}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "then"),
+    [
+        ("", "they wait there until a database is configured (influxdb.url)"),
+        ("http://localhost:9", "they go out when the service runs, or with `spool replay`"),
+    ],
+)
+def test_what_comes_back_is_not_promised_to_go_out_where_no_database_is_configured(
+    tmp_path: Path, url: str, then: str
+) -> None:
+    (line,) = lines(1)
+    path = buried(tmp_path / "state.db", (line.decode(), "no"))
+    assert run(path, "dead-letters", "retry", "--all", url=url).stdout == f"1 point is back in the spool; {then}.\n"
+    old = spooled(tmp_path / "old.db", lines(1, 1))
+    assert then.capitalize() in run(path, "spool", "recover", old, url=url).stdout
