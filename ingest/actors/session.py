@@ -116,15 +116,16 @@ class Sessions:
         await subscription.follow_registries(live, self.patience)
         nursery.start_soon(self.inventory.attend, bulk, self.notices.count, name="inventory")
         nursery.start_soon(reader.run, name="discovery")
+        long_enough = trio.current_time() + self.registry_wait
         if self.catalog.value.to_be_read:
-            with trio.move_on_after(self.registry_wait):
+            with trio.move_on_at(long_enough):
                 await reader.tried.wait()
         self._enter(candidate, SessionState.SUBSCRIBING)
         await subscription.subscribe(live, self.patience)
         self.emit(reports.Connected(candidate.name, candidate.target.url, live.ha_version, self.attempts))
         self._enter(candidate, SessionState.SNAPSHOT)
         # What was known before serves what is live; but who is there under another name by now, it takes for somebody else.
-        with trio.move_on_after(self.registry_wait):
+        with trio.move_on_at(long_enough):
             await reader.tried.wait()
         await subscription.take_snapshot(live, bulk, self.snapshot, self.emit, self.patience, session=self.attempts)
         self._enter(candidate, SessionState.LIVE)

@@ -168,9 +168,10 @@ async def test_a_reconnect_reads_the_registries_before_the_snapshot(autojump_clo
         assert held.catalog.value.facts("a.1").registry_id == "r1"
 
 
-async def test_but_no_longer_than_changes_wait_for_the_first(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("catalog", [Catalog({"a.1": Facts("r1")}), NO_CATALOG], ids=["a reconnect", "the first time"])
+async def test_but_no_longer_than_changes_wait_for_the_first(autojump_clock: MockClock, catalog: Catalog) -> None:
     silent = answering(**{**ANSWERS, **{name: [] for name in REGISTRIES}})
-    async with holding(answering(), silent, catalog=Catalog({"a.1": Facts("r1")}), registry_wait=3.0) as held:
+    async with holding(answering(), silent, catalog=catalog, registry_wait=3.0) as held:
         receiver = held.link.receiver()
         await trio.sleep(2.5)
         assert not held.link.held.events
