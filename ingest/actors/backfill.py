@@ -91,6 +91,8 @@ class Backfill:
     _later: dict[int, float] = field(factory=dict)
     _gone: dict[int, float] = field(factory=dict)
     _sent: dict[int, float] = field(factory=dict)
+    _renamed: set[int] = field(factory=set)
+    """Spans of which nothing came under the name that their entity had."""
     _horizon: Horizon = field(factory=Horizon)
     _woken: trio.Event = field(factory=trio.Event)
     _complained: str = ""
@@ -131,8 +133,8 @@ class Backfill:
             return False
         gap, ready = found
         until_ns = now_ns - self.margin_ns
-        names = self.catalog.value.names()
-        asked = [_rest(span, until_ns, names) for span in ready]
+        names = self.catalog.value.names() if self._renamed else {}
+        asked = [_rest(span, until_ns, names if span.id in self._renamed else {}) for span in ready]
         known_ns = self._horizon.oldest_ns(now)
         self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns, known_ns=known_ns)
         return True
@@ -171,10 +173,24 @@ class Backfill:
             if pieces is None:
                 self._end(reading)
                 return
-            self._pieces.extend(pieces)
+            names = self.catalog.value.names()
+            self._pieces.extend([each for each in pieces if not self._is_renamed(each, names)])
             # What came live before the recorder told it is on the link before it, too.
             with within(PONG, "no answer to a ping", live.socket.where):
                 await live.ask("ping")
+
+    def _is_renamed(self, piece: Piece, names: Mapping[str, str]) -> bool:
+        """True when there is nothing of an entity under the name that it had: it is asked about again by the one that it has now.
+
+        At a renaming the recorder gives all to the new name, unless it knows that one already. Source: its entity_registry.py.
+        """
+        span, settled = piece.span, piece.settled
+        nothing = settled is not None and settled.why and not settled.filled and span.id not in self._renamed
+        self._renamed -= set() if settled is None else {span.id}
+        if nothing and names.get(span.registry_id, span.entity_id) != span.entity_id:
+            self._renamed.add(span.id)
+            return True
+        return False
 
     def _end(self, reading: Reading) -> None:
         """What is not final yet is asked for again when it is."""
@@ -227,11 +243,7 @@ class Backfill:
 
 
 def _rest(span: Span, until_ns: int, names: Mapping[str, str]) -> Span:
-    """What is still to be read of a span; of one that has no end yet, until then.
-
-    Who got another name since is asked about by that: the recorder has given it what there was under the old one.
-    Source: homeassistant/components/recorder/entity_registry.py.
-    """
+    """What is still to be read of a span; of one that has no end yet, until then. In `names` is who is asked about by another."""
     before_ns = until_ns if span.before_ns >= FOREVER else span.before_ns
     entity_id = names.get(span.registry_id, span.entity_id)
     return evolve(span, entity_id=entity_id, after_ns=span.rest_ns, before_ns=before_ns)

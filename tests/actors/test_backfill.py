@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import trio
 from attrs import define, evolve, field
 from trio.testing import MockClock
@@ -198,13 +199,27 @@ async def test_what_the_recorder_had_long_ago_proves_nothing(tmp_path: Path, aut
         assert alone.why == recorder.NOT_KEPT
 
 
-async def test_who_got_another_name_is_asked_about_by_that(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """The recorder gives it what there was under the old one, which it knows no more."""
+@pytest.mark.parametrize("moved", [True, False], ids=["the recorder gave it all", "the recorder knew the new name"])
+async def test_who_got_another_name_is_asked_about_by_both(
+    tmp_path: Path, autojump_clock: MockClock, *, moved: bool
+) -> None:
+    """By the one that it had first: where the recorder knows the new name, of an entity before, everything stays there."""
     async with filling(tmp_path) as it:
-        span = it.home.spans()[0]
-        await it.missed(evolve(span, entity_id="sensor.its_name_before"))
-        it.backfill.catalog = Watch(Catalog({span.entity_id: Facts(span.registry_id)}))
+        span, other = it.home.spans()[:2]
+        await it.missed(evolve(span, entity_id="sensor.its_name_before") if moved else span)
+        now = span.entity_id if moved else other.entity_id
+        it.backfill.catalog = Watch(Catalog({now: Facts(span.registry_id)}))
         await trio.sleep(100)
         frames = await it.run(60)
         assert {change.data.entity_id for frame in frames for change in frame.changes} == {span.entity_id}
         assert [(each.filled > 0, each.why) for each in settled(frames)] == [(True, "")]
+
+
+async def test_who_has_nothing_under_either_name_is_settled_once(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with filling(tmp_path) as it:
+        now_ns = it.home.now_ns()
+        await it.missed(Span("sensor.before", "q", now_ns - SECOND_NS, now_ns))
+        it.backfill.catalog = Watch(Catalog({"sensor.now": Facts("q")}))
+        await trio.sleep(100)
+        (found,) = settled(await it.run(100))
+        assert (found.filled, bool(found.why)) == (0, True)
