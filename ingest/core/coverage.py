@@ -44,6 +44,9 @@ class Cause(Enum):
 ON_PURPOSE: Final = "on purpose: `homeiq-ingest backfill` brings it"
 """Why nothing fills by itself what the filter left out."""
 
+TURNED_BACK: Final = 2**62
+"""In the place of a mark's beginning, on its way to disk: it takes the place of a newer one, and leaves the beginning."""
+
 UNNAMED: Final = "it is not known whose states these were"
 """Why nothing fills what went out of a spool without being stored."""
 

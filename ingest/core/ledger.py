@@ -15,8 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
+from msgspec.structs import replace
 
-from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
+from ingest.core.coverage import NO_NOTE, TURNED_BACK, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
 from ingest.core.missing import Missing
 
 LEFT: Final = (Progress.OPEN, Progress.FILLING)
@@ -102,8 +103,9 @@ class Owed:
         for mark in note.marks:
             name = mark.registry_id
             known = marks.get(name)
-            if known is None or known.time_ns <= mark.time_ns:
-                marks[name] = mark
+            if known is None or known.time_ns <= mark.time_ns or mark.first_ns == TURNED_BACK:
+                turned_back = known is not None and known.first_ns == TURNED_BACK and mark.entity_id
+                marks[name] = replace(mark, first_ns=TURNED_BACK) if turned_back else mark
         for each in note.settled:
             told = self._settled.get(each.span_id)
             if told is None or each.after(told):

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from attrs import define, field
 from msgspec.structs import replace
 
-from ingest.core.coverage import FOREVER, MICROSECOND, Mark, Span
+from ingest.core.coverage import FOREVER, MICROSECOND, TURNED_BACK, Mark, Span
 
 UNKNOWN = 1
 """So many nanoseconds after one of Home Assistant's times stands what is no state's."""
@@ -106,15 +106,14 @@ class Marks:
     def _reach_back(self, registry_id: str, time_ns: int, *, last: bool) -> None:
         """A state came that may be older than the mark of its entity. When it came `last`, the clock was set back.
 
-        Then the mark goes back with it. On disk marks never do: there it is nobody's until it moves the next time, with a later
-        batch.
+        Then the mark goes back with it, which on its way to disk has to be said.
         """
         known = self.marks.get(registry_id)
         if known is None:
             return
         if last and went_back(known, time_ns):
             self.marks[registry_id] = replace(known, time_ns=time_ns, first_ns=min(known.oldest_ns, time_ns))
-            self._moved.append(replace(known, entity_id=""))
+            self._moved.append(replace(known, time_ns=time_ns, first_ns=TURNED_BACK))
         elif time_ns < known.oldest_ns:
             self._put(replace(known, first_ns=time_ns))
 

@@ -1,7 +1,7 @@
 """Marks that moved, before they are rows: packed as one value, and merged without knowing where they moved from. Pure.
 
 What marks do to a row is a ladder: one that is newer, or as new, takes its place and leaves the earlier of both
-beginnings; one without an entity takes the row away, unless the row is newer. What makes no difference to any row that may
+beginnings; one without an entity takes the row away, unless the row is newer; one that was turned back takes the place of any. What makes no difference to any row that may
 be there goes when the next one comes, and the others stay in their order.
 """
 
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 from attrs import define, field
 
-from ingest.core.coverage import Mark
+from ingest.core.coverage import TURNED_BACK, Mark
 from ingest.core.sealing import compressed, decompressed
 
 LATEST: Final = 2**63 - 1
@@ -87,7 +87,10 @@ class Moves:
             known = last.get(name)
             # As `_outdone`, for there is one of these for each mark that ever moves.
             if known is None or (
-                known[2] <= time_ns and first_ns <= known[3] and known[1] and not (earlier and name in earlier)
+                known[2] <= time_ns
+                and first_ns <= known[3] < TURNED_BACK
+                and known[1]
+                and not (earlier and name in earlier)
             ):
                 last[name] = move
             else:
@@ -120,7 +123,7 @@ class Moves:
 
 def _outdone(earlier: Move, later: Move) -> bool:
     """True when the later of two that follow each other does by itself what both do, whatever is there before."""
-    if earlier[2] > later[2]:
+    if earlier[2] > later[2] or TURNED_BACK in {earlier[3], later[3]}:
         return False
     return not later[1] or (bool(earlier[1]) and later[3] <= earlier[3])
 
@@ -128,7 +131,9 @@ def _outdone(earlier: Move, later: Move) -> bool:
 def _move(rows: MutableMapping[str, Row], move: Move) -> None:
     name, entity_id, time_ns, first_ns = move
     row = rows.get(name)
-    if row is not None and row.time_ns > time_ns:
+    turned_back = bool(entity_id) and first_ns == TURNED_BACK
+    first_ns = time_ns if turned_back else first_ns
+    if row is not None and row.time_ns > time_ns and not turned_back:
         return
     if entity_id:
         rows[name] = Row(entity_id, time_ns, first_ns if row is None else min(row.first_ns, first_ns))

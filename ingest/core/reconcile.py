@@ -232,11 +232,12 @@ class Reconciler(Marks):
         before = self._bearers.mark_before(mark, end_ns)
         after = missing_since(before, self._from_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends now, or earlier.
-        told = first is not None or (before is not None and is_absent(before))
+        told = (first is not None and key in self._spanned) or (before is not None and is_absent(before))
         if key not in self.excluded and baseline and (told or time_ns > after + MICROSECOND):
             self._spanned.add(key)
             # Under the id that it had: then it takes the place of a span that has no end yet.
-            self._miss((Span(mark.entity_id, key if before is None else before.registry_id, after, end_ns),))
+            known_as = key if before is None else before.registry_id
+            self._miss((Span(mark.entity_id, known_as, after, max(end_ns, after + 1)),))
 
     def _come_back(self, mark: Mark, end_ns: int) -> None:
         key = mark.registry_id

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.core.coverage import MICROSECOND, Mark
+from ingest.core.coverage import MICROSECOND, TURNED_BACK, Mark
 from ingest.core.importing import BETWEEN
 from ingest.core.marks import UNKNOWN
 from ingest.core.moved import Move, Moves, Row, as_marks, moves_of, packed, unpacked
@@ -60,6 +60,7 @@ ON CONFLICT DO UPDATE SET
     time_ns = excluded.time_ns, entity_id = excluded.entity_id, first_ns = min(first_ns, excluded.first_ns)
 WHERE excluded.time_ns >= mark.time_ns
 """
+_TURNED_BACK: Final = _MARK.partition("WHERE")[0]
 _NOBODYS: Final = "DELETE FROM mark WHERE home = ? AND store = ? AND registry_id = ? AND time_ns <= ?"
 _DOUBTED: Final = f"""
 UPDATE mark SET time_ns = time_ns - 1
@@ -144,10 +145,7 @@ def fold_many(connection: Connection, path: Path) -> None:
 
 
 def make_room(connection: Connection, path: Path) -> None:
-    """What waits is folded, for the pages that it has: rows that are there take none. As `fold_many` where that fails.
-
-    Raises `Damaged`.
-    """
+    """What waits is folded, for the pages that it has: rows that are there take none. Else as `fold_many`. Raises `Damaged`."""
     with _failing_unheard(), translated(path):
         if _waiting(connection):
             with transaction(connection):
@@ -236,7 +234,8 @@ def _write(connection: Connection, key: Key, moves: Iterable[Move], end: float =
     home, store = key.home, key.store
     together: list[tuple[str | int, ...]] = []
     for name, entity_id, time_ns, first_ns in moves:
-        if entity_id:
+        usual = entity_id and first_ns != TURNED_BACK
+        if usual:
             together.append((home, store, name, entity_id, time_ns, first_ns))
             if len(together) < TOGETHER:
                 continue
@@ -244,6 +243,8 @@ def _write(connection: Connection, key: Key, moves: Iterable[Move], end: float =
         together.clear()
         if not entity_id:
             connection.execute(_NOBODYS, (home, store, name, time_ns))
+        elif not usual:
+            connection.execute(_TURNED_BACK, (home, store, name, entity_id, time_ns, time_ns))
         if time.monotonic() > end:
             raise Transient("there is no more time for folding marks", where="the ledger")
     connection.executemany(_MARK, together)

@@ -9,7 +9,8 @@ from attrs import define, evolve, field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Mark, Missed, Note, Span
+from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, TURNED_BACK, Cause, Mark, Missed, Note, Span
+from ingest.core.ledger import Owed
 from ingest.core.marks import unknown_at
 from ingest.core.reconcile import Reconciler
 
@@ -336,13 +337,19 @@ def test_a_mark_goes_back_with_the_clock_of_the_home() -> None:
     assert not reconciler.follow("a.a", "a.a", ns(60))
     reconciler.see(mark("a.a", 60))
     assert reconciler.marks["a.a"] == Mark("a.a", "a.a", ns(60), ns(3))
-    assert Mark("a.a", "", ns(7200), ns(3)) in reconciler.note().marks, "on disk it is nobody's before it can go back"
+    owed = Owed()
+    owed.add(reconciler.note())
+    assert owed.note.marks == (Mark("a.a", "a.a", ns(60), TURNED_BACK),)
     reconciler.see(mark("a.a", 70))
-    assert reconciler.note().marks == (Mark("a.a", "a.a", ns(70), ns(3)),)
+    owed.add(reconciler.note())
+    assert owed.take().marks == (Mark("a.a", "a.a", ns(70), TURNED_BACK),), "as long as it is not on disk"
+    reconciler.see(mark("a.a", 75))
+    owed.add(reconciler.note())
+    assert owed.note.marks == (Mark("a.a", "a.a", ns(75), ns(3)),)
     reconciler.enter(2)
     assert not reconciler.knows("a.a", "a.a", ns(130))
     reconciler.see(mark("a.a", 130))
-    assert spans_of(reconciler.note()) == [Span("a.a", "a.a", ns(70), ns(130))]
+    assert spans_of(reconciler.note()) == [Span("a.a", "a.a", ns(75), ns(130))]
     assert reconciler.knows("b.b", "b.b", ns(7200))
 
 
@@ -352,8 +359,11 @@ def test_a_clock_that_was_set_back_while_nobody_listened_hides_no_state() -> Non
     assert not reconciler.knows("a.a", "a.a", ns(130))
     reconciler.see(mark("a.a", 130))
     assert reconciler.knows("a.a", "a.a", ns(130)), "it came live as well"
+    assert not reconciler.knows("a.a", "a.a", ns(100))
+    reconciler.see(mark("a.a", 100))
     reconciler.complete()
     assert reconciler.marks["a.a"].time_ns == ns(130)
+    assert spans_of(reconciler.note()) == []
 
 
 def test_what_a_snapshot_tells_late_sets_no_clock_back() -> None:
@@ -366,7 +376,7 @@ def test_what_a_snapshot_tells_late_sets_no_clock_back() -> None:
     reconciler.complete()
     assert reconciler.marks["a.a"].time_ns == ns(10)
     assert reconciler.knows("a.a", "a.a", ns(9)), "other rules have everything judged anew"
-    assert all(each.entity_id for each in reconciler.note().marks)
+    assert all(each.first_ns != TURNED_BACK for each in reconciler.note().marks)
 
 
 @pytest.mark.parametrize("order", [("r2", "r1"), ("r1", "r2")])

@@ -16,7 +16,7 @@ from attrs import define
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingest.core.coverage import MICROSECOND, Mark, Note, Settled
+from ingest.core.coverage import MICROSECOND, TURNED_BACK, Mark, Note, Settled
 from ingest.core.importing import BETWEEN
 from ingest.core.marks import UNKNOWN
 from ingest.core.moved import LATEST, Moves, Row, moves_of, packed, unpacked
@@ -79,7 +79,11 @@ class Rows:
     def move(self, key: Key, marks: Sequence[Mark]) -> None:
         rows = [(key.home, key.store, each.registry_id, each.entity_id, each.time_ns, each.oldest_ns) for each in marks]
         nobodys = {registry_id: time_ns for _, _, registry_id, entity_id, time_ns, _ in rows if not entity_id}
-        self.connection.executemany(_MARK, [row for row in rows if row[3]] if nobodys else rows)
+        for *row, first_ns in [row for row in rows if row[3]]:
+            if first_ns == TURNED_BACK:
+                self.connection.execute(_MARK.partition("WHERE")[0], (*row, row[-1]))
+            else:
+                self.connection.execute(_MARK, (*row, first_ns))
         self.connection.executemany(_NOBODYS, [(key.home, key.store, *each) for each in nobodys.items()])
 
     def doubt(self, key: Key, oldest_ns: int, newest_ns: int) -> None:
@@ -130,7 +134,11 @@ class KilledError(Exception):
 # Times that meet, are unknown, in doubt or not there; beginnings before, at and after them; names that nobody has.
 TIMES = st.one_of(st.integers(0, 12), st.sampled_from([999, 1000, 1001, -1]))
 MARKS = st.builds(
-    Mark, st.sampled_from(NAMES), st.sampled_from(["sensor.x", "sensor.y", ""]), TIMES, st.one_of(st.just(0), TIMES)
+    Mark,
+    st.sampled_from(NAMES),
+    st.sampled_from(["sensor.x", "sensor.y", ""]),
+    TIMES,
+    st.one_of(st.sampled_from([0, TURNED_BACK]), TIMES),
 )
 NOTES = st.lists(MARKS, max_size=5)
 KEYS = st.sampled_from([KEY, KEY, OTHER])
