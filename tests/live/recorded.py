@@ -68,6 +68,10 @@ def came(rows: Sequence[Row]) -> set[Key]:
     return {(row.tags["entity_id"], row.time) for row in rows if row.fields.get("origin") == "backfill"}
 
 
+NEVER = "9999-12-31T00:00:00Z"
+"""When a span ends that has no end yet."""
+
+
 def times(keys: Iterable[Key]) -> dict[str, list[int]]:
     """The times of each entity's states."""
     found = defaultdict(list)
@@ -78,7 +82,7 @@ def times(keys: Iterable[Key]) -> dict[str, list[int]]:
 
 def inside(span: Mapping[str, Any], of: Mapping[str, Sequence[int]]) -> int:
     """How many of these times lie within a span of the ledger, as `gaps export` tells it."""
-    after, before = (nanoseconds(datetime.fromisoformat(span[end])) for end in ("after", "before"))
+    after, before = (nanoseconds(datetime.fromisoformat(span[end] or NEVER)) for end in ("after", "before"))
     return sum(after < at < before for at in of.get(span["entity_id"], ()))
 
 
