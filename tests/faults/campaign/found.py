@@ -235,9 +235,9 @@ FOUND: Mapping[str, Scenario] = MappingProxyType(
             0,
             (
                 Act(0.5, Narrow(1, 40.0)),
-                Act(1.0, Busy(300, 20)),
-                Act(1.1, Busy(300, 20)),
-                Act(3.0, Busy(300, 20)),
+                Act(1.2, Busy(300, 20)),
+                Act(1.3, Busy(300, 20)),
+                Act(3.2, Busy(300, 20)),
             ),
             Room(2_000, 7_000, 20_000, 20),
             8.0,
