@@ -20,13 +20,14 @@ from attrs import define, field
 from ingest.actors.importing import Importing
 from ingest.actors.mending import Mending
 from ingest.actors.replay import Replaying
+from ingest.actors.spoolless import about_a_spool
 from ingest.core import control, reports
 from ingest.core.control import Progress
 from ingest.core.loss import evicted
 from ingest.core.reports import Emit, Report
 from ingest.core.store import Batch
 from ingest.edge.bring import Brought, Known, Room, add, batches_of, known_in, letters_of, open_regular, size_of
-from ingest.edge.control import Command, Commands, Complain, Say
+from ingest.edge.control import Commands, Complain, Say
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.ledger import Ledger
@@ -76,10 +77,7 @@ class Control:
     def commands(self) -> Commands:
         """Every command by its name."""
         return {
-            "purge": Command(control.Purge, self.purge),
-            "replay": Command(control.Replay, self.replay),
-            "retry-letters": Command(control.Retry, self.retry),
-            "recover": Command(control.Recover, self.recover),
+            **about_a_spool(self),
             **({} if self.ledger is None else Mending(self.ledger, self.importing).commands),
             **self.more,
         }

@@ -6,7 +6,7 @@ Its state file may still hold what an earlier configuration left for a database.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import frozen
 
@@ -26,6 +26,32 @@ WITHOUT: Final = "this service stores in its embedded store and has no spool"
 STOP: Final = "Stop the service, run this again, then start the service."
 
 
+class Answers(Protocol):
+    """Who answers the commands about a spool: with one, or without."""
+
+    async def purge(self, asked: control.Purge, say: Say, /) -> control.Purged:
+        """Remove what waits."""
+
+    async def replay(self, asked: control.Replay, say: Say, /) -> control.Replayed:
+        """Deliver what waits now."""
+
+    async def retry(self, asked: control.Retry, say: Say, /) -> control.Retried:
+        """Put dead letters back."""
+
+    async def recover(self, asked: control.Recover, say: Say, /) -> control.Recovered:
+        """Bring back what is readable in another file."""
+
+
+def about_a_spool(answers: Answers) -> Commands:
+    """The commands about a spool by their names, which every service knows."""
+    return {
+        "purge": Command(control.Purge, answers.purge),
+        "replay": Command(control.Replay, answers.replay),
+        "retry-letters": Command(control.Retry, answers.retry),
+        "recover": Command(control.Recover, answers.recover),
+    }
+
+
 @frozen
 class Spoolless:
     """The commands over a state file that no spool of this service is in; `connection` is used in the lane."""
@@ -37,12 +63,7 @@ class Spoolless:
     @property
     def commands(self) -> Commands:
         """Every command by its name, as a service with a spool has them."""
-        return {
-            "purge": Command(control.Purge, self.purge),
-            "replay": Command(control.Replay, self.replay),
-            "retry-letters": Command(control.Retry, self.retry),
-            "recover": Command(control.Recover, self.recover),
-        }
+        return about_a_spool(self)
 
     async def purge(self, _: control.Purge, __: Say) -> control.Purged:
         """Nothing is removed where nothing waits. Raises `Refused` when something does."""
