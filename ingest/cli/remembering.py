@@ -30,6 +30,7 @@ from ingest.edge.letter_file import Letters
 from ingest.edge.lock import SERVICE, Holder
 from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_file import Table
+from ingest.edge.spool_reader import FULL_BATCH
 from ingest.edge.spool_rows import Key
 from ingest.edge.spool_trouble import FAILURES
 from ingest.edge.state import State, opened_state, room
@@ -37,6 +38,7 @@ from ingest.edge.totals_file import Totals
 from ingest.errors import IngestError, Transient
 from ingest.plan import Destination
 from ingest.runtime.lane import ThreadLane
+from ingest.runtime.link import Weight
 from ingest.runtime.progress import Progress
 
 
@@ -76,12 +78,12 @@ def opened_file(
 
 async def disk_spool(settings: Settings, state: State, store: Store[Any, bytes], emit: Emit) -> DiskSpool:
     """The store's spool in it, which begins in memory where the file cannot be used yet."""
-    chosen = settings.spool
+    chosen, gather = settings.spool, Weight(settings.batch.size, FULL_BATCH.size)
 
     def measure() -> tuple[Limits, Floor]:
         """Raises `Transient`."""
         try:
-            found = Limits(room(state.path, chosen.size), chosen.memory), floor_at(state.path, chosen.min_free)
+            found = Limits(room(state.path, chosen.size), chosen.memory, gather), floor_at(state.path, chosen.min_free)
         except OSError as error:
             raise Transient(f"the disk cannot be asked: {error.strerror}", where=str(state.path)) from error
         with suppress(IngestError):  # a disk that takes nothing is met, and said, when there is something to spool
@@ -89,7 +91,7 @@ async def disk_spool(settings: Settings, state: State, store: Store[Any, bytes],
         return found
 
     table = Table(state.connection, state.path, Key(settings.home, store.name), whose=store.codec.whose)
-    limits = Limits(chosen.size, chosen.memory)
+    limits = Limits(chosen.size, chosen.memory, gather)
     spool = DiskSpool(table, state.lane, limits, joined, time.time_ns, emit, whole, measure=measure)
     with suppress(*FAILURES):
         await spool.load()

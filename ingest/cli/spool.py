@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -177,7 +178,11 @@ def show(*, batch_id: int, lines: int, config_path: Path | None, assignments: tu
         if sealed is None:
             remedy = "It may be delivered by now; `homeiq-ingest spool list` shows what waits."
             raise Refused(f"there is no batch {batch_id}", remedy=remedy)
-    found = unsealed(sealed)
+        try:
+            found = unsealed(sealed)
+        except (OSError, EOFError, zlib.error):
+            remedy = "Of a damaged state file `homeiq-ingest spool recover` reads what is left."
+            raise Refused(f"batch {batch_id} is damaged: its lines cannot be read", remedy=remedy) from None
     for line in islice(found, lines):
         click.echo(line)
     if len(found) > lines:

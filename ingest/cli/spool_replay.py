@@ -23,6 +23,7 @@ from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.reports import Report
 from ingest.core.tally import Tally
+from ingest.core.words import counted
 from ingest.edge.database_file import is_there
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
@@ -61,7 +62,10 @@ def replay(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
 
 
 def _tell(done: control.Replayed) -> None:
-    click.echo(f"{done.stored:,} points stored in {done.where}, {done.refused:,} refused, {done.left:,} still wait.")
+    wait = "waits" if done.left == 1 else "wait"
+    click.echo(
+        f"{counted(done.stored, 'point')} stored in {done.where}, {done.refused:,} refused, {done.left:,} still {wait}."
+    )
     if done.refused:
         click.echo("What was refused: homeiq-ingest dead-letters list", err=True)
     if done.problem is not None:

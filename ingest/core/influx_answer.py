@@ -5,14 +5,15 @@
 | 204                   | every line is stored                                               |
 | 413                   | too large: halve                                                   |
 | 400, 422              | about lines, when it speaks of them: find them                     |
-| 500                   | the same, when it speaks of a type conflict or counts lines        |
+| 500                   | the same, when it speaks of a type conflict or counts lines;       |
+|                       | as 413, when it speaks of a request's size                         |
 | 401, 403, 404, others | about the endpoint: keep everything, a person must act             |
 | 408, 429, 5xx         | not now: keep everything, wait as long as the server asks          |
 
 InfluxDB 2 stores nothing of a batch with a malformed line (400) and the rest of one with a conflict (422, naming the
 first); InfluxDB 3 answers 400 for both and lists the lines; 2.0 answered 500 where 2.1 answers 422. Where a table may have
 no more columns, or a database no more tables, InfluxDB 3 answers 422 and Cloud Serverless 400: lines that need no new one
-are still taken. A 400 that does not speak of lines comes from something in between (a proxy, a TLS port spoken to in plain
+are still taken. Before 3.7 InfluxDB 3 answered 500 to more than 10 MiB of lines. A 400 that does not speak of lines comes from something in between (a proxy, a TLS port spoken to in plain
 HTTP) and condemns none.
 Whatever a server says, however odd, is one of these: it may be anybody who answers, and no answer ends the process.
 Source: InfluxDB's API reference and issues; answers of InfluxDB 1.6, VictoriaMetrics and proxies.
@@ -59,6 +60,7 @@ CHECK_TYPES = (
     "Use an empty bucket."
 )
 
+CHECK_RETENTION = "Every point is refused in the same way: they are older than the bucket keeps. Let it keep them longer, and they are stored."
 CHECK_LIMIT = "Even one point is too large for it: raise the limit of the database, or of the proxy before it."
 
 
@@ -92,11 +94,12 @@ def classify(answer: Answer, now: datetime, token: str = TOKEN_SETTING) -> Outco
     match answer.status:
         case 204:
             return Delivered()
-        case 413:
+        case status if status == 413 or (status == 500 and "max request size" in answer.text):
             return Split(f"the request is too large: {said}", remedy=CHECK_LIMIT)
         case (400 | 422 | 500) as status if _is_about_lines(answer, status):
             dropped = _dropped.search(answer.text)
-            return Split(said, int(dropped[1]) if dropped else None)
+            remedy = CHECK_RETENTION if "retention" in said else CHECK_TYPES
+            return Split(said, int(dropped[1]) if dropped else None, remedy)
         case status if status in {408, 429} or status >= 500:
             asked = wait(answer.headers.get("retry-after"), _sent(answer, now))
             return Keep(answers(answer), asked)
@@ -113,7 +116,8 @@ def _is_about_lines(answer: Answer, status: int) -> bool:
 def _remedy(status: int, said: str, token: str) -> str:
     if status in {401, 403}:
         return check_token(token)
-    return CHECK_BUCKET if status == 404 and ("bucket" in said or "org" in said) else CHECK_URL
+    missing = status == 404 and any(each in said for each in ("bucket", "org", "database not found"))
+    return CHECK_BUCKET if missing else CHECK_URL
 
 
 def wait(retry_after: str | None, now: datetime) -> float | None:

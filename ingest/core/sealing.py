@@ -20,11 +20,11 @@ _NOT_WHOLE: tuple[type[Exception], ...] = (zlib.error,)
 
 try:
     from isal.igzip_lib import IsalError
-    from isal.isal_zlib import compress, decompress
+    from isal.isal_zlib import compress, compressobj, decompress
 
     _NOT_WHOLE = (IsalError,)  # type: ignore[assignment]  # its stub says that it is one, not a type
 except ImportError:  # a machine for which there is no wheel
-    from zlib import compress, decompress
+    from zlib import compress, compressobj, decompress  # type: ignore[assignment]  # a class of its own, with these methods
 
 GZIP = zlib.MAX_WBITS + 16
 """What makes zlib's `compress` write gzip: a header without a time, and a checksum at the end."""
@@ -134,5 +134,9 @@ def whole(payload: bytes, count: int) -> bool:
 
 
 def joined(payloads: Sequence[bytes]) -> bytes:
-    """Several payloads as one: gzip's members may follow each other, and each ends with a line break."""
-    return b"".join(payloads)
+    """Several payloads as one. Raises as `unsealed`.
+
+    Compressed anew, though gzip's members may follow each other: InfluxDB 3 before 3.7 reads the first, and answers 204.
+    """
+    into = compressobj(1, zlib.DEFLATED, GZIP)
+    return b"".join([*(into.compress(gzip.decompress(payload)) for payload in payloads), into.flush()])

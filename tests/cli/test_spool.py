@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -132,6 +133,20 @@ def test_list_and_show_look_beside_a_running_service(tmp_path: Path) -> None:
     assert run(spooled(tmp_path / "empty.db"), "spool", "list").stdout == "Nothing waits.\n"
 
 
+@pytest.mark.parametrize(
+    "damage",
+    ["substr(payload, 1, 15)", "x'00112233'", "CAST(substr(payload, 1, length(payload) - 8) || zeroblob(8) AS BLOB)"],
+)
+def test_what_cannot_be_read_of_a_batch_is_said(tmp_path: Path, damage: str) -> None:
+    path = spooled(tmp_path / "state.db", lines(10))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE batch SET payload = {damage}")
+    result = run(path, "spool", "show", 1)
+    assert (result.exit_code, result.stdout) == (REFUSED, "")
+    assert "batch 1 is damaged: its lines cannot be read" in result.stderr
+    assert "spool recover" in result.stderr
+
+
 @pytest.mark.parametrize(("script", "version"), [(VERSION_1, 1), (VERSION_2, 2)])
 def test_a_file_of_an_older_version_is_read_as_it_is(tmp_path: Path, script: str, version: int) -> None:
     path = tmp_path / "state.db"
@@ -207,6 +222,25 @@ def test_replay_stores_what_waits_and_shows_how_far_it_is(tmp_path: Path, monkey
     assert result.stdout == f"8,000 points stored in {peer.url}, 0 refused, 0 still wait.\n"
     assert "4,000 of 8,000 points" in result.stderr
     assert waiting_lines(path) == []
+
+
+@pytest.mark.parametrize(("size", "requests"), [(1, 5), (4, 3), (5_000, 1)])
+def test_what_waits_is_sent_in_requests_of_a_batch_at_most_each_one_member_of_gzip(
+    tmp_path: Path, size: int, requests: int
+) -> None:
+    path = spooled(tmp_path / "state.db", *(lines(2, 2 * number) for number in range(5)))
+    with answering(lambda _: Reply(204)) as database:
+        replayed = run(path, "spool", "replay", "--set", f"batch.size={size}", url=database.url)
+    assert replayed.stdout.startswith("10 points stored in ")
+    written = [request.body for request in database.requests if request.path == "/api/v2/write"]
+    bodies = [body for body in written if body.startswith(b"\x1f\x8b")]
+    assert len(bodies) == requests
+    assert sorted(line for body in bodies for line in first_member(body).splitlines()) == sorted(lines(10))
+
+
+def first_member(body: bytes) -> bytes:
+    """What InfluxDB 3 before 3.7 reads."""
+    return zlib.decompressobj(zlib.MAX_WBITS + 16).decompress(body)
 
 
 def test_replay_ends_when_a_person_must_act_and_everything_still_waits(tmp_path: Path) -> None:

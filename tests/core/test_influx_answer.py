@@ -7,7 +7,10 @@ import pytest
 
 from ingest.core.influx_answer import (
     CHECK_BUCKET,
+    CHECK_LIMIT,
+    CHECK_RETENTION,
     CHECK_TOKEN,
+    CHECK_TYPES,
     CHECK_URL,
     LONGEST_WAIT,
     Answer,
@@ -55,7 +58,8 @@ def test_the_count_is_found_in_a_long_answer_too() -> None:
     [CONFLICT.format(1), "unexpected error writing points to database: points beyond retention policy dropped=1"],
 )
 def test_influxdb_2_0_said_with_500_what_is_about_lines(text: str) -> None:
-    assert outcome(500, said("internal error", text)) == Split(text, 1)
+    remedy = CHECK_RETENTION if "retention" in text else CHECK_TYPES
+    assert outcome(500, said("internal error", text)) == Split(text, 1, remedy)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +111,18 @@ def test_too_large_is_split() -> None:
     assert isinstance(outcome(413, "<html>413 Request Entity Too Large</html>"), Split)
 
 
+def test_influxdb_3_before_3_7_says_with_500_that_a_request_is_too_large() -> None:
+    split = outcome(500, json.dumps({"error": "max request size (10485760 bytes) exceeded", "data": None}))
+    assert isinstance(split, Split)
+    assert split.remedy == CHECK_LIMIT
+    assert isinstance(outcome(500, "internal error"), Keep)
+
+
 @pytest.mark.parametrize(
     ("status", "text", "remedy"),
     [
         (401, said("unauthorized", "unauthorized access"), CHECK_TOKEN),
+        (404, json.dumps({"error": 'database not found: "ha"'}), CHECK_BUCKET),
         (401, "", CHECK_TOKEN),
         (403, said("forbidden", "insufficient permissions for write"), CHECK_TOKEN),
         (404, said("not found", 'bucket "x" not found'), CHECK_BUCKET),

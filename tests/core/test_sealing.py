@@ -42,7 +42,24 @@ def test_what_is_sealed_is_gzip_of_the_lines_with_nothing_of_the_moment(lines: l
     assert payload == sealing.seal(lines)
 
 
-def test_payloads_of_both_programs_may_follow_each_other() -> None:
+def test_payloads_are_joined_into_one_that_is_whole_to_whoever_reads_its_first_member_alone() -> None:
     by_zlib = gzip.compress(b"m v=1 1\n", 1, mtime=0)
-    assert sealing.unsealed(sealing.joined([by_zlib, sealing.seal([b"m v=2 2"])])) == (b"m v=1 1", b"m v=2 2")
+    payload = sealing.joined([by_zlib, sealing.seal([b"m v=2 2"]), sealing.seal(LINES)])
+    assert sealing.unsealed(payload) == (b"m v=1 1", b"m v=2 2", *LINES)
+    first = zlib.decompressobj(sealing.GZIP)
+    assert first.decompress(payload).count(b"\n") == 2 + len(LINES)
+    assert (first.eof, first.unused_data) == (True, b"")
+
+
+@pytest.mark.usefixtures("_without_isal")
+def test_payloads_are_joined_without_isal_too() -> None:
+    assert sealing.unsealed(sealing.joined([sealing.seal(LINES), sealing.seal(LINES)])) == (*LINES, *LINES)
+
+
+def test_a_payload_that_is_not_whole_is_not_joined() -> None:
+    with pytest.raises(EOFError):
+        sealing.joined([sealing.seal(LINES), sealing.seal(LINES)[:-9]])
+
+
+def test_payloads_of_both_programs_are_told_apart_from_broken_ones() -> None:
     assert not sealing.whole(sealing.seal(LINES)[:-9], len(LINES))
