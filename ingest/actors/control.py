@@ -36,7 +36,7 @@ from ingest.edge.letter_retry import named, returning
 from ingest.edge.salvage import Found, Salvage
 from ingest.edge.spool_gone import purged
 from ingest.edge.spool_purge import newest_id, purge_others, purge_part, waits
-from ingest.edge.spool_rows import Change, Key
+from ingest.edge.spool_rows import Change
 from ingest.edge.sqlite import translated
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
@@ -150,18 +150,18 @@ class Control:
         async with self._turn:
             await self.letters.flush()
             chosen = await self.spool.lane(lambda: list(file.listed()) if asked.everything else named(file, asked.ids))
-            for whose, part in returning(chosen, key.store):
-                await self._put_back(whose, part)
+            for part in returning(chosen, key):
+                await self._put_back(part)
                 moved += len(part)
                 say(Progress(moved, len(chosen)))
             await self.letters.look()
         return control.Retried(moved, len(chosen) - moved)
 
-    async def _put_back(self, whose: Key, part: Sequence[Letter]) -> None:
+    async def _put_back(self, part: Sequence[Letter]) -> None:
         def work(_claimed: set[int], _delivered: set[int]) -> Change:
             self._check_room(sum(len(each.line) for each in part))
-            batch = self.letters.letters.put_back(whose, part, self.spool.now_ns())
-            return Change(Weight(batch.count, batch.size), 1) if whose == self.spool.table.key else Change()
+            batch = self.letters.letters.put_back(self.spool.table.key, part, self.spool.now_ns())
+            return Change(Weight(batch.count, batch.size), 1)
 
         self._made(await self.spool.change(work), RETRIED)
 

@@ -13,7 +13,7 @@ from attrs import frozen
 from ingest.core import control
 from ingest.edge.control import Command, Commands, Say
 from ingest.edge.letter_file import Letter, Letters
-from ingest.edge.letter_retry import named, returning
+from ingest.edge.letter_retry import named
 from ingest.edge.sqlite import Connection, translated
 from ingest.edge.state_read import batches
 from ingest.errors import Refused
@@ -79,7 +79,7 @@ class Spoolless:
     async def retry(self, asked: control.Retry, _: Say) -> control.Retried:
         """Letters that no database refused stay. Raises `Refused` for one that a database did, or that is not there."""
         chosen = await self.lane(self._letters, asked)
-        if next(returning(chosen, DATABASE), None) is not None:
+        if any(letter.is_line and letter.store == DATABASE for letter in chosen):
             raise self._without("no dead letter goes back while it runs", STOP)
         return control.Retried(0, len(chosen))
 

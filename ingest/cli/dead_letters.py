@@ -16,7 +16,7 @@ from ingest.cli.moments import iso, shown
 from ingest.cli.options import ROW_ID, configured, loaded
 from ingest.cli.output import written
 from ingest.cli.own_file import SECTIONS, OwnFile, looking, own_state, state_of
-from ingest.config.destination import Spool
+from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.plot import table
 from ingest.core.words import counted, cut, entity_of
@@ -24,6 +24,7 @@ from ingest.edge.bring import size_in
 from ingest.edge.database_file import is_there
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.letter_retry import named, returning
+from ingest.edge.spool_rows import Key
 from ingest.errors import Refused
 
 HEAD = ("id", "refused", "store", "entity", "reason", "line")
@@ -85,10 +86,10 @@ def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, a
         found = loaded(config_path, assignments, sections=SECTIONS)
         own = state_of(found)
         try:
-            done, then = _retry(own, found.settings.spool, asked), sent_when(found.settings.store_kind)
+            done, then = _retry(own, found.settings, asked), sent_when(found.settings.store_kind)
         except Runs as service:
             done = ask(service, "retry-letters", asked, control.Retried, doing="putting back", of="{} letters")
-            then = "the service sends them"
+            then = "the service sends what is there"
         if not done.moved and not done.stay:
             own.look_elsewhere()
     are = "is" if done.moved == 1 else "are"
@@ -97,17 +98,19 @@ def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, a
     )
     if done.stay:
         stay = f"{counted(done.stay, 'letter')} {'stays' if done.stay == 1 else 'stay'}"
-        click.echo(f"{stay}: only lines that a database refused can be sent again.", err=True)
+        click.echo(
+            f"{stay}: only lines of home {found.settings.home} that a database refused can be sent again.", err=True
+        )
 
 
-def _retry(own: OwnFile, spool: Spool, asked: control.Retry) -> control.Retried:
+def _retry(own: OwnFile, settings: Settings, asked: control.Retry) -> control.Retried:
     if not is_there(own.path):
         own.look_elsewhere()
     with held(own.path) as connection:
-        letters, room = Letters(connection, own.path), room_in(spool, connection)
+        letters, room = Letters(connection, own.path), room_in(settings.spool, connection)
         chosen = list(letters.listed()) if asked.everything else named(letters, asked.ids)
-        moved = 0
-        for key, part in returning(chosen, DATABASE):
+        moved, key = 0, Key(settings.home, DATABASE)
+        for part in returning(chosen, key):
             room.check(size_in(connection), sum(each.size for each in part))
             letters.put_back(key, part, time.time_ns())
             moved += len(part)

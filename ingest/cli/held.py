@@ -37,8 +37,8 @@ def room_in(chosen: Spool, connection: Connection | None = None) -> Room:
 def sent_when(kind: str) -> str:
     """How what is put back while no service runs gets to its database; `kind` is that of the configured store."""
     if kind == "influxdb":
-        return "they go out when the service runs, or with `spool replay`"
-    return "they wait there until a database is configured (influxdb.url)"
+        return "what is there goes out when the service runs, or with `spool replay`"
+    return "what is there waits until a database is configured (influxdb.url)"
 
 
 class Runs(Refused):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 NAMED = 3
 """Names that a sentence lists at most."""
 
+_tagged = re.compile(r",domain=(\w+),entity_id=(\w+)")
 _entity = re.compile(r'(?:\A|[,{" ]entity_id"?[=:]\s*"?)([^\W.]+\.[^\W.]+)(?=["\s,}]|\Z)')
 
 
@@ -35,8 +36,9 @@ def all_is_well(waiting: int, refused: int) -> str:
 
 def entity_of(text: str) -> str:
     """The entity that a refused line, or the JSON of a change, is about; empty when it does not say."""
-    found = _entity.search(text)
-    return found[1] if found else ""
+    if found := _entity.search(text):
+        return found[1]
+    return f"{found[1]}.{found[2]}" if (found := _tagged.search(text)) else ""
 
 
 def some(names: Iterable[str]) -> str:

@@ -70,12 +70,13 @@ class DeadLetters:
     async def bury(self, rejections: Sequence[Rejection]) -> None:
         """Write what the store refused. When this returns it is on disk, or waits for it, or its loss is told."""
         self._keep(self._letter(self.key.store, each.line, each.reason) for each in rejections)
-        await self.flush()
+        await self.flush()  # what memory has no room for goes when the disk did not take it
 
     def hear(self, report: Report) -> None:
         """Take the change that broke a pure function out of the stream of reports."""
         if isinstance(report, reports.DeadLetter):
             self._keep([self._letter(report.store, report.json, report.traceback)])
+            self._shed()
 
     async def run(self) -> None:
         """Write what waits, whenever something does; for ever."""
@@ -127,12 +128,12 @@ class DeadLetters:
             self._waiting.append(letter)
             self._size += letter.size
         self._came.unpark_all()
-        self._shed()
 
     def _give_back(self, taken: Iterable[Letter]) -> None:
         """In front of what came meanwhile."""
         came, self._waiting, self._size = self._waiting, deque(), 0
         self._keep([*taken, *came])
+        self._shed()
 
     def _shed(self) -> None:
         dropped = 0

@@ -20,6 +20,7 @@ from attrs import define, frozen
 from ingest.core.influx_answer import Answer
 from ingest.core.secret import masked
 from ingest.edge.reason import reason
+from ingest.edge.tls import tls_failure
 from ingest.errors import Refused, Transient
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _not_connected(error: BaseException, peer: Peer, where: str) -> Refused | Tr
         what = f"the certificate of {peer.name} is not trusted: {cause.verify_message}"
         return Refused(what, where=where, remedy=peer.check_trust)
     if isinstance(cause, ssl.SSLError):
-        return Refused(f"{peer.name} does not speak TLS at this address", where=where, remedy=peer.check_address)
+        return tls_failure(peer.name, str(cause), where, peer.check_address)
     return Transient(f"{peer.name} cannot be reached: {reason(cause or error)}", where=where)
 
 

@@ -17,11 +17,11 @@ import msgspec
 from attrs import define, evolve, field, frozen
 
 from ingest.core.certificates import trust
-from ingest.core.influx_answer import CHECK_URL, TOKEN_SETTING, Answer, check_token
+from ingest.core.influx_answer import TOKEN_SETTING, Answer, check_token
 from ingest.core.secret import Secret, masked
 from ingest.core.urls import without_credentials
 from ingest.edge.reason import reach
-from ingest.edge.tls import tls_context
+from ingest.edge.tls import tls_context, tls_failure
 from ingest.errors import Refused, Transient
 from ingest.runtime.garbage import letting_go
 
@@ -178,7 +178,8 @@ def _bounded(request: Callable[..., Any]) -> Callable[..., Any]:
             if len(body) > LONGEST:
                 answer.close()
                 break
-        whole = body if len(body) <= LONGEST else body[:LONGEST].decode("utf-8", "ignore").encode()
+        # The client reads UTF-8 alone, and a proxy may speak otherwise: what counts is the status.
+        whole = body[:LONGEST].decode("utf-8", "replace").encode()
         facts = {"headers": answer.headers, "status": answer.status, "reason": answer.reason}
         return HTTPResponse(BytesIO(whole), **facts, decode_content=False, enforce_content_length=False)
 
@@ -210,24 +211,20 @@ def _translated(where: str) -> Iterator[None]:
     except HTTPError as error:
         what = f"the database cannot be reached: {masked(_said(cause := _cause(error)))}"
         raise Transient(what, where=where, remedy=reach(cause)) from error
-    except UnicodeDecodeError as error:
-        raise Refused("the answer is not text: no database speaks like this", where=where, remedy=CHECK_URL) from error
 
 
 def _answer(status: int, text: str | None, headers: Mapping[str, str]) -> Answer:
     return Answer(status, text or "", {name.lower(): value for name, value in headers.items()})
 
 
-def _insecure(reason: str, where: str) -> Refused:
+def _insecure(reason: str, where: str) -> Refused | Transient:
     """Why TLS failed. The client puts the exception's name and the library's words into one text."""
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         said = reason.partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or "it cannot be verified"
         return Refused(
             f"the database's certificate is not trusted: {said}", where=where, remedy=trust(said, "influxdb")
         )
-    return Refused(
-        "the database does not speak TLS at this address", where=where, remedy="Check whether it is http or https."
-    )
+    return tls_failure("the database", reason, where, "Check whether it is http or https, and what stands before it.")
 
 
 def _cause(error: BaseException) -> BaseException:

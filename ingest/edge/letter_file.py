@@ -54,9 +54,9 @@ class Letter:
 
     @property
     def is_line(self) -> bool:
-        """It is line protocol, which ends in its time, not the JSON of a change."""
+        """It is line protocol, which ends in its time, not the JSON of a change. A unit, hence a line, may begin as that does."""
         time = self.line.rpartition(" ")[2].removeprefix("-")
-        return not self.line.startswith("{") and time.isascii() and time.isdecimal()
+        return time.isascii() and time.isdecimal()
 
     @property
     def summary(self) -> str:
@@ -91,7 +91,10 @@ class Letters:
         with translated(self.path), transaction(self.connection):
             added = self.connection.executemany(f"{_ADD} DO NOTHING", map(_row, letters)).rowcount
             if added and self.connection.execute(_EXCESS, (self.bound.letters, self.bound.size)).fetchone():
-                remedy = "Export and remove some of those that are there, and run this again; nothing is brought twice."
+                remedy = (
+                    "Send some of those that are there (`homeiq-ingest dead-letters retry`), and run this again: nothing is "
+                    "brought twice. Until then those letters are in the other file alone: keep it."
+                )
                 raise Refused("there is no room for more dead letters", where=str(self.path), remedy=remedy)
         return added
 

@@ -27,13 +27,8 @@ def named(letters: Letters, ids: Sequence[int]) -> list[Letter]:
     return [letter for letter in found.values() if letter is not None]
 
 
-def returning(letters: Iterable[Letter], store: str) -> Iterator[tuple[Key, list[Letter]]]:
-    """Of these letters those that the spool for `store` can take, home by home, in batches of at most `BATCH`."""
-    by_key: dict[Key, list[Letter]] = {}
-    for letter in letters:
-        if letter.is_line and letter.store == store:
-            by_key.setdefault(Key(letter.home, letter.store), []).append(letter)
-    for key, lines in by_key.items():
-        rest = iter(lines)
-        while part := list(islice(rest, BATCH)):
-            yield key, part
+def returning(letters: Iterable[Letter], key: Key) -> Iterator[list[Letter]]:
+    """Of these letters those that this spool can take, in batches of at most `BATCH`: what another home's took nobody would send."""
+    rest = (letter for letter in letters if letter.is_line and Key(letter.home, letter.store) == key)
+    while part := list(islice(rest, BATCH)):
+        yield part

@@ -1,11 +1,15 @@
-"""The TLS context of our clients: the authorities of the system, and those of a file beside them."""
+"""TLS of our clients: whom they trust (the authorities of the system, and those of a file beside them), and why it failed."""
 
 from __future__ import annotations
 
+import re
 import ssl
 from pathlib import Path
 
-from ingest.errors import Refused
+from ingest.errors import Refused, Transient
+
+# OpenSSL names what a peer's alert says after the protocol (`TLSV1_ALERT_INTERNAL_ERROR`, `SSLV3_ALERT_HANDSHAKE_FAILURE`).
+_alert = re.compile(r"\[SSL: (?:TLS|SSL)V\d+_\w+\] (?:tls|ssl)v\d+ (?:alert )?([^(]+?) \(")
 
 
 def tls_context(*, verify: bool = True, ca_file: Path | None = None) -> ssl.SSLContext:
@@ -27,3 +31,15 @@ def tls_context(*, verify: bool = True, ca_file: Path | None = None) -> ssl.SSLC
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def tls_failure(name: str, said: str, where: str, remedy: str) -> Refused | Transient:
+    """Why no TLS came about with `name`, of the words that Python's `ssl` has for it; not of a certificate that is not trusted.
+
+    A connection that ends is one that a proxy or a port forward ends whose server is down: that passes.
+    """
+    if "EOF" in said:
+        return Transient(f"{name} cannot be reached: the connection ended before TLS was agreed", where=where)
+    if found := _alert.search(said):
+        return Refused(f"{name} refuses TLS with us: {found[1]}", where=where, remedy=remedy)
+    return Refused(f"{name} does not speak TLS at this address", where=where, remedy=remedy)

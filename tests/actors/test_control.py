@@ -305,11 +305,11 @@ async def test_retry_moves_lines_and_leaves_the_rest(tmp_path: Path, autojump_cl
         assert len(it.listed()) == 4
         assert await it.control.retry(control.Retry((2,)), it.said.append) == control.Retried(1, 0)
         assert it.spool.held.events == 2
-        assert await it.control.retry(control.Retry(everything=True), it.said.append) == control.Retried(2, 1)
-        assert (it.spool.held.events, it.listed()) == (3, ['{"a":1}'])
+        assert await it.control.retry(control.Retry(everything=True), it.said.append) == control.Retried(1, 2)
+        assert (it.spool.held.events, it.listed()) == (3, ['{"a":1}', c])
         made = [each for each in it.emitted if isinstance(each, reports.Made)]
     assert [(each.count, each.how) for each in made] == [(1, RETRIED)] * 2
-    assert waiting_lines(path) == [*lines(1), b.encode(), a.encode(), c.encode()]
+    assert waiting_lines(path) == [*lines(1), b.encode(), a.encode()]
 
 
 async def test_retry_takes_letters_that_are_not_on_disk_yet(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -114,7 +114,7 @@ def test_retry(tmp_path: Path) -> None:
     path = buried(tmp_path / "state.db", (line.decode(), "no"), ('{"a":1}', "a bug"))
     with serving(path):
         result = run(path, "dead-letters", "retry", "--all")
-        assert result.stdout == "1 point is back in the spool; the service sends them.\n"
+        assert result.stdout == "1 point is back in the spool; the service sends what is there.\n"
         assert "1 letter stays" in result.stderr
         missing = run(path, "dead-letters", "retry", 7)
         assert (missing.exit_code, "there is no dead letter 7" in missing.stderr) == (2, True)

@@ -172,8 +172,8 @@ def test_export_replaces_no_file_unless_it_is_meant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "then"),
     [
-        ("", "they wait there until a database is configured (influxdb.url)"),
-        ("http://localhost:9", "they go out when the service runs, or with `spool replay`"),
+        ("", "what is there waits until a database is configured (influxdb.url)"),
+        ("http://localhost:9", "what is there goes out when the service runs, or with `spool replay`"),
     ],
 )
 def test_what_comes_back_is_not_promised_to_go_out_where_no_database_is_configured(
@@ -184,3 +184,19 @@ def test_what_comes_back_is_not_promised_to_go_out_where_no_database_is_configur
     assert run(path, "dead-letters", "retry", "--all", url=url).stdout == f"1 point is back in the spool; {then}.\n"
     old = spooled(tmp_path / "old.db", lines(1, 1))
     assert then.capitalize() in run(path, "spool", "recover", old, url=url).stdout
+
+
+def test_retry_leaves_what_was_refused_of_another_home(tmp_path: Path) -> None:
+    path = buried(tmp_path / "state.db", (A, CONFLICT))
+    result = run(path, "dead-letters", "retry", "--all", "--set", "home=cottage")
+    assert result.stdout == "Nothing was put back.\n"
+    assert result.stderr == "1 letter stays: only lines of home cottage that a database refused can be sent again.\n"
+    assert [line for line, _ in letters(path)] == [A]
+
+
+def test_a_line_may_begin_as_json_does_and_its_entity_is_found_in_either_schema(tmp_path: Path) -> None:
+    line = "{count},domain=sensor,entity_id=visits value=1 1767268800000000000"
+    path = buried(tmp_path / "state.db", (line, CONFLICT))
+    assert " sensor.visits " in run(path, "dead-letters", "list").stdout
+    assert run(path, "dead-letters", "retry", "--all").stdout.startswith("1 point is back")
+    assert waiting_lines(path) == [line.encode()]

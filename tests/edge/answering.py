@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -92,3 +93,29 @@ def answering(script: Script, tls: ssl.SSLContext | None = None, port: int = 0) 
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def saying(*pieces: bytes, forever: bool = False) -> Iterator[str]:
+    """A server that says these bytes to whoever comes, the last again and again."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(20)
+
+        def serve() -> None:
+            with listener.accept()[0] as peer:
+                peer.settimeout(20)
+                peer.recv(65536)
+                try:
+                    for piece in pieces:
+                        peer.sendall(piece)
+                    while forever:
+                        peer.sendall(pieces[-1])
+                except OSError:
+                    pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join(20)

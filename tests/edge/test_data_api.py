@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from ingest.core.data_api_answer import CHECK_KEY, CHECK_KEY_FILE, CHECK_URL
 from ingest.core.secret import MASK, Secret
 from ingest.edge.data_api import LONGEST, DataApi, open_data_api
 from ingest.errors import IngestError, Refused, Transient
-from tests.edge.answering import Reply, answering
+from tests.edge.answering import Reply, answering, saying
 
 SECRET = "a-key-that-nobody-may-see"
 BODY = b'[{"id":"d1"}]'
@@ -35,32 +35,6 @@ async def opened(url: str, given: Callable[[], Secret | None] = key) -> AsyncGen
     with trio.fail_after(20):
         async with open_data_api(url, given) as data_api:
             yield data_api
-
-
-@contextmanager
-def saying(*pieces: bytes, forever: bool = False) -> Iterator[str]:
-    """A server that says these bytes to whoever comes, the last again and again."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        listener.settimeout(20)
-
-        def serve() -> None:
-            with listener.accept()[0] as peer:
-                peer.settimeout(20)
-                peer.recv(65536)
-                try:
-                    for piece in pieces:
-                        peer.sendall(piece)
-                    while forever:
-                        peer.sendall(pieces[-1])
-                except OSError:
-                    pass
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread.join(20)
 
 
 async def failure(url: str, given: Callable[[], Secret | None] = key) -> IngestError:
@@ -208,6 +182,13 @@ async def test_tls_where_there_is_none() -> None:
         error = await failure(url.replace("http", "https"))
     assert isinstance(error, Refused)
     assert "does not speak TLS" in error.what
+
+
+async def test_a_connection_that_ends_before_tls_is_agreed_passes() -> None:
+    with saying(b"") as url:
+        error = await failure(url.replace("http", "https"))
+    assert isinstance(error, Transient)
+    assert error.what == "data-api cannot be reached: the connection ended before TLS was agreed"
 
 
 async def test_where_none_is_configured_nothing_is_opened() -> None:

@@ -126,6 +126,15 @@ async def test_a_full_disk_is_told_once_and_what_waits_is_written_when_there_is_
 
 
 @pytest.mark.parametrize("memory", [Bound(letters=2), Bound(size=32)])
+async def test_memory_bounds_nothing_while_the_disk_takes_it(
+    tmp_path: Path, autojump_clock: MockClock, memory: Bound
+) -> None:
+    async with yard(tmp_path, memory) as made:
+        await made.dead.bury(refused(*(f"a {number}" for number in range(9))))
+        assert (len(made.lines), made.emitted) == (9, [])
+
+
+@pytest.mark.parametrize("memory", [Bound(letters=2), Bound(size=32)])
 async def test_memory_is_bounded_and_what_does_not_fit_is_told(
     tmp_path: Path, autojump_clock: MockClock, memory: Bound
 ) -> None:

@@ -27,7 +27,7 @@ from ingest.edge.influx import Address, Influx, open_influx
 from ingest.edge.influx_client import LONGEST
 from ingest.errors import Refused, Transient
 from ingest.runtime.lane import ThreadLane
-from tests.edge.answering import Peer, Reply, Request, Script, answering
+from tests.edge.answering import Peer, Reply, Request, Script, answering, saying
 from tests.edge.refusing import batch
 from tests.support.marked import secret
 
@@ -276,7 +276,23 @@ async def test_an_answer_that_is_no_text(peer: Peer) -> None:
     async with influx(peer.url) as database:
         verdict = await database.deliver(batch(LINES))
     assert isinstance(verdict, Keep)
-    assert verdict.remedy == CHECK_URL
+    assert verdict.reason == "the database answers 502: B\ufffdse"
+
+
+async def test_what_a_proxy_says_of_too_large_a_request_is_understood_in_any_alphabet(peer: Peer) -> None:
+    stored: list[bytes] = []
+
+    def answer(request: Request) -> Reply:
+        lines = gzip.decompress(request.body).splitlines()
+        if len(lines) > 1:
+            return Reply(413, "<html>Anforderungsentität zu groß</html>".encode("latin-1"))
+        stored.extend(lines)
+        return Reply(204)
+
+    peer.script = answer
+    async with influx(peer.url) as database:
+        assert await database.deliver(batch(LINES)) == Delivered()
+    assert sorted(stored) == sorted(LINES)
 
 
 # ---- TLS -----------------------------------------------------------------------------------------------------------
@@ -312,6 +328,21 @@ async def test_an_authority_of_ones_own_is_trusted(secure: Peer, authority: trus
 async def test_verification_is_off_only_when_told(secure: Peer) -> None:
     async with influx(secure.url, ssl_verify=False) as database:
         assert await database.deliver(batch(LINES)) == Delivered()
+
+
+@pytest.mark.parametrize("said", [b"", bytes.fromhex("160303")])
+async def test_a_port_forward_whose_server_is_down_passes(said: bytes) -> None:
+    with saying(said) as url:
+        async with influx(url.replace("http", "https")) as database:
+            with pytest.raises(Transient, match="cannot be reached: the connection ended before TLS was agreed"):
+                await database.check()
+
+
+async def test_a_peer_that_refuses_tls_does_speak_it() -> None:
+    with saying(bytes.fromhex("15030300020250")) as url:
+        async with influx(url.replace("http", "https")) as database:
+            with pytest.raises(Refused, match="the database refuses TLS with us: internal error"):
+                await database.check()
 
 
 async def test_https_to_a_plain_port(peer: Peer) -> None:
