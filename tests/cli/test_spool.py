@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from tests.cli.stores import NOON, S
 from tests.cli.waiting import KEY, buried, letters, lines, opened, run, spooled, waiting_lines
 from tests.edge.answering import Reply, answering
 from tests.edge.test_state_file import VERSION_1, VERSION_2
+from tests.support.gzipped import first_member
 
 PAGE = 4096
 OTHER = Key("cottage", "influxdb")
@@ -236,11 +236,6 @@ def test_what_waits_is_sent_in_requests_of_a_batch_at_most_each_one_member_of_gz
     bodies = [body for body in written if body.startswith(b"\x1f\x8b")]
     assert len(bodies) == requests
     assert sorted(line for body in bodies for line in first_member(body).splitlines()) == sorted(lines(10))
-
-
-def first_member(body: bytes) -> bytes:
-    """What InfluxDB 3 before 3.7 reads."""
-    return zlib.decompressobj(zlib.MAX_WBITS + 16).decompress(body)
 
 
 def test_replay_ends_when_a_person_must_act_and_everything_still_waits(tmp_path: Path) -> None:

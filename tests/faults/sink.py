@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import socket
 import threading
 import time
@@ -13,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal, TypeAlias
 
 from attrs import define, field
+
+from tests.support.gzipped import first_member
 
 Mode: TypeAlias = Literal["take", "503", "401", "hang", "trickle", "away"]
 
@@ -85,7 +86,7 @@ class Sink:
 
     def take(self, body: bytes) -> None:
         with self._lock:
-            self.lines.update(gzip.decompress(body).splitlines())
+            self.lines.update(first_member(body).splitlines())
 
     def become(self, mode: Mode) -> None:
         """Whoever hangs is let go, without an answer."""

@@ -7,7 +7,6 @@ happens to the service meanwhile falls before, between or after the two.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections import Counter
@@ -21,6 +20,7 @@ from attrs import define, field
 from ingest.core.influx_answer import Answer
 from ingest.errors import Transient
 from tests.edge import refusing
+from tests.support.gzipped import first_member
 
 LATENCY = 0.02
 """Seconds before a request is stored, and again before it is answered."""
@@ -157,7 +157,7 @@ class Database:
         return answer
 
     def _take(self, payload: bytes) -> Answer:
-        lines = gzip.decompress(payload).removesuffix(b"\n").split(b"\n")
+        lines = first_member(payload).removesuffix(b"\n").split(b"\n")
         if len(lines) > self.limit:
             self.met["answer 413"] += 1
             return refusing.error(413, "unable to read data: points batch is too large")

@@ -36,6 +36,7 @@ from ingest.runtime.link import Weight
 from ingest.runtime.spool import MemorySpool
 from ingest.simulator import faults as f
 from ingest.simulator import recorder_faults as r
+from tests.faults.campaign import life
 from tests.faults.campaign.found import FOUND
 from tests.faults.campaign.scenario import Act, Outage, Room, Scenario
 
@@ -190,6 +191,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         "a memory without a bound": (MemorySpool, "_evict", _keep_everything_in_memory),
         "what was missed, forgotten": (Reconciler, "_miss", _find_no_spans),
         "evicted states believed to be stored": (Losses, "_forget", _forget_no_checkpoint),
+        "batches that follow each other in one body": (life, "joined", b"".join),
     }
 )
 
