@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from attrs import field, frozen
 
 from ingest.cli.systemd_places import Places
+from ingest.cli.systemd_text import edited, settings_in
 from ingest.config.files import searched
 from ingest.config.load import Loaded, load
 from ingest.config.secrets import TWINS
-from ingest.config.settings import KEYS, SECTIONS
-from ingest.config.toml import toml_value
-from ingest.config.write import render
+from ingest.config.settings import KEYS
 from ingest.core.secret import Secret
 from ingest.edge.interpreters import hidden
 from ingest.errors import Refused
@@ -34,8 +31,6 @@ STATE: Final = ("spool.path", "embedded.path")
 _FILES: Final = tuple(
     name for name, key in KEYS.items() if key.kind.path and name not in STATE and name not in TWINS.values()
 )
-_HEADING: Final = re.compile(r"\s*\[\s*([\w.-]+)\s*\]")
-_KEY: Final = re.compile(r"\s*([\w.-]+)\s*=")
 
 
 @frozen
@@ -79,7 +74,7 @@ def planned(path: Path, places: Places) -> Planned:
     """What the service is given of the configuration at `path`. Raises `Problems` where it is not good, or `Refused`."""
     found = load(path, {}, {}, for_running=True)
     text = path.read_text(encoding="utf-8-sig")
-    table = dict(_flat(tomllib.loads(text)))
+    table = settings_in(text)
     values = {name: _value(found, name) for name in KEYS}
     kept = {twin: places.credentials / name for name, twin in TWINS.items() if isinstance(values[name], Secret)}
     files, edits = dict[Path, bytes](), dict[str, tuple[str, object] | None]()
@@ -95,7 +90,8 @@ def planned(path: Path, places: Places) -> Planned:
     moved = [name for name in STATE if name in table and not _in(values[name], places)]
     edits |= dict.fromkeys(moved)
     secrets = {name: value for name in TWINS if isinstance(value := values[name], Secret)}
-    return Planned(_edited(text, table, edits), secrets, files, (*_remarks(found, moved, places), *copied))
+    public = edited(text, edits, secrets.values())
+    return Planned(public.text, secrets, files, (*_remarks(found, moved, places), *copied, *public.remarks))
 
 
 def credentials(config: Path) -> Mapping[str, Path]:
@@ -141,39 +137,3 @@ def _remarks(found: Loaded, moved: Sequence[str], places: Places) -> Iterator[st
     for name in moved:
         more = f" (take the old one along with --state {_value(found, name)})" if name == "spool.path" else ""
         yield f"{name} is left out: the service writes in {places.state} alone{more}"
-
-
-def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    for name, value in table.items():
-        if name in SECTIONS and isinstance(value, Mapping):
-            yield from ((f"{name}.{key}", inner) for key, inner in value.items())
-        else:
-            yield name, value
-
-
-def _edited(text: str, table: Mapping[str, object], edits: Mapping[str, tuple[str, object] | None]) -> str:
-    """The text with some settings changed or gone, its comments kept; written anew where it is too artful for that."""
-    wanted = {name: value for name, value in table.items() if name not in edits}
-    wanted |= dict(edit for edit in edits.values() if edit is not None)
-    if wanted == table:
-        return text
-    draft = "".join(_lines(text, edits))
-    try:
-        if dict(_flat(tomllib.loads(draft))) == wanted:
-            return draft
-    except tomllib.TOMLDecodeError:
-        pass
-    return render(wanted)
-
-
-def _lines(text: str, edits: Mapping[str, tuple[str, object] | None]) -> Iterator[str]:
-    section = ""
-    for line in text.splitlines(keepends=True):
-        if heading := _HEADING.match(line):
-            section = f"{heading[1]}."
-        key = _KEY.match(line)
-        name = f"{section}{key[1]}" if key else ""
-        if name not in edits:
-            yield line
-        elif edit := edits[name]:
-            yield f"{edit[0].removeprefix(section)} = {toml_value(edit[1])}\n"

@@ -587,6 +587,29 @@ def test_a_file_that_is_written_too_artfully_is_written_anew(tmp_path: Path) -> 
     assert "credentials/home_assistant.token" in text
 
 
+def test_no_comment_tells_a_secret_to_everybody(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    old = "eyJhbGciOiJIUzI1NiJ9.old.old"
+    good = (
+        "[home_assistant]\nurl = 'http://home.test'  # the kitchen's\ntoken_file = 'token'\n# the token is in a file\n"
+    )
+    secret_lines = f"# token = 'until-last-week'\n#api.token='another'\n# was {old}\n# is {TOKEN}\n"
+    text, _, remarks = plan_of(tmp_path, f"{good}{secret_lines}# end\n")
+    assert not any(each in text for each in ("until-last-week", "another", old, TOKEN))
+    assert all(each in text for each in ("# the kitchen's", "# the token is in a file", "# end"))
+    assert [each[-1] for each in remarks] == ["5", "6", "7", "8"]
+
+
+@pytest.mark.parametrize("behind", ["token: 'until-last-week'", "eyJhbGciOiJIUzI1NiJ9.until-last-week", TOKEN])
+def test_a_comment_behind_a_value_that_tells_a_secret_takes_all_of_them_along(tmp_path: Path, behind: str) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    good = "# of a person\n[home_assistant]\nurl = 'http://home.test'\ntoken_file = 'token'\n"
+    text, _, remarks = plan_of(tmp_path, f"{good}[api]\nport = 9000  # {behind}\n")
+    assert not any(each in text for each in ("of a person", "until-last-week", TOKEN))
+    assert "port = 9000" in text
+    assert "without its comments" in remarks[-1]
+
+
 def test_a_configuration_that_is_not_good_is_not_installed(tmp_path: Path) -> None:
     with pytest.raises(Problems, match=r"home_assistant\.token"):
         plan_of(tmp_path, "[home_assistant]\nurl = 'http://home.test'\n")
