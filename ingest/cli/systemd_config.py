@@ -70,9 +70,18 @@ def _person() -> Mapping[str, str]:
         return os.environ
 
 
+def _home_of(config: Path) -> Path | None:
+    """The home of whose configuration it is, who wrote `~` in it; None where that is who runs this, or nobody knows."""
+    try:
+        owner = config.stat().st_uid
+        return None if owner == os.geteuid() else Path(pwd.getpwuid(owner).pw_dir)
+    except (OSError, KeyError):
+        return None
+
+
 def planned(path: Path, places: Places) -> Planned:
     """What the service is given of the configuration at `path`. Raises `Problems` where it is not good, or `Refused`."""
-    found = load(path, {}, {}, for_running=True)
+    found = load(path, {}, {}, for_running=True, home=_home_of(path))
     text = path.read_text(encoding="utf-8-sig")
     table = settings_in(text)
     values = {name: _value(found, name) for name in KEYS}
@@ -87,6 +96,8 @@ def planned(path: Path, places: Places) -> Planned:
             files[new] = _public(value, name)
             edits[name] = (name, str(new))
             copied.append(f"{name} is a copy of {value} from now on: change {new}")
+        elif name in table and str(table[name]).startswith("~"):
+            edits[name] = (name, str(values[name]))
     moved = [name for name in STATE if name in table and not _in(values[name], places)]
     edits |= dict.fromkeys(moved)
     secrets = {name: value for name in TWINS if isinstance(value := values[name], Secret)}
@@ -110,7 +121,7 @@ def _value(found: Loaded, name: str) -> object:
 
 def _must_move(file: Path, written: object, config: Path, places: Places) -> bool:
     """The service could not see it, or it is named from the folder of a configuration that goes elsewhere."""
-    named_from_there = not Path(str(written)).expanduser().is_absolute()
+    named_from_there = not str(written).startswith(("~", "/"))
     return hidden(file) or (named_from_there and config.parent != places.config.parent)
 
 

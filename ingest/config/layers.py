@@ -49,13 +49,13 @@ def _state_folder(environ: Mapping[str, str], file: Path | None) -> tuple[Path |
     return data and data / "homeiq-ingest", "default"
 
 
-def toml_layer(table: Mapping[str, Any], path: Path, report: Report) -> Layer:
-    """A file's values; relative paths in it start at its directory."""
+def toml_layer(table: Mapping[str, Any], path: Path, report: Report, home: Path | None = None) -> Layer:
+    """A file's values; relative paths in it start at its directory, and at `home` those that begin with `~/`."""
     origin = f"file {path}"
     layer = {}
     for name, raw in _flat(table, origin, report):
         if name in KEYS:
-            layer[name] = Given(_from_directory(KEYS[name], raw, path.parent), origin)
+            layer[name] = Given(_whole_path(KEYS[name], raw, path.parent, home), origin)
         else:
             report(unknown_key(name, origin))
     return _finished(layer, None, report)
@@ -124,9 +124,12 @@ def _flat(table: Mapping[str, Any], origin: str, report: Report) -> Iterator[tup
             )
 
 
-def _from_directory(key: Key, raw: object, directory: Path) -> object:
-    relative = key.kind.path and isinstance(raw, str) and raw and not raw.startswith("~")
-    return str(directory / str(raw)) if relative else raw
+def _whole_path(key: Key, raw: object, directory: Path, home: Path | None) -> object:
+    if not key.kind.path or not isinstance(raw, str) or not raw:
+        return raw
+    if raw.startswith("~"):
+        return str(home / raw[2:]) if home is not None and raw.startswith("~/") else raw
+    return str(directory / raw)
 
 
 def _finished(layer: Layer, inline: Given | None, report: Report) -> Layer:

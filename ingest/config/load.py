@@ -36,10 +36,11 @@ class Loaded:
 class _Reading:
     """What is collected while reading. `bad` are the settings of which nothing can be said any more.
 
-    `sections` are those that are used; None: all.
+    `sections` are those that are used; None: all. `home` is what `~` means in the file; None: the home of who runs this.
     """
 
     sections: Collection[str] | None = None
+    home: Path | None = None
     problems: list[str] = field(factory=list)
     warnings: list[str] = field(factory=list)
     origins: dict[str, str] = field(factory=dict)
@@ -57,14 +58,16 @@ def load(
     *,
     for_running: bool = False,
     sections: Collection[str] | None = None,
+    home: Path | None = None,
 ) -> Loaded:
     """Read everything and check it. `overrides` are by dotted name; None in them is "not given".
 
     `for_running` also asks for what only `run` needs: an address of Home Assistant and its token. With `sections`, what
-    is wrong with the values of other sections does not matter, and no secret of theirs is read.
+    is wrong with the values of other sections does not matter, and no secret of theirs is read. `home` is what `~` means
+    in the file, where that is another's than of who runs this.
     Raises `Problems` with one sentence for each problem.
     """
-    reading = _Reading(sections)
+    reading = _Reading(sections, home)
     file = find(path, environ)
     given = _layers(file, environ, overrides, reading)
     settings = _settings(given, reading)
@@ -102,7 +105,7 @@ def _file_layer(file: Path | None, reading: _Reading) -> Layer:
     if file is None:
         return {}
     try:
-        layer = layers.toml_layer(read_toml(file), file, reading.problems.append)
+        layer = layers.toml_layer(read_toml(file), file, reading.problems.append, reading.home)
     except Refused as error:
         reading.problems.append(f"{error}.")
         reading.bad.update(KEYS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import sqlite3
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, field, frozen
 from click.testing import CliRunner
 
-from ingest.cli import systemd_machine, systemd_upgrade
+from ingest.cli import systemd_config, systemd_machine, systemd_upgrade
 from ingest.cli.exits import REFUSED
 from ingest.cli.main import main
 from ingest.cli.systemd_config import planned, source
@@ -84,6 +85,11 @@ class Manager:
         self.looks += 1
         pid = self.pid + self.looks if self.active and self.version in self.dying else self.pid
         return f"ActiveState={'active' if self.active else 'inactive'}\nMainPID={pid}\nNRestarts=0\nStatusText=stores\n"
+
+
+@frozen
+class Person:
+    pw_dir: str
 
 
 def failed(words: str) -> foreign.Failed:
@@ -547,6 +553,28 @@ def test_files_that_the_service_cannot_see_come_along_and_its_own_are_its_own(tm
     assert "path" not in text.partition("[spool]")[2]
     assert "--state" in remarks[0]
     assert f"change {copied}" in remarks[1]
+
+
+def test_a_tilde_means_the_home_of_whose_configuration_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = tmp_path / "of-a-person"
+    there.mkdir()
+    (there / "token").write_text(TOKEN)
+    for name in ("authority.pem", "filter.toml"):
+        (there / name).touch()
+    person = Person(str(there))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: person)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setenv("HOME", str(tmp_path / "of-root"))
+    monkeypatch.setattr(systemd_config, "hidden", lambda path: path.name == "authority.pem")
+    text, files, remarks = plan_of(
+        tmp_path,
+        "[home_assistant]\nurl = 'http://home.test'\ntoken_file = '~/token'\nca_file = '~/authority.pem'\n"
+        "[filter]\nfile = '~/filter.toml'\n[spool]\npath = '~/state.db'\n",
+    )
+    assert [path.name for path in files] == ["authority.pem"]
+    assert f'file = "{there / "filter.toml"}"' in text
+    assert "~" not in text
+    assert f"--state {there / 'state.db'}" in remarks[0]
 
 
 def test_two_files_of_one_name_are_two_and_the_configuration_is_none_of_them(tmp_path: Path) -> None:
