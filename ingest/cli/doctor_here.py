@@ -18,11 +18,14 @@ from ingest.config.service import Api
 from ingest.config.settings import Settings
 from ingest.core.doctor_here import SLOW, Disk, File, Service
 from ingest.core.findings import Check, Finding, warning
+from ingest.core.left_behind import Left
 from ingest.edge.database_file import is_there
 from ingest.edge.embedded_read import open_store
 from ingest.edge.free_space import floor_at, free_bytes
 from ingest.edge.lock import holder, is_service
 from ingest.edge.probe_disk import commits, nearest, whose
+from ingest.edge.spool_left import left_behind
+from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import pragma
 from ingest.edge.state import room
 from ingest.edge.state_damage import damage
@@ -81,6 +84,17 @@ def state_file(settings: Settings) -> File:
         return File("state file", str(path))
     except IngestError as problem:
         return File("state file", str(path), problem, owner=whose(path.parent))
+    raise AssertionError  # pragma: no cover  the block returned
+
+
+def left(settings: Settings) -> tuple[Left, ...]:
+    """What waits in the state file and is not this home's for this store; nothing where the file cannot be read."""
+    path = settings.spool.path
+    try:
+        with state_read(path) as connection:
+            return left_behind(connection, Key(settings.home, settings.store_kind))
+    except IngestError:
+        return ()
     raise AssertionError  # pragma: no cover  the block returned
 
 

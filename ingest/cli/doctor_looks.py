@@ -12,7 +12,7 @@ from ingest.cli import doctor_here as here
 from ingest.cli.doctor_database import Base, look_at_database
 from ingest.cli.doctor_home import Homes, look_at_homes
 from ingest.config.settings import Settings
-from ingest.core import doctor_clocks, doctor_database, doctor_home
+from ingest.core import doctor_clocks, doctor_database, doctor_home, left_behind
 from ingest.core import doctor_here as judging
 from ingest.core.doctor_database import Looked, Wanted
 from ingest.core.doctor_home import Asked, Reached
@@ -72,7 +72,8 @@ async def _here(settings: Settings, seen: _Look) -> None:
 
 
 async def _file(settings: Settings, seen: _Look) -> None:
-    seen.file = judging.file(await _in_thread(here.state_file, settings), None)
+    file = judging.file(await _in_thread(here.state_file, settings), None)
+    seen.file = left_behind.judged(file, str(settings.spool.path), await _in_thread(here.left, settings))
 
 
 async def _store(settings: Settings, seen: _Look) -> None:

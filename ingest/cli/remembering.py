@@ -12,6 +12,7 @@ from attrs import define, evolve, field
 
 from ingest.config.settings import Settings
 from ingest.core import reports
+from ingest.core.left_behind import Left, notices
 from ingest.core.reports import Emit, Report
 from ingest.core.sealing import joined, whole
 from ingest.core.store import Store
@@ -30,9 +31,11 @@ from ingest.edge.letter_file import Letters
 from ingest.edge.lock import SERVICE, Holder
 from ingest.edge.spool_bound import warning, write_bound
 from ingest.edge.spool_file import Table
+from ingest.edge.spool_left import left_behind
 from ingest.edge.spool_reader import FULL_BATCH
 from ingest.edge.spool_rows import Key
 from ingest.edge.spool_trouble import FAILURES
+from ingest.edge.sqlite import translated
 from ingest.edge.state import State, opened_state, room
 from ingest.edge.totals_file import Totals
 from ingest.errors import IngestError, Transient
@@ -129,3 +132,15 @@ async def remembering(settings: Settings, destination: Destination, state: State
             before()
 
     return evolve(destination, letters=letters, lasting=lasting, ledger=ledger, give_up=give_up, catalog=catalog)
+
+
+async def tell_left_behind(settings: Settings, state: State, emit: Emit) -> None:
+    """Of what waits for nobody, which no number of the service's own shows."""
+
+    def look() -> tuple[Left, ...]:
+        with translated(state.path):
+            return left_behind(state.connection, Key(settings.home, settings.store_kind))
+
+    with suppress(*FAILURES):  # a file that cannot be read is said by who needs it
+        for sentence in notices(str(state.path), await state.lane(look)):
+            emit(reports.Notice(sentence))

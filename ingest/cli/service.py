@@ -22,7 +22,7 @@ from ingest.cli.candidates import candidates, deadlines
 from ingest.cli.database import opened_database, schema
 from ingest.cli.exits import FAILED, complain
 from ingest.cli.reloading import Reloading, run_until
-from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering
+from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering, tell_left_behind
 from ingest.cli.telling import opened_data_api
 from ingest.cli.watchdog import Watchdog
 from ingest.config.settings import Settings
@@ -127,6 +127,7 @@ async def _embedded(settings: Settings, emit: Emit, more: Commands, progress: Pr
         try:
             state = await stack.enter_async_context(opened_file(settings, emit, progress=progress))
             destination = await remembering(settings, destination, state, emit)
+            await tell_left_behind(settings, state, emit)
             if destination.ledger is not None:
                 destination = evolve(
                     destination, control=MendingAlone(destination.ledger, partial(listen, state), more)
@@ -145,6 +146,8 @@ async def _influxdb(
         state = await stack.enter_async_context(opened_file(settings, emit, by, progress))
         spool = await disk_spool(settings, state, database.store, emit)
         destination = await remembering(settings, database, state, emit)
+        if by is SERVICE:  # who delivers in the name of one home at a person's wish leaves the others to their service
+            await tell_left_behind(settings, state, emit)
         assert destination.letters is not None  # noqa: S101  `remembering` gave them
         assert destination.ledger is not None  # noqa: S101  `remembering` gave it
         spool.notes.noted, spool.recall = destination.ledger.noted, destination.ledger.recall

@@ -28,7 +28,9 @@ from ingest.cli import doctor_database, doctor_home, doctor_looks
 from ingest.cli.main import main
 from ingest.core import doctor_here
 from ingest.edge.lock import SERVICE, locked
+from ingest.edge.spool_rows import Key
 from tests.cli.test_reload import serving as running_service
+from tests.cli.waiting import lines, spooled
 from tests.edge.answering import Reply, Request, answering
 from tests.support.homes import OTHER_TOKEN, TOKEN, Running, running_home
 
@@ -160,6 +162,19 @@ def test_the_embedded_store_alone_is_as_good(tmp_path: Path, home: Running) -> N
     assert "ok       embedded store: not there yet" in result.output
     assert "database" not in result.output
     assert max(map(len, result.output.splitlines())) <= 80
+
+
+def test_what_waits_for_nobody_is_a_warning(tmp_path: Path, home: Running) -> None:
+    """It waits for ever, and no number of the service's own shows it."""
+    config = configuration(tmp_path, home.url)
+    spooled(tmp_path / "state.db", lines(7), key=Key("alpha", "influxdb"))
+    with locked(tmp_path / "state.db", remedy="", by=SERVICE):
+        told = doctor(config)
+    assert told.code == 1
+    assert told.first.startswith(
+        "warning of state file: 7 points wait for influxdb in the name of home alpha, and nobody"
+    )
+    assert "spool replay --set home=alpha" in told.first
 
 
 # ---- Home Assistant -----------------------------------------------------------------------------------------------

@@ -1,17 +1,24 @@
-"""What a running service reads again: its token."""
+"""What a service says at its start, and what it reads again while it runs: its token."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
 
 from ingest.cli.candidates import candidates
+from ingest.cli.service import opened
 from ingest.config.settings import Settings
+from ingest.core import reports
+from ingest.core.reports import Report
 from ingest.core.secret import Secret
+from ingest.edge.lock import COMMAND
+from ingest.edge.spool_rows import Key
 from ingest.errors import Refused
+from tests.cli.waiting import lines, spooled
 from tests.support.homes import OTHER_TOKEN, TOKEN
 
 
@@ -73,3 +80,34 @@ def test_a_home_that_is_switched_off_is_not_said_to_be_missing() -> None:
     home = evolve(Settings().home_assistant, url="ws://home.test", token=Secret(TOKEN), enabled=False)
     with pytest.raises(Refused, match=r"home_assistant\.enabled is false.*ENABLE_HOME_ASSISTANT"):
         candidates(evolve(Settings(), home_assistant=home))
+
+
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        ({"home": "beta", "influxdb": evolve(Settings().influxdb, url="http://127.0.0.1:9")}, ["alpha", "the cottage"]),
+        ({"home": "alpha"}, ["alpha", "the cottage"]),
+        ({"home": "alpha", "influxdb": evolve(Settings().influxdb, url="http://127.0.0.1:9")}, ["the cottage"]),
+    ],
+)
+async def test_what_waits_for_nobody_is_said_at_the_start(
+    tmp_path: Path, more: dict[str, Any], names: list[str]
+) -> None:
+    """Of a home that had another name, of another home, and for a database that is none any more."""
+    path = spooled(tmp_path / "state.db", lines(3), lines(4), key=Key("alpha", "influxdb"))
+    spooled(path, lines(1), key=Key("the cottage", "influxdb"))
+    default = Settings()
+    files = {"spool": evolve(default.spool, path=path), "embedded": evolve(default.embedded, path=tmp_path / "home.db")}
+    said: list[Report] = []
+    async with opened(evolve(default, **files, **more), said.append):
+        pass
+    told = [each.sentence for each in said if isinstance(each, reports.Notice)]
+    counts = {"alpha": "7 points wait", "the cottage": "1 point waits"}
+    for name, each in zip(names, told, strict=True):
+        assert f"{counts[name]} for influxdb in the name of home {name}" in each
+    assert "homeiq-ingest spool replay --set 'home=the cottage'" in told[-1]
+    if settings.store_kind == "influxdb":
+        said.clear()
+        async with opened(settings, said.append, COMMAND):
+            pass
+        assert not [each for each in said if isinstance(each, reports.Notice)]
