@@ -1,11 +1,12 @@
-"""Reading the configuration again while the service runs: asked to, or because one of its files changed.
+"""Reading the configuration again while the service runs: asked to, because one of its files changed, or while it is wrong.
 
-read ──wrong──▶ nothing changes, every problem is said, and health shows it until it is mended
+read ──wrong──▶ nothing changes, every problem is said, and health shows it; it is read again until it is good
   └──good──▶ the filter, dropped attributes, the log's level: between two frames · the rest: needs a restart
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -68,6 +69,7 @@ class Reloading:
     _turn: trio.Lock = field(factory=trio.Lock)
     _untold: deque[tuple[float, Outcome]] = field(factory=lambda: deque(maxlen=REMEMBERED))
     _marks: Marks = field(init=False)
+    _refused: tuple[str, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         self.settings = self.loaded.settings
@@ -89,10 +91,11 @@ class Reloading:
             nursery.cancel_scope.cancel()
 
     async def watch(self) -> None:
-        """Read again whenever a file has changed and stands still, for ever."""
+        """Read again whenever a file has changed and stands still, or while what was read last is wrong, for ever."""
         while True:
             await trio.sleep(LOOK)
             if (now := await self.lane(marks, self._marks)) == self._marks:
+                await self._again()
                 continue
             while True:
                 await trio.sleep(STILL)
@@ -124,32 +127,52 @@ class Reloading:
             raise Transient("the service is only starting", remedy="Try again in a moment.")
         async with self._turn:
             self._pipeline.emit(reports.Reloading(why))
-            try:
-                self._marks = await self.lane(marks, self._marks)
-                found = await self.lane(self._read)
-            except IngestError as error:
-                problems = error.problems if isinstance(error, Problems) else (str(error),)
-                self._pipeline.emit(reports.ReloadRefused(problems))
-                return Outcome(problems)
-            outcome = await self._change(found, self._pipeline)
-            seen = self._pipeline.filter.snapshots.value
-            for warning in found.warnings:
-                if warning not in self.loaded.warnings:
-                    self._pipeline.emit(reports.Notice(warning))
-            self.loaded = found
-            # What was read now and was not before is looked at from now on.
-            self._marks = {**await self.lane(marks, files(found)), **_kept(self._marks, files(found))}
-            if outcome.stored.count:
-                with trio.move_on_after(SEEN_AGAIN):
-                    await self._pipeline.filter.snapshots.until(lambda count: count != seen)
-            return outcome
+            return await self._heeded(await self._found(), self._pipeline)
+
+    async def _again(self) -> None:
+        """What was wrong may be so no more without a change of a file that is known: a token's was missing for a moment."""
+        if self._refused and self._pipeline is not None:
+            async with self._turn:
+                if (found := await self._found()) != self._refused:
+                    self._pipeline.emit(reports.Reloading("what was wrong with the configuration has changed"))
+                    await self._heeded(found, self._pipeline)
+
+    async def _found(self) -> Loaded | tuple[str, ...]:
+        """What is there now, or what is wrong with it."""
+        try:
+            self._marks = await self.lane(marks, self._marks)
+            return await self.lane(self._read)
+        except IngestError as error:
+            return error.problems if isinstance(error, Problems) else (str(error),)
+
+    async def _heeded(self, found: Loaded | tuple[str, ...], pipeline: Pipeline) -> Outcome:
+        if not isinstance(found, Loaded):
+            self._refused = found
+            pipeline.emit(reports.ReloadRefused(found))
+            return Outcome(found)
+        self._refused = ()
+        outcome = await self._change(found, pipeline)
+        seen = pipeline.filter.snapshots.value
+        for warning in found.warnings:
+            if warning not in self.loaded.warnings:
+                pipeline.emit(reports.Notice(warning))
+        self.loaded = found
+        # What was read now and was not before is looked at from now on.
+        self._marks = {**await self.lane(marks, files(found)), **_kept(self._marks, files(found))}
+        if outcome.stored.count:
+            with trio.move_on_after(SEEN_AGAIN):
+                await pipeline.filter.snapshots.until(lambda count: count != seen)
+        return outcome
 
     def _read(self) -> Loaded:
-        found = self.read()
-        if self.loaded.file is not None and found.file is None:
+        found, file = self.read(), self.loaded.file
+        if file is None or found.file == file:
+            return found
+        if found.file is None or not os.path.lexists(file):
             remedy = "Put it back; without it the service goes on as it is"
-            raise Refused("the configuration file is gone", where=str(self.loaded.file), remedy=remedy)
-        return found
+            raise Refused("the configuration file is gone", where=str(file), remedy=remedy)
+        remedy = f"Restart the service to have that one, or take it away: until then the service goes on with {file}"
+        raise Refused("another configuration file is found first now", where=str(found.file), remedy=remedy)
 
     async def _change(self, found: Loaded, pipeline: Pipeline) -> Outcome:
         old, new = self.settings, found.settings

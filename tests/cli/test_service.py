@@ -97,9 +97,10 @@ async def test_what_waits_for_nobody_is_said_at_the_start(
     path = spooled(tmp_path / "state.db", lines(3), lines(4), key=Key("alpha", "influxdb"))
     spooled(path, lines(1), key=Key("the cottage", "influxdb"))
     default = Settings()
-    files = {"spool": evolve(default.spool, path=path), "embedded": evolve(default.embedded, path=tmp_path / "home.db")}
+    embedded = evolve(default.embedded, path=tmp_path / "home.db")
+    settings = evolve(default, spool=evolve(default.spool, path=path), embedded=embedded, **more)
     said: list[Report] = []
-    async with opened(evolve(default, **files, **more), said.append):
+    async with opened(settings, said.append):
         pass
     told = [each.sentence for each in said if isinstance(each, reports.Notice)]
     counts = {"alpha": "7 points wait", "the cottage": "1 point waits"}
