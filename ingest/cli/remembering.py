@@ -12,6 +12,7 @@ from attrs import define, evolve, field
 
 from ingest.config.settings import Settings
 from ingest.core import reports
+from ingest.core.health_outline import WORK
 from ingest.core.left_behind import Left, notices
 from ingest.core.reports import Emit, Report
 from ingest.core.sealing import joined, whole
@@ -75,7 +76,7 @@ def opened_file(
 
     thread = ThreadLane()
     if progress is not None:
-        progress.watch(f"work on {settings.spool.path}", thread.moves)
+        progress.watch(f"{WORK}{settings.spool.path}", thread.moves)
     return opened_state(settings.spool.path, time.time_ns, report, thread, by, min_free=settings.spool.min_free)
 
 

@@ -29,6 +29,7 @@ from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.attributes import Drops
 from ingest.core.enrich import Enricher
+from ingest.core.health_outline import WORK
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.edge.aside import SetAside
@@ -115,7 +116,7 @@ async def _embedded(settings: Settings, emit: Emit, more: Commands, progress: Pr
         alone = "Stop the other service, or give this one an embedded.path of its own."
         await stack.enter_async_context(locked_soon(path, remedy=alone, by=SERVICE))
         lane = ThreadLane()
-        progress.watch(f"work on {path}", lane.moves)
+        progress.watch(f"{WORK}{path}", lane.moves)
         embedded = await stack.enter_async_context(open_embedded(chosen, lane, time.time_ns, set_aside, lane.give_up))
         if embedded.problem is not None:
             emit(

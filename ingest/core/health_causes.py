@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from ingest.core.data_api_health import DataApiHealth
 from ingest.core.health import Cause, Connection, Database, Queue, Spool, Status, Subscription
+from ingest.core.health_outline import without_path
 from ingest.core.registries_health import RegistriesHealth
 from ingest.core.reports import LETTERS, StateSetAside
 from ingest.core.words import counted, waits
@@ -73,7 +74,8 @@ def causes(facts: Facts) -> tuple[Cause, ...]:
 
 def _stuck(facts: Facts) -> Iterator[Cause]:
     for station, since in facts.stuck.items():
-        yield Cause(Status.UNHEALTHY, f"stuck: {station} has not come back since {since:%Y-%m-%d %H:%M:%S} UTC", STUCK)
+        told = f"has not come back since {since:%Y-%m-%d %H:%M:%S} UTC"
+        yield Cause(Status.UNHEALTHY, f"stuck: {station} {told}", STUCK, f"stuck: {without_path(station)} {told}")
 
 
 def _database(facts: Facts) -> Iterator[Cause]:

@@ -14,6 +14,8 @@ from ingest.core.problem import Problem
 
 ELSEWHERE = "/health/detailed says why"
 PLACE = "/health/detailed says where"
+WORK = "work on "
+"""How what is done with a file is called; its path follows."""
 
 
 def outlined(health: Health) -> Health:
@@ -36,6 +38,7 @@ def outlined(health: Health) -> Health:
         ),
         problems=tuple(map(_problem, health.problems)),
         causes=tuple(map(_cause, health.causes)),
+        stuck={without_path(station): since for station, since in health.stuck.items()},
         registries=evolve(
             registries,
             reason=_instead(registries.reason),
@@ -43,6 +46,11 @@ def outlined(health: Health) -> Health:
         ),
         data_api=None if data_api is None else evolve(data_api, reason=_instead(data_api.reason)),
     )
+
+
+def without_path(station: str) -> str:
+    """What a part of the service does, without the path of the file that it does it with."""
+    return f"{WORK}a file (/health/detailed says which)" if station.startswith(WORK) else station
 
 
 def _instead(text: str) -> str:

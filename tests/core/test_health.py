@@ -255,6 +255,16 @@ def test_everybody_is_told_no_path() -> None:
     assert "homeiq-ingest spool recover FILE (/health/detailed says which)" in outlined(health).remedies
 
 
+def test_everybody_is_told_what_is_stuck_without_its_path() -> None:
+    file, address = "work on /home/anna/state.db", "a delivery to http://db:8086"
+    health = after(*UP, *(reports.Stuck(each, 60.0, watchdog=False) for each in (file, address)))
+    assert file in health.reason
+    assert "/home/anna" not in str(outlined(health))
+    reasons = [each.reason for each in outlined(health).causes]
+    assert reasons[0].startswith("stuck: work on a file (/health/detailed says which) has not come back since ")
+    assert reasons[1].startswith(f"stuck: {address} has not come back since ")
+
+
 def test_a_state_file_that_was_set_aside_is_a_cause_until_it_is_recovered() -> None:
     health = after(ASIDE, *UP, later=900)
     assert health.status is Status.DEGRADED
