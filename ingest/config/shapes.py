@@ -160,6 +160,13 @@ def _network(raw: object) -> IPv4Network | IPv6Network:
 
 def _origin(raw: object) -> str:
     text = _word(raw).rstrip("/")
-    if text != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", text):
+    if text != "*" and not (re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", text) and _names_a_host(text)):
         raise Wrong(f"{said(raw)} is not an origin: scheme, host and port, no path")
     return text
+
+
+def _names_a_host(address: str) -> bool:
+    try:
+        return bool(_split(address).hostname)
+    except Wrong:
+        return False

@@ -69,6 +69,7 @@ def test_networks() -> None:
 
 def test_origins() -> None:
     assert shapes.origins().parse("http://a.example:3000/,*") == ("http://a.example:3000", "*")
+    assert shapes.origins().parse("http://[fd00::5]:80,http://10.0.0.1") == ("http://[fd00::5]:80", "http://10.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,10 @@ def test_origins() -> None:
         (shapes.networks(), ["192.168.1.1/24"], "not a network"),
         (shapes.networks(), [5], "not a network"),
         (shapes.origins(), ["http://a/b"], "not an origin"),
+        (shapes.origins(), ["http://[fd00::5"], "not an origin"),
+        (shapes.origins(), ["http://fd00::5]:80"], "not an origin"),
+        (shapes.origins(), ["https://:8080"], "not an origin"),
+        (shapes.origins(), ["https://a:99999"], "not an origin"),
     ],
 )
 def test_what_is_wrong_is_named(kind: Kind, raw: object, said: str) -> None:
