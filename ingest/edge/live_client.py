@@ -35,6 +35,7 @@ SILENCE: Final = 60.0
 """Seconds without a byte after which the service is gone: it pings every 20."""
 
 _CHUNK: Final = 2**16
+_WAYS: Final = b"www-authenticate"
 _REFUSALS: Final = {
     401: (
         "the service wants its token",
@@ -42,6 +43,12 @@ _REFUSALS: Final = {
     ),
     403: ("the service does not know this name of its own", "Ask it by its address, or name it in api.cors_origins."),
 }
+
+
+_OUTSIDE: Final = (
+    "the service trusts no network that we ask from, and has no token that would let us in",
+    "Name the address of this machine in api.trusted_networks where the service runs, or give it an api.token, and restart it.",
+)
 
 
 @contextmanager
@@ -82,6 +89,7 @@ class LiveClient:
     _part: str = ""
     _status: int = 0
     _is_open: bool = False
+    _is_outside: bool = False
 
     def open(self, request: Request) -> None:
         """Ask to be let in, and be greeted. Raises `Transient` when something else answers, or nobody."""
@@ -128,14 +136,17 @@ class LiveClient:
                 self.sock.sendall(self._ws.send(event.response()))
             case AcceptConnection():
                 self._is_open = True
-            case RejectConnection(status_code=status):
+            case RejectConnection(status_code=status, headers=headers):
                 self._status = status
+                # The service offers a browser to ask a person for the token, where there is one.
+                ways = {value.partition(b" ")[0].lower() for name, value in headers if name.lower() == _WAYS}
+                self._is_outside = status == 401 and ways == {b"bearer"}
             case RejectData() | CloseConnection():
                 raise self._gone(event)
 
     def _gone(self, event: RejectData | CloseConnection | None = None) -> IngestError:
         if self._status in _REFUSALS:
-            what, remedy = _REFUSALS[self._status]
+            what, remedy = _OUTSIDE if self._is_outside else _REFUSALS[self._status]
             return Refused(what, where=self.where, remedy=remedy)
         if self._status:
             said = bytes(event.data).decode(errors="replace")[:200] if isinstance(event, RejectData) else ""

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_network
 
 import pytest
 from click.testing import CliRunner, Result
@@ -116,6 +117,14 @@ def test_a_token_is_sent_and_one_that_is_missing_is_named() -> None:
         assert each.exit_code == REFUSED
         assert "the service wants its token" in each.output
         assert "another" not in each.output
+
+
+def test_where_there_is_no_token_none_is_asked_for() -> None:
+    with running_site(Api(port=0, trusted_networks=(ip_network("10.0.0.0/8"),))) as site:
+        refused = CliRunner().invoke(main, ["tail", "--url", site.url])
+    assert refused.exit_code == REFUSED
+    assert "the service wants its token" not in refused.output
+    assert "api.trusted_networks where the service runs" in refused.output
 
 
 def test_a_name_that_is_not_the_services_is_refused_with_a_remedy(site: Running) -> None:
