@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from attrs import evolve
 
@@ -125,14 +125,26 @@ def service(settings: Settings) -> Service:
     """What the running service says of itself, if there is one."""
     path = settings.spool.path
     held = any(is_service(word) for each in (path, settings.embedded.path) if (word := holder(each)) is not None)
-    found = Service(__version__, os.path.realpath(path), settings.api.enabled, _guard(settings.api), held=held)
+    store = os.path.realpath(settings.embedded.path) if settings.store_kind == "embedded" else ""
+    found = Service(
+        __version__, os.path.realpath(path), settings.api.enabled, _guard(settings.api), held=held, where=store
+    )
     if not settings.api.enabled:
         return found
+    refusals: list[str] = []
     try:
-        health = ask_health(configured_url(settings.api), PATIENCE, settings.api.token)
+        health = ask_health(configured_url(settings.api), PATIENCE, settings.api.token, refusals.append)
     except IngestError as problem:
         return evolve(found, problem=problem)
-    files = health.get("files")
-    if isinstance(files, dict) and isinstance(files.get("state"), str):
-        health = {**health, "files": {"state": os.path.realpath(files["state"])}}
-    return evolve(found, health=health)
+    return evolve(found, health=_with_real_paths(health), refused=bool(refusals))
+
+
+def _with_real_paths(health: dict[str, Any]) -> dict[str, Any]:
+    """Its files by the names that ours are compared with; an embedded store is where its file is."""
+    files, database = health.get("files"), health.get("database")
+    if not isinstance(files, dict):
+        return health
+    real = {kind: os.path.realpath(path) for kind, path in files.items() if isinstance(path, str)}
+    if "store" in real and isinstance(database, dict):
+        database = {**database, "where": real["store"]}
+    return {**health, "files": real, "database": database}

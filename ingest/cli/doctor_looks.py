@@ -147,7 +147,7 @@ def _of_service(seen: _Look) -> Check:
         return Check("service", skipped="no answer in time")
     probe = seen.base.looked.probe if seen.base else None
     home, store = seen.homes and seen.homes.asked.problem is None, probe and probe.status == 204
-    where = seen.base.looked.where if seen.base and store else ""
+    where = seen.base.looked.where if seen.base and store else seen.service.where
     return judging.service(evolve(seen.service, home=bool(home), store=bool(store), where=where))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError
@@ -16,6 +17,11 @@ from ingest.errors import Refused, Transient
 
 PATIENCE: Final = 5.0
 """Seconds for an answer that somebody asked for."""
+
+REFUSED: Final = (
+    "the service does not take api.token as this configuration has it, so this is what everybody may see. Compare --config;"
+    " a service takes another token when it is restarted."
+)
 
 _NOT_FOR_US: Final = {401, 403, 404}
 _LARGEST: Final = 2**20
@@ -35,14 +41,19 @@ def seen_url(api: Api, option: str) -> str:
     return configured_url(api)
 
 
-def ask_health(url: str, patience: float = PATIENCE, token: Secret | None = None) -> dict[str, Any]:
-    """The answer of `GET /health/detailed`, or of `GET /health` where that is not for us; `patience` in seconds. Raises `Transient`."""
+def ask_health(
+    url: str, patience: float = PATIENCE, token: Secret | None = None, tell: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """The answer of `GET /health/detailed`, or of `GET /health` where that is not for us; `patience` in seconds.
+
+    `tell` hears of a token that is refused. Raises `Transient`.
+    """
     asked = f"{url.rstrip('/')}/health"
     where = without_credentials(asked)
     if not url.startswith(("http://", "https://")):
         raise Transient("the address must begin with http:// or https://")
     try:
-        answer = _answer(f"{asked}/detailed", patience, token) or _answer(asked, patience)
+        answer = _answer(f"{asked}/detailed", patience, token, tell) or _answer(asked, patience)
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):
             error.close()  # it holds the connection
@@ -55,7 +66,9 @@ def ask_health(url: str, patience: float = PATIENCE, token: Secret | None = None
     return answer
 
 
-def _answer(where: str, patience: float, token: Secret | None = None) -> Any:
+def _answer(
+    where: str, patience: float, token: Secret | None = None, tell: Callable[[str], None] = lambda _: None
+) -> Any:
     """What is answered there; None where that is not for us."""
     headers = {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
     try:
@@ -64,5 +77,7 @@ def _answer(where: str, patience: float, token: Secret | None = None) -> Any:
     except HTTPError as error:
         if where.endswith("/detailed") and error.code in _NOT_FOR_US:
             error.close()
+            if token is not None and error.code == 401:
+                tell(REFUSED)
             return None
         raise

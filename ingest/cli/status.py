@@ -14,7 +14,7 @@ import click
 
 from ingest.cli.exits import DEGRADED, FAILED, UNHEALTHY, explained
 from ingest.cli.options import configured, loaded
-from ingest.cli.service_api import ask_health, configured_url
+from ingest.cli.service_api import PATIENCE, ask_health, configured_url
 from ingest.core.words import counted
 from ingest.errors import Transient
 
@@ -46,13 +46,19 @@ def status(
         # The token is for the service that it was configured for, not for whatever an address leads to.
         api = None if url else loaded(config_path, assignments, sections={"api"}).settings.api
         try:
-            answer = ask_health(url or "") if api is None else ask_health(configured_url(api), token=api.token)
+            answer = (
+                ask_health(url or "") if api is None else ask_health(configured_url(api), PATIENCE, api.token, _tell)
+            )
         except Transient as error:
             click.echo(f"homeiq-ingest: {error}", err=True)
             sys.exit(FAILED if alive else UNHEALTHY)
     lines = islice(_screen(answer), 1) if alive else _screen(answer)
     click.echo(json.dumps(answer, indent=2) if as_json else "\n".join(lines))
     sys.exit(0 if alive else _CODES.get(answer["status"], UNHEALTHY))
+
+
+def _tell(sentence: str) -> None:
+    click.echo(f"homeiq-ingest: {sentence}", err=True)
 
 
 def _screen(health: dict[str, Any]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from ingest.core.data_api_answer import CHECK_URL, answers
 from ingest.core.findings import Check, Finding, Severity, error, of_error, warning
+from ingest.core.health_outline import PLACE
 from ingest.core.influx_answer import Answer, is_page
 from ingest.errors import IngestError
 
@@ -68,8 +69,8 @@ class Service:
     """What is known of the running service: what it answers of its health, or why not; and who holds the state file.
 
     `enabled`: it is meant to answer, to whom `guard` says. `version` is ours, `state` the configured state file. `home` and
-    `store`: Home Assistant answers with the configuration that we have, and the database takes points, which is at `where`
-    (empty: not known).
+    `store`: Home Assistant answers with the configuration that we have, and the database takes points. `where` is the place of
+    the configured store (empty: not known). `refused`: it does not take our token.
     """
 
     version: str
@@ -82,6 +83,7 @@ class Service:
     home: bool = False
     store: bool = False
     where: str = ""
+    refused: bool = False
 
     @property
     def at_work(self) -> bool:
@@ -189,9 +191,12 @@ def _of_health(found: Service, health: Mapping[str, Any]) -> Iterator[Finding]:
         what = f"the service that runs is of version {version}, this program of {found.version}"
         yield warning(what, found.state, "Restart the service.")
     store = _part(health, "database").get("where")
-    if found.where and isinstance(store, str) and store != found.where:
+    if found.where and isinstance(store, str) and store not in {found.where, PLACE}:
         what = f"the service that runs stores into {store}, the configuration that was read here says {found.where}"
         yield warning(what, found.state, f"{_OTHER} Compare --config, and restart the service.")
+    if found.refused:
+        what = "the service that runs does not take api.token as the configuration that was read here has it"
+        yield warning(what, found.state, f"{_OTHER} Compare --config and api.token_file, and restart the service.")
     state = _part(health, "files").get("state")
     if isinstance(state, str) and state != found.state:
         remedy = "Give the --config that the service has; else two services would not know of each other."

@@ -653,6 +653,37 @@ def test_a_service_of_another_version_with_another_file(tmp_path: Path, home: Ru
     assert what[2] == "the service that runs uses another state file, /elsewhere/state.db"
 
 
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ({"database": {"where": "other.db"}, "files": {"store": "/elsewhere/other.db"}}, "/elsewhere/other.db"),
+        ({"database": {"where": "http://base.test:8086"}, "files": {}}, "http://base.test:8086"),
+        ({"database": {"where": "home.db"}, "files": {"store": "{folder}/./home.db"}}, ""),
+        ({"database": {"where": "/health/detailed says where"}, "files": {}}, ""),
+    ],
+)
+def test_a_service_that_stores_into_another_place_than_the_configured_file(
+    tmp_path: Path, home: Running, said: dict[str, dict[str, str]], where: str
+) -> None:
+    files = {kind: path.replace("{folder}", str(tmp_path)) for kind, path in said["files"].items()}
+    reply = health(database=said["database"], files={**files, "state": str(tmp_path / "state.db")})
+    with telling(tmp_path, home, reply) as config:
+        told = doctor(config)
+    what = f"the service that runs stores into {where}, the configuration that was read here says {tmp_path}/home.db"
+    assert [each["what"] for each in told.findings] == ([what] if where else [])
+
+
+def test_a_service_that_does_not_take_our_token(tmp_path: Path, home: Running) -> None:
+    def answer(request: Request) -> Reply:
+        return Reply(401) if request.path == "/health/detailed" else health()
+
+    with answering(answer) as peer, serving(tmp_path, home.url) as config:
+        more = f'port = {peer.url.rpartition(":")[2]}\ntoken = "{OTHER_TOKEN}"'
+        config.write_text(config.read_text().replace("enabled = false", more))
+        told = doctor(config)
+    assert told.first.startswith("warning of service: the service that runs does not take api.token")
+
+
 def test_a_service_whose_api_does_not_answer(tmp_path: Path, home: Running) -> None:
     with serving(tmp_path, home.url) as config:
         config.write_text(config.read_text().replace("enabled = false", "port = 9"))

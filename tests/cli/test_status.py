@@ -111,6 +111,22 @@ def test_who_may_not_see_everything_is_shown_what_everybody_may(code: int) -> No
     assert result.exit_code == 0
 
 
+def test_a_token_that_the_service_does_not_take_is_said(tmp_path: Path) -> None:
+    def script(request: Request) -> Reply:
+        return Reply.json(200, answer(*UP)) if request.path == "/health" else Reply(401)
+
+    (tmp_path / "token").touch(mode=0o600)
+    (tmp_path / "token").write_text("a-long-secret-token-0123456789")
+    with answering(script) as peer:
+        (tmp_path / "config.toml").write_text(
+            f"[api]\nport = {urlsplit(peer.url).port}\ntoken_file = '{tmp_path / 'token'}'\n"
+        )
+        result = CliRunner().invoke(main, ["status", "--json", "--config", str(tmp_path / "config.toml")])
+    assert (result.exit_code, json.loads(result.stdout)["status"]) == (0, "healthy")
+    assert "the service does not take api.token" in result.stderr
+    assert "long-secret" not in result.output
+
+
 def test_the_token_is_for_the_configured_service_only(tmp_path: Path) -> None:
     with answering(lambda _: Reply.json(200, answer(*UP))) as peer:
         port = urlsplit(peer.url).port
