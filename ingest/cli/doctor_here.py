@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +12,7 @@ from attrs import evolve
 from ingest import __version__
 from ingest.cli.service_api import ask_health, configured_url
 from ingest.config.rules import look_up
-from ingest.config.secrets import TWINS
+from ingest.config.secrets import TWINS, readable_by_all
 from ingest.config.service import Api
 from ingest.config.settings import Settings
 from ingest.core.doctor_here import SLOW, Disk, File, Service
@@ -46,7 +45,7 @@ def secrets(settings: Settings) -> Check:
 
 def _open_to_others(paths: Iterable[Path]) -> Iterator[Finding]:
     for path in dict.fromkeys(paths):
-        if path.stat().st_mode & stat.S_IROTH:
+        if readable_by_all(path):
             yield warning("every user of this machine can read this secret", str(path), f"chmod 600 {path}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -35,6 +36,16 @@ def read_secret(path: Path) -> Secret:
     if not text or len(data) > _LARGEST:
         raise _refused("is empty" if not text else "is far too large for a secret", path)
     return Secret(text)
+
+
+def readable_by_all(path: Path) -> bool:
+    """Whether every user of this machine can read this file, and get to it. Raises `OSError`."""
+    real = path.resolve()
+    return bool(real.stat().st_mode & stat.S_IROTH) and all(map(_lets_all_through, real.parents))
+
+
+def _lets_all_through(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & stat.S_IXOTH)
 
 
 def credentials(environ: Mapping[str, str]) -> Mapping[str, Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from attrs import evolve
 from ingest.config.given import Given
 from ingest.config.home_assistant import Attributes
 from ingest.config.rules import is_loopback, look_up
-from ingest.config.secrets import TWINS
+from ingest.config.secrets import TWINS, readable_by_all
 from ingest.config.service import Api
 from ingest.config.settings import KEYS, Settings
 from ingest.core.filter_settings import Pattern
@@ -55,9 +54,9 @@ def guarded(settings: Settings) -> tuple[Settings, str | None]:
 
 
 def exposed(path: Path, layer: Mapping[str, Given]) -> Iterator[str]:
-    """A configuration file that holds a secret in clear and that every user can read."""
+    """A configuration file that holds a secret in clear and that every user can read. Raises `OSError`."""
     held = [name for name in TWINS if name in layer and layer[name].raw]
-    if held and path.stat().st_mode & stat.S_IROTH:
+    if held and readable_by_all(path):
         yield f"{path} holds {', '.join(held)} and every user of this machine can read it: chmod 600 {path}, or use {TWINS[held[0]]}."
 
 

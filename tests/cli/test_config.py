@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ingest.cli.config import config
-from tests.config.places import TOKEN, toml
+from tests.config.places import TOKEN, open_to_all, toml
 
 
 def run(*arguments: str, **environ: str) -> Result:
@@ -45,7 +45,8 @@ def test_check_without_a_file_says_so() -> None:
     assert result.stdout == "The configuration is good (no file; defaults, environment and command line).\n"
 
 
-def test_warnings_are_printed_and_do_no_harm(good: Path) -> None:
+def test_warnings_are_printed_and_do_no_harm(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_to_all(good.parent, monkeypatch)
     good.chmod(0o644)
     result = run("check", "--config", str(good))
     assert result.exit_code == 0

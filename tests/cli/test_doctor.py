@@ -31,6 +31,7 @@ from ingest.edge.lock import SERVICE, locked
 from ingest.edge.spool_rows import Key
 from tests.cli.test_reload import serving as running_service
 from tests.cli.waiting import lines, spooled
+from tests.config.places import open_to_all
 from tests.edge.answering import Reply, Request, answering
 from tests.support.homes import OTHER_TOKEN, TOKEN, Running, running_home
 
@@ -523,12 +524,16 @@ def test_a_wrong_configuration_is_all_there_is_to_say(tmp_path: Path) -> None:
     assert all(each["skipped"] for name, each in told.checks.items() if name != "configuration")
 
 
-def test_a_secret_that_everybody_may_read(tmp_path: Path, home: Running) -> None:
+def test_a_secret_that_everybody_may_read(tmp_path: Path, home: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_to_all(tmp_path, monkeypatch)
     with serving(tmp_path, home.url) as config:
         (tmp_path / "token").chmod(0o644)
         told = doctor(config)
+        tmp_path.chmod(0o700)
+        private = doctor(config)
     assert told.first.startswith("warning of secrets: every user of this machine can read this secret")
     assert f"chmod 600 {tmp_path}/token" in told.first
+    assert private.findings == []
 
 
 def test_a_state_directory_that_cannot_be_written(tmp_path: Path, home: Running) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.config import secrets
 from ingest.config.load import load
 from ingest.errors import Problems
 from tests.support.marked import secret
@@ -33,3 +34,10 @@ def problems(
     with pytest.raises(Problems) as caught:
         load(path, environ or {}, overrides or {}, for_running=for_running)
     return caught.value.problems
+
+
+def open_to_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every user into the folder, as if into those above it, which are pytest's own."""
+    real = secrets._lets_all_through
+    monkeypatch.setattr(secrets, "_lets_all_through", lambda each: each in folder.parents or real(each))
+    folder.chmod(0o755)

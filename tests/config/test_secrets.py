@@ -7,7 +7,7 @@ from ingest.config.load import load
 from ingest.config.secrets import TWINS, read_secret
 from ingest.core.secret import Secret
 from ingest.errors import Refused
-from tests.config.places import TOKEN, problems, toml
+from tests.config.places import TOKEN, open_to_all, problems, toml
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,8 @@ def test_a_secret_does_not_come_from_the_command_line() -> None:
     assert load(None, {}, {"home_assistant.token": Secret(TOKEN)}).settings.home_assistant.token == Secret(TOKEN)
 
 
-def test_a_secret_that_every_user_can_read_is_warned_of(tmp_path: Path) -> None:
+def test_a_secret_that_every_user_can_read_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_to_all(tmp_path, monkeypatch)
     file = toml(tmp_path, f'[influxdb]\ntoken = "{TOKEN}"\n[api]\ntoken_file = ""\n')
     assert load(file, {}, {}).warnings == ()
     file.chmod(0o644)
@@ -111,6 +112,10 @@ def test_a_secret_that_every_user_can_read_is_warned_of(tmp_path: Path) -> None:
     assert warning == (
         f"{file} holds influxdb.token and every user of this machine can read it: chmod 600 {file}, or use influxdb.token_file."
     )
+    tmp_path.chmod(0o700)
+    assert load(file, {}, {}).warnings == ()  # nobody else gets there
+    tmp_path.chmod(0o711)
+    assert load(file, {}, {}).warnings == (warning,)
     harmless = toml(tmp_path, 'home = "x"\n', "harmless.toml")
     harmless.chmod(0o644)
     assert load(harmless, {}, {}).warnings == ()
