@@ -23,6 +23,9 @@ def complaint(key: str, origin: str, what: str, remedy: str) -> str:
 
 def unknown_key(name: str, origin: str) -> str:
     """A name that is no setting, and what may have been meant."""
+    if name in SECTIONS:
+        inside = next(key for key in KEYS if key.startswith(f"{name}."))
+        return complaint(name, origin, "that is a section and no setting", f"Name a setting in it, such as {inside}")
     return complaint(_shown(name), origin, "there is no such setting", _did_you_mean(name))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +49,8 @@ def write_own(path: Path, text: str, what: str, *, force: bool = False) -> None:
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        if path.parent.exists() and not path.parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{path.parent} is a file and no folder")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _create(draft, text)
         try:

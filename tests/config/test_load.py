@@ -109,9 +109,10 @@ def test_all_problems_at_once_each_with_its_remedy(tmp_path: Path) -> None:
         "HOMEIQ_INGEST_QQQQQ": "1",
         "LOG_LEVEL": "loud",
     }
-    found = problems(file, environ, {"api.prt": 5})
+    found = problems(file, environ, {"api.prt": 5, "api": "x"})
     assert found == (
         "api.prt (command line): there is no such setting. Did you mean api.port?",
+        "api (command line): that is a section and no setting. Name a setting in it, such as api.enabled.",
         f"batch (file {file}): this is a section, not a value. Write a line [batch] and its keys below.",
         f"lgo (file {file}): there is no such setting. `homeiq-ingest config show` lists every setting.",
         f"home_assistant.tokn (file {file}): there is no such setting. Did you mean home_assistant.token?",

@@ -77,6 +77,8 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Refused, match="cannot be written"):
         write(tmp_path / "file" / "below" / "config.toml", VALUES)
+    with pytest.raises(Refused, match=r"cannot be written: .*/file is a file and no folder"):
+        write(tmp_path / "file" / "config.toml", VALUES)
 
 
 def test_values_that_would_not_load_are_not_written(tmp_path: Path) -> None:
