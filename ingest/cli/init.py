@@ -17,6 +17,7 @@ from attrs import frozen
 from ingest.cli.exits import explained
 from ingest.cli.own_name import own_command
 from ingest.cli.prompts import Asking
+from ingest.config.files import new_file
 from ingest.config.load import load
 from ingest.config.write import write
 from ingest.core.secret import Secret
@@ -82,15 +83,18 @@ def init(**flags: Any) -> None:
     """
     with explained():
         given, asking = Given(**flags), Asking(_interactive())
-        path = given.output or _default_path()
+        path = given.output or new_file(os.environ)
         if path.exists() and not given.force:
             raise Refused("there is a configuration already", where=str(path), remedy="Use --force to replace it.")
+        # A variable that is wrong is said before anything is asked; one that wants a database may be right after that.
+        _goes_to({"influxdb.url": "http://asked.for"})
         values = asking.until_it_works(partial(_home, asking, given), by_flags=bool(given.url and given.token_file))
         known = given.database is not None and given.database_token_file is not None
         values |= asking.until_it_works(partial(_database, asking, given, values), by_flags=known)
+        place = _goes_to(values)
         write(path, values, force=given.force)
         click.echo(f"\nWrote {path} (readable by you alone).")
-        click.echo(f"What the home does goes to {_goes_to(values)}.")
+        click.echo(f"What the home does goes to {place}.")
         click.echo(f"Start with:  {own_command()} run{_flag(given)}")
         click.echo("What Home Assistant remembers of the last days comes in, before that or")
         click.echo("beside it, with:")
@@ -108,11 +112,6 @@ def _interactive() -> bool:
 
 def _flag(given: Given) -> str:
     return f" --config {shlex.quote(str(given.output))}" if given.output else ""
-
-
-def _default_path() -> Path:
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "homeiq-ingest" / "config.toml"
 
 
 def _home(asking: Asking, given: Given) -> dict[str, object]:

@@ -23,11 +23,34 @@ def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     """The file to read: the given one, $HOMEIQ_INGEST_CONFIG's, else the first that exists of the user's and /etc's.
 
     The working directory is not searched: a file that lies about there could send the token elsewhere.
+    Raises `Refused` where the variable's begins with the home of somebody unknown.
     """
-    named = environ.get(FILE_VARIABLE)
-    if path is not None or named:
-        return path or Path(named or "").expanduser()
+    if (named := path or _named(environ)) is not None:
+        return named
     return next((each for each in searched(environ) if os.path.lexists(each)), None)
+
+
+def new_file(environ: Mapping[str, str]) -> Path:
+    """Where a configuration is written that `find` finds before any other. Raises `Refused` as that, and without a home."""
+    if (named := _named(environ)) is not None:
+        return named
+    first = next(searched(environ))
+    if first == SYSTEM_FILE:
+        remedy = "Name a file with --output, or set HOME."
+        raise Refused("no home directory is known, where a person's configuration would be", remedy=remedy)
+    return first
+
+
+def _named(environ: Mapping[str, str]) -> Path | None:
+    if not (named := environ.get(FILE_VARIABLE)):
+        return None
+    try:
+        return Path(named).expanduser()
+    except RuntimeError as error:
+        remedy = "Write the whole path"
+        raise Refused(
+            f"{FILE_VARIABLE} begins with a home directory that is not known", where=named, remedy=remedy
+        ) from error
 
 
 def searched(environ: Mapping[str, str]) -> Iterator[Path]:

@@ -68,7 +68,7 @@ def load(
     Raises `Problems` with one sentence for each problem.
     """
     reading = _Reading(sections, home)
-    file = find(path, environ)
+    file = _found(path, environ, reading)
     given = _layers(file, environ, overrides, reading)
     settings = _settings(given, reading)
     _check(settings, rules.FOR_RUNNING if for_running else rules.ALWAYS, reading)
@@ -76,6 +76,15 @@ def load(
         raise Problems(_told(reading.problems, environ, reading))
     settings = _adjusted(settings, reading)
     return Loaded(settings, reading.origins, _told(reading.warnings, environ, reading), file)
+
+
+def _found(path: Path | None, environ: Mapping[str, str], reading: _Reading) -> Path | None:
+    try:
+        return find(path, environ)
+    except Refused as error:
+        reading.problems.append(f"{error}.")
+        reading.bad.update(KEYS)
+        return None
 
 
 def _layers(file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object], reading: _Reading) -> Layer:

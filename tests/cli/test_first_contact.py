@@ -265,6 +265,72 @@ def test_init_does_not_replace_a_configuration(folder: Path, home: Running) -> N
     assert output.read_text() == "# mine\n"
 
 
+FLAGS = ["init", "--url", "http://home.test:8123", "--database", "", "--no-check"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "where"),
+    [
+        ({"HOMEIQ_INGEST_CONFIG": "{folder}/named.toml"}, "named.toml"),
+        ({"HOMEIQ_INGEST_CONFIG": "~/named.toml"}, "person/named.toml"),
+        ({"XDG_CONFIG_HOME": "{folder}/xdg"}, "xdg/homeiq-ingest/config.toml"),
+        ({"XDG_CONFIG_HOME": "relative"}, "person/.config/homeiq-ingest/config.toml"),
+    ],
+)
+def test_init_writes_where_the_service_will_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], where: str
+) -> None:
+    monkeypatch.chdir(folder)
+    environ = {name: text.replace("{folder}", str(folder)) for name, text in variables.items()}
+    runner = CliRunner(
+        env={"HOME": str(folder / "person"), "HOMEIQ_INGEST_CONFIG": "", "XDG_CONFIG_HOME": "", **environ}
+    )
+    result = runner.invoke(main, [*FLAGS, "--token-file", str(folder / "token")])
+    assert result.exit_code == 0, result.output
+    assert f"Wrote {folder / where} " in result.output
+    assert (folder / where).exists()
+    assert f"(file {folder / where})" in runner.invoke(main, ["config", "check"]).output
+
+
+def test_init_is_let_begin_by_a_variable_that_what_it_asks_for_makes_right(folder: Path) -> None:
+    output = folder / "config.toml"
+    flags = ["--token-file", str(folder / "token"), "--output", str(output)]
+    runner = CliRunner(env={**CONFIG_VARIABLES, "HOMEIQ_INGEST_STORE_KIND": "influxdb"})
+    without = runner.invoke(main, [*FLAGS, *flags])
+    assert (without.exit_code, output.exists()) == (2, False)
+    more = ["--database", "http://base.test:8086", "--database-token-file", str(folder / "other-token")]
+    assert runner.invoke(main, [*FLAGS, *flags, *more]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"HOME": ""}, "no home directory is known"),
+        (
+            {"HOMEIQ_INGEST_CONFIG": "~nosuchuser/x.toml"},
+            "HOMEIQ_INGEST_CONFIG begins with a home directory that is not",
+        ),
+        ({"HOMEIQ_INGEST_LOG_LEVL": "debug"}, "HOMEIQ_INGEST_LOG_LEVL (environment): there is no such variable"),
+    ],
+)
+def test_init_that_would_not_be_read_writes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
+    monkeypatch.setattr("ingest.config.files.passwd_home", lambda: None)
+    environ = {"HOME": str(folder / "person"), "HOMEIQ_INGEST_CONFIG": "", "XDG_CONFIG_HOME": "", **variables}
+    result = CliRunner(env=environ).invoke(main, [*FLAGS, "--token-file", str(folder / "token")])
+    assert result.exit_code == 2
+    assert words in result.output
+    assert not list(folder.rglob("*.toml"))
+
+
+def test_a_configuration_below_the_home_of_nobody_is_a_sentence() -> None:
+    result = CliRunner(env={"HOMEIQ_INGEST_CONFIG": "~nosuchuser/x.toml"}).invoke(main, ["config", "check"])
+    assert result.exit_code == 2
+    assert "begins with a home directory that is not known (~nosuchuser/x.toml). Write the whole path." in result.output
+    assert isinstance(result.exception, SystemExit)
+
+
 def test_init_that_can_ask_nobody_names_the_flag(folder: Path) -> None:
     result = call("init", "--output", str(folder / "config.toml"))
     assert result.exit_code == 2
