@@ -4,49 +4,28 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import msgspec
-from attrs import frozen
 
 from ingest.cli.exits import explained
-from ingest.cli.moments import SECOND_NS, check_past, iso, local, parse_moment, parse_span, shown
+from ingest.cli.moments import SECOND_NS, iso, shown
 from ingest.cli.own_file import own_store
 from ingest.cli.own_name import own_command
+from ingest.cli.query_span import HOUR_NS, LONG_NS, Window, buckets_of, window
 from ingest.cli.stored import reading, store_read
 from ingest.core import plot
-from ingest.core.rollup import Bucket, fold
-from ingest.core.state import nanoseconds
+from ingest.core.rollup import Bucket
 from ingest.core.words import counted
 from ingest.edge.embedded_read import Entity, Reader
 from ingest.errors import Refused
-
-HOUR_NS = 3_600 * SECOND_NS
-STEPS = tuple(
-    minutes * 60 * SECOND_NS for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 10_080, 43_200)
-)
-"""Spans that read well as rows of a table, in nanoseconds."""
-
-ROWS = 25
-LONG_NS = 8 * 24 * HOUR_NS
-"""Longer spans are read from the roll-up."""
 
 WHOLE = 4
 """More entities than this are listed, not shown."""
 
 ABSENT = {"unavailable", "unknown", "removed", ""}
-
-
-@frozen
-class Window:
-    """The span and the step of a table, in nanoseconds."""
-
-    start_ns: int
-    end_ns: int
-    every_ns: int
 
 
 @click.command()
@@ -74,7 +53,7 @@ def query(
         if entity is None:
             _summary(reader, db)
             return
-        asked = _window(since or "1d", until, every)
+        asked = window(since or "1d", until, every)
         found = _found(reader, entity)
         if as_json:
             for each in found:
@@ -111,47 +90,9 @@ def _listing(found: Sequence[Entity]) -> None:
     click.echo(f"\n{len(found)} entities match; name one of them to see its values.")
 
 
-def _window(since: str, until: str | None, every: str | None) -> Window:
-    now = datetime.now(UTC)
-    start_ns = nanoseconds(parse_moment(since, now))
-    check_past(since, start_ns, now)
-    # What holds now is not known to hold later.
-    end_ns = min(nanoseconds(parse_moment(until, now, "--until")), nanoseconds(now)) if until else nanoseconds(now)
-    if start_ns >= end_ns:
-        raise click.BadParameter("--since is not before --until")
-    every_ns = _every(every) if every else _step(end_ns - start_ns)
-    return Window(_aligned(start_ns, every_ns, end_ns - start_ns), end_ns, every_ns)
-
-
-def _every(text: str) -> int:
-    span = parse_span(text)
-    if span is None or span.total_seconds() < 1:
-        raise click.BadParameter(f"--every {text!r} is not a duration of at least a second, such as 30s, 5m, 1h or 1d")
-    return int(span.total_seconds()) * SECOND_NS
-
-
-def _step(length_ns: int) -> int:
-    return next((step for step in STEPS if length_ns <= step * ROWS), STEPS[-1])
-
-
-def _aligned(start_ns: int, every_ns: int, length_ns: int) -> int:
-    """Back to where a row begins on a local clock; to a full hour of UTC where kept hours will be read."""
-    offset = local(start_ns).utcoffset()
-    offset_ns = int(offset.total_seconds()) * SECOND_NS if offset else 0
-    start_ns -= (start_ns + offset_ns) % every_ns
-    return start_ns - start_ns % HOUR_NS if length_ns > LONG_NS else start_ns
-
-
-def _buckets(reader: Reader, entity: Entity, asked: Window) -> Iterator[Bucket]:
-    ids, start_ns, end_ns, every_ns = entity.ids, asked.start_ns, asked.end_ns, asked.every_ns
-    kept = end_ns - start_ns > LONG_NS and every_ns % HOUR_NS == 0
-    parts = reader.hours(ids, start_ns, end_ns) if kept else reader.changes(ids, start_ns, end_ns)
-    return fold(parts, start_ns, end_ns, every_ns, reader.before(ids, start_ns))
-
-
 def _show(reader: Reader, found: Sequence[Entity], asked: Window) -> None:
     for at, entity in enumerate(found):
-        buckets = list(_buckets(reader, entity, asked))
+        buckets = list(buckets_of(reader, entity, asked))
         title = [entity.entity_id, entity.friendly_name, entity.unit]
         click.echo(("\n" if at else "") + " · ".join(part for part in title if part))
         click.echo(f"{shown(asked.start_ns)} to {shown(asked.end_ns)}\n")
@@ -192,7 +133,7 @@ def _fine(reader: Reader, entity: Entity, asked: Window, count: int) -> Sequence
     step = max(1, -(-length_ns // count))
     if length_ns > LONG_NS:
         step = -(-step // HOUR_NS) * HOUR_NS
-    return list(_buckets(reader, entity, Window(asked.start_ns, asked.end_ns, step)))
+    return list(buckets_of(reader, entity, Window(asked.start_ns, asked.end_ns, step)))
 
 
 def _shares(bucket: Bucket) -> dict[str, float]:
@@ -231,7 +172,7 @@ def _as_json(reader: Reader, entity: Entity, asked: Window) -> dict[str, object]
         "friendly_name": entity.friendly_name,
         "unit": entity.unit,
         "every_seconds": asked.every_ns / SECOND_NS,
-        "buckets": [_bucket_as_json(bucket) for bucket in _buckets(reader, entity, asked)],
+        "buckets": [_bucket_as_json(bucket) for bucket in buckets_of(reader, entity, asked)],
     }
 
 

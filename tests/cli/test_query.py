@@ -3,13 +3,17 @@ from __future__ import annotations
 import json
 import shlex
 import sqlite3
+import time
 from contextlib import closing
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from ingest.cli.query import ROWS, STEPS, _aligned, _step, query
+from ingest.cli.query import query
+from ingest.cli.query_span import ROWS, STEPS, _aligned, _step
+from ingest.core.state import nanoseconds
 from tests.cli.stores import DAY, HOUR, NOON, S, a_day, light, run, temperature, write
 
 SPAN = ("--since", "2025-12-31T12:00Z", "--until", "2026-01-01T12:00Z")
@@ -194,6 +198,24 @@ def test_steps_give_tables_that_fit_a_screen() -> None:
 def test_rows_begin_on_full_steps_of_utc_when_hours_are_read() -> None:
     assert _aligned(NOON + 5, HOUR, DAY) == NOON
     assert _aligned(NOON + 5, DAY, 40 * DAY) % HOUR == 0
+
+
+@pytest.mark.parametrize("zone", ["UTC0", "<+0530>-5:30", "<+0545>-5:45"])
+@pytest.mark.parametrize("since", ["2025-12-24T13:00Z", "2025-12-23T12:00Z"])
+def test_a_row_that_begins_within_an_hour_of_utc_has_what_changed_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str, since: str
+) -> None:
+    """Where clocks are half an hour off, a span that only became long by its first row began within a kept hour."""
+    path = write(tmp_path / "a.db", [temperature(NOON - at * HOUR // 2, float(at)) for at in range(1, 800)], NOON)
+    span = ("--since", since, "--until", "2026-01-01T12:00Z", "--every", "12h", "--json")
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", zone)
+        time.tzset()
+        said = json.loads(run(query, "sensor.room", "--db", path, *span).stdout)["buckets"]
+    time.tzset()
+    for row in said:
+        begins, ends = (nanoseconds(datetime.fromisoformat(row[end])) for end in ("from", "to"))
+        assert row["changes"] == sum(begins <= NOON - at * HOUR // 2 < ends for at in range(1, 800)), row
 
 
 def test_a_file_of_which_nobody_has_made_anything_yet_is_not_somebody_elses(tmp_path: Path) -> None:
