@@ -91,6 +91,8 @@ def _span(since: str, until: str | None) -> tuple[int, int]:
     end = now - SETTLING if until is None else min(parse_moment(until, now, "--until"), now)
     start = parse_moment(since, now)
     check_past(since, nanoseconds(start), now)
+    # The original may cut times to seconds: where a span begins within one, only one side's point would be in it.
+    start, end = start.replace(microsecond=0), end.replace(microsecond=0)
     if start >= end:
         raise click.BadParameter("there is nothing between --since and --until", param_hint="--since")
     return nanoseconds(start), nanoseconds(end)

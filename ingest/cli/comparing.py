@@ -96,7 +96,10 @@ def _read(asked: Asked, file: IO[bytes]) -> tuple[Comparison, Listening]:
         others = [each.measurement for each in asked.settings.filter.overrides if each.measurement is not None]
         mine = Source(ours, everything(ours), points) if whole else Source(ours, of_homeiq(others), homeiq_points)
         original = Source(theirs, everything(theirs), points, -ROUNDING)
-        for window in Windows(mine, original).between(asked.from_ns, asked.to_ns):
+        windows = Windows(mine, original)
+        # Read twice rather than kept: what is here of the time in which the original wrote little may be large.
+        comparison.begin(windows.original(asked.from_ns, asked.to_ns))
+        for window in windows.between(asked.from_ns, asked.to_ns):
             missed = []
             for found in comparison.span(window.ours, window.theirs):
                 file.write(msgspec.json.encode(found) + b"\n")

@@ -2,7 +2,8 @@
 
 A point of ours and one of the original are the same when they are of one entity and one time. Home Assistant's times are
 whole microseconds; the original may cut them to its `precision`, and its client for InfluxDB 1 is some 250 ns off. So
-times are compared in steps: a step is a microsecond, or what all of the original's times are multiples of.
+times are compared in steps: a step is a microsecond, or what all of the original's times are multiples of. Spans begin
+and end with a whole second, so that a step lies in one of them.
 A span is compared by itself, with the original's read from half a microsecond before it on: so that rounding neither
 takes a point out of a span nor brings one in.
 """
@@ -81,6 +82,15 @@ class Comparison:
     entities: set[str] = field(factory=set)
     times: list[int] = field(factory=list)
     _last: dict[str, int] = field(factory=dict)
+
+    def begin(self, theirs: Iterable[Iterable[Stored]]) -> None:
+        """Learn the step from the original's first spans, as few as say it: a quiet home's first one alone does not."""
+        times = set[int]()
+        for points in theirs:
+            times |= {_rounded(point.time_ns) for point in points}
+            if len(times) >= ENOUGH:
+                break
+        self.step = step_of(times, self.step)
 
     def span(self, ours: Iterable[Stored], theirs: Iterable[Stored]) -> Iterator[Finding]:
         """What differs in a span. `times` are then those of the original in it, in order."""

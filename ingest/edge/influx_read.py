@@ -117,16 +117,29 @@ class Windows:
     length_ns: int = FIRST_NS
 
     def between(self, from_ns: int, to_ns: int) -> Iterator[Window]:
-        """Every span, in order. Raises as `Source`, and `Refused` when a second holds too much."""
+        """Every span, in order. Raises as `Source`, and `Refused` when a second holds too much.
+
+        Between whole seconds all spans are such: what the original's precision cuts stays in the span that it is of.
+        """
+        for begin_ns, end_ns, (ours, theirs) in self._spans((self.ours, self.theirs), from_ns, to_ns):
+            yield Window(begin_ns, end_ns, ours, theirs)
+
+    def original(self, from_ns: int, to_ns: int) -> Iterator[list[Stored]]:
+        """What they alone hold, span by span. Raises as `between`."""
+        for _, _, (theirs,) in self._spans((self.theirs,), from_ns, to_ns):
+            yield theirs
+
+    def _spans(
+        self, sources: Sequence[Source], from_ns: int, to_ns: int
+    ) -> Iterator[tuple[int, int, list[list[Stored]]]]:
         while from_ns < to_ns:
             end_ns = min(from_ns + self.length_ns, to_ns)
-            texts = [source.ask(from_ns, end_ns) for source in (self.ours, self.theirs)]
+            texts = [source.ask(from_ns, end_ns) for source in sources]
             size = max(map(len, texts))
             if size > LARGEST and self.length_ns > SHORTEST_NS:
-                self.length_ns = max(self.length_ns // 2, SHORTEST_NS)
+                self.length_ns = max(self.length_ns // 2 // SHORTEST_NS * SHORTEST_NS, SHORTEST_NS)
                 continue
-            ours, theirs = (source.points(text) for source, text in zip((self.ours, self.theirs), texts, strict=True))
-            yield Window(from_ns, end_ns, ours, theirs)
+            yield from_ns, end_ns, [source.points(text) for source, text in zip(sources, texts, strict=True)]
             from_ns = end_ns
             if size < SMALL:
                 self.length_ns = min(self.length_ns * 2, LONGEST_NS)

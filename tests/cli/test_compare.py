@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from ingest.cli.exits import FAILED, UNEXPLAINED
 from ingest.cli.main import main
+from ingest.cli.moments import iso
 from ingest.core.coverage import Cause
 from ingest.core.state import nanoseconds
 from ingest.edge.letter_file import Letter, Letters
@@ -75,6 +76,26 @@ def test_the_same_on_both_sides(tmp_path: Path, server: Databases) -> None:
     assert "Home Assistant was not asked what its recorder has: the configuration names none" in found.stdout
     told = result(tmp_path, server)
     assert (told["ours"]["points"], told["theirs"]["points"], told["same"]) == (20, 20, 20)
+
+
+@pytest.mark.parametrize("step", [SECOND, SECOND // 1_000])
+def test_a_quiet_home_whose_original_cuts_times(tmp_path: Path, server: Databases, step: int) -> None:
+    """Its first minutes hold too few points to tell that their times are cut."""
+    server.points["ours"] = [watts(number * 70.013579, number) for number in range(50)]
+    cut = [evolve(point, time=point.time // step * step) for point in server.points["ours"]]
+    server.points["theirs"] = cut
+    told = result(tmp_path, server)
+    assert (told["same"], told["only_ours"], told["only_theirs"]) == (50, [], [])
+
+
+def test_a_span_that_begins_and_ends_within_a_second(tmp_path: Path, server: Databases) -> None:
+    server.points["ours"] = [watts(number * 10 + 0.7, number) for number in range(20)]
+    cut = [evolve(point, time=point.time // SECOND * SECOND) for point in server.points["ours"]]
+    server.points["theirs"] = cut
+    for within in (0.3, 0.9):
+        begin, end = (iso(at(seconds + within)) for seconds in (50, 150))
+        told = result(tmp_path, server, "--since", begin, "--until", end)
+        assert (told["same"], told["only_ours"], told["only_theirs"]) == (10, [], [])
 
 
 def test_what_only_one_side_holds_and_what_differs(tmp_path: Path, server: Databases) -> None:
@@ -244,7 +265,7 @@ def test_home_assistant_is_asked_whether_its_recorder_has_it(tmp_path: Path, ser
     ]
     more = f'[home_assistant]\nurl = "{home.url}"\ntoken_file = "ha-token"\n'
     until = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
-    time.sleep(0.2)
+    time.sleep(1 - time.time() % 1)  # whole seconds are compared, and this one is over then
     told = result(tmp_path, server, "--until", until, more=more)
     (missing,) = told["only_theirs"]
     assert (missing["reason"], missing["points"], missing["asked"], missing["recorded"]) == ("missing", 2, 2, 1)

@@ -49,6 +49,19 @@ def test_every_point_comes_once_whatever_the_spans_are(server: Databases, monkey
     assert len(lengths) > 1
 
 
+def test_spans_are_whole_seconds(server: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a time that is cut to seconds is in the span before the one that it is of."""
+    monkeypatch.setattr(influx_read, "LARGEST", 1_500)
+    windows = list(Windows(source(server), source(server, "empty"), 75 * SECOND).between(0, 200 * SECOND))
+    assert {each.to_ns % SECOND for each in windows} == {0}
+    assert len(windows) > 3
+
+
+def test_the_original_can_be_read_alone(server: Databases) -> None:
+    (found,) = Windows(source(server, "empty"), source(server)).original(0, 100 * SECOND)
+    assert [point.time_ns // SECOND for point in found] == list(range(100))
+
+
 def test_a_second_that_holds_too_much_is_read_all_the_same(server: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(influx_read, "LARGEST", 10)
     (window,) = Windows(source(server), source(server, "empty")).between(5 * SECOND, 6 * SECOND)
