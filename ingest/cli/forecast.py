@@ -65,7 +65,8 @@ def estimate(*, as_json: bool, config_path: Path | None, assignments: tuple[str,
 class Forecast:
     """A day of this home. `sent` and `disk` are bytes; `sent` and `lines` None where the store takes no lines.
 
-    `seconds` of the last day were counted, in samples. `unwritten`: entities of which the schema writes nothing.
+    `seconds` of the last day were counted, in samples. `unwritten`: entities of which the schema writes nothing,
+    neither of their present state nor of those of the day.
     """
 
     entities: Sequence[Entity]
@@ -116,17 +117,17 @@ async def _of_lines(
     live = [(each.entity_id, line_of(codec, each)) for each in as_live(sample.rows, stored)]
     lines = Lines(present, [(name, line) for name, line in live if line is not None])
     rates, counted = per_day(sample.windows, sample.width_ns / sample.stride_ns)
-    weights = lines.weights()
+    weights, written = lines.weights(), lines.each()
     entities = [
         Entity(name, made := rates.get(name, 0.0) + _beaten(beats.get(name)), made * weights[name], "")
-        for name in present
+        for name in written
     ]
     size, count = sum(each.size for each in entities), sum(each.points for each in entities)
     batch = min(settings.batch.size, max(1, round(count / DAY * settings.batch.timeout)))
     disk = size * lines.compressed(seal_grouped, FULL) * ON_DISK
-    found = limits(present, _peak(sample, weights))
+    found = limits(written, _peak(sample, weights))
     return Forecast(
-        entities, 0, len(stored) - len(present), counted * sample.width_ns / 1e9, count_series(present.values()),
+        entities, 0, len(stored) - len(written), counted * sample.width_ns / 1e9, count_series(written.values()),
         size, size * lines.compressed(seal_grouped, batch), disk, found,
     )  # fmt: skip
 

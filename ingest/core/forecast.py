@@ -73,10 +73,14 @@ class Limit:
 
 @frozen
 class Lines:
-    """The present line of every entity that is stored, and lines of a sample of its day, in the order of time."""
+    """The present line of every entity that is stored and has one, and lines of a sample of their day, in the order of time."""
 
     present: Mapping[str, bytes]
     day: Sequence[tuple[str, bytes]]
+
+    def each(self) -> Mapping[str, bytes]:
+        """A line of every entity: of one that is unavailable at this moment the first of its day."""
+        return dict(reversed(self.day)) | dict(self.present)
 
     def weights(self) -> Mapping[str, float]:
         """Bytes of an entity's line, on average, its line break included."""

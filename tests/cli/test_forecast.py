@@ -83,6 +83,18 @@ def test_the_other_schema_has_other_series(home: Running, tmp_path: Path) -> Non
     assert found["series"] + found["unwritten"] == found["entities"]
 
 
+def test_what_is_unavailable_at_this_moment_had_a_day(home: Running, tmp_path: Path) -> None:
+    config = configuration(tmp_path, home.url)
+    schema = ("--set", "influxdb.schema=homeassistant")
+    before = told(config, *INFLUXDB, *schema)
+    home.change(["sensor.import_0000"], "unavailable")
+    after = told(config, *INFLUXDB, *schema)
+    assert (after["series"], after["unwritten"]) == (before["series"], before["unwritten"])
+    (talker,) = [each for each in after["most_talkative"] if each["entity_id"] == "sensor.import_0000"]
+    assert talker["points_per_day"] == pytest.approx(STATES / 10, abs=2.1)
+    assert after["limits"][0]["taken"] == before["series"]
+
+
 def test_what_is_left_out_is_not_counted_and_what_is_kept_says_by_what(home: Running, tmp_path: Path) -> None:
     config = configuration(tmp_path, home.url)
     config.write_text(

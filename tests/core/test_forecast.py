@@ -75,6 +75,11 @@ def test_weights_are_of_the_day_where_it_told_and_of_the_present_elsewhere() -> 
     assert Lines({}, []).compressed(lambda part: b"xx", 0) == 0.0
 
 
+def test_what_has_no_line_at_present_has_the_first_of_its_day() -> None:
+    lines = Lines({"a": b"now"}, [("a", b"then"), ("b", b"first"), ("b", b"second")])
+    assert lines.each() == {"a": b"now", "b": b"first"}
+
+
 def test_limits_are_counted_in_the_lines_themselves() -> None:
     encode = Encoder().line
     made = [replace(POWER, entity_id=f"sensor.p{n}", facts=Facts(f"r{n}")) for n in range(5)]
