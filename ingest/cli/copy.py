@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 
 import click
@@ -21,7 +22,7 @@ from ingest.config.settings import Settings
 from ingest.core.store import Keep
 from ingest.edge.database_file import is_there
 from ingest.edge.embedded_export import Points, Position
-from ingest.edge.embedded_progress import open_progress
+from ingest.edge.embedded_progress import Mark, open_progress
 from ingest.edge.embedded_read import open_store
 from ingest.errors import Refused
 from ingest.plan import Destination
@@ -35,7 +36,7 @@ FOR_EVER_NS = 1 << 62
 @click.option(
     "--to", type=click.Choice(["influxdb"]), required=True, expose_value=False, help="Where to; as configured."
 )
-@click.option("--again", is_flag=True, help="From the beginning, not from where the last copy stopped.")
+@click.option("--again", is_flag=True, help="From the beginning (or --since), not from where the last copy stopped.")
 @since_option
 @db_option
 @configured
@@ -49,7 +50,8 @@ def copy(
 ) -> None:
     """Copy the embedded store into a database. The file may be in use.
 
-    Killed or cut off, it goes on where it stopped when it is run again; nothing is lost or stored twice.
+    Killed or cut off, it goes on where it stopped when it is run again; nothing is lost or stored twice. What was stored
+    later of a time before, as of a gap that was filled or by `backfill`, needs --again, which doubles nothing, either.
     """
     start_ns, _ = window(since, None)
     with explained(), one_error():
@@ -69,19 +71,31 @@ async def _copy(settings: Settings, path: Path, start_ns: int, again: bool) -> N
         async with opened_database(settings) as destination:
             key = f"{destination.where} {settings.influxdb.org} {settings.influxdb.bucket}"
             with open_progress(path, key) as progress:
-                after = _beginning(progress.read(), start_ns, again)
+                after, began_ns = _beginning(progress.read(), start_ns, again)
                 pages = Points(reader.connection).pages(after, FOR_EVER_NS)
                 with telling("copying", usage.changes if usage else 0, "about {} changes") as tell:
-                    copied = await _copier(destination, tell).run(pages, progress.reached)
+                    copied = await _copier(destination, tell).run(pages, partial(progress.reached, began_ns=began_ns))
     _sum_up(copied, destination)
 
 
-def _beginning(reached: Position | None, start_ns: int, again: bool) -> Position:
+def _beginning(mark: Mark | None, start_ns: int, again: bool) -> tuple[Position, int]:
+    """After which change to go on, and from when on all is there up to it."""
     start = (start_ns - 1, FOR_EVER_NS)
-    if again or reached is None or reached < start:
-        return start
-    click.echo(f"going on after {shown(reached[0])}, where the last copy stopped (--again begins anew)", err=True)
-    return reached
+    if mark is None or mark.position < start:
+        return start, start_ns
+    # Without a beginning that is known there may be a hole before the mark: once more costs time alone.
+    if mark.began_ns is None or start_ns < mark.began_ns:
+        began = "may not have begun" if mark.began_ns is None else "did not begin"
+        click.echo(f"beginning anew: the copy that got to {shown(mark.position[0])} {began} so early", err=True)
+        return start, start_ns
+    if again:
+        return start, mark.began_ns
+    click.echo(
+        f"going on after {shown(mark.position[0])}, where the last copy stopped; what was stored since of a time before (a"
+        " filled gap, a backfill) needs --again, which doubles nothing",
+        err=True,
+    )
+    return mark.position, mark.began_ns
 
 
 def _copier(destination: Destination, tell: Tell) -> Copier:

@@ -14,6 +14,14 @@ from ingest.edge.sqlite import Connection, open_writer, transaction, translated
 
 
 @frozen
+class Mark:
+    """Everything from `began_ns` to `position` has been delivered; None: where that copy began was not kept yet."""
+
+    position: Position
+    began_ns: int | None
+
+
+@frozen
 class Progress:
     """One destination's. `key` names it; it holds no secret. Methods raise Transient, Refused or Damaged."""
 
@@ -21,19 +29,19 @@ class Progress:
     path: Path
     key: str
 
-    def read(self) -> Position | None:
-        """The last change that is known to be there."""
+    def read(self) -> Mark | None:
+        """How far it got; None when nothing is known to be there."""
         with translated(self.path):
             row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (self.key,)).fetchone()
         if row is None:
             return None
-        time_ns, entity = str(row[0]).split(" ")
-        return int(time_ns), int(entity)
+        time_ns, entity, *began = map(int, str(row[0]).split(" "))
+        return Mark((time_ns, entity), began[0] if began else None)
 
-    def reached(self, position: Position) -> None:
-        """Everything up to there has been delivered."""
+    def reached(self, position: Position, began_ns: int) -> None:
+        """Everything from then up to there has been delivered."""
         with translated(self.path), transaction(self.connection):
-            value = f"{position[0]} {position[1]}"
+            value = f"{position[0]} {position[1]} {began_ns}"
             self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (self.key, value))
 
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -111,6 +113,29 @@ def test_since_is_where_it_begins(database: Database, path: Path) -> None:
     copied(database, path, "--since", "2026-01-01T00:00Z")
     assert sorted(database.lines) == sorted(exported(path, "--since", "2026-01-01T00:00Z"))
     assert len(database.lines) == 15
+
+
+def test_what_an_earlier_copy_left_out_by_since_comes_when_it_is_asked_for(database: Database, path: Path) -> None:
+    copied(database, path, "--since", "2026-01-01T00:00Z")
+    assert copied(database, path, "--since", "2026-01-01T01:00Z").stdout.startswith("0 changes")
+    whole = copied(database, path)
+    assert whole.stdout.startswith("28 changes copied")
+    assert "beginning anew: the copy that got to 2026-01-01 11:00+00:00 did not begin so early" in whole.stderr
+    assert set(database.lines) == set(exported(path))
+    last = copied(database, path)
+    assert last.stdout.startswith("0 changes")
+    assert "needs --again" in last.stderr
+    # A part of what is there once more leaves no hole.
+    assert copied(database, path, "--again", "--since", "2026-01-01T00:00Z").stdout.startswith("15 changes")
+    assert copied(database, path).stdout.startswith("0 changes")
+
+
+def test_a_mark_of_which_the_beginning_is_not_known_is_none(database: Database, path: Path) -> None:
+    copied(database, path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE meta SET value = substr(value, 1, length(value) - 2) WHERE key LIKE 'copied to %'")
+        connection.commit()
+    assert copied(database, path).stdout.startswith("28 changes copied")
 
 
 def test_without_a_database_it_says_what_to_set(path: Path) -> None:

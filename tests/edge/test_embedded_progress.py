@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.edge.embedded_progress import open_progress
+from ingest.edge.embedded_progress import Mark, open_progress
 from ingest.edge.sqlite import open_writer, transaction
 from ingest.errors import Refused, Transient
 from tests.cli.stores import a_day
@@ -15,14 +15,14 @@ def test_progress_is_kept_for_each_destination_while_a_service_writes(tmp_path: 
     service = open_writer(path)
     with open_progress(path, "http://a org bucket") as one:
         assert one.read() is None
-        one.reached((5, 1))
-        one.reached((-7, 1 << 62))
+        one.reached((5, 1), 3)
+        one.reached((-7, 1 << 62), -9)
     with open_progress(path, "http://a org bucket") as one, open_progress(path, "http://a org other") as other:
-        assert one.read() == (-7, 1 << 62)
+        assert one.read() == Mark((-7, 1 << 62), -9)
         assert other.read() is None
         one.connection.execute("PRAGMA busy_timeout = 0")
         with transaction(service), pytest.raises(Transient):
-            one.reached((8, 8))
+            one.reached((8, 8), 3)
     service.close()
 
 
