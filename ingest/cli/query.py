@@ -14,7 +14,7 @@ from ingest.cli.exits import explained
 from ingest.cli.moments import SECOND_NS, iso, shown
 from ingest.cli.own_file import own_store
 from ingest.cli.own_name import own_command
-from ingest.cli.query_span import HOUR_NS, LONG_NS, Window, buckets_of, window
+from ingest.cli.query_span import HOUR_NS, LONG_NS, Window, buckets_of, units_of, window
 from ingest.cli.stored import reading, store_read
 from ingest.core import plot
 from ingest.core.rollup import Bucket
@@ -93,14 +93,24 @@ def _listing(found: Sequence[Entity]) -> None:
 def _show(reader: Reader, found: Sequence[Entity], asked: Window) -> None:
     for at, entity in enumerate(found):
         buckets = list(buckets_of(reader, entity, asked))
-        title = [entity.entity_id, entity.friendly_name, entity.unit]
+        units = units_of(reader, entity, asked)
+        title = [entity.entity_id, entity.friendly_name, _unit(entity, units)]
         click.echo(("\n" if at else "") + " · ".join(part for part in title if part))
+        if len(units) > 1:
+            click.echo(
+                f"Its unit has changed ({', '.join(units)}), and no value is converted: each is in the unit of its time."
+            )
         click.echo(f"{shown(asked.start_ns)} to {shown(asked.end_ns)}\n")
         if all(bucket.last_state is None for bucket in buckets):
             click.echo("Nothing is stored of it by then; try a longer --since.")
             continue
         click.echo("\n".join(_picture(reader, entity, asked, buckets)))
         click.echo(f"\n{counted(sum(bucket.changes for bucket in buckets), 'change')}")
+
+
+def _unit(entity: Entity, units: Sequence[str]) -> str | None:
+    """That of the span where it has one; else the newest."""
+    return units[0] if len(units) == 1 else entity.unit
 
 
 def is_numeric(buckets: Sequence[Bucket]) -> bool:
@@ -167,10 +177,12 @@ def _words(buckets: Sequence[Bucket]) -> list[str]:
 
 
 def _as_json(reader: Reader, entity: Entity, asked: Window) -> dict[str, object]:
+    units = units_of(reader, entity, asked)
     return {
         "entity_id": entity.entity_id,
         "friendly_name": entity.friendly_name,
-        "unit": entity.unit,
+        "unit": _unit(entity, units),
+        "units": units,
         "every_seconds": asked.every_ns / SECOND_NS,
         "buckets": [_bucket_as_json(bucket) for bucket in buckets_of(reader, entity, asked)],
     }

@@ -76,3 +76,8 @@ def buckets_of(reader: Reader, entity: Entity, asked: Window) -> Iterator[Bucket
     ids, start_ns, end_ns = entity.ids, asked.start_ns, asked.end_ns
     parts = (reader.hours if is_kept(asked) else reader.changes)(ids, start_ns, end_ns)
     return fold(parts, start_ns, end_ns, asked.every_ns, reader.before(ids, start_ns))
+
+
+def units_of(reader: Reader, entity: Entity, asked: Window) -> list[str]:
+    """The units of an entity's values in the rows, in the order in which it had them. May raise as the reader does."""
+    return reader.units(entity.ids, asked.start_ns, asked.end_ns, kept=is_kept(asked))

@@ -7,6 +7,7 @@ Long spans are read from the roll-up; hours that are not rolled up yet, the runn
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
@@ -111,16 +112,20 @@ class Reader:
             after = page[-1][0]
 
     def hours(self, ids: Sequence[int], start_ns: int, end_ns: int) -> Iterator[Sample | Hour]:
-        """Kept hours, and changes where an hour is not kept or not whole, in order of time; from a full hour on."""
+        """Kept hours, and changes where an hour is not kept or not whole, in order of time; from a full hour on.
+
+        An hour that is kept of several ids is read from the changes, too: each of them says what the other's held over.
+        """
         first, last = start_ns // HOUR_NS, end_ns // HOUR_NS
-        late = self._late(first, last - 1)
         rows = self.connection.execute(
             "SELECT hour, first_ns, changes, low, high, area, seconds, last_value, last_state, states FROM rollup"
             " WHERE entity IN (SELECT value FROM json_each(?)) AND hour >= ? AND hour < ? ORDER BY first_ns",
             (_list(ids), first, last),
         ).fetchall()
-        kept = (_hour(row) for row in rows if row[0] not in late)
-        spans = [(hour * HOUR_NS, (hour + 1) * HOUR_NS) for hour in sorted(late)] + [(last * HOUR_NS, end_ns)]
+        several = {hour for hour, count in Counter(row[0] for row in rows).items() if count > 1}
+        read = self._late(first, last - 1) | several
+        kept = (_hour(row) for row in rows if row[0] not in read)
+        spans = [(hour * HOUR_NS, (hour + 1) * HOUR_NS) for hour in sorted(read)] + [(last * HOUR_NS, end_ns)]
         changes = chain.from_iterable(self.changes(ids, start, end) for start, end in spans)
         return heapq.merge(kept, changes, key=begins)
 
@@ -149,6 +154,31 @@ class Reader:
             (start_ns, end_ns, _list(ids)),
         ).fetchone()
         return row
+
+    def units(self, ids: Sequence[int], start_ns: int, end_ns: int, *, kept: bool) -> list[str]:
+        """The units of the values in a span and of what held before, in the order in which the entity had them.
+
+        With `kept`, for a span of which hours are read, all that it ever had: the changes are then not looked at.
+        """
+        rows = self.connection.execute(
+            "SELECT id, unit FROM facts WHERE unit <> '' AND entity IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (_list(ids),),
+        ).fetchall()
+        units = dict(rows)
+        if not kept and len(set(units.values())) > 1:
+            used = self._facts(ids, start_ns, end_ns)
+            if before := self.before(ids, start_ns):
+                used |= self._facts(ids, before[0], min(before[0] + HOUR_NS, start_ns), most=1)
+            units = {facts: unit for facts, unit in rows if facts in used}
+        return list(dict.fromkeys(units.values()))
+
+    def _facts(self, ids: Sequence[int], start_ns: int, end_ns: int, most: int = -1) -> set[int]:
+        rows = self.connection.execute(
+            "SELECT facts FROM change WHERE time_ns >= ? AND time_ns < ?"
+            " AND entity IN (SELECT value FROM json_each(?)) ORDER BY time_ns DESC LIMIT ?",
+            (start_ns, end_ns, _list(ids), most),
+        )
+        return {facts for (facts,) in rows}
 
     def last(self, ids: Sequence[int]) -> Sample | None:
         """The newest change of these rows of `entity`, one life of an entity; None when there is none."""

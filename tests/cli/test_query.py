@@ -13,7 +13,9 @@ import pytest
 
 from ingest.cli.query import query
 from ingest.cli.query_span import ROWS, STEPS, _aligned, _step
+from ingest.core.point import Attributes, Facts, Point
 from ingest.core.state import nanoseconds
+from ingest.edge.embedded_read import open_store
 from tests.cli.stores import DAY, HOUR, NOON, S, a_day, light, run, temperature, write
 
 SPAN = ("--since", "2025-12-31T12:00Z", "--until", "2026-01-01T12:00Z")
@@ -216,6 +218,54 @@ def test_a_row_that_begins_within_an_hour_of_utc_has_what_changed_from_then_on(
     for row in said:
         begins, ends = (nanoseconds(datetime.fromisoformat(row[end])) for end in ("from", "to"))
         assert row["changes"] == sum(begins <= NOON - at * HOUR // 2 < ends for at in range(1, 800)), row
+
+
+def power(at_ns: int, value: float, unit: str | None) -> Point:
+    return Point("sensor.power", at_ns, str(value), Facts("p"), Attributes("{}", "power", unit, "Power"), value)
+
+
+def test_values_of_several_units_are_not_said_to_be_of_one(tmp_path: Path) -> None:
+    changes = [(50, 1.1, "kW"), (5, 1.2, "kW"), (4, 1.3, "kW"), (3, 2.0, None), (2, 1_250.0, "W"), (1, 1_300.0, "W")]
+    path = write(tmp_path / "a.db", [power(NOON - hours * HOUR, value, unit) for hours, value, unit in changes], NOON)
+
+    def told(since: str, until: str, *more: str) -> list[str]:
+        span = ("--since", f"2026-01-01T{since}Z", "--until", f"2026-01-01T{until}Z", *more)
+        shown = run(query, "sensor.power", "--db", path, *span).stdout.splitlines()
+        said = json.loads(run(query, "sensor.power", "--db", path, *span, "--json").stdout)
+        assert shown[0] == f"sensor.power · Power · {said['unit']}"
+        assert ("Its unit has changed (kW, W)" in shown[1]) == (len(said["units"]) > 1)
+        units: list[str] = said["units"]
+        return units
+
+    assert told("06:00", "12:00") == ["kW", "W"]
+    assert told("06:30", "08:30") == ["kW"]
+    assert told("08:30", "09:30") == ["kW"]  # one that has none is after it, and none of those
+    assert told("09:30", "11:30") == ["W"]
+    assert told("05:00", "06:00") == ["kW"]  # only what held before
+    long = ("--since", "2025-12-01T00:00Z", "--until", "2025-12-31T00:00Z", "--json")
+    assert json.loads(run(query, "sensor.power", "--db", path, *long).stdout)["units"] == ["kW", "W"]
+
+
+def test_the_changes_are_not_looked_at_for_units_where_there_is_only_one(path: Path) -> None:
+    with open_store(path) as reader:
+        (room,) = reader.find("sensor.room")
+        asked: list[str] = []
+        reader.connection.set_trace_callback(asked.append)
+        assert reader.units(room.ids, 0, 1 << 62, kept=False) == ["°C"]
+    assert not any("change" in each for each in asked)
+
+
+@pytest.mark.parametrize("days", [4, 10])
+def test_an_hour_in_which_the_registry_came_to_know_it_is_read_from_its_changes(tmp_path: Path, days: int) -> None:
+    """Of each life an hour is kept, as if that alone had been for the rest of it."""
+    begin = NOON - 3 * DAY
+    known = [temperature(begin + 1800 * S, 30.0), temperature(begin + 2 * HOUR, 25.0)]
+    path = write(tmp_path / "a.db", [temperature(begin + 300 * S, 20.0, registry_id="sensor.room"), *known], NOON)
+    span = ("--since", f"2025-12-{22 if days == 10 else 28}T12:00Z", "--until", "2026-01-01T12:00Z", "--every", "1h")
+    rows = json.loads(run(query, "sensor.room", "--db", path, *span, "--json").stdout)["buckets"]
+    first, second = [row for row in rows if row["last_state"]][:2]
+    assert (first["changes"], first["last"], second["mean"]) == (2, 30.0, 30.0)
+    assert first["mean"] == pytest.approx((25 * 20 + 30 * 30) / 55)
 
 
 def test_a_file_of_which_nobody_has_made_anything_yet_is_not_somebody_elses(tmp_path: Path) -> None:
