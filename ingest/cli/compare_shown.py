@@ -15,7 +15,7 @@ from ingest.core.comparison_tally import Count, Tally
 from ingest.core.influxql import Value
 from ingest.core.plot import table
 from ingest.core.secret import MASK
-from ingest.core.words import counted, cut, some
+from ingest.core.words import counted, cut, printable, some
 
 TITLES = {
     Side.THEIRS: "Only the original has",
@@ -81,12 +81,16 @@ def _reason(same: Sequence[tuple[Because, Count]]) -> Iterator[str]:
 
 
 def _example(found: Finding, because: Because) -> str:
-    where = f"{shown(found.time_ns, 'microseconds')}  {found.entity_id}"
+    where = f"{shown(found.time_ns, 'microseconds')}  {printable(found.entity_id)}"
     if found.side is not Side.BOTH:
-        return f"{where}  {cut(found.state, LONGEST)}"
+        return f"{where}  {_state(found)}"
     each = next(each for each in found.fields if each.name == because.about)
     secret = because.reason is Why.SECRET
-    return f"{where}  {each.name}: here {_value(each.ours, secret=secret)}, there {_value(each.theirs, secret=secret)}"
+    return f"{where}  {printable(each.name)}: here {_value(each.ours, secret=secret)}, there {_value(each.theirs, secret=secret)}"
+
+
+def _state(found: Finding) -> str:
+    return printable(cut(found.state, LONGEST))
 
 
 def _value(value: Value | None, *, secret: bool) -> str:
@@ -112,7 +116,7 @@ def point_line(found: Finding, reasons: Sequence[Because], recorded: bool | None
     """One point that differs as a line of the terminal: who has it, when, whose, its state, why."""
     said = "; ".join(f"{each.reason.value}{f' ({each.about})' if each.about else ''}" for each in reasons)
     known = "" if recorded is None else f"; {'in' if recorded else 'not in'} Home Assistant's recorder"
-    return f"{found.side.value:6}  {shown(found.time_ns, 'microseconds')}  {found.entity_id}  {cut(found.state, LONGEST)}  {said}{known}"
+    return f"{found.side.value:6}  {shown(found.time_ns, 'microseconds')}  {printable(found.entity_id)}  {_state(found)}  {printable(said)}{known}"
 
 
 def point_as_json(found: Finding, reasons: Sequence[Because], recorded: bool | None) -> Mapping[str, Any]:

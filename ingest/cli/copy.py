@@ -20,6 +20,7 @@ from ingest.cli.progress import Tell, telling
 from ingest.cli.stored import db_option, since_option
 from ingest.config.settings import Settings
 from ingest.core.store import Keep
+from ingest.core.words import printable
 from ingest.edge.database_file import is_there
 from ingest.edge.embedded_export import Points, Position
 from ingest.edge.embedded_progress import Mark, open_progress
@@ -107,7 +108,7 @@ def _copier(destination: Destination, tell: Tell) -> Copier:
 
 def _sum_up(copied: Copied, destination: Destination) -> None:
     for rejection in copied.rejected:
-        click.echo(f"refused: {rejection.reason}: {rejection.line[:200]}", err=True)
+        click.echo(printable(f"refused: {rejection.reason}: {rejection.line[:200]}"), err=True)
     parts = [f"{copied.points - copied.declined - copied.refused:,} changes copied to {destination.where}"]
     parts += [f"{copied.declined:,} that its schema does not write"] if copied.declined else []
     parts += [f"{copied.refused:,} refused"] if copied.refused else []

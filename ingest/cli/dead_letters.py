@@ -19,7 +19,7 @@ from ingest.cli.own_file import SECTIONS, OwnFile, looking, own_state, state_of
 from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.plot import table
-from ingest.core.words import counted, cut, entity_of
+from ingest.core.words import LAYOUT, counted, cut, entity_of, printable
 from ingest.edge.bring import size_in
 from ingest.edge.database_file import is_there
 from ingest.edge.letter_file import Letter, Letters
@@ -68,9 +68,8 @@ def show(*, letter_id: int, config_path: Path | None, assignments: tuple[str, ..
     """Show one dead letter whole. The service may run."""
     with explained(), looking(own := own_state(config_path, assignments)) as connection:
         (letter,) = named(Letters(connection, own.path), [letter_id])
-        click.echo(
-            f"{letter.home}, {letter.store}, {shown(letter.at_ns, 'seconds')}\n\n{letter.reason}\n\n{letter.line}"
-        )
+        said = f"{letter.home}, {letter.store}, {shown(letter.at_ns, 'seconds')}\n\n{letter.reason}\n\n{letter.line}"
+        click.echo(printable(said, LAYOUT))
 
 
 @dead_letters.command()

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from attrs import define, field, frozen
 
-from ingest.core.words import counted, cut
+from ingest.core.words import counted, cut, printable
 from ingest.runtime.watch import Watch
 
 WIDTH = 80
@@ -32,7 +32,12 @@ class Glimpse:
     @classmethod
     def of(cls, time_ns: int, entity_id: str, state: str, unit: str | None) -> Glimpse:
         """The part of a stored change that fits on a line."""
-        return cls(datetime.fromtimestamp(time_ns // 1_000_000_000, UTC), entity_id, state[:24], unit or "")
+        return cls(
+            datetime.fromtimestamp(time_ns // 1_000_000_000, UTC),
+            entity_id,
+            printable(state[:24]),
+            printable(unit or ""),
+        )
 
     @property
     def value(self) -> str:
@@ -128,7 +133,7 @@ class Board:
 
     def news(self, sentence: str) -> None:
         """Tell the viewer something, on one line."""
-        self.tell(cut(f"{NEWS}{sentence}", WIDTH))
+        self.tell(printable(cut(f"{NEWS}{sentence}", WIDTH)))
 
     @contextmanager
     def without(self, what: str) -> Iterator[None]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import click
 
+from ingest.core.words import LAYOUT, printable
 from ingest.edge.journald import marked
 from ingest.errors import IngestError, Transient
 
@@ -48,4 +49,4 @@ def explained() -> Iterator[None]:
 
 def complain(sentence: str) -> None:
     """Say on standard error why the process ends."""
-    click.echo(marked(f"homeiq-ingest: {sentence}", "error"), err=True)
+    click.echo(marked(f"homeiq-ingest: {printable(sentence, LAYOUT)}", "error"), err=True)

@@ -14,7 +14,7 @@ from ingest.core.explaining import Explanation
 from ingest.core.ledger import Told
 from ingest.core.line_types import series
 from ingest.core.treatment import Treatment
-from ingest.core.words import counted
+from ingest.core.words import counted, printable
 
 NO_PATTERN: Final = "no pattern"
 """As the filter names it when no rule agrees."""
@@ -34,7 +34,7 @@ def screen(found: Explanation) -> Iterator[str]:
 
 
 def _row(name: str, text: str) -> str:
-    return f"  {name:<{WIDTH}}{text}"
+    return f"  {name:<{WIDTH}}{printable(text)}"
 
 
 def _rules(found: Explanation) -> Iterator[str]:

@@ -18,7 +18,7 @@ from ingest.cli.query_span import HOUR_NS, LONG_NS, Window, buckets_of, units_of
 from ingest.cli.stored import reading, store_read
 from ingest.core import plot
 from ingest.core.rollup import Bucket
-from ingest.core.words import counted
+from ingest.core.words import counted, printable
 from ingest.edge.embedded_read import Entity, Reader
 from ingest.errors import Refused
 
@@ -95,10 +95,10 @@ def _show(reader: Reader, found: Sequence[Entity], asked: Window) -> None:
         buckets = list(buckets_of(reader, entity, asked))
         units = units_of(reader, entity, asked)
         title = [entity.entity_id, entity.friendly_name, _unit(entity, units)]
-        click.echo(("\n" if at else "") + " · ".join(part for part in title if part))
+        click.echo(("\n" if at else "") + " · ".join(printable(part) for part in title if part))
         if len(units) > 1:
             click.echo(
-                f"Its unit has changed ({', '.join(units)}), and no value is converted: each is in the unit of its time."
+                f"Its unit has changed ({printable(', '.join(units))}), and no value is converted: each is in the unit of its time."
             )
         click.echo(f"{shown(asked.start_ns)} to {shown(asked.end_ns)}\n")
         if all(bucket.last_state is None for bucket in buckets):

@@ -20,9 +20,11 @@ from ingest.cli.options import ROW_ID, configured, loaded
 from ingest.cli.own_file import SECTIONS, OwnFile, looking, own_state, state_of
 from ingest.cli.spool_recover import recover
 from ingest.cli.spool_replay import replay
+from ingest.cli.tables import terminal
 from ingest.core import control
 from ingest.core.plot import table
 from ingest.core.sealing import unsealed
+from ingest.core.words import LAYOUT, printable
 from ingest.edge.aside import kept_aside
 from ingest.edge.database_file import is_there
 from ingest.edge.spool_purge import purge_all
@@ -183,8 +185,9 @@ def show(*, batch_id: int, lines: int, config_path: Path | None, assignments: tu
         except (OSError, EOFError, zlib.error):
             remedy = "Of a damaged state file `homeiq-ingest spool recover` reads what is left."
             raise Refused(f"batch {batch_id} is damaged: its lines cannot be read", remedy=remedy) from None
+    seen = terminal() is not None
     for line in islice(found, lines):
-        click.echo(line)
+        click.echo(printable(line.decode(errors="replace"), LAYOUT) if seen else line)
     if len(found) > lines:
         click.echo(f"and {len(found) - lines:,} more", err=True)
 

@@ -35,6 +35,7 @@ from ingest.core.rules import Rules
 from ingest.core.state import nanoseconds
 from ingest.core.statistics import HOUR_NS, Statistic, head, questions
 from ingest.core.store import Keep
+from ingest.core.words import printable
 from ingest.edge.journal import open_journal
 from ingest.edge.websocket import dial
 from ingest.errors import IngestError, Refused, Transient
@@ -188,7 +189,7 @@ def _say_what_there_is(found: Mapping[Statistic, Series], asked: _Asked) -> None
 
 def _sum_up(brought: Brought, count: int, destination: Destination) -> None:
     for rejection in brought.rejected:
-        click.echo(f"refused: {rejection.reason}: {rejection.line[:200]}", err=True)
+        click.echo(printable(f"refused: {rejection.reason}: {rejection.line[:200]}"), err=True)
     parts = [f"{brought.hours - brought.refused:,} hours of {count:,} statistics stored in {destination.where}"]
     parts += [f"{brought.refused:,} refused"] if brought.refused else []
     click.echo(", ".join(parts))

@@ -15,7 +15,7 @@ import click
 from ingest.cli.exits import DEGRADED, FAILED, UNHEALTHY, explained
 from ingest.cli.options import configured, loaded
 from ingest.cli.service_api import PATIENCE, ask_health, configured_url
-from ingest.core.words import counted
+from ingest.core.words import counted, printable
 from ingest.errors import Transient
 
 HOUR: Final = 3600.0
@@ -64,8 +64,8 @@ def _tell(sentence: str) -> None:
 def _screen(health: dict[str, Any]) -> Iterator[str]:
     colour = _COLOURS.get(health["status"], "red")
     uptime = health["uptime"].partition(".")[0]
-    yield f"{click.style(health['status'], fg=colour, bold=True)}: {health['reason']}"
-    yield from (f"  what to do: {remedy}" for remedy in health["remedies"])
+    yield f"{click.style(health['status'], fg=colour, bold=True)}: {printable(health['reason'])}"
+    yield from (f"  what to do: {printable(remedy)}" for remedy in health["remedies"])
     yield ""
     yield f"service         {health['version']}, up {uptime}, {health['performance']['memory_mb']} MiB"
     yield from _home(health)
@@ -80,7 +80,7 @@ def _screen(health: dict[str, Any]) -> Iterator[str]:
 def _home(health: dict[str, Any]) -> Iterator[str]:
     subscription = health["subscription"]
     for each in health["connection"]["candidates"]:
-        problem = f", {each['problem']}" if each["problem"] else ""
+        problem = f", {printable(each['problem'])}" if each["problem"] else ""
         yield f"home assistant  {each['name']}: {each['state']}{problem}"
     rate = f"{subscription['event_rate_per_minute']:,} events a minute"
     last = f"last {_at(last)}" if (last := subscription["last_event"]) else "no live one yet"
@@ -137,4 +137,4 @@ def _errors(errors: dict[str, Any]) -> Iterator[str]:
     for name, each in errors["categories"].items():
         yield f"errors          {name}: {each['total']:,}, last {_at(each['last'])}"
     for each in errors["recent"][:3]:
-        yield f"  {each['error']}"
+        yield f"  {printable(each['error'])}"

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from ingest.core.plot import GAP, table
+from ingest.core.words import LAYOUT, printable
 
 INDENT = "    "
 
@@ -60,6 +61,7 @@ def under(entry: Entry, width: int) -> list[str]:
 
 def wrapped(text: str, width: int | None) -> list[str]:
     """The text in lines of so many characters; words stay whole, but for those that are longer than a line."""
+    text = printable(text, LAYOUT)
     return [text] if width is None else textwrap.wrap(text, max(width, 1), break_on_hyphens=False)
 
 

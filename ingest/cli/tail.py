@@ -18,6 +18,7 @@ from ingest.cli.options import configured, loaded
 from ingest.cli.service_api import configured_url
 from ingest.core.channels import channels_of
 from ingest.core.state import nanoseconds
+from ingest.core.words import printable
 from ingest.edge.live_client import LiveClient, live
 from ingest.errors import Refused
 
@@ -120,13 +121,8 @@ def _states(event: dict[str, Any]) -> str:
     unit = f" {event['unit']}" if event["unit"] else ""
     natures = [each for each in (kind, event["origin"]) if each not in {None, "changed", "removed"}]
     nature = f" ({', '.join(natures)})" if natures else ""
-    return _printable(f"{told}{unit}{nature}")
+    return printable(f"{told}{unit}{nature}")
 
 
 def _verdict(event: dict[str, Any]) -> str:
-    return "stored" if event["verdict"] == "stored" else _printable(f"left out by {event.get('rule')}")
-
-
-def _printable(text: str) -> str:
-    """A state may hold what a terminal would obey."""
-    return "".join(each if each.isprintable() else "\ufffd" for each in text)
+    return "stored" if event["verdict"] == "stored" else printable(f"left out by {event.get('rule')}")

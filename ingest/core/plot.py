@@ -1,9 +1,14 @@
-"""Tables and small plots as plain text: pure. Nothing but characters: they survive a log, a mail and a pipe."""
+"""Tables and small plots as plain text: pure. Nothing but characters: they survive a log, a mail and a pipe.
+
+What is in a cell or names a lane may be the text of a state: what a terminal would obey is not let through.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+
+from ingest.core.words import printable
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 BRAILLE = 0x2800
@@ -15,6 +20,7 @@ GAP = "  "
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
     """Lines of a table with its columns aligned; `right` names the columns that are set to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
     return [_aligned(row, widths, right) for row in [head, *rows]]
 
@@ -79,7 +85,8 @@ def lanes(shares: Sequence[Mapping[str, float]], states: Sequence[str]) -> list[
     """One line a state; each character is as full as the share (0 to 1) of its time that the state had."""
     width = max(map(len, states), default=0)
     return [
-        f"{state:>{width}} │{''.join(_block(share.get(state, 0.0)) for share in shares)}".rstrip() for state in states
+        f"{printable(state):>{width}} │{''.join(_block(share.get(state, 0.0)) for share in shares)}".rstrip()
+        for state in states
     ]
 
 

@@ -1,12 +1,19 @@
-"""Small words that the sentences of reports and commands share: counts, lists that are cut short."""
+"""Small words that the sentences of reports and commands share: counts, lists that are cut short, what may be shown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from unicodedata import category
 
 NAMED = 3
 """Names that a sentence lists at most."""
+
+REPLACEMENT = "\ufffd"
+JOINERS = "\u200c\u200d"
+
+LAYOUT = "\n\t"
+"""What a text of several lines keeps."""
 
 _tagged = re.compile(r",domain=(\w+),entity_id=(\w+)")
 _entity = re.compile(r'(?:\A|[,{" ]entity_id"?[=:]\s*"?)([^\W.]+\.[^\W.]+)(?=["\s,}]|\Z)')
@@ -20,6 +27,20 @@ def counted(count: int, noun: str) -> str:
 def cut(text: str, most: int) -> str:
     """At most so many characters; `…` says that there is more."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """What a terminal would obey becomes a replacement character, each of them one: a state or a name may hold it.
+
+    Spaces of any width, and what joins letters and emoji, stay; so do the characters of `keep`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if _is_printable(each) or each in keep else REPLACEMENT for each in text)
+
+
+def _is_printable(character: str) -> bool:
+    return character.isprintable() or character in JOINERS or category(character) == "Zs"
 
 
 def waits(count: int) -> str:

@@ -66,6 +66,14 @@ def test_what_a_database_refuses_is_listed_and_stored_at_retry(tmp_path: Path, d
     assert sorted(database.stored) == sorted(sent)
 
 
+def test_a_terminal_is_not_shown_what_it_would_obey(tmp_path: Path) -> None:
+    path = buried(tmp_path / "state.db", ('m state="\x1b]0;owned\x07" 1', "why\x9b2J"))
+    for asked in (("list",), ("show", 1)):
+        said = run(path, "dead-letters", *asked).stdout
+        assert "\ufffd]0;owned\ufffd" in said
+        assert "why\ufffd2J" in said
+
+
 def test_list_shows_what_was_refused_and_why(tmp_path: Path) -> None:
     path = buried(tmp_path / "state.db", (A, CONFLICT))
     buried(path, CHANGE, store="filter")

@@ -268,6 +268,20 @@ def test_an_hour_in_which_the_registry_came_to_know_it_is_read_from_its_changes(
     assert first["mean"] == pytest.approx((25 * 20 + 30 * 30) / 55)
 
 
+def test_what_a_terminal_would_obey_is_not_sent_to_it(tmp_path: Path) -> None:
+    odd = Attributes("{}", None, "k\x1bW", "Nice\x1b]0;owned\x07")
+    states = ["ok", "line1\nline2", "\x1b[2J\x1b[31mhacked"]
+    changes = [Point("sensor.t", NOON - (9 - at) * HOUR, each, Facts("t"), odd) for at, each in enumerate(states)]
+    path = write(tmp_path / "a.db", [*changes, *(temperature(NOON, 1.0, f"sensor.n{at}", f"r{at}") for at in range(5))])
+    for name in ("sensor.t", "sensor.*"):
+        said = run(query, name, "--db", path, *SPAN).stdout
+        assert not set(said) & {"\x1b", "\x07"}, said
+        assert "Nice\ufffd]0;owned\ufffd" in said
+    assert "line1\ufffdline2 1 h" in run(query, "sensor.t", "--db", path, *SPAN).stdout
+    said = run(query, "sensor.t", "--db", path, *SPAN, "--json").stdout
+    assert any("\x1b[2J" in word for row in json.loads(said)["buckets"] for word in row["seconds_by_state"])
+
+
 def test_a_file_of_which_nobody_has_made_anything_yet_is_not_somebody_elses(tmp_path: Path) -> None:
     """The first moment of the first start."""
     path = tmp_path / "home.db"

@@ -13,6 +13,7 @@ import pytest
 
 from ingest.actors.replay import ATTEMPTS
 from ingest.cli import progress
+from ingest.cli import spool as spool_command
 from ingest.cli.exits import REFUSED
 from ingest.core.coverage import UNNAMED, Cause, Mark
 from ingest.core.sealing import resealed
@@ -116,6 +117,12 @@ def test_status_names_what_was_set_aside(tmp_path: Path) -> None:
     (aside,) = tmp_path.glob("state.db.damaged-*")
     assert f"homeiq-ingest spool recover {aside}" in run(path, "spool", "status").stdout
     assert json.loads(run(path, "spool", "status", "--json").stdout)["set_aside"] == [str(aside)]
+
+
+def test_a_terminal_is_not_shown_what_it_would_obey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = spooled(tmp_path / "state.db", [b'm state="\x1b]0;owned\x07" 1'])
+    monkeypatch.setattr(spool_command, "terminal", lambda: 80)
+    assert run(path, "spool", "show", 1).stdout == 'm state="\ufffd]0;owned\ufffd" 1\n'
 
 
 def test_list_and_show_look_beside_a_running_service(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.core.words import counted, cut, entity_of, some
+from ingest.core.words import LAYOUT, counted, cut, entity_of, printable, some
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,10 @@ def test_one_is_not_many_and_many_are_not_all_named() -> None:
     assert (cut("abc", 3), cut("abcd", 3)) == ("abc", "ab…")
     assert some(["a", "", "b", "a"]) == "a, b"
     assert some("abcde") == "a, b, c and 2 more"
+
+
+def test_what_a_terminal_would_obey_is_not_shown_and_each_of_it_is_one_character() -> None:
+    assert printable("\x1b[2J\x07a\nb\x9b31m\u202e") == "\ufffd[2J\ufffda\ufffdb\ufffd31m\ufffd"
+    assert printable("a\x1b\nb\tc\r", LAYOUT) == "a\ufffd\nb\tc\ufffd"
+    for shown in ("21.5\u202f°C", "12\xa0%", "👩\u200d🔧", "größe", "می\u200cخواهم"):
+        assert printable(shown) == shown
