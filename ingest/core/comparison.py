@@ -148,15 +148,19 @@ class Comparison:
 
 
 def _theirs(entity_id: str, point: Stored, *, again: bool) -> Finding:
-    fields = point.fields
-    unit = fields.get("unit_of_measurement_str") or (point.measurement if point.measurement != entity_id else None)
+    measured, domain = point.measurement, entity_id.partition(".")[0]
+    _, named, device_class = measured.partition(f"{domain}__") if measured.startswith(f"{domain}__") else ("", "", "")
+    unit = None if named or measured in {entity_id, domain} else measured
     return Finding(
-        Side.THEIRS, entity_id, _rounded(point.time_ns), _state(fields), again=again,
-        device_class=_text(fields.get("device_class_str")), unit=_text(unit), state_class=_text(fields.get("state_class_str")),
+        Side.THEIRS, entity_id, _rounded(point.time_ns), _state(point.fields), again=again,
+        device_class=_said(point, "device_class") or device_class or None,
+        unit=_said(point, "unit_of_measurement") or unit, state_class=_said(point, "state_class"),
     )  # fmt: skip
 
 
-def _text(value: Value | None) -> str | None:
+def _said(point: Stored, attribute: str) -> str | None:
+    """An attribute that is a text: a field of the original's or, of its `tags_attributes`, a tag."""
+    value = point.fields.get(f"{attribute}_str", point.tags.get(attribute))
     return None if value is None else str(value)
 
 

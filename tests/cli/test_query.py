@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -250,7 +251,7 @@ def test_the_changes_are_not_looked_at_for_units_where_there_is_only_one(path: P
     with open_store(path) as reader:
         (room,) = reader.find("sensor.room")
         asked: list[str] = []
-        reader.connection.set_trace_callback(asked.append)
+        cast("sqlite3.Connection", reader.connection).set_trace_callback(asked.append)
         assert reader.units(room.ids, 0, 1 << 62, kept=False) == ["°C"]
     assert not any("change" in each for each in asked)
 

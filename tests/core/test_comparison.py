@@ -40,6 +40,22 @@ def test_a_measurement_that_is_the_entity_is_no_unit() -> None:
     assert found([], [theirs]) == [Finding(Side.THEIRS, "light.a", T, "on")]
 
 
+def test_class_and_unit_may_be_tags_and_the_class_in_the_measurement() -> None:
+    tags = {"device_class": "battery", "unit_of_measurement": "%", "state_class": "measurement"}
+    tagged = Stored("sensor.a", T, "mine", {"value": 1.0}, tags)
+    by_class = Stored("sensor.b", T, "sensor__battery", {"value": 1.0, "unit_of_measurement_str": "%"}, {})
+    by_domain = Stored("sensor.c", T, "sensor", {"value": 1.0}, {})
+    told = {
+        each.entity_id: (each.device_class, each.unit, each.state_class)
+        for each in found([], [tagged, by_class, by_domain])
+    }
+    assert told == {
+        "sensor.a": ("battery", "%", "measurement"),
+        "sensor.b": ("battery", "%", None),
+        "sensor.c": (None, None, None),
+    }
+
+
 def test_a_client_that_reckons_with_floats_is_off_by_less_than_a_microsecond() -> None:
     assert found([stored(T)], [stored(T - 242)]) == []
     assert found([stored(T)], [stored(T + 250)]) == []
