@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
+from typing import ClassVar
 
 import click
+from attrs import define, field
 
 from ingest.cli.exits import explained
 from ingest.cli.moments import window
@@ -23,11 +24,22 @@ from ingest.edge.embedded_export import Points
 Format = Callable[[Iterable[Point]], bytes]
 
 
+@define
+class _Lines:
+    """Rows that end with a line feed. Python 3.11 only quotes a carriage return where it is a part of what ends a row."""
+
+    end: ClassVar = "\r\n"
+    made: list[str] = field(factory=list)
+
+    def write(self, row: str) -> None:
+        self.made.append(row.removesuffix(self.end) + "\n")
+
+
 def _csv() -> tuple[bytes, Format]:
     def text(rows: Iterable[Iterable[object]]) -> bytes:
-        out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows(rows)
-        return out.getvalue().encode()
+        lines = _Lines()
+        csv.writer(lines, lineterminator=_Lines.end).writerows(rows)
+        return "".join(lines.made).encode()
 
     return text([COLUMNS]), lambda points: text(record(point).values() for point in points)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -41,6 +42,14 @@ def test_lines_are_what_the_schema_would_have_sent(path: Path) -> None:
     result = run(export, "--db", path, "--entity", "media_player.*")
     assert (result.exit_code, result.stderr) == (0, "1 change\n")
     assert result.stdout_bytes.rstrip(b"\n") == line_of(homeiq(), RICH)
+
+
+def test_csv_quotes_a_lone_carriage_return(tmp_path: Path) -> None:
+    """Every Python does so: one that reads it takes it for the end of a row."""
+    path = write(tmp_path / "home.db", [temperature(NOON, "a\rb"), temperature(NOON + HOUR, "c\r\nd, e")])
+    out = run(export, "--db", path, "--format", "csv").stdout_bytes.decode()
+    assert [row["state"] for row in csv.DictReader(io.StringIO(out, newline=""))] == ["a\rb", "c\r\nd, e"]
+    assert out.startswith(",".join(COLUMNS) + "\n")
 
 
 def test_csv_keeps_every_text_whole(path: Path) -> None:
