@@ -11,10 +11,11 @@ from ingest.cli.database import tagged_home
 from ingest.cli.exits import explained
 from ingest.cli.options import configured, loaded
 from ingest.cli.output import written
+from ingest.config.schemas import HomeassistantSchema
 from ingest.config.settings import Settings
 from ingest.core.grafana import Dashboard, Language, as_json
 from ingest.core.grafana_home import Queries, Schema, home_dashboard
-from ingest.core.grafana_influxql import influxql_homeassistant, influxql_homeiq
+from ingest.core.grafana_influxql import CLASS_FIELD, CLASS_TAG, influxql_homeassistant, influxql_homeiq
 from ingest.core.grafana_metricsql import metricsql_homeassistant, metricsql_homeiq
 from ingest.core.grafana_provisioning import SOURCES, Source, asked_at, dashboards_yaml, sources_yaml
 from ingest.core.grafana_service import service_dashboard
@@ -96,8 +97,15 @@ def _queries(settings: Settings, schema: Schema, language: Language) -> Queries:
             remedy="homeassistant_schema.measurement_attr or override_measurement says otherwise; make panels of your own.",
         )
     if language is Language.INFLUXQL:
-        return influxql_homeassistant(settings.home, told.default_measurement, tagged=tagged)
+        return influxql_homeassistant(settings.home, told.default_measurement, classed=_classed(told), tagged=tagged)
     return metricsql_homeassistant(settings.home, tagged=tagged)
+
+
+def _classed(told: HomeassistantSchema) -> str | None:
+    """What holds the device class; a tag is one also of what is ignored."""
+    if CLASS_TAG in told.tags_attributes:
+        return CLASS_TAG
+    return None if CLASS_TAG in told.ignore_attributes else CLASS_FIELD
 
 
 def _write(

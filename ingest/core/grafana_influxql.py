@@ -22,6 +22,15 @@ _NAMED: Final = "$tag_domain.$tag_entity_id"
 _EACH: Final = 'time($__interval), "entity_id"'
 _EACH_NAMED: Final = 'time($__interval), "domain", "entity_id"'
 
+CLASS_FIELD: Final = "device_class_str"
+CLASS_TAG: Final = "device_class"
+"""Where the schema `homeassistant` has the device class: in a field, or in a tag when `tags_attributes` says so."""
+
+_BY_NAME: Final = {
+    "batteries": "Found by their names, which hold `batter`: ignore_attributes leaves the device class out.",
+    "humidities": "Found by their names, which hold `humidity`: ignore_attributes leaves the device class out.",
+}
+
 
 def influxql_homeiq(home: str, *, tagged: bool = False) -> Queries:
     """The queries of the dashboards in InfluxQL, for points of the schema `homeiq` of that home.
@@ -70,10 +79,12 @@ def influxql_homeiq(home: str, *, tagged: bool = False) -> Queries:
     )
 
 
-def influxql_homeassistant(home: str, default_measurement: str = "", *, tagged: bool = False) -> Queries:
+def influxql_homeassistant(
+    home: str, default_measurement: str = "", *, classed: str | None = CLASS_FIELD, tagged: bool = False
+) -> Queries:
     """Of the schema `homeassistant`, whose measurements are units; `default_measurement` holds what has none.
 
-    `tagged` as in `influxql_homeiq`.
+    `classed` is the field or tag with the device class; None: it is not stored. `tagged` as in `influxql_homeiq`.
     """
     ours = _of(home, tagged=tagged)
     chosen = f'{ours}"domain" =~ /^$domain$/ AND "entity_id" =~ /^$entity$/ AND $timeFilter'
@@ -87,19 +98,22 @@ def influxql_homeassistant(home: str, default_measurement: str = "", *, tagged: 
     def curve(measurement: str, what: str = 'mean("value")', where: str = "\"domain\" = 'sensor' AND ") -> Query:
         return of(what, measurement, where, _EACH_NAMED)
 
+    def of_class(name: str, part: str) -> str:
+        return f"\"{classed}\" = '{name}' AND " if classed else f'"entity_id" =~ /{part}/ AND '
+
     def texts(domains: str) -> Query:
         where = f'"domain" =~ /^({domains})$/ AND '
         return of('last("state")', f"/^({domains})[.]{others}/", where, _EACH_NAMED)
 
     return Queries(
         temperatures=[curve("/^°[CF]$/")],
-        humidities=[curve('"%"', where="\"device_class_str\" = 'humidity' AND ")],
+        humidities=[curve('"%"', where=of_class("humidity", "humidity"))],
         power=[curve('"W"'), curve('"kW"', 'mean("value") * 1000')],
         batteries=[
             of(
                 'last("value")',
                 '"%"',
-                "\"device_class_str\" = 'battery' AND \"domain\" = 'sensor' AND ",
+                of_class("battery", "batter") + "\"domain\" = 'sensor' AND ",
                 '"domain", "entity_id"',
             ),
         ],
@@ -114,6 +128,7 @@ def influxql_homeassistant(home: str, default_measurement: str = "", *, tagged: 
         ],
         shading=_shading(home),
         notes={
+            **({} if classed else _BY_NAME),
             "busiest": "Of what is a number, or on and off, open and closed, home and away: other words have no count here.",
             "presence": "This schema does not store `unavailable`: the state before it seems to hold.",
             "states": "This schema does not store `unavailable`: the state before it seems to hold.",

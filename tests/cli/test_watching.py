@@ -79,6 +79,21 @@ def test_where_measurements_are_no_units_there_is_no_dashboard(setting: str) -> 
     assert "measurements are named after units" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("settings", "asked"),
+    [
+        ((), "\"device_class_str\" = 'battery'"),
+        (("tags_attributes",), "\"device_class\" = 'battery'"),
+        (("ignore_attributes",), '"entity_id" =~ /batter/'),
+        (("tags_attributes", "ignore_attributes"), "\"device_class\" = 'battery'"),
+    ],
+)
+def test_batteries_are_found_where_the_settings_put_the_class(settings: tuple[str, ...], asked: str) -> None:
+    sets = [f'homeassistant_schema.{each}=["device_class"]' for each in settings]
+    made = dashboard("--schema", "homeassistant", *(word for each in sets for word in ("--set", each)))
+    assert any(asked in each.text for each in queries(made))
+
+
 def test_grafana_asks_the_clusters_vmselect(tmp_path: Path) -> None:
     url = "influxdb.url=http://vminsert:8480/insert/0/influx"
     printed("grafana", "-o", str(tmp_path), "--set", "influxdb.numeric_only=true", "--set", url)

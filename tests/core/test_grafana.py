@@ -90,6 +90,21 @@ def test_what_has_no_unit_is_looked_for_where_it_was_put() -> None:
     assert r"|^state\/of\.things$/ WHERE" in states.text
 
 
+@pytest.mark.parametrize(
+    ("classed", "battery", "noted"),
+    [
+        ("device_class_str", "\"device_class_str\" = 'battery' AND ", False),
+        ("device_class", "\"device_class\" = 'battery' AND ", False),
+        (None, '"entity_id" =~ /batter/ AND ', True),
+    ],
+)
+def test_the_class_is_asked_where_it_is(classed: str | None, battery: str, *, noted: bool) -> None:
+    made = influxql_homeassistant("home", classed=classed)
+    assert battery in made.batteries[0].text
+    assert battery.replace("battery", "humidity").replace("/batter/", "/humidity/") in made.humidities[0].text
+    assert ("batteries" in made.notes, "humidities" in made.notes) == (noted, noted)
+
+
 def test_a_row_is_as_high_as_its_highest_panel() -> None:
     asked = [Query("1")]
     panels = [Panel(name, "stat", 12, height, asked) for name, height in (("a", 3), ("b", 5), ("c", 2))]
