@@ -17,6 +17,8 @@ from ingest.cli.database import address
 from ingest.cli.exits import UNEXPLAINED, explained
 from ingest.cli.moments import check_past, parse_moment
 from ingest.cli.options import configured, loaded
+from ingest.config import shapes
+from ingest.config.kinds import Wrong
 from ingest.config.secrets import read_secret
 from ingest.config.settings import Settings
 from ingest.core.secret import Secret
@@ -102,7 +104,7 @@ def _original(settings: Settings, other: str | None, token_file: Path | None) ->
     """Where the original writes. What is not said is as with our database."""
     told, ours = settings.original, address(settings)
     url, _, bucket = (other or "").rpartition("/")
-    bucket, url = bucket or told.bucket, url or told.url or ours.url
+    bucket, url = bucket or told.bucket, _url(url, bucket) or told.url or ours.url
     if not bucket:
         remedy = "Say --with [URL/]BUCKET, or set original.bucket (`convert --bucket` does)."
         raise Refused("it is not said where the original writes", remedy=remedy)
@@ -111,6 +113,18 @@ def _original(settings: Settings, other: str | None, token_file: Path | None) ->
     token = read_secret(token_file) if token_file else told.token or Secret("")
     setting = "--with-token-file" if token_file else "original.token"
     return evolve(ours, url=url, bucket=bucket, token=token, renewed=None, token_setting=setting)
+
+
+def _url(given: str, bucket: str) -> str | None:
+    """As of the setting `original.url`: an address that is none would be asked, and one with a password shown."""
+    query = given and "?" in bucket
+    try:
+        url: str | None = shapes.url("http", "https").parse(f"{given}?{bucket}" if query else given)
+    except Wrong as error:
+        raise click.BadParameter(
+            f"{error}; say [URL/]BUCKET, such as http://host:8086/home", param_hint="--with"
+        ) from None
+    return url
 
 
 def _teller(as_json_: bool, everything: bool) -> Tell:

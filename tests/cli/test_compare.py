@@ -244,6 +244,26 @@ def test_what_cannot_be_compared(tmp_path: Path, server: Databases, arguments: t
     assert said in found.output.replace("\n", " ")
 
 
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("influx.lan:8086/ha", "does not start with http:// or https://"),
+        ("http://user:geheim@127.0.0.1:9/ha", "holds a user or password"),
+        ("http://127.0.0.1:9/?token=geheim/ha", "ends in a query"),
+        ("http://127.0.0.1:9/query?u=a&p=geheim", "ends in a query"),
+        ("http:///ha", "names no host"),
+    ],
+)
+def test_where_the_original_writes_is_an_address_as_of_the_setting(
+    tmp_path: Path, server: Databases, other: str, said: str
+) -> None:
+    found = compare(tmp_path, server, "--with", other)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "--with" in found.stderr
+    assert said in " ".join(found.stderr.split())
+    assert "geheim" not in found.stderr
+
+
 def test_a_database_that_is_away_is_no_difference(tmp_path: Path, server: Databases) -> None:
     found = compare(tmp_path, server, "--set", "influxdb.url=http://127.0.0.1:9")
     assert found.exit_code == FAILED != UNEXPLAINED
