@@ -127,10 +127,10 @@ def one_of(*words: str) -> Part[str]:
 
 
 def table(raw: object) -> Mapping[str, object]:
-    """Values by name; nothing is an empty one. Raises `Wrong` for anything else."""
-    if raw is not None and not isinstance(raw, Mapping):
-        raise Wrong(f"{said(raw)} is not a mapping")
-    return {text(key): value for key, value in (raw or {}).items()}
+    """Values by name. Raises `Wrong` for anything else, nothing at all among it."""
+    if not isinstance(raw, Mapping):
+        raise Wrong("there is nothing behind it" if raw is None else f"{said(raw)} is not a mapping")
+    return {text(key): value for key, value in raw.items()}
 
 
 def texts_by_name(raw: object) -> Mapping[str, str]:

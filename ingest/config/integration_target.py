@@ -49,13 +49,13 @@ def target(told: Told, say: Say) -> Target:
             "no connection is said. It is the integration's default here; from 2026 on Home Assistant keeps the connection"
             " outside of its YAML (Settings, Devices & services): if yours is there, set influxdb.url, org, bucket and token_file",
         )
-    found = _second(told) if two else _first(told, say)
+    found = _second(told, say) if two else _first(told, say)
     _security(told, found, say)
     _unneeded(told, say)
     return found
 
 
-def _second(told: Told) -> Target:
+def _second(told: Told, say: Say) -> Target:
     secret = told.take("token", unseen)
     url = _url(told, ssl=True, host=CLOUD, port=None)
     values: dict[str, object] = {"influxdb.url": url, "influxdb.bucket": told.take("bucket", text) or "Home Assistant"}
@@ -66,6 +66,9 @@ def _second(told: Told) -> Target:
             told.refuse(key, "it belongs to api_version 1")
     if secret is None:
         told.refuse("token", "api_version 2 needs one")
+    elif "organization" not in told.given:
+        told.refuse("organization", "a token needs one beside it")
+    _ignored(told, "database", "1", say)
     return Target(values, Secret(secret) if secret else None)
 
 
@@ -73,6 +76,12 @@ def _first(told: Told, say: Say) -> Target:
     user, password = told.take("username", unseen), told.take("password", unseen)
     if told.take("token", unseen):
         told.refuse("token", "it belongs to api_version 2")
+    if told.take("organization", text):
+        told.refuse("organization", "it belongs to api_version 2")
+    for key, other in (("username", "password"), ("password", "username")):
+        if key not in told.given and other in told.given:
+            told.refuse(key, f"{other} needs one beside it")
+    _ignored(told, "bucket", "2", say)
     values: dict[str, object] = {
         "influxdb.url": _url(told, ssl=False, host="localhost", port=8086),
         "influxdb.bucket": told.take("database", text) or "home_assistant",
@@ -84,6 +93,11 @@ def _first(told: Told, say: Say) -> Target:
         " user:password the token. An older one refuses them (404): it must be updated first",
     )
     return Target(values, Secret(f"{user}:{password}") if user and password else None)
+
+
+def _ignored(told: Told, key: str, version: str, say: Say) -> None:
+    if told.take(key, text):
+        say(key, f"it belongs to api_version {version}, and the integration does not look at it")
 
 
 def _url(told: Told, *, ssl: bool, host: str, port: int | None) -> str:

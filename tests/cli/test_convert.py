@@ -95,6 +95,22 @@ def test_what_is_different_for_some_entities(tmp_path: Path) -> None:
     assert "precision: times are written whole, not cut to ms" in said
 
 
+@pytest.mark.parametrize(
+    ("lines", "key", "version"),
+    [
+        ("  host: h\n  bucket: b\n", "bucket", 2),
+        ("  api_version: 2\n  token: t\n  organization: o\n  database: b\n", "database", 1),
+    ],
+)
+def test_a_key_of_the_other_version_is_known_and_not_looked_at(
+    tmp_path: Path, lines: str, key: str, version: int
+) -> None:
+    found, said = converted(tmp_path, "influxdb:\n" + lines)
+    assert f"{key}: it belongs to api_version {version}, and the integration does not look at it" in said
+    assert f"{key}: the integration knows no" not in said
+    assert found.influxdb.bucket != "b"
+
+
 def test_what_cannot_be_taken_back_is_said(tmp_path: Path) -> None:
     domain = "  component_config_domain: {sensor: {override_measurement: d, colour: red}}\n"
     found, said = converted(
@@ -150,6 +166,14 @@ def test_everything_that_home_assistant_would_refuse_is_said_at_once(tmp_path: P
         ("  port: []\n", "port: a list is not a whole number"),
         ("  port: x\n", 'port: "x" is not a whole number'),
         ("  include: {entities: }\n", "include.entities: it is empty"),
+        ("  include:\n", "include: there is nothing behind it"),
+        ("  exclude:\n", "exclude: there is nothing behind it"),
+        ("  tags:\n", "tags: there is nothing behind it"),
+        ("  component_config: {sensor.a: }\n", "component_config.sensor.a: there is nothing behind it"),
+        ("  username: me\n", "password: username needs one beside it"),
+        ("  password: mine\n", "username: password needs one beside it"),
+        ("  organization: o\n", "organization: it belongs to api_version 2"),
+        ("  api_version: 2\n  token: t\n", "organization: a token needs one beside it"),
     ],
 )
 def test_a_value_that_is_refused(tmp_path: Path, lines: str, said: str) -> None:
