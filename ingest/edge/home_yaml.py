@@ -49,6 +49,7 @@ class Block:
 def read_block(path: Path, key: str, own: frozenset[str], environ: Mapping[str, str]) -> Block:
     """The mapping under `key` in a configuration file; or the file's whole, when it holds one of the `own` keys itself.
 
+    Else that of the first package of `homeassistant: packages:` which has the key.
     Raises `Refused` when the file, or one that it includes, cannot be read, and when there is no such block.
     """
     reader = _Reader(environ)
@@ -59,6 +60,9 @@ def read_block(path: Path, key: str, own: frozenset[str], environ: Mapping[str, 
             return reader.block(there[key], path)
         if own & there.keys():
             return reader.block(node, path)
+        for package, where in reader.packages(there.get("homeassistant"), path):
+            if key in (members := _members(package)):
+                return reader.block(members[key], where)
     raise Refused(
         f"the file holds no `{key}:`",
         where=str(path),
@@ -86,9 +90,7 @@ class _Reader:
 
     def block(self, node: Any, path: Path) -> Block:
         """A mapping's values; an included file's, when the node is its name."""
-        if getattr(node, "tag", None) == "!include":
-            path = path.parent / node.value
-            node = self.node(path)
+        node, path = self._followed(node, path)
         values, hidden = dict[str, object](), set[str]()
         for name, member in _members(node).items():
             before = self.hidden
@@ -96,6 +98,30 @@ class _Reader:
             if self.hidden > before:
                 hidden.add(name)
         return Block(values, frozenset(hidden))
+
+    def packages(self, core: Any, path: Path) -> Iterator[tuple[Any, Path]]:
+        """The packages that are under `homeassistant:`, each with the file in which it is."""
+        core, path = self._followed(core, path)
+        found, path = self._followed(_members(core).get("packages"), path)
+        tag = getattr(found, "tag", None)
+        if tag in {"!include_dir_named", "!include_dir_merge_named"}:
+            for each in _files(path.parent / found.value):
+                with _explained(each):
+                    node = self.node(each)
+                yield from [(node, each)] if tag == "!include_dir_named" else self._each(node, each)
+        else:
+            yield from self._each(found, path)
+
+    def _each(self, packages: Any, path: Path) -> Iterator[tuple[Any, Path]]:
+        return (self._followed(each, path) for each in _members(packages).values())
+
+    def _followed(self, node: Any, path: Path) -> tuple[Any, Path]:
+        """The node; an included file's, when it is its name."""
+        if getattr(node, "tag", None) != "!include":
+            return node, path
+        path = path.parent / node.value
+        with _explained(path):
+            return self.node(path), path
 
     def value(self, node: Any, path: Path) -> object:
         """A node as Python's values."""

@@ -43,6 +43,29 @@ def test_a_file_that_is_included_is_read_by_itself_or_over_the_one_that_includes
     assert read_block(tmp_path / "parts" / "influx.yaml", "influxdb", frozenset({"host"}), {}) == wanted
 
 
+@pytest.mark.parametrize(
+    ("core", "file", "text"),
+    [
+        ("{packages: {other: {light: }, flux: {influxdb: {host: a}}}}", "", ""),
+        (
+            "{packages: {other: !include none.yaml, flux: !include parts/flux.yaml}}",
+            "parts/flux.yaml",
+            "influxdb: {host: a}",
+        ),
+        ("{packages: !include_dir_named parts}", "parts/flux.yaml", "influxdb: {host: a}"),
+        ("{packages: !include_dir_merge_named parts}", "parts/all.yaml", "flux: {influxdb: {host: a}}"),
+        ("!include core.yaml", "core.yaml", "packages: {flux: {influxdb: {host: a}}}"),
+    ],
+)
+def test_it_may_be_in_a_package(tmp_path: Path, core: str, file: str, text: str) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "none.yaml").touch()
+    if file:
+        (tmp_path / file).write_text(text)
+    assert read(tmp_path, f"homeassistant: {core}\n").values == {"host": "a"}
+    assert read(tmp_path, f"homeassistant: {core}\ninfluxdb: {{host: b}}\n").values == {"host": "b"}
+
+
 def test_folders_of_files(tmp_path: Path) -> None:
     folder = tmp_path / "lists"
     (folder / "deep").mkdir(parents=True)
