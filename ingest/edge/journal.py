@@ -19,6 +19,7 @@ import attrs
 
 from ingest.core.reports import Report
 from ingest.core.secret import masked
+from ingest.core.words import LAYOUT, printable
 from ingest.edge.calm import Calm
 from ingest.edge.journald import PRIORITIES, is_journal, one_line
 from ingest.runtime.absent import absent
@@ -136,4 +137,6 @@ def _without_secrets(_logger: object, _method: str, line: Any) -> str:
 
 
 def _sentence_only(_logger: object, _method: str, event: EventDict) -> EventDict:
-    return {name: event[name] for name in ("event", "level", "timestamp")}
+    """A sentence may quote a server, and its words may hold what a terminal would obey."""
+    said = printable(str(event["event"]), LAYOUT)
+    return {"event": said, "level": event["level"], "timestamp": event["timestamp"]}

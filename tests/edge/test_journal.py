@@ -162,3 +162,11 @@ def test_another_level_holds_from_then_on() -> None:
     write(reports.Reloading("loud"))
     assert "loud" in out.getvalue()
     assert "quiet" not in out.getvalue()
+
+
+def test_what_a_terminal_would_obey_in_the_words_of_a_server_is_not_sent_to_it() -> None:
+    said = reports.Notice("the database answers 503: \x1b[2J\x1b]0;pwn\x07 overloaded \u202e")
+    (line,) = lines(said, form="console")
+    assert "503: \ufffd[2J\ufffd]0;pwn\ufffd overloaded \ufffd" in line
+    (told,) = parsed(said)
+    assert told["message"] == said.text()
