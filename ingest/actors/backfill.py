@@ -27,6 +27,7 @@ from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.coverage import FOREVER, Gap, Settled, Span
 from ingest.core.history_reading import MARGIN_NS, Piece, Reading
+from ingest.core.home_clock import HomeClock
 from ingest.core.loss import shed_changes
 from ingest.core.recorder import Horizon
 from ingest.core.reports import Emit
@@ -101,13 +102,13 @@ class Backfill:
     def _margin(self) -> float:
         return self.margin_ns / 10**9
 
-    async def run(self, live: Connection, bulk: Connection, now_ns: Callable[[], int]) -> None:
-        """Fill what there is to fill, for ever. `now_ns` is Home Assistant's clock."""
-        history = History(bulk, self.emit, now_ns, self.pace)
+    async def run(self, live: Connection, bulk: Connection, clock: HomeClock) -> None:
+        """Fill what there is to fill, for ever. `clock` is Home Assistant's."""
+        history = History(bulk, self.emit, lambda: clock.past_ns(self.margin_ns), self.pace)
         await trio.sleep(SETTLE)
         while True:
             await self._send()
-            if self._reading is None and not await self._begin(now_ns()):
+            if self._reading is None and not await self._begin(clock.now_ns()):
                 await self._nap(LOOK)
             elif self._reading is not None:
                 await self._read(history, live, self._reading)

@@ -45,11 +45,11 @@ class Pace:
 
 @define(eq=False)
 class History:
-    """The history as one connection tells it. `now_ns` is Home Assistant's clock."""
+    """The history as one connection tells it. `past_ns` says what time is past for certain by Home Assistant's clock."""
 
     bulk: Connection
     emit: Emit
-    now_ns: Callable[[], int]
+    past_ns: Callable[[], int]
     pace: Pace = Pace()
     _free_at: float = 0.0
 
@@ -62,7 +62,7 @@ class History:
             return None
         await trio.sleep_until(self._free_at)
         told = await self.recorder()
-        asked_ns = self.now_ns()
+        asked_ns = self.past_ns()
         answer = await self._answer(history_query.COMMAND, recorder.NO_HISTORY, **reading.ask().fields())
         entities = await self._rows(answer)
         # No checkpoint after this: who is cancelled has all pieces or none, and none is taken twice.

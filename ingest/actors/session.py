@@ -45,7 +45,7 @@ FRAME_CHANGES = 512
 """Changes a stage works on without letting others run; larger frames are split."""
 
 
-Filling: TypeAlias = Callable[[Connection, Connection, Callable[[], int]], Awaitable[None]]
+Filling: TypeAlias = Callable[[Connection, Connection, HomeClock], Awaitable[None]]
 """Runs for as long as a session is live, with its live and bulk connections and Home Assistant's clock."""
 
 
@@ -100,7 +100,7 @@ class Sessions:
                 proof = (live, self.snapshot, self.attempts, self._clock, self.rules)
                 nursery.start_soon(prove, *proof, name="heartbeats")
             if self.filling is not None:
-                await self.filling(live, bulk, self._clock.now_ns)
+                await self.filling(live, bulk, self._clock)
             await trio.sleep_forever()
 
     async def _run(
@@ -127,7 +127,10 @@ class Sessions:
         # What was known before serves what is live; but who is there under another name by now, it takes for somebody else.
         with trio.move_on_at(long_enough):
             await reader.tried.wait()
-        await subscription.take_snapshot(live, bulk, self.snapshot, self.emit, self.patience, session=self.attempts)
+        newest_ns = await subscription.take_snapshot(
+            live, bulk, self.snapshot, self.emit, self.patience, session=self.attempts
+        )
+        self._clock.read(newest_ns)
         self._enter(candidate, SessionState.LIVE)
 
     async def _judge_anew(self, live: Connection, bulk: Connection, judged_by: Rules) -> None:

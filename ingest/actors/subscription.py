@@ -18,7 +18,7 @@ from ingest.core import reports, wire
 from ingest.core.conversation import REGISTRY_EVENTS, STATE_CHANGED
 from ingest.core.loss import shed_changes
 from ingest.core.reports import Emit
-from ingest.core.state import Change, Frame, Source, from_snapshot
+from ingest.core.state import Change, Frame, Source, from_snapshot, moment_of, nanoseconds
 from ingest.errors import Refused, Transient
 from ingest.runtime.link import Sender
 
@@ -68,17 +68,23 @@ async def subscribe(live: Connection, patience: Patience) -> None:
 
 async def take_snapshot(
     live: Connection, bulk: Connection, snapshot: Sender[Frame], emit: Emit, patience: Patience, *, session: int = 0
-) -> None:
-    """Read every current state once Home Assistant is RUNNING, and send it down the link, the last frame marked so."""
+) -> int:
+    """Read every current state once Home Assistant is RUNNING, and send it down the link, the last frame marked so.
+
+    Returns the time of the newest, in nanoseconds; 0 where there is none. Raises `Transient`.
+    """
     config = await _running(bulk, patience)
     states = await _states(bulk, patience)
     with within(patience.answer, "no answer to a ping", live.socket.where):
         await live.ask("ping")
+    newest_ns = 0
     for start in range(0, max(len(states), 1), CHUNK):
         part, final = states[start : start + CHUNK], start + CHUNK >= len(states)
         frame = Frame(_changes(part, emit), sum(map(len, part)), Source.SNAPSHOT, session, final)
+        newest_ns = max([newest_ns, *(nanoseconds(moment_of(each)) for each in frame.changes)])
         await _send(frame, snapshot, emit)
     emit(reports.Snapshot(len(states), complete=config.state == RUNNING, temperature=config.temperature_unit))
+    return newest_ns
 
 
 async def _states(bulk: Connection, patience: Patience) -> list[msgspec.Raw]:

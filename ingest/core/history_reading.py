@@ -38,7 +38,7 @@ class Recorded:
 
 @frozen
 class Answer:
-    """What the history said to one question, asked at `asked_ns` by Home Assistant's clock, and how the recorder was."""
+    """What the history said to one question, and how the recorder was. `asked_ns` was past by Home Assistant's clock then."""
 
     entities: Mapping[str, Recorded]
     recorder: Recorder
@@ -171,7 +171,8 @@ class Reading:
     def _settled(self, progress: _Progress, span: Span, answer: Answer) -> Settled | None:
         del self._progress[span]
         seen, told = progress.seen, answer.recorder
-        if not final(span, seen, told, asked_ns=answer.asked_ns, margin_ns=self.margin_ns):
+        asked_ns = answer.asked_ns
+        if not final(span, seen, told, asked_ns=asked_ns, margin_ns=self.margin_ns, until_ns=self.until_ns):
             self.waiting.append(progress.span)
             return None
         oldest_ns = _least(self.oldest_ns, self.known_ns)

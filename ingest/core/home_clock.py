@@ -1,23 +1,44 @@
-"""What time it is by Home Assistant's clock, learnt from the changes that come: ours may be wrong."""
+"""What time it is by Home Assistant's clock, learnt from the changes that come: ours may be wrong.
+
+There are two answers. What is asked for may reach a little too far, and a guess does. But that the recorder will not come to have more is
+believed only of a time that is past there for certain: else what it had yet to write would be lost for good.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from attrs import define
+
+LITTLE_NS: Final = 5_000_000_000
+"""So much a clock may be set back without being noticed: twice the recorder's longest interval is less than what is waited for by that."""
 
 
 @define
 class HomeClock:
-    """`wall_ns` is our clock. Until a change was heard the two are taken to agree."""
+    """One session's. `wall_ns` is our clock, which is not set meanwhile. Until a change was heard the two are taken to agree."""
 
     wall_ns: Callable[[], int]
     _ahead_ns: int | None = None
+    _heard_ns: int = 0
+    _read_ahead_ns: int | None = None
+    _read_at_ns: int | None = None
 
     def heard(self, time_ns: int) -> None:
         """A change of that time came just now. The one that was on its way for the shortest time tells best."""
+        if time_ns < self._heard_ns - LITTLE_NS:
+            # The clock was set back: what it said before is not past yet.
+            self._ahead_ns = self._read_ahead_ns = None
+        self._heard_ns = time_ns
         ahead = time_ns - self.wall_ns()
         self._ahead_ns = ahead if self._ahead_ns is None else max(ahead, self._ahead_ns)
+
+    def read(self, newest_ns: int) -> None:
+        """A snapshot came, whose newest state is of that time; 0: it has none. Only a session's first one tells anything."""
+        if self._read_at_ns is None:
+            self._read_at_ns = self.wall_ns()
+            self._read_ahead_ns = newest_ns - self._read_at_ns
 
     @property
     def known(self) -> bool:
@@ -25,5 +46,19 @@ class HomeClock:
         return self._ahead_ns is not None
 
     def now_ns(self) -> int:
-        """The time there, in nanoseconds."""
-        return self.wall_ns() + (self._ahead_ns or 0)
+        """The time there, in nanoseconds, as far as anybody can tell."""
+        if self._ahead_ns is None:
+            return self.wall_ns() + max(0, self._read_ahead_ns or 0)
+        return self.wall_ns() + self._ahead_ns
+
+    def past_ns(self, margin_ns: int) -> int:
+        """A time that is past there, in nanoseconds; 0 while nothing is known of it.
+
+        A state may be from a future in which the clock was set back. Ours tells it, if that is right. Once the session is `margin_ns`
+        old it does no harm any more: the recorder has had that long for whatever was seen in the snapshot.
+        """
+        now_ns = self.wall_ns()
+        told = [each for each in (self._ahead_ns, self._read_ahead_ns) if each is not None]
+        if self._read_at_ns is None or now_ns < self._read_at_ns + margin_ns:
+            told = [min(0, each) for each in told]
+        return now_ns + max(told) if told else 0

@@ -107,12 +107,16 @@ def busy(told: Recorder, most: int) -> str:
     return ""
 
 
-def final(span: Span, seen: Seen, told: Recorder, *, asked_ns: int, margin_ns: int) -> bool:
-    """True when the history cannot come to have more of a span than it returned to a question at `asked_ns`.
+def final(
+    span: Span, seen: Seen, told: Recorder, *, asked_ns: int, margin_ns: int, until_ns: int | None = None
+) -> bool:
+    """True when the history cannot come to have more of a span than it returned to a question, before which `asked_ns` was past.
 
-    `margin_ns` is two commit intervals. Times are Home Assistant's.
+    `margin_ns` is two commit intervals. Times are Home Assistant's. Who is asked about only after that long, since it is gone, has a
+    span that ends at `until_ns`: what happened to it before it was missed is written down by then.
     """
-    return seen.ended or (told.backlog == 0 and asked_ns >= span.before_ns + margin_ns)
+    over = span.before_ns == until_ns or asked_ns >= span.before_ns + margin_ns
+    return seen.ended or (told.backlog == 0 and over)
 
 
 def lacking(

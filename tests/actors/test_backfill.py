@@ -16,6 +16,7 @@ from ingest.core import recorder
 from ingest.core.catalog import Catalog
 from ingest.core.coverage import FOREVER, Cause, Gap, Note, Progress, Settled, Span
 from ingest.core.history_query import SECOND_NS
+from ingest.core.home_clock import HomeClock
 from ingest.core.point import Facts
 from ingest.core.reports import Report
 from ingest.core.state import Frame
@@ -52,7 +53,9 @@ class Filling:
     async def run(self, seconds: float) -> list[Frame]:
         """Let it fill for so long; what it put on the link, which nobody took meanwhile."""
         with trio.move_on_after(seconds):
-            await self.backfill.run(self.home.bulk, self.home.bulk, self.home.now_ns)
+            clock = HomeClock(self.home.now_ns)
+            clock.heard(self.home.now_ns())
+            await self.backfill.run(self.home.bulk, self.home.bulk, clock)
         frames = []
         with trio.move_on_after(1):
             while True:
