@@ -235,9 +235,7 @@ class Reconciler(Marks):
         told = (first is not None and key in self._spanned) or (before is not None and is_absent(before))
         if key not in self.excluded and baseline and (told or time_ns > after + MICROSECOND):
             self._spanned.add(key)
-            # Under the id that it had: then it takes the place of a span that has no end yet.
-            known_as = key if before is None else before.registry_id
-            self._miss((Span(mark.entity_id, known_as, after, max(end_ns, after + 1)),))
+            self._miss(self._bearers.spans(mark, before, after, end_ns))
 
     def _come_back(self, mark: Mark, end_ns: int) -> None:
         key = mark.registry_id

@@ -46,7 +46,8 @@ class Recorder:
 class Seen:
     """What the history returned of a span: its two ends, how many states between, and how many it garbled.
 
-    `removed` is True when the last of them is the entity's removal: nothing needs to follow it.
+    `removed` is True when the last of them is the entity's removal: nothing needs to follow it. `met` says that the state at its end came
+    itself, and not only a later one.
     """
 
     began: bool = False
@@ -54,6 +55,7 @@ class Seen:
     found: int = 0
     removed: bool = False
     unreadable: int = 0
+    met: bool = False
 
 
 @define(eq=False)
@@ -130,7 +132,9 @@ def lacking(
     any row the end tells most: a state that is younger than that row, and not there, was not thrown away for its age.
     """
     begins = begins_at_a_state(span) and not seen.began
-    ends = span.before_ns != until_ns and not (seen.ended or seen.removed or not _ends_at_a_state(span))
+    # Where no state is known at the beginning, a later row may be of another entity, which bears the name by now.
+    ended = seen.ended if begins_at_a_state(span) else seen.met
+    ends = span.before_ns != until_ns and not (ended or seen.removed or not _ends_at_a_state(span))
     nothing = (begins or ends) and not (seen.began or seen.found or seen.ended)
     if seen.unreadable:
         return UNREADABLE
