@@ -123,7 +123,8 @@ async def _spans(
     entities = [stored_since(known(each, stored.marks.get(each.registry_id)), since_ns) for each in found]
     until_ns = whole_microseconds(time.time_ns() - MARGIN_NS)
     wanted = Wanted(whole_microseconds(asked.since_ns), until_ns, entities, asked.again)
-    return with_left_out(wanted, spans_of(wanted, stored.pending), stored.left_out)[0]
+    marks = [stored_since(each, since_ns) for each in stored.marks.values()]
+    return with_left_out(wanted, spans_of(wanted, stored.pending, marks), stored.left_out)[0]
 
 
 async def _count(bulk: Connection, spans: Sequence[Span]) -> Estimate:

@@ -10,6 +10,7 @@ comes live. What the filter left out later, between two stored states, is missin
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import translate
 
@@ -82,20 +83,25 @@ def stored_since(entity: Mark, since_ns: int | None) -> Mark:
     return Mark(entity.registry_id, entity.entity_id, max(entity.time_ns, since_ns), since_ns)
 
 
-def spans_of(wanted: Wanted, pending: Mapping[str, int]) -> list[Span]:
-    """What is to be asked for. `pending` says since when an entity's states are asked for already.
+def spans_of(wanted: Wanted, pending: Mapping[str, int], stored: Iterable[Mark] = ()) -> list[Span]:
+    """What is to be asked for. `pending` says since when an entity's states are asked for already; `stored` are all marks.
 
-    Where no state is known to be at an end of a span, that end lies between two microseconds.
+    The history knows names only. What another entity did under a name before is stored as that one's, and so is asked for what came before
+    its first state. Where no state is known to be at an end of a span, that end lies between two microseconds.
     """
-    after_ns = wanted.since_ns - 1
+    named = defaultdict[str, list[Mark]](list)
+    for each in stored:
+        named[each.entity_id].append(each)
     spans = []
     for each in wanted.entities:
-        before_ns = _before(each, wanted)
-        if not wanted.again and each.registry_id in pending:
-            before_ns = min(before_ns, pending[each.registry_id] + 1 - BETWEEN)
-        if before_ns > wanted.since_ns:
-            spans.append(Span(each.entity_id, each.registry_id, after_ns, before_ns))
-    return spans
+        before = [mark for mark in named[each.entity_id] if _bore_it_before(mark, each)]
+        begun_ns = max([wanted.since_ns - 1, *(whole_microseconds(mark.time_ns) + BETWEEN for mark in before)])
+        asked = [Span(each.entity_id, each.registry_id, begun_ns, _before(each, wanted))]
+        if before:
+            first = min(before, key=lambda mark: mark.oldest_ns)
+            asked.append(Span(each.entity_id, first.registry_id, wanted.since_ns - 1, first.oldest_ns))
+        spans += [_not_pending(span, pending, again=wanted.again) for span in asked]
+    return [each for each in spans if each.before_ns > each.after_ns + 1]
 
 
 def with_left_out(
@@ -129,6 +135,17 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
         else:
             merged.append(each)
     return merged
+
+
+def _bore_it_before(mark: Mark, entity: Mark) -> bool:
+    other = mark.registry_id != entity.registry_id and mark.time_ns > NOTHING
+    return other and (entity.oldest_ns == NOTHING or mark.oldest_ns < entity.oldest_ns)
+
+
+def _not_pending(span: Span, pending: Mapping[str, int], *, again: bool) -> Span:
+    if again or span.registry_id not in pending:
+        return span
+    return evolve(span, before_ns=min(span.before_ns, pending[span.registry_id] + 1 - BETWEEN))
 
 
 def _before(entity: Mark, wanted: Wanted) -> int:

@@ -88,7 +88,8 @@ def open_import(connection: Connection, key: Key, wanted: Wanted) -> Gap | None:
     if wanted.excluded:
         first, last = min(each.after_ns for each in wanted.excluded), max(each.before_ns for each in wanted.excluded)
         leave_out(connection, key, Opening(Cause.FILTERED, first, last, wanted.excluded))
-    spans = spans_of(evolve(wanted, entities=entities), pending_imports(connection, key))
+    marks = [stored_since(each, since_ns) for each in stored.values()]
+    spans = spans_of(evolve(wanted, entities=entities), pending_imports(connection, key), marks)
     spans, taken = with_left_out(wanted, spans, left_out(connection, key))
     take(connection, key, taken)
     had = _supersede(connection, key, spans) if wanted.again else {}

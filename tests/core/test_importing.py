@@ -37,6 +37,27 @@ def test_again_means_everything_to_the_newest_state_included() -> None:
     assert asked(*entities, pending={"a": 9_999}, again=True) == {"a": (9_999, 70_001), "new": (9_999, UNTIL + 500)}
 
 
+def test_what_another_entity_did_under_the_name_is_stored_as_that_ones() -> None:
+    """It was deleted, and a new one got its name: before that the new one had another, or was not there at all."""
+    gone = Mark("gone", "sensor.a", 60_000, 30_000)
+
+    def both(
+        entity: Mark, *, again: bool = False, pending: dict[str, int] | None = None
+    ) -> set[tuple[str, str, int, int]]:
+        spans = spans_of(Wanted(SINCE, UNTIL, [entity], again), pending or {}, [gone, entity])
+        return {(each.registry_id, each.entity_id, each.after_ns, each.before_ns) for each in spans}
+
+    before = ("gone", "sensor.a", 9_999, 30_000)
+    assert both(Mark("new", "sensor.a", 80_000, 50_000)) == {before}
+    assert both(Mark("new", "sensor.a", 80_000, 70_000)) == {before, ("new", "sensor.a", 60_500, 70_000)}
+    assert both(Mark("new", "sensor.a", NOTHING)) == {before, ("new", "sensor.a", 60_500, UNTIL + 500)}
+    assert both(Mark("new", "sensor.a", 80_000, 50_000), again=True) == {before, ("new", "sensor.a", 60_500, 80_001)}
+    assert both(Mark("new", "sensor.a", 80_000, 50_000), pending={"gone": 9_999}) == set()
+    assert both(Mark("new", "sensor.other", 80_000, 50_000)) == {("new", "sensor.other", 9_999, 50_000)}
+    back = Mark("back", "sensor.a", 80_000, 20_000)
+    assert both(back) == {("back", "sensor.a", 9_999, 20_000)}, "it had the name before the other one"
+
+
 def test_what_two_know_of_an_entity_is_its_oldest_and_its_newest_state() -> None:
     assert known(entity("a", 30, 70), None) == entity("a", 30, 70)
     assert known(entity("a", 30, 70), entity("a", 20, -1)) == entity("a", 20, 70)

@@ -15,6 +15,7 @@ from ingest.core.state import Source
 from ingest.simulator import faults as f
 from ingest.simulator.script import happen
 from tests.integration.test_gaps import FILLED, House, check, house
+from tests.integration.test_import import begin, live_points, stored_once
 
 A, B = "sensor.living_room_climate_battery", "sensor.living_room_humidity"
 
@@ -72,6 +73,36 @@ async def test_who_gets_the_name_of_a_deleted_one_has_its_states_under_both(
         async with it.living():
             await trio.sleep(FILLED)
         check(it, [Cause.STOPPED] if stopped else [Cause.CONNECTION, Cause.STOPPED])
+
+
+async def test_an_import_tells_nothing_again_of_who_had_the_name_before(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with house(tmp_path / "state.db") as it:
+        acts, entities = Acts(it), it.home.registry.entities
+        paired_later = entities.pop(A)
+        it.home.remove(A)
+        it.home.past._rows.pop(A)
+        async with it.living() as pipeline:
+            for _ in range(3):
+                acts.set(B)
+                await trio.sleep(60)
+            entities[A] = paired_later
+            it.server.instance.fire("entity_registry_updated", {"action": "create", "entity_id": A})
+            for _ in range(3):
+                await trio.sleep(60)
+                acts.set(A)
+            acts.delete(B)
+            await trio.sleep(60)
+            acts.rename(A, B)
+            await trio.sleep(60)
+            acts.set(B)
+            await trio.sleep(100)
+            stored = live_points(it)
+            await begin(pipeline)
+            await trio.sleep(2 * FILLED)
+        assert stored_once(it)
+        assert live_points(it).items() >= stored.items()
 
 
 @pytest.mark.parametrize("stopped", [True, False])
