@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, field
 from msgspec.structs import replace
 
+from ingest.core.absent import Absent
 from ingest.core.bearers import Bearers
 from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
 from ingest.core.excluded import Excluded
@@ -50,8 +51,7 @@ class Reconciler(Marks):
     _known_as: dict[str, str] = field(factory=dict)
     _firsts: dict[str, Mark] | None = None
     _spanned: set[str] = field(factory=set)
-    _absent: dict[str, int] = field(factory=dict)
-    _returned: dict[str, int] = field(factory=dict)
+    _absent: Absent = field(factory=Absent)
     _bearers: Bearers = field(factory=Bearers)
     _from_ns: int = 0
     _newest_ns: int = 0
@@ -86,7 +86,7 @@ class Reconciler(Marks):
             self._from_ns = self._newest_ns = newest(self.marks)
         # Of a session that broke before its snapshot was through, what was seen has its spans already.
         self._baseline, self._first, self._oldest_ns = dict(self.marks), {}, FOREVER
-        self._absent, self._returned = {}, {}
+        self._absent = Absent()
         self.excluded.over()
         self._known_as = named(self.marks)
         self._bearers = Bearers(self._baseline, self._known_as, self._from_ns)
@@ -122,8 +122,8 @@ class Reconciler(Marks):
         if self._baseline is not None:
             mark = self._keyed(mark)
             self._first_seen(mark, end_ns, self._baseline)
-        elif self._absent:
-            self._come_back(mark, end_ns)
+        elif back := self._absent.come_back(mark, self._known_as.get(mark.entity_id, ""), end_ns):
+            self._miss(back)
         if self.excluded:
             self.excluded.end(self._keyed(mark), end_ns, reading=self.reconciling)
         key, baseline = mark.registry_id, self._baseline
@@ -136,6 +136,7 @@ class Reconciler(Marks):
         if told:
             self.excluded.tell(mark)
         elif (known := mark_of(self.marks, self._known_as, mark.registry_id, mark.entity_id)) is not None:
+            self._end_absence(mark, known)
             self.excluded.begin(mark, known.time_ns)
 
     def move(self, mark: Mark) -> None:
@@ -180,7 +181,7 @@ class Reconciler(Marks):
 
     def told(self, registry_id: str, time_ns: int) -> bool:
         """True when that state of the history came live: its entity was gone, and is there again."""
-        return self._returned.get(registry_id, time_ns + 1) <= time_ns
+        return self._absent.returned.get(registry_id, time_ns + 1) <= time_ns
 
     def _key(self, registry_id: str, entity_id: str) -> str:
         """The entity's name for life; while the registries cannot be read, the one that it had when they could."""
@@ -202,11 +203,11 @@ class Reconciler(Marks):
         if not baseline:
             return None
         gone = gone_of(baseline, there, names, self._from_ns)
-        self._absent = {mark.registry_id: mark.time_ns for mark in gone}
+        self._absent.begin(gone)
         self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
         for mark in gone:
             self.move(replace(mark, time_ns=unknown_at(self._from_ns)))
-        return Found(self._because, self._from_ns, self._newest_ns, len(self._spanned | self._absent.keys()))
+        return Found(self._because, self._from_ns, self._newest_ns, len(self._spanned | self._absent.since.keys()))
 
     def miss(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span], why: str = "") -> None:
         """States that had come were lost again; with a `why` it is not known which."""
@@ -215,7 +216,7 @@ class Reconciler(Marks):
     def give_back(self, missed: Sequence[Missed]) -> None:
         """These were found, and the frame that carried them was lost. What was told of their ends since then holds."""
         for each in missed:
-            still = [shortened(span, self._first, self._returned) for span in each.spans]
+            still = [shortened(span, self._first, self._absent.returned) for span in each.spans]
             if each.had_come or each.cause is Cause.FILTERED:
                 still = self.excluded.still(each.spans)
             self.miss(each.cause, each.from_ns, each.to_ns, still, each.why)
@@ -237,12 +238,13 @@ class Reconciler(Marks):
             self._spanned.add(key)
             self._miss(self._bearers.spans(mark, before, after, end_ns))
 
-    def _come_back(self, mark: Mark, end_ns: int) -> None:
-        key = mark.registry_id
-        key = key if key in self._absent else self._known_as.get(mark.entity_id, key)
-        if (after := self._absent.pop(key, None)) is not None:
-            self._returned[mark.registry_id] = end_ns
-            self._miss((Span(mark.entity_id, key, after, end_ns),))
+    def _end_absence(self, mark: Mark, known: Mark) -> None:
+        """Who was gone is back, and left out. What is missing of it ends there: what it does from now on may be stored again."""
+        key = known.registry_id
+        if self._baseline is not None and is_absent(known) and key not in self.excluded:
+            self._absent.since[key] = unknown_at(self._from_ns)
+        if spans := self._absent.end(mark, key, mark.time_ns):
+            self._miss(spans)
 
     def _miss(self, spans: tuple[Span, ...]) -> None:
         self._missing.add(Missed(self._because, self._from_ns, self._newest_ns, spans))

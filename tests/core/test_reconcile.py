@@ -510,3 +510,28 @@ def test_who_comes_back_at_once_ends_the_span_that_was_told() -> None:
     reconciler.enter(2)
     reconciler.see(mark("a.a", 61))
     assert spans_of(reconciler.note()) == [Span("a.a", "a.a", ns(60) + 1, ns(61))]
+
+
+@pytest.mark.parametrize("connection_lost", [False, True])
+def test_who_comes_back_and_is_left_out_is_not_missing_any_more(*, connection_lost: bool) -> None:
+    """What it does once it is stored again comes live: the span that had no end must not reach over it."""
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 50)})
+    reconciler.enter(1)
+    assert reconciler.knows("b.b", "b.b", ns(50))
+    reconciler.complete()
+    assert spans_of(reconciler.note()) == [Span("a.a", "a.a", ns(5), FOREVER)]
+    begun = ns(5)
+    if connection_lost:
+        reconciler.enter(2)
+        assert reconciler.knows("b.b", "b.b", ns(50))
+        begun = unknown_at(ns(50))
+    reconciler.exclude(mark("a.a", 60))
+    reconciler.exclude(mark("a.a", 61))
+    if connection_lost:
+        reconciler.complete()
+    (missed, left_out) = reconciler.note().missed
+    assert missed.spans == (Span("a.a", "a.a", begun, ns(60)),)
+    assert (left_out.cause, [each.before_ns for each in left_out.spans]) == (Cause.FILTERED, [FOREVER])
+    reconciler.see(mark("a.a", 70))
+    (ended,) = reconciler.note().missed
+    assert (ended.cause, [each.before_ns for each in ended.spans]) == (Cause.FILTERED, [ns(70)])
