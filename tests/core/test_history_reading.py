@@ -285,6 +285,12 @@ def test_rows_that_cannot_be_read_are_the_reason() -> None:
     assert settled(Reading.of([span(10, 30)], 0), answer) == Settled(0, 1, recorder.UNREADABLE)
 
 
+def test_who_is_gone_was_waited_for_before_it_was_asked_about() -> None:
+    """How far to ask is a guess, and a clock that is late must not keep it open."""
+    reading = Reading.of([span(10, 30)], 10 * SECOND_NS, 30 * SECOND_NS)
+    assert settled(reading, said((10, "a"), (20, None), now=0)) == Settled(0, 1)
+
+
 def test_a_late_clock_never_makes_anything_final() -> None:
     reading = Reading.of([span(10, 30)], 0)
     assert settled(reading, said((10, "a"), now=0)) is None
