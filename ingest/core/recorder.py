@@ -16,6 +16,7 @@ import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw
 
+from ingest.core.bearers import is_given_up
 from ingest.core.coverage import MICROSECOND, Span
 from ingest.core.wire import Malformed
 
@@ -145,7 +146,8 @@ def lacking(
         return NOT_RECORDED if _kept(missed_ns, oldest_ns) else NOT_KEPT
     if begins and not _kept(since_ns, oldest_ns):
         return PURGED
-    if begins and _kept(span.after_ns, oldest_ns):
+    # Under a name that was given up it need not be its age: the rows may have gone on with a name that the entity had only for a while.
+    if begins and (is_given_up(span) or _kept(span.after_ns, oldest_ns)):
         return NO_BEGINNING
     return NO_END if ends else ""
 

@@ -210,6 +210,13 @@ def test_under_a_name_that_was_given_up_only_the_first_removal_counts(cut: int) 
     assert found[-1].settled == Settled(0, 2)
 
 
+def test_whose_rows_went_on_with_a_name_of_a_while_lacks_what_was_before() -> None:
+    """No row is as old as the span's beginning, which is the oldest of all: else that would pass for its age."""
+    given_up = evolve(span(10, 31), before_ns=30 * SECOND_NS + GIVEN_UP)
+    reading = Reading.of([given_up], 15 * SECOND_NS)
+    assert settled(reading, said((14, None), (24, "of another"))) == Settled(0, 1, recorder.NO_BEGINNING)
+
+
 def test_who_was_read_until_its_removal_before_a_crash_is_read_no_further() -> None:
     rest = evolve(span(20, 31), before_ns=30 * SECOND_NS + GIVEN_UP, done_ns=20 * SECOND_NS, found=2)
     assert settled(Reading.of([rest], 10 * SECOND_NS), said((20, None), (24, "of another"), (31, "c"))) == Settled(0, 2)
