@@ -38,6 +38,7 @@ from ingest.edge.spool_gone import purged
 from ingest.edge.spool_purge import newest_id, purge_others, purge_part, waits
 from ingest.edge.spool_rows import Change
 from ingest.edge.sqlite import translated
+from ingest.errors import Refused
 from ingest.runtime.lane import Lane
 from ingest.runtime.link import Weight
 
@@ -145,8 +146,15 @@ class Control:
         return bool(found.left or self.spool.volatile.events)
 
     async def retry(self, asked: control.Retry, say: Say) -> control.Retried:
-        """Put letters back into the spool: each is in one of the two, whatever happens."""
+        """Put letters back into the spool: each is in one of the two, whatever happens. Raises `Refused` for another home's."""
         moved, file, key = 0, self.letters.letters, self.spool.table.key
+        if asked.home not in {"", key.home}:
+            remedy = (
+                "Stop it, run this again, deliver them with `homeiq-ingest spool replay` of that home, and start it."
+            )
+            raise Refused(
+                f"the service that runs is of home {key.home}, and sends nothing of {asked.home}", remedy=remedy
+            )
         async with self._turn:
             await self.letters.flush()
             chosen = await self.spool.lane(lambda: list(file.listed()) if asked.everything else named(file, asked.ids))

@@ -80,9 +80,9 @@ def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, a
     """Put refused lines back into the spool, once what they were refused for is mended. The service may run."""
     if everything == bool(ids):
         raise click.UsageError("Name the letters, or say --all.")
-    asked = control.Retry(ids, everything)
     with explained():
         found = loaded(config_path, assignments, sections=SECTIONS)
+        asked = control.Retry(ids, everything, found.settings.home)
         own = state_of(found)
         try:
             done, then = _retry(own, found.settings, asked), sent_when(found.settings.store_kind)

@@ -133,9 +133,18 @@ class Reloading:
         """What was wrong may be so no more without a change of a file that is known: a token's was missing for a moment."""
         if self._refused and self._pipeline is not None:
             async with self._turn:
-                if (found := await self._found()) != self._refused:
+                if (found := await self._standing_still(await self._found())) != self._refused:
                     self._pipeline.emit(reports.Reloading("what was wrong with the configuration has changed"))
                     await self._heeded(found, self._pipeline)
+
+    async def _standing_still(self, found: Loaded | tuple[str, ...]) -> Loaded | tuple[str, ...]:
+        """What is read once nobody writes it any more; until then what was wrong is. Not all of its files were watched."""
+        if not isinstance(found, Loaded):
+            return found
+        before = await self.lane(marks, files(found))
+        await trio.sleep(STILL)
+        again = await self._found()
+        return again if await self.lane(marks, before) == before else self._refused
 
     async def _found(self) -> Loaded | tuple[str, ...]:
         """What is there now, or what is wrong with it."""

@@ -107,7 +107,7 @@ def planned(path: Path, places: Places) -> Planned:
 
 def credentials(config: Path) -> Mapping[str, Path]:
     """The files of secrets that a configuration names, by setting. None is read. Raises `Problems`."""
-    found = load(config, {}, {}, sections=())
+    found = load(config, {}, {}, sections=(), home=_home_of(config))
     paths = {name: _value(found, twin) for name, twin in TWINS.items()}
     return {name: path for name, path in paths.items() if isinstance(path, Path)}
 

@@ -23,8 +23,12 @@ _HEADING: Final = re.compile(r"\s*\[\s*([\w.-]+)\s*\]")
 _KEY: Final = re.compile(r"\s*([\w.-]+)\s*=")
 _COMMENT: Final = re.compile(r"\s*#")
 _SECRETS: Final = "|".join(sorted({name.rpartition(".")[2] for name in TWINS}))
-_ASSIGNED: Final = re.compile(rf"(?:{_SECRETS})[\"']?\s*[=:]", re.IGNORECASE)
+_ASSIGNED: Final = re.compile(rf"(?:{_SECRETS}|pass(?:word|wd)?|secret)[\"']?\s*[=:]", re.IGNORECASE)
 """A secret that is given, also by a name in the environment: HA_TOKEN=…"""
+_BARE: Final = re.compile(r"eyJ[\w-]{10,}\.|[^\s:/@]+:[^\s/@]+@")
+"""A token of Home Assistant's wherever it stands, and an address with a password."""
+_BETWEEN: Final = (re.compile(r"[^\w.+/-]+"), re.compile(r"[^\w.+/=-]+"))
+"""What stands between words; an equals sign may belong to one."""
 
 
 @frozen
@@ -45,14 +49,14 @@ def edited(text: str, edits: Edits, secrets: Collection[Secret]) -> Public:
     table = settings_in(text)
     wanted = {name: value for name, value in table.items() if name not in edits}
     wanted |= dict(edit for edit in edits.values() if edit is not None)
-    lines = text.splitlines(keepends=True)
+    lines = re.split(r"(?<=\n)", text)  # as TOML does: other ends of lines are part of one
     telling = {at for at, line in enumerate(lines, 1) if _COMMENT.match(line) and _tells(line, secrets)}
     draft = "".join(_changed((line for at, line in enumerate(lines, 1) if at not in telling), edits))
-    if any(_tells(line, secrets) for line in draft.splitlines()):
-        why = "a comment seems to tell a secret, and everybody can read this file: it is written without its comments"
-        return Public(render(wanted), (why,))
     if not _gives(draft, wanted):
         return Public(render(wanted))
+    if any(_tells(line, secrets) for line in draft.split("\n")):
+        why = "a comment seems to tell a secret, and everybody can read this file: it is written without its comments"
+        return Public(render(wanted), (why,))
     if not telling:
         return Public(draft)
     why = "left out, because everybody can read this file and it seems to tell a secret: the comment in line"
@@ -93,5 +97,6 @@ def _tells(line: str, secrets: Iterable[Secret]) -> bool:
     return (
         any(len(each.reveal()) >= SHORTEST and each.reveal() in line for each in secrets)
         or _ASSIGNED.search(comment) is not None
-        or any(looks_like_token(word.strip("\"'`,;.()")) for word in re.split(r"[\s=]+", comment))
+        or _BARE.search(comment) is not None
+        or any(looks_like_token(word.strip(".")) for between in _BETWEEN for word in between.split(comment))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,7 +120,8 @@ def _file_layer(file: Path | None, reading: _Reading) -> Layer:
         reading.problems.append(f"{error}.")
         reading.bad.update(KEYS)
         return {}
-    reading.warnings.extend(exposed(file, layer))
+    with suppress(OSError):  # gone, or moved, since it was read
+        reading.warnings.extend(exposed(file, layer))
     return layer
 
 

@@ -111,10 +111,11 @@ class Replayed:
 
 @frozen
 class Retry:
-    """Put dead letters back into the spool: those with these ids, or everything."""
+    """Put dead letters back into the spool: those with these ids, or everything; of this home (empty: whichever it is)."""
 
     ids: tuple[Id, ...] = ()
     everything: bool = False
+    home: str = ""
 
 
 @frozen

@@ -7,6 +7,9 @@ a file; the address of a database has no user and no password in it, and stays.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from attrs import evolve
 
 from ingest.core.health import CandidateHealth, Cause, Health
@@ -38,7 +41,7 @@ def outlined(health: Health) -> Health:
         ),
         problems=tuple(map(_problem, health.problems)),
         causes=tuple(map(_cause, health.causes)),
-        stuck={without_path(station): since for station, since in health.stuck.items()},
+        stuck=_stuck(health.stuck),
         registries=evolve(
             registries,
             reason=_instead(registries.reason),
@@ -51,6 +54,14 @@ def outlined(health: Health) -> Health:
 def without_path(station: str) -> str:
     """What a part of the service does, without the path of the file that it does it with."""
     return f"{WORK}a file (/health/detailed says which)" if station.startswith(WORK) else station
+
+
+def _stuck(stuck: Mapping[str, datetime]) -> dict[str, datetime]:
+    found: dict[str, datetime] = {}
+    for station, since in stuck.items():
+        name = without_path(station)
+        found[name if name not in found else name.replace("a file", "another file")] = since
+    return found
 
 
 def _instead(text: str) -> str:

@@ -98,7 +98,8 @@ def classify(answer: Answer, now: datetime, token: str = TOKEN_SETTING) -> Outco
             return Split(f"the request is too large: {said}", remedy=CHECK_LIMIT)
         case (400 | 422 | 500) as status if _is_about_lines(answer, status):
             dropped = _dropped.search(answer.text)
-            remedy = CHECK_RETENTION if "retention" in said else CHECK_TYPES
+            is_old = "retention policy" in said and "type conflict" not in said
+            remedy = CHECK_RETENTION if is_old else CHECK_TYPES
             return Split(said, int(dropped[1]) if dropped else None, remedy)
         case status if status in {408, 429} or status >= 500:
             asked = wait(answer.headers.get("retry-after"), _sent(answer, now))

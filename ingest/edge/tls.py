@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ingest.errors import Refused, Transient
 
-# OpenSSL names what a peer's alert says after the protocol (`TLSV1_ALERT_INTERNAL_ERROR`, `SSLV3_ALERT_HANDSHAKE_FAILURE`).
-_alert = re.compile(r"\[SSL: (?:TLS|SSL)V\d+_\w+\] (?:tls|ssl)v\d+ (?:alert )?([^(]+?) \(")
+# OpenSSL names what a peer's alert says after the protocol (`TLSV1_UNRECOGNIZED_NAME`, `SSLV3_ALERT_HANDSHAKE_FAILURE`).
+_alert = re.compile(r"\[SSL: (?:(?:TLS|SSL)V\d+_\w+|\w*ALERT_\w+)\] \S+ (?:alert )?([^(]+?) \(")
+
+BROKEN_OFF = "Is the server running behind what answers there? One that wants a certificate of its clients ends it, too: none is sent."
 
 
 def tls_context(*, verify: bool = True, ca_file: Path | None = None) -> ssl.SSLContext:
@@ -39,7 +41,7 @@ def tls_failure(name: str, said: str, where: str, remedy: str) -> Refused | Tran
     A connection that ends is one that a proxy or a port forward ends whose server is down: that passes.
     """
     if "EOF" in said:
-        return Transient(f"{name} cannot be reached: the connection ended before TLS was agreed", where=where)
+        return Transient(f"{name} cannot be reached: the TLS connection was ended", where=where, remedy=BROKEN_OFF)
     if found := _alert.search(said):
         return Refused(f"{name} refuses TLS with us: {found[1]}", where=where, remedy=remedy)
     return Refused(f"{name} does not speak TLS at this address", where=where, remedy=remedy)

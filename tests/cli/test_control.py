@@ -187,12 +187,22 @@ def test_a_command_says_in_the_lock_that_it_is_one(tmp_path: Path) -> None:
     assert caught.value.word == COMMAND.word
 
 
+def test_a_service_puts_back_nothing_of_another_home(tmp_path: Path) -> None:
+    path = buried(tmp_path / "state.db", (lines(1)[0].decode(), "no"))
+    with serving(path):
+        retried = run(path, "dead-letters", "retry", "--all", "--set", "home=cottage")
+    assert (retried.exit_code, retried.stdout) == (2, "")
+    assert "the service that runs is of home home, and sends nothing of cottage" in retried.stderr
+    assert len(letters(path)) == 1
+
+
 def test_a_service_with_the_embedded_store_has_nothing_to_put_back_or_to_remove(tmp_path: Path) -> None:
     path = buried(tmp_path / "state.db", ('{"a":1}', "a bug"))
+    buried(path, (lines(1)[0].decode(), "no"), store="embedded")
     with serving(path, embedded=True):
         retried = run(path, "dead-letters", "retry", "--all")
         assert (retried.exit_code, retried.stdout) == (0, "Nothing was put back.\n")
-        assert "1 letter stays" in retried.stderr
+        assert "2 letters stay" in retried.stderr
         missing = run(path, "dead-letters", "retry", 7)
         assert (missing.exit_code, "there is no dead letter 7" in missing.stderr) == (2, True)
         purged = run(path, "spool", "purge", "--yes")

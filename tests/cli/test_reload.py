@@ -30,7 +30,7 @@ from ingest.cli.main import main
 from ingest.cli.options import loaded
 from ingest.cli.reloading import Reloading
 from ingest.cli.service import serve
-from ingest.config.load import Loaded
+from ingest.config.load import Loaded, load
 from ingest.config.service import Log
 from ingest.config.settings import Settings
 from ingest.core import reports
@@ -302,7 +302,8 @@ async def test_what_is_wrong_is_read_again_until_it_is_good_and_said_when_it_cha
         wrong.clear()
         await trio.sleep(300)
         assert said()[2:] == [()]
-        assert (made.levels, made.reads) == (["debug"], 2)
+        # Once at the start, and twice until it was known to stand still; then never again.
+        assert (made.levels, made.reads) == (["debug"], 3)
 
 
 async def test_the_next_file_of_the_search_does_not_take_the_place_of_one_that_is_gone(
@@ -400,6 +401,41 @@ async def test_a_file_that_is_as_before_again_is_not_read(tmp_path: Path, autoju
         assert (await reading.reload("test")).lines() == ["nothing changed"]
         await trio.sleep(100)
         assert made.reads == 2
+
+
+@pytest.mark.parametrize("after", [reloading.LOOK * 3 - each / 2 for each in range(8)])
+async def test_what_was_wrong_is_read_when_it_is_written_whole(
+    tmp_path: Path, autojump_clock: MockClock, after: float
+) -> None:
+    config, rules = tmp_path / "config.toml", tmp_path / "filter.toml"
+    config.write_text('home = "home"\n')
+    pieces = ['mode = "include"\n', *(f'[[patterns]]\ndomain = "{each}"\n' for each in ("light", "sensor", "switch"))]
+    async with living(entities=5) as it:
+        await it.live()
+        read = partial(load, config, {}, {})
+        reading = Reloading(read, read(), lambda _: None, InlineLane())
+        async with reading.attached(it.pipeline):
+            config.write_text('home = "home"\n[filter]\nfile = "filter.toml"\n')
+            await trio.sleep(after)
+            for count in range(1, len(pieces) + 1):
+                rules.write_text("".join(pieces[:count]))
+                await trio.sleep(0.7 * reloading.STILL)
+            await trio.sleep(60)
+    (told,) = it.reports(reports.Reloaded)
+    assert "switch" in str(told)
+
+
+async def test_a_configuration_that_is_gone_while_it_is_read_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[home_assistant]\ntoken = "a-token-in-clear-which-is-long-enough"\n')
+
+    def gone(path: Path) -> bool:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("ingest.config.warnings.readable_by_all", gone)
+    assert load(config, {}, {}).file == config
 
 
 async def test_a_file_that_is_wrong_or_gone_changes_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -575,6 +575,7 @@ def test_a_tilde_means_the_home_of_whose_configuration_it_is(tmp_path: Path, mon
     assert f'file = "{there / "filter.toml"}"' in text
     assert "~" not in text
     assert f"--state {there / 'state.db'}" in remarks[0]
+    assert systemd_config.credentials(tmp_path / "config.toml") == {"home_assistant.token": there / "token"}
 
 
 def test_two_files_of_one_name_are_two_and_the_configuration_is_none_of_them(tmp_path: Path) -> None:
@@ -613,6 +614,29 @@ def test_a_file_that_is_written_too_artfully_is_written_anew(tmp_path: Path) -> 
     assert TOKEN not in text
     assert 'url = "http://home.test"' in text
     assert "credentials/home_assistant.token" in text
+
+
+def test_of_comments_nothing_is_said_where_there_are_none(tmp_path: Path) -> None:
+    written = f'"home_assistant"."token" = "{TOKEN}"\n"home_assistant"."url" = "http://home.test"\n'
+    text, _, remarks = plan_of(tmp_path, written)
+    assert (TOKEN in text, remarks) == (False, ())
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(f"{before}{{token}}{after}" for before, after in (("old:", ""), ("<", ">"), ("[", "]"), ("was/", ""), ("Bearer:", ""))),
+        "url = 'http://admin:hunter2-{token}@base.test:8086'", "my password: hunter2-{token}", "INFLUX_PASS=hunter2-{token}",
+        "a line\u2028{token}",
+    ],
+)  # fmt: skip
+def test_no_comment_tells_a_secret_however_it_stands_there(tmp_path: Path, told: str) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    old = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJhIn0." + "a" * 43
+    good = "[home_assistant]\nurl = 'http://home.test'\ntoken_file = 'token'\n"
+    text, _, remarks = plan_of(tmp_path, f"{good}# {told.format(token=old)}\n# end\n")
+    assert (old in text, "# end" in text) == (False, True)
+    assert [each[-1] for each in remarks] == ["4"]
 
 
 def test_no_comment_tells_a_secret_to_everybody(tmp_path: Path) -> None:

@@ -263,6 +263,8 @@ def test_everybody_is_told_what_is_stuck_without_its_path() -> None:
     reasons = [each.reason for each in outlined(health).causes]
     assert reasons[0].startswith("stuck: work on a file (/health/detailed says which) has not come back since ")
     assert reasons[1].startswith(f"stuck: {address} has not come back since ")
+    both = after(*UP, *(reports.Stuck(each, 60.0, watchdog=False) for each in (file, "work on /home/anna/home.db")))
+    assert [each.partition(" (")[0] for each in outlined(both).stuck] == ["work on a file", "work on another file"]
 
 
 def test_a_state_file_that_was_set_aside_is_a_cause_until_it_is_recovered() -> None:

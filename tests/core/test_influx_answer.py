@@ -111,6 +111,12 @@ def test_too_large_is_split() -> None:
     assert isinstance(outcome(413, "<html>413 Request Entity Too Large</html>"), Split)
 
 
+def test_a_field_may_be_named_as_a_policy_is() -> None:
+    split = outcome(422, said("unprocessable entity", CONFLICT.format(1).replace('"v"', '"retention policy"')))
+    assert isinstance(split, Split)
+    assert split.remedy == CHECK_TYPES
+
+
 def test_influxdb_3_before_3_7_says_with_500_that_a_request_is_too_large() -> None:
     split = outcome(500, json.dumps({"error": "max request size (10485760 bytes) exceeded", "data": None}))
     assert isinstance(split, Split)

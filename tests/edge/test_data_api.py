@@ -188,7 +188,7 @@ async def test_a_connection_that_ends_before_tls_is_agreed_passes() -> None:
     with saying(b"") as url:
         error = await failure(url.replace("http", "https"))
     assert isinstance(error, Transient)
-    assert error.what == "data-api cannot be reached: the connection ended before TLS was agreed"
+    assert error.what == "data-api cannot be reached: the TLS connection was ended"
 
 
 async def test_where_none_is_configured_nothing_is_opened() -> None:

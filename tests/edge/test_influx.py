@@ -334,7 +334,7 @@ async def test_verification_is_off_only_when_told(secure: Peer) -> None:
 async def test_a_port_forward_whose_server_is_down_passes(said: bytes) -> None:
     with saying(said) as url:
         async with influx(url.replace("http", "https")) as database:
-            with pytest.raises(Transient, match="cannot be reached: the connection ended before TLS was agreed"):
+            with pytest.raises(Transient, match="cannot be reached: the TLS connection was ended"):
                 await database.check()
 
 
