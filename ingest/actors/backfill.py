@@ -24,10 +24,8 @@ from attrs import define, evolve, field
 from ingest.actors.connection import Connection, within
 from ingest.actors.history import History, Pace, Unfillable
 from ingest.core import reports
-from ingest.core.bearers import is_given_up
 from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.coverage import FOREVER, Gap, Settled, Span
-from ingest.core.history_query import rest_of
 from ingest.core.history_reading import MARGIN_NS, Piece, Reading
 from ingest.core.home_clock import HomeClock
 from ingest.core.loss import shed_changes
@@ -137,7 +135,7 @@ class Backfill:
         gap, ready = found
         until_ns = now_ns - self.margin_ns
         names = self.catalog.value.names() if self._renamed else {}
-        asked = [rest_of(span, until_ns, names if span.id in self._renamed else {}) for span in ready]
+        asked = [_rest(span, until_ns, names if span.id in self._renamed else {}) for span in ready]
         known_ns = self._horizon.oldest_ns(now)
         self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns, known_ns=known_ns)
         return True
@@ -188,10 +186,9 @@ class Backfill:
         At a renaming the recorder gives all to the new name, unless it knows that one already. Source: its entity_registry.py.
         """
         span, settled = piece.span, piece.settled
-        nothing = settled is not None and settled.why and not settled.filled and not is_given_up(span)
-        again = span.id in self._renamed
+        nothing = settled is not None and settled.why and not settled.filled and span.id not in self._renamed
         self._renamed -= set() if settled is None else {span.id}
-        if nothing and not again and names.get(span.registry_id, span.entity_id) != span.entity_id:
+        if nothing and names.get(span.registry_id, span.entity_id) != span.entity_id:
             self._renamed.add(span.id)
             return True
         return False
@@ -244,3 +241,10 @@ class Backfill:
         lost = shed_changes(self.intake.link.name, self.intake.put(frame))
         if lost is not None:
             self.emit(lost)
+
+
+def _rest(span: Span, until_ns: int, names: Mapping[str, str]) -> Span:
+    """What is still to be read of a span; of one that has no end yet, until then. In `names` is who is asked about by another."""
+    before_ns = until_ns if span.before_ns >= FOREVER else span.before_ns
+    entity_id = names.get(span.registry_id, span.entity_id)
+    return evolve(span, entity_id=entity_id, after_ns=span.rest_ns, before_ns=before_ns)

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from ingest.core.coverage import FOREVER, Span
+from ingest.core.coverage import Span
 from ingest.core.state import EPOCH
 
 COMMAND = "history/history_during_period"
@@ -69,13 +69,6 @@ class Query:
     def through(self, span: Span) -> bool:
         """True when nothing of the span lies after this window."""
         return span.before_ns <= self.to_ns
-
-
-def rest_of(span: Span, until_ns: int, names: Mapping[str, str]) -> Span:
-    """What is still to be read of a span; of one that has no end yet, until then. In `names` is who is asked about by another."""
-    before_ns = until_ns if span.before_ns >= FOREVER else span.before_ns
-    entity_id = names.get(span.registry_id, span.entity_id)
-    return evolve(span, entity_id=entity_id, after_ns=span.rest_ns, before_ns=before_ns)
 
 
 def queries(spans: Iterable[Span], *, entities: int = ENTITIES, width_ns: int = FIRST_NS) -> list[Query]:

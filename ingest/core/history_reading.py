@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import define, evolve, field, frozen
 from msgspec import Raw
 
-from ingest.core.bearers import before_given_up, is_given_up
 from ingest.core.coverage import MICROSECOND, Settled, Span
 from ingest.core.history import Row, changes_of
 from ingest.core.history_query import ENTITIES, FIRST_NS, TARGET, Query, following, narrower, queries
@@ -198,9 +197,7 @@ def _advance(query: Query, span: Span, progress: _Progress, recorded: Recorded) 
 
     What a question reaches over its window waits for the next one: two rows of one time may lie on both sides of it.
     """
-    within: Sequence[Row] = [row for row in recorded.rows if row.time_ns <= query.to_ns]
-    if is_given_up(span):
-        within = () if progress.seen.removed else before_given_up(span, within)
+    within = [row for row in recorded.rows if row.time_ns <= query.to_ns]
     changes = changes_of(progress.span, within, progress.last)
     progress.seen = _seen(progress.seen, span, recorded, changes)
     if within:
@@ -219,7 +216,6 @@ def _seen(seen: Seen, span: Span, recorded: Recorded, changes: Sequence[Change])
         seen.found + len(changes),
         changes[-1].data.new_state is None if changes else seen.removed,
         seen.unreadable + recorded.unreadable,
-        seen.met or span.before_ns - span.before_ns % MICROSECOND in times,
     )
 
 

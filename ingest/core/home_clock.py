@@ -29,7 +29,7 @@ class HomeClock:
         """A change of that time came just now. The one that was on its way for the shortest time tells best."""
         if time_ns < self._heard_ns - LITTLE_NS:
             # The clock was set back: what it said before is not past yet.
-            self._ahead_ns = self._read_ahead_ns = None
+            self._ahead_ns = None
         self._heard_ns = time_ns
         ahead = time_ns - self.wall_ns()
         self._ahead_ns = ahead if self._ahead_ns is None else max(ahead, self._ahead_ns)
@@ -54,11 +54,13 @@ class HomeClock:
     def past_ns(self, margin_ns: int) -> int:
         """A time that is past there, in nanoseconds; 0 while nothing is known of it.
 
-        A state may be from a future in which the clock was set back. Ours tells it, if that is right. Once the session is `margin_ns`
-        old it does no harm any more: the recorder has had that long for whatever was seen in the snapshot.
+        What came tells it; until something did, the snapshot. A state may be from a future in which the clock was set back. Ours tells
+        it, if that is right. Once the session is `margin_ns` old, one in the snapshot does no harm any more to what was missed before:
+        the recorder has had that long for it.
         """
+        ahead_ns = self._read_ahead_ns if self._ahead_ns is None else self._ahead_ns
+        if ahead_ns is None:
+            return 0
         now_ns = self.wall_ns()
-        told = [each for each in (self._ahead_ns, self._read_ahead_ns) if each is not None]
-        if self._read_at_ns is None or now_ns < self._read_at_ns + margin_ns:
-            told = [min(0, each) for each in told]
-        return now_ns + max(told) if told else 0
+        is_young = self._read_at_ns is None or now_ns < self._read_at_ns + margin_ns
+        return now_ns + (min(0, ahead_ns) if is_young else ahead_ns)

@@ -236,7 +236,7 @@ class Reconciler(Marks):
         told = (first is not None and key in self._spanned) or (before is not None and is_absent(before))
         if key not in self.excluded and baseline and (told or time_ns > after + MICROSECOND):
             self._spanned.add(key)
-            self._miss(self._bearers.spans(mark, before, after, end_ns))
+            self._miss((self._bearers.span(mark, before, after, end_ns),))
 
     def _end_absence(self, mark: Mark, known: Mark) -> None:
         """Who was gone is back, and left out. What is missing of it ends there: what it does from now on may be stored again."""

@@ -16,7 +16,6 @@ import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw
 
-from ingest.core.bearers import is_given_up
 from ingest.core.coverage import MICROSECOND, Span
 from ingest.core.wire import Malformed
 
@@ -47,8 +46,7 @@ class Recorder:
 class Seen:
     """What the history returned of a span: its two ends, how many states between, and how many it garbled.
 
-    `removed` is True when the last of them is the entity's removal: nothing needs to follow it. `met` says that the state at its end came
-    itself, and not only a later one.
+    `removed` is True when the last of them is the entity's removal: nothing needs to follow it.
     """
 
     began: bool = False
@@ -56,7 +54,6 @@ class Seen:
     found: int = 0
     removed: bool = False
     unreadable: int = 0
-    met: bool = False
 
 
 @define(eq=False)
@@ -133,9 +130,7 @@ def lacking(
     any row the end tells most: a state that is younger than that row, and not there, was not thrown away for its age.
     """
     begins = begins_at_a_state(span) and not seen.began
-    # Where no state is known at the beginning, a later row may be of another entity, which bears the name by now.
-    ended = seen.ended if begins_at_a_state(span) else seen.met
-    ends = span.before_ns != until_ns and not (ended or seen.removed or not _ends_at_a_state(span))
+    ends = span.before_ns != until_ns and not (seen.ended or seen.removed or not _ends_at_a_state(span))
     nothing = (begins or ends) and not (seen.began or seen.found or seen.ended)
     if seen.unreadable:
         return UNREADABLE
@@ -146,8 +141,7 @@ def lacking(
         return NOT_RECORDED if _kept(missed_ns, oldest_ns) else NOT_KEPT
     if begins and not _kept(since_ns, oldest_ns):
         return PURGED
-    # Under a name that was given up it need not be its age: the rows may have gone on with a name that the entity had only for a while.
-    if begins and (is_given_up(span) or _kept(span.after_ns, oldest_ns)):
+    if begins and _kept(span.after_ns, oldest_ns):
         return NO_BEGINNING
     return NO_END if ends else ""
 

@@ -13,9 +13,8 @@ from trio.testing import MockClock
 
 from ingest.actors.backfill import ROW, SPANS, Backfill
 from ingest.core import recorder
-from ingest.core.bearers import GIVEN_UP
 from ingest.core.catalog import Catalog
-from ingest.core.coverage import FOREVER, MICROSECOND, Cause, Gap, Note, Progress, Settled, Span
+from ingest.core.coverage import FOREVER, Cause, Gap, Note, Progress, Settled, Span
 from ingest.core.history_query import SECOND_NS
 from ingest.core.home_clock import HomeClock
 from ingest.core.point import Facts
@@ -217,21 +216,6 @@ async def test_who_got_another_name_is_asked_about_by_both(
         frames = await it.run(60)
         assert {change.data.entity_id for frame in frames for change in frame.changes} == {span.entity_id}
         assert [(each.filled > 0, each.why) for each in settled(frames)] == [(True, "")]
-
-
-async def test_what_is_asked_under_a_name_that_was_given_up_is_asked_under_no_other(
-    tmp_path: Path, autojump_clock: MockClock
-) -> None:
-    """Under the new one lie the states of its former bearer, and a span of its own asks for what came after those."""
-    async with filling(tmp_path) as it:
-        other = it.home.spans()[0]
-        until_ns = other.before_ns - other.before_ns % MICROSECOND + GIVEN_UP
-        await it.missed(evolve(other, entity_id="sensor.its_name_before", before_ns=until_ns))
-        it.backfill.catalog = Watch(Catalog({other.entity_id: Facts(other.registry_id)}))
-        await trio.sleep(100)
-        frames = await it.run(100)
-        assert [change for frame in frames for change in frame.changes] == []
-        assert [(each.filled, bool(each.why)) for each in settled(frames)] == [(0, True)]
 
 
 async def test_who_has_nothing_under_either_name_is_settled_once(tmp_path: Path, autojump_clock: MockClock) -> None:

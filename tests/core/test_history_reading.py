@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.core import recorder
-from ingest.core.bearers import GIVEN_UP
 from ingest.core.coverage import Settled, Span
 from ingest.core.history_query import SECOND_NS
 from ingest.core.history_reading import MARGIN_NS, Answer, Piece, Reading, Recorded
@@ -183,43 +182,6 @@ def test_the_span_of_a_new_entity_has_no_state_at_its_beginning() -> None:
 def test_the_entity_that_changed_last_before_the_gap_has_a_state_at_its_beginning() -> None:
     result = settled(Reading.of([span(10, 30)], 10 * SECOND_NS), said((20, "b"), (30, "c")))
     assert result == Settled(0, 1, recorder.PURGED)
-
-
-def test_a_span_that_begins_at_no_state_has_to_come_to_its_own_end() -> None:
-    """A later row may be of another entity that bears the name by now."""
-    result = settled(Reading.of([new(10, 30)], 10 * SECOND_NS), said((20, "b"), (31, "d")))
-    assert result == Settled(0, 1, recorder.NO_END)
-    unmet = settled(Reading.of([new(10, 30)], 10 * SECOND_NS), said((31, "d")))
-    assert unmet is not None
-    assert unmet.why
-
-
-@pytest.mark.parametrize("cut", [16, 20, 24, 60])
-def test_under_a_name_that_was_given_up_only_the_first_removal_counts(cut: int) -> None:
-    rows = [(10, "a"), (14, "b"), (20, None), (24, "of another"), (28, None), (31, "of another")]
-    given_up = evolve(span(10, 31), before_ns=30 * SECOND_NS + GIVEN_UP)
-    reading = Reading.of([given_up], 10 * SECOND_NS, width_ns=(cut - 10) * SECOND_NS)
-    found: list[Piece] = []
-    while not reading.done:
-        query = reading.ask()
-        found += reading.take(said(*(row for row in rows if query.from_ns <= row[0] * SECOND_NS <= query.to_ns)))
-    assert [each.data.new_state and each.data.new_state.state for piece in found for each in piece.changes] == [
-        "b",
-        None,
-    ]
-    assert found[-1].settled == Settled(0, 2)
-
-
-def test_whose_rows_went_on_with_a_name_of_a_while_lacks_what_was_before() -> None:
-    """No row is as old as the span's beginning, which is the oldest of all: else that would pass for its age."""
-    given_up = evolve(span(10, 31), before_ns=30 * SECOND_NS + GIVEN_UP)
-    reading = Reading.of([given_up], 15 * SECOND_NS)
-    assert settled(reading, said((14, None), (24, "of another"))) == Settled(0, 1, recorder.NO_BEGINNING)
-
-
-def test_who_was_read_until_its_removal_before_a_crash_is_read_no_further() -> None:
-    rest = evolve(span(20, 31), before_ns=30 * SECOND_NS + GIVEN_UP, done_ns=20 * SECOND_NS, found=2)
-    assert settled(Reading.of([rest], 10 * SECOND_NS), said((20, None), (24, "of another"), (31, "c"))) == Settled(0, 2)
 
 
 def test_what_was_reopened_is_filled_when_its_last_state_came() -> None:

@@ -68,6 +68,15 @@ def test_a_clock_that_is_set_back_is_believed_anew() -> None:
     assert clock.past_ns(MARGIN) == clock.now_ns() == NOON + MARGIN
 
 
+def test_what_came_tells_more_than_a_state_from_the_future_in_the_snapshot() -> None:
+    wall = Wall()
+    clock = HomeClock(wall)
+    clock.read(NOON + HOUR)
+    wall.ns += MARGIN
+    clock.heard(NOON + MARGIN)
+    assert clock.past_ns(MARGIN) == clock.now_ns() == NOON + MARGIN
+
+
 def test_only_the_first_snapshot_of_a_session_tells_what_time_it_is() -> None:
     wall = Wall()
     clock = HomeClock(wall)

@@ -9,10 +9,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from ingest.core.coverage import Cause
+from ingest.core.coverage import Cause, Progress
+from ingest.edge.disk_spool import Limits
 from ingest.simulator import faults as f
 from ingest.simulator import recorder_faults as r
 from ingest.simulator.script import happen
+from tests.integration.test_evicted import Database
 from tests.integration.test_gaps import FILLED, check, house
 
 
@@ -56,3 +58,23 @@ async def test_a_home_whose_clock_was_ahead_for_one_change_is_waited_for(
             change_from_the_future()
             await trio.sleep(2 * FILLED)
         assert [each for each in it.missing if each[0] != "sensor.other"] == []
+
+
+async def test_of_what_a_full_spool_dropped_nothing_is_given_up_for_a_state_from_the_future(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """It is in the snapshot for as long as its entity does not change, and says nothing of what comes later."""
+    async with house(tmp_path / "state.db", Database()) as it:
+        it.home.now += 600 * 10**6
+        it.home.set("sensor.other", "1", {})
+        it.home.now -= 600 * 10**6
+        await happen(it.server, r.Commits(30.0))
+        async with it.living(limits=Limits(6_000, 6_000)):
+            for number in range(18):
+                it.memory.down = number >= 10
+                await it.work()
+                await trio.sleep(5 if it.memory.down else 10)
+            it.memory.down = False
+            await trio.sleep(4 * FILLED)
+        assert [each for each in it.missing if each[0] != "sensor.other"] == []
+        assert [(gap.cause, gap.progress) for gap in it.gaps] == [(Cause.EVICTED, Progress.FILLED)]
