@@ -12,7 +12,7 @@ from typing import Final
 from attrs import define
 
 LITTLE_NS: Final = 5_000_000_000
-"""So much a clock may be set back without being noticed: twice the recorder's longest interval is less than what is waited for by that."""
+"""So much a clock may be set back without being noticed: by that much more is waited for than two of the recorder's longest intervals."""
 
 
 @define
