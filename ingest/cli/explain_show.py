@@ -13,11 +13,9 @@ from ingest.core.coverage import FOREVER, Cause, Progress
 from ingest.core.explaining import Explanation
 from ingest.core.ledger import Told
 from ingest.core.line_types import series
+from ingest.core.rules import NO_PATTERN
 from ingest.core.treatment import Treatment
 from ingest.core.words import counted, printable
-
-NO_PATTERN: Final = "no pattern"
-"""As the filter names it when no rule agrees."""
 
 WIDTH: Final = 16
 

@@ -10,6 +10,7 @@ from ingest.cli import counts
 from ingest.cli.forecast import Forecast
 from ingest.core.forecast import Entity, Limit
 from ingest.core.plot import table
+from ingest.core.rules import is_exception
 
 TOP: Final = 10
 MEGA: Final = 1e6
@@ -67,7 +68,7 @@ def _talkers(found: Forecast) -> Iterator[str]:
 
 def dropped(entity: Entity, found: Forecast) -> str:
     """The line of `filter.patterns` that would leave the entity out; or what keeps it in whatever stands there."""
-    if found.include or entity.rule.startswith("exception"):
+    if found.include or is_exception(entity.rule):
         return f"(kept by {entity.rule.partition(':')[0]})"
     return f'{{entity_id = "{entity.entity_id}"}}'
 

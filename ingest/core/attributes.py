@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from ingest.core.lineprotocol import TEXT_LIMIT, utf8
 from ingest.core.point import Attributes
+from ingest.core.room import ENTITIES, make_room
 from ingest.core.treatment import Treatment
 
 SECRET_OR_VOLATILE = ("access_token", "entity_picture", "entity_picture_local", "token")
@@ -152,7 +153,7 @@ class AttributesCache:
     It holds at most `entities` of them and forgets the one that came first.
     """
 
-    def __init__(self, drops: Drops, entities: int = 100_000) -> None:
+    def __init__(self, drops: Drops, entities: int = ENTITIES) -> None:
         self._drops = drops
         self._entities = entities
         self._last: dict[str, tuple[Raw, Attributes]] = {}
@@ -166,8 +167,8 @@ class AttributesCache:
         attributes = parse(data.decode(), self._drops.of(entity_id))
         if known is not None and known[1] == attributes:
             attributes = known[1]
-        if known is None and len(self._last) >= self._entities:
-            del self._last[next(iter(self._last))]
+        if known is None:
+            make_room(self._last, self._entities)
         self._last[entity_id] = (Raw(data), attributes)
         return attributes
 

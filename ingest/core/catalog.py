@@ -16,6 +16,7 @@ from attrs import field, frozen
 
 from ingest.core.point import Facts
 from ingest.core.registry_entries import Area, ConfigEntry, Device, Entity, text_of
+from ingest.core.room import ENTITIES
 
 
 @frozen(eq=False)
@@ -63,7 +64,7 @@ class Catalog:
         own: Mapping[str, Own] | None = None,
         *,
         as_of_ns: int | None = None,
-        unregistered: int = 100_000,
+        unregistered: int = ENTITIES,
     ) -> None:
         self._facts = dict(facts or {})
         self._limit = unregistered

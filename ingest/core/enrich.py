@@ -16,6 +16,7 @@ from ingest.core.catalog import Catalog
 from ingest.core.number import number
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.restart import PLACEHOLDERS, UNAVAILABLE, Last, Restarts
+from ingest.core.room import ENTITIES, make_room
 from ingest.core.rules import Decision
 from ingest.core.state import Change, Context, Previous, Source, State, moment_of, nanoseconds
 
@@ -30,7 +31,7 @@ _context = msgspec.json.Decoder(Context)
 class Enricher:
     """Makes points. It remembers the last tags of at most `entities` entities, and forgets the one that came first."""
 
-    def __init__(self, drops: Drops, entities: int = 100_000) -> None:
+    def __init__(self, drops: Drops, entities: int = ENTITIES) -> None:
         self._attributes = AttributesCache(drops, entities)
         self._entities = entities
         self.lasts: dict[str, Last] = {}
@@ -129,8 +130,8 @@ class Enricher:
         )
 
     def _remember(self, entity_id: str, now: Last, before: Last | None) -> None:
-        if before is None and len(self.lasts) >= self._entities:
-            del self.lasts[next(iter(self.lasts))]
+        if before is None:
+            make_room(self.lasts, self._entities)
         self.lasts[entity_id] = now
 
     def _forget(self, entity_id: str) -> None:

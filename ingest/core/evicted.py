@@ -20,6 +20,7 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 
 from ingest.core.coverage import MICROSECOND, UNNAMED, Cause, Missed, Span
+from ingest.core.room import ENTITIES
 
 ALONE: Final = 1_000
 """Spans of one state each that a batch may leave: the ledger is bounded, and an import fills whole batches with such."""
@@ -28,9 +29,6 @@ TOO_MANY: Final = "too many states from the history were dropped again: `gaps re
 
 BEFORE_ONE: Final = 2
 """Nanoseconds before a state at which the span of that one alone begins; no other one's does."""
-
-ENTITIES: Final = 100_000
-"""Entities whose spans may grow."""
 
 
 @frozen
@@ -109,7 +107,7 @@ class Trail:
     def _grown(self, span: Span) -> Span:
         last = self._last.get(span.registry_id)
         if last is None and len(self._last) >= ENTITIES:
-            return span
+            return span  # it stays as short as it came: the ledger has a bound of its own
         if last is not None and last.before_ns <= span.after_ns + 1:
             span = evolve(span, after_ns=last.after_ns)
         if last is None or last.before_ns <= span.before_ns:

@@ -16,12 +16,10 @@ from datetime import datetime
 from attrs import define, field, frozen
 
 from ingest.core.judged import Judged
-from ingest.core.rules import Rules
+from ingest.core.room import ENTITIES, make_room
+from ingest.core.rules import Rules, is_exception
 from ingest.core.state import Source, moment_of
 from ingest.core.tally import EARLIER
-
-EXCEPTION = "exception "
-"""How the name of an exception begins."""
 
 
 @frozen
@@ -48,7 +46,7 @@ class FilterCountsFold:
     """
 
     rules: Rules
-    entities: int = 100_000
+    entities: int = ENTITIES
     _excepted_earlier: int = 0
     _passed: Counter[str] = field(factory=Counter)
     _filtered: Counter[str] = field(factory=Counter)
@@ -65,7 +63,7 @@ class FilterCountsFold:
         """The counts now, by the rules that are now."""
         self._renew(rules)
         passed, filtered = self._passed, self._filtered
-        excepted = self._excepted_earlier + sum(count for name, count in passed.items() if name.startswith(EXCEPTION))
+        excepted = self._excepted_earlier + sum(count for name, count in passed.items() if is_exception(name))
         return FilterCounts(passed.total(), excepted, filtered.total(), dict(passed), dict(filtered))
 
     def _left_out(self, judged: Judged) -> Iterator[str]:
@@ -78,8 +76,8 @@ class FilterCountsFold:
             known = last.get(entity_id)
             if again and known == moment:
                 continue
-            if known is None and len(last) >= self.entities:
-                del last[next(iter(last))]
+            if known is None:
+                make_room(last, self.entities)
             last[entity_id] = moment
             yield verdict
 
@@ -87,7 +85,7 @@ class FilterCountsFold:
         if rules is self.rules:
             return
         ended = self.rules.ended(rules)
-        self._excepted_earlier += sum(self._passed[name] for name in ended if name.startswith(EXCEPTION))
+        self._excepted_earlier += sum(self._passed[name] for name in ended if is_exception(name))
         for counts in (self._passed, self._filtered):
             gone = sum(counts.pop(name, 0) for name in ended)
             if gone:

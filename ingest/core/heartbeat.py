@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from ingest.core.point import Point
 from ingest.core.restart import PLACEHOLDERS
+from ingest.core.room import ENTITIES
 from ingest.core.state import Source
 
 HEARTBEATS: Final = "heartbeats"
@@ -54,7 +55,7 @@ class Heartbeats:
     not known yet.
     """
 
-    entities: int = 100_000
+    entities: int = ENTITIES
     until_ns: int | None = None
     _standing: dict[str, _Standing] = field(factory=dict)
     _confirmed: set[str] | None = None

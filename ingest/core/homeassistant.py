@@ -23,6 +23,7 @@ from ingest.core.lineprotocol import decimal, measurement, quote, tag, utf8
 from ingest.core.number import WORDS
 from ingest.core.point import Attributes, Kind, Point
 from ingest.core.registry_points import registry_encoder
+from ingest.core.room import ENTITIES, make_room
 from ingest.core.sealing import Line, in_pieces, seal_pieces, weight
 from ingest.core.store import Codec
 from ingest.core.treatment import Treatment
@@ -90,7 +91,7 @@ class Encoder:
 
     profile: Profile = Factory(Profile)
     numeric_only: bool = False
-    entities: int = 100_000
+    entities: int = ENTITIES
     _parts: dict[str, Parts] = field(factory=dict)
     _taken: frozenset[str] = field(init=False)
 
@@ -131,8 +132,8 @@ class Encoder:
 
     def _renew(self, point: Point, shape: int, old: Parts | None) -> Parts:
         new = self._made(point, shape)
-        if old is None and len(self._parts) >= self.entities:
-            del self._parts[next(iter(self._parts))]
+        if old is None:
+            make_room(self._parts, self.entities)
         self._parts[point.entity_id] = new
         return new
 
@@ -197,7 +198,7 @@ def homeassistant(
     numeric_only: bool = False,
     gaps: bool = False,
     registries: bool = False,
-    entities: int = 100_000,
+    entities: int = ENTITIES,
     home: str = "",
 ) -> Codec[Line, bytes]:
     """The schema's codec: points to lines in pieces, those to a compressed payload. Each pipeline has its own.

@@ -25,6 +25,7 @@ from ingest.core.line_owners import whose
 from ingest.core.lineprotocol import decimal, is_plain, measurement, quote, tag, utf8
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.registry_points import registry_encoder
+from ingest.core.room import ENTITIES, make_room
 from ingest.core.sealing import Line, in_pieces, seal_pieces, uncut, weight
 from ingest.core.store import Codec
 from ingest.core.treatment import Treatment
@@ -123,7 +124,7 @@ class Parts(Struct, frozen=True, gc=False):
 class Encoder:
     """Makes lines, with the tag `home` if it is not empty. It remembers the parts of the newest `entities` entities."""
 
-    entities: int = 100_000
+    entities: int = ENTITIES
     home: str = ""
     _parts: dict[str, Parts] = field(factory=dict)
 
@@ -148,8 +149,8 @@ class Encoder:
         if point.kind is _removed:
             self._parts.pop(point.entity_id, None)
             return new
-        if old is None and len(self._parts) >= self.entities:
-            del self._parts[next(iter(self._parts))]
+        if old is None:
+            make_room(self._parts, self.entities)
         self._parts[point.entity_id] = new
         return new
 
@@ -234,7 +235,7 @@ def homeiq(
     gaps: bool = False,
     registries: bool = False,
     legacy: bool = False,
-    entities: int = 100_000,
+    entities: int = ENTITIES,
     home: str = "",
 ) -> Codec[Line, bytes]:
     """The schema's codec: points to lines in pieces, those to a compressed payload. Each pipeline has its own.

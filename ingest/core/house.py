@@ -22,6 +22,7 @@ from attrs import define, field
 from msgspec import Raw, Struct
 
 from ingest.core.judged import Judged
+from ingest.core.room import make_room
 from ingest.core.state import Change, Source, State
 
 T = TypeVar("T")
@@ -240,8 +241,7 @@ class House:
         return sum(len(table.entities) for table in self._tables.values()) >= self.limit
 
     def _bury(self, entity_id: str, at: datetime) -> None:
-        if len(self._gone) >= self.limit:
-            del self._gone[next(iter(self._gone))]
+        make_room(self._gone, self.limit)
         self._gone[entity_id] = at
 
     def _is_past(self, table: AnyTable, entity_id: str, at: datetime) -> bool:

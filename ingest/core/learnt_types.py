@@ -20,6 +20,7 @@ from typing import NamedTuple
 from attrs import define, field, frozen
 
 from ingest.core.line_types import line_types
+from ingest.core.room import make_room
 
 REMEMBERED = 256
 """Conflicts that are remembered; the one that was met longest ago is forgotten first."""
@@ -122,8 +123,7 @@ class LearntTypes:
         found = said and next(chain.from_iterable(map(held.of_line, lines)), None)
         if found:
             self.known.pop(found, None)
-            if len(self.known) >= REMEMBERED:
-                del self.known[next(iter(self.known))]
+            make_room(self.known, REMEMBERED)
             self.known[found] = None
         return found
 

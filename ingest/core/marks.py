@@ -11,6 +11,7 @@ from attrs import define, field
 from msgspec.structs import replace
 
 from ingest.core.coverage import FOREVER, MICROSECOND, TURNED_BACK, Mark, Span
+from ingest.core.room import ENTITIES, make_room
 
 UNKNOWN = 1
 """So many nanoseconds after one of Home Assistant's times stands what is no state's."""
@@ -80,7 +81,7 @@ class Marks:
     """
 
     marks: dict[str, Mark] = field(factory=dict)
-    entities: int = field(default=100_000, kw_only=True)
+    entities: int = field(default=ENTITIES, kw_only=True)
     _moved: list[Mark] = field(factory=list, init=False)
 
     def advance(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
@@ -98,8 +99,8 @@ class Marks:
 
     def _put(self, mark: Mark) -> None:
         """It moved, whatever it was before."""
-        if mark.registry_id not in self.marks and len(self.marks) >= self.entities:
-            del self.marks[next(iter(self.marks))]
+        if mark.registry_id not in self.marks:
+            make_room(self.marks, self.entities)
         self.marks[mark.registry_id] = mark
         self._moved.append(mark)
 

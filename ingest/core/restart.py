@@ -20,6 +20,7 @@ from msgspec import Raw, Struct
 
 from ingest.core.attributes import was_restored
 from ingest.core.point import Attributes, Facts, Kind, Point
+from ingest.core.room import ENTITIES, make_room
 from ingest.core.state import NO_ATTRIBUTES, Change, Previous, Source, State, moment_at
 from ingest.core.treatment import USUAL, Treatment
 
@@ -73,7 +74,7 @@ class Restarts:
     `under_way`: Home Assistant may be starting still. `since`: no state of its present run is older.
     """
 
-    entities: int = 100_000
+    entities: int = ENTITIES
     under_way: bool = False
     since: datetime | None = None
     _steps: dict[tuple[str, bool], Step] = field(factory=dict)
@@ -114,8 +115,8 @@ class Restarts:
 
     def _begin(self, new: State, before: str | None, *, told: bool = False) -> bool:
         key = (new.entity_id, told)
-        if key not in self._steps and len(self._steps) >= self.entities:
-            del self._steps[next(iter(self._steps))]
+        if key not in self._steps:
+            make_room(self._steps, self.entities)
         self._steps[key] = Step(new.last_changed, before)
         return True
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fnmatch import translate
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 from attrs import frozen
@@ -25,9 +25,17 @@ from msgspec.structs import replace
 from ingest.core.attributes import alike, looked_at
 from ingest.core.filter_settings import KEYS, OF_THE_STATE, Asked, FilterSettings, Override, Pattern
 from ingest.core.point import Attributes, Facts, Point
+from ingest.core.room import ENTITIES, make_room
 from ingest.core.treatment import USUAL, Treatment
 
 NO_ATTRIBUTES = Attributes()
+
+EXCEPTION: Final = "exception"
+PATTERN: Final = "pattern"
+OVERRIDE: Final = "override"
+
+NO_PATTERN: Final = "no pattern"
+"""The name of what decides when no rule agrees."""
 
 SHOWN = 5
 """Texts of a list that a rule's name shows: it stands in logs and metrics, and a list may have hundreds."""
@@ -115,6 +123,11 @@ def named(kind: str, number: int, pattern: Pattern) -> str:
     return f"{kind} {number}: {(' or ' if pattern.match == 'any' else ' and ').join(asked)}"
 
 
+def is_exception(rule: str) -> bool:
+    """True when a rule of that name is one of the exceptions, which decide before the patterns."""
+    return rule.startswith(f"{EXCEPTION} ")
+
+
 def _said(value: str | tuple[str, ...] | bool) -> str:
     if isinstance(value, bool):
         return str(value).lower()
@@ -130,16 +143,16 @@ class Rules:
     in nanoseconds. `by_state`: some rule asks what only a state answers.
     """
 
-    def __init__(self, settings: FilterSettings, entities: int = 100_000) -> None:
+    def __init__(self, settings: FilterSettings, entities: int = ENTITIES) -> None:
         include = settings.mode == "include"
         self.settings = settings
         self.drop_replays = settings.drop_replays
         self._rules: list[tuple[Matches, Decision]] = [
-            *_compiled("exception", settings.exceptions, lambda _: True),
-            *_compiled("pattern", settings.patterns, settings.passing),
+            *_compiled(EXCEPTION, settings.exceptions, lambda _: True),
+            *_compiled(PATTERN, settings.patterns, settings.passing),
         ]
         self._overrides = [
-            (compiled(each.pattern), named("override", number, each.pattern), each)
+            (compiled(each.pattern), named(OVERRIDE, number, each.pattern), each)
             for number, each in enumerate(settings.overrides, start=1)
         ]
         beats = [
@@ -147,7 +160,7 @@ class Rules:
             *(_nanoseconds(each.heartbeat) for each in settings.overrides),
         ]
         self.intervals = frozenset(each for each in beats if each is not None)
-        self._otherwise = Decision(not include, "no pattern")
+        self._otherwise = Decision(not include, NO_PATTERN)
         self._verdicts = {(each.rule, each.passed) for each in (*(each for _, each in self._rules), self._otherwise)}
         asking = (*settings.patterns, *settings.exceptions)
         self.by_state = any(getattr(each, key) is not None for each in asking for key in OF_THE_STATE)
@@ -159,8 +172,8 @@ class Rules:
         known = self._known.get(entity_id)
         if known is not None and known[1] is facts and (known[0] is attributes or alike(known[0], attributes)):
             return known[2]
-        if known is None and len(self._known) >= self._entities:
-            del self._known[next(iter(self._known))]
+        if known is None:
+            make_room(self._known, self._entities)
         decision = self._decide(Subject(entity_id, attributes, facts))
         self._known[entity_id] = (attributes, facts, decision)
         return decision

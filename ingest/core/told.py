@@ -10,6 +10,8 @@ from typing import Final
 
 from attrs import define, field
 
+from ingest.core.room import ENTITIES, make_room
+
 STATES: Final = 8
 """Of an entity so many are remembered, the last ones: a session tells one at most."""
 
@@ -25,7 +27,7 @@ NEAR_NS: Final = 60 * 10**9
 class Told:
     """By entity, at most `entities` of them; the one that came first is forgotten. Times in nanoseconds."""
 
-    entities: int = 100_000
+    entities: int = ENTITIES
     _times: dict[str, tuple[int, ...]] = field(factory=dict)
     _lost: list[tuple[int, int]] = field(factory=list)
 
@@ -40,8 +42,8 @@ class Told:
     def add(self, registry_id: str, time_ns: int) -> None:
         """A snapshot told that state, and it is on its way to the store."""
         known = self._times.get(registry_id, ())
-        if not known and len(self._times) >= self.entities:
-            del self._times[next(iter(self._times))]
+        if not known:
+            make_room(self._times, self.entities)
         self._times[registry_id] = (*known[1 - STATES :], time_ns)
 
     def knows(self, registry_id: str, time_ns: int) -> bool:

@@ -12,6 +12,8 @@ from typing import Final
 
 from attrs import define, field
 
+from ingest.core.room import make_room
+
 REMEMBERED: Final = 256
 """Rows whose checksums are remembered, the last ones."""
 
@@ -24,8 +26,7 @@ class Sums:
 
     def remember(self, row_id: int, payload: bytes, count: int) -> None:
         """This was put under that id, as so many points."""
-        if len(self._known) >= REMEMBERED:
-            del self._known[next(iter(self._known))]
+        make_room(self._known, REMEMBERED)
         self._known[row_id] = count, zlib.crc32(payload)
 
     def proves(self, row_id: int, payload: bytes, count: int) -> bool:
