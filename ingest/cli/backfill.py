@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from ingest.actors.importing import Importing
-from ingest.cli import counts
 from ingest.cli.asking import ask
 from ingest.cli.exits import explained
 from ingest.cli.filling import Watched, alone, check_no_service, follow, tell
@@ -20,6 +19,7 @@ from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.coverage import Cause
 from ingest.core.state import nanoseconds
+from ingest.core.words import entities
 from ingest.edge.spool_rows import Key
 from ingest.errors import Refused
 
@@ -110,7 +110,7 @@ def _announce(begun: control.Imported) -> bool:
     """Say what will be filled; False when that is nothing."""
     if begun.entities:
         whole = f"from {shown(begun.from_ns, 'seconds')} to {shown(begun.to_ns, 'seconds')}"
-        click.echo(f"Gap {begun.gap_id}, {whole}, of {counts.entities(begun.entities)} is open.", err=True)
+        click.echo(f"Gap {begun.gap_id}, {whole}, of {entities(begun.entities)} is open.", err=True)
     elif begun.pending:
         click.echo("Everything since then is asked for already; that goes on.", err=True)
     else:

@@ -70,7 +70,7 @@ def _reason(same: Sequence[tuple[Because, Count]]) -> Iterator[str]:
     entities = {entity for _, count in same for entity in count.entities}
     about = f" ({some(each.about for each, _ in same)})" if because.about else ""
     mark = "" if because.explained else "! "
-    yield f"{points:>9,}  {mark}{because.reason.value}{about}; {counted(len(entities), 'entity').replace('entitys', 'entities')}"
+    yield f"{points:>9,}  {mark}{because.reason.value}{about}; {counted(len(entities), 'entity', 'entities')}"
     asked = sum(count.asked for _, count in same)
     if asked:
         recorded = sum(count.recorded for _, count in same)

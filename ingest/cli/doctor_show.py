@@ -9,6 +9,7 @@ import click
 
 from ingest.cli.tables import wrapped
 from ingest.core.findings import Check, Finding, Severity, in_order, worst
+from ingest.core.words import counted
 
 WIDTH: Final = 80
 INDENT: Final = "  "
@@ -57,16 +58,12 @@ def _summary(checks: Sequence[Check]) -> str:
     found = [each.severity for _, each in in_order(checks)]
     made = sum(not each.skipped for each in checks)
     left = len(checks) - made
-    counted = ", ".join(_count(found.count(each), each.value) for each in Severity if each in found)
-    looked = f"{_count(made, 'check')}{f', {left} skipped' if left else ''}"
+    findings = ", ".join(counted(found.count(each), each.value) for each in Severity if each in found)
+    looked = f"{counted(made, 'check')}{f', {left} skipped' if left else ''}"
     if not found:
         return f"All is well: {looked}."
     more = " What is skipped is looked at once the cause is mended." if left and Severity.ERROR in found else ""
-    return f"{counted} in {looked}.{more}"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{findings} in {looked}.{more}"
 
 
 def as_object(checks: Sequence[Check]) -> Mapping[str, Any]:

@@ -13,7 +13,6 @@ import trio
 from attrs import field, frozen
 
 from ingest.actors.connection import Connection
-from ingest.cli.counts import entities
 from ingest.cli.home_asked import asked as asked_home
 from ingest.cli.moments import shown
 from ingest.cli.present import present
@@ -36,7 +35,7 @@ from ingest.core.importing import (
 )
 from ingest.core.marks import bearers
 from ingest.core.rules import Rules
-from ingest.core.words import counted
+from ingest.core.words import counted, entities
 from ingest.edge.ledger_filtered import left_out
 from ingest.edge.ledger_import import pending_imports, unmarked_since
 from ingest.edge.ledger_marks import stored_marks

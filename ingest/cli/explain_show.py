@@ -13,7 +13,7 @@ from ingest.core.coverage import FOREVER, Cause, Progress
 from ingest.core.explaining import Explanation
 from ingest.core.ledger import Told
 from ingest.core.line_types import series
-from ingest.core.rules import NO_PATTERN
+from ingest.core.rule_names import NO_PATTERN
 from ingest.core.treatment import Treatment
 from ingest.core.words import counted, printable
 

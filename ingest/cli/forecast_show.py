@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ingest.cli import counts
 from ingest.cli.forecast import Forecast
 from ingest.core.forecast import Entity, Limit
 from ingest.core.plot import table
-from ingest.core.rules import is_exception
+from ingest.core.rule_names import is_exception
+from ingest.core.words import entities
 
 TOP: Final = 10
 MEGA: Final = 1e6
@@ -18,10 +18,10 @@ MEGA: Final = 1e6
 
 def screen(found: Forecast) -> Iterator[str]:
     """The lines that a person reads."""
-    left_out = f", {counts.entities(found.left_out)} left out by the filter" if found.left_out else ""
+    left_out = f", {entities(found.left_out)} left out by the filter" if found.left_out else ""
     unwritten = f", and the schema writes nothing of {found.unwritten:,} of them now" if found.unwritten else ""
     stored = len(found.entities) + found.unwritten
-    yield f"{counts.entities(stored)} {'are' if stored != 1 else 'is'} stored{left_out}{unwritten}."
+    yield f"{entities(stored)} {'are' if stored != 1 else 'is'} stored{left_out}{unwritten}."
     yield from _sums(found)
     yield ""
     yield from _by_domain(found)

@@ -10,7 +10,6 @@ from typing import Any
 import click
 import msgspec
 
-from ingest.cli import counts
 from ingest.cli.asking import ask
 from ingest.cli.exits import explained
 from ingest.cli.held import Runs, held
@@ -26,7 +25,7 @@ from ingest.core.coverage import FOREVER, Cause, Gap
 from ingest.core.ledger import Told
 from ingest.core.plot import lasting
 from ingest.core.state import nanoseconds
-from ingest.core.words import counted
+from ingest.core.words import counted, entities
 from ingest.edge.ledger_file import LedgerFile, listed, told
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import translated
@@ -66,7 +65,7 @@ def list_(*, everything: bool, config_path: Path | None, assignments: tuple[str,
     else:
         click.echo(NOTHING if found else NONE)
     if more := len(found) - len(told):
-        click.echo(f"In {counts.gaps(more)} nothing was missed (--all lists them).", err=True)
+        click.echo(f"In {counted(more, 'gap')} nothing was missed (--all lists them).", err=True)
 
 
 def _entry(key: Key, gap: Gap, *, several: bool) -> Entry:
@@ -96,7 +95,7 @@ def show(*, gap_id: int, config_path: Path | None, assignments: tuple[str, ...])
     for line in (
         f"{key.home}, {key.store}: {shown(gap.from_ns, 'seconds')} to {shown(gap.to_ns, 'seconds')}",
         f"{gap.cause.value}; {gap.progress.value}{f': {gap.why}' if gap.why else ''}",
-        f"{counts.entities(gap.spans)}, {gap.left:,} left to fill, {counted(gap.filled, 'state')} filled",
+        f"{entities(gap.spans)}, {gap.left:,} left to fill, {counted(gap.filled, 'state')} filled",
     ):
         click.echo("\n".join(wrapped(line, width)))
     if spans:
@@ -133,7 +132,7 @@ def export(*, file: Path, config_path: Path | None, assignments: tuple[str, ...]
             for key, gap in found:
                 out.write(msgspec.json.encode(_as_json(key, gap, told(connection, gap.id))) + b"\n")
             out.flush()
-    click.echo(f"{counts.gaps(len(found))} in {file}", err=True)
+    click.echo(f"{counted(len(found), 'gap')} in {file}", err=True)
 
 
 def _as_json(key: Key, gap: Gap, spans: Iterable[Told]) -> Mapping[str, Any]:
@@ -186,7 +185,7 @@ def reopen(*, since: str, config_path: Path | None, assignments: tuple[str, ...]
         return
     whole = f"from {shown(done.from_ns, 'seconds')} to {shown(done.to_ns, 'seconds')}"
     tell_of_two_series(settings)
-    click.echo(f"Gap {done.gap_id}, {whole}, of {counts.entities(done.entities)} is open; {then}.")
+    click.echo(f"Gap {done.gap_id}, {whole}, of {entities(done.entities)} is open; {then}.")
 
 
 def _reopen(path: Path, key: Key, asked: control.Reopen) -> control.Reopened:
@@ -228,5 +227,5 @@ def _announce(done: control.Filling, settings: Settings) -> bool:
     if done.again:
         tell_of_two_series(settings)
     again = f", {done.again:,} of their entities once more" if done.again else ""
-    click.echo(f"Filling {counts.gaps(len(done.gaps))}{again}." if done.gaps else "There is nothing to fill.")
+    click.echo(f"Filling {counted(len(done.gaps), 'gap')}{again}." if done.gaps else "There is nothing to fill.")
     return bool(done.gaps)

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from ingest.core.state import EPOCH, nanoseconds
+from ingest.core.state import EPOCH, moment_at, nanoseconds
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 SECOND_NS = 10**9
@@ -75,7 +75,7 @@ def window(since: str | None, until: str | None) -> tuple[int, int]:
 
 def local(time_ns: int) -> datetime:
     """The moment in the local time zone, to the microsecond."""
-    return (EPOCH + timedelta(microseconds=time_ns // 1_000)).astimezone()
+    return moment_at(time_ns).astimezone()
 
 
 def shown(time_ns: int, timespec: str = "minutes") -> str:
@@ -85,4 +85,4 @@ def shown(time_ns: int, timespec: str = "minutes") -> str:
 
 def iso(time_ns: int) -> str:
     """UTC in ISO 8601, to the microsecond."""
-    return (EPOCH + timedelta(microseconds=time_ns // 1_000)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment_at(time_ns).isoformat(timespec="microseconds").replace("+00:00", "Z")

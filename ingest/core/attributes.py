@@ -116,14 +116,10 @@ def _without(text: str, drops: frozenset[str]) -> str:
 
 def fewer(json: str, treatment: Treatment) -> str:
     """The JSON object with what a rule leaves of it; "" (no state) stays."""
-    wanted = () if treatment.attributes == "none" else treatment.attributes
-    if not json or not (isinstance(wanted, tuple) or treatment.ignore):
+    if not json or treatment.keeps_all:
         return json
     members = _members.decode(json)
-    kept = (
-        name for name in members if name not in treatment.ignore and (not isinstance(wanted, tuple) or name in wanted)
-    )
-    return msgspec.json.encode({name: members[name] for name in kept}).decode()
+    return msgspec.json.encode({name: members[name] for name in filter(treatment.keeps, members)}).decode()
 
 
 def fitting(json: str, limit: int = TEXT_LIMIT) -> str:

@@ -67,9 +67,7 @@ class Kept:
 
     def leaves_out(self, name: str) -> bool:
         """True when a rule says that an attribute of that name is not stored."""
-        wanted = self.treatment.attributes
-        unwanted = wanted == "none" or (isinstance(wanted, tuple) and name not in wanted)
-        return unwanted or name in self.treatment.ignore
+        return not self.treatment.keeps(name)
 
 
 def differences(ours: Stored, theirs: Stored, *, whole: bool) -> Iterator[Difference]:

@@ -13,7 +13,7 @@ from ingest.core import recorder as told
 from ingest.core.findings import Check, Finding, Severity, error, milder, of_error, skipped, warning
 from ingest.core.recorder import Recorder
 from ingest.core.token import MAKE_ONE, lifetime
-from ingest.core.words import some
+from ingest.core.words import entities, some
 from ingest.errors import IngestError, Refused
 
 OLDEST: Final = (2024, 3)
@@ -166,7 +166,7 @@ def _faults(asked: Asked) -> Iterator[Finding]:
 def _entities(asked: Asked) -> Check:
     if asked.missing is None:
         return Check(NAMES[2], skipped="the recorder cannot be asked for them")
-    said = f"{'1 entity' if asked.stored == 1 else f'{asked.stored:,} entities'} that are stored"
+    said = f"{entities(asked.stored)} that are stored"
     if not asked.missing:
         return Check(NAMES[2], f"{said}, all of them recorded")
     are = "is" if len(asked.missing) == 1 else "are"

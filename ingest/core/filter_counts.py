@@ -17,7 +17,8 @@ from attrs import define, field, frozen
 
 from ingest.core.judged import Judged
 from ingest.core.room import ENTITIES, make_room
-from ingest.core.rules import Rules, is_exception
+from ingest.core.rule_names import is_exception
+from ingest.core.rules import Rules
 from ingest.core.state import Source, moment_of
 from ingest.core.tally import EARLIER
 

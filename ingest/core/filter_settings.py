@@ -82,3 +82,8 @@ class FilterSettings:
     def passing(self, pattern: Pattern) -> bool:
         """Whether what this pattern (no exception) names is stored."""
         return (pattern.mode or self.mode) == "include"
+
+
+def texts(asked: Asked) -> tuple[str, ...]:
+    """What is asked, each text of it."""
+    return (asked,) if isinstance(asked, str) else asked or ()

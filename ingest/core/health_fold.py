@@ -22,7 +22,7 @@ from ingest.core.rates import RECENT, Window, unusual
 from ingest.core.registries_health import RegistriesFold
 from ingest.core.reports import Report
 from ingest.core.session import SessionState
-from ingest.core.state import EPOCH, Source
+from ingest.core.state import Source, moment_at
 
 _TYPES = {Source.LIVE: "state_changed"}
 
@@ -204,14 +204,9 @@ class HealthFold:
 
     def _spool(self, gauges: Gauges) -> health.Spool:
         oldest = gauges.spool_oldest_ns
-        since = None if oldest is None else utc(oldest)
+        since = None if oldest is None else moment_at(oldest)
         return health.Spool(
             gauges.spool_points, gauges.spool_size, gauges.spool_batches, since, self._spool_failing,
             gauges.spool_limit, gauges.spool_rate, self._letters_failing, gauges.letters, gauges.spool_measured,
             ledger_failing=self._ledger_failing,
         )  # fmt: skip
-
-
-def utc(nanoseconds: int) -> datetime:
-    """A wall clock's reading as a moment."""
-    return EPOCH + timedelta(microseconds=nanoseconds // 1000)

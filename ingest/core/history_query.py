@@ -10,12 +10,11 @@ window at both ends; what a window settles is decided by the times as they are r
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
 
 from attrs import frozen
 
 from ingest.core.coverage import Span
-from ingest.core.state import EPOCH
+from ingest.core.state import moment_at
 
 COMMAND = "history/history_during_period"
 ENTITIES = 50
@@ -129,4 +128,4 @@ def _window(spans: Sequence[Span], from_ns: int, width_ns: int) -> Query:
 
 
 def _iso(time_ns: int) -> str:
-    return (EPOCH + timedelta(microseconds=time_ns // 1000)).isoformat(timespec="microseconds")
+    return moment_at(time_ns).isoformat(timespec="microseconds")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 from msgspec import Raw, json
 
 from ingest.core.point import Point
-from ingest.core.state import EPOCH, Context
+from ingest.core.state import Context, moment_at
 
 COLUMNS = (
     "time", "entity_id", "state", "value", "unit", "previous_state", "duration_in_state_seconds", "kind", "origin",
@@ -21,7 +20,7 @@ COLUMNS = (
 def record(point: Point) -> Mapping[str, str | float | None]:
     """Every column; None for what is not known. `time` is UTC, ISO 8601, to the microsecond."""
     facts, attributes, context = point.facts, point.attributes, point.context or Context()
-    moment = EPOCH + timedelta(microseconds=point.time_ns // 1_000)
+    moment = moment_at(point.time_ns)
     values = (
         moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), point.entity_id, point.state, point.value, attributes.unit,
         point.previous_state, point.duration, point.kind and point.kind.value, point.origin and point.origin.value,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from attrs import define, field, frozen
 
 from ingest.core import reports
 from ingest.core.reports import Report
-from ingest.core.state import EPOCH
+from ingest.core.state import moment_at
 
 UNREAD, KEPT = "unread", "state file"
 
@@ -77,7 +77,7 @@ class RegistriesFold:
         partly = tuple(f"{command}: {reason}" for command, reason in self._partly.items())
         loaded, kept = self._loaded, self._kept
         if loaded is None:
-            at = None if kept is None else EPOCH + timedelta(microseconds=kept.as_of_ns // 1000)
+            at = None if kept is None else moment_at(kept.as_of_ns)
             source, entities = (UNREAD, 0) if kept is None else (KEPT, kept.entities)
             return RegistriesHealth(source, at, entities, reason=self._reason, partly=partly)
         return RegistriesHealth(

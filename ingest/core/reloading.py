@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from attrs import evolve, frozen
 
 from ingest.core.rules import Decision
-from ingest.core.words import counted
+from ingest.core.words import entities
 
 NAMED = 20
 """Entities that are named at most; the others are counted."""
@@ -31,7 +31,7 @@ class Moved:
 
     def __str__(self) -> str:
         more = f" and {self.count - len(self.names)} more" if self.count > len(self.names) else ""
-        return f"{counted(self.count, 'entity').replace('entitys', 'entities')}: {', '.join(self.names)}{more}"
+        return f"{entities(self.count)}: {', '.join(self.names)}{more}"
 
 
 @frozen

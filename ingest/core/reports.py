@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import ClassVar, Final, Literal, TypeAlias
 
 from attrs import field, frozen
@@ -17,7 +16,7 @@ from ingest.core.coverage import Cause
 from ingest.core.coverage import Progress as Filling
 from ingest.core.evicted import Named
 from ingest.core.session import SessionState
-from ingest.core.state import EPOCH, Source
+from ingest.core.state import Source, moment_at
 from ingest.core.store import Rejection
 from ingest.core.words import counted, entity_of, some, waits
 
@@ -179,7 +178,7 @@ class CatalogKept(Report):
 
     def text(self) -> str:
         """The sentence a person reads."""
-        at = EPOCH + timedelta(microseconds=self.as_of_ns // 1000)
+        at = moment_at(self.as_of_ns)
         return f"until the registries are read, what they said at {at:%Y-%m-%d %H:%M} UTC serves ({self.entities} entities)"
 
 
@@ -986,7 +985,7 @@ class NotListening(Notice):
 
 
 def _time(time_ns: int) -> str:
-    return f"{EPOCH + timedelta(microseconds=time_ns // 1000):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{moment_at(time_ns):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _are(count: int, noun: str) -> str:
@@ -998,11 +997,11 @@ def _were(count: int, noun: str) -> str:
 
 
 def _entries(count: int) -> str:
-    return "1 entry waits" if count == 1 else f"{count} entries wait"
+    return f"{counted(count, 'entry', 'entries')} {'waits' if count == 1 else 'wait'}"
 
 
 def _inventory(devices: int, entities: int, services: int) -> str:
-    known = "1 entity" if entities == 1 else f"{entities} entities"
+    known = counted(entities, "entity", "entities")
     return f"{counted(devices, 'device')}, {known} and the services of {counted(services, 'domain')}"
 
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fnmatch import translate
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from attrs import frozen
@@ -23,22 +23,13 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from ingest.core.attributes import alike, looked_at
-from ingest.core.filter_settings import KEYS, OF_THE_STATE, Asked, FilterSettings, Override, Pattern
+from ingest.core.filter_settings import OF_THE_STATE, FilterSettings, Override, Pattern, texts
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.room import ENTITIES, make_room
+from ingest.core.rule_names import EXCEPTION, NO_PATTERN, OVERRIDE, PATTERN, named
 from ingest.core.treatment import USUAL, Treatment
 
 NO_ATTRIBUTES = Attributes()
-
-EXCEPTION: Final = "exception"
-PATTERN: Final = "pattern"
-OVERRIDE: Final = "override"
-
-NO_PATTERN: Final = "no pattern"
-"""The name of what decides when no rule agrees."""
-
-SHOWN = 5
-"""Texts of a list that a rule's name shows: it stands in logs and metrics, and a list may have hundreds."""
 
 
 @frozen
@@ -109,31 +100,6 @@ def _tests(pattern: Pattern) -> Iterator[Matches]:
         yield lambda subject: subject.facts.disabled is pattern.disabled
     if pattern.hidden is not None:
         yield lambda subject: subject.facts.hidden is pattern.hidden
-
-
-def texts(asked: Asked) -> tuple[str, ...]:
-    """What is asked, each text of it."""
-    return (asked,) if isinstance(asked, str) else asked or ()
-
-
-def named(kind: str, number: int, pattern: Pattern) -> str:
-    """A rule's name: `pattern 1: domain=update`."""
-    given = ((key, getattr(pattern, key)) for key in KEYS)
-    asked = (f"{key}={_said(value)}" for key, value in given if value is not None)
-    return f"{kind} {number}: {(' or ' if pattern.match == 'any' else ' and ').join(asked)}"
-
-
-def is_exception(rule: str) -> bool:
-    """True when a rule of that name is one of the exceptions, which decide before the patterns."""
-    return rule.startswith(f"{EXCEPTION} ")
-
-
-def _said(value: str | tuple[str, ...] | bool) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    found = texts(value)
-    more = len(found) - SHOWN
-    return "|".join(found if more <= 0 else (*found[:SHOWN], f"{more} more"))
 
 
 class Rules:

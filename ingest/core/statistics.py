@@ -24,7 +24,7 @@ from msgspec import Raw
 
 from ingest.core.attributes import GREEK_MU, MICRO_SIGN
 from ingest.core.lineprotocol import decimal, quote, tag, utf8
-from ingest.core.state import EPOCH, nanoseconds
+from ingest.core.state import EPOCH, moment_at, nanoseconds
 from ingest.core.wire import Malformed
 
 T = TypeVar("T")
@@ -203,4 +203,4 @@ def _read(kind: str, decoder: msgspec.json.Decoder[T], raw: Raw) -> T:
 
 
 def _iso(time_ns: int) -> str:
-    return (EPOCH + timedelta(microseconds=time_ns // 1000)).isoformat()
+    return moment_at(time_ns).isoformat()

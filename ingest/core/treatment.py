@@ -18,6 +18,16 @@ class Treatment:
     measurement: str | None = None
     ignore: tuple[str, ...] = ()
 
+    def keeps(self, name: str) -> bool:
+        """True when an attribute of that name is stored."""
+        wanted = () if self.attributes == "none" else self.attributes
+        return name not in self.ignore and (not isinstance(wanted, tuple) or name in wanted)
+
+    @property
+    def keeps_all(self) -> bool:
+        """True when no attribute is left out."""
+        return not self.ignore and self.attributes in {None, "all"}
+
 
 USUAL: Final = Treatment()
 """Nothing is different."""

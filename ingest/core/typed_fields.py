@@ -52,12 +52,7 @@ def members(text: str) -> dict[str, object]:
 
 def kept(attributes: Mapping[str, object], treatment: Treatment) -> dict[str, object]:
     """Those of the attributes that the treatment lets through, by name."""
-    wanted = () if treatment.attributes == "none" else treatment.attributes
-    return {
-        name: value
-        for name, value in attributes.items()
-        if name not in treatment.ignore and (not isinstance(wanted, tuple) or name in wanted)
-    }
+    return {name: value for name, value in attributes.items() if treatment.keeps(name)}
 
 
 def number(value: object) -> float | None:

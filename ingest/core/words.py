@@ -19,9 +19,14 @@ _tagged = re.compile(r",domain=(\w+),entity_id=(\w+)")
 _entity = re.compile(r'(?:\A|[,{" ]entity_id"?[=:]\s*"?)([^\W.]+\.[^\W.]+)(?=["\s,}]|\Z)')
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 point`, `1,234 points`."""
-    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """`1 point`, `1,234 points`; the plural has an `s` unless it is given."""
+    return f"{count} {noun}" if count == 1 else f"{count:,} {plural or f'{noun}s'}"
+
+
+def entities(count: int) -> str:
+    """`1 entity`, `1,234 entities`."""
+    return counted(count, "entity", "entities")
 
 
 def cut(text: str, most: int) -> str:

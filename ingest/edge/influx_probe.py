@@ -11,7 +11,7 @@ from typing import Final
 from ingest.core.influx_answer import Answer
 from ingest.core.influx_server import Server
 from ingest.core.influxql import FIELD_KEYS, Unreadable, field_types
-from ingest.core.state import EPOCH
+from ingest.core.state import moment_at
 from ingest.edge.influx_client import Client
 from ingest.edge.influx_read import ask
 from ingest.errors import IngestError
@@ -40,7 +40,7 @@ def withdraw(client: Client, server: Server, now_ns: int) -> bool:
     if not server.keeps_text:
         query = {"match[]": f"{MEASUREMENT}_value"}
         return client.request("POST", "/api/v1/admin/tsdb/delete_series", query).status == 204
-    moment = EPOCH + timedelta(microseconds=now_ns // 1_000)
+    moment = moment_at(now_ns)
     start, stop = ((moment + each).strftime("%Y-%m-%dT%H:%M:%SZ") for each in (-AROUND, AROUND))
     query = {"org": client.address.org, "bucket": client.address.bucket}
     body = {"start": start, "stop": stop, "predicate": f'_measurement="{MEASUREMENT}"'}

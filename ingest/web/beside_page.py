@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute
 
-from ingest.core.health_fold import utc
+from ingest.core.state import moment_at
 from ingest.edge.spool_rows import Key
 from ingest.plan import Plan
 from ingest.runtime.lane import ThreadLane
@@ -20,5 +20,5 @@ from ingest.web.recorded import Recorded
 def page_routes(plan: Plan, now_ns: Callable[[], int]) -> list[BaseRoute]:
     """What is answered, by path. `now_ns` is the wall clock."""
     state, key = plan.files.get("state"), Key(plan.home, plan.destination.store.name)
-    recorded = Recorded(Path(state) if state else None, ThreadLane(abandon=True), lambda: utc(now_ns()))
+    recorded = Recorded(Path(state) if state else None, ThreadLane(abandon=True), lambda: moment_at(now_ns()))
     return [*Gaps(recorded, key).routes(), *DeadLetters(recorded).routes(), *status_page.routes()]

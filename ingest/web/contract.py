@@ -9,10 +9,10 @@ from typing import Any
 from ingest.core.coverage import Progress
 from ingest.core.data_api_health import DataApiHealth
 from ingest.core.health import CandidateHealth, Database, Health, Queue, Spool
-from ingest.core.health_fold import utc
 from ingest.core.lifetime import Lifetime
 from ingest.core.problem import Category, Problem
 from ingest.core.registries_health import RegistriesHealth
+from ingest.core.state import moment_at
 from ingest.edge.process import Usage
 
 SERVICE = "homeiq-ingest"
@@ -159,13 +159,13 @@ def _gaps(health: Health) -> dict[str, Any]:
     return {
         "dropped_changes": health.totals.get("shed", 0) + health.totals.get("evicted", 0),
         **{each.value: gaps.counts.get(each, 0) if gaps else None for each in Progress},
-        "oldest_open": None if oldest_ns is None else _iso(utc(oldest_ns)),
+        "oldest_open": None if oldest_ns is None else _iso(moment_at(oldest_ns)),
         "states_filled": gaps.filled if gaps else None,
     }
 
 
 def _lifetime(lifetime: Lifetime | None) -> dict[str, Any] | None:
-    return None if lifetime is None else {"since": _iso(utc(lifetime.since_ns)), **lifetime.totals}
+    return None if lifetime is None else {"since": _iso(moment_at(lifetime.since_ns)), **lifetime.totals}
 
 
 def _queue(queue: Queue) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ingest.core.coverage import Gap
-from ingest.core.health_fold import utc
+from ingest.core.state import moment_at
 from ingest.edge.ledger_file import newest
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
@@ -51,8 +51,8 @@ def _as_json(gap: Gap) -> Mapping[str, Any]:
         "number": gap.id,
         "cause": gap.cause.value,
         "state": gap.progress.value,
-        "from": utc(gap.from_ns).isoformat(),
-        "to": utc(gap.to_ns).isoformat(),
+        "from": moment_at(gap.from_ns).isoformat(),
+        "to": moment_at(gap.to_ns).isoformat(),
         "entities": gap.spans,
         "states_filled": gap.filled,
         "reason": gap.why,

@@ -9,8 +9,9 @@ from attrs import define, field
 
 from ingest.core.data_api_health import DataApiFold
 from ingest.core.health import Gauges, Health
-from ingest.core.health_fold import HealthFold, utc
+from ingest.core.health_fold import HealthFold
 from ingest.core.reports import Report
+from ingest.core.state import moment_at
 from ingest.pipeline import Pipeline
 from ingest.plan import Plan
 from ingest.web.gauges import gauges
@@ -38,4 +39,4 @@ class Known:
     def health(self) -> Health:
         """How things are at this moment, read from the reports so far and from the pipeline, once there is one."""
         read = Gauges() if self.pipeline is None else gauges(self.pipeline)
-        return self._fold.look(read, trio.current_time(), utc(self.now_ns()))
+        return self._fold.look(read, trio.current_time(), moment_at(self.now_ns()))

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from ingest.core.health_fold import utc
+from ingest.core.state import moment_at
 from ingest.core.words import cut, entity_of
 from ingest.edge.letter_file import Letter, Letters
 from ingest.edge.sqlite import Connection
@@ -52,7 +52,7 @@ def _read(connection: Connection, path: Path, limit: int) -> Mapping[str, Any]:
 def _as_json(letter: Letter) -> Mapping[str, Any]:
     return {
         "number": letter.id,
-        "at": utc(letter.at_ns).isoformat(),
+        "at": moment_at(letter.at_ns).isoformat(),
         "stage": letter.store,
         "reason": cut(letter.summary, REASON),
         "entity_id": entity_of(letter.line),

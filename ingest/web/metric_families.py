@@ -12,7 +12,7 @@ from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from ingest.core.health import Health, Status
-from ingest.core.health_fold import utc
+from ingest.core.state import moment_at
 from ingest.edge.process import Usage
 from ingest.runtime.stalls import Stalls
 
@@ -143,7 +143,7 @@ def of_gaps(health: Health) -> Iterator[Metric]:
     yield gauge("gaps", "Intervals in which changes may have been missed, by how far they are filled.", states, "state")
     yield gauge("gap_states_filled", "States of the history that filled gaps.", [((), gaps.filled)])
     if gaps.oldest_left_ns is not None:
-        age = _age(health, utc(gaps.oldest_left_ns))
+        age = _age(health, moment_at(gaps.oldest_left_ns))
         yield gauge("gap_oldest_age_seconds", "Since the beginning of the oldest gap to fill.", [((), age)])
 
 

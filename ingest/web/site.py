@@ -16,8 +16,8 @@ from ingest.actors.batcher import SCHEMA
 from ingest.config.service import Api
 from ingest.core import reports
 from ingest.core.health import Health
-from ingest.core.health_fold import utc
 from ingest.core.reports import Report
+from ingest.core.state import moment_at
 from ingest.edge import http_server
 from ingest.edge.process import Process
 from ingest.errors import Refused
@@ -112,7 +112,7 @@ class Site:
 
     def routes(self, pipeline: Pipeline) -> list[BaseRoute]:
         """Everything that is answered. From now on the house is looked at."""
-        house = HouseStatus(pipeline.filter, lambda: utc(self.now_ns()))
+        house = HouseStatus(pipeline.filter, lambda: moment_at(self.now_ns()))
         self._hearing.append(house.hear)
         pipeline.filter.tap.add(house.take)
         discover = pipeline.inventory.rediscovery.now
@@ -121,7 +121,7 @@ class Site:
         return [*sources.routes(), *counted, *house.routes(), *beside_page, *openapi.routes()]
 
     def _live(self, pipeline: Pipeline) -> Live:
-        audience = Audience(pipeline.filter.tap, pipeline.catalog, lambda: utc(self.now_ns()).isoformat())
+        audience = Audience(pipeline.filter.tap, pipeline.catalog, lambda: moment_at(self.now_ns()).isoformat())
         self.metrics.beside(LiveMetrics(audience))
         return Live(audience, self.api, self._complain)
 

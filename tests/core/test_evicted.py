@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.core.coverage import UNNAMED, Cause, Missed, Span
-from ingest.core.evicted import ALONE, ENTITIES, TOO_MANY, Named, Owners, Trail, keep_longer, missed
+from ingest.core.evicted import ALONE, TOO_MANY, Named, Owners, Trail, keep_longer, missed
+from ingest.core.room import ENTITIES
 
 Live = list[tuple[str, int]]
 

@@ -8,12 +8,12 @@ import pytest
 from ingest.core import reports
 from ingest.core.health import Gauges, Health, Queue, Status
 from ingest.core.health_causes import RESTART
-from ingest.core.health_fold import HealthFold, utc
+from ingest.core.health_fold import HealthFold
 from ingest.core.health_outline import outlined
 from ingest.core.health_problems import CATEGORIES, KEPT
 from ingest.core.reports import Report
 from ingest.core.session import SessionState
-from ingest.core.state import Source
+from ingest.core.state import Source, moment_at
 from ingest.core.store import Rejection
 from tests.core.test_reports import SAMPLES
 
@@ -364,8 +364,8 @@ def test_every_cause_is_in_the_reason_and_the_worst_decides() -> None:
 
 
 def test_the_oldest_point_in_the_spool_is_told_in_utc() -> None:
-    assert after(*UP, gauges=Gauges(spool_oldest_ns=1_500_000)).spool.oldest == utc(1_500_000)
-    assert utc(0) == datetime(1970, 1, 1, tzinfo=UTC)
+    assert after(*UP, gauges=Gauges(spool_oldest_ns=1_500_000)).spool.oldest == moment_at(1_500_000)
+    assert moment_at(0) == datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def test_the_last_hundred_errors_are_kept_with_category_and_remedy() -> None:

@@ -25,11 +25,12 @@ from ingest.core import reports
 from ingest.core.coverage import Progress
 from ingest.core.data_api_health import DataApiFold
 from ingest.core.health import Gauges, Health, Queue
-from ingest.core.health_fold import HealthFold, utc
+from ingest.core.health_fold import HealthFold
 from ingest.core.ledger import Summary
 from ingest.core.lifetime import Lifetime
 from ingest.core.reports import Report
 from ingest.core.secret import Secret
+from ingest.core.state import moment_at
 from ingest.edge.process import Usage
 from ingest.errors import Transient
 from ingest.web.app import Sources, application
@@ -243,7 +244,7 @@ async def test_links_the_spool_latencies_and_the_status_are_metrics() -> None:
 
 async def test_no_age_is_negative_where_the_homes_clock_is_ahead() -> None:
     health, year = after(*UP, gauges=GAUGES), timedelta(days=365)
-    told = Metrics(lambda: evolve(health, at=utc(0) - year), lambda: Usage(1, 1, 1), dict, lambda: 0)
+    told = Metrics(lambda: evolve(health, at=moment_at(0) - year), lambda: Usage(1, 1, 1), dict, lambda: 0)
     page = told.page()[0].decode()
     ages = [
         each.value for family in text_string_to_metric_families(page) for each in family.samples if "_age_" in each.name
@@ -269,7 +270,7 @@ async def test_health_and_metrics_tell_of_a_data_api_where_there_is_one() -> Non
     waits = reports.DataApiWaiting("data-api answers 503", "", 8.0, 4, 5, "open")
     for at, report in enumerate([*UP, reports.ToPublish(2, 5, 1), reports.Posted("devices", 2), waits]):
         fold.add(report, at)
-    health = fold.look(GAUGES, 20, utc(10**9))
+    health = fold.look(GAUGES, 20, moment_at(10**9))
     told = as_contract(health, Usage(50, 1))["data_api"]
     assert told == {
         "reachable": False,

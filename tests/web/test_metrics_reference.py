@@ -11,8 +11,8 @@ from prometheus_client.core import Metric
 
 from ingest.core import reports
 from ingest.core.data_api_health import DataApiHealth
-from ingest.core.health_fold import utc
 from ingest.core.registries_health import RegistriesHealth
+from ingest.core.state import moment_at
 from ingest.edge.process import Usage
 from ingest.web.metrics import Metrics
 from tests.core.test_health import AWAY, DOWN, UP, after
@@ -43,7 +43,9 @@ def everything() -> Metrics:
     """Metrics of a service that has everything, and to which everything happened."""
     seen = after(*UP, DOWN, gauges=evolve(GAUGES, letters=3))
     health = evolve(
-        seen, data_api=DataApiHealth(posted={"devices": 1}), registries=RegistriesHealth(seconds=1.0, as_of=utc(1))
+        seen,
+        data_api=DataApiHealth(posted={"devices": 1}),
+        registries=RegistriesHealth(seconds=1.0, as_of=moment_at(1)),
     )
     told = Metrics(lambda: health, lambda: Usage(50.5, 1.5, 7.25), lambda: {"sensor.*": 3}, lambda: 2 * 10**9)
     told.tasks = lambda: 40

@@ -13,8 +13,9 @@ from ingest.core import reports
 from ingest.core.data_api_health import DataApiFold
 from ingest.core.evicted import Named
 from ingest.core.health import Health
-from ingest.core.health_fold import HealthFold, utc
+from ingest.core.health_fold import HealthFold
 from ingest.core.reports import Report
+from ingest.core.state import moment_at
 from ingest.core.store import Rejection
 from ingest.web.app import Sources
 from tests.core.test_health import AWAY, DOWN, UP
@@ -59,7 +60,7 @@ def health_after(*told: Report) -> Health:
     fold = HealthFold("db", ("primary", "nabu_casa"), data_api=DataApiFold())
     for at, report in enumerate(told):
         fold.add(report, at)
-    return fold.look(GAUGES, len(told) + 2, utc(10**9))
+    return fold.look(GAUGES, len(told) + 2, moment_at(10**9))
 
 
 async def answers(health: Health) -> dict[str, str]:
