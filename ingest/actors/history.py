@@ -13,7 +13,7 @@ from attrs import define, frozen
 from msgspec import Raw
 
 from ingest.actors.connection import CommandFailed, Connection, within
-from ingest.core import history, history_query, recorder, reports, wire
+from ingest.core import history, history_query, recorder, reports, token, wire
 from ingest.core.history import Row
 from ingest.core.history_reading import Answer, Piece, Reading, Recorded
 from ingest.core.recorder import Recorder
@@ -143,6 +143,5 @@ def _meaning(error: CommandFailed, absent: str) -> CommandFailed | Refused:
     if error.code in SENSELESS:
         return Unfillable(f"Home Assistant refuses the question: {error.what}", where=error.where)
     if error.code == "unauthorized":
-        remedy = "Make the token as a user who may see every entity."
-        return Refused(f"the token may not read the history: {error.what}", where=error.where, remedy=remedy)
+        return Refused(f"the token may not read the history: {error.what}", where=error.where, remedy=token.SEES_ALL)
     return error

@@ -14,7 +14,7 @@ import trio
 from attrs import frozen
 
 from ingest.actors.connection import CommandFailed, Connection, within
-from ingest.core import reports, wire
+from ingest.core import reports, token, wire
 from ingest.core.conversation import REGISTRY_EVENTS, STATE_CHANGED
 from ingest.core.loss import shed_changes
 from ingest.core.reports import Emit
@@ -62,8 +62,7 @@ async def subscribe(live: Connection, patience: Patience) -> None:
         except CommandFailed as error:
             if error.code != "unauthorized":
                 raise
-            remedy = "Make the token as a user who may see every entity."
-            raise Refused(error.what, where=error.where, remedy=remedy) from error
+            raise Refused(error.what, where=error.where, remedy=token.SEES_ALL) from error
 
 
 async def take_snapshot(

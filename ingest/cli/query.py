@@ -14,10 +14,11 @@ from ingest.cli.exits import explained
 from ingest.cli.moments import SECOND_NS, iso, shown
 from ingest.cli.own_file import own_store
 from ingest.cli.own_name import own_command
-from ingest.cli.query_span import HOUR_NS, LONG_NS, Window, buckets_of, units_of, window
+from ingest.cli.query_span import LONG_NS, Window, buckets_of, units_of, window
 from ingest.cli.stored import reading, store_read
 from ingest.core import plot
 from ingest.core.rollup import Bucket
+from ingest.core.state import HOUR_NS
 from ingest.core.words import counted, printable
 from ingest.edge.embedded_read import Entity, Reader
 from ingest.errors import Refused

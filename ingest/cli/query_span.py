@@ -10,10 +10,9 @@ from attrs import frozen
 
 from ingest.cli.moments import SECOND_NS, check_past, local, parse_moment, parse_span
 from ingest.core.rollup import Bucket, fold
-from ingest.core.state import nanoseconds
+from ingest.core.state import HOUR_NS, nanoseconds
 from ingest.edge.embedded_read import Entity, Reader
 
-HOUR_NS = 3_600 * SECOND_NS
 STEPS = tuple(
     minutes * 60 * SECOND_NS for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 10_080, 43_200)
 )

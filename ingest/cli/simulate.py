@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import click
 import trio
 
 from ingest.cli.exits import explained
+from ingest.cli.moments import parse_span
 from ingest.cli.own_name import own_command
 from ingest.core.token import token_problem
 from ingest.edge.reason import reason
@@ -23,17 +23,14 @@ from ingest.simulator.faults import Script, read
 from ingest.simulator.home import Home
 from ingest.simulator.serve import LOOPBACK, serve
 
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
 
 def _span(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
     """Read a length of time: `90s`, `15m`, `24h`, `2d`, or `0`."""
     del ctx, param
-    match = _SPAN.fullmatch("0s" if value == "0" else value)
-    if match is None:
+    span = parse_span("0s" if value == "0" else value)
+    if span is None:
         raise click.BadParameter(f"{value!r} is not a length of time: write 90s, 15m, 24h, 2d or 0.")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    return span
 
 
 def _token(ctx: click.Context, param: click.Parameter, value: str) -> str:

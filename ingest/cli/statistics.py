@@ -32,8 +32,8 @@ from ingest.core.coverage import Mark
 from ingest.core.importing import NOTHING, chosen
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
-from ingest.core.state import nanoseconds
-from ingest.core.statistics import HOUR_NS, Statistic, head, questions
+from ingest.core.state import HOUR_NS, nanoseconds
+from ingest.core.statistics import Statistic, head, questions
 from ingest.core.store import Keep
 from ingest.core.words import printable
 from ingest.edge.journal import open_journal

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +15,9 @@ from ingest.cli.systemd_places import Places
 from ingest.cli.systemd_unit import MEMORY, unit_text
 from ingest.config.files import SYSTEM_FILE
 from ingest.errors import Refused
+
+if TYPE_CHECKING:
+    from ingest.cli.systemd_machine import Machine
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -124,11 +127,11 @@ def _confirm() -> None:
 
 
 @contextmanager
-def _alone(dry_run: bool) -> Iterator[Any]:
-    from ingest.cli.systemd_machine import Machine  # noqa: PLC0415
+def _alone(dry_run: bool) -> Iterator[Machine]:
+    from ingest.cli import systemd_machine  # noqa: PLC0415
     from ingest.cli.systemd_steps import Steps  # noqa: PLC0415
 
-    machine = Machine(Steps(dry_run))
+    machine = systemd_machine.Machine(Steps(dry_run))
     with machine.alone():
         yield machine
 

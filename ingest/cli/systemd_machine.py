@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Final
 
 from attrs import field, frozen
 
@@ -25,6 +26,8 @@ from ingest.edge.interpreters import choose
 from ingest.edge.lock import locked
 from ingest.edge.systemctl import ASKING, BOOTED, CHANGING, Unit
 from ingest.errors import IngestError, Refused, Transient
+
+THE_LOG: Final = f"Look at: journalctl -u {NAME}"
 
 CHECKING = 30.0
 """Seconds for a new version to read the configuration."""
@@ -139,8 +142,7 @@ class Machine:
         try:
             self.steps.command(("systemctl", "restart", self.unit.name), CHANGING)
         except Failed as error:
-            remedy = f"Look at: journalctl -u {NAME}"
-            raise Refused(f"the service does not start: {self._why(error.words)}", remedy=remedy) from error
+            raise Refused(f"the service does not start: {self._why(error.words)}", remedy=THE_LOG) from error
 
     def stop(self) -> None:
         """Stop it. Raises `IngestError`."""
@@ -159,15 +161,13 @@ class Machine:
             if healthy and passed >= self.patience.steady:
                 return
             if passed >= max(self.patience.healthy, self.patience.steady):
-                remedy = f"Look at: journalctl -u {NAME}"
-                raise Transient(f"it was healthy before and is not within {passed:.0f} s", remedy=remedy)
+                raise Transient(f"it was healthy before and is not within {passed:.0f} s", remedy=THE_LOG)
             self.patience.sleep(self.patience.look)
 
     def _check_same(self, first: Mapping[str, str], now: Mapping[str, str]) -> None:
         same = all(first.get(name) == now.get(name) for name in ("MainPID", "NRestarts"))
         if not same or now.get("ActiveState") not in {"active", "reloading"}:
-            remedy = f"Look at: journalctl -u {NAME}"
-            raise Refused(f"it started and did not last: {self._why(now.get('Result', ''))}", remedy=remedy)
+            raise Refused(f"it started and did not last: {self._why(now.get('Result', ''))}", remedy=THE_LOG)
 
     @property
     def healthy(self) -> bool:

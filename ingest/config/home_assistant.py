@@ -13,6 +13,7 @@ from attrs import frozen
 
 from ingest.config import filter_kinds, kinds, shapes
 from ingest.config.options import option
+from ingest.core.attributes import SECRET_OR_VOLATILE
 from ingest.core.filter_settings import FilterSettings, Override, Pattern
 from ingest.core.secret import Secret
 from ingest.core.urls import http_base, websocket_url
@@ -185,7 +186,7 @@ class Attributes:
     """Attributes that are not stored: secret, or different at every look."""
 
     drop: tuple[str, ...] = option(
-        ("access_token", "entity_picture", "entity_picture_local", "token"),
+        SECRET_OR_VOLATILE,
         shapes.words(),
         "Dropped from every entity.",
     )

@@ -18,9 +18,9 @@ from typing import Final
 from attrs import define, field, frozen
 
 from ingest.core.comparison_fields import Difference, differences
+from ingest.core.coverage import MICROSECOND
 from ingest.core.influxql import Stored, Value
 
-MICROSECOND: Final = 1_000
 STEPS: Final = (10**9, 10**6, MICROSECOND)
 """What a database's precision cuts times to, in nanoseconds, the coarsest first."""
 

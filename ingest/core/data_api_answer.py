@@ -17,12 +17,11 @@ Source: `bulk_upsert_devices`, `bulk_upsert_entities` and `bulk_upsert_services`
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import msgspec
 from attrs import frozen
 
-from ingest.core.influx_answer import Answer, is_page, wait
+from ingest.core.influx_answer import Answer, body_of, is_page, wait
 from ingest.core.publishing import Kind
 from ingest.core.store import Keep
 
@@ -76,7 +75,7 @@ def classify(answer: Answer, kind: Kind, now: datetime, check_key: str = CHECK_K
 
 def answers(answer: Answer) -> str:
     """The status, and what data-api said if it said anything, in one short line."""
-    body = _body(answer)
+    body = body_of(answer)
     said = "a page for a browser" if is_page(answer) else str(body.get("detail") or body.get("error") or answer.text)
     short = " ".join(said.split())
     short = short if len(short) <= LONGEST else short[: LONGEST - 1] + "…"
@@ -84,18 +83,10 @@ def answers(answer: Answer) -> str:
 
 
 def _taken(answer: Answer) -> Verdict:
-    match _body(answer).get("success"):
+    match body_of(answer).get("success"):
         case True:
             return Taken()
         case False:
             return Halve(answers(answer))
         case _:
             return Keep(f"{answers(answer)}, which is not what data-api answers", remedy=CHECK_URL)
-
-
-def _body(answer: Answer) -> dict[str, Any]:
-    try:
-        body = msgspec.json.decode(answer.text)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}

@@ -32,6 +32,10 @@ from attrs import Factory, frozen
 
 from ingest.core.line_types import line_types
 from ingest.core.store import Delivered, Keep
+from ingest.core.words import cut
+
+LONGEST = 300
+"""Characters of what a server says that are told."""
 
 LONGEST_WAIT = 3600.0
 """Seconds: no server's `Retry-After` makes us wait longer."""
@@ -158,17 +162,16 @@ def answers(answer: Answer) -> str:
 def words(answer: Answer) -> str:
     """What the server said, in one short line."""
     said = message(answer)
-    if listed := _listed(_body(answer)):
+    if listed := _listed(body_of(answer)):
         said = f"{said}: {'; '.join(str(each.get('error_message')) for each in listed[:3])}"
     elif is_page(answer):
         said = "a page for a browser"
-    short = " ".join(said.split())
-    return short if len(short) <= 300 else short[:299] + "…"
+    return cut(" ".join(said.split()), LONGEST)
 
 
 def message(answer: Answer) -> str:
     """What the server said, whole, without the list of lines that may follow."""
-    body = _body(answer)
+    body = body_of(answer)
     return str(body.get("message") or body.get("error") or answer.text)
 
 
@@ -179,7 +182,8 @@ def is_page(answer: Answer) -> bool:
     )
 
 
-def _body(answer: Answer) -> Mapping[str, Any]:
+def body_of(answer: Answer) -> Mapping[str, Any]:
+    """The JSON object of the answer's text; empty when it is none."""
     try:
         body = msgspec.json.decode(answer.text)
     except (msgspec.DecodeError, RecursionError):  # nested a thousand deep
@@ -199,7 +203,7 @@ def named(answer: Answer, lines: Sequence[bytes]) -> dict[int, str]:
 
     InfluxDB 2 quotes them (`unable to parse 'LINE': reason`), InfluxDB 3 numbers them from 1 and quotes their beginning.
     """
-    return _numbered(_listed(_body(answer)), lines) | _quoted(message(answer), lines)
+    return _numbered(_listed(body_of(answer)), lines) | _quoted(message(answer), lines)
 
 
 def _numbered(listed: Sequence[Mapping[str, Any]], lines: Sequence[bytes]) -> dict[int, str]:

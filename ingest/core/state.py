@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Final
 
 from attrs import frozen
 from msgspec import Meta, Raw, Struct
@@ -108,6 +108,9 @@ def split(frame: Frame, most: int) -> list[Frame]:
     starts = range(0, count, most)
     parts = [frame.changes[start : start + most] for start in starts]
     return [Frame(part, frame.size * len(part) // count, frame.source, frame.session) for part in parts]
+
+
+HOUR_NS: Final = 3_600 * 10**9
 
 
 def nanoseconds(moment: datetime) -> int:

@@ -24,7 +24,7 @@ from msgspec import Raw
 
 from ingest.core.attributes import GREEK_MU, MICRO_SIGN
 from ingest.core.lineprotocol import decimal, quote, tag, utf8
-from ingest.core.state import EPOCH, moment_at, nanoseconds
+from ingest.core.state import EPOCH, HOUR_NS, moment_at, nanoseconds
 from ingest.core.wire import Malformed
 
 T = TypeVar("T")
@@ -35,8 +35,6 @@ COMMAND: Final = "recorder/statistics_during_period"
 NO_STATISTICS: Final = "Home Assistant has no long-term statistics: its recorder cannot be asked for them"
 
 MEASUREMENT: Final = "home_assistant_statistics"
-
-HOUR_NS: Final = 3_600 * 10**9
 
 WINDOW_NS: Final = 14 * 24 * HOUR_NS
 TOGETHER: Final = 20

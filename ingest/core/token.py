@@ -21,6 +21,9 @@ MAKE_ONE: Final = (
 )
 """What to do about a token that is none, or none any more."""
 
+SEES_ALL: Final = "Make the token as a user who may see every entity."
+"""What to do about one that may not ask for what is stored."""
+
 _RESTART: Final = (
     "Restart the app: its Supervisor gives it another token at every start. If it stays so, `homeassistant_api: true` is"
     " missing from its config.yaml."

@@ -20,15 +20,13 @@ from ingest.core.reports import Emit, Report
 from ingest.core.store import Rejection
 from ingest.edge.letter_file import Bound, Letter, Letters
 from ingest.edge.spool_rows import Key
-from ingest.errors import IngestError
+from ingest.edge.spool_trouble import FAILURES
 from ingest.runtime.lane import Lane
 
 IN_MEMORY = Bound(2_000, 4 * 1024 * 1024)
 
 RETRY = 5.0
 """Seconds between two attempts to write what waits."""
-
-_FAILURES = (IngestError, trio.BrokenResourceError)
 
 
 @define(eq=False)
@@ -64,7 +62,7 @@ class DeadLetters:
         """Count those on disk; how many is not known where the file cannot be read."""
         try:
             self.on_disk = await self.lane(self.letters.count)
-        except _FAILURES:
+        except FAILURES:
             self.on_disk = None
 
     async def bury(self, rejections: Sequence[Rejection]) -> None:
@@ -96,7 +94,7 @@ class DeadLetters:
             self._writing = taken
             try:
                 dropped, self.on_disk = await self.lane(self._add, taken)
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._give_back(taken)
                 self._failed(error)
             except BaseException:

@@ -19,11 +19,12 @@ import trio
 from attrs import field, frozen
 
 from ingest.core.rows import CODEC, Row, without_surrogates
+from ingest.core.state import HOUR_NS
 from ingest.core.store import Batch, Delivered, Keep, Rejection, Store, Verdict
 from ingest.edge import embedded_upkeep
 from ingest.edge.aside import SetAside, Telling, set_aside
 from ingest.edge.embedded_names import Names
-from ingest.edge.embedded_schema import HOUR_NS, prepare
+from ingest.edge.embedded_schema import prepare
 from ingest.edge.sqlite import Connection, Damaged, DiskFails, Synchronous, open_writer, transaction, translated
 from ingest.errors import IngestError, Transient
 from ingest.runtime.ending import freed_after

@@ -20,8 +20,9 @@ import msgspec
 from attrs import frozen
 
 from ingest.core.rollup import Hour, Sample, begins
+from ingest.core.state import HOUR_NS
 from ingest.edge.database_file import is_there
-from ingest.edge.embedded_schema import HOUR_NS, check, is_new
+from ingest.edge.embedded_schema import check, is_new
 from ingest.edge.sqlite import Connection, open_reader, translated
 from ingest.errors import Refused
 

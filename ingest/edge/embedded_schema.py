@@ -16,6 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingest.core.rows import KINDS, ORIGINS, TAGS
+from ingest.core.state import HOUR_NS
 from ingest.edge.sqlite import Connection, pragma, transaction
 from ingest.errors import Refused
 
@@ -23,7 +24,6 @@ VERSION = 1
 APPLICATION = 0x686F6D65
 """`PRAGMA application_id`: "home"."""
 
-HOUR_NS = 3_600 * 10**9
 WEEK_NS = 7 * 24 * HOUR_NS
 
 

@@ -14,7 +14,8 @@ from operator import itemgetter
 import msgspec
 
 from ingest.core.rollup import Hour, summarise
-from ingest.edge.embedded_schema import HOUR_NS, WEEK_NS
+from ingest.core.state import HOUR_NS
+from ingest.edge.embedded_schema import WEEK_NS
 from ingest.edge.sqlite import Connection, pragma, transaction
 
 ROLLED = 10_000

@@ -23,8 +23,8 @@ from ingest.core.reports import Emit
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile
 from ingest.edge.spool_rows import Changed
+from ingest.edge.spool_trouble import FAILURES
 from ingest.edge.sqlite import Damaged
-from ingest.errors import IngestError
 from ingest.runtime.ending import freed_after
 from ingest.runtime.lane import Lane
 
@@ -37,8 +37,6 @@ AT_THE_STOP = 1.0
 """Seconds that a disk has for the last time."""
 
 DROPPED = "the state file could not be written, and there was no room for more in memory"
-
-_FAILURES = (IngestError, trio.BrokenResourceError)
 
 
 @define(eq=False)
@@ -132,7 +130,7 @@ class Ledger:
             return None
         try:
             found = await self.lane(self.file.next_gap, most, {*but, *self._owed.spans})
-        except _FAILURES as error:
+        except FAILURES as error:
             self._unreadable = isinstance(error, Damaged)
             self._failed(error)
             return None
@@ -194,7 +192,7 @@ class Ledger:
             try:
                 await self.recall()
                 changed = await self.lane(self.file.write, due)
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._give_back(due)
                 self._failed(error)
             except BaseException:

@@ -140,7 +140,7 @@ class HouseStatus:
             case reports.MalformedMessage(kind=kind) if kind in UNREAD:
                 self.house.miss(self._session or 0)
             case reports.CatalogLoaded() | reports.CatalogChanged():
-                """A light may be in another area now."""
+                pass  # a light may be in another area now
             case _:
                 return
         self._touch()

@@ -23,7 +23,8 @@ from ingest.core.homeiq import homeiq
 from ingest.core.influx_answer import Answer
 from ingest.core.reports import Report
 from ingest.core.sealing import unsealed
-from ingest.core.statistics import COMMAND, HOUR_NS, LIST, TOGETHER, WINDOW_NS, questions
+from ingest.core.state import HOUR_NS
+from ingest.core.statistics import COMMAND, LIST, TOGETHER, WINDOW_NS, questions
 from ingest.core.store import Batch, Delivered, Keep, Rejection, Store, Verdict
 from ingest.edge.influx_deliver import Deliverer
 from ingest.errors import Refused, Transient

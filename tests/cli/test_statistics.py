@@ -18,7 +18,8 @@ from ingest.cli import statistics as module
 from ingest.cli.main import main
 from ingest.config.settings import Settings
 from ingest.core.homeiq import homeiq
-from ingest.core.statistics import COMMAND, HOUR_NS, Statistic
+from ingest.core.state import HOUR_NS
+from ingest.core.statistics import COMMAND, Statistic
 from ingest.core.store import Batch, Delivered, Keep, Rejection, Store, Verdict
 from ingest.plan import Destination
 from ingest.simulator.history import Past, Row

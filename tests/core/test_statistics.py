@@ -14,7 +14,8 @@ from msgspec import Raw
 
 from ingest.core import statistics
 from ingest.core.line_types import line_types
-from ingest.core.statistics import HOUR_NS, TOGETHER, WINDOW_NS, Hour, Statistic, head, line, listed, questions, rows_of
+from ingest.core.state import HOUR_NS
+from ingest.core.statistics import TOGETHER, WINDOW_NS, Hour, Statistic, head, line, listed, questions, rows_of
 from ingest.core.wire import Malformed
 
 FRAMES = Path(__file__).parents[1] / "frames"

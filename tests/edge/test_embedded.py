@@ -20,12 +20,12 @@ from msgspec.structs import replace
 
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.rows import Row, row_of
-from ingest.core.state import Context, Source
+from ingest.core.state import HOUR_NS, Context, Source
 from ingest.core.store import Batch, Delivered, Keep, Verdict
 from ingest.edge import embedded_names
 from ingest.edge.aside import SetAside
 from ingest.edge.embedded import Embedded, EmbeddedSettings, open_embedded
-from ingest.edge.embedded_schema import HOUR_NS, VERSION
+from ingest.edge.embedded_schema import VERSION
 from ingest.errors import Refused
 from ingest.runtime.lane import InlineLane, ThreadLane
 
