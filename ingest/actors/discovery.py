@@ -88,12 +88,8 @@ class Discovery:
             wait, complete = await self._everything()
             look_now()
             self.tried.set()
-            async with trio.open_nursery() as nursery:
-                if complete:
-                    nursery.start_soon(self._beside)
-                with trio.move_on_after(wait) as until:
-                    await self._follow(until, complete=complete)
-                nursery.cancel_scope.cancel()
+            with trio.move_on_after(wait) as until:
+                await self._follow(until, complete=complete)
 
     async def _follow(self, until: trio.CancelScope, *, complete: bool) -> None:
         """Read what changes, until everything must be read: what is not `complete` cannot be mended in parts."""
@@ -184,14 +180,8 @@ class Discovery:
             if known.whole or not await self._some(changes):
                 return
 
-    async def _beside(self) -> None:
-        """Read what no entity waits for."""
-        await self._registrar.name_others(self.catalog)
-
     def _swap(self, catalog: Catalog) -> None:
-        latest = self.catalog.value.registries
-        together = evolve(catalog.registries, config_entries=latest.config_entries, services=latest.services)
-        self.catalog.set(self.notices.known_in(catalog.beside(together)))
+        self.catalog.set(self.notices.known_in(catalog))
 
     def _works(self, command: str) -> None:
         if self.notices.works(command):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import msgspec
 import trio
 from attrs import define, frozen
 from msgspec import Raw
@@ -20,7 +19,6 @@ from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.catalog_builder import CatalogBuilder
 from ingest.core.registry_changes import AREAS, DEVICES, ENTITIES, FLOORS, LABELS, Changes
 from ingest.errors import Transient
-from ingest.runtime.watch import Watch
 
 ANSWER = 120.0
 """Seconds for a registry of a very large home."""
@@ -70,22 +68,6 @@ class Registrar:
         devices = await self._found_late(builder, devices)
         return Whole(builder.build(), devices, entities, builder.skipped, lacking)
 
-    async def name_others(self, catalog: Watch[Catalog]) -> None:
-        """Config entries and services, which no entity waits for, into the catalog that is there when they come."""
-
-        def entries(answer: Raw) -> None:
-            builder = CatalogBuilder(catalog.value)
-            builder.set_config_entries(wire.raw_list(answer))
-            catalog.set(catalog.value.beside(builder.registries))
-
-        def services(answer: Raw) -> None:
-            builder = CatalogBuilder(catalog.value)
-            builder.set_services(answer)
-            catalog.set(catalog.value.beside(builder.registries))
-
-        await self._ask("config_entries/get", entries)
-        await self._ask("get_services", services)
-
     async def changed(self, previous: Catalog, changes: Changes) -> Catalog:
         """The catalog with what has changed. Raises as `whole`."""
         builder = CatalogBuilder.of_changes(previous)
@@ -134,15 +116,11 @@ class Registrar:
         return devices
 
     async def _name(self, kind: str, take: Callable[[Sequence[Raw]], None]) -> None:
-        await self._ask(_command(kind), lambda answer: take(wire.raw_list(answer)))
-
-    async def _ask(self, command: str, take: Callable[[Raw], None]) -> None:
-        """A command that may fail."""
+        """A registry that no tag is made of: its command may fail."""
+        command = _command(kind)
         try:
             with within(ASIDE, f"no answer to {command}", self.bulk.socket.where):
-                take(await self.bulk.ask(command))
-        except msgspec.DecodeError as problem:
-            self.complain(command, problem)
+                take(wire.raw_list(await self.bulk.ask(command)))
         except (*FAILURES, Transient) as problem:
             if not (isinstance(problem, CommandFailed) and problem.code in NOT_THERE):
                 self.complain(command, problem)

@@ -15,20 +15,18 @@ from sys import intern
 from attrs import field, frozen
 
 from ingest.core.point import Facts
-from ingest.core.registry_entries import Area, ConfigEntry, Device, Entity, text_of
+from ingest.core.registry_entries import Area, Device, Entity, text_of
 from ingest.core.room import ENTITIES
 
 
 @frozen(eq=False)
 class Registries:
-    """Every registry but that of the entities, by ids; of floors and labels the names, of services what each domain has."""
+    """Every registry but that of the entities, by ids; of floors and labels the names."""
 
     areas: Mapping[str, Area] = field(factory=dict)
     devices: Mapping[str, Device] = field(factory=dict)
     floors: Mapping[str, str] = field(factory=dict)
     labels: Mapping[str, str] = field(factory=dict)
-    config_entries: Mapping[str, ConfigEntry] = field(factory=dict)
-    services: Mapping[str, tuple[str, ...]] = field(factory=dict)
 
     def area_of(self, device: Device | None) -> str | None:
         """The device's own area, else that of the nearest device it belongs to (none, if they go round in a circle)."""
@@ -78,11 +76,6 @@ class Catalog:
         """True when nothing in it was read by this process."""
         return self is NO_CATALOG or self.as_of_ns is not None
 
-    @property
-    def areas(self) -> Mapping[str, str]:
-        """The names of areas by their ids."""
-        return {area_id: area.name for area_id, area in self.registries.areas.items()}
-
     def facts(self, entity_id: str) -> Facts:
         """The entity's facts; asked again, the very same object."""
         known = self._facts.get(entity_id)
@@ -116,10 +109,6 @@ class Catalog:
                 found, facts[new] = True, facts[old]
                 own |= {new: own[old]} if old in own else {}
         return self.followed_by(facts, self.registries, own, self.as_of_ns) if found else self
-
-    def beside(self, registries: Registries) -> Catalog:
-        """The same facts beside other registries, which say nothing of entities."""
-        return self.followed_by(self._facts, registries, self._own, self.as_of_ns)
 
     def as_of(self, as_of_ns: int) -> Catalog:
         """The same, as it was known at a time of the past: it is to be read again."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-import msgspec
 from attrs import define, evolve, field
 from msgspec import Raw
 
@@ -24,8 +23,6 @@ from ingest.core.registry_changes import AREAS, DEVICES
 from ingest.core.registry_entries import Area, Device, Entity, Reader
 
 T = TypeVar("T")
-
-_services = msgspec.json.Decoder(dict[str, dict[str, Raw]])
 
 
 @define
@@ -90,16 +87,6 @@ class CatalogBuilder:
         """The label registry, whole."""
         labels = {label.label_id: label.name for label in self._reader.read(entries_of.label, entries)}
         self._registries = evolve(self._registries, labels=labels)
-
-    def set_config_entries(self, entries: Iterable[Raw]) -> None:
-        """The config entries, whole."""
-        found = {entry.entry_id: entry for entry in self._reader.read(entries_of.config_entry, entries)}
-        self._registries = evolve(self._registries, config_entries=found)
-
-    def set_services(self, answer: Raw) -> None:
-        """The answer to `get_services`. Raises `msgspec.DecodeError`."""
-        services = {domain: tuple(sorted(each)) for domain, each in _services.decode(answer).items()}
-        self._registries = evolve(self._registries, services=services)
 
     def add_entities(self, entries: Iterable[Raw]) -> None:
         """Take entries of the entity registry; those of entities that are known already replace them."""

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from ingest.core.catalog import Catalog, entity_of
 from ingest.core.catalog_builder import CatalogBuilder
-from ingest.core.registry_entries import Area, ConfigEntry, Device, Entity, Floor, Label
+from ingest.core.registry_entries import Area, Device, Entity, Floor, Label
 
 LEVEL = 1
 """Of zlib: a third of the time of the usual one, for a fifth more bytes."""
@@ -30,19 +30,20 @@ class _Written:
     floors: Sequence[Floor]
     labels: Sequence[Label]
     devices: Sequence[Device]
-    config_entries: Sequence[ConfigEntry]
     entities: Sequence[Entity]
 
 
 @frozen
 class Entries:
-    """What was kept, as raw entries, the same lists as those of Home Assistant."""
+    """What was kept, as raw entries, the same lists as those of Home Assistant.
+
+    What another version keeps beside them, as older ones the config entries, is passed over.
+    """
 
     areas: list[Raw] = field(factory=list)
     floors: list[Raw] = field(factory=list)
     labels: list[Raw] = field(factory=list)
     devices: list[Raw] = field(factory=list)
-    config_entries: list[Raw] = field(factory=list)
     entities: list[Raw] = field(factory=list)
 
 
@@ -50,7 +51,7 @@ _entries = msgspec.json.Decoder(Entries)
 
 
 def packed(catalog: Catalog) -> bytes:
-    """The catalog as bytes. Services are left out: nobody needs them before they are read again."""
+    """The catalog as bytes."""
     registries = catalog.registries
     facts, own = catalog.every()
     written = _Written(
@@ -58,7 +59,6 @@ def packed(catalog: Catalog) -> bytes:
         [Floor(*each) for each in registries.floors.items()],
         [Label(*each) for each in registries.labels.items()],
         list(registries.devices.values()),
-        list(registries.config_entries.values()),
         [entity_of(entity_id, each, own.get(entity_id)) for entity_id, each in facts.items()],
     )
     return zlib.compress(msgspec.json.encode(written), LEVEL)
@@ -85,7 +85,6 @@ def rebuilt(entries: Entries, as_of_ns: int, chunk: int) -> Iterator[Catalog | N
     builder.add_areas(entries.areas)
     builder.set_floors(entries.floors)
     builder.set_labels(entries.labels)
-    builder.set_config_entries(entries.config_entries)
     for taken, take in ((entries.devices, builder.add_devices), (entries.entities, builder.add_entities)):
         for start in range(0, len(taken), chunk):
             take(taken[start : start + chunk])

@@ -43,20 +43,8 @@ class Label:
 
 
 @frozen
-class ConfigEntry:
-    """An entry of `config_entries/get`: what a person set up, and which integration it belongs to."""
-
-    entry_id: str
-    domain: str = ""
-    title: str = ""
-
-
-@frozen
 class Device:
-    """An entry of `config/device_registry/list`. Integrations put numbers where texts belong.
-
-    `config_entry_id` is the one entry of a device since 2026.8; before there may be several, and the first counts.
-    """
+    """An entry of `config/device_registry/list`. Integrations put numbers where texts belong."""
 
     id: str
     area_id: str | None = None
@@ -65,20 +53,6 @@ class Device:
     model: object = None
     sw_version: object = None
     labels: tuple[str, ...] = ()
-    name: object = None
-    name_by_user: object = None
-    config_entry_id: str | None = None
-    primary_config_entry: str | None = None
-
-    @property
-    def called(self) -> str:
-        """Its name, as a person sees it; empty when it has none."""
-        return text_of(self.name_by_user) or text_of(self.name) or ""
-
-    @property
-    def belongs_to(self) -> str | None:
-        """The config entry that made it."""
-        return self.config_entry_id or self.primary_config_entry
 
 
 @frozen
@@ -99,7 +73,6 @@ class Entity:
 area = msgspec.json.Decoder(Area)
 floor = msgspec.json.Decoder(Floor)
 label = msgspec.json.Decoder(Label)
-config_entry = msgspec.json.Decoder(ConfigEntry)
 device = msgspec.json.Decoder(Device)
 entity = msgspec.json.Decoder(Entity)
 

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from ingest.actors.connection import CommandFailed
 from ingest.actors.discovery import DEBOUNCE, SHARE, TOLD, Discovery, Tell
 from ingest.actors.notices import Notices
-from ingest.actors.registry_reading import Registrar, Whole
+from ingest.actors.registry_reading import ASIDE, Registrar, Whole
 from ingest.actors.template_reading import Render
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
@@ -65,8 +65,7 @@ class Registries:
     def result(self, command: str, message: dict[str, Any]) -> object:
         lists = {
             AREAS: self.areas, DEVICES: self.devices, ENTITIES: self.entities, FLOORS: self.floors,
-            LABELS: self.labels, "config_entries/get": [{"entry_id": "c1", "domain": "demo", "title": "Demo"}],
-            "get_services": {"light": {"turn_on": {}, "turn_off": {}}},
+            LABELS: self.labels,
         }  # fmt: skip
         if command != ENTITY:
             return ok(lists[command])
@@ -80,7 +79,7 @@ class Registries:
         return Counter({command: len(times) for command, times in self.asked.items()})
 
 
-COMMANDS = (AREAS, DEVICES, ENTITIES, ENTITY, FLOORS, LABELS, "config_entries/get", "get_services")
+COMMANDS = (AREAS, DEVICES, ENTITIES, ENTITY, FLOORS, LABELS)
 
 
 @define
@@ -133,13 +132,10 @@ async def test_the_registries_are_read_at_once(autojump_clock: MockClock) -> Non
     async with discovering(registries, counts=True) as running:
         catalog = running.catalog.value
         await trio.sleep(1)
-        beside = running.catalog.value
     facts = catalog.facts("light.a")
     assert (facts.registry_id, facts.area_id, facts.device_id) == ("r1", "kitchen", "d1")
-    assert beside.facts("light.a") is facts
-    assert (beside.registries.floors, beside.registries.labels) == ({"f": "Ground"}, {"l": "Loud"})
-    assert beside.registries.config_entries["c1"].domain == "demo"
-    assert beside.registries.services == {"light": ("turn_off", "turn_on")}
+    assert (catalog.registries.floors, catalog.registries.labels) == ({"f": "Ground"}, {"l": "Loud"})
+    assert registries.counts() == dict.fromkeys((AREAS, FLOORS, LABELS, DEVICES, ENTITIES), 1)
     (loaded,) = running.emitted
     assert isinstance(loaded, reports.CatalogLoaded)
     assert (loaded.entities, loaded.devices, loaded.areas, loaded.skipped) == (1, 1, 1, 0)
@@ -168,7 +164,7 @@ async def test_one_changed_entity_is_fetched_alone_within_two_seconds(autojump_c
     # Its new area is one that nobody had heard of: so areas are read, and nothing else.
     assert registries.counts() - asked == {ENTITY: 1, AREAS: 1}
     assert catalog.facts("light.b") is before.facts("light.b")
-    assert catalog.areas == {"kitchen": "Kitchen", "attic": "Attic"}
+    assert catalog.registries.areas.keys() == {"kitchen", "attic"}
     changed = running.emitted[-1]
     assert isinstance(changed, reports.CatalogChanged)
     assert (changed.entities, changed.lists) == (("light.a",), ())
@@ -504,7 +500,7 @@ async def test_readings_in_vain_leave_nothing_behind(autojump_clock: MockClock, 
         assert sum(isinstance(each, CommandFailed) for each in gc.get_objects()) <= 1
 
 
-@pytest.mark.parametrize("command", [AREAS, DEVICES, FLOORS, LABELS, "config_entries/get", "get_services"])
+@pytest.mark.parametrize("command", [AREAS, DEVICES, FLOORS, LABELS])
 async def test_a_command_that_fails_takes_nothing_from_what_was_known_and_is_named_once(
     autojump_clock: MockClock, command: str
 ) -> None:
@@ -523,7 +519,7 @@ async def test_a_command_that_fails_takes_nothing_from_what_was_known_and_is_nam
     # Whoever makes more of the raw entries is not handed half of them.
     assert set(running.told) == {(1, 1)}
     assert (len(running.told) < len(registries.times())) is (command == DEVICES)
-    for kind in ("areas", "devices", "floors", "labels", "config_entries", "services"):
+    for kind in ("areas", "devices", "floors", "labels"):
         assert getattr(after.registries, kind) == getattr(before.registries, kind)
     said = [each for each in running.emitted if isinstance(each, reports.RegistryFailed)]
     assert [each.command for each in said] == [command, command]
@@ -559,23 +555,20 @@ async def test_an_entity_that_cannot_be_fetched_has_everything_read(autojump_clo
     assert running.names() == ["CatalogLoaded", "RegistryFailed", "CatalogLoaded"]
 
 
-async def test_services_that_are_never_answered_hold_nothing_up(autojump_clock: MockClock) -> None:
-    registries = Registries()
-    async with discovering(registries, get_services=[]) as running:
-        await trio.sleep(5)
-        registries.entities = [an_entity("light.a", area_id="attic")]
-        running.hear(action="update", entity_id="light.a")
-        await trio.sleep(2)
-        assert running.catalog.value.facts("light.a").area_id == "attic"
-        await trio.sleep(60)
-    assert [each.command for each in running.emitted if isinstance(each, reports.RegistryFailed)] == ["get_services"]
+async def test_labels_that_are_never_answered_are_done_without(autojump_clock: MockClock) -> None:
+    silent: dict[str, Any] = {LABELS: []}
+    async with discovering(Registries(), **silent) as running:
+        assert trio.current_time() <= ASIDE + 1
+        assert running.catalog.value.facts("light.a").area_id == "kitchen"
+    assert [each.command for each in running.emitted if isinstance(each, reports.RegistryFailed)] == [LABELS]
 
 
-@pytest.mark.parametrize("answer", [[], {"light": 5}, None])
-async def test_services_of_another_shape_are_left_out(autojump_clock: MockClock, answer: object) -> None:
-    async with discovering(Registries(), get_services=[ok(answer)]) as running:
+@pytest.mark.parametrize("answer", [{}, {"light": 5}, None])
+async def test_labels_of_another_shape_are_left_out(autojump_clock: MockClock, answer: object) -> None:
+    answers: dict[str, Any] = {LABELS: [ok(answer)]}
+    async with discovering(Registries(), **answers) as running:
         await trio.sleep(5)
-    assert running.names() == ["CatalogLoaded", "RegistryFailed"]
+    assert running.names() == ["RegistryFailed", "CatalogLoaded"]
 
 
 async def test_each_complete_reading_is_handed_on_before_it_is_reported_and_no_other(autojump_clock: MockClock) -> None:

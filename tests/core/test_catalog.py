@@ -70,7 +70,7 @@ def test_an_entry_that_cannot_be_read_costs_only_itself() -> None:
     builder.add_entities([raw([]), raw({"entity_id": "light.b"}), entity("light.a", device_id="d1")])
     catalog = builder.build()
     assert builder.skipped == 5
-    assert catalog.areas == {"attic": "Attic"}
+    assert [area.name for area in catalog.registries.areas.values()] == ["Attic"]
     assert catalog.facts("light.a").manufacturer == "Acme"
 
 
@@ -126,13 +126,13 @@ def test_floor_and_labels_come_with_the_area_and_the_device() -> None:
     assert (first.floor_id, first.labels) == ("top", ("export", "own", "solar", "warm"))
     assert (first.disabled, first.hidden) == (False, False)
     assert (second.floor_id, second.labels, second.disabled, second.hidden) == (None, (), True, True)
-    assert catalog.areas == {"attic": "Attic", "cellar": "Cellar"}
+    assert [area.name for area in catalog.registries.areas.values()] == ["Attic", "Cellar"]
 
 
 def test_what_no_registry_knows_is_the_same_object_in_the_next_catalog() -> None:
     before = built([entity("light.a")])
     builder = CatalogBuilder.of_changes(before)
     builder.drop(["light.a"])
-    after = builder.build().renamed([("light.a", "light.b")]).beside(before.registries)
+    after = builder.build().renamed([("light.a", "light.b")])
     assert after.facts("sun.sun") is before.facts("sun.sun")
     assert after.registered("light.a") is None

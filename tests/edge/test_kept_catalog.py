@@ -89,7 +89,7 @@ async def test_a_start_knows_what_the_registries_said_and_when(tmp_path: Path, a
         last = again.kept.last
         assert last is not None
         assert last.facts("light.a") == CATALOG.facts("light.a")
-        assert last.areas == {"kitchen": "Kitchen"}
+        assert (last.registries.areas, last.registries.devices) == (KITCHEN.areas, KITCHEN.devices)
         assert last.as_of_ns == START + round(REST * 1e9)
     (report,) = again.told
     assert isinstance(report, reports.CatalogKept)
