@@ -1,11 +1,11 @@
-"""docs/reference/session-states.md says what the table in the code says (whose own tests are in core/test_session.py)."""
+"""docs/reference/session-states.md says what the table says to which every session is held (whose own tests are in core/test_session.py)."""
 
 import re
 import textwrap
 from pathlib import Path
 
 from ingest.core import session
-from ingest.core.session import TRANSITIONS
+from tests.actors.states import TRANSITIONS
 
 PAGE = Path(__file__).parents[1] / "docs/reference/session-states.md"
 ROW = re.compile(r"^\| `(\w+)` \| [^|]+ \| ?(.*?) ?\|$", re.MULTILINE)

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from ingest.core import reports
 from ingest.core.reports import Report
-from ingest.core.session import TRANSITIONS, SessionState
+from ingest.core.session import SessionState
+
+_S = SessionState
+_ENDS = frozenset({_S.WAITING, _S.REFUSED, _S.STOPPED})
+
+TRANSITIONS: Mapping[SessionState, frozenset[SessionState]] = MappingProxyType(
+    {
+        _S.IDLE: frozenset({_S.CONNECTING, _S.STOPPED}),
+        _S.CONNECTING: _ENDS | {_S.AUTHENTICATING},
+        _S.AUTHENTICATING: _ENDS | {_S.LOADING},
+        _S.LOADING: _ENDS | {_S.SUBSCRIBING},
+        _S.SUBSCRIBING: _ENDS | {_S.SNAPSHOT},
+        _S.SNAPSHOT: _ENDS | {_S.LIVE},
+        _S.LIVE: _ENDS,
+        _S.WAITING: frozenset({_S.CONNECTING, _S.STOPPED}),
+        _S.REFUSED: frozenset({_S.CONNECTING, _S.WAITING, _S.STOPPED}),
+        _S.STOPPED: frozenset(),
+    }
+)
+"""From each state, where a session may go next."""
 
 
 def check_states(emitted: Iterable[Report]) -> dict[str, list[SessionState]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from ingest.core.session import TRANSITIONS, SessionState
+from ingest.core.session import SessionState
+from tests.actors.states import TRANSITIONS
 
 
 def test_every_state_has_a_row_and_only_the_last_has_no_way_on() -> None:
