@@ -1,18 +1,17 @@
 """Home Assistant's history as values: its answers read row by row, and the changes that lie inside a span.
 
-    {"sensor.a": [{"s": "21.5", "a": {…}, "lu": 1795422123.0471582, "lc": …}, …]}       over the WebSocket
-    [[{"entity_id": "sensor.a", "state": "21.5", "attributes": {…}, "last_updated": "…", "last_changed": "…"}, …]]   REST
+    {"sensor.a": [{"s": "21.5", "a": {…}, "lu": 1795422123.0471582, "lc": …}, …]}
 
 A row is poorer than the event it was: it has no context, lacks attributes that the recorder leaves out, and does not
 say what came before. What came before is the row before, where nothing is missing between the two; else it is unknown.
-`lc` is left out when it equals `lu`. A removal is `{"s": null, "a": {}, "lu": when}`; REST writes `""` for it, as it
-does for a state that is empty, so that REST rows never tell of a removal.
+`lc` is left out when it equals `lu`. A removal is `{"s": null, "a": {}, "lu": when}`. The REST API, which writes `""` for it
+as for a state that is empty, is not asked.
 Source: answers recorded from 2024.3.3, 2025.4.4 and 2026.11.0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias, TypeVar
 
@@ -21,7 +20,7 @@ from attrs import evolve, frozen
 from msgspec import Raw
 
 from ingest.core.coverage import Span
-from ingest.core.state import NO_ATTRIBUTES, Change, Moment, Previous, State, StateData, nanoseconds
+from ingest.core.state import NO_ATTRIBUTES, Change, Previous, State, StateData, nanoseconds
 from ingest.core.wire import Malformed
 
 T = TypeVar("T")
@@ -50,26 +49,11 @@ class _Compressed:
     lc: float | None = None
 
 
-@frozen
-class _Full:
-    state: str
-    last_updated: Moment
-    last_changed: Moment
-    attributes: Raw = NO_ATTRIBUTES
-
-
-@frozen
-class _Named:
-    entity_id: str
-
-
 Listed: TypeAlias = tuple[str, list[Raw] | Malformed]
 
 _object = msgspec.json.Decoder(dict[str, Raw])
 _parts = msgspec.json.Decoder(list[Raw])
 _compressed = msgspec.json.Decoder(_Compressed)
-_full = msgspec.json.Decoder(_Full)
-_named = msgspec.json.Decoder(_Named)
 
 
 def moment(seconds: float) -> datetime:
@@ -89,21 +73,8 @@ def listed(result: Raw) -> Iterator[Listed]:
             yield entity_id, problem
 
 
-def rest_listed(body: Raw) -> Iterator[Listed]:
-    """Each entity's rows, raw, of an answer to `GET /api/history/period`; the rows themselves say whose they are.
-
-    Raises `Malformed` when it is none. What cannot be read belongs to the entity "".
-    """
-    for raw in _read("history", _parts, body):
-        try:
-            rows = _read("history of an entity", _parts, raw)
-            yield _name(rows), rows
-        except Malformed as problem:
-            yield "", problem
-
-
 def row(raw: Raw) -> Row:
-    """A row of the WebSocket's. Raises `Malformed`."""
+    """A row, read. Raises `Malformed`."""
     read = _read("history row", _compressed, raw)
     try:
         updated = moment(read.lu)
@@ -113,18 +84,12 @@ def row(raw: Raw) -> Row:
     return Row(read.s, nanoseconds(updated), updated, changed, read.a)
 
 
-def rest_row(raw: Raw) -> Row:
-    """A row of the REST API's. A removal cannot be told apart from an empty state. Raises `Malformed`."""
-    read = _read("history row", _full, raw)
-    return Row(read.state, nanoseconds(read.last_updated), read.last_updated, read.last_changed, read.attributes)
-
-
-def rows_of(raws: Iterable[Raw], reader: Callable[[Raw], Row] = row) -> Iterator[Row | Malformed]:
+def rows_of(raws: Iterable[Raw]) -> Iterator[Row | Malformed]:
     """The rows, oldest first; what cannot be read costs the next one its predecessor, and nothing else."""
     follows = True
     for raw in raws:
         try:
-            read = reader(raw)
+            read = row(raw)
         except Malformed as problem:
             follows = False
             yield problem
@@ -174,16 +139,6 @@ def _time_ns(row: Row) -> int:
 def _same(row: Row, other: Row) -> bool:
     known = row.time_ns == other.time_ns and row.state == other.state and row.changed == other.changed
     return known and bytes(row.attributes) == bytes(other.attributes)
-
-
-def _name(rows: Sequence[Raw]) -> str:
-    """The entity that REST rows are of: the first row that says so."""
-    for raw in rows:
-        try:
-            return _named.decode(raw).entity_id
-        except msgspec.DecodeError:
-            continue
-    raise Malformed("history of an entity", "no row names its entity", rows[0] if rows else b"[]")
 
 
 def _read(kind: str, decoder: msgspec.json.Decoder[T], raw: Raw) -> T:
