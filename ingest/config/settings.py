@@ -58,11 +58,6 @@ class Settings:
             return self.store.kind
         return "influxdb" if self.influxdb.url else "embedded"
 
-    @property
-    def queue_bytes(self) -> int:
-        """Bytes that all queues together hold at most."""
-        return self.intake.bytes + self.store_link.bytes + self.spool.memory
-
 
 KEYS: Final[Mapping[str, Key]] = keys(Settings)
 SECTIONS: Final[Mapping[str, type[Any]]] = sections(Settings)

@@ -206,7 +206,3 @@ def _data_api(facts: Facts) -> Iterator[Cause]:
         since = f"{told.failing_since:%Y-%m-%d %H:%M:%S} UTC"
         outline = f"data-api is not told of the home since {since} ({told.waiting} wait)"
         yield Cause(Status.DEGRADED, f"{outline}: {told.reason}", told.remedy, outline)
-
-
-def _points(count: int) -> str:
-    return "1 point waits" if count == 1 else f"{count} points wait"

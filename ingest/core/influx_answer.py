@@ -56,7 +56,6 @@ def check_token(setting: str = TOKEN_SETTING) -> str:
     return f"Check {setting}: it must be a token of this database that may write to the bucket.{again}"
 
 
-CHECK_TOKEN = check_token()
 CHECK_BUCKET = "Create the bucket, or check influxdb.org and influxdb.bucket."
 CHECK_URL = "Check influxdb.url: it must be the address of the database's API, not of a page or a proxy before it."
 CHECK_TYPES = (

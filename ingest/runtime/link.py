@@ -187,10 +187,6 @@ class Receiver(Generic[T]):
         self.link.taken += 1
         return self.link._pop()
 
-    def receive_nowait(self) -> T | None:
-        """The next frame when one is there."""
-        return self.link._pop() if self.link._queue else None
-
     def __aiter__(self) -> Self:
         return self
 

@@ -1,24 +1,12 @@
-"""Running stages together: when one fails, all end, and the one telling error is what the caller sees.
+"""Where tasks run together and one fails, all end, and the one telling error is what the caller sees.
 
 The only place that takes groups apart: one may hold `Cancelled` beside errors, and both must arrive where they belong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-
-import trio
-
-Stage = Callable[[], Awaitable[None]]
-
-
-async def run_together(**stages: Stage) -> None:
-    """Run every stage as a task of that name, until all have ended. Raises as `one_error` does."""
-    with one_error():
-        async with trio.open_nursery() as nursery:
-            for name, stage in stages.items():
-                nursery.start_soon(stage, name=name)
 
 
 @contextmanager

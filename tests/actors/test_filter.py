@@ -32,6 +32,7 @@ from ingest.runtime.link import Link, Overflow, Weight
 from ingest.runtime.spool import MemorySpool
 from ingest.runtime.watch import Watch
 from tests.core.changes import LATER, NOON, change, state
+from tests.support.taken import taken
 
 
 class Brittle(Enricher):
@@ -160,7 +161,7 @@ async def test_a_frame_without_points_goes_nowhere(autojump_clock: MockClock) ->
     with intake.sender(Overflow.BLOCK) as sender:
         sender.put(Frame([on("update.core")], 10))
     await stage.filter.run(intake.receiver(), [out.sender(Overflow.BLOCK)])
-    assert out.receiver().receive_nowait() is None
+    assert taken(out) is None
 
 
 async def test_it_takes_nothing_while_a_store_has_no_room(autojump_clock: MockClock) -> None:
@@ -173,7 +174,7 @@ async def test_it_takes_nothing_while_a_store_has_no_room(autojump_clock: MockCl
         nursery.start_soon(stage.filter.run, intake.receiver(), outlets)
         await wait_all_tasks_blocked()
         assert (intake.held.events, full.held.events, free.held.events) == (2, 1, 1)
-        assert full.receiver().receive_nowait() is not None
+        assert taken(full) is not None
         await wait_all_tasks_blocked()
         assert (intake.held.events, full.held.events, free.held.events) == (1, 1, 2)
         nursery.cancel_scope.cancel()

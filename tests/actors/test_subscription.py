@@ -17,10 +17,11 @@ from ingest.core.conversation import REGISTRY_EVENTS
 from ingest.core.reports import Report
 from ingest.core.state import Frame, Source
 from ingest.errors import Refused, Transient
-from ingest.runtime.link import Link, Overflow, Receiver, Weight
+from ingest.runtime.link import Link, Overflow, Weight
 from tests.actors.peer import Peer, Reply, answering, connection, no, ok, playing
 from tests.core.changes import state
 from tests.core.test_conversation import event
+from tests.support.taken import drained, taken
 
 PATIENCE = Patience()
 
@@ -39,11 +40,8 @@ def intake(capacity: int = 100_000) -> Link[Frame]:
     return Link("intake", Weight(capacity, 10**9), lambda frame: Weight(len(frame.changes), frame.size))
 
 
-def names(link: Receiver[Frame]) -> list[str]:
-    found = []
-    while (frame := link.receive_nowait()) is not None:
-        found += [change.data.entity_id for change in frame.changes]
-    return found
+def names(link: Link[Frame]) -> list[str]:
+    return [change.data.entity_id for frame in drained(link) for change in frame.changes]
 
 
 def config(*states: str) -> Reply:
@@ -135,7 +133,7 @@ async def test_a_server_that_cannot_say_whether_it_runs_is_asked_all_the_same_an
     link = intake()
     async with talking(get_config=reply, get_states=[ok([state("a.1", "on")])]) as (opened, _):
         emitted = await snapshot(opened, link)
-    assert names(link.receiver()) == ["a.1"]
+    assert names(link) == ["a.1"]
     assert emitted[-1] == reports.Snapshot(1, complete=False)
 
 
@@ -156,7 +154,7 @@ async def test_a_snapshot_never_overtakes_a_change(autojump_clock: MockClock) ->
     async with playing(act) as peer, connection(peer.dial, deliver) as opened:
         await subscription.subscribe(opened, PATIENCE)
         await snapshot(opened, link)
-    assert names(link.receiver()) == ["live.0", "live.1", "live.2", "snapshot.1"]
+    assert names(link) == ["live.0", "live.1", "live.2", "snapshot.1"]
 
 
 async def test_a_large_snapshot_comes_in_chunks_and_leaves_room_for_changes(autojump_clock: MockClock) -> None:
@@ -184,7 +182,7 @@ async def test_a_state_that_cannot_be_read_costs_the_others_nothing(autojump_clo
     states = [ok([state("a.1", "on"), {"entity_id": "a.2"}, 7, state("a.3", "on")])]
     async with talking(get_config=RUNNING, get_states=states) as (opened, _):
         emitted = await snapshot(opened, link)
-    assert names(link.receiver()) == ["a.1", "a.3"]
+    assert names(link) == ["a.1", "a.3"]
     assert [type(each).__name__ for each in emitted] == ["MalformedMessage"] * 2 + ["Received", "Snapshot"]
 
 
@@ -194,7 +192,7 @@ async def test_states_none_of_which_can_be_read_make_a_frame_that_only_says_that
     link = intake()
     async with talking(get_config=RUNNING, get_states=[ok([7, 8])]) as (opened, _):
         await snapshot(opened, link)
-    frame = link.receiver().receive_nowait()
+    frame = taken(link)
     assert frame is not None
     assert (frame.changes, frame.final) == ([], True)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ingest.core.influx_answer import CHECK_BUCKET, CHECK_TOKEN, CHECK_URL, Answer
+from ingest.core.influx_answer import CHECK_BUCKET, CHECK_URL, Answer, check_token
 from ingest.core.influx_server import QUESTION, Server, lacks_bucket, problem, recognised
 from ingest.errors import Refused, Transient
 
@@ -59,7 +59,7 @@ def test_a_database_that_would_take_a_write(yes: Answer) -> None:
 @pytest.mark.parametrize(
     ("answer", "what", "remedy"),
     [
-        (Answer(401, '{"message": "unauthorized access"}'), "401: unauthorized access", CHECK_TOKEN),
+        (Answer(401, '{"message": "unauthorized access"}'), "401: unauthorized access", check_token()),
         (Answer(404, '{"message": "bucket \\"x\\" not found"}'), 'bucket "x" not found', CHECK_BUCKET),
         (Answer(404, "404 page not found"), "404 page not found", CHECK_URL),
         (Answer(200, "<!doctype html>"), "a page for a browser", CHECK_URL),

@@ -19,7 +19,7 @@ import pytest
 import trustme
 
 from ingest.config.secrets import read_secret
-from ingest.core.influx_answer import CHECK_BUCKET, CHECK_TOKEN, CHECK_URL
+from ingest.core.influx_answer import CHECK_BUCKET, CHECK_URL, check_token
 from ingest.core.influx_server import QUESTION
 from ingest.core.secret import MASK, Secret
 from ingest.core.store import Batch, Delivered, Keep
@@ -378,8 +378,8 @@ async def test_a_database_that_takes_writes_is_recognised(peer: Peer) -> None:
 @pytest.mark.parametrize(
     ("answer", "remedy"),
     [
-        (reply(401, "unauthorized access"), CHECK_TOKEN),
-        (reply(403, "insufficient permissions for write"), CHECK_TOKEN),
+        (reply(401, "unauthorized access"), check_token()),
+        (reply(403, "insufficient permissions for write"), check_token()),
         (NO_BUCKET, CHECK_BUCKET),
         (Reply(404, b"404 page not found"), CHECK_URL),
         (Reply(200, b"<!doctype html><title>Influx</title>", {"Content-Type": "text/html"}), CHECK_URL),
@@ -471,7 +471,7 @@ async def test_organisations_that_cannot_be_read_create_no_bucket(peer: Peer) ->
 
 
 @pytest.mark.parametrize(
-    ("buckets", "remedy"), [(Buckets(may_create=False), CHECK_TOKEN), (Buckets(org="another"), CHECK_BUCKET)]
+    ("buckets", "remedy"), [(Buckets(may_create=False), check_token()), (Buckets(org="another"), CHECK_BUCKET)]
 )
 async def test_a_bucket_that_cannot_be_created(peer: Peer, buckets: Buckets, remedy: str) -> None:
     peer.script = buckets

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from ingest.runtime.link import EMPTY, Link, Overflow, Receiver, Sender, Weight
+from tests.support.taken import drained, taken
 
 Frame = tuple[int, int, int]
 """A number that tells frames apart, and what the frame weighs: events, bytes."""
@@ -23,13 +24,6 @@ def link_of(events: int = 10, size: int = 1000) -> Link[Frame]:
 
 def frames(count: int, events: int = 1, size: int = 1) -> list[Frame]:
     return [(number, events, size) for number in range(count)]
-
-
-def drained(receiver: Receiver[Frame]) -> list[Frame]:
-    found = []
-    while (frame := receiver.receive_nowait()) is not None:
-        found.append(frame)
-    return found
 
 
 async def test_frames_come_out_in_the_order_they_went_in() -> None:
@@ -71,7 +65,7 @@ async def test_a_frame_larger_than_the_link_goes_through_alone() -> None:
         sender = link.sender(overflow)
         await sender.ready()
         assert sender.put((0, 4092, 4_200_000)) == ()
-        assert drained(link.receiver()) == [(0, 4092, 4_200_000)]
+        assert drained(link) == [(0, 4092, 4_200_000)]
 
 
 @pytest.mark.parametrize(("events", "size"), [(3, 1), (1, 300)], ids=["events", "bytes"])
@@ -82,7 +76,7 @@ async def test_drop_newest_returns_the_frame_that_does_not_fit(events: int, size
     shed = [sender.put(frame) for frame in frames(6, events, size)]
     everything = frames(6, events, size)
     assert shed == [(), (), (), (), (everything[4],), (everything[5],)]
-    assert drained(link.receiver()) == everything[:4]
+    assert drained(link) == everything[:4]
 
 
 @pytest.mark.parametrize(("events", "size"), [(3, 1), (1, 300)], ids=["events", "bytes"])
@@ -94,7 +88,7 @@ async def test_drop_oldest_sheds_until_the_rest_fits(events: int, size: int) -> 
     assert shed == everything[:3]
     assert link.held.events <= link.capacity.events
     assert link.held.size <= link.capacity.size
-    assert drained(link.receiver()) == everything[3:]
+    assert drained(link) == everything[3:]
 
 
 async def test_drop_oldest_sheds_everything_for_one_large_frame_but_never_the_frame_itself() -> None:
@@ -104,7 +98,7 @@ async def test_drop_oldest_sheds_everything_for_one_large_frame_but_never_the_fr
     for frame in small:
         sender.put(frame)
     assert sender.put((9, 50, 1)) == tuple(small)
-    assert drained(link.receiver()) == [(9, 50, 1)]
+    assert drained(link) == [(9, 50, 1)]
 
 
 async def test_a_shedding_sender_is_always_ready() -> None:
@@ -183,17 +177,6 @@ async def test_a_frame_put_into_a_broken_link_is_shed_and_never_vanishes(overflo
     assert link.held == Weight(1, 1)
 
 
-async def test_receive_nowait_frees_a_waiting_sender() -> None:
-    link = link_of(events=1)
-    sender, receiver = link.sender(BLOCK), link.receiver()
-    sender.put((0, 1, 1))
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(sender.ready)
-        await wait_all_tasks_blocked()
-        assert receiver.receive_nowait() == (0, 1, 1)
-        assert receiver.receive_nowait() is None
-
-
 async def _stage(above: Receiver[Frame], below: Sender[Frame]) -> None:
     """The pattern that the module's prose promises to be safe."""
     with above, below:
@@ -230,7 +213,7 @@ async def test_a_stage_that_is_cancelled_at_any_step_loses_and_repeats_nothing(s
         for _ in range(steps):
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
-    rest = [*drained(below.receiver()), *drained(above.receiver())]
+    rest = [*drained(below), *drained(above)]
     assert got + rest == put
 
 
@@ -272,11 +255,10 @@ def test_a_link_behaves_like_a_plain_deque(data: st.DataObject) -> None:
             link.sender(*data.draw(st.tuples(st.sampled_from(Overflow)), "overflow"), share=share)
             for share in data.draw(st.lists(st.sampled_from([1.0, 0.5, 0.25]), min_size=1, max_size=3), "shares")
         ]
-        receiver = link.receiver()
         for number in range(data.draw(st.integers(0, 25), "operations")):
             if data.draw(st.booleans(), "receive"):
                 expected = model.queue.popleft() if model.queue else None
-                assert receiver.receive_nowait() == expected
+                assert taken(link) == expected
             else:
                 sender = data.draw(st.sampled_from(ends), "sender")
                 frame = (number, data.draw(st.integers(0, 15)), data.draw(st.integers(0, 70)))
@@ -290,6 +272,6 @@ def test_a_link_behaves_like_a_plain_deque(data: st.DataObject) -> None:
             assert link.peak.events >= link.held.events
         for sender in ends:
             sender.close()
-        assert [frame async for frame in receiver] == list(model.queue)
+        assert [frame async for frame in link.receiver()] == list(model.queue)
 
     trio.run(main, clock=MockClock(autojump_threshold=0))

@@ -2,38 +2,9 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock
 
 from ingest.errors import Refused, Transient
-from ingest.runtime.supervise import one_error, run_together
-
-
-async def test_all_stages_run_until_all_have_ended(autojump_clock: MockClock) -> None:
-    ended: list[float] = []
-
-    async def stage() -> None:
-        await trio.sleep(1 + len(ended))
-        ended.append(trio.current_time())
-
-    await run_together(first=stage, second=stage)
-    assert len(ended) == 2
-
-
-async def test_when_one_fails_the_others_end_and_the_error_comes_as_it_is(autojump_clock: MockClock) -> None:
-    error, names = KeyError("bug"), []
-
-    async def wait() -> None:
-        names.append(trio.lowlevel.current_task().name)
-        await trio.sleep_forever()
-
-    async def fail() -> None:
-        await trio.sleep(1)
-        raise error
-
-    with pytest.raises(KeyError) as caught:
-        await run_together(waiting=wait, failing=fail)
-    assert caught.value is error
-    assert names == ["waiting"]
+from ingest.runtime.supervise import one_error
 
 
 async def test_an_error_alone_passes_as_it_is() -> None:
