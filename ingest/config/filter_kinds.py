@@ -49,13 +49,6 @@ def overrides() -> Kind:
     return Kind(wanted, parse, lambda value: [_shown_override(each) for each in value])
 
 
-def kept() -> Kind:
-    """Which attributes are stored: `all`, `none`, or a list of names."""
-    return Kind(
-        '"all", "none" or a list of names', _kept, lambda value: value if isinstance(value, str) else list(value)
-    )
-
-
 def _rows(raw: object, what: str) -> list[object]:
     rows = unjson(raw)
     if not isinstance(rows, list | tuple):

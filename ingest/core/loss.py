@@ -12,7 +12,7 @@ from ingest.core.coverage import Missed, Span
 from ingest.core.evicted import Named, Trail, missed
 from ingest.core.point import PointFrame
 from ingest.core.redact import redacted
-from ingest.core.reports import DeadLetter, Evicted, Shed, Unreadable
+from ingest.core.reports import DeadLetter, Evicted, Shed
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Batch
 
@@ -74,8 +74,3 @@ def _shed(link: str, lost: Sequence[tuple[str, int]], beside: int = 0) -> Shed |
         spans[entity_id] = (min(first, time_ns), max(last, time_ns))
     times = [time_ns for _, time_ns in lost]
     return Shed(link, len(lost) + beside, min(times), max(times), tuple(sorted(spans)), spans)
-
-
-def unreadable(store: str, lost: Batch[bytes], reason: str) -> Unreadable:
-    """What of a store's spool cannot be read."""
-    return Unreadable(store, lost.count, lost.oldest_ns, lost.newest_ns, reason)

@@ -122,11 +122,6 @@ def _encodable(part: object) -> object:
     return part.encode("utf-8", "replace").decode() if isinstance(part, str) else part
 
 
-def point_of(row: Row) -> Point:
-    """The point that the row was made of."""
-    return assembled(row, facts_of(row.registry_id, row.tags), attributes_of(row.attributes, row.tags))
-
-
 def facts_of(registry_id: str, tags: Tags) -> Facts:
     """The registries' part of a row's tags."""
     return Facts(registry_id, *tags[1:8])

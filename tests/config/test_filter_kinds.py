@@ -48,9 +48,11 @@ def test_overrides() -> None:
 
 
 def test_which_attributes_are_kept() -> None:
-    kind = filter_kinds.kept()
-    assert [kind.parse(raw) for raw in ("ALL", "none", ["a"], '["a"]')] == ["all", "none", ("a",), ("a",)]
-    assert [kind.show(value) for value in ("all", ("a",))] == ["all", ["a"]]
+    kind = filter_kinds.overrides()
+    rows = [{"domain": "a", "attributes": raw} for raw in ("ALL", "none", ["a"], '["a"]')]
+    found = kind.parse(rows)
+    assert [each.attributes for each in found] == ["all", "none", ("a",), ("a",)]
+    assert kind.show(found) == [{"domain": "a", "attributes": shown} for shown in ("all", "none", ["a"], ["a"])]
 
 
 @pytest.mark.parametrize(

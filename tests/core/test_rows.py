@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ingest.core.point import Attributes, Facts, Kind, Point
-from ingest.core.rows import CODEC, KINDS, ORIGINS, TAGS, point_of, row_of, size_of, without_surrogates
+from ingest.core.rows import CODEC, KINDS, ORIGINS, TAGS, row_of, size_of, without_surrogates
 from ingest.core.state import Context, Source
 from ingest.core.treatment import Treatment
+from tests.core.points import point_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 MAYBE = st.none() | TEXT

@@ -21,6 +21,7 @@ from ingest.edge.disk_spool import Limits
 from ingest.simulator import faults as f
 from ingest.simulator import recorder_faults as r
 from ingest.simulator.script import happen
+from tests.core.points import point_of
 from tests.integration.house import Memory
 from tests.integration.test_gaps import FILLED, House, house
 
@@ -57,7 +58,7 @@ class Embedded(Memory):
     """A store of rows, as the embedded one is."""
 
     async def deliver(self, batch: Batch[Any]) -> Verdict:
-        return await super().deliver(evolve(batch, payload=tuple(map(rows.point_of, batch.payload))))
+        return await super().deliver(evolve(batch, payload=tuple(map(point_of, batch.payload))))
 
     def store(self) -> Store[Any, Any]:
         return Store("memory", evolve(rows.CODEC, encode=lambda point: rows.row_of(self.encode(point))), self.deliver)
