@@ -16,6 +16,7 @@ from ingest.core.health_outline import WORK
 from ingest.core.left_behind import Left, notices
 from ingest.core.reports import Emit, Report
 from ingest.core.sealing import joined, whole
+from ingest.core.spool_bound import warning
 from ingest.core.store import Store
 from ingest.edge.aside import SetAside
 from ingest.edge.catalog_file import CatalogFile
@@ -30,7 +31,7 @@ from ingest.edge.ledger import Ledger
 from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.letter_file import Letters
 from ingest.edge.lock import SERVICE, Holder
-from ingest.edge.spool_bound import warning, write_bound
+from ingest.edge.spool_bound import write_bound
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_left import left_behind
 from ingest.edge.spool_reader import FULL_BATCH

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import attrs
 
+from ingest.core.calm import Calm
 from ingest.core.reports import Report
 from ingest.core.secret import masked
 from ingest.core.words import LAYOUT, printable
-from ingest.edge.calm import Calm
 from ingest.edge.journald import PRIORITIES, is_journal, one_line
 from ingest.runtime.absent import absent
 

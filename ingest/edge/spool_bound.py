@@ -10,9 +10,6 @@ from ingest.edge.sqlite import Connection, transaction, translated
 BOUND: Final = "limit_bytes"
 """Its name in the file's `meta`."""
 
-SMALL: Final = 64 * 1024 * 1024
-"""Bytes below which a spool does not last long."""
-
 
 def write_bound(connection: Connection, path: Path, size: int) -> None:
     """Remember it. Raises `Transient` or `Refused`."""
@@ -24,13 +21,3 @@ def read_bound(connection: Connection) -> int | None:
     """What the last start reckoned; None when there was none yet."""
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (BOUND,)).fetchone()
     return int(row[0]) if row and row[0].isdecimal() else None
-
-
-def warning(size: int, wanted: int) -> str:
-    """What to say of a bound that is far below what was wanted; empty when it will do."""
-    if size >= min(wanted, SMALL):
-        return ""
-    return (
-        f"the spool may take {size / 2**20:,.0f} MiB only, a tenth of what the disk has free: "
-        "it will not outlast a long outage. Free some space, or put spool.path on a larger disk"
-    )

@@ -20,7 +20,7 @@ from ingest.core.sealing import resealed
 from ingest.edge import free_space
 from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.lock import SERVICE, locked
-from ingest.edge.spool_bound import warning, write_bound
+from ingest.edge.spool_bound import write_bound
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import transaction
 from ingest.edge.totals_file import Totals, accounts
@@ -93,11 +93,6 @@ def test_the_bound_is_the_one_that_the_service_reckoned_with(tmp_path: Path) -> 
         write_bound(connection, path, 7 * 2**20)
         write_bound(connection, path, 5 * 2**20)
     assert json.loads(run(path, "spool", "status", "--json").stdout)["limit_bytes"] == 5 * 2**20
-
-
-@pytest.mark.parametrize(("size", "wanted", "said"), [(9, 2048, True), (64, 2048, False), (9, 9, False), (8, 9, True)])
-def test_a_bound_that_is_far_too_small_is_said(size: int, wanted: int, *, said: bool) -> None:
-    assert bool(warning(size * 2**20, wanted * 2**20)) is said
 
 
 def test_status_without_a_file_says_that_nothing_waits(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from ingest.core import reports
+from ingest.core.calm import KINDS, NEWS, RECOVERIES, REPEAT, REPEATED, Calm
 from ingest.core.reports import Report
-from ingest.edge.calm import KINDS, NEWS, RECOVERIES, REPEAT, REPEATED, Calm
 from tests.core.test_reports import sample
 
 
