@@ -27,6 +27,7 @@ from ingest.cli import exits
 from ingest.config.schemas import HomeassistantSchema
 from ingest.config.settings import KEYS, SECTIONS
 from ingest.core import candidate
+from ingest.core.backoff import backoff
 from ingest.core.coverage import Cause, Progress
 from ingest.core.gap_points import MEASUREMENT, MERGED, GapPoint, gap_line
 from ingest.core.registry_points import DEVICES, ENTITIES, device_points, entity_points, registry_line
@@ -194,7 +195,7 @@ def test_the_batch_algorithm_has_the_figures_of_the_code() -> None:
 def test_the_table_of_waits_is_what_the_code_waits() -> None:
     caps = (connector.Persistence().max_delay, writer.CAP, publisher.CAP)
     told = rows_of(text("explanation/retries.md"))
-    waits = [[f"{candidate.backoff(n, cap, lambda: 1.0):g} s" for n in range(1, 11)] for cap in caps]
+    waits = [[f"{backoff(n, cap, lambda: 1.0):g} s" for n in range(1, 11)] for cap in caps]
     assert [row[1:] for row in told[1:]] == waits
 
 

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import trio
 from attrs import frozen
 
-from ingest.core.candidate import backoff
+from ingest.core.backoff import backoff
 from ingest.core.store import Batch, Delivered, Keep, Store
 from ingest.errors import Refused, Transient
 

@@ -18,7 +18,7 @@ import trio
 from attrs import define, field
 
 from ingest.core import reports
-from ingest.core.candidate import Breaker, backoff
+from ingest.core.backoff import Breaker, backoff
 from ingest.core.data_api_answer import Halve, Lacking, Taken, Verdict, classify
 from ingest.core.outbox import Chunk, Told
 from ingest.core.publishing import Kind

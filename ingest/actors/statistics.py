@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 from ingest.actors.bringing import ATTEMPTS, CAP, Bringer
 from ingest.actors.history import CHUNK, History
 from ingest.core import reports, statistics
-from ingest.core.candidate import backoff
+from ingest.core.backoff import backoff
 from ingest.core.sealing import Line, cut
 from ingest.core.statistics import Hour, Question, Statistic
 from ingest.core.store import Batch, Delivered, Rejection

@@ -13,7 +13,7 @@ import trio
 from attrs import define, field
 
 from ingest.core import reports
-from ingest.core.candidate import Breaker, backoff
+from ingest.core.backoff import Breaker, backoff
 from ingest.core.coverage import Note
 from ingest.core.reports import Emit
 from ingest.core.store import Batch, Delivered, Keep, Rejection, Store

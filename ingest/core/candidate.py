@@ -1,29 +1,20 @@
 """How a candidate stands: one address of Home Assistant, its failures in a row, and when to try it next.
 
-Exponential backoff with full jitter, capped; forgiven after a healthy spell. A refused token is asked again once an
-hour, because every refusal counts towards Home Assistant's IP ban. The circuit breaker is this same count, shown:
-open while the wait lasts after `threshold` failures, half open when the next attempt may be made.
+Failures are forgiven after a healthy spell. A refused token is asked again once an hour, because every refusal counts
+towards Home Assistant's IP ban.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 
 from attrs import evolve, frozen
 
-FIRST_DELAY = 1.0
+from ingest.core.backoff import Breaker, backoff, breaker_at
+
 REFUSED_DELAY = 3600.0
 HEALTHY = 60.0
 """Seconds of session after which earlier failures are forgiven."""
-
-
-class Breaker(Enum):
-    """A circuit breaker's state."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
 
 
 @frozen
@@ -35,16 +26,8 @@ class Standing:
     refused: bool = False
 
     def breaker(self, now: float, threshold: int) -> Breaker:
-        """The circuit breaker as it is now."""
-        if self.failures < threshold and not self.refused:
-            return Breaker.CLOSED
-        return Breaker.OPEN if now < self.retry_at else Breaker.HALF_OPEN
-
-
-def backoff(failures: int, cap: float, chance: Callable[[], float]) -> float:
-    """Seconds to wait after that many failures: full jitter under a doubling, capped bound. `chance` is in [0, 1)."""
-    bound = min(cap, FIRST_DELAY * 2.0 ** min(failures - 1, 60))
-    return bound * chance()
+        """The circuit breaker as it is now: open after `threshold` failures, or one refusal."""
+        return breaker_at(now, self.retry_at, is_open=self.failures >= threshold or self.refused)
 
 
 def failed(standing: Standing, now: float, cap: float, chance: Callable[[], float]) -> Standing:

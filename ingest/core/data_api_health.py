@@ -9,6 +9,7 @@ from datetime import datetime
 from attrs import define, field, frozen
 
 from ingest.core import reports
+from ingest.core.backoff import Breaker, breaker_at
 from ingest.core.reports import Report
 
 
@@ -73,12 +74,12 @@ class DataApiFold:
     def health(self, now: float, moment: Callable[[float], datetime]) -> DataApiHealth:
         """As a value; `moment` makes UTC of seconds."""
         waits = self.waits
-        breaker = "closed" if waits is None else waits.breaker
+        is_open = waits is not None and waits.breaker != Breaker.CLOSED.value
         return DataApiHealth(
             self.reachable, dict(self.posted), self.refused, self.waiting, self.failures,
             None if self.failing_since is None else moment(self.failing_since),
             "" if waits is None else waits.reason, "" if waits is None else waits.remedy,
-            "half_open" if breaker == "open" and now >= self.retry_at else breaker,
+            breaker_at(now, self.retry_at, is_open=is_open).value,
             0 if waits is None else waits.failures,
             None if self.last_published is None else moment(self.last_published),
         )  # fmt: skip

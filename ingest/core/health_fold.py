@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from attrs import define, field
 
 from ingest.core import health, reports
+from ingest.core.backoff import Breaker
 from ingest.core.data_api_health import DataApiFold
 from ingest.core.health import Gauges, Health
 from ingest.core.health_causes import SLOW, Facts, causes
@@ -105,7 +106,7 @@ class HealthFold:
                 self._current = name
                 self._candidates[name].connected(now)
             case reports.ConnectionFailed(candidate=name, reason=reason, retry_in=wait, failures=failures):
-                is_open, person = report.breaker != "closed", report.needs_person
+                is_open, person = report.breaker != Breaker.CLOSED.value, report.needs_person
                 known = self._candidates[name]
                 known.failed(reason, now + wait, failures, is_open=is_open, needs_person=person)
                 known.remedy = report.remedy
@@ -199,7 +200,7 @@ class HealthFold:
         return health.Database(
             self.name, self._started.store, False if hangs else store.reachable, gauges.waiting,
             maybe(moment, store.failing_since), f"no answer for {silent:.0f} s" if hangs else store.reason,
-            store.remedy, store.breaker(now), store.failures, maybe(moment, store.last_stored), store.last_seconds,
+            store.remedy, store.breaker(now).value, store.failures, maybe(moment, store.last_stored), store.last_seconds,
         )  # fmt: skip
 
     def _spool(self, gauges: Gauges) -> health.Spool:

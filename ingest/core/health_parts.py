@@ -8,6 +8,7 @@ from datetime import datetime
 from attrs import define, field
 
 from ingest.core import reports
+from ingest.core.backoff import Breaker, breaker_at
 from ingest.core.health import CandidateHealth
 from ingest.core.rates import Window
 from ingest.core.reports import Report
@@ -62,7 +63,7 @@ class CandidateFold:
 
     def health(self, now: float, moment: Callable[[float], datetime]) -> CandidateHealth:
         """As a value; `moment` makes UTC of seconds."""
-        breaker = ("half_open" if now >= self.retry_at else "open") if self.open else "closed"
+        breaker = breaker_at(now, self.retry_at, is_open=self.open).value
         return CandidateHealth(
             self.name, self.state.value, self.attempts, self.successes, self.failures, self.in_row,
             maybe(moment, self.last_success), maybe(moment, self.last_failure), breaker, self.problem,
@@ -122,12 +123,12 @@ class StoreFold:
         self.failing_since = now if self.failing_since is None else self.failing_since
         self.reachable, self.failures = False, self.failures + 1
         self.reason, self.remedy = report.reason, report.remedy
-        self.open, self.retry_at = report.breaker != "closed", now + report.retry_in
+        self.open, self.retry_at = report.breaker != Breaker.CLOSED.value, now + report.retry_in
         self.silent_since = now
 
-    def breaker(self, now: float) -> str:
-        """The circuit breaker as it is now: closed, open or half_open."""
-        return ("half_open" if now >= self.retry_at else "open") if self.open else "closed"
+    def breaker(self, now: float) -> Breaker:
+        """The circuit breaker as it is now."""
+        return breaker_at(now, self.retry_at, is_open=self.open)
 
 
 @define

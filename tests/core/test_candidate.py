@@ -4,13 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.core.backoff import Breaker
 from ingest.core.candidate import (
-    FIRST_DELAY,
     HEALTHY,
     REFUSED_DELAY,
-    Breaker,
     Standing,
-    backoff,
     ended,
     exhausted,
     failed,
@@ -26,22 +24,6 @@ standings = st.builds(Standing, st.integers(0, 100), times, st.booleans())
 
 def almost_one() -> float:
     return 0.999999
-
-
-@given(st.integers(1, 10_000), caps, chances)
-def test_a_delay_is_never_negative_nor_beyond_the_cap(failures: int, cap: float, chance: float) -> None:
-    assert 0 <= backoff(failures, cap, lambda: chance) <= cap
-
-
-@given(st.integers(1, 10_000), caps)
-def test_the_bound_only_grows(failures: int, cap: float) -> None:
-    assert backoff(failures, cap, almost_one) <= backoff(failures + 1, cap, almost_one)
-
-
-def test_the_bound_doubles_from_the_first_delay() -> None:
-    bounds = [backoff(failures, 300, lambda: 0.5) * 2 for failures in range(1, 12)]
-    assert bounds[:5] == [FIRST_DELAY * factor for factor in (1, 2, 4, 8, 16)]
-    assert bounds[-1] == 300
 
 
 @given(standings, times, caps, chances)
