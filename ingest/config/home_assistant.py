@@ -16,7 +16,7 @@ from ingest.config.options import option
 from ingest.core.attributes import SECRET_OR_VOLATILE
 from ingest.core.filter_settings import FilterSettings, Override, Pattern
 from ingest.core.secret import Secret
-from ingest.core.urls import http_base, websocket_url
+from ingest.core.urls import websocket_url
 
 _WS: Final = shapes.url("http", "https", "ws", "wss", normal=websocket_url)
 _BOTH_URLS: Final = "http becomes ws and `/api/websocket` is appended when absent; one key holds what were two"
@@ -35,11 +35,6 @@ class Candidate:
     ssl_verify: bool = True
     ca_file: Path | None = None
     token_file: Path | None = None
-
-    @property
-    def http_base(self) -> str:
-        """What REST paths such as `/api/states` are appended to."""
-        return http_base(self.url)
 
 
 @frozen

@@ -53,11 +53,6 @@ class CatalogBuilder:
         return builder
 
     @property
-    def registries(self) -> Registries:
-        """Every registry but that of the entities, as far as it was taken; the rest is as it was."""
-        return self._registries
-
-    @property
     def skipped(self) -> int:
         """Entries that could not be read."""
         return self._reader.skipped

@@ -44,7 +44,6 @@ class Facts:
     wrong with the configuration as it is now, `stuck` what does not come back and since when.
     """
 
-    at: datetime
     connection: Connection
     subscription: Subscription
     database: Database

@@ -172,7 +172,7 @@ class HealthFold:
         data_api = None if self.data_api is None else self.data_api.health(now, moment)
         stuck = self._stuck.health(moment)
         facts = Facts(
-            wall, connection, subscription, database, spool, gauges.queues, pending, lost, damaged, refused,
+            connection, subscription, database, spool, gauges.queues, pending, lost, damaged, refused,
             tuple(self._file.aside.values()), self._file.letters.total(RECENT, now), self._file.damaged,
             registries=registries, data_api=data_api, misread=self._misread, stuck=stuck,
         )  # fmt: skip

@@ -59,13 +59,11 @@ class Told(Struct, frozen=True, gc=False):
 
 @frozen
 class RegistryData:
-    """The `data` of a `*_registry_updated` event: the id under one of four names, never the entry itself."""
+    """The `data` of a `*_registry_updated` event: an id, never the entry itself. Only entities are asked for by theirs."""
 
     action: str = ""
     entity_id: str | None = None
     old_entity_id: str | None = None
-    device_id: str | None = None
-    area_id: str | None = None
 
 
 @frozen
@@ -81,7 +79,6 @@ class CoreConfig:
     """The part of `get_config` that matters: `state` is RUNNING once every entity is there."""
 
     state: str = ""
-    version: str = ""
     unit_system: object = None
 
     @property

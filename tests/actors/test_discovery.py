@@ -232,7 +232,7 @@ async def test_a_device_that_moved_takes_its_entities_along_without_any_being_as
         await trio.sleep(5)
         asked, before = registries.counts(), running.catalog.value
         registries.devices = [{"id": "d1", "area_id": "cellar"}, {"id": "d2", "parent_device_id": "d1"}]
-        running.hear("device", action="update", device_id="d1")
+        running.hear("device", action="update")
         await trio.sleep(2)
     assert registries.counts() - asked == {DEVICES: 1}
     areas = {name: running.catalog.value.facts(f"light.{name}").area_id for name in ("a", "own", "c")}
@@ -246,9 +246,9 @@ async def test_a_swapped_device_keeps_who_the_entity_is(autojump_clock: MockCloc
         await trio.sleep(5)
         registries.devices = [{"id": "d9", "area_id": "kitchen", "manufacturer": "New"}]
         registries.entities = [an_entity("light.a", device_id="d9")]
-        running.hear("device", action="create", device_id="d9")
+        running.hear("device", action="create")
         running.hear(action="update", entity_id="light.a")
-        running.hear("device", action="remove", device_id="d1")
+        running.hear("device", action="remove")
         await trio.sleep(2)
     facts = running.catalog.value.facts("light.a")
     assert (facts.registry_id, facts.device_id, facts.manufacturer) == ("r1", "d9", "New")

@@ -8,6 +8,7 @@ from ingest.config.filter_table import INLINE_VARIABLES
 from ingest.config.home_assistant import Candidate, HomeAssistant
 from ingest.config.settings import KEYS, SECTIONS, Settings
 from ingest.core.secret import Secret
+from ingest.core.urls import http_base
 
 CONTRACT = [
     "HA_HTTP_URL",
@@ -99,4 +100,4 @@ def test_candidates_are_what_has_an_address_and_a_token() -> None:
     assert attrs.evolve(home, token=None).candidates() == (secondary,)
     assert attrs.evolve(home, secondary_url=None).candidates() == (primary,)
     assert attrs.evolve(home, enabled=False).candidates() == ()
-    assert secondary.http_base == "https://cloud"
+    assert http_base(secondary.url) == "https://cloud"

@@ -76,4 +76,4 @@ def test_a_time_without_an_offset_is_malformed() -> None:
 
 
 def test_a_config_without_a_state_is_that_of_a_server_that_has_none() -> None:
-    assert wire.core_config(Raw(b'{"version":"2026.1"}')) == wire.CoreConfig("", "2026.1")
+    assert wire.core_config(Raw(b'{"version":"2026.1"}')) == wire.CoreConfig("")

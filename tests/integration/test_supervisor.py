@@ -167,6 +167,6 @@ def test_the_token_is_the_supervisors_and_is_not_shown(tmp_path: Path) -> None:
     loaded = load(None, of_app(tmp_path), {}, for_running=True)
     (candidate,) = loaded.settings.home_assistant.candidates()
     assert (candidate.url, candidate.token) == (SUPERVISOR, Secret(APP_TOKEN))
-    assert candidate.http_base == "http://supervisor/core"
+    assert http_base(candidate.url) == "http://supervisor/core"
     assert loaded.origins["home_assistant.token"] == "supervisor"
     assert APP_TOKEN not in repr(loaded)
