@@ -34,6 +34,9 @@ FOREIGN = {"Exception", "ValueError", "RuntimeError", "OSError"}
 HANDLED = {"suppress", "explained", "pytest"}
 """Names in a `with` within which our errors do not get out."""
 
+SAID_ONCE = {("ingest.core.reports", "text")}
+"""Methods of a module whose docstring stands in the base class alone: what overrides them means the same."""
+
 ANYBODYS = {name for kind in (dict, list, set, str, bytes) for name in dir(kind)}
 """Names that methods of Python's own have, too: a call of one says nothing."""
 
@@ -91,7 +94,12 @@ def _public(body: list[ast.stmt], prefix: str, about: str = "") -> Iterator[Publ
             told = ast.get_docstring(node) or ""
             yield Public(f"{prefix}.{node.name}", node, told, about)
             if isinstance(node, ast.ClassDef):
-                yield from _public(node.body, f"{prefix}.{node.name}", told)
+                inner = [each for each in node.body if not (node.bases and _said_once(each, prefix))]
+                yield from _public(inner, f"{prefix}.{node.name}", told)
+
+
+def _said_once(node: ast.stmt, where: str) -> bool:
+    return isinstance(node, ast.FunctionDef) and (where, node.name) in SAID_ONCE
 
 
 def stems(text: str) -> set[str]:

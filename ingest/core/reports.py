@@ -57,7 +57,6 @@ class SessionChanged(Report):
     state: SessionState
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"session with {self.candidate}: {self.state.value}"
 
 
@@ -71,7 +70,6 @@ class Connected(Report):
     attempts: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"subscribed to every change of Home Assistant {self.ha_version} ({self.candidate}, {self.where})"
 
 
@@ -89,7 +87,6 @@ class ConnectionFailed(Report):
     remedy: str = ""
 
     def text(self) -> str:
-        """The sentence a person reads."""
         todo = f". {self.remedy}" if self.remedy else ""
         again = f"next attempt within {math.ceil(self.retry_in)} s"
         return f"no connection to Home Assistant ({self.candidate}), {again}: {self.reason}{todo}"
@@ -106,7 +103,6 @@ class CandidateRefused(Report):
     remedy: str = ""
 
     def text(self) -> str:
-        """The sentence a person reads."""
         todo = f" {self.remedy}" if self.remedy else ""
         return (
             f"Home Assistant ({self.candidate}) refused: {self.reason}.{todo} "
@@ -123,7 +119,6 @@ class Snapshot(Report):
     temperature: str | None = None
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"read the current state of {self.entities} entities" + ("" if self.complete else " (still starting)")
 
 
@@ -147,7 +142,6 @@ class CatalogLoaded(Report):
     asked: int = field(default=0, repr=False)
 
     def text(self) -> str:
-        """The sentence a person reads."""
         more = f", {self.skipped} entries that cannot be read left out" if self.skipped else ""
         if self.source == "templates":
             return f"asked the templates of Home Assistant for devices and areas: {self.entities} entities{more}"
@@ -164,7 +158,6 @@ class CatalogChanged(Report):
     seconds: float
 
     def text(self) -> str:
-        """The sentence a person reads."""
         what = [some(self.entities), *(f"the {kind} registry" for kind in self.lists)]
         return f"read what changed in the registries: {', '.join(each for each in what if each)}"
 
@@ -177,7 +170,6 @@ class CatalogKept(Report):
     as_of_ns: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         at = moment_at(self.as_of_ns)
         return f"until the registries are read, what they said at {at:%Y-%m-%d %H:%M} UTC serves ({self.entities} entities)"
 
@@ -199,7 +191,6 @@ class CatalogFailed(Report):
         return "debug" if self.again else "warning"
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"the registries could not be read, the last known ones go on serving: {self.reason}"
 
 
@@ -212,7 +203,6 @@ class RegistryFailed(Report):
     reason: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{self.command} failed, what was known of that goes on serving: {self.reason}"
 
 
@@ -223,7 +213,6 @@ class RegistryWorks(Report):
     command: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{self.command} works again, or is not needed any more"
 
 
@@ -249,7 +238,6 @@ class MalformedMessage(Report):
     excerpt: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"skipped a message of Home Assistant that cannot be read: {self.problem}"
 
 
@@ -261,7 +249,6 @@ class UnexpectedMessage(Report):
     kind: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"skipped a message of an unknown kind: {self.kind}"
 
 
@@ -278,7 +265,6 @@ class Shed(Report):
     spans: Mapping[str, tuple[int, int]] = field(factory=dict, repr=False)
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{self.count} changes of {len(self.entities)} entities did not fit into {self.link} and were dropped"
 
 
@@ -333,7 +319,6 @@ class DeadLetter(Report):
     traceback: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"a change of {self.entity_id} could not be turned into a point and was set aside (see: {LETTERS}): {self.reason}"
 
     @property
@@ -363,7 +348,6 @@ class BacklogFound(Report):
     count: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{waits(self.count)} on disk for {self.store} from before the start, beside what comes now"
 
 
@@ -375,7 +359,6 @@ class BacklogGone(Report):
     count: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{self.store} has what waited from before the start: {counted(self.count, 'point')}"
 
 
@@ -397,7 +380,6 @@ class Evicted(Report):
     unbroken: bool = False
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"the spool for {self.store} is full: {counted(self.count, 'point')} dropped, the oldest first"
 
 
@@ -411,7 +393,6 @@ class Purged(Report):
     newest_ns: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{_were(self.count, 'point')} removed that waited for {self.store}, as somebody asked for"
 
 
@@ -424,7 +405,6 @@ class Made(Report):
     how: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{_are(self.count, 'point')} in the spool for {self.store} again: {self.how}"
 
 
@@ -449,7 +429,6 @@ class Unreadable(Report):
     reason: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{self.count} points in the spool for {self.store} cannot be read and are left out: {self.reason}"
 
 
@@ -477,7 +456,6 @@ class Rejected(Report):
     rejections: tuple[Rejection, ...]
 
     def text(self) -> str:
-        """The sentence a person reads."""
         whose = some(entity_of(each.line) for each in self.rejections)
         what = counted(len(self.rejections), "point") + (f" of {whose}" if whose else "")
         return f"{self.store} refused {what} (see: {LETTERS}): {self.rejections[0].reason}"
@@ -496,7 +474,6 @@ class StoreWaiting(Report):
     breaker: str = "closed"
 
     def text(self) -> str:
-        """The sentence a person reads."""
         todo = f". {self.remedy}" if self.remedy else ""
         again = f"{waits(self.waiting)}, trying again within {math.ceil(self.retry_in)} s"
         return f"{self.store} does not take points ({again}): {self.reason}{todo}"
@@ -511,7 +488,6 @@ class StoreSearching(Report):
     waiting: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{self.store} refuses some points ({self.waiting} wait): {self.reason}"
 
 
@@ -523,7 +499,6 @@ class StoreRecovered(Report):
     after: float
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{self.store} takes points again after {self.after:.0f} s"
 
 
@@ -536,7 +511,6 @@ class SpoolFailing(Report):
     reason: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"the spool for {self.store} goes on in memory: {self.reason}"
 
 
@@ -547,7 +521,6 @@ class SpoolRecovered(Report):
     store: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"the spool for {self.store} is on disk again"
 
 
@@ -560,7 +533,6 @@ class LettersFailing(Report):
     waiting: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{counted(self.waiting, 'dead letter')} cannot be written, only memory holds what is not on disk: {self.reason}"
 
 
@@ -569,7 +541,6 @@ class LettersRecovered(Report):
     """What waited in memory is on disk."""
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return "the dead letters are on disk again"
 
 
@@ -582,7 +553,6 @@ class LettersDropped(Report):
     reason: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{_were(self.count, 'dead letter')} dropped, the oldest first: {self.reason}"
 
 
@@ -603,7 +573,6 @@ class StateSetAside(Report):
     unreadable: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         sentence = f"the state file could not be used and is kept as {self.kept_as}: {self.reason}"
         if self.brought is not None:
             brought = f"{sentence}; {self.brought} points of it were brought over"
@@ -622,7 +591,6 @@ class StateDamaged(Report):
     reason: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"the state file {self.path} is damaged ({self.reason}): the next start begins a new one"
 
 
@@ -635,7 +603,6 @@ class StateRecovered(Report):
     unreadable: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         came = f"{self.points} points came back from {self.file}"
         return f"{came}, at least {counted(self.unreadable, 'row')} of it cannot be read" if self.unreadable else came
 
@@ -660,7 +627,6 @@ class GapOpened(Report):
         return "warning" if missed else "info"
 
     def text(self) -> str:
-        """The sentence a person reads."""
         whole = f"{self.cause.value} from {_time(self.from_ns)} to {_time(self.to_ns)}"
         if self.why:
             return f"{whole}, and changes of that time cannot be had: {self.why}"
@@ -687,7 +653,6 @@ class GapSettled(Report):
         return "info" if self.progress is Filling.FILLED else "warning"
 
     def text(self) -> str:
-        """The sentence a person reads."""
         whole = f"the gap from {_time(self.from_ns)} to {_time(self.to_ns)} ({self.cause.value})"
         if self.progress is Filling.FILLED:
             return f"{whole} is filled: {counted(self.filled, 'state')} came of Home Assistant's history"
@@ -703,7 +668,6 @@ class LedgerFailing(Report):
     reason: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"the ledger of coverage cannot be written and waits in memory: {self.reason}"
 
 
@@ -712,7 +676,6 @@ class LedgerRecovered(Report):
     """What waited in memory is on disk."""
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return "the ledger of coverage is on disk again"
 
 
@@ -734,7 +697,6 @@ class ToPublish(Report):
         return self.devices + self.entities + self.services
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"data-api is to be told of {_inventory(self.devices, self.entities, self.services)}"
 
 
@@ -756,7 +718,6 @@ class Published(Report):
     services: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"data-api was told of {_inventory(self.devices, self.entities, self.services)}"
 
 
@@ -770,7 +731,6 @@ class PublishingHalved(Report):
     reason: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{self.count} {self.kind} are posted again in smaller parts: {self.reason}"
 
 
@@ -784,7 +744,6 @@ class EntryRefused(Report):
     reason: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"data-api does not take {self.id} ({self.kind}), it is left out until it changes: {self.reason}"
 
 
@@ -806,7 +765,6 @@ class DataApiWaiting(Report):
         return "debug" if self.again else "warning"
 
     def text(self) -> str:
-        """The sentence a person reads."""
         todo = f". {self.remedy}" if self.remedy else ""
         again = f"{_entries(self.waiting)}, trying again within {math.ceil(self.retry_in)} s"
         return f"data-api is not told of the home ({again}): {self.reason}{todo}"
@@ -819,7 +777,6 @@ class DataApiRecovered(Report):
     after: float
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"data-api takes entries again after {self.after:.0f} s"
 
 
@@ -835,7 +792,6 @@ class Started(Report):
     store: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"homeiq-ingest {self.version} stores the home '{self.home}' in {self.store}"
 
 
@@ -846,7 +802,6 @@ class Listening(Report):
     where: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"the status page is on {self.where}"
 
 
@@ -860,7 +815,6 @@ class Stuck(Report):
     watchdog: bool
 
     def text(self) -> str:
-        """The sentence a person reads."""
         restart = "systemd's watchdog restarts the service now" if self.watchdog else "restart the service"
         return (
             f"stuck: {self.station} has not come back for {self.seconds:.0f} s; {restart}, "
@@ -876,7 +830,6 @@ class Moving(Report):
     seconds: float
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{self.station} moves again, after {self.seconds:.0f} s"
 
 
@@ -887,7 +840,6 @@ class Stopping(Report):
     reason: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"stopping ({self.reason}): storing what is under way"
 
 
@@ -900,7 +852,6 @@ class Lost(Report):
     count: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"{self.count} changes that waited in memory could not be stored in {self.store} in time and are lost"
 
 
@@ -913,7 +864,6 @@ class Stopped(Report):
     volatile: int = 0
 
     def text(self) -> str:
-        """The sentence a person reads."""
         only = f", of which {self.volatile} were only in memory and are lost" if self.volatile else ""
         lost = {"spooled": only, "in_flight": " and lost"}
         figures = _figures(self.books, lost)
@@ -927,7 +877,6 @@ class Progress(Report):
     books: Mapping[str, int]
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"so far: {_figures(self.books) or 'nothing received'}"
 
 
@@ -938,7 +887,6 @@ class Reloading(Report):
     why: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"reading the configuration again: {self.why}"
 
 
@@ -951,7 +899,6 @@ class Reloaded(Report):
     left_out: int
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"the configuration was read again: {'; '.join(self.changes)}"
 
 
@@ -963,7 +910,6 @@ class ReloadRefused(Report):
     problems: tuple[str, ...]
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return f"the configuration is wrong now, and nothing was changed: {' '.join(self.problems)}"
 
 
@@ -975,7 +921,6 @@ class Notice(Report):
     sentence: str
 
     def text(self) -> str:
-        """The sentence a person reads."""
         return self.sentence
 
 
