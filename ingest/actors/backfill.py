@@ -203,7 +203,7 @@ class Backfill:
 
     async def _pause(self, problem: str, seconds: float) -> None:
         if problem != self._complained:
-            self.emit(reports.Notice(f"the history cannot be read now, gaps are filled later: {problem}"))
+            self.emit(reports.Notice(f"the history cannot be read now, gaps will be filled later: {problem}"))
         self._complained = problem
         await self._nap(seconds)
 

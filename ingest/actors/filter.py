@@ -243,7 +243,7 @@ class Filter:
         return self.reconciler.knows(registry_id, change.data.entity_id, time_ns)
 
     def _nobody_looks_on(self, error: Exception) -> None:
-        self.emit(reports.Notice(f"something that looks on at what comes in broke, and looks on no more: {error!r}"))
+        self.emit(reports.Notice(f"an observer of incoming changes broke, and is called no more: {error!r}"))
 
     def lost(self, report: Report) -> None:
         """Something was dropped: what the history may tell of it is a gap."""

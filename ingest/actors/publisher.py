@@ -131,7 +131,7 @@ class Publisher:
         """They are not remembered as told: once data-api is newer, the next reading tells them."""
         self._recovered()
         if not self._lacks_services:
-            self.emit(reports.Notice("this data-api keeps no services (it answers 404): it is told of the rest"))
+            self.emit(reports.Notice("this data-api keeps no services (it answers 404): everything else is still sent"))
         self._lacks_services = True
         self._queue = deque(each for each in self._queue if each.kind is not Kind.SERVICES)
 

@@ -68,7 +68,7 @@ class Spoolless:
     async def purge(self, _: control.Purge, __: Say) -> control.Purged:
         """Nothing is removed where nothing waits. Raises `Refused` when something does."""
         if await self.lane(self._waits):
-            raise self._without("what waits in its state file is of an earlier configuration", STOP)
+            raise self._without("what waits in its state file is from an earlier configuration", STOP)
         return control.Purged(0)
 
     async def replay(self, _: control.Replay, __: Say) -> control.Replayed:

@@ -35,14 +35,14 @@ IMPORTS = Watched((Cause.IMPORTED,))
 
 
 @click.command()
-@click.option("--since", required=True, metavar="TIME", help="From when on: `10d`, `2026-11-20T08:00`.")
+@click.option("--since", required=True, metavar="TIME", help="Since when: `10d`, `2026-11-20T08:00`.")
 @click.option("--entities", multiple=True, metavar="GLOB", help="Only these, such as `sensor.*`; may be repeated.")
-@click.option("--dry-run", is_flag=True, help="Say how much it is, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show how much it would be; write nothing.")
 @click.option(
     "--again",
     is_flag=True,
     help=(
-        "Read everything since TIME, though it is stored. The history knows less of a state than was seen live (no context, "
+        "Read everything since TIME, even if it is stored. The history knows less of a state than was seen live (no context, "
         "fewer attributes): what is stored richer is written over. Of an entity that was moved to another area since, InfluxDB "
         "keeps both, as two series."
     ),
@@ -59,10 +59,11 @@ def backfill(
 ) -> None:
     """Store what Home Assistant remembers since TIME and the store does not know.
 
-    Home Assistant keeps ten days unless it is told otherwise. Nothing that is stored is written over or stored twice, as far as
-    the state file knows of it: with a new one beside an old InfluxDB database, give a TIME before which nothing was stored, or
-    richer live states are written over. Live changes are stored meanwhile. When the service runs, it does the work, and Ctrl-C ends only the looking; else the
-    work is done here, and ends when it is done. Cut off, even killed, it goes on when the service runs or this is run again.
+    Home Assistant keeps ten days unless it is configured otherwise. Nothing that is stored is written over or stored
+    twice, as far as the state file knows of it: with a new one beside an old InfluxDB database, give a TIME before which
+    nothing was stored, or richer live states are written over. Live changes are stored meanwhile. When the service runs, it
+    does the work, and Ctrl-C ends only this display; otherwise the work is done here. If it is interrupted, even killed, it
+    resumes when the service runs or this is run again.
     """
     now = datetime.now(UTC)
     moment = parse_moment(since, now)
@@ -96,7 +97,7 @@ def _backfill(settings: Settings, asked: control.Import) -> None:
     except Runs as service:
         begun = ask(service, "backfill", asked, control.Imported, doing="looking", of="{} entities")
         if _announce(begun):
-            click.echo("The service fills it. Ctrl-C ends only the looking.", err=True)
+            click.echo("The service fills it. Ctrl-C ends only this display.", err=True)
             tell(follow(path, Key(settings.home, settings.store_kind), IMPORTS))
         return
 

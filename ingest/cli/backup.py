@@ -41,7 +41,7 @@ def bounded(function: F) -> F:
         default="1h",
         show_default=True,
         callback=_seconds,
-        help="Give up after so long, such as 10m; nothing half is left.",
+        help="Give up after this long, such as 10m; no partial copy is left.",
     )(function)
 
 
@@ -59,7 +59,7 @@ def _seconds(_context: click.Context, option: click.Parameter, text: str) -> flo
 def backup(*, folder: Path, within: float, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     """Copy what the service remembers into FOLDER: the state file, and the embedded store if that is used. The service may run.
 
-    Each copy is whole, of one moment, and was read again. FOLDER is made; no earlier back-up is written over. The
+    Each copy is complete, of one moment, and is verified by reading it. FOLDER is created; no earlier back-up is overwritten. The
     configuration and the tokens are not in it, and neither is a database.
     """
     with explained():
@@ -78,10 +78,10 @@ def backup(*, folder: Path, within: float, config_path: Path | None, assignments
 @bounded
 @configured
 def restore(*, folder: Path, within: float, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Put a back-up that `backup` made into the place of the service's files. The service must not run.
+    """Replace the service's files with a back-up that `backup` made. The service must not run.
 
-    What is there is renamed, not deleted. What happened since the back-up the service asks of Home Assistant's history when
-    it starts.
+    The files that are there are renamed, not deleted. When the service starts, it asks Home Assistant's history for what
+    has happened since the back-up.
     """
     with explained():
         found = loaded(config_path, assignments, sections=SECTIONS)
@@ -147,8 +147,8 @@ class _Watch:
         """So many bytes are written. Raises `Transient` or `Refused`."""
         self.tell(written // MIB)
         if time.monotonic() > self.end:
-            remedy = "Say --within 4h, or run it when the disk has less to do."
-            raise Transient("it took longer than it may, and was given up", remedy=remedy)
+            remedy = "Allow more with --within 4h, or run it when the disk is less busy."
+            raise Transient("it took longer than allowed, and was given up", remedy=remedy)
         for path, floor in self.floors:
             floor.check(path, 0)
 

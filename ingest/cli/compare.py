@@ -33,10 +33,8 @@ SETTLING: Final = timedelta(seconds=30)
 
 
 @click.command()
-@click.option(
-    "--since", default="1d", show_default=True, metavar="TIME", help="From when on: `1d`, `2026-11-20T08:00`."
-)
-@click.option("--until", metavar="TIME", help="Before then; the same forms. [default: half a minute ago]")
+@click.option("--since", default="1d", show_default=True, metavar="TIME", help="Since when: `1d`, `2026-11-20T08:00`.")
+@click.option("--until", metavar="TIME", help="Until when; the same forms. [default: half a minute ago]")
 @click.option(
     "--with", "other", metavar="[URL/]BUCKET", help="Where the original writes (else the section `original`)."
 )
@@ -106,7 +104,7 @@ def _original(settings: Settings, other: str | None, token_file: Path | None) ->
     url, _, bucket = (other or "").rpartition("/")
     bucket, url = bucket or told.bucket, _url(url, bucket) or told.url or ours.url
     if not bucket:
-        remedy = "Say --with [URL/]BUCKET, or set original.bucket (`convert --bucket` does)."
+        remedy = "Give --with [URL/]BUCKET, or set original.bucket (`convert --bucket` does)."
         raise Refused("it is not said where the original writes", remedy=remedy)
     if token_file is None and told.token is None and url == ours.url:
         return evolve(ours, bucket=bucket)
@@ -122,7 +120,7 @@ def _url(given: str, bucket: str) -> str | None:
         url: str | None = shapes.url("http", "https").parse(f"{given}?{bucket}" if query else given)
     except Wrong as error:
         raise click.BadParameter(
-            f"{error}; say [URL/]BUCKET, such as http://host:8086/home", param_hint="--with"
+            f"{error}; write [URL/]BUCKET, such as http://host:8086/home", param_hint="--with"
         ) from None
     return url
 

@@ -71,8 +71,8 @@ def _check_printable(hidden: frozenset[str]) -> None:
     seen = sorted(hidden - CREDENTIALS)
     if seen:
         raise Refused(
-            f"{', '.join(seen)} came of secrets.yaml or the environment, which is not printed",
-            remedy="Say -o FILE: the file is readable by you alone.",
+            f"{', '.join(seen)} came from secrets.yaml or the environment, which is not printed",
+            remedy="Add -o FILE: the file is readable by you alone.",
         )
 
 
@@ -82,7 +82,7 @@ def _write(output: Path, values: Mapping[str, object], remarks: list[str], found
         write(output, values, remarks, force=force)
         return
     if output.exists() and not force:  # before a token of an older one is replaced
-        raise Refused("the configuration file exists already", where=str(output), remedy="Say --force to replace it")
+        raise Refused("the configuration file exists already", where=str(output), remedy="Add --force to replace it")
     write_own(token, found.secret.reveal() + "\n", "the token file", force=force)
     write(output, {**values, "influxdb.token_file": TOKEN_FILE}, remarks, force=force)
 
@@ -102,5 +102,5 @@ def _to_do(values: Mapping[str, object], found: Converted, output: Path | None) 
         lines.append(
             f"Wrote {output}{f' and {output.with_name(TOKEN_FILE)}' if found.secret else ''} (readable by you alone)."
         )
-        lines.append(f"Look whether it works:  homeiq-ingest config check --connect --config {output}")
+        lines.append(f"Check that it works:  homeiq-ingest config check --connect --config {output}")
     return lines

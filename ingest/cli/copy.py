@@ -51,7 +51,7 @@ def copy(
 ) -> None:
     """Copy the embedded store into a database. The file may be in use.
 
-    Killed or cut off, it goes on where it stopped when it is run again; nothing is lost or stored twice. What was stored
+    Killed or interrupted, it resumes where it stopped when it is run again; nothing is lost or stored twice. What was stored
     later of a time before, as of a gap that was filled or by `backfill`, needs --again, which doubles nothing, either.
     """
     start_ns, _ = window(since, None)
@@ -87,7 +87,7 @@ def _beginning(mark: Mark | None, start_ns: int, again: bool) -> tuple[Position,
     # Without a beginning that is known there may be a hole before the mark: once more costs time alone.
     if mark.began_ns is None or start_ns < mark.began_ns:
         began = "may not have begun" if mark.began_ns is None else "did not begin"
-        click.echo(f"beginning anew: the copy that got to {shown(mark.position[0])} {began} so early", err=True)
+        click.echo(f"starting over: the copy that got to {shown(mark.position[0])} {began} so early", err=True)
         return start, start_ns
     if again:
         return start, mark.began_ns

@@ -77,9 +77,9 @@ def show(*, letter_id: int, config_path: Path | None, assignments: tuple[str, ..
 @click.option("--all", "everything", is_flag=True, help="Every line that can be sent again.")
 @configured
 def retry(*, ids: tuple[int, ...], everything: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Put refused lines back into the spool, once what they were refused for is mended. The service may run."""
+    """Put refused lines back into the spool, once the cause is fixed. The service may run."""
     if everything == bool(ids):
-        raise click.UsageError("Name the letters, or say --all.")
+        raise click.UsageError("Name the letters, or add --all.")
     with explained():
         found = loaded(config_path, assignments, sections=SECTIONS)
         asked = control.Retry(ids, everything, found.settings.home)
@@ -125,7 +125,7 @@ def export(*, file: Path, force: bool, config_path: Path | None, assignments: tu
     with explained(), looking(own := own_state(config_path, assignments)) as connection:
         count, target = 0, None if str(file) == "-" else file
         if target is not None and target.is_file() and not force:
-            raise Refused("the file is there already", where=str(file), remedy="Say --force to replace it.")
+            raise Refused("the file is there already", where=str(file), remedy="Add --force to replace it.")
         with written(target, own.used) as out:
             for letter in Letters(connection, own.path).listed():
                 out.write(_json(letter))

@@ -71,14 +71,14 @@ class Scene:
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(min=1), help="End after so many seconds (else with Ctrl-C).")
+@click.option("--seconds", type=click.FloatRange(min=1), help="End after this many seconds (otherwise with Ctrl-C).")
 @click.option("--entities", type=click.IntRange(8, 41_000), default=60, show_default=True, help="Size of the home.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Another number is another home.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Another number makes another home.")
 @click.option("--plain", is_flag=True, help="Lines instead of a live display.")
 def demo(seconds: float | None, entities: int, seed: int, *, plain: bool) -> None:
     """Watch a simulated home being stored, through four outages.
 
-    A simulated Home Assistant plays its last 24 hours and goes on in real time; the service stores it in an SQLite
+    A simulated Home Assistant plays its last 24 hours and continues in real time; the service stores it in an SQLite
     file that you can look at afterwards. On the way something else locks that file, so that nothing can be written; the
     service is stopped, then killed with SIGKILL; and Home Assistant restarts. What was missed is filled in from Home
     Assistant's history. Less than twenty `--seconds` leave no room for that.
@@ -109,12 +109,12 @@ def _fresh_file() -> Iterator[Path]:
 
 def prologue(entities: int, acts: Acts | None) -> None:
     """Print what the demo is going to show; None: it is too short for the outages."""
-    click.echo(f"A simulated home of {entities:,} entities plays its last day, then goes on live.")
+    click.echo(f"A simulated home of {entities:,} entities plays its last day, then continues live.")
     if acts is None:
-        click.echo(f"Too short for the outages: they come from --seconds {SHORTEST:.0f} on.")
+        click.echo(f"Too short for the outages: they need at least --seconds {SHORTEST:.0f}.")
     else:
-        click.echo("Four outages come: its store is locked, the service is stopped, then killed, and")
-        click.echo("Home Assistant restarts.")
+        click.echo("Four outages follow: its store is locked, the service is stopped, then killed,")
+        click.echo("and Home Assistant restarts.")
     click.echo("Ctrl-C ends it.\n")
 
 

@@ -60,7 +60,7 @@ class Board:
 
     `trouble` is why points wait now; `down` why nothing comes in. `connected` counts subscriptions, `gaps` intervals in
     which something was missed, `mended` those of which nothing is left to do, with the ones in which nothing was, `whole`
-    those of them that lack nothing; `filled` states came of Home Assistant's history. `page` is the address of the
+    those of them that lack nothing; `filled` states came from Home Assistant's history. `page` is the address of the
     status page. `clock` is in seconds, `tell` is where news go.
     """
 
@@ -115,7 +115,7 @@ class Board:
     def _missed(self, entities: int, why: str) -> None:
         self.opened += 1
         if entities and not why:
-            self.news(f"It missed changes of {entities:,} entities: Home Assistant's history knows them.")
+            self.news(f"It missed changes of {entities:,} entities: Home Assistant's history has them.")
             return
         self.news(f"Changes were lost: {why}." if why else "Nothing was missed.")
         self._done(why)
@@ -123,8 +123,8 @@ class Board:
     def _settled(self, filled: int, why: str) -> None:
         self.gaps += 1
         self.filled += filled
-        came = f"{counted(filled, 'state')} came of that history."
-        self.news(f"Not the whole gap is filled: {why}." if why else f"The gap is filled: {came}")
+        came = f"{counted(filled, 'state')} came from that history."
+        self.news(f"The gap is filled only in part: {why}." if why else f"The gap is filled: {came}")
         self._done(why)
 
     def _done(self, why: str) -> None:
@@ -173,7 +173,7 @@ class Board:
         lines = [f"happened {happened:,} · stored {stored:,} · lost {self.lost:,} · outages survived {self.survived}"]
         if self.gaps:
             gaps = counted(self.gaps, "gap")
-            lines.append(f"{self.filled:,} of them came of Home Assistant's history and filled {gaps}.")
+            lines.append(f"{self.filled:,} of them came from Home Assistant's history and filled {gaps}.")
         if self.owed and self.waiting > 0:
             lines.append(f"{self.waiting:,} are still to be filled in: the demo ended before that.")
         if not self.balanced:

@@ -23,13 +23,13 @@ _CODES: Final = {None: 0, Severity.HINT: 0, Severity.WARNING: DOUBTFUL, Severity
 @click.option("--json", "as_json", is_flag=True, help="Print every check and finding as one JSON object.")
 @click.option("-v", "--verbose", is_flag=True, help="List every check with what it saw, also when all is well.")
 def doctor(config_path: Path | None, assignments: tuple[str, ...], *, as_json: bool, verbose: bool) -> None:
-    """Look at everything from the outside, and say what to mend, the worst first.
+    """Check everything from the outside, and say what to fix, the worst first.
 
     The configuration, this machine, Home Assistant with its token and recorder, all clocks, the database or the embedded
     store, and the service. It writes one point into a measurement of its own, and removes it again where the database can;
     a running service is not disturbed. No secret is printed.
 
-    Exit code 0: all is well, or worth a hint at most; 1: warnings, something will be missing one day; 2: something is not
+    Exit code 0: all is well, or there are hints at most; 1: warnings, something will be missing one day; 2: something is not
     stored, or will not be.
     """
     from ingest.cli.doctor_show import as_object, screen  # noqa: PLC0415  only where there is something to show

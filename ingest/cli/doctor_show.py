@@ -62,7 +62,7 @@ def _summary(checks: Sequence[Check]) -> str:
     looked = f"{counted(made, 'check')}{f', {left} skipped' if left else ''}"
     if not found:
         return f"All is well: {looked}."
-    more = " What is skipped is looked at once the cause is mended." if left and Severity.ERROR in found else ""
+    more = " What was skipped is checked once the cause is fixed." if left and Severity.ERROR in found else ""
     return f"{findings} in {looked}.{more}"
 
 

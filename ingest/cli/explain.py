@@ -39,7 +39,7 @@ ALIKE: Final = 3
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @configured
 def explain(*, entity: str, as_json: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Say why ENTITY is stored or left out, and what is written of it.
+    """Explain why ENTITY is stored or left out, and what is written for it.
 
     Which rule decided, what the registries say, the line that would be written now, the last that was, and what is missing.
     Home Assistant is asked; the service may run, and nothing is written.

@@ -153,7 +153,7 @@ class _Work:
 
     async def fill(self, stop: trio.Event) -> None:
         """Have it filled, then have the pipeline stop."""
-        click.echo("Reading Home Assistant's present states …", err=True)
+        click.echo("Reading Home Assistant's current states …", err=True)
         await self._ready()
         if await self.begin(self.importing):
             with filling() as show:
@@ -187,7 +187,7 @@ def _say_what_waits(pipeline: Pipeline) -> None:
 def tell(gaps: Sequence[Gap]) -> None:
     """Print what became of each gap: filled, in part with the reason, or still open."""
     for gap in gaps:
-        came = f"{counted(gap.filled, 'state')} came of Home Assistant's history"
+        came = f"{counted(gap.filled, 'state')} came from Home Assistant's history"
         match gap.progress:
             case Progress.FILLED:
                 click.echo(f"Gap {gap.id} is filled: {came}.")

@@ -43,10 +43,10 @@ ENOUGH: Final = 10_000
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @configured
 def estimate(*, as_json: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Forecast how much is stored of this home a day, and who makes most of it.
+    """Forecast how much of this home is stored per day, and which entities account for most of it.
 
     From the states of all entities and a day of Home Assistant's history, in samples: points, megabytes, series, and the
-    limits of databases that come near. Of the most talkative entities it says how to leave them out. Nothing is written, and
+    limits of databases that come near. For the busiest entities it says how to leave them out. Nothing is written, and
     no database is asked.
     """
     from ingest.cli.forecast_show import as_object, screen  # noqa: PLC0415  only where there is something to show

@@ -1,4 +1,4 @@
-"""`homeiq-ingest gaps`: when changes may have been missed, why, and how far that is mended."""
+"""`homeiq-ingest gaps`: when changes may have been missed, why, and how far that has been filled in."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SHORT_SPANS = Columns(("entity", "filled"), right=(1,))
 
 @click.group()
 def gaps() -> None:
-    """See when changes may have been missed, and how far that is mended."""
+    """See when changes may have been missed, and how far that has been filled in."""
 
 
 @gaps.command("list")
@@ -52,7 +52,7 @@ def list_(*, everything: bool, config_path: Path | None, assignments: tuple[str,
     """List the gaps, the oldest first. The service may run.
 
     When nothing at all changed while nobody listened, as between two short runs of `backfill`, there is a gap all the same:
-    the ledger says when nobody did. It is counted here, and listed with --all. Where a line is too long for the terminal,
+    the ledger says when nobody did. Such gaps are counted here, and listed with --all. Where a line is too long for the terminal,
     causes and reasons have lines of their own; in a pipe each gap is one line.
     """
     with explained(), looking(own := own_state(config_path, assignments)) as connection, translated(own.path):
@@ -197,11 +197,11 @@ def _reopen(path: Path, key: Key, asked: control.Reopen) -> control.Reopened:
 @gaps.command()
 @configured
 def fill(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Fill now what is open, and try once more what could not be had. When the service runs, it does.
+    """Fill now what is open, and try once more what could not be retrieved. When the service runs, it does the work.
 
-    Of what could not be had, or in part, everything is read again: Home Assistant may have been without a recorder, or
-    behind. Only the history has anything between two stored states, so nothing richer is written over. But what came in part comes
-    whole once more: of an entity that was moved to another area since, InfluxDB keeps both, as two series.
+    What could not be retrieved, or only in part, is all read again: Home Assistant may have been without a recorder, or
+    behind. Only the history has anything between two stored states, so nothing richer is overwritten. But what came in
+    part comes whole once more: of an entity that was moved to another area since, InfluxDB keeps both, as two series.
     """
     from ingest.actors.importing import Importing  # noqa: PLC0415  only where it is used
     from ingest.cli.filling import Watched, alone, check_no_service, follow, tell  # noqa: PLC0415

@@ -62,7 +62,7 @@ class OwnFile:
         if other and os.path.realpath(other) != os.path.realpath(self.path):
             how = f"--set spool.path={other}" if self.kind == "state" else f"--db {other}"
             what = f"this {self.kind} file holds nothing, and the service that runs here uses another"
-            raise Refused(what, where=str(self.path), remedy=f"Say {how}, or the --config that the service has.")
+            raise Refused(what, where=str(self.path), remedy=f"Use {how}, or the --config that the service uses.")
 
     def _of_service(self) -> str | None:
         try:

@@ -26,7 +26,7 @@ def reload(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     The filter, the attributes that are dropped and the level of the log change at once; of other settings it says which
     need a restart. When anything is wrong nothing changes: every problem is named, and the exit code is 2. The service reads
     what it was started with: here --config and --set only say which service. It also does this on SIGHUP, and by itself when a
-    file of the configuration has changed: what came of that within the last two minutes is said, too.
+    file of the configuration has changed: what came of that within the last two minutes is shown, too.
     """
     with explained():
         # No secret is needed to find the service: under systemd this command may not have it.

@@ -46,7 +46,7 @@ def _token(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.command()
 @click.option("--entities", type=click.IntRange(1, 100_000), default=60, show_default=True, help="Size of the home.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 for any free one.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Another number is another home.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Another number makes another home.")
 @click.option("--replay", callback=_span, default="24h", show_default=True, help="How much of its past it plays first.")
 @click.option(
     "--speed",
@@ -64,7 +64,7 @@ def simulate(
 ) -> None:
     """Run a simulated Home Assistant on this machine.
 
-    It plays its last 24 hours to the first client that listens to its state changes, then goes on in real time.
+    It plays its last 24 hours to the first client that listens to its state changes, then continues in real time.
     """
     make = partial(_home, seed, entities, replay)
     with explained():

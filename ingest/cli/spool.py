@@ -52,7 +52,7 @@ def spool() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, times in UTC.")
 @configured
 def status(*, as_json: bool, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Say what waits, since when, and for how long there is room. The service may run."""
+    """Show what waits, since when, and for how long there is room. The service may run."""
     with explained():
         configuration = loaded(config_path, assignments, sections=SECTIONS)
         own, size = state_of(configuration), configuration.settings.spool.size
@@ -227,7 +227,7 @@ def _sure(connection: Connection, own: OwnFile) -> NoReturn:
     points = sum(each.points for each in waiting(connection))
     if not points:
         own.look_elsewhere()
-    remedy = "Say --yes if they are to be gone for good."
+    remedy = "Add --yes to delete them for good."
     raise Refused(f"{points:,} points wait and have not been stored", where=str(own.path), remedy=remedy)
 
 

@@ -38,9 +38,9 @@ from ingest.runtime.supervise import one_error
 @click.command()
 @configured
 def replay(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
-    """Deliver what waits to the configured database, now. When the service runs, it does.
+    """Deliver what waits to the configured database, now. When the service runs, it does the work.
 
-    Cut off, it loses nothing: what is not stored still waits.
+    If interrupted, it loses nothing: what is not stored still waits.
     """
     with explained(), one_error():
         settings = (found := loaded(config_path, assignments, sections=SECTIONS | DATABASE_SECTIONS)).settings

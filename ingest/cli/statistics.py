@@ -46,9 +46,9 @@ AGAIN = "Run the command again later: the same hours are the same points, so not
 
 
 @click.command()
-@click.option("--since", required=True, metavar="TIME", help="From when on: `2y`, `2024-01-01`.")
+@click.option("--since", required=True, metavar="TIME", help="Since when: `2y`, `2024-01-01`.")
 @click.option("--entities", multiple=True, metavar="GLOB", help="Only these, such as `sensor.*`; may be repeated.")
-@click.option("--dry-run", is_flag=True, help="Say how much it is, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show how much it would be; write nothing.")
 @configured
 def statistics(
     *,
@@ -60,11 +60,11 @@ def statistics(
 ) -> None:
     """Store Home Assistant's long-term statistics since TIME in InfluxDB.
 
-    Home Assistant keeps mean, least and greatest value, state and sum of every hour for years, long after the states
+    Home Assistant keeps mean, minimum, maximum, state and sum of every hour for years, long after the states
     themselves are gone. Each hour becomes a point of the measurement `home_assistant_statistics`, with a connection of its
     own: the service may run meanwhile, and neither is in the other's way.
 
-    Cut off, even killed, run it again: the same hours are the same points, so nothing is stored twice.
+    If it is interrupted, even killed, run it again: the same hours are the same points, so nothing is stored twice.
     """
     now = datetime.now(UTC)
     moment = parse_moment(since, now)

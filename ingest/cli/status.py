@@ -37,10 +37,10 @@ _COLOURS: Final = {"healthy": "green", "degraded": "yellow"}
 def status(
     config_path: Path | None, assignments: tuple[str, ...], *, as_json: bool, alive: bool, url: str | None
 ) -> None:
-    """Say how the running service is, and what to do about it.
+    """Show how the running service is doing, and what to do about it.
 
     Exit code 0: healthy; 1: degraded, something waits; 2: unhealthy, or there is no service. With --alive it is 0
-    however the service is, as long as it answers: what is wrong with a database no restart mends.
+    however the service is, as long as it answers: no restart cures a database.
     """
     with explained():
         # The token is for the service that it was configured for, not for whatever an address leads to.

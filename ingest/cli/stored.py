@@ -24,8 +24,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 db_option = click.option(
     "--db", type=click.Path(path_type=Path, dir_okay=False), help="The store's file (else the configured one)."
 )
-since_option = click.option("--since", metavar="TIME", help="From then on: 90s, 5m, 2h, 1d, 1w, or 2026-11-20T08:00.")
-until_option = click.option("--until", metavar="TIME", help="Before then; the same forms.")
+since_option = click.option("--since", metavar="TIME", help="Since when: 90s, 5m, 2h, 1d, 1w, or 2026-11-20T08:00.")
+until_option = click.option("--until", metavar="TIME", help="Until when; the same forms.")
 
 
 def reading(function: F) -> F:

@@ -22,28 +22,31 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _file = click.Path(path_type=Path, dir_okay=False)
-_dry_run = click.option("--dry-run", is_flag=True, help="Say every file and every command, and do nothing.")
-_python = click.option("--python", type=_file, help="The Python to run it with; else the best of the system's.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Print every file and command; change nothing.")
+_python = click.option("--python", type=_file, help="The Python to run it with; by default the best of the system's.")
 _memory = click.option(
     "--memory",
     type=click.IntRange(128),
     metavar="MIB",
-    help=f"What it may take of memory; {MEMORY} unless said before.",
+    help=f"Memory limit in MiB; default {MEMORY}, or as installed before.",
 )
 
 
 @click.group()
 def systemd() -> None:
-    """Run the service under systemd: install it, upgrade it, take it away."""
+    """Run the service under systemd: install it, upgrade it, remove it."""
 
 
 @systemd.command()
 @click.option(
-    "--config", "config_path", type=_file, help="The configuration to install; else that of /etc, else yours."
+    "--config",
+    "config_path",
+    type=_file,
+    help="The configuration to install; by default the one in /etc, or else yours.",
 )
 @click.option("--force", is_flag=True, help="Replace a configuration that is installed and differs.")
-@click.option("--state", type=_file, help="A state file (spool.path) of an earlier run to take along.")
-@click.option("--store", type=_file, help="An embedded store (embedded.path) of an earlier run to take along.")
+@click.option("--state", type=_file, help="A state file (spool.path) of an earlier run to bring along.")
+@click.option("--store", type=_file, help="An embedded store (embedded.path) of an earlier run to bring along.")
 @click.option("--no-start", is_flag=True, help="Do not start it yet.")
 @_memory
 @_python
@@ -58,10 +61,10 @@ def install(  # noqa: PLR0917  options
     python: Path | None,
     dry_run: bool,
 ) -> None:
-    """Install this program as a service of systemd's, and start it. Needs root.
+    """Install this program as a systemd service, and start it. Needs root.
 
     The program gets an environment of its own below /opt/homeiq-ingest, the configuration goes to /etc/homeiq-ingest with its
-    tokens in files of root's, data is in /var/lib/homeiq-ingest. Asks nothing; what is so already stays as it is.
+    tokens in files owned by root, data is in /var/lib/homeiq-ingest. It asks nothing; what is already in place stays as it is.
     """
     from ingest.cli.systemd_install import Wanted  # noqa: PLC0415
     from ingest.cli.systemd_install import install as do  # noqa: PLC0415
@@ -77,7 +80,7 @@ def install(  # noqa: PLR0917  options
 def upgrade(roll_back: bool, python: Path | None, dry_run: bool) -> None:
     """Have the service run this program instead of the version that is installed. Needs root.
 
-    Call it with the newer package. The new version is built beside the old one and tried with the configuration; when it
+    Run it from the newer package. The new version is built beside the old one and tried with the configuration; when it
     does not come up, or does not stay up, the old one runs again. The version before is kept for --roll-back.
     """
     from ingest.cli import systemd_upgrade  # noqa: PLC0415
@@ -90,7 +93,7 @@ def upgrade(roll_back: bool, python: Path | None, dry_run: bool) -> None:
 
 
 @systemd.command()
-@click.option("--purge", is_flag=True, help="Remove its configuration, its tokens and all it stored here, too.")
+@click.option("--purge", is_flag=True, help="Also remove its configuration, its tokens and everything it stored here.")
 @click.option("--yes", is_flag=True, help="Do not ask whether to purge.")
 @_dry_run
 def uninstall(purge: bool, yes: bool, dry_run: bool) -> None:
@@ -122,7 +125,7 @@ def unit(config_path: Path, program: Path, memory: int | None) -> None:
 def _confirm() -> None:
     """Raises `Refused` where nobody sits there who could be asked: years of history may be in it."""
     if not sys.stdin.isatty():
-        raise Refused("nobody is here to be asked whether all that it stored may go", remedy="Say --yes, if it may.")
+        raise Refused("there is no terminal to confirm the purge on", remedy="Add --yes to purge all the same.")
     click.confirm("Remove the configuration, its tokens and everything stored here?", abort=True)
 
 
@@ -143,4 +146,4 @@ def _warnings(program: Path, config: Path) -> Iterator[str]:
         if not path.exists():
             yield f"there is no {path} yet: `homeiq-ingest systemd install` makes it"
         elif any(path.absolute().is_relative_to(each) for each in HIDDEN):
-            yield f"{path} lies where the service sees nothing: `homeiq-ingest systemd install` copies it to where it does"
+            yield f"{path} is where the service cannot see it: `homeiq-ingest systemd install` copies it to where it does"

@@ -28,7 +28,7 @@ A newer version comes with `systemd upgrade` of the newer package."""
 
 @frozen
 class Wanted:
-    """What `install` was told. `memory` in MiB; `state` and `store` are files of an earlier run to take along."""
+    """What `install` was told. `memory` in MiB; `state` and `store` are files of an earlier run to bring along."""
 
     config: Path | None = None
     force: bool = False
@@ -68,7 +68,7 @@ def _check_config(machine: Machine, path: Path, plan: Planned, force: bool) -> N
     there = machine.places.config
     if path == there or force or not os.path.lexists(there) or there.read_text(encoding="utf-8") == plan.text:
         return
-    remedy = f"Leave --config away to keep it, or say --force to replace it by {path}."
+    remedy = f"Leave out --config to keep it, or add --force to replace it with {path}."
     raise Refused("there is another configuration already", where=str(there), remedy=remedy)
 
 
@@ -93,7 +93,7 @@ def _take_along(machine: Machine, file: Path, name: str) -> None:
         steps.say(f"{folder / name} is there already: {file} stays where it is")
         return
     if not file.is_file():
-        raise Refused("there is no such file", where=str(file), remedy="Say where the earlier run kept it.")
+        raise Refused("there is no such file", where=str(file), remedy="Give the path where the earlier run kept it.")
     check_no_service(file)
     if not folder.parent.is_dir():
         steps.folder(folder.parent, 0o700)

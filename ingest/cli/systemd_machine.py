@@ -108,7 +108,7 @@ class Machine:
         try:
             self.steps.command(command, CHECKING)
         except Failed as error:
-            remedy = "Mend it, then run this again; nothing was changed for the service."
+            remedy = "Fix it, then run this again; the service was not changed."
             raise Refused(f"{folder.name} does not take the configuration: {error.words}", remedy=remedy) from error
         except Refused as error:
             remedy = (

@@ -16,7 +16,7 @@ THROTTLED: Final = 7 / 8
 """From this part of its memory on the kernel takes pages back and slows it down, before it kills it."""
 
 _UNIT: Final = """\
-# homeiq-ingest as a service. `homeiq-ingest systemd install` and `upgrade` write this file anew:
+# homeiq-ingest as a service. `homeiq-ingest systemd install` and `upgrade` rewrite this file:
 # change it in a drop-in, with `systemctl edit homeiq-ingest`.
 [Unit]
 Description=Stores every state change of Home Assistant
@@ -36,7 +36,7 @@ ExecStart={program} run --config {config}
 ExecReload={program} reload --config {config}
 Restart=on-failure
 RestartSec=5
-# What only a person can mend (exit code {refused}) is not tried again and again.
+# What only a person can fix (exit code {refused}) is not tried again and again.
 RestartPreventExitStatus={refused}
 # The service says that it gets on as long as it does. One that has not for so long is aborted and started again; what
 # it had taken is in the state file.

@@ -134,7 +134,11 @@ def _files(machine: Machine) -> list[Path]:
 
 
 def _to_be_migrated(machine: Machine) -> list[Path]:
-    """Also what a newer version made, which this one sets aside: it comes back when this one is not kept. A damaged one is not read here: the service sets it aside, whichever version it is."""
+    """The state file and the store whose layout this version changes, or does not know.
+
+    A file of a newer version is among them: this version sets it aside, and a copy brings it back if the upgrade is undone.
+    A damaged one is only reported: the service sets it aside, whichever version runs.
+    """
     found = []
     for path in _files(machine):
         try:

@@ -35,7 +35,7 @@ _VERDICTS: Final = {"stored": "green", "filtered": "yellow", "repeated": "cyan"}
 )
 @click.option("--stored", "only", flag_value="stored", help="Only what is stored.")
 @click.option("--filtered", "only", flag_value="filtered", help="Only what is left out, with the rule.")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="End after so many events.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="End after this many events.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as JSON, one a line.")
 @click.option("--url", metavar="URL", help="Where the service's API is (else as configured); it is sent api.token.")
 @configured
@@ -55,7 +55,7 @@ def tail(
     ENTITY is an entity_id or a domain, GLOB a pattern such as `sensor.*_power`; without any it is everything. End with
     Ctrl-C.
 
-    Exit code 0: ended by Ctrl-C, or after --count events; 1: there is no service, or it went.
+    Exit code 0: ended by Ctrl-C, or after --count events; 1: there is no service, or it has gone.
     """
     channels = _channels((*entities, *more))
     with explained():

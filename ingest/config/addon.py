@@ -104,13 +104,13 @@ def _read(path: Path, report: Report) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except OSError as error:
-        what, remedy = f"they cannot be read: {error.strerror}", "Restart the app: the Supervisor writes them anew"
+        what, remedy = f"they cannot be read: {error.strerror}", "Restart the app: the Supervisor writes them again"
     except (ValueError, RecursionError):
-        what, remedy = "they are not JSON", "Restart the app: the Supervisor writes them anew"
+        what, remedy = "they are not JSON", "Restart the app: the Supervisor writes them again"
     else:
         if isinstance(found, dict):
             return found
-        what, remedy = f"{said(found)} is no table of options", "Restart the app: the Supervisor writes them anew"
+        what, remedy = f"{said(found)} is no table of options", "Restart the app: the Supervisor writes them again"
     report(complaint("options", f"file {path}", what, remedy))
     return {}
 

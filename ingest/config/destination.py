@@ -111,7 +111,7 @@ class Influxdb:
     org: str = option("homeiq", _NAME, "Organisation.", ("INFLUXDB_ORG",))
     bucket: str = option("home_assistant_events", _NAME, "Bucket.", ("INFLUXDB_BUCKET",))
     ssl_verify: bool = option(True, kinds.boolean(), "Check the server's certificate.")
-    ca_file: Path | None = option(None, kinds.path(), "PEM file of authorities to trust beside the system's.")
+    ca_file: Path | None = option(None, kinds.path(), "PEM file of authorities to trust in addition to the system's.")
     schema: Literal["homeiq", "homeassistant"] = option(
         "homeiq",
         kinds.choice("homeiq", "homeassistant"),

@@ -101,7 +101,7 @@ _VALUE_TWICE: Final = re.compile(r"Cannot overwrite a value (.*)")
 
 
 def _not_toml(what: str, path: Path) -> Refused:
-    remedy = "Mend that line: texts stand in quotes, and a section is a line such as [home_assistant]"
+    remedy = "Fix that line: texts are in quotes, and a section is a line such as [home_assistant]"
     if found := _TWICE.fullmatch(what):
         name = ".".join(part.strip("'\"") for part in found[1].split(", "))
         what = f"the section [{name}] is there twice {found[2]}"

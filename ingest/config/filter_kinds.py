@@ -89,7 +89,7 @@ def _attributes(value: object, _: str, name: str) -> Kept:
     try:
         return _kept(value)
     except Wrong as problem:
-        raise Wrong(f"{name} has attributes that are none: {problem}") from None
+        raise Wrong(f"{name} has invalid attributes: {problem}") from None
 
 
 def _kept(raw: object) -> Kept:
@@ -122,7 +122,7 @@ def _heartbeat(value: object, _: str, name: str) -> float | None:
     try:
         return None if value is None else cast("float", _HEARTBEAT.parse(value))
     except Wrong as problem:
-        raise Wrong(f"{name} has a heartbeat that is none: {problem}") from None
+        raise Wrong(f"{name} has an invalid heartbeat: {problem}") from None
 
 
 def _asked(value: object, key: str, name: str) -> Asked | bool:

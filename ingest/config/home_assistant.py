@@ -61,7 +61,7 @@ class HomeAssistant:
         ("HA_TOKEN_FILE", "HOME_ASSISTANT_TOKEN_FILE"),
     )
     ssl_verify: bool = option(True, kinds.boolean(), "Check the server's certificate.", ("SSL_VERIFY",))
-    ca_file: Path | None = option(None, kinds.path(), "PEM file of authorities to trust beside the system's.")
+    ca_file: Path | None = option(None, kinds.path(), "PEM file of authorities to trust in addition to the system's.")
     secondary_url: str | None = option(
         None,
         _WS,

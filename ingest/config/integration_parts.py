@@ -17,7 +17,7 @@ Part: TypeAlias = Callable[[object], T]
 _TRUE: Final = {"1", "true", "yes", "on", "enable"}
 _FALSE: Final = {"0", "false", "no", "off", "disable"}
 _ENTITY_ID: Final = re.compile(r"(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)")
-_REMEDY: Final = "Mend it: Home Assistant refuses it, too"
+_REMEDY: Final = "Fix it: Home Assistant refuses it, too"
 
 
 @define

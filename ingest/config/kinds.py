@@ -215,7 +215,7 @@ def _expanded(raw: str) -> Path:
 
 
 def items(raw: object, wanted: str) -> Iterable[object]:
-    """A list's items; a text is taken as JSON when it starts like a list, else split at its commas. Raises `Wrong`."""
+    """A list's items; a text is split at its commas (callers have tried JSON before). Raises `Wrong`."""
     if isinstance(raw, list | tuple):
         return raw
     if not isinstance(raw, str):

@@ -20,7 +20,7 @@ class DataApi:
     """HomeIQ's data-api, which is told of devices and entities."""
 
     url: str | None = option(
-        None, shapes.url("http", "https"), "Address of data-api; without one nobody is told.", ("DATA_API_URL",)
+        None, shapes.url("http", "https"), "Address of data-api; without one nothing is sent.", ("DATA_API_URL",)
     )
     api_key: Secret | None = option(
         None,
@@ -58,8 +58,8 @@ class Api:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = option(
         (),
         shapes.networks(),
-        "Reverse proxies that ask who is there before they pass anything on, such as Home Assistant's ingress: what comes"
-        " from one needs no token and may, unless that is this machine, ask by any name.",
+        "Reverse proxies that authenticate callers before they pass anything on, such as Home Assistant's ingress: what comes"
+        " from one needs no token and may, unless that is this machine, use any host name.",
     )
     cors_origins: tuple[str, ...] = option(
         (),

@@ -70,8 +70,8 @@ def _opened(api: Api) -> Iterator[str]:
     wide = [str(each) for each in api.trusted_proxies if each.num_addresses > 1 or each.is_loopback]
     if api.enabled and wide:
         yield (
-            f"api.trusted_proxies holds {', '.join(wide)}: every program there is taken for a proxy that has asked who is"
-            " there, and needs no token."
+            f"api.trusted_proxies holds {', '.join(wide)}: every program there is taken for a proxy that has authenticated its"
+            " callers, and needs no token."
         )
 
 

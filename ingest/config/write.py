@@ -58,7 +58,7 @@ def write_own(path: Path, text: str, what: str, *, force: bool = False) -> None:
         finally:
             draft.unlink(missing_ok=True)
     except FileExistsError:
-        raise Refused(f"{what} exists already", where=str(path), remedy="Say --force to replace it") from None
+        raise Refused(f"{what} exists already", where=str(path), remedy="Add --force to replace it") from None
     except OSError as error:
         remedy = "Choose another place, or run as a user who may write there"
         raise Refused(f"{what} cannot be written: {error.strerror}", where=str(path), remedy=remedy) from error

@@ -40,7 +40,7 @@ def clock(whose: str, answer: Answer, asked_ns: int, answered_ns: int) -> Clock 
 def judged(clocks: Sequence[Clock]) -> Check:
     """Whether they agree with ours, and with each other."""
     if not clocks:
-        return Check("clocks", skipped="nobody told the time")
+        return Check("clocks", skipped="no clock could be read")
     said = ", ".join(f"{each.whose} {f'{each.ahead:+.1f} s' if each.ahead else 'agrees'}" for each in clocks)
     return Check("clocks", said, tuple(_differing(clocks)))
 

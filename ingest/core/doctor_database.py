@@ -148,8 +148,8 @@ def _written(looked: Looked) -> Check:
         return Check(
             NAMES[1], "a point came in, " + ("and was removed again" if looked.withdrawn else "and stays there")
         )
-    what = f"the database takes our question and refuses a point: {answers(answer)}"
-    remedy = "Give the token the right to write to this bucket; if it is full or read-only, mend that."
+    what = f"the database answers a query and refuses a point: {answers(answer)}"
+    remedy = "Give the token the right to write to this bucket; if it is full or read-only, fix that."
     return Check(NAMES[1], words(answer), (error(what, looked.where, remedy),))
 
 

@@ -129,7 +129,7 @@ def token(asked: Asked) -> Check:
         findings.append(error(what, "home_assistant.token", MAKE_ONE))
     if asked.admin is False:
         findings.append(Finding(Severity.HINT, "the token is not an administrator's", remedy=ADMIN))
-    said = {True: "an administrator's", False: "not an administrator's", None: "whose, is not told"}[asked.admin]
+    said = {True: "an administrator's", False: "not an administrator's", None: "whose is not known"}[asked.admin]
     return Check(NAMES[0], said, tuple(findings))
 
 
@@ -155,7 +155,7 @@ def _faults(asked: Asked) -> Iterator[Finding]:
     elif found is None:
         return
     elif not found.recording:
-        remedy = "Call the service `recorder.enable` in Home Assistant, or look why it was disabled."
+        remedy = "Call the service `recorder.enable` in Home Assistant, or find out why it was disabled."
         yield warning(f"{told.SWITCHED_OFF}: no gap of this time can be filled", remedy=remedy)
     elif busy := told.busy(found, BEHIND):
         yield warning(

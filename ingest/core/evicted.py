@@ -25,7 +25,7 @@ from ingest.core.room import ENTITIES
 ALONE: Final = 1_000
 """Spans of one state each that a batch may leave: the ledger is bounded, and an import fills whole batches with such."""
 
-TOO_MANY: Final = "too many states from the history were dropped again: `gaps reopen --since` has them asked for anew"
+TOO_MANY: Final = "too many states from the history were dropped again: `gaps reopen --since` has them asked for again"
 
 BEFORE_ONE: Final = 2
 """Nanoseconds before a state at which the span of that one alone begins; no other one's does."""

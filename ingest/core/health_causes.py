@@ -27,7 +27,7 @@ STUCK = "Restart the service, unless systemd does: what is in the spool is deliv
 
 DISK = "Look for disk errors with dmesg."
 
-MEND = "Free some space, or mend the disk or the permissions of the state file."
+MEND = "Free some space, or fix the disk or the permissions of the state file."
 RESTART = (
     "Restart the service when little waits: where the disk has room for both, it begins a new state file and brings over "
     "what is readable of this one."
@@ -86,7 +86,7 @@ def _database(facts: Facts) -> Iterator[Cause]:
         yield Cause(status, f"{outline}: {database.reason}", database.remedy, outline)
     elif facts.pending_seconds >= SLOW:
         silent = f"{database.name} has not answered for {facts.pending_seconds:.0f} s"
-        remedy = f"Look whether {database.name} is overloaded or hangs."
+        remedy = f"Check whether {database.name} is overloaded or hangs."
         yield Cause(Status.DEGRADED, f"{silent}, {waits(database.waiting)}", remedy)
 
 
@@ -109,7 +109,7 @@ def _connection(facts: Facts) -> Iterator[Cause]:
 
 def _lost(facts: Facts) -> Iterator[Cause]:
     if facts.lost:
-        remedy = "Mend what holds the points up, or give the spool and the queues more room."
+        remedy = "Fix what holds the points up, or give the spool and the queues more room."
         yield Cause(Status.UNHEALTHY, f"{facts.lost} changes were dropped in the last 5 minutes", remedy)
     if facts.letters:
         sentence = f"{facts.letters} dead letters were dropped in the last 5 minutes"
@@ -195,7 +195,7 @@ def _registries(facts: Facts) -> Iterator[Cause]:
         outline = f"the registries cannot be read, {since}"
         yield Cause(Status.DEGRADED, f"{outline}: {known.reason}", NO_REGISTRIES, outline)
     for command in known.partly:
-        outline = "what was known before serves in its place"
+        outline = "what was known before is used in its place"
         yield Cause(Status.DEGRADED, f"{outline}: {command}", outline=f"{outline}: {command.partition(':')[0]}")
 
 
@@ -203,5 +203,5 @@ def _data_api(facts: Facts) -> Iterator[Cause]:
     told = facts.data_api
     if told is not None and told.failing_since is not None and told.waiting:
         since = f"{told.failing_since:%Y-%m-%d %H:%M:%S} UTC"
-        outline = f"data-api is not told of the home since {since} ({told.waiting} wait)"
+        outline = f"data-api has not been told about the home since {since} ({told.waiting} wait)"
         yield Cause(Status.DEGRADED, f"{outline}: {told.reason}", told.remedy, outline)

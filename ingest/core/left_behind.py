@@ -22,9 +22,7 @@ class Left:
     @property
     def what(self) -> str:
         """What is wrong, without its full stop."""
-        return (
-            f"{waits(self.points)} for {self.store} in the name of home {self.home}, and nobody delivers what waits so"
-        )
+        return f"{waits(self.points)} for {self.store} in the name of home {self.home}, and nobody delivers it"
 
     @property
     def remedy(self) -> str:

@@ -68,7 +68,7 @@ RULES: Final = (
         " or homeiq_ingest_spool_bytes / homeiq_ingest_spool_limit_bytes > 0.8 or homeiq_ingest_spool_failing == 1",
         "10m",
         "the spool lasts for less than a day, is four fifths full, or cannot be written to the disk",
-        "Mend the database or the disk, or raise spool.size: when it is full, the oldest gives way.",
+        "Fix the database or the disk, or raise spool.size: when it is full, the oldest gives way.",
         critical=True,
     ),
     Rule(

@@ -171,7 +171,7 @@ class CatalogKept(Report):
 
     def text(self) -> str:
         at = moment_at(self.as_of_ns)
-        return f"until the registries are read, what they said at {at:%Y-%m-%d %H:%M} UTC serves ({self.entities} entities)"
+        return f"until the registries are read, what they said at {at:%Y-%m-%d %H:%M} UTC is used ({self.entities} entities)"
 
 
 @frozen
@@ -191,19 +191,19 @@ class CatalogFailed(Report):
         return "debug" if self.again else "warning"
 
     def text(self) -> str:
-        return f"the registries could not be read, the last known ones go on serving: {self.reason}"
+        return f"the registries could not be read, the last known ones stay in use: {self.reason}"
 
 
 @frozen
 class RegistryFailed(Report):
-    """One command failed: what was known of that goes on serving, the rest is read. Said once, until it works again."""
+    """One command failed: what was known of that stays in use, the rest is read. Said once, until it works again."""
 
     LEVEL: ClassVar[Level] = "warning"
     command: str
     reason: str
 
     def text(self) -> str:
-        return f"{self.command} failed, what was known of that goes on serving: {self.reason}"
+        return f"{self.command} failed, what was known of that stays in use: {self.reason}"
 
 
 @frozen
@@ -393,7 +393,7 @@ class Purged(Report):
     newest_ns: int
 
     def text(self) -> str:
-        return f"{_were(self.count, 'point')} removed that waited for {self.store}, as somebody asked for"
+        return f"{_were(self.count, 'point')} removed that waited for {self.store}, as was asked for"
 
 
 @frozen
@@ -629,10 +629,10 @@ class GapOpened(Report):
     def text(self) -> str:
         whole = f"{self.cause.value} from {_time(self.from_ns)} to {_time(self.to_ns)}"
         if self.why:
-            return f"{whole}, and changes of that time cannot be had: {self.why}"
+            return f"{whole}, and changes of that time cannot be retrieved: {self.why}"
         if not self.entities:
             return f"{whole}: nothing was missed"
-        return f"{whole}: changes of {self.entities} entities may have been missed, the history will tell"
+        return f"{whole}: changes of {self.entities} entities may have been missed, the history will show"
 
 
 @frozen
@@ -655,7 +655,7 @@ class GapSettled(Report):
     def text(self) -> str:
         whole = f"the gap from {_time(self.from_ns)} to {_time(self.to_ns)} ({self.cause.value})"
         if self.progress is Filling.FILLED:
-            return f"{whole} is filled: {counted(self.filled, 'state')} came of Home Assistant's history"
+            return f"{whole} is filled: {counted(self.filled, 'state')} came from Home Assistant's history"
         how = "could be filled in part" if self.progress is Filling.PARTLY else "could not be filled"
         return f"{whole} {how}, {counted(self.filled, 'state')} came: {self.why}"
 
@@ -697,7 +697,7 @@ class ToPublish(Report):
         return self.devices + self.entities + self.services
 
     def text(self) -> str:
-        return f"data-api is to be told of {_inventory(self.devices, self.entities, self.services)}"
+        return f"data-api is to be told about {_inventory(self.devices, self.entities, self.services)}"
 
 
 @frozen
@@ -718,7 +718,7 @@ class Published(Report):
     services: int
 
     def text(self) -> str:
-        return f"data-api was told of {_inventory(self.devices, self.entities, self.services)}"
+        return f"data-api was told about {_inventory(self.devices, self.entities, self.services)}"
 
 
 @frozen
@@ -767,7 +767,7 @@ class DataApiWaiting(Report):
     def text(self) -> str:
         todo = f". {self.remedy}" if self.remedy else ""
         again = f"{_entries(self.waiting)}, trying again within {math.ceil(self.retry_in)} s"
-        return f"data-api is not told of the home ({again}): {self.reason}{todo}"
+        return f"data-api has not been told about the home ({again}): {self.reason}{todo}"
 
 
 @frozen

@@ -27,7 +27,7 @@ from ingest.errors import Refused, Transient
 BEFORE: Final = "before-restore"
 """What the name of a file that was in the way ends with, and a time."""
 
-_MEND: Final = "Restart the service, which mends a state file and sets a damaged store aside, then run this again."
+_MEND: Final = "Restart the service, which repairs a state file and sets a damaged store aside, then run this again."
 _EARLIER: Final = "Take an earlier back-up."
 
 

@@ -24,7 +24,7 @@ LARGEST: Final = 8 * 1024 * 1024
 DEEPEST: Final = 4
 """Folders in which a file's secrets are looked for."""
 
-_MEND: Final = "Mend it: Home Assistant cannot read it, either."
+_MEND: Final = "Fix it: Home Assistant cannot read it, either."
 
 
 _GATHERED: Final[Mapping[str, Callable[[Sequence[tuple[str, object]]], object]]] = {

@@ -215,7 +215,7 @@ def _translated(where: str) -> Iterator[None]:
 
 def _rejected(status: int, where: str) -> Refused | Transient:
     if status == 403:
-        remedy = "This address is probably banned there: look into ip_bans.yaml of Home Assistant, and mend the token."
+        remedy = "This address is probably banned there: look into ip_bans.yaml of Home Assistant, and fix the token."
         return Refused("Home Assistant answers 403 Forbidden", where=where, remedy=remedy)
     if status < 500 and status not in {408, 429}:
         return _foreign(where, f" (HTTP {status})")

@@ -196,7 +196,7 @@ def read(path: Path) -> Script:
         return parse(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))
     except (OSError, ValueError) as error:
         raise Refused(
-            f"The script of faults cannot be read: {error}", where=str(path), remedy="Mend the file."
+            f"The script of faults cannot be read: {error}", where=str(path), remedy="Fix the file."
         ) from None
 
 
@@ -216,4 +216,4 @@ def _step(number: int, table: Any) -> Step:
             fault, msgspec.convert(table.get("at", 0.0), float), msgspec.convert(table.get("after"), int | None)
         )
     except msgspec.ValidationError as error:
-        raise Refused(f"Fault {number} ({table['kind']}) is wrong: {error}", remedy="Mend the value.") from None
+        raise Refused(f"Fault {number} ({table['kind']}) is wrong: {error}", remedy="Fix the value.") from None

@@ -43,7 +43,7 @@ class Distributions:
         }
         ends = (
             "Sessions, and attempts at one, that ended, by what they were doing (live is a connection that was lost) and by "
-            "who mends it: nobody (the next attempt may succeed) or a person (a token, an address, a setting)."
+            "who can fix it: nobody (the next attempt may succeed) or a person (a token, an address, a setting)."
         )
         stages = "States that broke a stage and became dead letters."
         self._counters = {

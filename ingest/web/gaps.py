@@ -1,4 +1,4 @@
-"""`GET /api/v1/gaps`: when changes may have been missed, why, and how far that is mended; the newest first."""
+"""`GET /api/v1/gaps`: when changes may have been missed, why, and how far that has been filled in; the newest first."""
 
 from __future__ import annotations
 

@@ -25,6 +25,10 @@ _GAP: Final = closed(
 
 PATHS: Final[Mapping[str, Any]] = {
     PATH: described(
-        "gaps", "When changes may have been missed, and how far that is mended.", listing("gaps", _GAP), MOST, USUAL
+        "gaps",
+        "When changes may have been missed, and how far that has been filled in.",
+        listing("gaps", _GAP),
+        MOST,
+        USUAL,
     )
 }

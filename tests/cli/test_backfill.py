@@ -160,7 +160,7 @@ def test_a_running_service_does_the_work(home: Running, tmp_path: Path) -> None:
     with serving(config):
         result = command(config, "backfill", "--since", "11d", "--entities", "sensor.import_*[01]")
         assert result.exit_code == 0, result.output
-        assert result.stdout == f"Gap 1 is filled: {2 * (STATES - 1)} states came of Home Assistant's history.\n"
+        assert result.stdout == f"Gap 1 is filled: {2 * (STATES - 1)} states came from Home Assistant's history.\n"
         assert "of 2 entities is open.\nThe service fills it." in result.stderr
         assert stored(tmp_path) == 2 * STATES + 1
         assert command(config, "gaps", "fill").stdout == "There is nothing to fill.\n"
@@ -200,7 +200,7 @@ def test_what_could_not_be_had_is_tried_again(home: Running, tmp_path: Path) -> 
         filled = command(config, "gaps", "fill")
         assert filled.stdout.splitlines() == [
             "Filling 1 gap, 1 of their entities once more.",
-            f"Gap 1 is filled: {IMPORTED} states came of Home Assistant's history.",
+            f"Gap 1 is filled: {IMPORTED} states came from Home Assistant's history.",
         ]
         assert TWO_SERIES not in filled.stderr, "the embedded store has each once"
     assert stored(tmp_path) == ENTITIES * STATES
@@ -253,7 +253,7 @@ def test_a_signal_stops_the_work_and_it_can_go_on(
     timer.start()
     result = command(config, "backfill", "--since", "11d")
     assert (result.exit_code, "Run this again to go on" in result.stderr) == (0, True), result.output
-    assert result.stdout == "Gap 1 is not filled yet; 0 states came of Home Assistant's history until now.\n"
+    assert result.stdout == "Gap 1 is not filled yet; 0 states came from Home Assistant's history until now.\n"
     home.do(lambda: setattr(recorder, "delay", 0.0))
     result = command(config, "backfill", "--since", "10d")
     assert "that goes on" in result.stderr
@@ -265,7 +265,7 @@ def test_what_waits_for_the_database_is_told(home: Running, tmp_path: Path) -> N
     config = configuration(tmp_path, home.url, database)
     result = command(config, "backfill", "--since", "11d", "--entities", "sensor.import_*")
     assert result.exit_code == 0, result.output
-    assert result.stdout == f"Gap 1 is filled: {IMPORTED} states came of Home Assistant's history.\n"
+    assert result.stdout == f"Gap 1 is filled: {IMPORTED} states came from Home Assistant's history.\n"
     assert "states that were stored while it was are written over" in result.stderr
     assert re.search(r"\d+ points wait for the database; the service sends them when it runs\.", result.stderr)
     assert TWO_SERIES not in result.stderr

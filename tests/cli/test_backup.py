@@ -218,7 +218,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_takes_too_long_gives_up_and_leaves_nothing(here: Place, tmp_path: Path) -> None:
     result = here.run("backup", tmp_path / "kept", "--within", "0s")
     assert result.exit_code == 1
-    assert "it took longer than it may, and was given up. Say --within 4h" in result.stderr
+    assert "it took longer than allowed, and was given up. Allow more with --within 4h" in result.stderr
     assert not (tmp_path / "kept").exists()
     assert here.run("backup", tmp_path / "kept", "--within", "soon").exit_code == 2
 

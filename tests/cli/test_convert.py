@@ -196,7 +196,7 @@ def test_without_a_file_to_write_nothing_hidden_is_printed(tmp_path: Path) -> No
     file.write_text(SECOND + "  host: !secret h\n")
     result = call(file)
     assert result.exit_code == 2
-    assert "host came of secrets.yaml or the environment, which is not printed" in result.stderr
+    assert "host came from secrets.yaml or the environment, which is not printed" in result.stderr
     assert "the-host" not in result.output
 
 

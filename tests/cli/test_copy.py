@@ -120,7 +120,7 @@ def test_what_an_earlier_copy_left_out_by_since_comes_when_it_is_asked_for(datab
     assert copied(database, path, "--since", "2026-01-01T01:00Z").stdout.startswith("0 changes")
     whole = copied(database, path)
     assert whole.stdout.startswith("28 changes copied")
-    assert "beginning anew: the copy that got to 2026-01-01 11:00+00:00 did not begin so early" in whole.stderr
+    assert "starting over: the copy that got to 2026-01-01 11:00+00:00 did not begin so early" in whole.stderr
     assert set(database.lines) == set(exported(path))
     last = copied(database, path)
     assert last.stdout.startswith("0 changes")

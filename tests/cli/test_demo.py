@@ -40,7 +40,7 @@ from ingest.simulator.server import Server
 from tests.support.homes import TOKEN
 
 VERDICT = re.compile(r"^happened ([\d,]+) · stored ([\d,]+) · lost (-?[\d,]+) · outages survived (\d)$", re.MULTILINE)
-FILLED = re.compile(r"^([\d,]+) of them came of Home Assistant's history and filled (\d) gaps?\.$", re.MULTILINE)
+FILLED = re.compile(r"^([\d,]+) of them came from Home Assistant's history and filled (\d) gaps?\.$", re.MULTILINE)
 LOCKED = "another program holds the database file: database is locked (demo.db)"
 BACKFILL = 2
 STAMP = 1_795_600_000 * 10**9
@@ -143,7 +143,7 @@ def test_what_is_really_lost_is_counted_and_fails_the_demo(tmp_path: Path, monke
     happened, stored, lost, survived = figures(result.output)
     assert lost == happened - stored > 0
     assert survived == 1
-    assert "→ Not the whole gap is filled: Home Assistant's recorder" in result.output
+    assert "→ The gap is filled only in part: Home Assistant's recorder" in result.output
 
 
 def test_the_demo_begins_with_an_empty_file_each_time(tmp_path: Path) -> None:
@@ -500,8 +500,8 @@ def test_what_the_history_has_yet_to_tell_is_not_lost(capsys: pytest.CaptureFixt
 
 def test_a_gap_that_is_filled_in_part_says_why() -> None:
     board, news = told(opened(3), settled(7, "the recorder has nothing"))
-    assert news[-1] == "→ Not the whole gap is filled: the recorder has nothing."
-    assert "7 of them came of Home Assistant's history and filled 1 gap." in board.verdict()
+    assert news[-1] == "→ The gap is filled only in part: the recorder has nothing."
+    assert "7 of them came from Home Assistant's history and filled 1 gap." in board.verdict()
 
 
 def test_books_that_do_not_balance_are_a_bug(capsys: pytest.CaptureFixture[str]) -> None:

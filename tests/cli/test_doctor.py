@@ -193,7 +193,7 @@ def test_a_home_that_refuses_is_named_and_what_follows_is_skipped(tmp_path: Path
         "token", "recorder", "recorder's entities", "clocks"
     }  # fmt: skip
     assert "what to do: Is it running there" in result.output
-    assert result.output.endswith("What is skipped is looked at once the cause is\nmended.\n")
+    assert result.output.endswith("What was skipped is checked once the cause is\nfixed.\n")
 
 
 def test_a_name_that_nobody_knows_is_said_to_be_one(tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ def test_a_history_that_fails_leaves_the_entities_open(tmp_path: Path, own_home:
         told = doctor(config)
     assert told.code == 0
     assert told.checks["recorder's entities"]["skipped"] == "the recorder cannot be asked for them"
-    assert told.checks["token"]["said"] == "whose, is not told"
+    assert told.checks["token"]["said"] == "whose is not known"
 
 
 def test_what_we_store_and_the_recorder_leaves_out(tmp_path: Path, own_home: Running) -> None:
@@ -486,7 +486,7 @@ def test_a_database_that_answers_questions_and_takes_no_point(tmp_path: Path, ho
 
     with answering(full) as peer, serving(tmp_path, home.url, into(peer.url)) as config:
         told = doctor(config)
-    assert told.first.startswith("error of write: the database takes our question and refuses a point")
+    assert told.first.startswith("error of write: the database answers a query and refuses a point")
     assert "the disk is full" in told.first
 
 

@@ -63,7 +63,7 @@ def test_the_file_of_a_running_service_is_named(tmp_path: Path, arguments: tuple
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     assert str(tmp_path / "state.db") in result.stderr
-    assert "Say --set spool.path=/var/lib/homeiq-ingest/state.db" in result.stderr
+    assert "Use --set spool.path=/var/lib/homeiq-ingest/state.db" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", STORED, ids=" ".join)
@@ -71,7 +71,7 @@ def test_the_store_of_a_running_service_is_named(tmp_path: Path, arguments: tupl
     with service(tmp_path, store="/var/lib/homeiq-ingest/home.db") as config:
         result = run(config, *arguments)
     assert result.exit_code == 2
-    assert "Say --db /var/lib/homeiq-ingest/home.db" in result.stderr
+    assert "Use --db /var/lib/homeiq-ingest/home.db" in result.stderr
 
 
 @pytest.mark.parametrize("files", [{}, {"state": "SAME"}], ids=["an older service", "the same file"])

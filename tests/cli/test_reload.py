@@ -143,7 +143,9 @@ def test_the_command_says_what_changes_and_offers_what_was_left_out(home: Runnin
         assert service.levels[-1] == "debug"
         offered = result.stdout.splitlines()[-1].partition("homeiq-ingest ")[2].split()
         brought = command(config, *offered)
-        assert brought.stdout.endswith(f"{2 * (STATES - 1)} states came of Home Assistant's history.\n"), brought.output
+        assert brought.stdout.endswith(f"{2 * (STATES - 1)} states came from Home Assistant's history.\n"), (
+            brought.output
+        )
         # What needs a restart goes on to need it.
         assert "needs a restart: influxdb.org" in command(config, "reload").stdout
 

@@ -53,7 +53,7 @@ def test_what_will_not_work_is_said_beside_the_unit(tmp_path: Path) -> None:
     assert f"there is no {config} yet" in said
     config.touch()
     said = CliRunner().invoke(main, ["systemd", "unit", "--config", str(config), "--program", "/bin/true"]).stderr
-    assert f"{config} lies where the service sees nothing" in said
+    assert f"{config} is where the service cannot see it" in said
     assert "/bin/true" not in said
 
 

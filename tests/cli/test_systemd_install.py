@@ -702,7 +702,7 @@ def test_nothing_is_purged_unasked(house: House, monkeypatch: pytest.MonkeyPatch
     purge = ["systemd", "uninstall", "--purge"]
     refused = CliRunner().invoke(main, purge)
     assert refused.exit_code == REFUSED
-    assert "Say --yes" in refused.stderr
+    assert "Add --yes" in refused.stderr
     assert house.places.config.exists()
     assert CliRunner().invoke(main, [*purge, "--yes"]).exit_code == 0
     assert not house.places.config.exists()

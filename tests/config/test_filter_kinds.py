@@ -62,8 +62,8 @@ def test_which_attributes_are_kept() -> None:
         (filter_kinds.patterns(), [{}], "pattern 1 names nothing"),
         (filter_kinds.patterns(), [{"match": "all"}], "pattern 1 names nothing"),
         (filter_kinds.patterns(), [{"heartbeat": "15m"}], "pattern 1 names nothing"),
-        (filter_kinds.patterns(), [{"domain": "a", "heartbeat": "5s"}], "pattern 1 has a heartbeat that is none: "),
-        (filter_kinds.patterns(), [{"domain": "a", "heartbeat": "often"}], "pattern 1 has a heartbeat that is none: "),
+        (filter_kinds.patterns(), [{"domain": "a", "heartbeat": "5s"}], "pattern 1 has an invalid heartbeat: "),
+        (filter_kinds.patterns(), [{"domain": "a", "heartbeat": "often"}], "pattern 1 has an invalid heartbeat: "),
         (filter_kinds.patterns(), [{"domain": "a"}, 5], "pattern 2 is 5, not a table"),
         (filter_kinds.patterns(), [{"entity": "a"}], 'pattern 1 has the unknown key "entity"'),
         (filter_kinds.patterns(), [{"domain": 5}], "pattern 1 has domain = 5"),
@@ -80,8 +80,8 @@ def test_which_attributes_are_kept() -> None:
             [{"domain": "a"}],
             "override 1 says nothing: give it attributes, measurement, ignore",
         ),
-        (filter_kinds.overrides(), [{"domain": "a", "attributes": "some"}], "override 1 has attributes that are none"),
-        (filter_kinds.overrides(), [{"domain": "a", "attributes": []}], "override 1 has attributes that are none"),
+        (filter_kinds.overrides(), [{"domain": "a", "attributes": "some"}], "override 1 has invalid attributes"),
+        (filter_kinds.overrides(), [{"domain": "a", "attributes": []}], "override 1 has invalid attributes"),
         (filter_kinds.overrides(), [{"domain": "a", "ignore": "icon"}], "override 1 has ignore = "),
         (filter_kinds.overrides(), [{"domain": "a", "measurement": ""}], "override 1 has measurement = "),
         (
@@ -89,7 +89,7 @@ def test_which_attributes_are_kept() -> None:
             [{"domain": "a", "measurement": "#b"}],
             'override 1 has measurement = "#b" is not a',
         ),
-        (filter_kinds.overrides(), [{"domain": "a", "heartbeat": "5s"}], "override 1 has a heartbeat that is none"),
+        (filter_kinds.overrides(), [{"domain": "a", "heartbeat": "5s"}], "override 1 has an invalid heartbeat"),
     ],
 )
 def test_what_is_wrong_is_said(kind: Kind, raw: object, said: str) -> None:
@@ -109,7 +109,7 @@ def test_of_every_pattern_and_every_key_all_that_is_wrong_is_said() -> None:
     assert [each.partition(" (")[0].partition(":")[0] for each in caught.value.args] == [
         "pattern 1 has domain = 5, which is not a text",
         'pattern 1 has domain = "", which is not a text',
-        "pattern 1 has a heartbeat that is none",
+        "pattern 1 has an invalid heartbeat",
         'pattern 1 has the unknown key "entity"',
         'pattern 1 has the unknown key "area"',
         "pattern 3 is 5, not a table",
@@ -120,7 +120,7 @@ def test_of_every_pattern_and_every_key_all_that_is_wrong_is_said() -> None:
         filter_kinds.overrides().parse(wrong)
     assert [each.partition(" = ")[0].partition(" that")[0].partition(":")[0] for each in caught.value.args] == [
         "override 1 says nothing",
-        "override 2 has attributes",
+        "override 2 has invalid attributes",
         "override 2 has measurement",
         "override 2 has ignore",
     ]

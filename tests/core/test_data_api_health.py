@@ -54,7 +54,7 @@ def test_a_data_api_that_is_not_told_degrades_and_says_what_to_do() -> None:
     health = fold.look(Gauges(), len(UP), WALL)
     assert health.status is Status.DEGRADED
     assert health.reason == (
-        "data-api is not told of the home since 2026-11-22 07:00:00 UTC (7 wait): data-api answers 401"
+        "data-api has not been told about the home since 2026-11-22 07:00:00 UTC (7 wait): data-api answers 401"
     )
     assert health.remedies == ("Check the key.",)
     assert health.problems[0].remedy == "Check the key."

@@ -67,7 +67,7 @@ def test_templates_do_not_make_it_whole() -> None:
 def test_a_command_that_fails_is_named_until_it_works() -> None:
     failed = reports.RegistryFailed("config/floor_registry/list", "no answer")
     assert causes(LOADED, failed) == [
-        "what was known before serves in its place: config/floor_registry/list: no answer"
+        "what was known before is used in its place: config/floor_registry/list: no answer"
     ]
     assert known(LOADED, failed).partly == ("config/floor_registry/list: no answer",)
     assert causes(LOADED, failed, reports.RegistryWorks("config/floor_registry/list")) == []

@@ -44,7 +44,7 @@ def test_commands_act_on_the_running_service(tmp_path: Path, home: Running) -> N
         with where.service() as service:
             wait_for(lambda: len(service.reports("StoreWaiting")) > 2)
 
-            assert "Say --yes" in command(where, "spool", "purge", code=2)
+            assert "Add --yes" in command(where, "spool", "purge", code=2)
             told = command(where, "spool", "purge", "--yes")
             assert " points removed.\n" in told
             removed = int(told.split()[0].replace(",", ""))

@@ -267,7 +267,7 @@ def test_taken_away_it_leaves_what_it_was_told_and_stored_and_purged_nothing(hou
     assert machine.shown("LoadState") == "not-found"
     assert "It runs" in house.install()
     house.wait_stored(house.changes("47"))
-    assert "Say --yes" in house.program("systemd", "uninstall", "--purge", check=False)
+    assert "Add --yes" in house.program("systemd", "uninstall", "--purge", check=False)
     machine.shell("test -e /var/lib/homeiq-ingest/state.db")
     assert "Removed: /etc/homeiq-ingest" in house.program("systemd", "uninstall", "--purge", "--yes")
     machine.shell(

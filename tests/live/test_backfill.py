@@ -126,7 +126,7 @@ def test_every_row_of_the_recorder_is_stored_once(story: Story, way: str) -> Non
 @pytest.mark.parametrize("way", WAYS)
 def test_the_command_says_what_came_and_a_second_one_that_nothing_is_left(story: Story, way: str) -> None:
     told = story.told[way]
-    assert "states came of Home Assistant's history" in told.first
+    assert "states came from Home Assistant's history" in told.first
     assert told.again.startswith("Everything since then is stored")
 
 

@@ -191,7 +191,9 @@ def test_a_device_that_is_moved_between_two_fills_makes_no_second_series(story: 
     assert {key: moved.get(key) for key in once} == once
     fill, imported = story.said[store]
     assert fill == "There is nothing to fill.\n"
-    assert imported.endswith("is filled: 0 states came of Home Assistant's history.\n"), "of one that is new since then"
+    assert imported.endswith("is filled: 0 states came from Home Assistant's history.\n"), (
+        "of one that is new since then"
+    )
     filled = [row for row in once.values() if row.tags["entity_id"] == MOVED and row.fields.get("origin") == "backfill"]
     assert len(filled) > 10
 

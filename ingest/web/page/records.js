@@ -12,7 +12,7 @@ export function letters(answer, problem) {
   const { dead_letters: found, total } = answer;
   const here = Math.min(found.length, SHOWN);
   const more = total > here ? `, the newest ${count(here)} here` : "";
-  if (!problem) write(byId("refused-says"), total ? `${counted(total, "line")} refused${more}. Mend the reason, then try again.` : "None: the store refused nothing.");
+  if (!problem) write(byId("refused-says"), total ? `${counted(total, "line")} refused${more}. Fix the cause, then try again.` : "None: the store refused nothing.");
   refill(byId("letters"), [found, total], () => [...found.slice(0, SHOWN).map(letter), rest(total - here, "homeiq-ingest dead-letters list")]);
 }
 
