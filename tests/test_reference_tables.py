@@ -210,8 +210,8 @@ def test_the_page_of_the_retries_has_the_figures_of_the_code() -> None:
     told = (
         f"live for {candidate.HEALTHY:g} s or more",
         f"`home_assistant.breaker_threshold` ({persistence.breaker_threshold})",
-        f"looked at every {connector.TOKEN_CHECK:g} s",
-        f"looked at every {connector.VERSION_CHECK / 60:g} minutes",
+        f"checked every {connector.TOKEN_CHECK:g} s",
+        f"checked every {connector.VERSION_CHECK / 60:g} minutes",
         f"`home_assistant.max_retries` is {persistence.max_retries}: never",
         f"`ping_interval` ({deadlines.ping_interval:g} s)",
         f"`pong_timeout` ({deadlines.pong:g} s)",
