@@ -49,7 +49,7 @@ from ingest.core.state import Frame
 from ingest.core.store import Batch
 from ingest.core.tally import Tally, balanced
 from ingest.edge.rest import renderer
-from ingest.edge.websocket import Dial, Target, dial
+from ingest.edge.websocket import Dial, Target, dial, open_socket
 from ingest.plan import Plan
 from ingest.runtime.ending import Ending
 from ingest.runtime.errand import Errand
@@ -187,9 +187,9 @@ class Pipeline:
 
     def _start_beside(self, nursery: trio.Nursery) -> None:
         """What goes on beside the stream, until it has ended."""
-        made = self.plan.destination
+        plan, made, emit = self.plan, self.plan.destination, self.emit
         nursery.start_soon(self.inventory.run, name="publisher")
-        nursery.start_soon(keep_up, made.upkeep, self.plan.upkeep_every, made.where, self.emit, name="upkeep")
+        nursery.start_soon(keep_up, made.upkeep, plan.upkeep_every, made.where, emit, plan.give_back, name="upkeep")
         nursery.start_soon(keep_books, lambda: self.emit(reports.Progress(self.books())), name="books")
         if made.catalog is not None:
             nursery.start_soon(made.catalog.run, self.catalog, name="kept catalog")
@@ -217,14 +217,14 @@ class Pipeline:
         live = self.intake.sender(plan.intake_overflow)
         snapshot = self.intake.sender(Overflow.BLOCK, share=SNAPSHOT_SHARE)
         history = self.intake.sender(Overflow.BLOCK, share=HISTORY_SHARE)
+        opener = partial(open_socket, dialer=self.dialer)
         sessions = Sessions(
-            live, snapshot, self.catalog, self.emit, plan.deadlines, self.dialer,
-            plan.registry_wait, plan.refresh_interval, filling=self._filling(history, outside), wall_ns=plan.wall_ns,
-            rules=self.rules, heartbeats=plan.destination.store.codec.heartbeats, renderer=self.renderer,
-            inventory=self.inventory,
+            live, snapshot, self.catalog, self.emit, plan.deadlines, opener, plan.registry_wait,
+            plan.refresh_interval, filling=self._filling(history, outside), wall_ns=plan.wall_ns, rules=self.rules,
+            heartbeats=plan.destination.store.codec.heartbeats, renderer=self.renderer, inventory=self.inventory,
         )  # fmt: skip
         self.connector = Connector(
-            plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, self.dialer
+            plan.candidates, plan.persistence, sessions.hold, self.emit, self.chance, plan.deadlines, opener
         )
         try:
             with live, snapshot, history, one_error():

@@ -17,6 +17,7 @@ from ingest.core.enrich import Enricher
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.core.store import Batch, Store
+from ingest.edge.allocator import give_back
 from ingest.edge.data_api import DataApi
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.kept_catalog import KeptCatalog
@@ -61,6 +62,7 @@ class Plan:
     """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds.
 
     `files` are the paths of what it keeps, by kind: `state` and `store`. `data_api` is told of devices and entities.
+    `give_back` returns free memory to the system.
     """
 
     home: str
@@ -84,3 +86,4 @@ class Plan:
     wall_ns: Callable[[], int] = time.time_ns
     files: Mapping[str, str] = field(factory=dict)
     data_api: DataApi | None = None
+    give_back: Callable[[], None] = give_back

@@ -123,6 +123,19 @@ def test_nothing_imports_upward(module: str) -> None:
     assert not wrong, f"{here} may import {sorted(allowed)} of ingest"
 
 
+TYPE = re.compile(r"[A-Z][a-z]\w*")
+"""What classes and aliases of types are called, and nothing else."""
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room(module) == "actors"])
+def test_actors_know_only_the_types_of_the_edge(module: str) -> None:
+    """What opens, writes or asks is handed to them, so that a test or another store can hand over something else."""
+    nodes = [node for node in ast.walk(tree(module)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    of_edge = [node for node in nodes if any(room(name) == "edge" for name in imported(node) if top(name) == "ingest")]
+    names = {alias.name for node in of_edge for alias in node.names}
+    assert not {name for name in names if not TYPE.fullmatch(name)}
+
+
 def test_every_room_has_a_rule() -> None:
     assert {room(module) for module in MODULES} - {"__init__"} <= set(ROOMS)
 

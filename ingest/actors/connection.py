@@ -28,7 +28,7 @@ from ingest.core.conversation import (
 from ingest.core.gathering import Text
 from ingest.core.secret import masked
 from ingest.core.token import token_remedy
-from ingest.edge.websocket import Dial, Socket, Target, open_socket
+from ingest.edge.websocket import Open, Socket, Target
 from ingest.errors import Refused, Transient
 
 
@@ -162,14 +162,14 @@ async def connected(
     deliver: Callable[[Received], None],
     *,
     deadlines: Deadlines,
-    dialer: Dial,
+    opener: Open,
     opened: Callable[[], None],
 ) -> AsyncGenerator[Connection]:
     """Connect and authenticate; the reading and pinging tasks live in the caller's nursery, and end with the block.
 
     Calls `opened` between the two. Raises `Transient`, `Refused` or `TokenRefused`.
     """
-    async with await _open(nursery, target, deadlines, dialer) as socket:
+    async with await _open(nursery, target, deadlines, opener) as socket:
         opened()
         connection = Connection(socket, deliver)
         with within(deadlines.auth, "silence during authentication", target.url):
@@ -190,21 +190,21 @@ async def _tend(connection: Connection, deadlines: Deadlines, tending: trio.Canc
             nursery.start_soon(connection.keep_alive, deadlines)
 
 
-async def peek_version(target: Target, deadlines: Deadlines, dialer: Dial) -> str:
+async def peek_version(target: Target, deadlines: Deadlines, opener: Open) -> str:
     """The server's version, from the word it says before any token: it costs no failed login.
 
     Raises `Transient` or `Refused`.
     """
-    async with trio.open_nursery() as nursery, await _open(nursery, target, deadlines, dialer) as socket:
+    async with trio.open_nursery() as nursery, await _open(nursery, target, deadlines, opener) as socket:
         with within(deadlines.auth, "silence instead of a greeting", target.url):
             version = await _greeting(socket)
         nursery.cancel_scope.cancel()
     return version
 
 
-async def _open(nursery: trio.Nursery, target: Target, deadlines: Deadlines, dialer: Dial) -> Socket:
+async def _open(nursery: trio.Nursery, target: Target, deadlines: Deadlines, opener: Open) -> Socket:
     with within(deadlines.connect, f"no connection within {deadlines.connect:.0f} s", target.url):
-        return await open_socket(nursery, target, dialer)
+        return await opener(nursery, target)
     raise AssertionError  # pragma: no cover  `within` raised
 
 

@@ -18,7 +18,7 @@ from ingest.core import reports
 from ingest.core.candidate import Standing
 from ingest.core.reports import Emit
 from ingest.core.session import SessionState
-from ingest.edge.websocket import Dial, Target
+from ingest.edge.websocket import Open, Target
 from ingest.errors import IngestError, Refused, Transient
 from ingest.runtime.garbage import look_now
 from ingest.runtime.supervise import one_error
@@ -76,7 +76,7 @@ class Connector:
     emit: Emit
     chance: Callable[[], float]
     deadlines: Deadlines
-    dialer: Dial
+    opener: Open
     standings: list[Standing] = field(init=False)
     _refusals: dict[int, _Refusal] = field(factory=dict)
 
@@ -172,6 +172,6 @@ class Connector:
     async def _version(self, candidate: Candidate) -> str:
         try:
             with one_error(IngestError):
-                return await peek_version(candidate.target, self.deadlines, self.dialer)
+                return await peek_version(candidate.target, self.deadlines, self.opener)
         except (Transient, Refused):
             return ""

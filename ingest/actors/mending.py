@@ -14,6 +14,7 @@ from ingest.core import control, reports
 from ingest.core.reports import Emit, Report
 from ingest.edge.control import Command, Commands, Complain, Say
 from ingest.edge.ledger import Ledger
+from ingest.edge.spool_control import Leftover
 from ingest.errors import Transient
 
 Listen: TypeAlias = Callable[[Commands, Complain], Awaitable[None]]
@@ -63,13 +64,13 @@ class MendingAlone:
     """The control of a service without a spool on disk: its ledger takes commands, and `more`; those about a spool are answered."""
 
     ledger: Ledger
+    left: Leftover
     listen: Listen
     more: Commands = field(factory=dict)
 
     async def run(self, _: Callable[[], None], emit: Emit, importing: Importing | None = None) -> None:
         """Serve the commands until cancelled. What goes wrong with the socket is said as a `Notice`."""
-        spoolless = Spoolless(self.ledger.file.connection, self.ledger.file.path, self.ledger.lane)
-        commands = {**spoolless.commands, **Mending(self.ledger, importing).commands, **self.more}
+        commands = {**Spoolless(self.left).commands, **Mending(self.ledger, importing).commands, **self.more}
         await self.listen(commands, lambda sentence: emit(reports.Notice(sentence)))
 
     def hear(self, report: Report) -> None:

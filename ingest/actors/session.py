@@ -36,7 +36,7 @@ from ingest.core.rules import Rules
 from ingest.core.session import SessionState
 from ingest.core.state import Frame, moment_of, nanoseconds, split
 from ingest.core.wire import Malformed, RegistryUpdated
-from ingest.edge.websocket import Dial, Target
+from ingest.edge.websocket import Open, Target
 from ingest.errors import Transient
 from ingest.runtime.link import Sender
 from ingest.runtime.watch import Watch
@@ -64,7 +64,7 @@ class Sessions:
     catalog: Watch[Catalog]
     emit: Emit
     deadlines: Deadlines
-    dialer: Dial
+    opener: Open
     registry_wait: float = 10.0
     refresh_interval: float = 1800.0
     patience: Patience = field(factory=Patience)
@@ -152,7 +152,7 @@ class Sessions:
             token,
             self._deliver(candidate.target.url),
             deadlines=self.deadlines,
-            dialer=self.dialer,
+            opener=self.opener,
             opened=lambda: None if opened is None else self._enter(candidate, opened),
         )
 

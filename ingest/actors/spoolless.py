@@ -5,19 +5,14 @@ Its state file may still hold what an earlier configuration left for a database.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final, Protocol
 
 from attrs import frozen
 
 from ingest.core import control
 from ingest.edge.control import Command, Commands, Say
-from ingest.edge.letter_file import Letter, Letters
-from ingest.edge.letter_retry import named
-from ingest.edge.sqlite import Connection, translated
-from ingest.edge.state_read import batches
+from ingest.edge.spool_control import Leftover
 from ingest.errors import Refused
-from ingest.runtime.lane import Lane
 
 DATABASE: Final = "influxdb"
 """The store that a spool is for."""
@@ -54,11 +49,9 @@ def about_a_spool(answers: Answers) -> Commands:
 
 @frozen
 class Spoolless:
-    """The commands over a state file that no spool of this service is in; `connection` is used in the lane."""
+    """The commands over a state file that no spool of this service is in."""
 
-    connection: Connection
-    path: Path
-    lane: Lane
+    left: Leftover
 
     @property
     def commands(self) -> Commands:
@@ -67,7 +60,7 @@ class Spoolless:
 
     async def purge(self, _: control.Purge, __: Say) -> control.Purged:
         """Nothing is removed where nothing waits. Raises `Refused` when something does."""
-        if await self.lane(self._waits):
+        if await self.left.waits():
             raise self._without("what waits in its state file is from an earlier configuration", STOP)
         return control.Purged(0)
 
@@ -78,7 +71,7 @@ class Spoolless:
 
     async def retry(self, asked: control.Retry, _: Say) -> control.Retried:
         """Letters that no database refused stay. Raises `Refused` for one that a database did, or that is not there."""
-        chosen = await self.lane(self._letters, asked)
+        chosen = await self.left.chosen(asked.ids, everything=asked.everything)
         if any(letter.is_line and letter.store == DATABASE for letter in chosen):
             raise self._without("no dead letter goes back while it runs", STOP)
         return control.Retried(0, len(chosen))
@@ -87,13 +80,5 @@ class Spoolless:
         """What a spool held belongs into one. Raises `Refused`."""
         raise self._without("nothing can be brought into it while it runs", STOP)
 
-    def _waits(self) -> bool:
-        with translated(self.path):
-            return any(True for _ in batches(self.connection, 1))
-
-    def _letters(self, asked: control.Retry) -> list[Letter]:
-        letters = Letters(self.connection, self.path)
-        return list(letters.listed()) if asked.everything else named(letters, asked.ids)
-
     def _without(self, then: str, remedy: str) -> Refused:
-        return Refused(f"{WITHOUT}: {then}", where=str(self.path), remedy=remedy)
+        return Refused(f"{WITHOUT}: {then}", where=str(self.left.path), remedy=remedy)

@@ -9,7 +9,6 @@ import trio
 from ingest.core import reports
 from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Emit
-from ingest.edge.allocator import give_back
 from ingest.edge.ledger import Ledger
 from ingest.errors import IngestError
 from ingest.runtime.garbage import look_now
@@ -27,10 +26,12 @@ HEARD = 60.0
 """Seconds between two looks at how far the home is known."""
 
 
-async def keep_up(upkeep: Callable[[], Awaitable[None]] | None, every: float, where: str, emit: Emit) -> None:
+async def keep_up(
+    upkeep: Callable[[], Awaitable[None]] | None, every: float, where: str, emit: Emit, give_back: Callable[[], None]
+) -> None:
     """Do the upkeep of the store every so many seconds, soon for the first time. What fails is told, and tried again.
 
-    Then garbage is looked for, and what is free of the memory given back: by the first time, what reading a home has left.
+    Then garbage is looked for, and `give_back` called for what is free of the memory: by the first time, what reading a home has left.
     """
     await trio.sleep(min(every, FIRST_UPKEEP))
     while True:

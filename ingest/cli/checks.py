@@ -22,7 +22,7 @@ from ingest.core.influx_server import Server
 from ingest.core.publishing import Kind
 from ingest.core.store import Keep
 from ingest.core.wire import Malformed, raw_list
-from ingest.edge.websocket import Dial, dial
+from ingest.edge.websocket import Open, open_socket
 from ingest.errors import IngestError, Refused, Transient
 from ingest.runtime.supervise import one_error
 
@@ -55,14 +55,14 @@ class _Config:
 _config = msgspec.json.Decoder(_Config)
 
 
-async def look_at_home(candidate: Candidate, deadlines: Deadlines, dialer: Dial = dial) -> Home:
+async def look_at_home(candidate: Candidate, deadlines: Deadlines, opener: Open = open_socket) -> Home:
     """Connect, authenticate and ask. Raises `Transient` or `Refused` as the service would."""
     target, token, home = candidate.target, candidate.token(), Home()
     with one_error(IngestError):
         async with (
             trio.open_nursery() as nursery,
             connected(
-                nursery, target, token, _ignore, deadlines=deadlines, dialer=dialer, opened=lambda: None
+                nursery, target, token, _ignore, deadlines=deadlines, opener=opener, opened=lambda: None
             ) as connection,
         ):
             home = await _ask(connection)

@@ -35,7 +35,7 @@ from ingest.edge.http_client import bearer
 from ingest.edge.http_look import Address, look, unnamed
 from ingest.edge.rest import HOME
 from ingest.edge.tls import tls_context
-from ingest.edge.websocket import Target, dial
+from ingest.edge.websocket import Target, open_socket
 from ingest.errors import IngestError, Refused, Transient
 from ingest.runtime.supervise import one_error
 
@@ -138,7 +138,7 @@ async def _who_else(target: Target, seen: Reached) -> Reached:
     with trio.move_on_after(REACH):
         try:
             with one_error(IngestError):
-                await peek_version(_with(target, other), Deadlines(REACH / 2, REACH / 2), dial)
+                await peek_version(_with(target, other), Deadlines(REACH / 2, REACH / 2), open_socket)
         except IngestError:
             return evolve(seen, page=await _page(target))
         return evolve(seen, other=other)

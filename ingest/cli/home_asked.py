@@ -16,7 +16,7 @@ from ingest.config.settings import Settings
 from ingest.core.catalog import Catalog
 from ingest.core.conversation import Received
 from ingest.core.reports import Report
-from ingest.edge.websocket import dial
+from ingest.edge.websocket import open_socket
 
 
 @frozen
@@ -35,7 +35,7 @@ async def asked(settings: Settings, candidate: Candidate | None = None) -> Async
         trio.open_nursery() as nursery,
         connected(
             nursery, candidate.target, candidate.token(), _ignore,
-            deadlines=deadlines(settings), dialer=dial, opened=lambda: None,
+            deadlines=deadlines(settings), opener=open_socket, opened=lambda: None,
         ) as bulk,
     ):  # fmt: skip
         yield Asked(bulk, await catalog_of(nursery, bulk, settings, silent))

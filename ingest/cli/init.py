@@ -225,7 +225,7 @@ def _look_at_database(values: dict[str, object]) -> tuple[str, dict[str, object]
 
 def _likely() -> str:
     from ingest.actors.connection import Deadlines, peek_version  # noqa: PLC0415
-    from ingest.edge.websocket import Target, dial  # noqa: PLC0415
+    from ingest.edge.websocket import Target, open_socket  # noqa: PLC0415
     from ingest.runtime.supervise import one_error  # noqa: PLC0415
 
     async def look() -> str:
@@ -234,7 +234,7 @@ def _likely() -> str:
         async def ask(url: str) -> None:
             try:
                 with one_error(IngestError):
-                    await peek_version(Target(websocket_url(url)), Deadlines(LOOKING, LOOKING), dial)
+                    await peek_version(Target(websocket_url(url)), Deadlines(LOOKING, LOOKING), open_socket)
                 found.append(url)
             except IngestError:
                 return

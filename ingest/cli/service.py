@@ -38,6 +38,7 @@ from ingest.edge.data_api import DataApi
 from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import SERVICE, Held, Holder, locked_soon
 from ingest.edge.shrink import shrink
+from ingest.edge.spool_control import Leftover, SpoolControl
 from ingest.plan import Destination, Plan
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Overflow, Weight
@@ -130,9 +131,9 @@ async def _embedded(settings: Settings, emit: Emit, more: Commands, progress: Pr
             destination = await remembering(settings, destination, state, emit)
             await tell_left_behind(settings, state, emit)
             if destination.ledger is not None:
-                destination = evolve(
-                    destination, control=MendingAlone(destination.ledger, partial(listen, state), more)
-                )
+                left = Leftover(state.connection, state.path, state.lane)
+                control = MendingAlone(destination.ledger, left, partial(listen, state), more)
+                destination = evolve(destination, control=control)
         except Held as problem:
             emit(reports.Notice(f"dead letters are only logged, and totals end with the service: {problem}"))
         yield destination
@@ -155,7 +156,8 @@ async def _influxdb(
         destination.ledger.owe, destination.ledger.takes_notes = spool.notes.owe, spool.notes.taken
         reading = ThreadLane(abandon=True)
         listening = partial(listen, state)
-        control = Control(spool, destination.letters, database.where, reading, listening, destination.ledger, more)
+        work = SpoolControl(spool, destination.letters, reading)
+        control = Control(work, database.where, listening, destination.ledger, more)
         flush = partial(last_flush, spool, state.give_up)
         upkeep = partial(shrink, state, lambda: spool.kept.known and not spool.table.scars.reason)
         yield evolve(destination, upkeep=upkeep, spool=spool, flush=flush, control=control)

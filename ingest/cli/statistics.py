@@ -37,7 +37,7 @@ from ingest.core.statistics import Statistic, head, questions
 from ingest.core.store import Keep
 from ingest.core.words import printable
 from ingest.edge.journal import open_journal
-from ingest.edge.websocket import dial
+from ingest.edge.websocket import open_socket
 from ingest.errors import IngestError, Refused, Transient
 from ingest.plan import Destination
 from ingest.runtime.supervise import one_error
@@ -125,7 +125,7 @@ class _Home:
             trio.open_nursery() as nursery,
             connected(
                 nursery, candidate.target, candidate.token(), _ignore,
-                deadlines=deadlines(self.settings), dialer=dial, opened=lambda: None,
+                deadlines=deadlines(self.settings), opener=open_socket, opened=lambda: None,
             ) as bulk,
         ):  # fmt: skip
             yield History(bulk, self.emit, time.time_ns)

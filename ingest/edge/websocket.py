@@ -69,6 +69,7 @@ class Target:
 
 
 Dial: TypeAlias = Callable[[Target], Awaitable[trio.abc.Stream]]
+Open: TypeAlias = "Callable[[trio.Nursery, Target], Awaitable[Socket]]"
 
 
 async def dial(target: Target) -> trio.abc.Stream:

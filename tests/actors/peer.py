@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 import trio
@@ -14,7 +15,7 @@ from attrs import define, field
 
 from ingest.actors.connection import Connection, Deadlines, connected
 from ingest.core.conversation import Received
-from ingest.edge.websocket import Dial, Target
+from ingest.edge.websocket import Dial, Socket, Target, open_socket
 from ingest.errors import IngestError
 from ingest.runtime.supervise import one_error
 from tests.support.marked import secret
@@ -92,6 +93,9 @@ class Peer:
         self.nursery.start_soon(self._serve, theirs, next(self.acts))
         return mine
 
+    async def open(self, nursery: trio.Nursery, target: Target) -> Socket:
+        return await open_socket(nursery, target, self.dial)
+
     async def _serve(self, stream: trio.abc.Stream, act: Act) -> None:
         async with trio.open_nursery() as nursery:
             with suppress(trio_websocket.ConnectionClosed):
@@ -131,7 +135,13 @@ async def connection(
             async with (
                 trio.open_nursery() as nursery,
                 connected(
-                    nursery, target, TOKEN, deliver, deadlines=deadlines, dialer=dialer, opened=lambda: None
+                    nursery,
+                    target,
+                    TOKEN,
+                    deliver,
+                    deadlines=deadlines,
+                    opener=partial(open_socket, dialer=dialer),
+                    opened=lambda: None,
                 ) as opened,
             ):
                 yield opened

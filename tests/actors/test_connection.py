@@ -327,7 +327,7 @@ async def test_a_send_that_does_not_get_through_is_found_as_well(autojump_clock:
 async def test_a_peek_learns_the_version_and_shows_no_token(autojump_clock: MockClock) -> None:
     async with playing(answering()) as peer:
         with one_error():
-            assert await peek_version(TARGET, DEADLINES, peer.dial) == VERSION
+            assert await peek_version(TARGET, DEADLINES, peer.open) == VERSION
         await wait_all_tasks_blocked()
         assert peer.sides[0].heard == []
 
@@ -336,5 +336,5 @@ async def test_a_peek_learns_the_version_and_shows_no_token(autojump_clock: Mock
 async def test_a_peek_at_something_else_fails_within_the_deadline(act: Act, autojump_clock: MockClock) -> None:
     async with playing(act) as peer:
         with pytest.raises(IngestError), one_error():
-            await peek_version(TARGET, Deadlines(auth=3.0), peer.dial)
+            await peek_version(TARGET, Deadlines(auth=3.0), peer.open)
     assert trio.current_time() <= 5

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import pytest
@@ -14,7 +15,7 @@ from ingest.actors.connector import TOKEN_CHECK, VERSION_CHECK, Candidate, Conne
 from ingest.core import reports
 from ingest.core.candidate import HEALTHY, REFUSED_DELAY
 from ingest.core.reports import Report
-from ingest.edge.websocket import Target
+from ingest.edge.websocket import Target, open_socket
 from ingest.errors import Refused, Transient
 from tests.actors.peer import Act, Side, playing
 from tests.actors.states import check_states
@@ -83,7 +84,7 @@ async def run(
             world.emitted.append,
             chance,
             Deadlines(),
-            peer.dial,
+            peer.open,
         )
         with trio.move_on_after(seconds):
             await connector.run()
@@ -276,9 +277,10 @@ async def test_a_server_that_is_gone_after_its_refusal_has_no_version(autojump_c
     async def gone(_target: Target) -> trio.abc.Stream:
         raise ConnectionRefusedError("refused")
 
+    opening = partial(open_socket, dialer=gone)
     connector = Connector(
         (Candidate("primary", Target("ws://primary.test/"), lambda: "token"),),
-        Persistence(), world.session, world.emitted.append, lambda: 0.5, Deadlines(), gone,
+        Persistence(), world.session, world.emitted.append, lambda: 0.5, Deadlines(), opening,
     )  # fmt: skip
     with trio.move_on_after(2 * VERSION_CHECK):
         await connector.run()

@@ -26,6 +26,7 @@ from ingest.edge.free_space import Floor
 from ingest.edge.ledger import Ledger
 from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.letter_file import Letter, Letters
+from ingest.edge.spool_control import SpoolControl
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.state_file import open_state
@@ -75,7 +76,7 @@ async def opened(path: Path, limit: int = 10**6) -> AsyncGenerator[Opened]:
     )
     await spool.load()
     dead = DeadLetters(letters, KEY, lane, now_ns, emitted.append)
-    made = Control(spool, dead, "http://db", lane, nowhere)
+    made = Control(SpoolControl(spool, dead, lane), "http://db", nowhere)
     it = Opened(made, spool, letters, emitted, [])
     await made.run(it.hurry, emitted.append)
     try:
@@ -314,7 +315,7 @@ async def test_retry_moves_lines_and_leaves_the_rest(tmp_path: Path, autojump_cl
 
 async def test_retry_takes_letters_that_are_not_on_disk_yet(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with opened(spooled(tmp_path / "state.db")) as it:
-        it.control.letters._keep([Letter(0, *("home", "influxdb"), 7, lines(1)[0].decode(), "no")])
+        it.control.file.letters._keep([Letter(0, *("home", "influxdb"), 7, lines(1)[0].decode(), "no")])
         assert await it.control.retry(control.Retry(everything=True), it.said.append) == control.Retried(1, 0)
 
 

@@ -20,7 +20,7 @@ from ingest.core.home_clock import HomeClock
 from ingest.core.point import Facts
 from ingest.core.reports import Report
 from ingest.core.state import Frame, Source
-from ingest.edge.websocket import dial
+from ingest.edge.websocket import open_socket
 from ingest.errors import IngestError, Transient
 from ingest.runtime.link import Link, Overflow, Weight
 from ingest.runtime.supervise import one_error
@@ -72,7 +72,7 @@ async def holding(
             held.catalog,
             held.emitted.append,
             DEADLINES,
-            peer.dial,
+            peer.open,
             registry_wait,
         )
         left = False
@@ -352,7 +352,7 @@ def test_that_a_snapshot_is_through_is_not_lost_with_its_last_frame() -> None:
     link: Link[Frame] = Link("intake", Weight(1, 10**9), lambda frame: Weight(len(frame.changes), frame.size))
     live, snapshot = link.sender(Overflow.DROP_OLDEST), link.sender(Overflow.BLOCK)
     emitted: list[Report] = []
-    sessions = Sessions(live, snapshot, Watch(NO_CATALOG), emitted.append, DEADLINES, dial, attempts=2)
+    sessions = Sessions(live, snapshot, Watch(NO_CATALOG), emitted.append, DEADLINES, open_socket, attempts=2)
     sessions._clock = HomeClock(time.time_ns)
     for session in (1, 2):
         snapshot.put(Frame([change(state("a.1", "on"))], 10, Source.SNAPSHOT, session, final=True))

@@ -29,6 +29,7 @@ from ingest.edge.ledger import Ledger
 from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.letter_file import Letters
 from ingest.edge.lock import COMMAND, NOBODY, SERVICE, Held, Holder, locked
+from ingest.edge.spool_control import Leftover, SpoolControl
 from ingest.edge.spool_file import Table
 from ingest.edge.state import opened_state
 from ingest.runtime.lane import ThreadLane
@@ -70,12 +71,14 @@ class Service:
             socket = ControlSocket(state.path, state.lane.file.lock, {})
             file = LedgerFile(state.connection, state.path, KEY)
             ledger = Ledger(file, state.lane, self.hear, state.give_up)
-            self.control = Control(spool, dead, "http://db", ThreadLane(abandon=True), socket.serve, ledger)
+            self.control = Control(
+                SpoolControl(spool, dead, ThreadLane(abandon=True)), "http://db", socket.serve, ledger
+            )
             writer = Writer(Store("influxdb", homeiq(), self.deliver), spool, self.hear, lambda: 0.999)
             self.token = trio.lowlevel.current_trio_token()
             with self.scope:
                 async with trio.open_nursery() as nursery:
-                    alone = MendingAlone(ledger, socket.serve)
+                    alone = MendingAlone(ledger, Leftover(state.connection, state.path, state.lane), socket.serve)
                     control = alone if self.embedded else self.control
                     nursery.start_soon(control.run, writer.hurry, self.hear)
                     nursery.start_soon(writer.run)

@@ -36,6 +36,7 @@ from ingest.edge.control_client import converse
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.letter_file import Letters
+from ingest.edge.spool_control import SpoolControl
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
@@ -139,7 +140,7 @@ class World:
         self.spool = DiskSpool(table, lane, limits, joined, now_ns, emit)
         await self.spool.load()
         self.letters = DeadLetters(Letters(self.connection, self.path), KEY, lane, now_ns, emit)
-        commands = Control(self.spool, self.letters, "http://db", InlineLane(self.delay), self.listen)
+        commands = Control(SpoolControl(self.spool, self.letters, InlineLane(self.delay)), "http://db", self.listen)
         store = Store(
             "db",
             Codec(partial(self.encode, Encoder()), lambda items: sum(map(len, items)), self.seal),

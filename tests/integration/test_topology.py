@@ -36,6 +36,7 @@ from ingest.edge.lasting import Lasting
 from ingest.edge.ledger import Ledger
 from ingest.edge.ledger_file import LedgerFile
 from ingest.edge.letter_file import Letters
+from ingest.edge.spool_control import SpoolControl
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
@@ -130,7 +131,7 @@ async def plan(it: House, wiring: Wiring) -> AsyncGenerator[Plan]:
         for each in (spool, lasting, ledger, catalog):
             await each.load()
         spool.notes.noted = ledger.noted
-        commands = Control(spool, letters, "the database", lane, listen, ledger)
+        commands = Control(SpoolControl(spool, letters, lane), "the database", listen, ledger)
         destination = Destination(
             store, "the database", spool=spool, letters=letters, control=commands, lasting=lasting, ledger=ledger, catalog=catalog
         )  # fmt: skip

@@ -20,7 +20,7 @@ from ingest.core.history_query import SECOND_NS
 from ingest.core.history_reading import Reading
 from ingest.core.reports import Report
 from ingest.core.state import Change, Frame, moment_of, nanoseconds
-from ingest.edge.websocket import Target, dial
+from ingest.edge.websocket import Target, open_socket
 from ingest.errors import Transient
 from ingest.runtime.supervise import one_error
 from tests.live.homeassistant import HomeAssistant
@@ -78,7 +78,7 @@ async def connection(home: HomeAssistant, heard: Heard) -> AsyncGenerator[Connec
                 home.tokens["admin"],
                 heard.deliver,
                 deadlines=Deadlines(),
-                dialer=dial,
+                opener=open_socket,
                 opened=lambda: None,
             )
             async with opening as opened:
