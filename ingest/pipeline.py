@@ -27,7 +27,7 @@ from attrs import define, field
 from ingest import __version__
 from ingest.actors.backfill import IN_SPOOL, Backfill
 from ingest.actors.backlog import Backlog
-from ingest.actors.batcher import Batcher
+from ingest.actors.batcher import Batcher, forget
 from ingest.actors.connector import Connector, GaveUp
 from ingest.actors.filter import Filter
 from ingest.actors.gap_telling import tell_gaps
@@ -37,11 +37,13 @@ from ingest.actors.retelling import Retelling
 from ingest.actors.session import Filling, Sessions
 from ingest.actors.template_reading import Render
 from ingest.actors.upkeep import keep_books, keep_map, keep_up
-from ingest.actors.writer import Writer
+from ingest.actors.writer import Writer, only_reported, written_already
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
 from ingest.core.gap_points import Telling
+from ingest.core.loss import unnamed
 from ingest.core.point import PointFrame
+from ingest.core.reconcile import Reconciler
 from ingest.core.remembering import reconciler, remembered_late
 from ingest.core.reports import Emit, Report
 from ingest.core.rules import Rules
@@ -85,39 +87,34 @@ class Pipeline:
     importing: Importing | None = None
 
     def __attrs_post_init__(self) -> None:
-        plan, store, ledger = self.plan, self.plan.destination.store, self.plan.destination.ledger
-        self.ending = Ending(plan.stop_within)
-        beside = (plan.destination.lasting, plan.destination.letters, plan.destination.control)
-        self.listeners = (*(each.hear for each in beside if each is not None), *self.listeners)
+        plan, made = self.plan, self.plan.destination
+        store, ledger, spooled = made.store, made.ledger, made.spool is not None
+        self.ending, self.rules = Ending(plan.stop_within), Watch(plan.rules)
         self.intake = Link("intake", plan.intake, lambda frame: Weight(len(frame.changes), frame.size))
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         # What a batch proves of the coverage is written down when it is delivered, so none may overtake another.
-        self.spool = plan.destination.spool or MemorySpool(
+        memory: MemorySpool[Batch[Any]] = MemorySpool(
             plan.spool, lambda batch: Weight(batch.count, batch.size), in_order=ledger is not None
         )
+        self.spool = made.spool or memory
         self.tally.carried = carried = self.spool.held.events
-        waiting = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit).hear
         written = store.codec.registry is not None
         self.inventory = inventory(plan.data_api, self.emit, self.chance, plan.wall_ns, written=written)
-        again = Retelling(self.spool, self.inventory.again)
-        self.listeners = (*self.listeners, waiting, self.inventory.rediscovery.hear, again.hear)
-        self.rules = Watch(plan.rules)
-        self.filter = Filter(self.rules, plan.enricher, self.catalog, self.emit)
-        self.filter.spooled = plan.destination.spool is not None
-        self.batcher = Batcher(store.name, store.codec, self.spool, plan.batch, self.emit)
-        self.batcher.registry = self.inventory.news
-        if not self.filter.spooled:
-            self.batcher.whose = store.codec.whose
-            self.batcher.unbroken = lambda: isinstance(self.spool, MemorySpool) and self.spool.unbroken
+        known = Reconciler() if ledger is None else reconciler(ledger.remembered, loaded=ledger.loaded)
+        telling = None if ledger is None or store.codec.gap is None else Telling(plan.home)
+        self.filter = Filter(self.rules, plan.enricher, self.catalog, self.emit, reconciler=known, spooled=spooled)
+        self.batcher = Batcher(
+            store.name, store.codec, self.spool, plan.batch, self.emit,
+            write=forget if ledger is None else ledger.note, telling=telling, registry=self.inventory.news,
+            whose=unnamed if spooled else store.codec.whose, unbroken=lambda: not spooled and memory.unbroken,
+        )  # fmt: skip
         if ledger is not None:
-            if store.codec.gap is not None:
-                self.batcher.telling = again.gaps = Telling(plan.home)
-            self.filter.reconciler = reconciler(ledger.remembered)
-            self.batcher.write = ledger.note
-            self.importing = Importing(ledger, self.rules, self.catalog, self.filter.reconciler, plan.wall_ns)
-            if not ledger.loaded:
-                self.filter.reconciler.forget_nothing()
-                ledger.late = partial(remembered_late, self.filter.reconciler)
+            self.importing = Importing(ledger, self.rules, self.catalog, known, plan.wall_ns)
+            ledger.tell_late(partial(remembered_late, known))
+        waiting = Backlog(store.name, carried, lambda: self.spool.held.events, self.emit)
+        again = Retelling(self.spool, self.inventory.again, telling)
+        before = [each.hear for each in (made.lasting, made.letters, made.control) if each is not None]
+        self.listeners = (*before, *self.listeners, waiting.hear, self.inventory.rediscovery.hear, again.hear)
 
     def emit(self, report: Report) -> None:
         """Tell every listener; the books come first, and what was lost is not remembered as stored."""
@@ -158,13 +155,8 @@ class Pipeline:
         self.emit(reports.Stopped(books, balanced(books), volatile))
 
     async def _run(self, stop: trio.Event) -> None:
-        plan = self.plan
-        letters = plan.destination.letters
-        writer = Writer(plan.destination.store, self.spool, self.emit, self.chance, plan.store_breaker)
-        if letters is not None:
-            writer.bury = letters.bury
-        if plan.destination.ledger is not None and plan.destination.spool is None:
-            writer.note = plan.destination.ledger.note
+        plan, letters = self.plan, self.plan.destination.letters
+        writer = self._writer()
         async with trio.open_nursery() as nursery:
             self._start_beside(nursery)
             async with trio.open_nursery() as tail:
@@ -184,6 +176,14 @@ class Pipeline:
             nursery.cancel_scope.cancel()
         if gave_up:
             raise gave_up
+
+    def _writer(self) -> Writer[Any]:
+        plan, made = self.plan, self.plan.destination
+        return Writer(
+            made.store, self.spool, self.emit, self.chance, plan.store_breaker,
+            bury=only_reported if made.letters is None else made.letters.bury,
+            note=written_already if made.ledger is None or made.spool is not None else made.ledger.note,
+        )  # fmt: skip
 
     def _start_beside(self, nursery: trio.Nursery) -> None:
         """What goes on beside the stream, until it has ended."""

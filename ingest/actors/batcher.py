@@ -24,7 +24,7 @@ from ingest.core.coverage import Note
 from ingest.core.gap_points import MEASUREMENT as GAPS
 from ingest.core.gap_points import GapPoint, Telling
 from ingest.core.ledger import Owed
-from ingest.core.loss import Whose, evicted
+from ingest.core.loss import Whose, evicted, unnamed
 from ingest.core.point import Point, PointFrame
 from ingest.core.redact import redacted
 from ingest.core.registry_points import RegistryPoint
@@ -51,8 +51,8 @@ T = TypeVar("T", Point, GapPoint, RegistryPoint)
 Beside = TypeVar("Beside", GapPoint, RegistryPoint)
 
 
-async def _forget(_: Note) -> None:
-    pass
+async def forget(_: Note) -> None:
+    """Where nobody writes down what is known."""
 
 
 @frozen
@@ -90,9 +90,9 @@ class Batcher(Generic[Item, Payload]):
     spool: Spool[Batch[Payload]]
     limits: Limits
     emit: Emit
-    write: Callable[[Note], Awaitable[None]] = _forget
+    write: Callable[[Note], Awaitable[None]] = forget
     telling: Telling | None = None
-    whose: Whose = lambda _: None
+    whose: Whose = unnamed
     unbroken: Callable[[], bool] = lambda: False
     registry: Callable[[], Sequence[RegistryPoint]] | None = None
     _items: list[Item] = field(factory=list)

@@ -8,15 +8,15 @@ can be cut off, and the pipeline goes on. What changes rows goes one after the o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import trio
 from attrs import define, field
 
 from ingest.actors.importing import Importing
-from ingest.actors.mending import Mending
+from ingest.actors.mending import Listen, Mending
 from ingest.actors.replay import Replaying
 from ingest.actors.spoolless import about_a_spool
 from ingest.core import control, reports
@@ -24,7 +24,7 @@ from ingest.core.control import Progress
 from ingest.core.loss import evicted
 from ingest.core.reports import Emit, Report
 from ingest.core.store import Batch
-from ingest.edge.control import Commands, Complain, Say
+from ingest.edge.control import Commands, Say
 from ingest.edge.ledger import Ledger
 from ingest.edge.spool_control import SpoolControl
 from ingest.errors import Refused
@@ -32,15 +32,13 @@ from ingest.errors import Refused
 LOOK = 1.0
 """Seconds after which a replay looks into the file again: what is delivered meanwhile, it knows from reports."""
 
-Listen: TypeAlias = Callable[[Commands, Complain], Awaitable[None]]
-
 RETRIED: Final = "dead letters that somebody wants to be tried again"
 RECOVERED: Final = "recovered from a file that was set aside"
 
 
 @define(eq=False)
 class Control:
-    """The commands over one spool and its letters. `where` is the store in words.
+    """What takes commands over one spool and its letters. `where` is the store in words.
 
     `hear` is one of the pipeline's listeners. `more` are commands that others do.
     """
@@ -50,30 +48,37 @@ class Control:
     listen: Listen
     ledger: Ledger | None = None
     more: Commands = field(factory=dict)
-    importing: Importing | None = None
-    emit: Emit = field(default=lambda _: None)
-    hurry: Callable[[], None] = field(default=lambda: None)
     _replays: list[Replaying] = field(factory=list)
-    _turn: trio.Lock = field(factory=trio.Lock)
-
-    @property
-    def commands(self) -> Commands:
-        """Every command by its name."""
-        return {
-            **about_a_spool(self),
-            **({} if self.ledger is None else Mending(self.ledger, self.importing).commands),
-            **self.more,
-        }
 
     async def run(self, hurry: Callable[[], None], emit: Emit, importing: Importing | None = None) -> None:
         """Serve until cancelled. `hurry` has the writer try at once."""
-        self.hurry, self.emit, self.importing = hurry, emit, importing
-        await self.listen(self.commands, lambda sentence: emit(reports.Notice(sentence)))
+        await self.listen(self.commands(hurry, emit, importing), lambda sentence: emit(reports.Notice(sentence)))
+
+    def commands(self, hurry: Callable[[], None], emit: Emit, importing: Importing | None = None) -> Commands:
+        """Every command by its name."""
+        mending = {} if self.ledger is None else Mending(self.ledger, importing).commands
+        return {**about_a_spool(self.orders(hurry, emit)), **mending, **self.more}
+
+    def orders(self, hurry: Callable[[], None], emit: Emit) -> Orders:
+        """Those about the spool."""
+        return Orders(self.file, self.where, hurry, emit, self._replays)
 
     def hear(self, report: Report) -> None:
         """Whoever waits for a replay wants to know."""
         for each in self._replays:
             each.hear(report)
+
+
+@define(eq=False)
+class Orders:
+    """The commands over one spool in a running pipeline; who waits for a replay stands in `replays`."""
+
+    file: SpoolControl
+    where: str
+    hurry: Callable[[], None]
+    emit: Emit
+    replays: list[Replaying]
+    _turn: trio.Lock = field(factory=trio.Lock)
 
     async def purge(self, _: control.Purge, say: Say) -> control.Purged:
         """Remove everything that waits and is not being delivered right now; what comes meanwhile stays."""
@@ -99,14 +104,14 @@ class Control:
         """Deliver now; ends when what waited at first is gone, or when somebody should look."""
         total = self.file.spool.held.events
         watch = Replaying(lambda said: say(Progress(min(watch.done, total), total, said)))
-        self._replays.append(watch)
+        self.replays.append(watch)
         try:
             newest = await self.file.newest()
             self.hurry()
             while watch.problem is None and await self.file.waits(newest):
                 await self._follow(watch, total, say)
         finally:
-            self._replays.remove(watch)
+            self.replays.remove(watch)
         problem = None if watch.problem is None else control.failure(watch.problem)
         return control.Replayed(self.where, watch.stored, watch.refused, self.file.spool.held.events, problem)
 

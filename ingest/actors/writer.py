@@ -28,12 +28,12 @@ CAP = 60.0
 Payload = TypeVar("Payload")
 
 
-async def _forget(_: Sequence[Rejection]) -> None:
-    pass
+async def only_reported(_: Sequence[Rejection]) -> None:
+    """Where nobody keeps what the store refused."""
 
 
-async def _written_already(_: Note) -> None:
-    pass
+async def written_already(_: Note) -> None:
+    """Where the spool has written down what its batches prove."""
 
 
 class _Kept(Exception):  # noqa: N818  leaves the claim's block, and with it keeps the batch
@@ -57,8 +57,8 @@ class Writer(Generic[Payload]):
     chance: Callable[[], float]
     breaker_threshold: int = 5
     patient: bool = False
-    bury: Callable[[Sequence[Rejection]], Awaitable[None]] = _forget
-    note: Callable[[Note], Awaitable[None]] = _written_already
+    bury: Callable[[Sequence[Rejection]], Awaitable[None]] = only_reported
+    note: Callable[[Note], Awaitable[None]] = written_already
     _failures: int = 0
     _failing_since: float = field(default=0.0)
     _eased: int = 0

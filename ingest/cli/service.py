@@ -34,6 +34,7 @@ from ingest.core.reports import Emit
 from ingest.core.rules import Rules
 from ingest.edge.aside import SetAside
 from ingest.edge.control import NO_COMMANDS, Commands
+from ingest.edge.coverage_join import join
 from ingest.edge.data_api import DataApi
 from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import SERVICE, Held, Holder, locked_soon
@@ -152,8 +153,7 @@ async def _influxdb(
             await tell_left_behind(settings, state, emit)
         assert destination.letters is not None  # noqa: S101  `remembering` gave them
         assert destination.ledger is not None  # noqa: S101  `remembering` gave it
-        spool.notes.noted, spool.recall = destination.ledger.noted, destination.ledger.recall
-        destination.ledger.owe, destination.ledger.takes_notes = spool.notes.owe, spool.notes.taken
+        join(spool, destination.ledger)
         reading = ThreadLane(abandon=True)
         listening = partial(listen, state)
         work = SpoolControl(spool, destination.letters, reading)

@@ -19,6 +19,10 @@ from ingest.core.store import Batch
 Whose: TypeAlias = Callable[[Any], Sequence[Named] | None]
 
 
+def unnamed(_payload: Any) -> None:
+    """For a `Whose`: it is not known."""
+
+
 def shed_changes(link: str, frames: Iterable[Frame]) -> Shed | None:
     """What a link before the filter dropped; None when there was nothing in it."""
     changes = [change for frame in frames for change in frame.changes]
@@ -47,9 +51,7 @@ def dead_letter(stage: str, change: Change) -> DeadLetter:
     return DeadLetter(stage, change.data.entity_id, redacted(json), redacted(traceback.format_exc()))
 
 
-def evicted(
-    store: str, batches: Sequence[Batch[Any]], whose: Whose = lambda _: None, *, unbroken: bool = False
-) -> Evicted:
+def evicted(store: str, batches: Sequence[Batch[Any]], whose: Whose = unnamed, *, unbroken: bool = False) -> Evicted:
     """What a spool dropped. `whose` says who has states in a payload; None: it is not known."""
     times = min(each.oldest_ns for each in batches), max(each.newest_ns for each in batches)
     counted = sum(batch.count for batch in batches if batch.counted)

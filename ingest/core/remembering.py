@@ -7,10 +7,12 @@ from ingest.core.ledger import Remembered
 from ingest.core.reconcile import Reconciler
 
 
-def reconciler(remembered: Remembered) -> Reconciler:
-    """What a new run begins with: the marks of the last one, and how that ended."""
+def reconciler(remembered: Remembered, *, loaded: bool = True) -> Reconciler:
+    """What a new run begins with: the marks of the last one, and how that ended; not `loaded`, they come late."""
     made = Reconciler({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
     made.excluded.remember(remembered.excluded)
+    if not loaded:
+        made.forget_nothing()
     return made
 
 

@@ -41,9 +41,9 @@ DROPPED = "the state file could not be written, and there was no room for more i
 
 @define(eq=False)
 class Ledger:
-    """One home's ledger for one store. `remembered` is what `load` found; `late` is told when that came later than the start.
+    """One home's ledger for one store. `remembered` is what `load` found.
 
-    What it says was missed then is owed to whoever writes the marks: none may move without it. `takes_notes` is false when
+    `owe` has the writer of the marks take a note along: none may move without it. `takes_notes` is false when
     batches go without theirs, because the file's ledger is damaged: what is filled then would be filled for ever.
 
     `give_up` frees us from a disk that hangs.
@@ -55,7 +55,6 @@ class Ledger:
     give_up: Callable[[], None]
     remembered: Remembered = field(factory=Remembered)
     loaded: bool = False
-    late: Callable[[Remembered], Note] = lambda _: NO_NOTE
     owe: Callable[[Note], None] = lambda _: None
     takes_notes: Callable[[], bool] = lambda: True
     bound: Bound = IN_MEMORY
@@ -64,6 +63,7 @@ class Ledger:
     _gaps: dict[int, Gap] = field(factory=dict)
     _openings: list[Opening] = field(factory=list)
     _owed: Owed = field(factory=Owed)
+    _late: Callable[[Remembered], Note] = lambda _: NO_NOTE
     _heard_ns: int | None = None
     _stopped: bool = False
     _turn: trio.Lock = field(factory=trio.Lock)
@@ -86,11 +86,18 @@ class Ledger:
         self.loaded = True
         return self.remembered
 
+    def tell_late(self, late: Callable[[Remembered], Note]) -> None:
+        """Whom to tell what can be loaded only after the start: who goes by it is made of what there was then.
+
+        What it says was missed is owed.
+        """
+        self._late = late
+
     async def recall(self) -> None:
-        """Load what could not be loaded at the start, before anybody writes anything, and tell `late`. Raises as `load`."""
+        """Load what could not be loaded at the start, before anybody writes anything, and tell of it. Raises as `load`."""
         async with self._recalling:
             if not self.loaded:
-                self.owe(self.late(await self.load()))
+                self.owe(self._late(await self.load()))
 
     async def open_gap(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span] = (), why: str = "") -> None:
         """Changes may have been missed. Without spans nothing was; with a `why` it is known that it cannot be had."""

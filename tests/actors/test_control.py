@@ -12,8 +12,9 @@ import trio
 from attrs import define, evolve, field
 from trio.testing import MockClock
 
-from ingest.actors.control import RECOVERED, RETRIED, Control
+from ingest.actors.control import RECOVERED, RETRIED, Control, Orders
 from ingest.actors.replay import ATTEMPTS, SAFE
+from ingest.actors.spoolless import about_a_spool
 from ingest.core import control, reports
 from ingest.core.control import Progress
 from ingest.core.coverage import Cause, Mark, Missed, Note
@@ -46,14 +47,12 @@ class Opened:
     """A control over a spool in a file, and what it said and told."""
 
     control: Control
+    orders: Orders
     spool: DiskSpool
     letters: Letters
     emitted: list[Report]
     said: list[Progress]
-    hurried: int = 0
-
-    def hurry(self) -> None:
-        self.hurried += 1
+    hurried: list[None]
 
     def listed(self) -> list[str]:
         return [each.line for each in self.letters.listed()]
@@ -77,8 +76,9 @@ async def opened(path: Path, limit: int = 10**6) -> AsyncGenerator[Opened]:
     await spool.load()
     dead = DeadLetters(letters, KEY, lane, now_ns, emitted.append)
     made = Control(SpoolControl(spool, dead, lane), "http://db", nowhere)
-    it = Opened(made, spool, letters, emitted, [])
-    await made.run(it.hurry, emitted.append)
+    hurried = list[None]()
+    orders = made.orders(lambda: hurried.append(None), emitted.append)
+    it = Opened(made, orders, spool, letters, emitted, [], hurried)
     try:
         yield it
         held = spool.held
@@ -94,7 +94,7 @@ async def test_purge_leaves_what_is_being_delivered_and_goes_in_parts(
     spooled(path, lines(3), lines(4), key=OTHER)
     async with opened(path) as it:
         async with it.spool.claim():
-            done = await it.control.purge(control.Purge(), it.said.append)
+            done = await it.orders.purge(control.Purge(), it.said.append)
             assert it.spool.held.events == 1
         told = [each for each in it.emitted if isinstance(each, reports.Purged)]
     assert done == control.Purged(1_199 + 7)
@@ -113,7 +113,7 @@ async def test_purge_does_not_count_again_what_was_delivered_and_cannot_be_delet
         async with it.spool.claim() as batch:
             connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA query_only = OFF")
-        assert await it.control.purge(control.Purge(), it.said.append) == control.Purged(3 - batch.count)
+        assert await it.orders.purge(control.Purge(), it.said.append) == control.Purged(3 - batch.count)
         assert it.spool.held.events == 0
         await trio.sleep(RETRY)
         await it.spool.put(resealed(lines(1, 7)))
@@ -163,7 +163,7 @@ async def _cut_off(path: Path, name: str, cut: Cut) -> None:
     async with opened(path) as it:
         before = it.spool.held.events
         with cut.scope:
-            await it.control.commands[name].handler(ORDERS[name], it.said.append)
+            await about_a_spool(it.orders)[name].handler(ORDERS[name], it.said.append)
         made = sum(each.count for each in it.emitted if isinstance(each, reports.Made))
         purged = sum(each.count for each in it.emitted if isinstance(each, reports.Purged))
         assert it.spool.held.events == before + made - purged
@@ -181,7 +181,7 @@ async def test_purge_leaves_what_comes_meanwhile_and_takes_what_is_in_memory(
             await it.spool.put(resealed(lines(2, 9_000)))
 
         nursery.start_soon(come)
-        assert await it.control.purge(control.Purge(), it.said.append) == control.Purged(605)
+        assert await it.orders.purge(control.Purge(), it.said.append) == control.Purged(605)
     assert waiting_lines(path) == lines(2, 9_000)
 
 
@@ -197,7 +197,7 @@ async def test_what_is_purged_is_a_gap(tmp_path: Path, autojump_clock: MockClock
         await it.spool.memory.put(
             evolve(resealed(lines(5, 5_000)), note=Note([Mark("b", "sensor.b", 9)], missed=[shed]))
         )
-        assert await it.control.purge(control.Purge(), it.said.append) == control.Purged(12)
+        assert await it.orders.purge(control.Purge(), it.said.append) == control.Purged(12)
         assert [mark.time_ns for mark in ledger.load().marks] == [NOON + 2 * S - 1, NOON + 2 * S + 1]
         assert [(gap.cause, gap.from_ns, gap.to_ns) for gap in ledger.gaps()] == [
             (Cause.SHED, 1, 2),
@@ -221,9 +221,9 @@ async def test_replay_hurries_and_tells_how_far_it_is(tmp_path: Path, autojump_c
                     it.control.hear(reports.Stored("influxdb", batch.count, 0.1))
 
         nursery.start_soon(deliver)
-        done = await it.control.replay(control.Replay(), it.said.append)
+        done = await it.orders.replay(control.Replay(), it.said.append)
         await trio.sleep(1)
-    assert it.hurried == 1
+    assert len(it.hurried) == 1
     assert done == control.Replayed("http://db", 5, 0, 2)
     assert {each.done for each in it.said} in ({0, 2, 5}, {0, 3, 5})
     assert [each.said for each in it.said if each.said] == [f"{WAITING.text()}; {SAFE}"]
@@ -243,7 +243,7 @@ async def steps(path: Path, replays: int) -> int:
         assert isinstance(connection, sqlite3.Connection)
         connection.set_progress_handler(count, 1_000)
         for _ in range(replays):
-            nursery.start_soon(it.control.replay, control.Replay(), it.said.append)
+            nursery.start_soon(it.orders.replay, control.Replay(), it.said.append)
         while it.spool.held.events:
             async with it.spool.claim() as batch:
                 it.control.hear(reports.Stored("influxdb", batch.count, 0.1))
@@ -273,7 +273,7 @@ async def test_replay_ends_when_somebody_should_look(
                 it.control.hear(each)
 
         nursery.start_soon(hear)
-        done = await it.control.replay(control.Replay(), it.said.append)
+        done = await it.orders.replay(control.Replay(), it.said.append)
     assert (done.stored, done.left) == (0, 2)
     assert done.problem is not None
     assert done.problem.passing == passing
@@ -290,7 +290,7 @@ async def test_replay_goes_on_while_refused_lines_are_looked_for(tmp_path: Path,
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(hear)
-        await it.control.replay(control.Replay(), it.said.append)
+        await it.orders.replay(control.Replay(), it.said.append)
     assert nursery.cancel_scope.cancelled_caught
     assert searching.text() in {each.said for each in it.said}
 
@@ -302,11 +302,11 @@ async def test_retry_moves_lines_and_leaves_the_rest(tmp_path: Path, autojump_cl
     async with opened(path) as it:
         it.letters.add([Letter(0, OTHER.home, OTHER.store, 7, c, "no")])
         with pytest.raises(Refused, match="no dead letter 7, 8"):
-            await it.control.retry(control.Retry((1, 7, 8)), it.said.append)
+            await it.orders.retry(control.Retry((1, 7, 8)), it.said.append)
         assert len(it.listed()) == 4
-        assert await it.control.retry(control.Retry((2,)), it.said.append) == control.Retried(1, 0)
+        assert await it.orders.retry(control.Retry((2,)), it.said.append) == control.Retried(1, 0)
         assert it.spool.held.events == 2
-        assert await it.control.retry(control.Retry(everything=True), it.said.append) == control.Retried(1, 2)
+        assert await it.orders.retry(control.Retry(everything=True), it.said.append) == control.Retried(1, 2)
         assert (it.spool.held.events, it.listed()) == (3, ['{"a":1}', c])
         made = [each for each in it.emitted if isinstance(each, reports.Made)]
     assert [(each.count, each.how) for each in made] == [(1, RETRIED)] * 2
@@ -316,7 +316,7 @@ async def test_retry_moves_lines_and_leaves_the_rest(tmp_path: Path, autojump_cl
 async def test_retry_takes_letters_that_are_not_on_disk_yet(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with opened(spooled(tmp_path / "state.db")) as it:
         it.control.file.letters._keep([Letter(0, *("home", "influxdb"), 7, lines(1)[0].decode(), "no")])
-        assert await it.control.retry(control.Retry(everything=True), it.said.append) == control.Retried(1, 0)
+        assert await it.orders.retry(control.Retry(everything=True), it.said.append) == control.Retried(1, 0)
 
 
 async def test_what_cannot_be_written_changes_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -325,9 +325,9 @@ async def test_what_cannot_be_written_changes_nothing(tmp_path: Path, autojump_c
     async with opened(path) as it:
         it.spool.table.connection.execute("PRAGMA query_only = ON")
         for order in (
-            it.control.purge(control.Purge(), it.said.append),
-            it.control.retry(control.Retry(everything=True), it.said.append),
-            it.control.recover(control.Recover(str(old)), it.said.append),
+            it.orders.purge(control.Purge(), it.said.append),
+            it.orders.retry(control.Retry(everything=True), it.said.append),
+            it.orders.recover(control.Recover(str(old)), it.said.append),
         ):
             with pytest.raises((Refused, Transient)):
                 await order
@@ -341,10 +341,10 @@ async def test_recover_brings_batches_and_letters_once(tmp_path: Path, autojump_
     spooled(buried(old, ("m v=1 5", "no")), lines(4), key=OTHER)
     path = spooled(tmp_path / "state.db", lines(5, 10_000), every=7)
     async with opened(path) as it:
-        done = await it.control.recover(control.Recover(str(old)), it.said.append)
+        done = await it.orders.recover(control.Recover(str(old)), it.said.append)
         assert done == control.Recovered(451, 454, 0, 1, 0)
         assert it.spool.held.events == 455
-        again = await it.control.recover(control.Recover(str(old)), it.said.append)
+        again = await it.orders.recover(control.Recover(str(old)), it.said.append)
         assert again == control.Recovered(0, 0, 451, 0, 0)
         made = [each for each in it.emitted if isinstance(each, reports.Made)]
     assert {each.how for each in made} == {RECOVERED}
@@ -357,7 +357,7 @@ async def test_recover_pushes_out_nothing_that_waits(tmp_path: Path, autojump_cl
     path = spooled(tmp_path / "state.db", lines(10, 10_000))
     async with opened(path, limit=2_000) as it:
         with pytest.raises(Refused, match=r"no room for more.*nothing is brought twice"):
-            await it.control.recover(control.Recover(str(old)), it.said.append)
+            await it.orders.recover(control.Recover(str(old)), it.said.append)
     assert waiting_lines(path) == lines(10, 10_000)
 
 
@@ -375,7 +375,7 @@ async def test_recover_reads_only_regular_files_that_are_not_its_own(tmp_path: P
             ("junk", "damaged"),
         ):
             with pytest.raises(Refused, match=words):
-                await it.control.recover(control.Recover(str(tmp_path / name)), it.said.append)
+                await it.orders.recover(control.Recover(str(tmp_path / name)), it.said.append)
 
 
 async def test_recover_pushes_out_no_letter_that_is_there(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -383,7 +383,7 @@ async def test_recover_pushes_out_no_letter_that_is_there(tmp_path: Path, autoju
     path = buried(spooled(tmp_path / "state.db"), ("m v=1 99999", "no"))
     async with opened(path) as it:
         with pytest.raises(Refused, match=r"no room for more dead letters.*nothing is brought twice"):
-            await it.control.recover(control.Recover(str(old)), it.said.append)
+            await it.orders.recover(control.Recover(str(old)), it.said.append)
         assert "m v=1 99999" in it.listed()
         assert len(it.listed()) > 9_000
         assert not [each for each in it.emitted if isinstance(each, reports.LettersDropped)]
@@ -395,14 +395,14 @@ async def test_recover_and_retry_leave_the_disk_its_floor(tmp_path: Path, autoju
     async with opened(path) as it:
         it.spool.floor = Floor(2**20, lambda: 2**20)
         for order in (
-            it.control.recover(control.Recover(str(old)), it.said.append),
-            it.control.retry(control.Retry(everything=True), it.said.append),
+            it.orders.recover(control.Recover(str(old)), it.said.append),
+            it.orders.retry(control.Retry(everything=True), it.said.append),
         ):
             with pytest.raises(Refused, match="less than 1 MiB free"):
                 await order
         assert (it.spool.held.events, it.listed()) == (0, ["m v=1 1"])
         it.spool.floor = Floor(2**20, lambda: 2**21)
-        await it.control.recover(control.Recover(str(old)), it.said.append)
+        await it.orders.recover(control.Recover(str(old)), it.said.append)
         assert it.spool.held.events == 10
 
 
@@ -410,7 +410,7 @@ async def test_retry_pushes_out_nothing_that_waits(tmp_path: Path, autojump_cloc
     path = buried(spooled(tmp_path / "state.db", lines(10)), ("m v=1 1", "no"))
     async with opened(path, limit=10) as it:
         with pytest.raises(Refused, match="no room for more"):
-            await it.control.retry(control.Retry(everything=True), it.said.append)
+            await it.orders.retry(control.Retry(everything=True), it.said.append)
         assert (it.spool.held.events, it.listed()) == (10, ["m v=1 1"])
 
 
@@ -418,17 +418,18 @@ async def test_what_is_there_already_needs_no_room(tmp_path: Path, autojump_cloc
     old = spooled(tmp_path / "old.db", lines(10))
     path = spooled(tmp_path / "state.db", lines(10))
     async with opened(path, limit=10) as it:
-        done = await it.control.recover(control.Recover(str(old)), it.said.append)
+        done = await it.orders.recover(control.Recover(str(old)), it.said.append)
     assert (done.batches, done.known) == (0, 1)
 
 
 async def test_reopen_opens_a_gap_of_everything_since(tmp_path: Path, autojump_clock: MockClock) -> None:
     path = spooled(tmp_path / "state.db", lines(1))
     async with opened(path) as it:
-        assert "reopen" not in it.control.commands
+        told = (lambda: None), it.emitted.append
+        assert "reopen" not in it.control.commands(*told)
         file = LedgerFile(it.spool.table.connection, path, KEY)
-        it.control.ledger = Ledger(file, InlineLane(), it.emitted.append, lambda: None)
-        reopen = it.control.commands["reopen"].handler
+        ledger = Ledger(file, InlineLane(), it.emitted.append, lambda: None)
+        reopen = Control(it.control.file, "http://db", nowhere, ledger).commands(*told)["reopen"].handler
         file.move_marks([Mark("a", "sensor.a", 50), Mark("b", "sensor.b", 20)])
         assert await reopen(control.Reopen(60), it.said.append) == control.Reopened()
         done = await reopen(control.Reopen(20), it.said.append)

@@ -176,7 +176,8 @@ async def lived(path: Path, patch: pytest.MonkeyPatch) -> Whole:
             assert whole.pipeline.importing is not None
             commands = whole.pipeline.plan.destination.control
             assert isinstance(commands, Control)
-            await commands.retry(control.Retry(everything=True), lambda _: None)
+            orders = commands.orders(lambda: None, whole.pipeline.emit)
+            await orders.retry(control.Retry(everything=True), lambda _: None)
             await whole.pipeline.importing.begin(control.Import(it.now_ns() - 3600 * 10**9, again=True))
             whole.pipeline.rules.set(Rules(FilterSettings(exceptions=(Pattern(domain="light", heartbeat=60.0),))))
             await trio.sleep(120)

@@ -36,6 +36,7 @@ from ingest.core.sealing import Line, joined, uncut, unsealed, whole
 from ingest.core.session import SessionState
 from ingest.core.state import Frame, Source, moment_of, nanoseconds
 from ingest.core.store import Codec, Store
+from ingest.edge.coverage_join import join
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.disk_spool import Limits as SpoolLimits
@@ -176,8 +177,7 @@ class Life:
         )
         with suppress(*FAILURES):
             await self.ledger.load()
-        self.spool.notes.noted, self.spool.recall = self.ledger.noted, self.ledger.recall
-        self.ledger.owe, self.ledger.takes_notes = self.spool.notes.owe, self.spool.notes.taken
+        join(self.spool, self.ledger)
         self.deliverer = Deliverer(self._post, self.now_ns)
         self.pipeline = Pipeline(self._plan(), (self._hear,), self.chance.random, self.dial, lambda *_: _no_template)
         self.pipeline.intake = Witness("intake", self.pipeline.plan.intake, self.pipeline.intake.weigh, see=self._see)

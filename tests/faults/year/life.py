@@ -28,6 +28,7 @@ from ingest.core.sealing import joined, whole
 from ingest.core.store import Store
 from ingest.edge.aside import SetAside
 from ingest.edge.catalog_file import CatalogFile
+from ingest.edge.coverage_join import join
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool, Limits
 from ingest.edge.influx_deliver import Deliverer
@@ -148,8 +149,7 @@ class Life:
         await lasting.load()
         ledger = Ledger(LedgerFile(connection, self.path, HOME), lane, self._emit, _never)
         await ledger.load()
-        spool.notes.noted, spool.recall = ledger.noted, ledger.recall
-        ledger.owe = spool.notes.owe
+        join(spool, ledger)
         catalog = KeptCatalog(CatalogFile(connection, self.path, "home"), lane, InlineLane(), now_ns, self._emit)
         await catalog.load()
         return Destination(
