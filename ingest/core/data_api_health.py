@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TypeAlias, assert_never
 
 from attrs import define, field, frozen
 
 from ingest.core import reports
 from ingest.core.backoff import Breaker, breaker_at
-from ingest.core.reports import Report
+
+DataApiReport: TypeAlias = (
+    reports.ToPublish | reports.Posted | reports.EntryRefused | reports.Published | reports.DataApiWaiting
+    | reports.DataApiRecovered
+)  # fmt: skip
 
 
 @frozen
@@ -44,8 +49,8 @@ class DataApiFold:
     retry_at: float = 0.0
     last_published: float | None = None
 
-    def add(self, report: Report, now: float) -> None:
-        """Take the next report; those that are not about data-api change nothing."""
+    def add(self, report: DataApiReport, now: float) -> None:
+        """Take the next report of data-api."""
         match report:
             case reports.ToPublish(count=count):
                 self.waiting = count
@@ -63,7 +68,7 @@ class DataApiFold:
             case reports.DataApiRecovered():
                 self.reachable, self.failing_since, self.waits = True, None, None
             case _:
-                pass
+                assert_never(report)
 
     def _waits(self, report: reports.DataApiWaiting, now: float) -> None:
         self.failing_since = now if self.failing_since is None else self.failing_since
@@ -76,10 +81,15 @@ class DataApiFold:
         waits = self.waits
         is_open = waits is not None and waits.breaker != Breaker.CLOSED.value
         return DataApiHealth(
-            self.reachable, dict(self.posted), self.refused, self.waiting, self.failures,
-            None if self.failing_since is None else moment(self.failing_since),
-            "" if waits is None else waits.reason, "" if waits is None else waits.remedy,
-            breaker_at(now, self.retry_at, is_open=is_open).value,
-            0 if waits is None else waits.failures,
-            None if self.last_published is None else moment(self.last_published),
-        )  # fmt: skip
+            reachable=self.reachable,
+            posted=dict(self.posted),
+            refused=self.refused,
+            waiting=self.waiting,
+            failures=self.failures,
+            failing_since=None if self.failing_since is None else moment(self.failing_since),
+            reason="" if waits is None else waits.reason,
+            remedy="" if waits is None else waits.remedy,
+            breaker=breaker_at(now, self.retry_at, is_open=is_open).value,
+            failures_in_row=0 if waits is None else waits.failures,
+            last_published=None if self.last_published is None else moment(self.last_published),
+        )

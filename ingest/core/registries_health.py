@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeAlias, assert_never
 
 from attrs import define, field, frozen
 
 from ingest.core import reports
-from ingest.core.reports import Report
 from ingest.core.state import moment_at
 
 UNREAD, KEPT = "unread", "state file"
+
+RegistriesReport: TypeAlias = (
+    reports.CatalogLoaded | reports.CatalogKept | reports.CatalogChanged | reports.CatalogFailed
+    | reports.RegistryFailed | reports.RegistryWorks
+)  # fmt: skip
 
 
 @frozen
@@ -50,8 +55,8 @@ class RegistriesFold:
     _changes: int = 0
     _readings: int = 0
 
-    def add(self, report: Report, now: float) -> None:
-        """Take the next report; those that are not about registries change nothing."""
+    def add(self, report: RegistriesReport, now: float) -> None:
+        """Take the next report of the registries."""
         match report:
             case reports.CatalogLoaded(source=source):
                 self._loaded, self._at = report, now
@@ -70,7 +75,7 @@ class RegistriesFold:
             case reports.RegistryWorks(command=command):
                 self._partly.pop(command, None)
             case _:
-                pass
+                assert_never(report)
 
     def health(self, moment: Callable[[float], datetime]) -> RegistriesHealth:
         """As a value; `moment` makes UTC of seconds."""
@@ -81,6 +86,17 @@ class RegistriesFold:
             source, entities = (UNREAD, 0) if kept is None else (KEPT, kept.entities)
             return RegistriesHealth(source, at, entities, reason=self._reason, partly=partly)
         return RegistriesHealth(
-            loaded.source, moment(self._at), loaded.entities, loaded.devices, loaded.areas, loaded.floors,
-            loaded.labels, loaded.skipped, loaded.seconds, self._changes, self._readings, self._reason, partly,
-        )  # fmt: skip
+            source=loaded.source,
+            as_of=moment(self._at),
+            entities=loaded.entities,
+            devices=loaded.devices,
+            areas=loaded.areas,
+            floors=loaded.floors,
+            labels=loaded.labels,
+            skipped=loaded.skipped,
+            seconds=loaded.seconds,
+            changes=self._changes,
+            readings=self._readings,
+            reason=self._reason,
+            partly=partly,
+        )

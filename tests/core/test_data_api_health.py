@@ -3,10 +3,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from ingest.core import reports
-from ingest.core.data_api_health import DataApiFold, DataApiHealth
+from ingest.core.data_api_health import DataApiFold, DataApiHealth, DataApiReport
 from ingest.core.health import Gauges, Status
 from ingest.core.health_fold import HealthFold
-from ingest.core.reports import Report
 from tests.core.test_health import UP
 
 WALL = datetime(2026, 11, 22, 7, tzinfo=UTC)
@@ -14,7 +13,7 @@ DOWN = reports.DataApiWaiting("data-api answers 503", "", 8.0, 7, 1)
 REFUSED = reports.DataApiWaiting("data-api answers 401", "Check the key.", 300.0, 7, 1)
 
 
-def folded(*told: Report, later: float = 0.0) -> DataApiHealth:
+def folded(*told: DataApiReport, later: float = 0.0) -> DataApiHealth:
     fold = DataApiFold()
     for at, report in enumerate(told):
         fold.add(report, at)
