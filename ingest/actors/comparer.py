@@ -24,7 +24,7 @@ from ingest.core.outbox import Chunk, Packer
 from ingest.core.publishing import Entry, Kind
 from ingest.core.registries import RegistryLists, parts
 from ingest.core.reports import Emit
-from ingest.runtime.watch import Watch
+from ingest.runtime.slot import Slot
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Comparer:
     publisher: Publisher
     emit: Emit
     heard: int = 0
-    _lists: Watch[RegistryLists | None] = field(factory=lambda: Watch(None))
+    _lists: Slot[RegistryLists] = field(factory=Slot)
     _domains: Mapping[str, str] = field(factory=dict)
     _whole_at: float | None = None
     _unanswered: set[str] = field(factory=set)
@@ -50,27 +50,25 @@ class Comparer:
     def hear(self, lists: RegistryLists) -> None:
         """Take a complete reading. The newest counts; it is looked at in the session that it was read in."""
         self.heard += 1
-        self._lists.set(lists)
+        self._lists.put(lists)
 
     async def run(self, bulk: Connection) -> None:
         """Compare what is heard while a session lasts, for ever. Raises `Transient` when its connection breaks."""
         try:
             while True:
-                await self._lists.until(lambda lists: lists is not None)
+                await self._lists.filled()
                 await self._look(bulk)
         finally:
-            self._lists.set(None)  # the next session reads anew
+            self._lists.clear()  # the next session reads anew
 
     async def _look(self, bulk: Connection) -> None:
         found = await self._ask(bulk, "config_entries/get", lambda answer: publishing.domains(wire.raw_list(answer)))
         self._domains = self._domains if found is None else found
         services = await self._ask(bulk, "get_services", lambda answer: list(publishing.services(answer)))
         # Home Assistant may have taken its time: a newer reading counts, if there is one.
-        lists, number = self._lists.value, self.heard
-        assert lists is not None  # noqa: S101  that was waited for, and nobody else takes it
+        lists = await self._lists.take()
+        number = self.heard
         self.publisher.replace(await self._compare(lists, services or ()), number)
-        if self.heard == number:
-            self._lists.set(None)
 
     async def _ask(self, bulk: Connection, command: str, read: Callable[[Raw], T]) -> T | None:
         """None when there is no answer that can be read: what was known of it before serves on."""

@@ -30,6 +30,7 @@ from ingest.core.secret import masked
 from ingest.core.token import token_remedy
 from ingest.edge.websocket import Open, Socket, Target
 from ingest.errors import Refused, Transient
+from ingest.runtime.slot import Slot
 
 
 class TokenRefused(Refused):
@@ -55,12 +56,6 @@ class Deadlines:
 
 
 @define(eq=False)
-class _Waiter:
-    answered: trio.Event = field(factory=trio.Event)
-    answer: Answer | None = None
-
-
-@define(eq=False)
 class Connection:
     """An authenticated connection. `deliver` gets every value that is not an answer, without waiting."""
 
@@ -68,7 +63,7 @@ class Connection:
     deliver: Callable[[Received], None]
     ha_version: str = ""
     _conversation: Conversation = field(factory=Conversation)
-    _waiters: dict[int, _Waiter] = field(factory=dict)
+    _waiters: dict[int, Slot[Answer]] = field(factory=dict)
     _turn: trio.Lock = field(factory=trio.Lock)
 
     async def read(self) -> None:
@@ -90,7 +85,7 @@ class Connection:
         """Send a command and return its result. The caller sets the deadline. Raises `CommandFailed`."""
         async with self._turn:
             number, text = self._conversation.command(command, **fields)
-            waiter = self._waiters[number] = _Waiter()
+            waiter = self._waiters[number] = Slot()
             await self.socket.send(text)
         return await self._result(command, number, waiter)
 
@@ -98,7 +93,7 @@ class Connection:
         """Subscribe to one type of event. Raises `CommandFailed`."""
         async with self._turn:
             number, text = self._conversation.subscribe(event_type)
-            waiter = self._waiters[number] = _Waiter()
+            waiter = self._waiters[number] = Slot()
             await self.socket.send(text)
         await self._result(f"subscribe_events {event_type}", number, waiter)
 
@@ -121,28 +116,25 @@ class Connection:
             deadline = max(deadline, self.socket.heard + longest)
         raise Transient("no answer to a ping: the connection is dead", where=self.socket.where)
 
-    async def _result(self, command: str, number: int, waiter: _Waiter) -> Raw:
+    async def _result(self, command: str, number: int, waiter: Slot[Answer]) -> Raw:
         try:
-            await waiter.answered.wait()
+            answer = await waiter.take()
         finally:
             del self._waiters[number]
-        answer = waiter.answer
-        assert answer is not None  # noqa: S101  the event is set with it
         if answer.error is not None:
             raise CommandFailed(command, answer.error.code, answer.error.message, where=self.socket.where)
         return answer.result
 
     def _longest_waiting(self) -> int:
         """The id of the first command without an answer; 0 when there is none."""
-        return next((number for number, waiter in self._waiters.items() if waiter.answer is None), 0)
+        return next((number for number, waiter in self._waiters.items() if not waiter.full), 0)
 
     def _answered(self, answer: Answer) -> None:
         waiter = self._waiters.get(answer.id)
         if waiter is None:
             self.deliver(Unexpected("an answer that nobody waits for"))
         else:
-            waiter.answer = answer
-            waiter.answered.set()
+            waiter.put(answer)
 
 
 @contextmanager

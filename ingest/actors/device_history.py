@@ -23,7 +23,7 @@ from ingest.core.registry_points import (
     entity_points,
 )
 from ingest.runtime.link import Sender
-from ingest.runtime.watch import Watch
+from ingest.runtime.slot import Slot
 
 
 @define(eq=False)
@@ -33,11 +33,11 @@ class DeviceHistory:
     wall_ns: Callable[[], int]
     _telling: RegistryTelling = field(factory=RegistryTelling)
     _taken: trio.Event = field(factory=trio.Event)
-    _heard: Watch[tuple[RegistryLists, int] | None] = field(factory=lambda: Watch(None))
+    _heard: Slot[tuple[RegistryLists, int]] = field(factory=Slot)
 
     def hear(self, lists: RegistryLists) -> None:
         """Take a complete reading. The newest counts."""
-        self._heard.set((lists, self.wall_ns()))
+        self._heard.put((lists, self.wall_ns()))
 
     def take(self) -> Sequence[RegistryPoint]:
         """What is to be written; it counts as written."""
@@ -54,10 +54,7 @@ class DeviceHistory:
         """Tell of each reading, for ever; closes its end of the link."""
         with store:
             while True:
-                heard = await self._heard.until(lambda heard: heard is not None)
-                self._heard.set(None)
-                assert heard is not None  # noqa: S101  that was waited for
-                await self._tell(*heard, store)
+                await self._tell(*await self._heard.take(), store)
 
     async def _tell(self, lists: RegistryLists, time_ns: int, store: Sender[PointFrame]) -> None:
         counts = Counter[str]()

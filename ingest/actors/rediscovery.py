@@ -51,7 +51,7 @@ class Rediscovery:
 
     comparer: Comparer | None = None
     _changed: Watch[int] | None = None
-    _outcome: Watch[_Outcome | None] = field(factory=lambda: Watch(None))
+    _outcome: Watch[_Outcome] = field(factory=lambda: Watch(_Outcome(NotConnected())))
 
     @contextmanager
     def while_connected(self, changed: Watch[int]) -> Iterator[None]:
@@ -97,11 +97,10 @@ class Rediscovery:
         before, number = self._outcome.value, self._changed.value + 1
         self._changed.set(number)
 
-        def answers(outcome: _Outcome | None) -> bool:
-            return outcome is not before and outcome is not None and (outcome.asked is None or outcome.asked >= number)
+        def answers(outcome: _Outcome) -> bool:
+            return outcome is not before and (outcome.asked is None or outcome.asked >= number)
 
         outcome = await self._outcome.until(answers)
-        assert outcome is not None  # noqa: S101  as `answers` says
         if isinstance(outcome.of, Transient):
             raise outcome.of
         return outcome.of

@@ -27,6 +27,7 @@ from ingest.edge.ledger import Ledger
 from ingest.pipeline import Pipeline
 from ingest.runtime.errand import Errand
 from ingest.runtime.link import Link, Overflow, Receiver, Sender
+from ingest.runtime.slot import Slot
 from ingest.runtime.watch import Watch
 
 Edge: TypeAlias = tuple[str, str, str]
@@ -72,6 +73,8 @@ class Wiring:
         self._wrap(patch, Watch, "set", self._gave)
         for name in ("changed", "until"):
             self._wrap(patch, Watch, name, self._took)
+        self._wrap(patch, Slot, "put", self._gave)
+        self._wrap(patch, Slot, "take", self._took)
         for stage, kind in KEEPERS.items():
             self._wrap_all(patch, kind, partial(self._used, stage))
         self._wrap(patch, Errand, "__call__", self._sent)
@@ -94,8 +97,8 @@ class Wiring:
         return {name: ({way[0] for way in each.given}, {way[0] for way in each.taken}) for name, each in found.items()}
 
     def inboxes(self, known: Mapping[str, Watch[Any]]) -> set[Edge]:
-        """Over cells that have no name: one stage keeps it, and others have it write there what it is to know."""
-        cells = [each for each in self.ends.values() if isinstance(each.thing, Watch)]
+        """Over cells and slots that have no name: one stage keeps it, and others have it write there what it is to know."""
+        cells = [each for each in self.ends.values() if isinstance(each.thing, Watch | Slot)]
         unnamed = [each for each in cells if all(each.thing is not cell for cell in known.values())]
         return {edge for each in unnamed for edge in _between(each.given, "", each.taken)}
 
