@@ -14,7 +14,7 @@ from ingest.actors.connection import Connection, Deadlines, connected, within
 from ingest.actors.connector import Candidate
 from ingest.cli.candidates import candidates, deadlines
 from ingest.cli.database import opened_influx
-from ingest.cli.telling import opened_data_api
+from ingest.cli.telling import data_api_at
 from ingest.config.settings import Settings
 from ingest.core.conversation import Received
 from ingest.core.data_api_answer import Taken, answers, classify
@@ -95,13 +95,12 @@ async def look_at_database(settings: Settings) -> Server:
         return await influx.check()
 
 
-async def look_at_data_api(settings: Settings) -> str:
+async def look_at_data_api(settings: Settings, url: str) -> str:
     """Tell data-api of no entity at all: it has to take the key for that, and stores nothing.
 
     Raises `Transient` or `Refused` as the service would meet it.
     """
-    async with opened_data_api(settings) as data_api:
-        assert data_api is not None  # noqa: S101  one is configured
+    async with data_api_at(url, settings.data_api) as data_api:
         with within(ANSWER, "data-api does not answer", data_api.where):
             answer = await data_api.post(Kind.ENTITIES.path, b"[]")
             match classify(answer, Kind.ENTITIES, datetime.now(UTC), data_api.check_key):
@@ -123,8 +122,8 @@ async def every_end(settings: Settings) -> list[tuple[str, object]]:
     ]
     if settings.store_kind == "influxdb":
         found.append(("database", await _or_error(look_at_database, settings)))
-    if settings.data_api.url is not None:
-        found.append(("data-api", await _or_error(look_at_data_api, settings)))
+    if (url := settings.data_api.url) is not None:
+        found.append(("data-api", await _or_error(look_at_data_api, settings, url)))
     return found
 
 

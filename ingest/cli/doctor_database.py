@@ -13,7 +13,7 @@ from ingest.config.settings import Settings
 from ingest.core.doctor_clocks import Clock, clock
 from ingest.core.doctor_database import Looked
 from ingest.core.influx_answer import Answer
-from ingest.core.influx_server import lacks_bucket, problem, recognised
+from ingest.core.influx_server import Server, lacks_bucket, problem, recognised
 from ingest.core.pages import title
 from ingest.edge.http_look import unnamed
 from ingest.errors import IngestError, Refused, Transient
@@ -86,7 +86,7 @@ async def _more(influx: Influx, ping: Answer) -> Looked:
     if looked.problem is not None:
         page = await _page(influx, ping, asked) if _is_foreign(ping, asked) else ""
         return evolve(looked, page=page, lacks_bucket=lacks_bucket(asked))
-    return await _probed(influx, looked)
+    return await _probed(influx, looked, server)
 
 
 def _is_foreign(ping: Answer, asked: Answer) -> bool:
@@ -100,13 +100,12 @@ async def _page(influx: Influx, *answers: Answer) -> str:
     return named or title(await influx.lane(influx.client.request, "GET", "/"))
 
 
-async def _probed(influx: Influx, looked: Looked) -> Looked:
+async def _probed(influx: Influx, looked: Looked, server: Server) -> Looked:
     from ingest.edge import influx_probe  # noqa: PLC0415  only where it is used
 
     client, now_ns = influx.client, time.time_ns()
-    assert looked.server is not None  # noqa: S101  recognised before
     known = await influx.lane(influx_probe.bucket, client)
     answer = await influx.lane(influx_probe.probe, client, now_ns)
-    gone = answer.status == 204 and await influx.lane(influx_probe.withdraw, client, looked.server, now_ns)
-    types = await influx.lane(influx_probe.types, client) if looked.server.keeps_text else ""
+    gone = answer.status == 204 and await influx.lane(influx_probe.withdraw, client, server, now_ns)
+    types = await influx.lane(influx_probe.types, client) if server.keeps_text else ""
     return evolve(looked, bucket=known, probe=answer, withdrawn=gone, types=types)

@@ -124,13 +124,12 @@ async def _alone(settings: Settings, begin: Begin, watched: Watched) -> Sequence
 
         async with trio.open_nursery() as nursery, opened(settings, relay) as destination:
             nursery.start_soon(on_stop, first, nursery.cancel_scope.cancel, name="signals")
-            if destination.ledger is None or not destination.ledger.loaded:
+            pipeline = Pipeline(make_plan(settings, destination), listeners, random.random)
+            if (importing := pipeline.importing) is None or not importing.ledger.loaded:
                 remedy = "Give the service a spool.path that it can write, and that no other service uses."
                 raise Refused("the state file cannot be used, so nobody knows what is stored", remedy=remedy)
-            pipeline = Pipeline(make_plan(settings, destination), listeners, random.random)
             relay.hand_over(pipeline.emit)
-            assert pipeline.importing is not None  # noqa: S101  there is a ledger
-            work = _Work(pipeline.importing, begin, watched, hopes)
+            work = _Work(importing, begin, watched, hopes)
             async with trio.open_nursery() as inner:
                 inner.start_soon(work.fill, stop)
                 await pipeline.run(stop)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from ingest.config.settings import Settings
 from ingest.core import reports
@@ -107,14 +107,41 @@ async def disk_spool(settings: Settings, state: State, store: Store[Any, bytes],
 
 async def listen(state: State, commands: Commands, complain: Complain) -> None:
     """Take commands once the file is open: only who holds its lock owns the socket's name."""
-    await state.lane.opened.wait()
-    assert state.lane.file is not None  # noqa: S101  it is open
-    await ControlSocket(state.path, state.lane.file.lock, os.environ).serve(commands, complain)
+    file = await state.lane.until_open()
+    await ControlSocket(state.path, file.lock, os.environ).serve(commands, complain)
 
 
-async def remembering(settings: Settings, destination: Destination, state: State, emit: Emit) -> Destination:
-    """The destination with dead letters, totals, coverage and the last catalog in it."""
-    key = Key(settings.home, destination.store.name)
+@frozen
+class Memory:
+    """What a state file keeps for one store beside its batches: dead letters, totals, coverage, the last catalog."""
+
+    letters: DeadLetters
+    lasting: Lasting
+    ledger: Ledger
+    catalog: KeptCatalog
+    _give_up: Callable[[], None]
+
+    def of(self, destination: Destination) -> Destination:
+        """The destination with it."""
+        before = destination.give_up
+
+        def give_up() -> None:
+            self._give_up()
+            before()
+
+        return evolve(
+            destination,
+            letters=self.letters,
+            lasting=self.lasting,
+            ledger=self.ledger,
+            catalog=self.catalog,
+            give_up=give_up,
+        )
+
+
+async def remembering(settings: Settings, store: str, state: State, emit: Emit) -> Memory:
+    """What the file keeps for the store of that name, looked into as far as that can be read."""
+    key = Key(settings.home, store)
     letters = DeadLetters(Letters(state.connection, state.path), key, state.lane, time.time_ns, emit)
     await letters.look()
     totals = Totals(state.connection, state.path, key)
@@ -126,14 +153,7 @@ async def remembering(settings: Settings, destination: Destination, state: State
     file = CatalogFile(state.connection, state.path, settings.home)
     catalog = KeptCatalog(file, state.lane, ThreadLane(abandon=True), time.time_ns, emit)
     await catalog.load()
-    before = destination.give_up
-
-    def give_up() -> None:
-        state.give_up()
-        if before is not None:
-            before()
-
-    return evolve(destination, letters=letters, lasting=lasting, ledger=ledger, give_up=give_up, catalog=catalog)
+    return Memory(letters, lasting, ledger, catalog, state.give_up)
 
 
 async def tell_left_behind(settings: Settings, state: State, emit: Emit) -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 import trio
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ingest.actors.batcher import Limits
 from ingest.actors.connector import Persistence
@@ -36,6 +36,8 @@ from ingest.edge.aside import SetAside
 from ingest.edge.control import NO_COMMANDS, Commands
 from ingest.edge.coverage_join import join
 from ingest.edge.data_api import DataApi
+from ingest.edge.dead_letters import DeadLetters
+from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.last_flush import last_flush
 from ingest.edge.lock import SERVICE, Held, Holder, locked_soon
 from ingest.edge.shrink import shrink
@@ -99,8 +101,8 @@ async def opened(
             async with _embedded(settings, emit, more, progress or Progress()) as destination:
                 yield destination
         case "influxdb":
-            async with _influxdb(settings, emit, by, more, progress or Progress()) as destination:
-                yield destination
+            async with opened_spool(settings, emit, by, more, progress) as spooled:
+                yield spooled.destination
         case "stdout":
             yield _stdout(settings)
 
@@ -129,38 +131,50 @@ async def _embedded(settings: Settings, emit: Emit, more: Commands, progress: Pr
         destination = Destination(embedded.store, str(path), embedded.maintain, give_up=lane.give_up)
         try:
             state = await stack.enter_async_context(opened_file(settings, emit, progress=progress))
-            destination = await remembering(settings, destination, state, emit)
+            memory = await remembering(settings, destination.store.name, state, emit)
             await tell_left_behind(settings, state, emit)
-            if destination.ledger is not None:
-                left = Leftover(state.connection, state.path, state.lane)
-                control = MendingAlone(destination.ledger, left, partial(listen, state), more)
-                destination = evolve(destination, control=control)
+            left = Leftover(state.connection, state.path, state.lane)
+            control = MendingAlone(memory.ledger, left, partial(listen, state), more)
+            destination = memory.of(evolve(destination, control=control))
         except Held as problem:
             emit(reports.Notice(f"dead letters are only logged, and totals end with the service: {problem}"))
         yield destination
 
 
+@frozen
+class Spooled:
+    """A destination with a spool on disk."""
+
+    destination: Destination
+    spool: DiskSpool
+    letters: DeadLetters
+
+
 @asynccontextmanager
-async def _influxdb(
-    settings: Settings, emit: Emit, by: Holder, more: Commands, progress: Progress
-) -> AsyncGenerator[Destination]:
+async def opened_spool(
+    settings: Settings,
+    emit: Emit,
+    by: Holder = SERVICE,
+    more: Commands = NO_COMMANDS,
+    progress: Progress | None = None,
+) -> AsyncGenerator[Spooled]:
+    """The configured database with what waits for it, as `opened` has it. Raises as that."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened_database(settings, progress))
         state = await stack.enter_async_context(opened_file(settings, emit, by, progress))
         spool = await disk_spool(settings, state, database.store, emit)
-        destination = await remembering(settings, database, state, emit)
+        memory = await remembering(settings, database.store.name, state, emit)
         if by is SERVICE:  # who delivers in the name of one home at a person's wish leaves the others to their service
             await tell_left_behind(settings, state, emit)
-        assert destination.letters is not None  # noqa: S101  `remembering` gave them
-        assert destination.ledger is not None  # noqa: S101  `remembering` gave it
-        join(spool, destination.ledger)
+        join(spool, memory.ledger)
         reading = ThreadLane(abandon=True)
         listening = partial(listen, state)
-        work = SpoolControl(spool, destination.letters, reading)
-        control = Control(work, database.where, listening, destination.ledger, more)
+        work = SpoolControl(spool, memory.letters, reading)
+        control = Control(work, database.where, listening, memory.ledger, more)
         flush = partial(last_flush, spool, state.give_up)
         upkeep = partial(shrink, state, lambda: spool.kept.known and not spool.table.scars.reason)
-        yield evolve(destination, upkeep=upkeep, spool=spool, flush=flush, control=control)
+        made = evolve(database, upkeep=upkeep, spool=spool, flush=flush, control=control)
+        yield Spooled(memory.of(made), spool, memory.letters)
 
 
 def _stdout(settings: Settings) -> Destination:

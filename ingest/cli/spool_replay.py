@@ -18,7 +18,7 @@ from ingest.cli.held import Runs, stopped_service
 from ingest.cli.options import configured, loaded
 from ingest.cli.own_file import SECTIONS, state_of
 from ingest.cli.progress import Tell, telling
-from ingest.cli.service import opened
+from ingest.cli.service import opened_spool
 from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.reports import Report
@@ -84,10 +84,8 @@ async def _replay(settings: Settings) -> control.Replayed:
         if watch.problem is not None:
             scope.cancel()
 
-    async with opened(settings, hear, COMMAND) as destination:
-        spool, letters = destination.spool, destination.letters
-        assert isinstance(spool, DiskSpool)  # noqa: S101  so it is with this kind of store
-        assert letters is not None  # noqa: S101  likewise
+    async with opened_spool(settings, hear, COMMAND) as spooled:
+        destination, spool, letters = spooled.destination, spooled.spool, spooled.letters
         await spool.load()
         writer = Writer(destination.store, spool, hear, random.random, patient=True, bury=letters.bury)
         spool.close()

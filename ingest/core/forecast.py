@@ -10,7 +10,6 @@ import hashlib
 from base64 import b32encode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Final
 
 from attrs import frozen
@@ -107,12 +106,11 @@ def as_live(rows: Iterable[Sampled], present: Mapping[str, Point]) -> list[Point
     made = []
     for entity_id, those in by_entity.items():
         ordered = sorted(those, key=lambda row: row.time_ns)
-        made += [_live(present[entity_id], before, row) for before, row in pairwise([None, *ordered])]
+        made += [_live(present[entity_id], before, row) for before, row in zip([None, *ordered], ordered, strict=False)]
     return sorted(made, key=lambda point: point.time_ns)
 
 
-def _live(point: Point, before: Sampled | None, row: Sampled | None) -> Point:
-    assert row is not None  # noqa: S101  only the first of a pair is
+def _live(point: Point, before: Sampled | None, row: Sampled) -> Point:
     changed = before is not None and before.state != row.state
     return replace(
         point,

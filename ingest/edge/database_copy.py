@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from attrs import define
 
 from ingest.edge.free_space import USUAL
-from ingest.edge.sqlite import INTERRUPTED, Connection, Damaged, ask_between, open_reader, pragma, translated
+from ingest.edge.sqlite import INTERRUPTED, Damaged, Reader, open_reader, pragma, translated
 from ingest.errors import IngestError, Refused, Transient
 
 Look: TypeAlias = Callable[[int], None]
@@ -80,10 +80,10 @@ def _not_copied(source: Path, error: OSError) -> IngestError:
     return Transient(what, where=where)
 
 
-def _write(connection: Connection, draft: Path, look: Look | None) -> None:
+def _write(connection: Reader, draft: Path, look: Look | None) -> None:
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     watch = _Watch(draft, look or (lambda _: None))
-    ask_between(connection, _STEPS, watch.stop)
+    connection.set_progress_handler(watch.stop, _STEPS)
     try:
         connection.execute("VACUUM INTO ?", (str(draft),))
     except Exception as error:

@@ -115,6 +115,12 @@ class LateLane:
         await self.open()
         return await self.inner(work, *args)
 
+    async def until_open(self) -> Opened:
+        """The file, as soon as somebody's work has opened it."""
+        while self.file is None:
+            await self.opened.wait()
+        return self.file
+
     async def open(self) -> None:
         """Open the file, if it is not."""
         if self.file is not None:

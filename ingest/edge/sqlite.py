@@ -32,7 +32,7 @@ WAL_LIMIT = 16 * 1024 * 1024
 CACHE_KIB = 4_096
 
 INTERRUPTED = sqlite3.SQLITE_INTERRUPT
-"""The code of an error when `ask_between` ended a statement."""
+"""The code of an error when a `Reader` was asked and ended a statement."""
 
 _NO_TEXT = "Could not decode to UTF-8"
 """How Python begins to say that a text of the file is none, before it quotes it."""
@@ -55,6 +55,13 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """Close the file. What was not committed is undone."""
+
+
+class Reader(Connection, Protocol):
+    """A connection that only reads."""
+
+    def set_progress_handler(self, ends: Callable[[], bool], steps: int, /) -> None:
+        """Have `ends` asked after so many of SQLite's steps, again and again: True ends the statement that is being done."""
 
 
 class Damaged(Refused):
@@ -204,11 +211,8 @@ def _prepared(connection: Connection, synchronous: Synchronous) -> Connection:
     return connection
 
 
-def open_reader(path: Path, *, damaged: bool = False) -> Connection:
-    """A read-only connection, beside a running writer or without one; to a `damaged` file, as far as there is one.
-
-    Raises Transient, Refused or Damaged.
-    """
+def open_reader(path: Path, *, damaged: bool = False) -> Reader:
+    """Beside a writer or without one; of a `damaged` file what there is. Raises Transient, Refused or Damaged."""
     with translated(path):
         try:
             return _reading(path, "mode=ro", damaged=damaged)
@@ -220,7 +224,7 @@ def open_reader(path: Path, *, damaged: bool = False) -> Connection:
             return _reading(path, "mode=ro&immutable=1", damaged=damaged)
 
 
-def _reading(path: Path, how: str, *, damaged: bool) -> Connection:
+def _reading(path: Path, how: str, *, damaged: bool) -> Reader:
     uri = f"{path.absolute().as_uri()}?{how}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     try:
@@ -232,12 +236,6 @@ def _reading(path: Path, how: str, *, damaged: bool) -> Connection:
         connection.close()
         raise
     return connection
-
-
-def ask_between(connection: Connection, steps: int, ends: Callable[[], bool]) -> None:
-    """After so many of SQLite's steps, again and again: True ends the statement that is being done."""
-    assert isinstance(connection, sqlite3.Connection)  # noqa: S101  one that was opened here
-    connection.set_progress_handler(ends, steps)
 
 
 def in_memory() -> Connection:

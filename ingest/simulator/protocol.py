@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, TypeGuard
 
 from ingest.simulator.commands import COMMANDS, HISTORY, STATISTICS, check
 from ingest.simulator.errors import CommandError
@@ -94,7 +94,6 @@ class Conversation:
             known = message.get("id") if isinstance(message, dict) else 0
             self._refuse(known, CommandError("invalid_format", "Message incorrectly formatted."))
             return
-        assert isinstance(message, dict)  # noqa: S101  just checked
         if message["id"] <= self._last_id:
             self._refuse(message["id"], CommandError("id_reuse", "Identifier values have to increase."))
             return
@@ -148,7 +147,7 @@ def _malformed(message: object) -> str | None:
     return None if "access_token" in message else f"{text}must contain at least one of access_token, api_password."
 
 
-def _well_formed(message: object) -> bool:
+def _well_formed(message: object) -> TypeGuard[dict[str, Any]]:
     if not isinstance(message, dict):
         return False
     known, kind = message.get("id"), message.get("type")
