@@ -197,7 +197,6 @@ async def peek_version(target: Target, deadlines: Deadlines, opener: Open) -> st
 async def _open(nursery: trio.Nursery, target: Target, deadlines: Deadlines, opener: Open) -> Socket:
     with within(deadlines.connect, f"no connection within {deadlines.connect:.0f} s", target.url):
         return await opener(nursery, target)
-    raise AssertionError  # pragma: no cover  `within` raised
 
 
 async def _greeting(socket: Socket) -> str:

@@ -106,7 +106,6 @@ class History:
                 return await self.bulk.ask(command, **fields)
             except CommandFailed as error:
                 raise _meaning(error, absent) from error
-        raise AssertionError  # pragma: no cover  `within` raised
 
     async def _rows(self, result: Raw) -> dict[str, Recorded]:
         try:

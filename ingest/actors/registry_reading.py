@@ -131,7 +131,6 @@ class Registrar:
         command = _command(kind)
         with within(ANSWER, f"no answer to {command}", self.bulk.socket.where):
             return wire.raw_list(await self.bulk.ask(command))
-        raise AssertionError  # pragma: no cover  `within` raised
 
     async def _entity(self, entity_id: str) -> Raw | None:
         """One entry; None when it is gone meanwhile."""

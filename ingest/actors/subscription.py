@@ -93,7 +93,6 @@ async def _states(bulk: Connection, patience: Patience) -> list[msgspec.Raw]:
             return wire.raw_list(await bulk.ask("get_states"))
         except wire.Malformed as problem:
             raise Transient(f"the answer to get_states cannot be read: {problem}", where=where) from problem
-    raise AssertionError  # pragma: no cover  `within` raised
 
 
 async def _running(bulk: Connection, patience: Patience) -> wire.CoreConfig:

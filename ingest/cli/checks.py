@@ -74,7 +74,6 @@ async def _ask(connection: Connection) -> Home:
     with within(ANSWER, "no answer to get_config and get_states", connection.socket.where):
         answers = await connection.ask("get_config"), await connection.ask("get_states")
         return _read(*answers, where=connection.socket.where)
-    raise AssertionError  # pragma: no cover  `within` raised
 
 
 def _read(config: msgspec.Raw, states: msgspec.Raw, *, where: str) -> Home:
@@ -110,7 +109,6 @@ async def look_at_data_api(settings: Settings, url: str) -> str:
                     raise Refused(reason, where=data_api.where, remedy=remedy)
                 case _:
                     raise Transient(answers(answer), where=data_api.where)
-    raise AssertionError  # pragma: no cover  `within` raised
 
 
 async def every_end(settings: Settings) -> list[tuple[str, object]]:

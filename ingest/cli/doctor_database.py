@@ -46,7 +46,6 @@ async def look_at_database(settings: Settings) -> Base:
             return await _asked(influx)
     except Refused as refused:
         return Base(Looked("influxdb.url", refused))
-    raise AssertionError  # pragma: no cover  the block returned
 
 
 async def _asked(influx: Influx) -> Base:

@@ -83,7 +83,6 @@ async def _asked(settings: Settings, entity_id: str) -> _Home:
         is_known = entity_id in there or entity_id in registered
         facts = home.catalog.facts(entity_id) if is_known else None
         return _Home(there.get(entity_id), facts, frozenset(there) | registered)
-    raise AssertionError  # pragma: no cover  the block returned
 
 
 def _holding(part: str, names: frozenset[str]) -> list[str]:
