@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import msgspec
 from attrs import evolve, frozen
@@ -21,9 +21,7 @@ from msgspec import Raw
 
 from ingest.core.coverage import Span
 from ingest.core.state import NO_ATTRIBUTES, Change, Previous, State, StateData, nanoseconds
-from ingest.core.wire import Malformed
-
-T = TypeVar("T")
+from ingest.core.wire import Malformed, decoded
 
 
 @frozen
@@ -66,16 +64,16 @@ def moment(seconds: float) -> datetime:
 
 def listed(result: Raw) -> Iterator[Listed]:
     """Each entity's rows, raw, of an answer to `history/history_during_period`. Raises `Malformed` when it is none."""
-    for entity_id, raw in _read("history", _object, result).items():
+    for entity_id, raw in decoded("history", _object, result).items():
         try:
-            yield entity_id, _read("history of an entity", _parts, raw)
+            yield entity_id, decoded("history of an entity", _parts, raw)
         except Malformed as problem:
             yield entity_id, problem
 
 
 def row(raw: Raw) -> Row:
     """A row, read. Raises `Malformed`."""
-    read = _read("history row", _compressed, raw)
+    read = decoded("history row", _compressed, raw)
     try:
         updated = moment(read.lu)
         changed = updated if read.lc is None else moment(read.lc)
@@ -139,10 +137,3 @@ def _time_ns(row: Row) -> int:
 def _same(row: Row, other: Row) -> bool:
     known = row.time_ns == other.time_ns and row.state == other.state and row.changed == other.changed
     return known and bytes(row.attributes) == bytes(other.attributes)
-
-
-def _read(kind: str, decoder: msgspec.json.Decoder[T], raw: Raw) -> T:
-    try:
-        return decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as problem:
-        raise Malformed(kind, str(problem), raw) from None

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from attrs import frozen
@@ -25,9 +25,7 @@ from msgspec import Raw
 from ingest.core.attributes import GREEK_MU, MICRO_SIGN
 from ingest.core.lineprotocol import decimal, quote, tag, utf8
 from ingest.core.state import EPOCH, HOUR_NS, moment_at, nanoseconds
-from ingest.core.wire import Malformed
-
-T = TypeVar("T")
+from ingest.core.wire import Malformed, decoded
 
 LIST: Final = "recorder/list_statistic_ids"
 COMMAND: Final = "recorder/statistics_during_period"
@@ -119,9 +117,9 @@ _row = msgspec.json.Decoder(_Row)  # it refuses numbers that are not finite, too
 
 def listed(result: Raw) -> Iterator[Statistic | Malformed]:
     """What an answer to `recorder/list_statistic_ids` names, of either form. Raises `Malformed` when it is none."""
-    for raw in _read("statistics", _parts, result):
+    for raw in decoded("statistics", _parts, result):
         try:
-            read = _read("statistic", _listed, raw)
+            read = decoded("statistic", _listed, raw)
         except Malformed as problem:
             yield problem
             continue
@@ -133,9 +131,9 @@ def listed(result: Raw) -> Iterator[Statistic | Malformed]:
 
 def rows_of(result: Raw) -> Iterator[tuple[str, Hour | Malformed]]:
     """The rows of an answer to `recorder/statistics_during_period`. Raises `Malformed` when it is none."""
-    for statistic_id, raw in _read("statistics", _object, result).items():
+    for statistic_id, raw in decoded("statistics", _object, result).items():
         try:
-            rows = _read("hours of a statistic", _parts, raw)
+            rows = decoded("hours of a statistic", _parts, raw)
         except Malformed as problem:
             yield statistic_id, problem
             continue
@@ -145,7 +143,7 @@ def rows_of(result: Raw) -> Iterator[tuple[str, Hour | Malformed]]:
 
 def _hour(raw: Raw) -> Hour | Malformed:
     try:
-        read = _read("hour of a statistic", _row, raw)
+        read = decoded("hour of a statistic", _row, raw)
         time_ns = _time_ns(read.start)
     except Malformed as problem:
         return problem
@@ -191,13 +189,6 @@ def line(begin: bytes, unit: str | None, hour: Hour) -> bytes | None:
         return None
     text = f",unit={quote(unit)}" if unit else ""
     return begin + utf8(f"{fields}{text} {hour.time_ns}")
-
-
-def _read(kind: str, decoder: msgspec.json.Decoder[T], raw: Raw) -> T:
-    try:
-        return decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as problem:
-        raise Malformed(kind, str(problem), raw) from None
 
 
 def _iso(time_ns: int) -> str:

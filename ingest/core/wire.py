@@ -155,17 +155,17 @@ def _salvaged(text: Text, problem: str) -> Iterator[Envelope | Malformed]:
 
 def change(event: Raw) -> Change:
     """A `state_changed` event. Raises `Malformed`."""
-    return _read("event", _change, event)
+    return decoded("event", _change, event)
 
 
 def registry_updated(event: Raw) -> RegistryUpdated:
     """A `*_registry_updated` event. Raises `Malformed`."""
-    return _read("registry event", _registry, event)
+    return decoded("registry event", _registry, event)
 
 
 def core_config(result: Raw) -> CoreConfig:
     """The answer to `get_config`. Raises `Malformed`."""
-    return _read("get_config", _config, result)
+    return decoded("get_config", _config, result)
 
 
 def command_error(error: Raw) -> CommandError:
@@ -179,15 +179,16 @@ def command_error(error: Raw) -> CommandError:
 
 def raw_list(result: Raw) -> list[Raw]:
     """A long answer as its raw parts, so that they can be decoded in chunks. Raises `Malformed`."""
-    return _read("list", _parts, result)
+    return decoded("list", _parts, result)
 
 
 def state(raw: Raw) -> State:
     """One state of `get_states`. Raises `Malformed`."""
-    return _read("state", _state, raw)
+    return decoded("state", _state, raw)
 
 
-def _read(kind: str, decoder: msgspec.json.Decoder[T], raw: Raw) -> T:
+def decoded(kind: str, decoder: msgspec.json.Decoder[T], raw: Raw | bytes) -> T:
+    """What is in a part of a message, which is `kind` in words. Raises `Malformed`."""
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError) as problem:
