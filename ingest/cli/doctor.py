@@ -48,7 +48,7 @@ def _checked(config_path: Path | None, assignments: tuple[str, ...]) -> list[Che
     try:
         found = loaded(config_path, assignments, for_running=True)
     except Problems as problems:
-        wrong = tuple(error(each, remedy=_MEND) for each in problems.problems)
+        wrong = tuple(error(each, remedy=_REMEDY) for each in problems.problems)
         return [
             Check("configuration", "wrong", wrong),
             *skipped("the configuration is wrong", "this machine", "home assistant", "store", "service"),
@@ -60,4 +60,4 @@ def _checked(config_path: Path | None, assignments: tuple[str, ...]) -> list[Che
     return [Check("configuration", source, warned), *trio.run(looks, found.settings)]
 
 
-_MEND: Final = "`homeiq-ingest config show` lists every setting and where it came from."
+_REMEDY: Final = "`homeiq-ingest config show` lists every setting and where it came from."

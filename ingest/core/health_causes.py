@@ -27,7 +27,7 @@ STUCK = "Restart the service, unless systemd does: what is in the spool is deliv
 
 DISK = "Look for disk errors with dmesg."
 
-MEND = "Free some space, or fix the disk or the permissions of the state file."
+FIX_DISK = "Free some space, or fix the disk or the permissions of the state file."
 RESTART = (
     "Restart the service when little waits: where the disk has room for both, it begins a new state file and brings over "
     "what is readable of this one."
@@ -135,7 +135,7 @@ def _spool(facts: Facts) -> Iterator[Cause]:
     }
     for what, why in kept.items():
         if why:
-            remedy = RESTART if "damaged" in why else MEND
+            remedy = RESTART if "damaged" in why else FIX_DISK
             outline = f"{what} in memory only"
             yield Cause(Status.DEGRADED, f"{outline}: {why}", remedy, outline)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from attrs import define, field
 
 from ingest.core import reports
-from ingest.core.health_causes import DAMAGED, RESTART, STUCK
+from ingest.core.health_causes import DAMAGED, FIX_DISK, RESTART, STUCK
 from ingest.core.problem import Category, Problem
 from ingest.core.rates import RECENT, Window
 from ingest.core.redact import redacted
@@ -41,7 +41,7 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.StoreWaiting: ("database", ""),
     reports.DataApiWaiting: ("data-api", ""),
     reports.EntryRefused: ("data-api", "Look at the reason; a device without any name needs one in Home Assistant."),
-    reports.LettersFailing: ("dead letters", "Free some space, or fix the disk or the permissions of the state file."),
+    reports.LettersFailing: ("dead letters", FIX_DISK),
     reports.LettersDropped: ("dead letters", "Look at them in time, and give them more room."),
     reports.GapOpened: (
         "gaps",
@@ -51,13 +51,13 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
         "gaps",
         "Look at it with `homeiq-ingest gaps list` and `gaps show ID`: what Home Assistant forgot is not to be had.",
     ),
-    reports.LedgerFailing: ("spool", "Free some space, or fix the disk or the permissions of the state file."),
+    reports.LedgerFailing: ("spool", FIX_DISK),
     reports.StateDamaged: ("state file", RESTART),
     reports.StateSetAside: ("state file", "`homeiq-ingest spool recover` brings back what is readable in it."),
     reports.NotListening: ("api", "Free its port or give it another one, api.port; after a bug, restart the service."),
     reports.Stuck: ("stuck", STUCK),
     reports.ReloadRefused: (CONFIGURATION, "Fix it: `homeiq-ingest config check` names everything that is wrong."),
-    reports.SpoolFailing: ("spool", "Free some space, or fix the disk or the permissions of the state file."),
+    reports.SpoolFailing: ("spool", FIX_DISK),
 }
 """What counts as an error: its category, and what to do when the report does not say so itself."""
 

@@ -27,7 +27,7 @@ from ingest.errors import Refused, Transient
 BEFORE: Final = "before-restore"
 """What the name of a file that was in the way ends with, and a time."""
 
-_MEND: Final = "Restart the service, which repairs a state file and sets a damaged store aside, then run this again."
+_REMEDY: Final = "Restart the service, which repairs a state file and sets a damaged store aside, then run this again."
 _EARLIER: Final = "Take an earlier back-up."
 
 
@@ -60,7 +60,7 @@ def back_up(files: Sequence[Kept], folder: Path, look: Look) -> list[Path]:
         _make(folder, files)
         for each in files:
             drafts.append(draft_of(each.path, folder / each.name, look))
-            check_sound(drafts[-1], _MEND)
+            check_sound(drafts[-1], _REMEDY)
         return [_named(draft, folder / each.name) for draft, each in zip(drafts, files, strict=True)]
     finally:
         for draft in drafts:

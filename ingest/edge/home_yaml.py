@@ -24,7 +24,7 @@ LARGEST: Final = 8 * 1024 * 1024
 DEEPEST: Final = 4
 """Folders in which a file's secrets are looked for."""
 
-_MEND: Final = "Fix it: Home Assistant cannot read it, either."
+_REMEDY: Final = "Fix it: Home Assistant cannot read it, either."
 
 
 _GATHERED: Final[Mapping[str, Callable[[Sequence[tuple[str, object]]], object]]] = {
@@ -225,6 +225,6 @@ def _explained(path: Path) -> Iterator[None]:
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise Refused(f"the file is not YAML{place}", where=str(path), remedy=_MEND) from None
+        raise Refused(f"the file is not YAML{place}", where=str(path), remedy=_REMEDY) from None
     except RecursionError:
-        raise Refused("the file includes itself", where=str(path), remedy=_MEND) from None
+        raise Refused("the file includes itself", where=str(path), remedy=_REMEDY) from None
