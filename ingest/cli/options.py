@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
+from ingest.config.files import of_the_choice
 from ingest.config.load import Loaded, load
 from ingest.core.control import LAST_ID
+from ingest.core.words import printable
 from ingest.errors import Refused
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,4 +57,15 @@ def loaded(
 
     A command that uses some `sections` only names them: a token that it does not need must not keep it from its work.
     """
-    return load(config_path, os.environ, overrides(assignments), for_running=for_running, sections=sections)
+    given = overrides(assignments)
+    _tell_of_the_choice(config_path)
+    return load(config_path, os.environ, given, for_running=for_running, sections=sections)
+
+
+def _tell_of_the_choice(config_path: Path | None) -> None:
+    """Say once which of two files is read. Not in the service's threads, which read it again: those belong to no command."""
+    command = click.get_current_context(silent=True)
+    if command is not None and not command.meta.get(__name__):
+        command.meta[__name__] = True
+        for sentence in of_the_choice(config_path, os.environ):
+            click.echo(f"homeiq-ingest: {printable(sentence)}.", err=True)

@@ -13,7 +13,7 @@ import click
 from ingest.cli.exits import explained
 from ingest.cli.systemd_places import Places
 from ingest.cli.systemd_unit import MEMORY, unit_text
-from ingest.config.files import SYSTEM_FILE
+from ingest.config.files import SYSTEM_FILE, is_there
 from ingest.errors import Refused
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def unit(config_path: Path, program: Path, memory: int | None) -> None:
 
     with explained():
         config = config_path.absolute()
-        named = credentials(config) if config.exists() else {}
+        named = credentials(config) if is_there(config) else {}
         for warning in _warnings(program, config):
             click.echo(f"warning: {warning}", err=True)
         click.echo(unit_text(program.absolute(), config, named, memory or MEMORY), nl=False)
@@ -143,7 +143,7 @@ def _warnings(program: Path, config: Path) -> Iterator[str]:
     from ingest.edge.interpreters import HIDDEN  # noqa: PLC0415
 
     for path in (program, config):
-        if not path.exists():
+        if not is_there(path):
             yield f"there is no {path} yet: `homeiq-ingest systemd install` makes it"
         elif any(path.absolute().is_relative_to(each) for each in HIDDEN):
             yield f"{path} is where the service cannot see it: `homeiq-ingest systemd install` copies it to where it does"

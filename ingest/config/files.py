@@ -30,6 +30,35 @@ def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     return next((each for each in searched(environ) if os.path.lexists(each)), None)
 
 
+def is_there(path: Path) -> bool:
+    """True when the file exists. Raises `Refused` where this user may not enter a folder on the way to it."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        remedy = "Have its folder given back to who uses it, or run this as root"
+        raise Refused(f"the file cannot be looked at: {error.strerror}", where=str(path), remedy=remedy) from error
+    return True
+
+
+def of_the_choice(path: Path | None, environ: Mapping[str, str]) -> Iterator[str]:
+    """What a person should know of what `find` finds: that another one was passed over, or that none could be looked for."""
+    if path or environ.get(FILE_VARIABLE):
+        return
+    for each in searched(environ):
+        try:
+            each.lstat()
+        except PermissionError as error:
+            yield f"whether there is a configuration {each} cannot be seen: {error.strerror}"
+        except OSError:
+            continue
+        else:
+            if each != SYSTEM_FILE and os.path.lexists(SYSTEM_FILE):
+                yield f"this reads {each}, and the installed service {SYSTEM_FILE}: --config says which"
+            return
+
+
 def new_file(environ: Mapping[str, str]) -> Path:
     """Where a configuration is written that `find` finds before any other. Raises `Refused` as that, and without a home."""
     if (named := _named(environ)) is not None:

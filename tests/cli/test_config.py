@@ -5,7 +5,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ingest.cli.config import config
+from ingest.cli.main import main
+from ingest.config import files
 from tests.config.places import TOKEN, open_to_all, toml
+from tests.support.closed import close
 
 
 def run(*arguments: str, **environ: str) -> Result:
@@ -72,3 +75,37 @@ def test_show_masks_secrets_and_says_where_values_came_from(good: Path, form: st
 def test_json_is_json(good: Path) -> None:
     shown = json.loads(run("show", "--config", str(good), "--format", "json", "--set", "batch.size=7").stdout)
     assert shown["settings"]["batch"]["size"] == 7
+
+
+def test_which_of_two_files_is_read_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, system = tmp_path / "homeiq-ingest" / "config.toml", tmp_path / "system.toml"
+    own.parent.mkdir()
+    monkeypatch.setattr(files, "SYSTEM_FILE", system)
+    seen = f"homeiq-ingest: this reads {own}, and the installed service {system}: --config says which.\n"
+
+    def said(*arguments: str) -> str:
+        return (
+            CliRunner(env={"XDG_CONFIG_HOME": str(tmp_path), "HOMEIQ_INGEST_CONFIG": ""}).invoke(main, arguments).stderr
+        )
+
+    system.touch()
+    assert said("config", "show") == ""
+    own.touch()
+    assert said("config", "show") == seen
+    # It reads its configuration twice.
+    assert said("reload").count(seen) == 1
+    assert said("config", "show", "--config", str(own)) == ""
+    monkeypatch.setenv("HOMEIQ_INGEST_CONFIG", str(own))
+    assert CliRunner().invoke(main, ["config", "show"]).stderr == ""
+    system.unlink()
+    assert said("config", "show") == ""
+
+
+def test_a_folder_that_may_not_be_entered_is_not_passed_over_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close(tmp_path / "homeiq-ingest", monkeypatch)
+    monkeypatch.setattr(files, "SYSTEM_FILE", tmp_path / "system.toml")
+    result = run("show", XDG_CONFIG_HOME=str(tmp_path))
+    assert result.exit_code == 0
+    assert "config.toml cannot be seen: Permission denied" in result.stderr

@@ -13,6 +13,7 @@ from ingest.config.settings import Settings
 from ingest.core.point import Attributes, Facts
 from ingest.core.rules import Rules
 from ingest.core.secret import Secret
+from tests.support.closed import close
 from tests.support.integration_yaml import EXAMPLES, FOLDER
 from tests.support.marked import watched
 
@@ -214,6 +215,13 @@ def test_files_that_are_there_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "influxdb-token").read_text() == "older"
     assert call(file, "-o", output, "--force").exit_code == 0
     assert (tmp_path / "influxdb-token").read_text() == f"{PASSWORD}\n"
+
+
+def test_a_folder_that_may_not_be_entered_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    close(tmp_path / "closed", monkeypatch)
+    result = call(FOLDER / "02-full-1x.yaml", "-o", tmp_path / "closed" / "config.toml")
+    assert result.exit_code == 2
+    assert "the file cannot be looked at: Permission denied" in result.stderr
 
 
 def test_what_makes_the_line_secure(tmp_path: Path) -> None:

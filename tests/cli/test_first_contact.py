@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from ingest.cli.init import WHERE_TO_FIND_ONE
 from ingest.cli.main import main
+from tests.support.closed import close
 from tests.support.homes import OTHER_TOKEN, TOKEN, Running, running_home
 
 CONFIG_VARIABLES = {"HOMEIQ_INGEST_CONFIG": "", "XDG_CONFIG_HOME": "/nonexistent", "NO_COLOR": "1"}
@@ -290,6 +291,14 @@ def test_init_writes_where_the_service_will_read(
     assert f"Wrote {folder / where} " in result.output
     assert (folder / where).exists()
     assert f"(file {folder / where})" in runner.invoke(main, ["config", "check"]).output
+
+
+def test_init_that_may_not_enter_the_folder_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    close(folder / "person" / ".config", monkeypatch)
+    runner = CliRunner(env={"HOME": str(folder / "person"), "HOMEIQ_INGEST_CONFIG": "", "XDG_CONFIG_HOME": ""})
+    result = runner.invoke(main, [*FLAGS, "--token-file", str(folder / "token")])
+    assert result.exit_code == 2
+    assert "the file cannot be looked at: Permission denied" in result.output
 
 
 def test_init_is_let_begin_by_a_variable_that_what_it_asks_for_makes_right(folder: Path) -> None:

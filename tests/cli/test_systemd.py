@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from ingest.cli.exits import REFUSED
 from ingest.cli.main import main
 from ingest.cli.systemd_unit import MEMORY, memory_of, quoted, unit_text
+from tests.support.closed import close
 from tests.support.homes import TOKEN
 
 ANALYZE = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
@@ -55,6 +56,14 @@ def test_what_will_not_work_is_said_beside_the_unit(tmp_path: Path) -> None:
     said = CliRunner().invoke(main, ["systemd", "unit", "--config", str(config), "--program", "/bin/true"]).stderr
     assert f"{config} is where the service cannot see it" in said
     assert "/bin/true" not in said
+
+
+def test_a_folder_that_may_not_be_entered_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    close(tmp_path / "closed", monkeypatch)
+    for option in ("--config", "--program"):
+        result = CliRunner().invoke(main, ["systemd", "unit", option, str(tmp_path / "closed" / "x")])
+        assert result.exit_code == REFUSED
+        assert "the file cannot be looked at: Permission denied" in result.stderr
 
 
 def test_memory_is_what_was_said_last() -> None:
