@@ -14,6 +14,7 @@ from ingest.cli.filling import Watched, alone, check_no_service, follow, tell
 from ingest.cli.held import Runs
 from ingest.cli.moments import parse_moment, shown
 from ingest.cli.options import configured, loaded
+from ingest.cli.own_file import state_of
 from ingest.cli.twice import tell_of_two_series
 from ingest.config.settings import Settings
 from ingest.core import control
@@ -71,7 +72,8 @@ def backfill(
         raise click.BadParameter(f"{since!r} is not in the past", param_hint="--since")
     asked = control.Import(nanoseconds(moment), entities, again)
     with explained():
-        settings = loaded(config_path, assignments, for_running=True).settings
+        found = loaded(config_path, assignments, for_running=True)
+        settings = found.settings
         if settings.store_kind == "stdout":
             raise Refused("standard output keeps nothing", remedy="Choose a store: influxdb.url, or none of it.")
         if settings.store_kind == "influxdb":
@@ -80,7 +82,9 @@ def backfill(
             tell_of_two_series(settings)
         if dry_run:
             _estimate(settings, asked)
+            state_of(found).tell_of_another()
         else:
+            state_of(found).check_same()
             _backfill(settings, asked)
 
 

@@ -115,7 +115,7 @@ def _files(found: Loaded, *, all_of_them: bool) -> tuple[Kept, ...]:
 def _to_keep(found: Loaded) -> tuple[list[Kept], int]:
     """Those that are there, and until when they know the home, in nanoseconds; 0: of no home.
 
-    Raises `Refused` when there is none, or they hold nothing and the service that runs here has others.
+    Raises `Refused` when there is none, or the service that runs here has others.
     """
     files = _files(found, all_of_them=False)
     there = [each for each in files if is_there(each.path)]
@@ -123,8 +123,12 @@ def _to_keep(found: Loaded) -> tuple[list[Kept], int]:
     until = known_until(state.path) if is_there(state.path) else 0
     if not until:
         state.look_elsewhere()
-    if len(there) < len(files) and not is_there(files[-1].path):
-        store_of(found).look_elsewhere()
+    state.check_same()
+    if len(files) > 1:
+        store = store_of(found)
+        if not is_there(store.path):
+            store.look_elsewhere()
+        store.check_same()
     if not there:
         remedy = "The service makes it when it runs; --config says which service."
         raise Refused("there is nothing to copy yet", where=str(files[-1].path), remedy=remedy)

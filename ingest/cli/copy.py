@@ -63,6 +63,7 @@ def copy(
         own = store_of(found) if db is None else OwnFile("store", db)
         if not is_there(own.path):
             own.look_elsewhere()
+        own.tell_of_another()
         trio.run(_copy, chosen, own.path, start_ns, again)
 
 

@@ -16,7 +16,7 @@ from ingest.cli.held import Runs, held
 from ingest.cli.moments import SECOND_NS, iso, parse_moment, shown
 from ingest.cli.options import configured, loaded
 from ingest.cli.output import written
-from ingest.cli.own_file import looking, own_state
+from ingest.cli.own_file import looking, own_state, state_of
 from ingest.cli.tables import Columns, Entry, listing, terminal, wrapped
 from ingest.cli.twice import tell_of_two_series
 from ingest.config.settings import Settings
@@ -173,7 +173,9 @@ def reopen(*, since: str, config_path: Path | None, assignments: tuple[str, ...]
     """
     asked = control.Reopen(nanoseconds(parse_moment(since, datetime.now(UTC))))
     with explained():
-        settings = loaded(config_path, assignments).settings
+        found = loaded(config_path, assignments)
+        state_of(found).check_same()
+        settings = found.settings
         path, key = settings.spool.path, Key(settings.home, settings.store_kind)
         try:
             done, then = _reopen(path, key, asked), "the service fills it when it runs"
@@ -207,7 +209,9 @@ def fill(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
     from ingest.cli.filling import Watched, alone, check_no_service, follow, tell  # noqa: PLC0415
 
     with explained():
-        settings = loaded(config_path, assignments, for_running=True).settings
+        found = loaded(config_path, assignments, for_running=True)
+        state_of(found).check_same()
+        settings = found.settings
         path, every = settings.spool.path, Watched(tuple(Cause))
         try:
             check_no_service(path)

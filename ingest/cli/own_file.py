@@ -1,7 +1,8 @@
 """The file that a command looks at, and whether the service that runs here has another one.
 
-A service may have got its place from systemd or from `--set`, and the command does not see either: where its own file
-is absent or holds nothing, it asks the service before it says so.
+A service may have got its place from systemd or from `--set`, or its configuration from /etc where a person still has the
+one it was installed from: the command does not see it. Where its own file is absent or holds nothing, it asks the service
+before it says so; where the file holds something and nobody holds its lock, it says whose it is not, or does nothing.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
+import click
 from attrs import field, frozen
 
 from ingest.cli.options import loaded
 from ingest.cli.service_api import ask_health, configured_url
-from ingest.config.files import find
+from ingest.config.files import SYSTEM_FILE, SYSTEM_STATE, find
 from ingest.config.load import Loaded
 from ingest.config.service import Api
+from ingest.core.words import printable
 from ingest.edge.database_file import is_there
+from ingest.edge.lock import is_held
 from ingest.edge.sqlite import Connection, Damaged, translated
 from ingest.edge.state_read import state_read
-from ingest.errors import Refused, Transient
+from ingest.errors import IngestError, Refused, Transient
 
 PATIENCE: Final = 1.0
 """Seconds that a service has to say which files it uses."""
@@ -34,6 +38,10 @@ DAMAGED: Final = (
 
 SECTIONS: Final = frozenset({"spool", "embedded", "api"})
 """What must be right in a configuration for looking into a file."""
+
+
+class Elsewhere(Refused):
+    """The file holds nothing, and a running service has another one."""
 
 
 @frozen
@@ -57,12 +65,45 @@ class OwnFile:
         return self.path, *self.others
 
     def look_elsewhere(self) -> None:
-        """To be called when there is nothing in it. Raises `Refused` when a running service has another one."""
-        other = None if self.named or not self.api.enabled else self._of_service()
-        if other and os.path.realpath(other) != os.path.realpath(self.path):
+        """To be called when there is nothing in it. Raises `Elsewhere` when a running service has another one."""
+        if other := self._elsewhere():
             how = f"--set spool.path={other}" if self.kind == "state" else f"--db {other}"
             what = f"this {self.kind} file holds nothing, and the service that runs here uses another"
-            raise Refused(what, where=str(self.path), remedy=f"Use {how}, or the --config that the service uses.")
+            raise Elsewhere(what, where=str(self.path), remedy=f"Use {how}, or the --config that the service uses.")
+
+    def check_same(self) -> None:
+        """To be called before more is done than to look at it. Raises `Refused` when a running service has another one."""
+        if (other := self._elsewhere()) and not is_held(self.path):
+            remedy = f"{_how(other)}; where this very file is meant, add --set {self._setting}={self.path}."
+            what = f"the service that runs here uses another {self.kind} file, {other}"
+            raise Refused(what, where=str(self.path), remedy=remedy)
+
+    def tell_of_another(self) -> None:
+        """Say when a running service has another one."""
+        if (other := self._elsewhere()) and not is_held(self.path):
+            sentence = f"this is what {self.path} holds, and the service that runs here uses {other}. {_how(other)}."
+            click.echo(f"homeiq-ingest: {printable(sentence)}", err=True)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """While it is read: say, also of what is not found in it, when it is not the one that a running service has."""
+        try:
+            yield
+        except Elsewhere:
+            raise
+        except IngestError:
+            self.tell_of_another()
+            raise
+        self.tell_of_another()
+
+    @property
+    def _setting(self) -> str:
+        return "spool.path" if self.kind == "state" else "embedded.path"
+
+    def _elsewhere(self) -> str | None:
+        """The file of the service that answers where this one would, when that is another than this one."""
+        other = None if self.named or not self.api.enabled else self._of_service()
+        return other if other and os.path.realpath(other) != os.path.realpath(self.path) else None
 
     def _of_service(self) -> str | None:
         try:
@@ -99,6 +140,12 @@ def store_of(found: Loaded) -> OwnFile:
     return OwnFile("store", settings.embedded.path, settings.api, named, others, aside)
 
 
+def _how(other: str) -> str:
+    if Path(other).parent != SYSTEM_STATE:
+        return "Use the --config that the service uses"
+    return f"{'Add' if os.geteuid() == 0 else 'Run this with sudo and'} --config {SYSTEM_FILE}"
+
+
 def _others(*paths: Path | None) -> tuple[Path, ...]:
     return tuple(path for path in paths if path is not None)
 
@@ -109,11 +156,11 @@ def _named(found: Loaded, name: str) -> bool:
 
 @contextmanager
 def looking(own: OwnFile) -> Iterator[Connection]:
-    """A reading connection. Raises as `state_read`, and `Refused` when a running service has another file."""
+    """A reading connection. Raises as `state_read`, and `Refused` when this one is absent and a running service has another."""
     if not is_there(own.path):
         own.look_elsewhere()
     try:
-        with state_read(own.path) as connection, translated(own.path):
+        with state_read(own.path) as connection, translated(own.path), own.telling():
             yield connection
     except Damaged as error:
         raise Damaged(error.what, where=error.where, remedy=DAMAGED) from error

@@ -62,10 +62,10 @@ def status(*, as_json: bool, config_path: Path | None, assignments: tuple[str, .
             with looking(own) as connection:
                 found, rates = waiting(connection), rates_of(connection)
                 limit = room_in(configuration.settings.spool, connection).disk
+                if not found:
+                    own.look_elsewhere()
         except Absent:
             found, rates, limit = [], {}, size
-        if not found:
-            own.look_elsewhere()
         aside = kept_aside(path)
     if as_json:
         click.echo(msgspec.json.encode(_as_json(path, found, rates, limit, aside)))

@@ -49,4 +49,5 @@ def store_read(own: OwnFile) -> Iterator[Reader]:
         if own.aside:
             until = "holds nothing" if newest_ns is None else f"goes until {shown(newest_ns)}"
             click.echo(f"{ASIDE}. This is the embedded store {own.path}, which {until}.", err=True)
-        yield reader
+        with own.telling():
+            yield reader

@@ -83,6 +83,24 @@ class Lock:
         os.close(self.descriptor)
 
 
+def is_held(path: Path) -> bool:
+    """True when another process holds the lock of the file at `path`; False, too, where this user may not see it.
+
+    Nothing is made. Who takes the lock in that very moment finds it held: ask where that is rare.
+    """
+    try:
+        descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @asynccontextmanager
 async def locked_soon(path: Path, *, remedy: str, by: Holder) -> AsyncGenerator[Lock]:
     """As `locked`, after as much waiting as the holder is ready for."""

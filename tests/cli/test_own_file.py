@@ -11,9 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ingest.cli.main import main
-from tests.cli.stores import a_day
-from tests.cli.waiting import spooled
+from ingest.edge.lock import locked
+from tests.cli.stores import NOON, a_day
+from tests.cli.test_gaps import ledger
+from tests.cli.waiting import buried, opened, spooled
 from tests.edge.answering import Reply, answering
+from tests.support.homes import TOKEN
 
 LOOKING = [
     ("spool", "status"),
@@ -118,3 +121,82 @@ def test_an_embedded_store_is_not_promised_where_influxdb_is_configured(tmp_path
         result = run(config, "query")
     assert (result.exit_code, "This configuration stores in InfluxDB, and there is no" in result.stderr) == (2, True)
     assert "`homeiq-ingest run` makes it" not in result.stderr
+
+
+SAID = "this is what {} holds, and the service that runs here uses {}"
+READING = [
+    (("gaps", "list"), "state"),
+    (("gaps", "show", "7"), "state"),
+    (("dead-letters", "list"), "state"),
+    (("spool", "list"), "state"),
+    (("spool", "status"), "state"),
+    (("query",), "store"),
+    (("query", "sensor.none"), "store"),
+    (("export",), "store"),
+]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """Where a service was installed from, what was stored before stays."""
+    ledger(buried(spooled(tmp_path / "state.db", [b"m v=1 1"]), ("m v=1 1", "refused")))
+    with opened(tmp_path / "state.db") as connection:
+        connection.execute("INSERT OR REPLACE INTO coverage VALUES ('home', 'influxdb', 1, ?, 0)", (NOON,))
+    a_day(tmp_path / "home.db")
+    return tmp_path
+
+
+def elsewhere(folder: Path) -> dict[str, str]:
+    return {"state": str(folder / "state.db"), "store": str(folder / "home.db")}
+
+
+@pytest.mark.parametrize(("arguments", "kind"), READING, ids=str)
+def test_what_is_read_in_another_file_than_the_services_is_called_that(
+    kept: Path, arguments: tuple[str, ...], kind: str
+) -> None:
+    files = elsewhere(Path("/var/lib/homeiq-ingest"))
+    seen = SAID.format(kept / Path(files[kind]).name, files[kind])
+    with service(kept, **files) as config:
+        assert run(config, *arguments).stderr.count(seen) == 1
+        assert "--config /etc/homeiq-ingest/config.toml." in run(config, *arguments).stderr
+        # Another service has it: it is that one's.
+        with locked(kept / Path(files[kind]).name, remedy=""):
+            assert seen not in run(config, *arguments).stderr
+        name = "spool" if kind == "state" else "embedded"
+        assert seen not in run(config, *arguments, "--set", f"{name}.path={kept / Path(files[kind]).name}").stderr
+    with service(kept, **elsewhere(kept)) as config:
+        assert "the service that runs here" not in run(config, *arguments).stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("backup", "bak"), ("backfill", "--since", "1h"), ("gaps", "fill"), ("gaps", "reopen", "--since", "1d")],
+    ids=" ".join,
+)
+def test_what_is_done_with_another_file_than_the_services_is_refused(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(kept)
+    before = {each.name for each in kept.iterdir()}
+    with service(kept, **elsewhere(Path("/srv"))) as config:
+        settings = config.read_text("utf-8").replace("not a good token", TOKEN)
+        config.write_text(settings.replace("[home_assistant]", '[home_assistant]\nurl = "http://127.0.0.1:9"'))
+        result = run(config, *arguments)
+    assert result.exit_code == 2, result.output
+    assert (
+        f"another state file, /srv/state.db ({kept / 'state.db'}). Use the --config that the service" in result.stderr
+    )
+    assert f"--set spool.path={kept / 'state.db'}" in result.stderr
+    # Who looks whether it knows a home leaves the files of a reader.
+    made = {each.name for each in kept.iterdir()} - before - {config.name}
+    assert made <= {"state.db-wal", "state.db-shm"}
+
+
+def test_a_back_up_is_refused_for_a_store_that_is_another(kept: Path) -> None:
+    with service(kept, state=str(kept / "state.db"), store="/srv/home.db") as config:
+        config.write_text(config.read_text("utf-8").replace("[influxdb]", '[store]\nkind = "embedded"\n[influxdb]'))
+        result = run(config, "backup", str(kept / "bak"))
+        assert result.exit_code == 2
+        assert "another store file, /srv/home.db" in result.stderr
+        named = run(config, "backup", str(kept / "bak"), "--set", f"embedded.path={kept / 'home.db'}")
+    assert named.exit_code == 0, named.output

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from ingest.edge.lock import COMMAND, NOBODY, SERVICE, Held, Holder, locked, locked_soon
+from ingest.edge.lock import COMMAND, NOBODY, SERVICE, Held, Holder, is_held, locked, locked_soon
 from ingest.errors import Refused
 
 HOLD = "import sys, pathlib, time\nfrom ingest.edge.lock import locked\nwith locked(pathlib.Path(sys.argv[1]), remedy=''):\n    print('held', flush=True)\n    time.sleep(60)"
@@ -74,3 +74,12 @@ def test_a_lock_that_is_a_link_gives_nobody_what_it_leads_to(tmp_path: Path) -> 
     with pytest.raises(Refused, match="cannot be made"), locked(tmp_path / "state.db", remedy="no"):
         pass
     assert other.read_text() == "of somebody else"
+
+
+def test_whether_it_is_held_is_seen_without_making_anything(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    assert not is_held(path)
+    assert not list(tmp_path.iterdir())
+    with locked(path, remedy=""):
+        assert is_held(path)
+    assert not is_held(path)
