@@ -42,11 +42,12 @@ def systemd() -> None:
     "--config",
     "config_path",
     type=_file,
-    help="The configuration to install; by default the one in /etc, or else yours.",
+    help="The configuration to install; by default the one in /etc, or else yours, or root's.",
 )
 @click.option("--force", is_flag=True, help="Replace a configuration that is installed and differs.")
 @click.option("--state", type=_file, help="A state file (spool.path) of an earlier run to bring along.")
 @click.option("--store", type=_file, help="An embedded store (embedded.path) of an earlier run to bring along.")
+@click.option("--fresh", is_flag=True, help="Bring nothing along of what was stored with the configuration so far.")
 @click.option("--no-start", is_flag=True, help="Do not start it yet.")
 @_memory
 @_python
@@ -56,6 +57,7 @@ def install(  # noqa: PLR0917  options
     force: bool,
     state: Path | None,
     store: Path | None,
+    fresh: bool,
     no_start: bool,
     memory: int | None,
     python: Path | None,
@@ -64,13 +66,16 @@ def install(  # noqa: PLR0917  options
     """Install this program as a systemd service, and start it. Needs root.
 
     The program gets an environment of its own below /opt/homeiq-ingest, the configuration goes to /etc/homeiq-ingest with its
-    tokens in files owned by root, data is in /var/lib/homeiq-ingest. It asks nothing; what is already in place stays as it is.
+    tokens in files owned by root, data is in /var/lib/homeiq-ingest. What was stored with the configuration so far is copied
+    there, as long as there is nothing yet. It asks nothing; what is already in place stays as it is.
     """
     from ingest.cli.systemd_install import Wanted  # noqa: PLC0415
     from ingest.cli.systemd_install import install as do  # noqa: PLC0415
 
+    if fresh and (state or store):
+        raise click.UsageError("--fresh takes nothing along: leave it away, or --state and --store.")
     with explained(), _alone(dry_run) as machine:
-        do(machine, Wanted(config_path, force, python, memory, not no_start, state, store))
+        do(machine, Wanted(config_path, force, python, memory, not no_start, state, store, fresh))
 
 
 @systemd.command()

@@ -17,11 +17,12 @@ from attrs import field, frozen
 
 from ingest.cli.systemd_places import Places
 from ingest.cli.systemd_text import edited, settings_in
-from ingest.config.files import searched
+from ingest.config.files import SYSTEM_FILE, searched
 from ingest.config.load import Loaded, load
 from ingest.config.secrets import TWINS
 from ingest.config.settings import KEYS
 from ingest.core.secret import Secret
+from ingest.edge.database_file import is_there
 from ingest.edge.interpreters import hidden
 from ingest.errors import Refused
 
@@ -44,7 +45,7 @@ class Planned:
 
 
 def source(given: Path | None, places: Places) -> Path:
-    """The configuration to install: the given one, that of /etc, else that of the person who called sudo.
+    """The configuration to install: the given one, that of /etc, else that of the person who called sudo, or root's.
 
     Raises `Refused` where there is none.
     """
@@ -52,11 +53,36 @@ def source(given: Path | None, places: Places) -> Path:
         return given.absolute()
     if os.path.lexists(places.config):
         return places.config
-    for path in searched(_person()):
-        if os.path.lexists(path):
-            return path
+    if own := owned(places):
+        return own[0]
     remedy = "Make one with `homeiq-ingest init`, then run this again; or name it with --config."
     raise Refused("there is no configuration", where=str(places.config), remedy=remedy)
+
+
+def owned(places: Places) -> list[Path]:
+    """The configurations that commands find before that of /etc: of the person who called sudo, and of who runs this."""
+    found = dict.fromkeys(path for each in (_person(), os.environ) for path in searched(each))
+    return [path for path in found if path not in {places.config, SYSTEM_FILE} and os.path.lexists(path)]
+
+
+def earlier(config: Path, places: Places) -> Mapping[str, Path]:
+    """What a person's configuration was used with, where it is there: the state file, and the store if that is used.
+
+    By the name that each has in the service's folder. Raises `Problems`, or `Refused` where it may not be looked at.
+    """
+    settings = load(config, _surroundings(config), {}, sections=(), home=_home_of(config)).settings
+    files = {"state.db": settings.spool.path}
+    if settings.store_kind == "embedded":
+        files["home.db"] = settings.embedded.path
+    return {name: path for name, path in files.items() if not _in(path, places) and is_there(path)}
+
+
+def _surroundings(config: Path) -> Mapping[str, str]:
+    """Where the files were of who used it: of that person only the home is known, of who runs this what is set."""
+    home = _home_of(config)
+    of_owner = os.environ if home is None else {"HOME": str(home)}
+    found = next((each for each in (_person(), os.environ) if config in searched(each)), of_owner)
+    return {name: found[name] for name in ("HOME", "XDG_DATA_HOME") if name in found}
 
 
 def _person() -> Mapping[str, str]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
 
 from ingest.cli.filling import check_no_service
-from ingest.cli.systemd_config import Planned, planned, source
+from ingest.cli.held import Runs
+from ingest.cli.systemd_config import Planned, earlier, owned, planned, source
 from ingest.cli.systemd_machine import Machine
 from ingest.cli.systemd_places import NAME
 from ingest.cli.systemd_upgrade import upgrade
 from ingest.edge.database_copy import copy_database
 from ingest.edge.database_file import is_there
 from ingest.edge.systemctl import ASKING
-from ingest.errors import Refused
+from ingest.errors import IngestError, Refused
 
 NEXT = """\
 What to do next:
@@ -25,10 +29,20 @@ What to do next:
   sudoedit {config}   its settings; then: sudo systemctl reload homeiq-ingest
 A newer version comes with `systemd upgrade` of the newer package."""
 
+STAYS = """\
+{config} stays, and its owner's commands go on with it and with its files, not with those of the service.
+So that they do not: mv {config} {config}.before"""
+
+OPTIONS = {"state.db": "--state", "home.db": "--store"}
+"""By the name of a file what takes one along."""
+
 
 @frozen
 class Wanted:
-    """What `install` was told. `memory` in MiB; `state` and `store` are files of an earlier run to bring along."""
+    """What `install` was told. `memory` in MiB; `state` and `store` are files of an earlier run to bring along.
+
+    Where neither is named, those of the configuration are, unless it begins `fresh`.
+    """
 
     config: Path | None = None
     force: bool = False
@@ -37,6 +51,7 @@ class Wanted:
     start: bool = True
     state: Path | None = None
     store: Path | None = None
+    fresh: bool = False
 
 
 def install(machine: Machine, wanted: Wanted) -> None:
@@ -47,12 +62,12 @@ def install(machine: Machine, wanted: Wanted) -> None:
     path = source(wanted.config, places)
     plan = planned(path, places)
     _check_config(machine, path, plan, wanted.force)
+    along = _along(machine, path, wanted)
     installed, folder = machine.current, machine.made(wanted.python)
     _configure(machine, plan)
     machine.try_configuration(folder)
-    for file, name in ((wanted.state, "state.db"), (wanted.store, "home.db")):
-        if file is not None:
-            _take_along(machine, file, name)
+    for name, file in along.items():
+        _take_along(machine, file, name)
     machine.switch(installed or folder, machine.text_for(wanted.memory))
     _shortcut(machine)
     steps.command(("systemctl", "enable", machine.unit.name), ASKING)
@@ -85,11 +100,70 @@ def _configure(machine: Machine, plan: Planned) -> None:
     steps.file(places.config, plan.text)
 
 
+def _along(machine: Machine, path: Path, wanted: Wanted) -> Mapping[str, Path]:
+    """Files of an earlier run to take along, by their new names. Raises `IngestError`, before anything is changed."""
+    named = dict(zip(OPTIONS, (wanted.state, wanted.store), strict=True))
+    if wanted.fresh or any(named.values()):
+        return {name: file for name, file in named.items() if file is not None}
+    steps, places, folder = machine.steps, machine.places, _folder(machine)
+    there = [name for name in OPTIONS if _is_there(machine, folder / name)]
+    if path == places.config:
+        if not there:
+            _say_what_stays(machine)
+        return {}
+    found = earlier(path, places)
+    for file in found.values():
+        if there:
+            steps.say(f"{folder / there[0]} is there already: {file} stays where it is")
+        else:
+            _check_unused(file)
+    if there:
+        return {}
+    if found:
+        steps.say("What was stored so far comes along (--fresh begins without it)")
+    return found
+
+
+def _say_what_stays(machine: Machine) -> None:
+    """Of a configuration in /etc nobody knows whose files it went on with: what a person has is not taken unasked."""
+    for config in owned(machine.places)[:1]:
+        with suppress(IngestError):
+            for name, file in earlier(config, machine.places).items():
+                machine.steps.say(f"{file} stays where it is; {OPTIONS[name]} {file} brings it along")
+
+
+def _check_unused(file: Path) -> None:
+    try:
+        check_no_service(file)
+    except Runs as error:
+        remedy = (
+            "End it, with Ctrl-C where it runs in a terminal, and run this again; or say --fresh to begin without it."
+        )
+        raise Refused(
+            "what was stored so far is in use by a running service", where=str(file), remedy=remedy
+        ) from error
+
+
+def _folder(machine: Machine) -> Path:
+    """Where the service finds its files. `Path.exists` would end where only root may follow the link."""
+    places = machine.places
+    return places.state if os.path.exists(places.state) else places.private_state  # noqa: PTH110
+
+
+def _is_there(machine: Machine, file: Path) -> bool:
+    """False, too, where who tries a dry run may not look: it says what root's would do on a machine without it."""
+    try:
+        return is_there(file)
+    except Refused:
+        if machine.steps.dry:
+            return False
+        raise
+
+
 def _take_along(machine: Machine, file: Path, name: str) -> None:
     """Copy a file of an earlier run to where the service finds it. Raises `IngestError`."""
-    steps, places = machine.steps, machine.places
-    folder = places.state if places.state.exists() else places.private_state
-    if is_there(folder / name):
+    steps, folder = machine.steps, _folder(machine)
+    if _is_there(machine, folder / name):
         steps.say(f"{folder / name} is there already: {file} stays where it is")
         return
     if not file.is_file():
@@ -133,3 +207,5 @@ def _say_what_is(machine: Machine) -> None:
     else:
         steps.say(f"It does not run yet. Start it with: sudo systemctl start {NAME}")
     steps.say(NEXT.format(program=program, config=places.config))
+    for config in owned(places):
+        steps.say(STAYS.format(config=shlex.quote(str(config))))

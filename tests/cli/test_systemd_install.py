@@ -30,8 +30,10 @@ from ingest.edge import foreign
 from ingest.edge.backup import Kept, back_up, check_state
 from ingest.edge.environment import MARK, Recipe, build, recipe
 from ingest.edge.interpreters import choose
+from ingest.edge.lock import SERVICE, locked
 from ingest.edge.state_versions import MIGRATIONS, VERSION
 from ingest.errors import IngestError, Problems, Refused, Transient
+from tests.support.closed import close
 from tests.support.homes import TOKEN
 from tests.support.marked import secret
 
@@ -142,6 +144,10 @@ def house(tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr(systemd_machine, "build", linked)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "chown", lambda *_, **__: None)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: Person(str(tmp_path / "home")))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("SUDO_USER", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
     person = tmp_path / "person"
     person.mkdir()
     (person / "config.toml").touch(mode=0o600)
@@ -254,6 +260,89 @@ def test_a_state_file_of_an_earlier_run_is_taken_along_once(house: House) -> Non
     new.unlink()
     with pytest.raises(Refused, match="no such file"):
         install(house.machine, wanted(house, state=house.folder / "none.db"))
+
+
+def at_home(house: House, *kept: str) -> Path:
+    """The configuration where `init` writes it, and what was stored with it; returns where that is."""
+    config, data = house.folder / "home/.config/homeiq-ingest", house.folder / "home/.local/share/homeiq-ingest"
+    config.parent.mkdir(parents=True)
+    (house.folder / "person").rename(config)
+    for name in kept:
+        state(data / name, VERSION)
+    return data
+
+
+EMBEDDED = CONFIG.partition("[influxdb]")[0] + "[api]\nenabled = false\n"
+
+
+def test_what_was_stored_so_far_comes_along_unasked(house: House) -> None:
+    data = at_home(house, "state.db", "home.db")
+    config = house.folder / "home/.config/homeiq-ingest/config.toml"
+    config.write_text(EMBEDDED)
+    house.machine.steps.dry = True
+    install(house.machine, Wanted())
+    assert f"copy  {data / 'state.db'} -> {house.places.private_state / 'state.db'}" in house.said()
+    assert not house.places.private_state.exists()
+
+    house.machine.steps.dry = False
+    with locked(data / "home.db", remedy="", by=SERVICE), pytest.raises(Refused, match="in use by a running service"):
+        install(house.machine, Wanted())
+    assert not house.places.config.exists()
+    install(house.machine, Wanted(start=False))
+    said = house.said()
+    for name in ("state.db", "home.db"):
+        assert dump(house.places.private_state / name) == dump(data / name)
+        assert f"copy  {data / name} -> " in said
+    assert "--fresh begins without it" in said
+    # What is left is what the next commands of that person would read.
+    assert f"mv {config} {config}.before" in said
+
+    install(house.machine, Wanted(config=config, start=False))
+    assert f"is there already: {data / 'home.db'} stays where it is" in house.said()
+    config.rename(f"{config}.before")
+    install(house.machine, Wanted(start=False))
+    assert "stay" not in house.said()
+
+
+def test_a_store_that_is_not_used_stays_and_who_begins_afresh_takes_nothing_along(house: House) -> None:
+    data = at_home(house, "state.db", "home.db")
+    install(house.machine, Wanted(start=False, fresh=True))
+    assert not house.places.private_state.exists()
+    # From now on it is the one of /etc that is installed: nobody knows what that one went on with.
+    house.said()
+    install(house.machine, Wanted(start=False))
+    assert not house.places.private_state.exists()
+    assert f"{data / 'state.db'} stays where it is; --state {data / 'state.db'} brings it along" in house.said()
+
+    install(house.machine, Wanted(config=house.folder / "home/.config/homeiq-ingest/config.toml", start=False))
+    assert [each.name for each in house.places.private_state.iterdir() if each.suffix == ".db"] == ["state.db"]
+
+
+def test_where_a_path_is_named_that_file_comes_along(house: House) -> None:
+    data = at_home(house)
+    config = house.folder / "home/.config/homeiq-ingest/config.toml"
+    config.write_text(f"{CONFIG}[spool]\npath = '{data / 'named.db'}'\n")
+    state(data / "named.db", VERSION)
+    install(house.machine, Wanted(start=False))
+    assert dump(house.places.private_state / "state.db") == dump(data / "named.db")
+
+
+def test_a_dry_run_of_who_may_not_look_into_the_services_folder_says_it_all(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = at_home(house, "state.db")
+    house.places.state.parent.mkdir(parents=True)
+    house.places.state.symlink_to(house.places.private_state)
+    close(house.places.private_state.parent, monkeypatch)
+    house.machine.steps.dry = True
+    install(house.machine, Wanted())
+    assert f"copy  {data / 'state.db'} -> {house.places.private_state / 'state.db'}" in house.said()
+
+
+def test_fresh_and_something_to_take_along_contradict_each_other() -> None:
+    result = CliRunner().invoke(main, ["systemd", "install", "--fresh", "--state", "x"])
+    assert result.exit_code == REFUSED
+    assert "--fresh takes nothing along" in result.stderr
 
 
 def dump(path: Path) -> list[str]:
@@ -678,9 +767,13 @@ def test_the_configuration_of_who_called_sudo_is_found(tmp_path: Path, monkeypat
     theirs.parent.mkdir(parents=True)
     theirs.touch()
     assert source(None, places) == theirs
+    # `sudo homeiq-ingest init` writes into root's folder, and `sudo homeiq-ingest systemd install` finds it there.
     monkeypatch.setenv("SUDO_USER", "daemon")
-    with pytest.raises(Refused):
-        source(None, places)
+    assert source(None, places) == theirs
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: Person(str(tmp_path / name)))
+    (tmp_path / "daemon").mkdir()
+    (tmp_path / "daemon/.config").symlink_to(tmp_path / ".config")
+    assert source(None, places) == tmp_path / "daemon/.config/homeiq-ingest/config.toml"
     places.config.parent.mkdir(parents=True)
     places.config.touch()
     assert source(None, places) == places.config
