@@ -11,7 +11,7 @@ import trio
 
 from ingest.cli.exits import REFUSED, explained
 from ingest.cli.options import configured, loaded
-from ingest.config.load import Loaded
+from ingest.config.load import Loaded, Secrets
 from ingest.config.show import as_json, as_table, as_toml
 from ingest.errors import IngestError, Problems
 
@@ -54,15 +54,17 @@ def _connects(found: Loaded) -> bool:
     "--format", "form", type=click.Choice(list(_FORMATS)), default="table", show_default=True, help="How to print it."
 )
 def show(config_path: Path | None, assignments: tuple[str, ...], form: str) -> None:
-    """Print every setting and where it came from, secrets masked."""
-    click.echo(_FORMATS[form](_read(config_path, assignments, for_running=False)))
+    """Print every setting and where it came from, secrets masked. Those in files that you may not read are left out."""
+    click.echo(_FORMATS[form](_read(config_path, assignments, for_running=False, secrets="readable")))
 
 
-def _read(config_path: Path | None, assignments: tuple[str, ...], *, for_running: bool) -> Loaded:
+def _read(
+    config_path: Path | None, assignments: tuple[str, ...], *, for_running: bool, secrets: Secrets = "needed"
+) -> Loaded:
     """The configuration, its warnings printed; or all of its problems, a line each, and the end of the process."""
     with explained():
         try:
-            found = loaded(config_path, assignments, for_running=for_running)
+            found = loaded(config_path, assignments, for_running=for_running, secrets=secrets)
         except Problems as error:
             _say("error", error.problems)
             sys.exit(REFUSED)

@@ -64,7 +64,7 @@ def grafana(
     Into a folder go both, or the one that --language names, with the files from which Grafana provisions them.
     """
     with explained():
-        settings = loaded(config_path, assignments, sections=_SECTIONS).settings
+        settings = loaded(config_path, assignments, sections=_SECTIONS, secrets="unread").settings
         spoken = Language(language) if language else _language(settings)
         chosen = cast("Schema", schema or settings.influxdb.schema)
         made = {spoken: _dashboard(settings, chosen, spoken)}

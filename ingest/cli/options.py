@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ingest.config.files import of_the_choice
-from ingest.config.load import Loaded, load
+from ingest.config.load import Loaded, Secrets, load
 from ingest.core.control import LAST_ID
 from ingest.core.words import printable
 from ingest.errors import Refused
@@ -52,6 +52,7 @@ def loaded(
     *,
     for_running: bool = False,
     sections: Collection[str] | None = None,
+    secrets: Secrets = "needed",
 ) -> Loaded:
     """The effective configuration; `for_running` asks for an address and a token too. Raises `Problems`.
 
@@ -59,7 +60,7 @@ def loaded(
     """
     given = overrides(assignments)
     _tell_of_the_choice(config_path)
-    return load(config_path, os.environ, given, for_running=for_running, sections=sections)
+    return load(config_path, os.environ, given, for_running=for_running, sections=sections, secrets=secrets)
 
 
 def _tell_of_the_choice(config_path: Path | None) -> None:

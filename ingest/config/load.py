@@ -6,7 +6,7 @@ from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
@@ -15,10 +15,13 @@ from ingest.config.complaint import complaint
 from ingest.config.files import find, read_toml
 from ingest.config.given import Given, Layer
 from ingest.config.kinds import Wrong
-from ingest.config.secrets import TWINS, read_secret
+from ingest.config.secrets import TWINS, is_forbidden, read_secret
 from ingest.config.settings import KEYS, SECTIONS, Settings
 from ingest.config.warnings import exposed, guarded, warnings
 from ingest.errors import Problems, Refused
+
+Secrets: TypeAlias = Literal["needed", "readable", "unread"]
+"""`needed`: each that is named must be read. `readable`: one that this user may not read is left out. `unread`: all are."""
 
 _ADDRESS: Final = "home_assistant.url"
 
@@ -42,6 +45,7 @@ class _Reading:
 
     sections: Collection[str] | None = None
     home: Path | None = None
+    secrets: Secrets = "needed"
     problems: list[str] = field(factory=list)
     warnings: list[str] = field(factory=list)
     origins: dict[str, str] = field(factory=dict)
@@ -60,15 +64,16 @@ def load(
     for_running: bool = False,
     sections: Collection[str] | None = None,
     home: Path | None = None,
+    secrets: Secrets = "needed",
 ) -> Loaded:
     """Read everything and check it. `overrides` are by dotted name; None in them is "not given".
 
     `for_running` also asks for what only `run` needs: an address of Home Assistant and its token. With `sections`, what
     is wrong with the values of other sections does not matter, and no secret of theirs is read. `home` is what `~` means
-    in the file, where that is another's than of who runs this.
+    in the file, where that is another's than of who runs this. `secrets` says what becomes of those in files.
     Raises `Problems` with one sentence for each problem.
     """
-    reading = _Reading(sections, home)
+    reading = _Reading(sections, home, secrets)
     file = _found(path, environ, reading)
     given = _layers(file, environ, overrides, reading)
     settings = _settings(given, reading)
@@ -129,7 +134,7 @@ def _settings(given: Layer, reading: _Reading) -> Settings:
     values = {name: _value(name, given.get(name), reading) for name in KEYS}
     for name, twin in TWINS.items():
         path = values[twin]
-        if isinstance(path, Path) and reading.uses(name):
+        if isinstance(path, Path) and reading.uses(name) and reading.secrets != "unread":
             values[name] = _from_file(name, path, reading)
     return _tree(values)
 
@@ -155,7 +160,10 @@ def _from_file(name: str, path: Path, reading: _Reading) -> object:
     try:
         return read_secret(path)
     except Refused as error:
-        reading.problems.append(complaint(TWINS[name], origin, error.what, error.remedy))
+        if reading.secrets == "readable" and is_forbidden(error.__cause__):
+            reading.origins[name] += ", which this user may not read"
+        else:
+            reading.problems.append(complaint(TWINS[name], origin, error.what, error.remedy))
         reading.bad.update((name, TWINS[name]))
         return None
 

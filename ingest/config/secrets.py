@@ -28,7 +28,7 @@ def read_secret(path: Path) -> Secret:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except OSError as error:
-        raise _refused(f"cannot be read: {error.strerror}", path) from error
+        raise _refused(f"cannot be read: {error.strerror}", path, allowed=not is_forbidden(error)) from error
     try:
         text = data.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
@@ -57,8 +57,16 @@ def credentials(environ: Mapping[str, str]) -> Mapping[str, Path]:
     return {name: path for name in TWINS if os.path.isfile(path := Path(directory, name))}  # noqa: PTH113
 
 
-def _refused(what: str, path: Path) -> Refused:
+def is_forbidden(error: BaseException | None) -> bool:
+    """True when a file may not be read by this user, whatever is in it."""
+    return isinstance(error, PermissionError)
+
+
+def _refused(what: str, path: Path, *, allowed: bool = True) -> Refused:
     remedy = f"Let the file hold the secret alone, readable by the user the service runs as (here uid {os.geteuid()})"
+    if not allowed:  # a secret of root's is not to be opened to whoever asks with a command
+        who = f"only the service itself, if that is what says this (here uid {os.geteuid()}), must be let read the file"
+        remedy = f"Run this with sudo, or as the user the service runs as; {who}"
     if _may_be_the_secret(path):
         return Refused(f"the file {what} (its name is not shown: it may be the secret itself)", remedy=remedy)
     return Refused(f"the file {path} {what}", where=str(path), remedy=remedy)

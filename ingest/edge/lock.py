@@ -25,6 +25,9 @@ LOOK = 0.1
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 """What is over when the disk is: a supervisor may start us again."""
 
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+"""What a command finds in the folder of a service of another user."""
+
 WORD = 4096
 """Bytes of a word at most: those of a path."""
 
@@ -125,7 +128,8 @@ def locked(path: Path, *, remedy: str, by: Holder = NOBODY) -> Iterator[Lock]:
     """
     lock = path.with_name(f"{path.name}.lock")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # so some Pythons call a link that may not be followed; `open` says what it is
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # No link is followed: root's commands work in a folder of the service's, and would give it what it leads to.
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         _leave_to_owner(descriptor, lock)
@@ -137,7 +141,11 @@ def locked(path: Path, *, remedy: str, by: Holder = NOBODY) -> Iterator[Lock]:
             )
             raise Transient(what, where=str(path), remedy=todo) from error
         place = f"Choose another place, or give this user (uid {os.geteuid()}) the right to write there."
-        raise Refused(f"the file cannot be made: {error.strerror}", where=str(path), remedy=place) from error
+        if by is COMMAND and error.errno in FORBIDDEN:
+            what, place = "its lock cannot be taken", "Run this with sudo, or as the user that the service runs as."
+        else:
+            what = "the file cannot be made"
+        raise Refused(f"{what}: {error.strerror}", where=str(path), remedy=place) from error
     try:
         _take(descriptor, path, remedy)
         taken = Lock(descriptor, by.word)

@@ -109,3 +109,14 @@ def test_a_folder_that_may_not_be_entered_is_not_passed_over_in_silence(
     result = run("show", XDG_CONFIG_HOME=str(tmp_path))
     assert result.exit_code == 0
     assert "config.toml cannot be seen: Permission denied" in result.stderr
+
+
+def test_show_shows_all_that_this_user_may_read(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = good.parent / "credentials" / "influxdb.token"
+    good.write_text(good.read_text("utf-8") + f'[influxdb]\nurl = "http://base.test"\ntoken_file = "{token}"\n')
+    close(token.parent, monkeypatch)
+    assert run("check", "--config", str(good)).exit_code == 2
+    shown = run("show", "--config", str(good))
+    assert shown.exit_code == 0, shown.stderr
+    assert f"file {token}, from file {good}, which this user may not read" in shown.stdout
+    assert "***" in next(line for line in shown.stdout.splitlines() if line.startswith("home_assistant.token "))

@@ -94,6 +94,12 @@ def test_batteries_are_found_where_the_settings_put_the_class(settings: tuple[st
     assert any(asked in each.text for each in queries(made))
 
 
+def test_grafana_needs_no_token(tmp_path: Path) -> None:
+    """A plain user may not read those of an installed service."""
+    token = f"influxdb.token_file={tmp_path / 'none'}"
+    assert dashboard("--set", "influxdb.url=http://db:8086", "--set", token) == dashboard()
+
+
 def test_grafana_asks_the_clusters_vmselect(tmp_path: Path) -> None:
     url = "influxdb.url=http://vminsert:8480/insert/0/influx"
     printed("grafana", "-o", str(tmp_path), "--set", "influxdb.numeric_only=true", "--set", url)

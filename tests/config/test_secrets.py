@@ -6,8 +6,9 @@ import pytest
 from ingest.config.load import load
 from ingest.config.secrets import TWINS, read_secret
 from ingest.core.secret import Secret
-from ingest.errors import Refused
+from ingest.errors import Problems, Refused
 from tests.config.places import TOKEN, open_to_all, problems, toml
+from tests.support.closed import close
 
 
 @pytest.mark.parametrize(
@@ -120,3 +121,23 @@ def test_a_secret_that_every_user_can_read_is_warned_of(tmp_path: Path, monkeypa
     harmless.chmod(0o644)
     assert load(harmless, {}, {}).warnings == ()
     assert os.access(file, os.R_OK)
+
+
+def test_who_may_not_read_a_secret_is_not_invited_to_open_it_to_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close(tmp_path / "credentials", monkeypatch)
+    environ = {"HA_TOKEN_FILE": str(tmp_path / "credentials" / "home_assistant.token")}
+    (found,) = problems(None, environ)
+    assert "cannot be read: Permission denied. Run this with sudo, or as the user the service runs as;" in found
+    loaded = load(None, environ, {}, secrets="readable")
+    assert loaded.settings.home_assistant.token is None
+    assert loaded.origins["home_assistant.token"].endswith(
+        "from environment HA_TOKEN_FILE, which this user may not read"
+    )
+    with pytest.raises(Problems, match="No such file"):
+        load(None, {"HA_TOKEN_FILE": str(tmp_path / "none")}, {}, secrets="readable")
+    assert (
+        load(None, {"HA_TOKEN_FILE": str(tmp_path / "none")}, {}, secrets="unread").settings.home_assistant.token
+        is None
+    )

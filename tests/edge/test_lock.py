@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from ingest.edge.lock import COMMAND, NOBODY, SERVICE, Held, Holder, is_held, locked, locked_soon
 from ingest.errors import Refused
+from tests.support.closed import close
 
 HOLD = "import sys, pathlib, time\nfrom ingest.edge.lock import locked\nwith locked(pathlib.Path(sys.argv[1]), remedy=''):\n    print('held', flush=True)\n    time.sleep(60)"
 
@@ -83,3 +84,16 @@ def test_whether_it_is_held_is_seen_without_making_anything(tmp_path: Path) -> N
     with locked(path, remedy=""):
         assert is_held(path)
     assert not is_held(path)
+
+
+def test_a_command_that_may_not_is_told_who_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of an installed service is a link that only root may follow."""
+    (tmp_path / "service").symlink_to(tmp_path / "private" / "service")
+    close(tmp_path / "private", monkeypatch)
+    close(tmp_path / "service", monkeypatch)
+    for by, said in (
+        (COMMAND, "its lock cannot be taken: .* Run this with sudo"),
+        (SERVICE, "the file cannot be made"),
+    ):
+        with pytest.raises(Refused, match=said), locked(tmp_path / "service" / "state.db", remedy="", by=by):
+            pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ def close(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the system refuse to look at, or open, anything below `folder`."""
     for name in ("stat", "lstat", "open"):
         monkeypatch.setattr(os, name, _refusing(getattr(os, name), folder))
+    monkeypatch.setattr(io, "open", _refusing(io.open, folder))
 
 
 def _refusing(real: Any, folder: Path) -> Any:
