@@ -37,7 +37,7 @@ def is_there(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        remedy = "Have its folder given back to who uses it, or run this as root"
+        remedy = "Give its folder back to the user it belongs to, or run this as root"
         raise Refused(f"the file cannot be looked at: {error.strerror}", where=str(path), remedy=remedy) from error
     return True
 

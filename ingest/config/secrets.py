@@ -65,8 +65,8 @@ def is_forbidden(error: BaseException | None) -> bool:
 def _refused(what: str, path: Path, *, allowed: bool = True) -> Refused:
     remedy = f"Let the file hold the secret alone, readable by the user the service runs as (here uid {os.geteuid()})"
     if not allowed:  # a secret of root's is not to be opened to whoever asks with a command
-        who = f"only the service itself, if that is what says this (here uid {os.geteuid()}), must be let read the file"
-        remedy = f"Run this with sudo, or as the user the service runs as; {who}"
+        itself = f"if this is the service itself (here uid {os.geteuid()}), let that user read the file"
+        remedy = f"Run this with sudo, or as the user the service runs as; {itself}"
     if _may_be_the_secret(path):
         return Refused(f"the file {what} (its name is not shown: it may be the secret itself)", remedy=remedy)
     return Refused(f"the file {path} {what}", where=str(path), remedy=remedy)
