@@ -2,6 +2,10 @@
 
 Order matters: an hour is rolled up before its changes may go, and the horizon is moved before the first of them goes, so
 that a late change is refused from then on and can never replace a roll-up that was made of all of them.
+
+How old a change is, no clock alone says: ours may be years ahead for the minute before NTP has set it, and Home Assistant's
+on the same machine with it. What has been removed never comes back, so the age is reckoned from what is stored, and moves on
+by a day in an hour at most (`_reached`): a wrong clock costs the oldest day of each hour that it stays wrong.
 """
 
 from __future__ import annotations
@@ -30,6 +34,9 @@ FREED = 1_000
 SPARE = 20
 """One page in so many may stay free: the next hour's changes will use it."""
 
+STRIDE_NS = 24 * HOUR_NS
+"""By so much the time that changes are aged by moves on in one upkeep, at most."""
+
 _ROLLUP = """INSERT OR REPLACE INTO rollup
     (entity, hour, changes, first_ns, low, high, area, seconds, last_value, last_state, states)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -45,8 +52,9 @@ def steps(connection: Connection, now_ns: int, retention: timedelta | None) -> I
     """All the work that is due now; stop anywhere, the next call goes on."""
     this_hour = now_ns // HOUR_NS
     yield from _roll_up(connection, this_hour)
-    if retention is not None:
-        yield from _forget(connection, this_hour - retention // timedelta(hours=1))
+    reached_ns = _reached(connection, now_ns)
+    if retention is not None and reached_ns is not None:
+        yield from _forget(connection, reached_ns // HOUR_NS - retention // timedelta(hours=1))
     yield from _give_back(connection)
 
 
@@ -89,6 +97,23 @@ def _row(entity: int, hour: int, done: Hour) -> tuple[object, ...]:
     states = msgspec.json.encode(done.states).decode() if done.states else None
     numbers = (done.low, done.high, done.area, done.seconds, done.last_value)
     return (entity, hour, done.changes, done.first_ns, *numbers, done.last_state, states)
+
+
+def _reached(connection: Connection, now_ns: int) -> int | None:
+    """The time that changes are aged by, written down; None while there is no change.
+
+    It is never later than our clock and than the newest change: a home that says nothing forgets nothing.
+    """
+    newest_ns = connection.execute("SELECT max(time_ns) FROM change").fetchone()[0]
+    if newest_ns is None:
+        return None
+    reached_ns = min(now_ns, int(newest_ns))
+    before = connection.execute("SELECT value FROM meta WHERE key = 'reached_ns'").fetchone()
+    if before is not None:
+        reached_ns = min(reached_ns, int(before[0]) + STRIDE_NS)
+    with transaction(connection):
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('reached_ns', ?)", (reached_ns,))
+    return reached_ns
 
 
 def _forget(connection: Connection, before_hour: int) -> Iterator[None]:

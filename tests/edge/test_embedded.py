@@ -452,10 +452,50 @@ async def test_changes_that_are_not_rolled_up_yet_are_never_removed(path: Path) 
         await put(opened, point(NOW + 5 * HOUR_NS), point(NOW - 5 * HOUR_NS))
         await opened.maintain()
         assert look(path, "SELECT time_ns FROM change") == [(NOW + 5 * HOUR_NS,)]
-        later = NOW + 100 * HOUR_NS
+        later = NOW + 20 * HOUR_NS
+        await put(opened, point(later))
         await opened.maintain()
-    assert look(path, "SELECT count(*) FROM change") == [(0,)]
+    assert look(path, "SELECT time_ns FROM change") == [(later,)]
     assert look(path, "SELECT count(*) FROM rollup") == [(2,)]
+
+
+async def test_a_clock_that_is_ahead_for_a_while_costs_no_history(path: Path) -> None:
+    clock = NOW
+    old = [point(NOW - day * DAY) for day in range(5)]
+    async with open_embedded(EmbeddedSettings(path, timedelta(days=10)), InlineLane(), lambda: clock) as opened:
+        await put(opened, *old)
+        await opened.maintain()
+        clock = NOW + 500 * DAY
+        await opened.maintain()
+        assert look(path, "SELECT count(*) FROM change") == [(5,)]
+        clock = NOW + HOUR_NS
+        assert await put(opened, point(clock)) == Delivered()
+
+
+async def test_the_home_and_we_ahead_together_cost_a_day_of_the_oldest_at_each_upkeep(path: Path) -> None:
+    clock = NOW
+    async with open_embedded(EmbeddedSettings(path, timedelta(days=4)), InlineLane(), lambda: clock) as opened:
+        await put(opened, *(point(NOW - day * DAY) for day in range(4)))
+        await opened.maintain()
+        clock = NOW + 500 * DAY
+        await put(opened, point(clock))
+        await opened.maintain()
+        assert look(path, "SELECT count(*) FROM change") == [(5,)]
+        await opened.maintain()
+        assert look(path, "SELECT count(*) FROM change") == [(4,)]
+        clock = NOW + HOUR_NS
+        await opened.maintain()
+        assert look(path, "SELECT count(*) FROM change") == [(4,)]
+        assert await put(opened, point(clock)) == Delivered()
+
+
+async def test_a_home_that_says_nothing_any_more_keeps_its_last_changes(path: Path) -> None:
+    clock = NOW
+    async with open_embedded(EmbeddedSettings(path, timedelta(days=1)), InlineLane(), lambda: clock) as opened:
+        await put(opened, point(NOW - 5 * DAY), point())
+        clock = NOW + 50 * DAY
+        await opened.maintain()
+    assert look(path, "SELECT time_ns FROM change") == [(NOW,)]
 
 
 async def test_for_ever_is_for_ever(path: Path) -> None:
