@@ -18,7 +18,7 @@ from ingest.core.homeiq import homeiq
 from ingest.core.line_owners import whose
 from ingest.core.sealing import Line
 from ingest.core.secret import Secret
-from ingest.core.store import Codec, Store, since
+from ingest.core.store import Codec, Store, living, since
 from ingest.errors import Refused
 from ingest.plan import Destination
 from ingest.runtime.lane import Lane, ThreadLane
@@ -40,12 +40,16 @@ DATABASE_SECTIONS = frozenset({"home", "influxdb", "device_history"})
 async def opened_database(settings: Settings, progress: Progress | None = None) -> AsyncGenerator[Destination]:
     """The configured database alone: nothing is spooled on disk. Raises `Refused` without an address.
 
-    `progress` looks at its deliveries: each may take many requests.
+    `progress` is a running service's, and looks at its deliveries: each may take many requests. Without one, what is
+    written was stored before, whenever it came.
     """
     codec, retention = schema(settings), settings.influxdb.retention
     if retention is not None:
         kept_ns = int(retention * 1e9)
-        codec = since(codec, lambda: time.time_ns() - kept_ns)
+        if progress is None:
+            codec = since(codec, lambda: time.time_ns() - kept_ns)
+        else:
+            codec = living(codec, kept_ns, time.time_ns)
     lane = ThreadLane(abandon=True)
     async with opened_influx(settings, lane) as influx:
         codec = evolve(codec, whose=partial(whose, stored=influx.taken))

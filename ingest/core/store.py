@@ -109,3 +109,27 @@ def since(codec: Codec[Item, Payload], oldest_ns: Callable[[], int]) -> Codec[It
         gap=gap and (lambda point: gap(point) if point.time_ns >= oldest_ns() else None),
         registry=registry and (lambda point: registry(point) if point.time_ns >= oldest_ns() else None),
     )
+
+
+def living(codec: Codec[Item, Payload], kept_ns: int, now_ns: Callable[[], int]) -> Codec[Item, Payload]:
+    """The codec of a running service's store that keeps nothing older than `kept_ns`.
+
+    What comes live is always written: it is old only if a clock is wrong, and might be ours. What is told later, of a
+    snapshot or the history, is aged by the newest that came live, while our clock is ahead of that.
+    """
+    newest_ns: int | None = None
+
+    def oldest_ns() -> int:
+        now = now_ns()
+        return (now if newest_ns is None else min(now, newest_ns)) - kept_ns
+
+    aged = since(codec, oldest_ns)
+
+    def encode(point: Point) -> Item | None:
+        nonlocal newest_ns
+        if point.origin is not None:
+            return aged.encode(point)
+        newest_ns = point.time_ns if newest_ns is None else max(newest_ns, point.time_ns)
+        return codec.encode(point)
+
+    return evolve(aged, encode=encode)
