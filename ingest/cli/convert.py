@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from ingest.cli.exits import explained
+from ingest.cli.own_name import own_command
 from ingest.config.files import is_there
 from ingest.config.influx_integration import KNOWN, Converted, converted
 from ingest.config.write import render, write, write_own
+from ingest.core.token import secret_problem
 from ingest.edge.home_yaml import read_block
 from ingest.errors import Refused
 
@@ -43,13 +45,13 @@ def convert(
         block = read_block(file, KEY, KNOWN, os.environ)
         found = converted(block.values)
         values = {**found.values, **_chosen(bucket, found.values["influxdb.bucket"], url, token_file)}
-        remarks = [f"From {file.name}.", *_remarks(found)]
+        remarks = [*block.remarks, *_remarks(found)]
         if output is None:
             _check_printable(block.hidden)
-            click.echo(render(values, remarks), nl=False)
+            click.echo(render(values, [f"From {file.name}.", *remarks]), nl=False)
         else:
-            _write(output, values, remarks, found, force=force)
-    for line in (*_remarks(found), *_to_do(values, found, output)):
+            _write(output, values, [f"From {file.name}.", *remarks], found, force=force)
+    for line in (*remarks, *_to_do(values, found, output)):
         click.echo(line, err=True)
 
 
@@ -94,6 +96,12 @@ def _to_do(values: Mapping[str, object], found: Converted, output: Path | None) 
         lines.append(
             "The database's token is not printed: put it into a file, and set influxdb.token_file (-o FILE does it)."
         )
+    if found.secret is not None and (problem := secret_problem(found.secret.reveal())):
+        lines.append(
+            f"The database's token, or USER:PASSWORD, {problem}: it cannot be sent as a token, and is refused when this starts."
+            " Give that user of the database another password (InfluxDB 1: SET PASSWORD FOR \"user\" = 'letters and digits'),"
+            " and put USER:PASSWORD into influxdb.token_file."
+        )
     if "home_assistant.url" not in values or "home_assistant.token_file" not in values:
         lines.append(
             "Still missing: home_assistant.url and home_assistant.token_file (a token is made in Home Assistant: profile,"
@@ -103,5 +111,5 @@ def _to_do(values: Mapping[str, object], found: Converted, output: Path | None) 
         lines.append(
             f"Wrote {output}{f' and {output.with_name(TOKEN_FILE)}' if found.secret else ''} (readable by you alone)."
         )
-        lines.append(f"Check that it works:  homeiq-ingest config check --connect --config {output}")
+        lines.append(f"Check that it works:  {own_command()} config check --connect --config {output}")
     return lines

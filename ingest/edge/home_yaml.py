@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
+from ingest.core.home_packages import merged
 from ingest.errors import Refused
 
 SECRETS: Final = "secrets.yaml"
@@ -25,7 +26,6 @@ DEEPEST: Final = 4
 """Folders in which a file's secrets are looked for."""
 
 _REMEDY: Final = "Fix it: Home Assistant cannot read it, either."
-
 
 _GATHERED: Final[Mapping[str, Callable[[Sequence[tuple[str, object]]], object]]] = {
     "!include_dir_list": lambda files: [value for _, value in files],
@@ -40,29 +40,34 @@ _GATHERED: Final[Mapping[str, Callable[[Sequence[tuple[str, object]]], object]]]
 
 @frozen
 class Block:
-    """What is under a key, and which keys of it came of `secrets.yaml` or the environment: those are not for printing."""
+    """What is under a key, and which keys of it came of `secrets.yaml` or the environment: those are not for printing.
+
+    `remarks` are sentences on what packages say of it and Home Assistant does not take.
+    """
 
     values: Mapping[str, object]
     hidden: frozenset[str]
+    remarks: tuple[str, ...] = ()
 
 
 def read_block(path: Path, key: str, own: frozenset[str], environ: Mapping[str, str]) -> Block:
     """The mapping under `key` in a configuration file; or the file's whole, when it holds one of the `own` keys itself.
 
-    Else that of the first package of `homeassistant: packages:` which has the key.
+    What the packages of `homeassistant: packages:` have under the key is joined with it, as Home Assistant does it.
     Raises `Refused` when the file, or one that it includes, cannot be read, and when there is no such block.
     """
     reader = _Reader(environ)
     with _explained(path):
         node = reader.node(path)
         there = _members(node)
-        if key in there:
-            return reader.block(there[key], path)
-        if own & there.keys():
+        if key not in there and own & there.keys():
             return reader.block(node, path)
-        for package, where in reader.packages(there.get("homeassistant"), path):
+        found = reader.block(there[key], path) if key in there else None
+        for name, package, where in reader.packages(there.get("homeassistant"), path):
             if key in (members := _members(package)):
-                return reader.block(members[key], where)
+                found = _joined(found or Block({}, frozenset()), name, reader.block(members[key], where), where)
+    if found is not None:
+        return evolve(found, remarks=(*reader.lacking, *found.remarks))
     raise Refused(
         f"the file holds no `{key}:`",
         where=str(path),
@@ -70,12 +75,24 @@ def read_block(path: Path, key: str, own: frozenset[str], environ: Mapping[str, 
     )
 
 
+def _joined(block: Block, name: str, package: Block, where: Path) -> Block:
+    try:
+        values, refused = merged(block.values, package.values)
+    except KeyError as error:
+        what = f"package {name}: {error.args[0]} is a mapping, and is something else before it"
+        raise Refused(what, where=str(where), remedy=_REMEDY) from None
+    why = "which is set before it, nor what stands after it there."
+    more = [f"package {name}: Home Assistant does not take its {key}, {why}" for key in refused]
+    return Block(values, block.hidden | package.hidden, (*block.remarks, *more))
+
+
 @define
 class _Reader:
-    """`hidden` counts what came of secrets and of the environment so far."""
+    """`hidden` counts what came of secrets and of the environment so far; `lacking` are remarks on folders that are none."""
 
     environ: Mapping[str, str]
     hidden: int = 0
+    lacking: list[str] = field(factory=list)
     _secrets: dict[Path, Mapping[str, object]] = field(factory=dict)
 
     def node(self, path: Path) -> Any:
@@ -99,21 +116,23 @@ class _Reader:
                 hidden.add(name)
         return Block(values, frozenset(hidden))
 
-    def packages(self, core: Any, path: Path) -> Iterator[tuple[Any, Path]]:
-        """The packages that are under `homeassistant:`, each with the file in which it is."""
+    def packages(self, core: Any, path: Path) -> Iterator[tuple[str, Any, Path]]:
+        """The packages that are under `homeassistant:`, each with its name and the file in which it is."""
         core, path = self._followed(core, path)
         found, path = self._followed(_members(core).get("packages"), path)
         tag = getattr(found, "tag", None)
-        if tag in {"!include_dir_named", "!include_dir_merge_named"}:
-            for each in _files(path.parent / found.value):
-                with _explained(each):
-                    node = self.node(each)
-                yield from [(node, each)] if tag == "!include_dir_named" else self._each(node, each)
-        else:
+        if tag not in {"!include_dir_named", "!include_dir_merge_named"}:
             yield from self._each(found, path)
+            return
+        if not (folder := path.parent / found.value).is_dir():
+            self.lacking.append(f"packages: {folder} is no folder here, and what the packages in it add is lacking.")
+        for each in _files(folder):
+            with _explained(each):
+                node = self.node(each)
+            yield from [(each.stem, node, each)] if tag == "!include_dir_named" else self._each(node, each)
 
-    def _each(self, packages: Any, path: Path) -> Iterator[tuple[Any, Path]]:
-        return (self._followed(each, path) for each in _members(packages).values())
+    def _each(self, packages: Any, path: Path) -> Iterator[tuple[str, Any, Path]]:
+        return ((name, *self._followed(each, path)) for name, each in _members(packages).items())
 
     def _followed(self, node: Any, path: Path) -> tuple[Any, Path]:
         """The node; an included file's, when it is its name."""

@@ -70,6 +70,35 @@ def test_an_influxdb_of_the_second_kind_with_its_defaults(tmp_path: Path) -> Non
     assert found.influxdb.token == Secret("the-token")
 
 
+def test_a_password_that_cannot_be_sent_as_a_token_is_said_and_not_shown(tmp_path: Path) -> None:
+    text = "influxdb: {username: me, password: Gänseblümchen}\n"
+    file = tmp_path / "influxdb.yaml"
+    file.write_text(text, "utf-8")
+    result = call(file, "-o", tmp_path / "config.toml")
+    assert "USER:PASSWORD, holds a character that no token has" in result.stderr
+    assert "SET PASSWORD FOR" in result.stderr
+    assert "seblümchen" not in result.output
+    file.write_text("influxdb: {username: me, password: Daisy-77}\n", "utf-8")
+    assert "SET PASSWORD" not in call(file, "-o", tmp_path / "other.toml").stderr
+
+
+def test_what_packages_add_is_carried_over_and_what_home_assistant_refuses_of_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "flux.yaml").write_text("influxdb: {exclude: {domains: [person]}, port: 1}\n")
+    core = "homeassistant: {packages: {flux: !include flux.yaml}}\n"
+    found, said = converted(tmp_path, core + "influxdb: {port: 8086}\n")
+    assert not Rules(found.filter).decide("person.a", Attributes(), Facts("id")).passed
+    assert found.influxdb.url == "http://localhost:8086"
+    assert "package flux: Home Assistant does not take its port, which is set before it" in said
+    assert "package flux" in (tmp_path / "out" / "config.toml").read_text("utf-8")
+
+
+def test_what_is_to_be_typed_next_names_this_program_as_it_is_called_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.cli.convert.own_command", lambda: "bin/homeiq-ingest")
+    assert "works:  bin/homeiq-ingest config check" in converted(tmp_path, "influxdb:\n")[1]
+
+
 def test_one_that_runs_beside_it_in_a_bucket_of_its_own(tmp_path: Path) -> None:
     token = tmp_path / "ha-token"
     token.write_text("x" * 40 + "1y")

@@ -63,7 +63,42 @@ def test_it_may_be_in_a_package(tmp_path: Path, core: str, file: str, text: str)
     if file:
         (tmp_path / file).write_text(text)
     assert read(tmp_path, f"homeassistant: {core}\n").values == {"host": "a"}
-    assert read(tmp_path, f"homeassistant: {core}\ninfluxdb: {{host: b}}\n").values == {"host": "b"}
+    both = read(tmp_path, f"homeassistant: {core}\ninfluxdb: {{port: 1}}\n")
+    assert both == Block({"port": 1, "host": "a"}, frozenset())
+
+
+def test_what_packages_add_is_joined_as_home_assistant_joins_it(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    (tmp_path / "secrets.yaml").write_text("where: a\n")
+    (folder / "a.yaml").write_text("influxdb: {exclude: {domains: [person], entities: sensor.a}, tags: {x: 1}}\n")
+    (folder / "b.yaml").write_text("influxdb: {exclude: {domains: [zone, '']}, token: !secret where, include: {}}\n")
+    (folder / "c.yaml").write_text("influxdb: {bucket: c, tags: {x: 2, y: 3}, host: c, max_retries: 5}\nlight:\n")
+    (folder / "d.yaml").write_text("influxdb:\n")
+    core = "homeassistant: {packages: !include_dir_named parts}\n"
+    found = read(tmp_path, core + "influxdb: {host: b, exclude: {domains: sun}}\n")
+    assert found.values == {
+        "host": "b",
+        "exclude": {"domains": ["sun", "person", "zone"], "entities": "sensor.a"},
+        "tags": {"x": 1},
+        "token": "a",
+        "bucket": "c",
+    }
+    assert found.hidden == {"token"}
+    assert found.remarks == tuple(
+        f"package c: Home Assistant does not take its {key}, which is set before it, nor what stands after it there."
+        for key in ("tags.x", "host")
+    )
+    assert read(tmp_path, core).values["host"] == "c"
+    said = refused(tmp_path, core + "influxdb: {tags: [1]}\n")
+    assert "package a: tags is a mapping, and is something else before it" in said
+
+
+def test_packages_that_are_not_beside_the_file_are_said(tmp_path: Path) -> None:
+    found = read(tmp_path, "homeassistant: {packages: !include_dir_named parts}\ninfluxdb: {host: b}\n")
+    assert found.values == {"host": "b"}
+    lacking = f"packages: {tmp_path / 'parts'} is no folder here, and what the packages in it add is lacking."
+    assert found.remarks == (lacking,)
 
 
 def test_folders_of_files(tmp_path: Path) -> None:
