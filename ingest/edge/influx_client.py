@@ -13,13 +13,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from attrs import define, evolve, field, frozen
 
 from ingest.core.certificates import trust
 from ingest.core.influx_answer import TOKEN_SETTING, Answer, check_token
 from ingest.core.secret import Secret, masked
 from ingest.core.urls import without_credentials
+from ingest.edge.influx_org import org_id, organisation
 from ingest.edge.reason import reach
 from ingest.edge.tls import tls_context, tls_failure
 from ingest.errors import Refused, Transient
@@ -30,24 +30,6 @@ SOCKET_TIMEOUT = 30.0
 
 LONGEST = 16 * 1024 * 1024
 """Bytes of an answer that are read. InfluxDB 2 quotes every line that it cannot read: of a full batch, 4 MiB and more."""
-
-
-@frozen
-class Org:
-    """An organisation of the database."""
-
-    id: str
-    name: str
-
-
-@frozen
-class Orgs:
-    """The answer of `/api/v2/orgs`."""
-
-    orgs: tuple[Org, ...] = ()
-
-
-_orgs = msgspec.json.Decoder(Orgs)
 
 
 @frozen
@@ -97,11 +79,11 @@ class Client:
 
     def create_bucket(self) -> Answer:
         """Create the bucket in its organisation: 201, or the answer that says why not. Raises `Transient` or `Refused`."""
-        found = self.request("GET", "/api/v2/orgs", {"org": self.address.org})
+        found = organisation(self, self.address.org)
         if found.status != 200:
             return found
         rules = [{"type": "expire", "everySeconds": int(self.address.retention)}] if self.address.retention else []
-        bucket = {"name": self.address.bucket, "orgID": _org_id(found, self.address.org), "retentionRules": rules}
+        bucket = {"name": self.address.bucket, "orgID": org_id(found, self.address.org), "retentionRules": rules}
         return self.request("POST", "/api/v2/buckets", body=bucket)
 
     def request(
@@ -236,12 +218,3 @@ def _cause(error: BaseException) -> BaseException:
 
 def _said(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _org_id(found: Answer, name: str) -> str:
-    """The organisation's id in the answer; empty, which no server takes for one, when it is not there."""
-    try:
-        orgs = _orgs.decode(found.text).orgs
-    except (msgspec.DecodeError, RecursionError):
-        return ""
-    return next((org.id for org in orgs if org.name == name), "")

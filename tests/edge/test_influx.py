@@ -44,7 +44,7 @@ NO_BUCKET = reply(404, 'bucket "home" not found')
 
 @asynccontextmanager
 async def influx(url: str, **settings: Any) -> AsyncGenerator[Influx]:
-    address = Address(url, Secret(TOKEN), "homeiq", "home", **settings)
+    address = Address(url, Secret(TOKEN), settings.pop("org", "homeiq"), "home", **settings)
     async with open_influx(address, ThreadLane(), time.time_ns) as opened:
         yield opened
 
@@ -431,8 +431,10 @@ class Buckets:
             case "/api/v2/write":
                 return Reply(204) if request.query["bucket"] in self.names else NO_BUCKET
             case "/api/v2/orgs":
-                known = request.query["org"] == self.org
-                return Reply.json(200, {"orgs": [{"id": "0a", "name": self.org}]}) if known else reply(404, "no org")
+                known = request.query.get("org") == self.org or request.query.get("orgID") == "0a" * 8
+                return (
+                    Reply.json(200, {"orgs": [{"id": "0a" * 8, "name": self.org}]}) if known else reply(404, "no org")
+                )
             case "/api/v2/buckets" if self.may_create:
                 self.bodies.append(json.loads(request.body))
                 self.names.append(self.bodies[-1]["name"])
@@ -445,14 +447,25 @@ async def test_a_missing_bucket_is_created_when_asked_for(peer: Peer) -> None:
     async with influx(peer.url, retention=86_400.0) as database:
         await database.check()
     rules = [{"type": "expire", "everySeconds": 86_400}]
-    assert buckets.bodies == [{"name": "home", "orgID": "0a", "retentionRules": rules}]
+    assert buckets.bodies == [{"name": "home", "orgID": "0a" * 8, "retentionRules": rules}]
+
+
+async def test_a_bucket_is_made_in_an_organisation_that_is_named_by_its_id(peer: Peer) -> None:
+    peer.script = buckets = Buckets()
+    async with influx(peer.url, org="0a" * 8) as database:
+        await database.check()
+    assert [each["orgID"] for each in buckets.bodies] == ["0a" * 8]
+    peer.script = buckets = Buckets(org="1b" * 8)
+    async with influx(peer.url, org="1b" * 8) as database:
+        await database.check()
+    assert [each["orgID"] for each in buckets.bodies] == ["0a" * 8]
 
 
 async def test_a_bucket_that_vanishes_is_created_by_the_next_write(peer: Peer) -> None:
     peer.script = buckets = Buckets()
     async with influx(peer.url) as database:
         assert await database.deliver(batch(LINES)) == Delivered()
-    assert buckets.bodies == [{"name": "home", "orgID": "0a", "retentionRules": []}]
+    assert buckets.bodies == [{"name": "home", "orgID": "0a" * 8, "retentionRules": []}]
 
 
 async def test_organisations_that_cannot_be_read_create_no_bucket(peer: Peer) -> None:
