@@ -15,6 +15,33 @@ Report: TypeAlias = Callable[[str], None]
 _HOMEIQ: Final = {alias: key.name for key in KEYS.values() for alias in key.option.aliases}
 
 
+_CONVERTED: Final = "`homeiq-ingest convert` makes a configuration of the integration's YAML"
+_USER: Final = "It belongs into influxdb.token_file or influxdb.token, as USER:PASSWORD"
+_ADDRESS: Final = "It is a part of influxdb.url, such as http://HOST:8086"
+_FORM: Final = "It has a place in [homeassistant_schema], or in filter.overrides for some entities"
+_CHOICE: Final = "What is stored is chosen in [filter]"
+_INTEGRATION: Final = {
+    **dict.fromkeys(("host", "port", "ssl", "path"), _ADDRESS),
+    **dict.fromkeys(("username", "user", "password"), _USER),
+    **dict.fromkeys(("include", "exclude"), _CHOICE),
+    **dict.fromkeys(
+        (
+            *("measurement_attr", "default_measurement", "override_measurement", "tags", "tags_attributes"),
+            *("ignore_attributes", "component_config", "component_config_domain", "component_config_glob"),
+        ),
+        _FORM,
+    ),
+    "organization": "Its name here is influxdb.org",
+    "database": "Its name here is influxdb.bucket",
+    "verify_ssl": "Its name here is influxdb.ssl_verify",
+    "ssl_ca_cert": "Its name here is influxdb.ca_file",
+    "max_retries": "Leave it out: what cannot be sent waits on disk, and is tried until the database takes it",
+    "precision": "Leave it out: times are written whole",
+    "api_version": "Leave it out: points are sent to the v2 API, which InfluxDB 1.8 has, too",
+}
+"""The keys of Home Assistant's own `influxdb` integration: what is written for each of them here, in `[influxdb]`."""
+
+
 def complaint(key: str, origin: str, what: str, remedy: str) -> str:
     """One problem, as two sentences."""
     place = key if origin in {"", "default"} else f"{key} ({origin})"
@@ -42,6 +69,11 @@ def _did_you_mean(name: str) -> str:
     variable = name.rpartition(".")[2]
     if variable in _HOMEIQ:
         return f"Its name here is {_HOMEIQ[variable]}"
+    section, _, last = name.lower().rpartition(".")
+    if section == "influxdb" and last in _INTEGRATION:
+        return f"{_INTEGRATION[last]}; {_CONVERTED}"
+    if section == "home_assistant" and last in {"host", "port", "ssl"}:
+        return "It is a part of home_assistant.url, such as http://HOST:8123"
     close = _closest(name)
     return f"Did you mean {close}?" if close else "`homeiq-ingest config show` lists every setting"
 

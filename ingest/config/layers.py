@@ -18,6 +18,7 @@ from ingest.config.files import FILE_VARIABLE, SYSTEM_FILE, SYSTEM_STATE, user_d
 from ingest.config.filter_table import INLINE_VARIABLES, with_filter
 from ingest.config.given import Given, Layer
 from ingest.config.kinds import Wrong
+from ingest.config.kubernetes import of_kubernetes
 from ingest.config.options import PREFIX, Key
 from ingest.config.secrets import TWINS, credentials
 from ingest.config.settings import KEYS, SECTIONS
@@ -151,8 +152,8 @@ def _one_way(layer: Layer, report: Report) -> Layer:
 
 def _report_unknown(said: Mapping[str, str], report: Report) -> None:
     known = {key.variable for key in KEYS.values()} | {FILE_VARIABLE, OPTIONS_VARIABLE, *INLINE_VARIABLES}
-    for name in said:
-        if name.upper().startswith(PREFIX) and name not in known:
+    for name, text in said.items():
+        if name.upper().startswith(PREFIX) and name not in known and not of_kubernetes(name, text):
             report(unknown_variable(name, known))
 
 

@@ -35,7 +35,8 @@ overrides the one before: defaults, the file, systemd credentials, the environme
 * **Durations** are seconds or texts such as `"30s"`, `"5m"`, `"24h"`, `"400d"`; **sizes** bytes or `"16MiB"`; `""` is
   "none" where that is allowed.
 
-An unknown key, an unknown `HOMEIQ_INGEST_…` variable or a bad value is an error. `homeiq-ingest config check` names all
+An unknown key, an unknown `HOMEIQ_INGEST_…` variable or a bad value is an error; the variables that Kubernetes makes of a
+Service named `homeiq-ingest` (`HOMEIQ_INGEST_SERVICE_HOST`, `HOMEIQ_INGEST_PORT_8001_TCP` …) are passed over. `homeiq-ingest config check` names all
 of them at once (exit code 2); `homeiq-ingest config show` prints what is in effect and where it came from.
 """
 _ALIASES: Final = """\

@@ -97,6 +97,43 @@ def test_a_bare_api_key_is_ours_only_beside_data_api(tmp_path: Path) -> None:
     assert load(file, bare | {"DATA_API_KEY_FILE": str(key)}, {}).settings.data_api.api_key == Secret("k4")
 
 
+def test_variables_that_kubernetes_makes_of_a_service_of_our_name_are_passed_over(tmp_path: Path) -> None:
+    file = toml(tmp_path, "")
+    theirs = {
+        "HOMEIQ_INGEST_SERVICE_HOST": "10.96.7.3",
+        "HOMEIQ_INGEST_SERVICE_PORT": "8001",
+        "HOMEIQ_INGEST_SERVICE_PORT_HTTP": "8001",
+        "HOMEIQ_INGEST_PORT": "tcp://10.96.7.3:8001",
+        "HOMEIQ_INGEST_PORT_8001_TCP": "tcp://[fd00::7]:8001",
+        "HOMEIQ_INGEST_PORT_8001_TCP_PROTO": "tcp",
+        "HOMEIQ_INGEST_PORT_8001_TCP_PORT": "8001",
+        "HOMEIQ_INGEST_PORT_8001_TCP_ADDR": "10.96.7.3",
+    }
+    load(file, theirs, {})
+    slips = {"HOMEIQ_INGEST_PORT": "8001", "HOMEIQ_INGEST_SERVICE_HOST": "my host", "HOMEIQ_INGEST_SERVICE": "1"}
+    assert len(problems(file, slips, {})) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("influxdb.password", "influxdb.token_file or influxdb.token, as USER:PASSWORD; `homeiq-ingest convert` makes"),
+        ("influxdb.organization", "Its name here is influxdb.org"),
+        ("influxdb.port", "a part of influxdb.url"),
+        ("influxdb.exclude", "[filter]"),
+        ("influxdb.verify_ssl", "influxdb.ssl_verify"),
+        ("influxdb.precision", "Leave it out"),
+        ("influxdb.measurement_attr", "[homeassistant_schema]"),
+        ("home_assistant.host", "a part of home_assistant.url"),
+    ],
+)
+def test_keys_of_the_influxdb_integration_are_known(tmp_path: Path, name: str, said: str) -> None:
+    section, _, key = name.partition(".")
+    (found,) = problems(toml(tmp_path, f'[{section}]\n{key} = "x"\n'), {}, {})
+    assert said in found
+    assert "Did you mean" not in found
+
+
 def test_all_problems_at_once_each_with_its_remedy(tmp_path: Path) -> None:
     file = toml(
         tmp_path,
