@@ -24,6 +24,7 @@ from ingest.core.gathering import Text
 from ingest.core.secret import masked
 from ingest.edge.gathered import Gathered, Told
 from ingest.edge.reason import reach, reason
+from ingest.edge.websocket_rejected import address, check, foreign, rejected
 from ingest.errors import IngestError, Refused, Transient
 
 RECEIVE_BUFFER = 256 * 1024
@@ -32,9 +33,6 @@ QUEUED_MESSAGES = 16
 
 CLOSING = 1.0
 """Seconds for a polite goodbye."""
-
-_ADDRESS = "the address must be that of Home Assistant itself, as in a browser: http://HOST:8123"
-_CHECK = f"Check home_assistant.url: {_ADDRESS}."
 
 
 @frozen
@@ -164,7 +162,7 @@ async def _handshake(
             max_message_size=target.max_message_size,
             receive_buffer_size=RECEIVE_BUFFER,
         )
-    remedy = f"If it stays so: {_ADDRESS}."
+    remedy = f"If it stays so: {address(target.url)}."
     raise reading.error or Transient("the connection was closed before it was open", where=target.url, remedy=remedy)
 
 
@@ -199,32 +197,19 @@ def _translated(where: str) -> Iterator[None]:
     try:
         yield
     except trio_websocket.ConnectionRejected as error:
-        raise _rejected(error.status_code, where) from error
+        raise rejected(error.status_code, dict(error.headers or ()), where) from error
     except trio_websocket.ConnectionClosed as error:
         raise _closed(error.reason, where) from error
     except (ssl.SSLError, trio.BrokenResourceError) as error:
         raise _tls_failed(error, where) from error
     except (h11.ProtocolError, wsproto.utilities.ProtocolError) as error:
-        raise _foreign(where) from error
+        raise foreign(where) from error
     except UnicodeError as error:
-        raise Refused("no host can have this name", where=where, remedy=_CHECK) from error
+        raise Refused("no host can have this name", where=where, remedy=check(where)) from error
     except OSError as error:
         raise Transient(f"the address cannot be reached: {reason(error)}", where=where, remedy=reach(error)) from error
     except (trio.ClosedResourceError, trio_websocket.HandshakeError) as error:
         raise Transient(reason(error), where=where) from error
-
-
-def _rejected(status: int, where: str) -> Refused | Transient:
-    if status == 403:
-        remedy = "This address is probably banned there: look into ip_bans.yaml of Home Assistant, and fix the token."
-        return Refused("Home Assistant answers 403 Forbidden", where=where, remedy=remedy)
-    if status < 500 and status not in {408, 429}:
-        return _foreign(where, f" (HTTP {status})")
-    return Transient(f"HTTP {status} instead of a WebSocket", where=where)
-
-
-def _foreign(where: str, said: str = "") -> Refused:
-    return Refused(f"something answers there, but it is no Home Assistant{said}", where=where, remedy=_CHECK)
 
 
 def _closed(reason: trio_websocket.CloseReason | None, where: str) -> Transient:

@@ -338,6 +338,29 @@ async def test_what_is_no_websocket_at_all_is_told_at_once(reply: bytes, family:
         error = await failing(plain(port))
     assert type(error) is family
     assert "as in a browser" in error.remedy
+    assert "If the browser shows https://, write that" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("location", "word"),
+    [
+        ("https://home.example:8443/api?token=abc", "set home_assistant.url to it: https://home.example:8443"),
+        ("https://me:abc@[fd00::7]/", "set home_assistant.url to it: https://[fd00::7]"),
+        ("/abc", "as in a browser"),
+        ("https://[abc/", "as in a browser"),
+        ("https://a:abc/", "as in a browser"),
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_where_an_address_sends_us_is_said_without_what_may_be_secret(
+    status: int, location: str, word: str
+) -> None:
+    reply = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    async with serving(answering(reply.encode(), stay=True)) as port:
+        error = await failing(plain(port))
+    assert type(error) is Refused
+    assert word in error.remedy
+    assert "abc" not in str(error)
 
 
 async def test_silence_is_cut_by_the_callers_deadline_and_leaves_no_task() -> None:

@@ -1,0 +1,51 @@
+"""What a server that opens no WebSocket says, as a sentence that a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ingest.errors import Refused, Transient
+
+_ELSEWHERE = frozenset({301, 302, 303, 307, 308})
+
+
+def rejected(status: int, headers: Mapping[bytes, bytes], where: str) -> Refused | Transient:
+    """Of an HTTP status instead of a WebSocket. `headers` have names in lower case."""
+    if status == 403:
+        remedy = "This address is probably banned there: look into ip_bans.yaml of Home Assistant, and fix the token."
+        return Refused("Home Assistant answers 403 Forbidden", where=where, remedy=remedy)
+    if status in _ELSEWHERE and (other := _origin(headers.get(b"location", b""))):
+        remedy = f"If that is Home Assistant, set home_assistant.url to it: {other}"
+        return Refused(f"the address sends us to {other} (HTTP {status})", where=where, remedy=remedy)
+    if status < 500 and status not in {408, 429}:
+        return foreign(where, f" (HTTP {status})")
+    return Transient(f"HTTP {status} instead of a WebSocket", where=where)
+
+
+def foreign(where: str, said: str = "") -> Refused:
+    """Of what does not speak as Home Assistant does."""
+    return Refused(f"something answers there, but it is no Home Assistant{said}", where=where, remedy=check(where))
+
+
+def check(where: str) -> str:
+    """What to do about an address that is perhaps not that of Home Assistant."""
+    return f"Check home_assistant.url: {address(where)}."
+
+
+def address(where: str) -> str:
+    """What the address must be, without a stop."""
+    secure = ". If the browser shows https://, write that" if where.startswith("ws://") else ""
+    return f"the address must be that of Home Assistant itself, as in a browser: http://HOST:8123{secure}"
+
+
+def _origin(location: bytes) -> str:
+    """Scheme and host alone, for what follows them may hold a secret; empty where they are not both there."""
+    try:
+        parts = urlsplit(location.decode("ascii"))
+        named = parts.scheme in {"http", "https"} and parts.hostname
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}" if named else ""
