@@ -43,8 +43,9 @@ class Losses:
                 self._forget(reconciler, report.oldest_ns, report.newest_ns)
             case reports.Stored():
                 self.trail.cut()
-            case reports.GapOpened(cause=Cause.REOPENED | Cause.IMPORTED):
+            case reports.GapOpened(cause=Cause.REOPENED | Cause.IMPORTED) as opened:
                 self.told.clear()
+                self.told.miss(opened.from_ns, opened.to_ns)
 
     def _forget(self, reconciler: Reconciler, oldest_ns: int, newest_ns: int) -> None:
         """Points of that time are gone: what the next snapshot says of their entities is not stored already."""

@@ -115,11 +115,7 @@ class Reading:
     ) -> Reading:
         """A reading of spans from their beginning."""
         asked = queries(spans, entities=entities, width_ns=width_ns)
-        progress = {
-            span: _Progress(span, Seen(began=bool(span.done_ns), found=span.found))
-            for query in asked
-            for span in query.spans
-        }
+        progress = {span: _Progress(span, Seen(found=span.found)) for query in asked for span in query.spans}
         return cls(since_ns, until_ns, margin_ns, target, known_ns=known_ns, queries=asked, progress=progress)
 
     @property

@@ -27,11 +27,11 @@ UPDATE span SET before_ns = ?2 + 1 WHERE registry_id = ?1 AND after_ns < ?2 AND 
 AND ?2 % {MICROSECOND} = {UNKNOWN} AND gap_id IN (SELECT id FROM gap WHERE home = ?3 AND store = ?4)
 """  # noqa: S608  constants
 # What lacks something is read again as a whole.
-_READ_PARTLY = """
+_READ_PARTLY = f"""
 UPDATE span SET done_ns = CASE ?2 WHEN '' THEN ?3 - 1 ELSE done_ns END, found = CASE ?2 WHEN '' THEN ?4 ELSE found END
-WHERE id = ?1 AND filled IS NULL AND before_ns > ?3 AND gap_id IN (SELECT id FROM gap WHERE cause = 'evicted')
+WHERE id = ?1 AND filled IS NULL AND before_ns > ?3 AND before_ns < {FOREVER}
 RETURNING id
-"""
+"""  # noqa: S608
 _NEW_SPAN = "INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns) VALUES (?, ?, ?, ?, ?)"
 
 
