@@ -68,9 +68,12 @@ class Relay:
 
 
 def opened_file(
-    settings: Settings, emit: Emit, by: Holder = SERVICE, progress: Progress | None = None
+    settings: Settings, emit: Emit, by: Holder = SERVICE, progress: Progress | None = None, *, later: bool = False
 ) -> AbstractAsyncContextManager[State]:
-    """The configured state file, open or opened as soon as it can be; `progress` looks at its lane. Raises `Held`."""
+    """The configured state file, open or opened as soon as it can be; `progress` looks at its lane.
+
+    Raises `Held` when another service has it, or a command and it may not be opened `later`.
+    """
 
     def report(aside: SetAside) -> None:
         emit(aside.report())
@@ -78,7 +81,9 @@ def opened_file(
     thread = ThreadLane()
     if progress is not None:
         progress.watch(f"{WORK}{settings.spool.path}", thread.moves)
-    return opened_state(settings.spool.path, time.time_ns, report, thread, by, min_free=settings.spool.min_free)
+    return opened_state(
+        settings.spool.path, time.time_ns, report, thread, by, min_free=settings.spool.min_free, later=later
+    )
 
 
 async def disk_spool(settings: Settings, state: State, store: Store[Any, bytes], emit: Emit) -> DiskSpool:

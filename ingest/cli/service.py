@@ -39,7 +39,7 @@ from ingest.edge.data_api import DataApi
 from ingest.edge.dead_letters import DeadLetters
 from ingest.edge.disk_spool import DiskSpool
 from ingest.edge.last_flush import last_flush
-from ingest.edge.lock import SERVICE, Held, Holder, locked_soon
+from ingest.edge.lock import SERVICE, Holder, locked_soon
 from ingest.edge.shrink import shrink
 from ingest.edge.spool_control import Leftover, SpoolControl
 from ingest.plan import Destination, Plan
@@ -129,16 +129,13 @@ async def _embedded(settings: Settings, emit: Emit, more: Commands, progress: Pr
                 )
             )
         destination = Destination(embedded.store, str(path), embedded.maintain, give_up=lane.give_up)
-        try:
-            state = await stack.enter_async_context(opened_file(settings, emit, progress=progress))
-            memory = await remembering(settings, destination.store.name, state, emit)
-            await tell_left_behind(settings, state, emit)
-            left = Leftover(state.connection, state.path, state.lane)
-            control = MendingAlone(memory.ledger, left, partial(listen, state), more)
-            destination = memory.of(evolve(destination, control=control))
-        except Held as problem:
-            emit(reports.Notice(f"dead letters are only logged, and totals end with the service: {problem}"))
-        yield destination
+        # The store takes changes meanwhile, so a long command need not end the start; without a ledger nobody would know gaps.
+        state = await stack.enter_async_context(opened_file(settings, emit, progress=progress, later=True))
+        memory = await remembering(settings, destination.store.name, state, emit)
+        await tell_left_behind(settings, state, emit)
+        left = Leftover(state.connection, state.path, state.lane)
+        control = MendingAlone(memory.ledger, left, partial(listen, state), more)
+        yield memory.of(evolve(destination, control=control))
 
 
 @frozen

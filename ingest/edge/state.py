@@ -48,16 +48,18 @@ async def opened_state(
     by: Holder = SERVICE,
     *,
     min_free: int = USUAL,
+    later: bool = False,
 ) -> AsyncGenerator[State]:
     """The file for the time of a block, locked against a second service.
 
-    Where no file can be used or made yet, it is opened with the first work that finds it possible.
-    Raises `Held` when another service has it, or a command for longer than the holder waits.
+    Where no file can be used or made yet, it is opened with the first work that finds it possible; so it is, if it may be
+    `later`, where a command has it for longer than the holder waits.
+    Raises `Held` when another service has it, or a command and it may not be `later`.
     """
     thread = thread or ThreadLane()
     lane = LateLane(thread, partial(open_locked, path, now_ns, by, min_free), report)
     try:
-        await _open(lane, by)
+        await _open(lane, by, later=later)
         yield State(path, lane.connection, lane, thread.give_up)
     finally:
         if not thread.busy:
@@ -66,14 +68,17 @@ async def opened_state(
         lane.release()
 
 
-async def _open(lane: LateLane, by: Holder) -> None:
+async def _open(lane: LateLane, by: Holder, *, later: bool) -> None:
     end = trio.current_time() + by.patience
     while True:
         try:
             await lane.open()
         except Held as held:
-            if held.by_service or trio.current_time() >= end:
+            late = trio.current_time() >= end
+            if held.by_service or (late and not later):
                 raise
+            if late:
+                return
         except (Transient, Refused):
             return  # said by whoever needs the file, and tried again by them
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from ingest.core.secret import Secret
 from ingest.core.urls import websocket_url
 from ingest.edge.aside import kept_aside
 from ingest.edge.late import AGAIN
-from ingest.edge.lock import SERVICE, Held, locked
+from ingest.edge.ledger_marks import stored_marks
+from ingest.edge.lock import COMMAND, SERVICE, Held, locked
 from ingest.edge.spool_around import DAMAGED
 from ingest.edge.spool_rows import Key
 from ingest.edge.state_read import state_read
@@ -325,14 +326,32 @@ def takes_commands(path: Path) -> bool:
     return Path(path.with_name("state.db.lock").read_text("utf-8")).is_socket()
 
 
-async def test_two_services_with_different_stores_do_not_collide(tmp_path: Path, home: Running, sink: Sink) -> None:
+async def test_a_second_service_on_the_same_state_file_is_refused_whatever_its_store(
+    tmp_path: Path, home: Running, sink: Sink
+) -> None:
+    """Without a ledger it would store what it hears, and say of nothing that it missed it."""
     async with running(configured(tmp_path, home, sink)) as first:
         await first.stored()  # it has the file
-        async with running(configured(tmp_path, home)) as second:
-            await second.stored()
+        with pytest.raises(Held, match=r"spool\.path"), trio.fail_after(20):
+            await serve(configured(tmp_path, home), (), trio.Event())
     assert first.notices == ""
-    assert "another process uses this file" in second.notices
-    assert "spool.path" in second.notices
+
+
+async def test_an_embedded_service_stores_while_a_command_holds_its_state_file_and_has_a_ledger_then(
+    tmp_path: Path, home: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.cli.remembering.SERVICE", evolve(SERVICE, patience=0.2))
+    path = tmp_path / "state.db"
+    with ExitStack() as command:
+        command.enter_context(locked(path, remedy="", by=COMMAND))
+        async with running(configured(tmp_path, home)) as service:
+            await service.stored()
+            assert not path.exists()
+            command.close()
+            await service.until(lambda: path.with_name("state.db.lock").exists() and takes_commands(path))
+            await service.until(lambda: service.of(reports.LedgerRecovered))
+    with state_read(path) as connection:
+        assert stored_marks(connection, Key("home", "embedded"))
 
 
 async def test_a_second_service_on_the_same_embedded_store_is_refused(tmp_path: Path, home: Running) -> None:
