@@ -1,4 +1,4 @@
-"""What a person may have a running service do about gaps: reopen, backfill, fill. Each is one transaction."""
+"""What a person may have a running service do about gaps: reopen, backfill, fill. Each is one transaction, of its own home's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ingest.core.reports import Emit, Report
 from ingest.edge.control import Command, Commands, Complain, Say
 from ingest.edge.ledger import Ledger
 from ingest.edge.spool_control import Leftover
-from ingest.errors import Transient
+from ingest.errors import Refused, Transient
 
 Listen: TypeAlias = Callable[[Commands, Complain], Awaitable[None]]
 
@@ -38,20 +38,29 @@ class Mending:
         }
 
     async def reopen(self, asked: control.Reopen, _: Say) -> control.Reopened:
-        """Have everything filled again that was stored since then."""
+        """Have everything filled again that was stored since then. Raises `Refused` for another home's."""
+        self._check(asked.home)
         async with self._turn:
             gap = await self.ledger.reopen(asked.since_ns)
         return control.Reopened() if gap is None else control.Reopened(gap.id, gap.spans, gap.from_ns, gap.to_ns)
 
     async def backfill(self, asked: control.Import, _: Say) -> control.Imported:
-        """Have everything filled that Home Assistant remembers since then and that is not stored."""
+        """Have everything filled that Home Assistant remembers since then and that is not stored. Raises as `reopen`."""
+        self._check(asked.home)
         async with self._turn:
             return await self._importing().begin(asked)
 
-    async def fill(self, _: control.Fill, __: Say) -> control.Filling:
-        """Have everything tried now."""
+    async def fill(self, asked: control.Fill, _: Say) -> control.Filling:
+        """Have everything tried now. Raises as `reopen`."""
+        self._check(asked.home)
         async with self._turn:
             return await self._importing().fill()
+
+    def _check(self, home: str) -> None:
+        """Who asks looks at the gaps of the home that it was configured with, and would see nothing happen."""
+        if home not in {"", own := self.ledger.file.key.home}:
+            remedy = "If that is its new name, restart the service. Else give each home a spool.path of its own."
+            raise Refused(f"the service that runs is of home {own}, and fills nothing of {home}", remedy=remedy)
 
     def _importing(self) -> Importing:
         if self.importing is None:

@@ -70,10 +70,10 @@ def backfill(
     moment = parse_moment(since, now)
     if moment >= now:
         raise click.BadParameter(f"{since!r} is not in the past", param_hint="--since")
-    asked = control.Import(nanoseconds(moment), entities, again)
     with explained():
         found = loaded(config_path, assignments, for_running=True)
         settings = found.settings
+        asked = control.Import(nanoseconds(moment), entities, again, settings.home)
         if settings.store_kind == "stdout":
             raise Refused("standard output keeps nothing", remedy="Choose a store: influxdb.url, or none of it.")
         if settings.store_kind == "influxdb":

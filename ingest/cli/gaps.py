@@ -171,11 +171,12 @@ def reopen(*, since: str, config_path: Path | None, assignments: tuple[str, ...]
     What the database has of that time and Home Assistant's history tells poorer is written over. Of an entity that was moved to
     another area since, InfluxDB keeps both, as two series.
     """
-    asked = control.Reopen(nanoseconds(parse_moment(since, datetime.now(UTC))))
+    since_ns = nanoseconds(parse_moment(since, datetime.now(UTC)))
     with explained():
         found = loaded(config_path, assignments)
         state_of(found).check_same()
         settings = found.settings
+        asked = control.Reopen(since_ns, settings.home)
         path, key = settings.spool.path, Key(settings.home, settings.store_kind)
         try:
             done, then = _reopen(path, key, asked), "the service fills it when it runs"
@@ -216,7 +217,7 @@ def fill(*, config_path: Path | None, assignments: tuple[str, ...]) -> None:
         try:
             check_no_service(path)
         except Runs as service:
-            done = ask(service, "fill", control.Fill(), control.Filling, doing="looking", of="{} gaps")
+            done = ask(service, "fill", control.Fill(settings.home), control.Filling, doing="looking", of="{} gaps")
             if _announce(done, settings):
                 tell(follow(path, Key(settings.home, settings.store_kind), every))
             return

@@ -78,7 +78,7 @@ class Answer:
     error: Failure | None = None
 
 
-# ---- the commands and their results --------------------------------------------------------------------------------
+# ---- the commands (`home`: whose; "": of whichever runs) and their results -------------------------------------------
 
 
 @frozen
@@ -111,7 +111,7 @@ class Replayed:
 
 @frozen
 class Retry:
-    """Put dead letters back into the spool: those with these ids, or everything; of this home (empty: whichever it is)."""
+    """Put dead letters back into the spool: those with these ids, or everything."""
 
     ids: tuple[Id, ...] = ()
     everything: bool = False
@@ -149,6 +149,7 @@ class Reopen:
     """The database lost everything since then, such as by a restore: all of it is missing. In nanoseconds."""
 
     since_ns: int
+    home: str = ""
 
 
 @frozen
@@ -163,14 +164,12 @@ class Reopened:
 
 @frozen
 class Import:
-    """Ask Home Assistant's history for everything since then, in nanoseconds, that is not stored.
-
-    Of `entities`, globs; without any of all. `again`: of what is stored, too.
-    """
+    """Store what the history has since then, in nanoseconds, and is not stored; `again`: what is, too. Of `entities`: globs; none: all."""
 
     since_ns: int
     entities: tuple[str, ...] = ()
     again: bool = False
+    home: str = ""
 
 
 @frozen
@@ -187,6 +186,8 @@ class Imported:
 @frozen
 class Fill:
     """Fill now what there is to fill, what could not be had before included."""
+
+    home: str = ""
 
 
 @frozen
@@ -219,8 +220,7 @@ def read_request(text: bytes) -> Request:
     """A line as a request. Raises `Refused`."""
     request = _read(text, Request)
     if request.version != VERSION:
-        what = f"the command speaks version {request.version}, this service {VERSION}"
-        raise Refused(what, remedy=_OTHER)
+        raise Refused(f"the command speaks version {request.version}, this service {VERSION}", remedy=_OTHER)
     return request
 
 
@@ -239,8 +239,8 @@ def read_as(values: Mapping[str, Any], kind: type[T]) -> T:
 
 def unknown(command: str, known: Mapping[str, object]) -> Refused:
     """Nobody knows that command."""
-    names = ", ".join(sorted(known))
-    return Refused(f"this service knows no command {command!r}", where=f"it knows {names}", remedy=_OTHER)
+    where = f"it knows {', '.join(sorted(known))}"
+    return Refused(f"this service knows no command {command!r}", where=where, remedy=_OTHER)
 
 
 def _read(text: bytes, kind: type[T]) -> T:

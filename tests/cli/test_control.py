@@ -35,6 +35,7 @@ from ingest.edge.state import opened_state
 from ingest.runtime.lane import ThreadLane
 from ingest.runtime.link import Weight
 from tests.cli.waiting import KEY, buried, letters, lines, run, spooled, waiting_lines
+from tests.support.homes import TOKEN as HOME_TOKEN
 
 AWAY = Keep("it is away", 3600.0)
 
@@ -228,3 +229,21 @@ def test_a_service_with_the_embedded_store_says_that_it_has_no_spool(tmp_path: P
             assert "knows no command" not in result.stderr
     assert len(waiting_lines(path)) == 3
     assert len(letters(path)) == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("gaps", "fill"), ("gaps", "reopen", "--since", "1d"), ("backfill", "--since", "1d")], ids=" ".join
+)
+@pytest.mark.parametrize("embedded", [False, True])
+def test_a_service_fills_nothing_of_another_home(
+    tmp_path: Path, command: tuple[str, ...], embedded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as where the home has a new name in the configuration, and the service was not restarted."""
+    monkeypatch.setenv("HOME_ASSISTANT_URL", "ws://home.test")
+    monkeypatch.setenv("HOME_ASSISTANT_TOKEN", HOME_TOKEN)
+    path = spooled(tmp_path / "state.db", lines(1))
+    with serving(path, embedded=embedded):
+        result = run(path, *command, "--set", "home=cottage")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the service that runs is of home home, and fills nothing of cottage" in result.stderr
+    assert "restart the service" in result.stderr
