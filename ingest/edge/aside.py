@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
+from glob import escape
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple
+from typing import Final, TypeVar, TypeVarTuple
 
 from attrs import define, field, frozen
 
@@ -17,6 +20,11 @@ from ingest.runtime.lane import Lane
 
 PARTS = ("-wal", "-shm", "")
 """SQLite's files, the main one last: while it is there, nothing new is begun in its place."""
+
+DAMAGED: Final = "damaged"
+
+_PLACE: Final = re.compile(r"-(\d{8}T\d{6}Z)(?:-(\d+))?")
+"""What follows the reason in the name of a file set aside."""
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -69,15 +77,18 @@ class Telling:
 def set_aside(path: Path, error: IngestError, now_ns: int) -> SetAside:
     """Rename the file and its log. Raises the very error when that is not possible."""
     try:
-        kept_as = moved_aside(path, "damaged", now_ns)
+        kept_as = moved_aside(path, DAMAGED, now_ns)
     except OSError as problem:
         raise error from problem
     return SetAside(path, kept_as, error.what)
 
 
 def moved_aside(path: Path, why: str, now_ns: int) -> Path:
-    """Rename the file and its log to `….WHY-TIME`, which is returned. Raises `OSError`."""
-    kept_as = _free_name(path, why, datetime.fromtimestamp(now_ns / 1e9, UTC))
+    """Rename the file and its log to `….WHY-TIME`, which is returned. Raises `OSError`.
+
+    Our clock may have been ahead before, or be behind now: the name then takes the newest one's time, and a number more.
+    """
+    kept_as = _next_name(path, why, datetime.fromtimestamp(now_ns / 1e9, UTC))
     for suffix in PARTS:
         if (part := path.with_name(path.name + suffix)).exists():
             part.rename(kept_as.with_name(kept_as.name + suffix))
@@ -86,8 +97,7 @@ def moved_aside(path: Path, why: str, now_ns: int) -> Path:
 
 def kept_aside(path: Path) -> list[Path]:
     """The files that were set aside for `path`, the oldest first."""
-    found = path.parent.glob(f"{path.name}.damaged-*")
-    return sorted(each for each in found if not each.name.endswith(PARTS[:2]))
+    return _kept_aside(path, DAMAGED)
 
 
 def thin_out(path: Path, most: int) -> None:
@@ -98,9 +108,19 @@ def thin_out(path: Path, most: int) -> None:
                 old.with_name(old.name + suffix).unlink()
 
 
-def _free_name(path: Path, why: str, moment: datetime) -> Path:
-    name = f"{path.name}.{why}-{moment:%Y%m%dT%H%M%SZ}"
-    kept_as, number = path.with_name(name), 1
-    while kept_as.exists():
-        kept_as, number = path.with_name(f"{name}-{number}"), number + 1
-    return kept_as
+def _next_name(path: Path, why: str, moment: datetime) -> Path:
+    stamp, number = f"{moment:%Y%m%dT%H%M%SZ}", 0
+    if (earlier := _kept_aside(path, why)) and (newest := _place(path, why, earlier[-1])) >= (stamp, number):
+        stamp, number = newest[0], newest[1] + 1
+    return path.with_name(f"{path.name}.{why}-{stamp}{f'-{number}' if number else ''}")
+
+
+def _kept_aside(path: Path, why: str) -> list[Path]:
+    """In the order in which they were set aside. What somebody named by hand is none of them."""
+    found = path.parent.glob(f"{escape(path.name)}.{why}-*")
+    return sorted((each for each in found if _place(path, why, each)[0]), key=partial(_place, path, why))
+
+
+def _place(path: Path, why: str, kept_as: Path) -> tuple[str, int]:
+    found = _PLACE.fullmatch(kept_as.name, len(f"{path.name}.{why}"))
+    return (found[1], int(found[2] or 0)) if found else ("", 0)

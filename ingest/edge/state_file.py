@@ -83,13 +83,13 @@ def _renewed(path: Path, reason: str, now_ns: int, min_free: int) -> SetAside | 
 def _begun_anew(path: Path, error: IngestError, now_ns: int) -> tuple[Connection, SetAside]:
     """A new file, with what the old one counted and knew, as far as it can be read; its batches wait there."""
     aside = set_aside(path, error, now_ns)
-    thin_out(path, KEPT_ASIDE)
     connection = _opened(path)
     carry_over(aside.kept_as, connection, path)
     with suppress(IngestError):  # coverage then begins now
         why = f"its points wait in {aside.kept_as.name}: homeiq-ingest spool recover brings back what is readable"
         carry_ledger_over(aside.kept_as, connection, path, missing=why)
         carry_catalogs_over(aside.kept_as, connection, path)
+    thin_out(path, KEPT_ASIDE)
     return connection, evolve(aside, left=left_in(aside.kept_as))
 
 

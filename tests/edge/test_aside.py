@@ -46,6 +46,36 @@ def test_the_oldest_go_and_their_logs_with_them(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 6
 
 
+@pytest.mark.parametrize("behind_s", [1, 30 * 86400, WHEN // 10**9])
+def test_the_one_set_aside_last_is_kept_wherever_our_clock_is(tmp_path: Path, behind_s: int) -> None:
+    """A computer without a clock of its own begins in 1970, after a power cut that may have damaged the file."""
+    path = tmp_path / "state.db"
+    for second in (0, 1, 2):
+        make(path, "")
+        set_aside(path, WHY, WHEN + second * 10**9)
+    before = kept_aside(path)
+    for number in range(1, 12):
+        make(path, "")
+        aside = set_aside(path, WHY, WHEN - behind_s * 10**9)
+        assert aside.kept_as.name == f"{before[-1].name}-{number}"
+        thin_out(path, 3)
+        assert len(kept_aside(path)) == 3
+        assert kept_aside(path)[-1] == aside.kept_as
+    make(path, "")
+    assert set_aside(path, WHY, WHEN + 60 * 10**9).kept_as.name == "state.db.damaged-20231114T221420Z"
+
+
+def test_what_somebody_keeps_under_a_name_of_his_own_is_none_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "state[1].db"
+    mine = path.with_name(f"{path.name}.damaged-mine")
+    for second in range(2):
+        mine.touch()
+        make(path, "")
+        aside = set_aside(path, WHY, WHEN + second * 10**9)
+        thin_out(path, 1)
+        assert (kept_aside(path), mine.exists()) == ([aside.kept_as], True)
+
+
 def test_one_that_cannot_be_deleted_is_no_reason_not_to_start(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     for number in range(2):

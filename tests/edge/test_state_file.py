@@ -372,12 +372,13 @@ async def test_what_cannot_be_used_is_set_aside_and_the_service_runs(tmp_path: P
         assert Table(state.connection, state.path, KEY).held().events == 0
 
 
-def test_of_the_files_set_aside_three_are_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step_s", [1, -86400])
+def test_of_the_files_set_aside_the_last_three_are_kept_wherever_our_clock_is(tmp_path: Path, step_s: int) -> None:
     path = tmp_path / "state.db"
     kept = []
-    for second in range(KEPT_ASIDE + 2):
+    for number in range(KEPT_ASIDE + 2):
         path.write_bytes(b"not a database, and long enough to be looked at " * 50)
-        connection, aside = open_state(path, partial(add, now_ns(), second * 10**9))
+        connection, aside = open_state(path, partial(add, now_ns(), number * step_s * 10**9))
         connection.close()
         assert aside is not None
         kept.append(aside.kept_as)
