@@ -47,6 +47,9 @@ ON_PURPOSE: Final = "on purpose: `homeiq-ingest backfill` brings it"
 TURNED_BACK: Final = 2**62
 """In the place of a mark's beginning, on its way to disk: it takes the place of a newer one, and leaves the beginning."""
 
+LATEST: Final = 2**63 - 1
+"""No time on disk is greater."""
+
 UNNAMED: Final = "it is not known whose states these were"
 """Why nothing fills what went out of a spool without being stored."""
 

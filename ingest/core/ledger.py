@@ -17,7 +17,7 @@ from typing import Final
 from attrs import define, field, frozen
 from msgspec.structs import replace
 
-from ingest.core.coverage import NO_NOTE, TURNED_BACK, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
+from ingest.core.coverage import LATEST, NO_NOTE, TURNED_BACK, Cause, Gap, Mark, Missed, Note, Progress, Settled, Span
 from ingest.core.missing import Missing
 
 LEFT: Final = (Progress.OPEN, Progress.FILLING)
@@ -103,9 +103,13 @@ class Owed:
         for mark in note.marks:
             name = mark.registry_id
             known = marks.get(name)
-            if known is None or known.time_ns <= mark.time_ns or mark.first_ns == TURNED_BACK:
-                turned_back = known is not None and known.first_ns == TURNED_BACK and mark.entity_id
-                marks[name] = replace(mark, first_ns=TURNED_BACK) if turned_back else mark
+            if known is not None and known.first_ns == TURNED_BACK:
+                if known.time_ns <= mark.time_ns or not known.entity_id or mark.first_ns == TURNED_BACK:
+                    # The row may be newer than both: what comes after takes its place all the same, or takes it away.
+                    time_ns = mark.time_ns if mark.entity_id else LATEST
+                    marks[name] = replace(mark, time_ns=time_ns, first_ns=TURNED_BACK)
+            elif known is None or known.time_ns <= mark.time_ns or mark.first_ns == TURNED_BACK:
+                marks[name] = mark
         for each in note.settled:
             told = self._settled.get(each.span_id)
             if told is None or each.after(told):
@@ -119,10 +123,16 @@ class Owed:
         return Note(tuple(self._marks.values()), tuple(self._settled.values()), self._missing.all) if self else NO_NOTE
 
     def take(self) -> Note:
-        """All of it, to be written; `add` gives it back."""
+        """All of it, to be written; `give_back` when that failed."""
         note = self.note
         self._marks, self._settled, self._missing = {}, {}, Missing()
         return note
+
+    def give_back(self, note: Note) -> None:
+        """What was taken is owed still, and was true before what came since."""
+        later = self.take()
+        self.add(note)
+        self.add(later)
 
     @property
     def spans(self) -> frozenset[int]:

@@ -8,16 +8,13 @@ be there goes when the next one comes, and the others stay in their order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 from attrs import define, field
 
-from ingest.core.coverage import TURNED_BACK, Mark
+from ingest.core.coverage import LATEST, TURNED_BACK, Mark
 from ingest.core.sealing import compressed, decompressed
-
-LATEST: Final = 2**63 - 1
-"""No row holds a greater number."""
 
 Move: TypeAlias = tuple[str, str, int, int]
 """A mark that moved, with its beginning in any case: of each that is made a thousand times a second, nothing more is kept."""

@@ -217,7 +217,7 @@ class Ledger:
     def _give_back(self, due: Due) -> None:
         """In front of what came meanwhile."""
         self._openings = [*due.openings, *self._openings]
-        self._owed.add(due.note)
+        self._owed.give_back(due.note)
         if self._heard_ns is None:
             self._heard_ns, self._stopped = due.heard_ns, self._stopped or due.stopped
         self._shed()

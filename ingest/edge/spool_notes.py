@@ -80,5 +80,5 @@ class Notes:
         try:
             yield note
         except BaseException:
-            self._owed.add(note)
+            self._owed.give_back(note)
             raise

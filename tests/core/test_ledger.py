@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.core.coverage import Cause, Gap, Mark, Note, Progress, Settled, Span
+from ingest.core.coverage import TURNED_BACK, Cause, Gap, Mark, Note, Progress, Settled, Span
 from ingest.core.ledger import Opening, Owed, folded, outcome, summary
+from ingest.core.moved import Moves, Row, moves_of
 
 
 def gap(number: int, progress: Progress, filled: int = 0) -> Gap:
@@ -41,6 +42,35 @@ def test_what_is_owed_merges_and_marks_never_go_back() -> None:
     owed.add(Note([Mark("a", "s.new", 6)]))
     owed.add(note)
     assert owed.take().marks == (Mark("a", "s.new", 6), Mark("b", "s.b", 1))
+
+
+@pytest.mark.parametrize("back_ns", [None, 130])
+@pytest.mark.parametrize("together", [True, False])
+def test_an_entity_that_goes_after_its_mark_was_turned_back_leaves_no_row(back_ns: int | None, together: bool) -> None:
+    """Such as with another id for life, soon after the clock was set back; or it comes again, later by the clock that counts."""
+    rows, owed = {"a": Row("s.a", 7200, 3)}, Owed()
+
+    def disk() -> None:
+        moves = Moves()
+        moves.add(moves_of(owed.take().marks))
+        moves.onto(rows)
+
+    told = [Mark("a", "s.a", 110, TURNED_BACK), Mark("a", "", 111)]
+    for mark in (*told, *([] if back_ns is None else [Mark("a", "s.a", back_ns)])):
+        owed.add(Note([mark]))
+        if not together:
+            disk()
+    disk()
+    assert rows == ({} if back_ns is None else {"a": Row("s.a", 130, 130 if not together else 3)})
+
+
+def test_what_is_given_back_was_true_before_what_came_since() -> None:
+    owed = Owed()
+    owed.add(Note([Mark("a", "s.a", 9, TURNED_BACK), Mark("b", "s.b", 9, TURNED_BACK), Mark("b", "", 9)]))
+    taken = owed.take()
+    owed.add(Note([Mark("a", "s.a", 12), Mark("b", "s.b", 10)]))
+    owed.give_back(taken)
+    assert owed.take().marks == (Mark("a", "s.a", 12, TURNED_BACK), Mark("b", "s.b", 10, TURNED_BACK))
 
 
 def test_openings_that_are_folded_tell_from_when_to_when_and_how_many() -> None:

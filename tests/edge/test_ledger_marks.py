@@ -16,10 +16,10 @@ from attrs import define
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingest.core.coverage import MICROSECOND, TURNED_BACK, Mark, Note, Settled
+from ingest.core.coverage import LATEST, MICROSECOND, TURNED_BACK, Mark, Note, Settled
 from ingest.core.importing import BETWEEN
 from ingest.core.marks import UNKNOWN
-from ingest.core.moved import LATEST, Moves, Row, moves_of, packed, unpacked
+from ingest.core.moved import Moves, Row, moves_of, packed, unpacked
 from ingest.core.sealing import compressed
 from ingest.core.store import Batch
 from ingest.edge import ledger_marks
