@@ -18,15 +18,20 @@ from ingest.core.control import Progress, Request, read_as
 from ingest.edge.control_client import ask as ask_service
 from ingest.runtime.supervise import one_error
 
+STARTING: float = 5.0
+"""Seconds for a service to take commands: it holds its file before it does, and one that starts has to read it."""
+
 R = TypeVar("R")
 
 
 def ask(
     service: Runs, command: str, arguments: attrs.AttrsInstance, kind: type[R], *, doing: str, of: str = "{} points"
 ) -> R:
-    """The result of a command that the service does. Raises what it says, or `service` when it takes no commands."""
+    """The result of a command that the service does. Raises what it says, or `Runs` when it takes no commands."""
+    service.wait(STARTING)
     if service.socket is None:
-        raise service
+        remedy = f"If it is only starting, run this again in a moment. Else: {service.remedy}"
+        raise Runs(service.what, where=service.where, remedy=remedy)
     request = Request(command, attrs.asdict(arguments))
     with _shown(doing, of) as shown, one_error():
         return read_as(trio.run(partial(ask_service, service.socket, request, shown.tell)), kind)

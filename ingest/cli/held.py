@@ -16,7 +16,7 @@ from ingest.config.destination import Spool
 from ingest.edge.bring import Room
 from ingest.edge.database_file import is_there
 from ingest.edge.free_space import floor_at
-from ingest.edge.lock import COMMAND, Held, locked
+from ingest.edge.lock import COMMAND, LOOK, Held, holder, locked
 from ingest.edge.spool_bound import read_bound
 from ingest.edge.sqlite import Connection
 from ingest.edge.state import room
@@ -46,6 +46,19 @@ class Runs(Refused):
 
     socket: Path | None = None
 
+    def wait(self, seconds: float) -> None:
+        """Give a service that is only starting so long until it takes commands. Raises `Transient` when it ends instead."""
+        end = time.monotonic() + seconds
+        while self.socket is None and time.monotonic() < end:
+            time.sleep(LOOK)
+            if (word := holder(Path(self.where))) is None:
+                raise Transient("the service has ended", where=self.where, remedy="Run this again.")
+            self.socket = _socket(word)
+
+
+def _socket(word: str) -> Path | None:
+    return Path(word) if word.startswith("/") else None
+
 
 @contextmanager
 def stopped_service() -> Iterator[None]:
@@ -56,7 +69,7 @@ def stopped_service() -> Iterator[None]:
         if error.by_service:
             remedy = "Stop the service, run this again, then start the service."
             runs = Runs("a running service holds the state file", where=error.where, remedy=remedy)
-            runs.socket = Path(error.word) if error.word.startswith("/") else None
+            runs.socket = _socket(error.word)
             raise runs from error
         who = "another command" if error.word == COMMAND.word else "another process"
         remedy = "Run this again when it has ended."

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from attrs import define, field
 from ingest.actors.control import Control
 from ingest.actors.mending import MendingAlone
 from ingest.actors.writer import Writer
-from ingest.cli import progress
+from ingest.cli import asking, progress
 from ingest.cli.exits import FAILED
 from ingest.cli.held import held
 from ingest.core.homeiq import homeiq
@@ -159,7 +160,8 @@ def test_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert waiting_lines(path) == []
 
 
-def test_a_service_that_takes_no_commands_must_be_stopped(tmp_path: Path) -> None:
+def test_a_service_that_takes_no_commands_must_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "STARTING", 0.3)
     path = spooled(tmp_path / "state.db", lines(1))
     old = spooled(tmp_path / "old.db", lines(1))
     with locked(path, remedy="") as lock:
@@ -169,6 +171,8 @@ def test_a_service_that_takes_no_commands_must_be_stopped(tmp_path: Path) -> Non
                 result = run(path, *command, url="http://localhost:9")
                 assert result.exit_code == 2
                 assert "a running service holds the state file" in result.stderr
+                assert "run this again, then start" in result.stderr
+                assert ("If it is only starting" in result.stderr) == (word == SERVICE.word)
     assert waiting_lines(path) == lines(1)
 
 
@@ -247,3 +251,29 @@ def test_a_service_fills_nothing_of_another_home(
     assert (result.exit_code, result.stdout) == (2, "")
     assert "the service that runs is of home home, and fills nothing of cottage" in result.stderr
     assert "restart the service" in result.stderr
+
+
+def test_a_command_waits_for_a_service_that_is_only_starting(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(1))
+    with ExitStack() as stack:
+        stack.enter_context(locked(path, remedy="", by=SERVICE))
+        with ThreadPoolExecutor() as pool:
+            ended = pool.submit(run, path, "gaps", "reopen", "--since", "1d")
+            time.sleep(0.5)
+            stack.close()
+            result = ended.result()
+    assert result.exit_code == FAILED
+    assert "the service has ended" in result.stderr
+
+
+def test_what_a_starting_service_is_asked_it_does_once_it_takes_commands(tmp_path: Path) -> None:
+    path = spooled(tmp_path / "state.db", lines(1))
+    with serving(path):
+        word = path.with_name("state.db.lock").read_text("utf-8")
+        path.with_name("state.db.lock").write_text(SERVICE.word, "utf-8")
+        with ThreadPoolExecutor() as pool:
+            ended = pool.submit(run, path, "gaps", "reopen", "--since", "1d")
+            time.sleep(0.5)
+            path.with_name("state.db.lock").write_text(word, "utf-8")
+            result = ended.result()
+    assert (result.exit_code, result.stdout) == (0, "Nothing was stored since then.\n")
