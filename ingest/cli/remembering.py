@@ -10,10 +10,11 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
+from ingest.cli.moments import iso
 from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.health_outline import WORK
-from ingest.core.left_behind import Left, notices
+from ingest.core.left_behind import Formerly, Left, notices
 from ingest.core.reports import Emit, Report
 from ingest.core.sealing import joined, whole
 from ingest.core.spool_bound import warning
@@ -33,7 +34,7 @@ from ingest.edge.letter_file import Letters
 from ingest.edge.lock import SERVICE, Holder
 from ingest.edge.spool_bound import write_bound
 from ingest.edge.spool_file import Table
-from ingest.edge.spool_left import left_behind
+from ingest.edge.spool_left import formerly, left_behind
 from ingest.edge.spool_reader import FULL_BATCH
 from ingest.edge.spool_rows import Key
 from ingest.edge.spool_trouble import FAILURES
@@ -162,12 +163,16 @@ async def remembering(settings: Settings, store: str, state: State, emit: Emit) 
 
 
 async def tell_left_behind(settings: Settings, state: State, emit: Emit) -> None:
-    """Of what waits for nobody, which no number of the service's own shows."""
+    """Of what waits for nobody, and of an old name of the home: no number of the service's own shows it."""
+    key = Key(settings.home, settings.store_kind)
 
-    def look() -> tuple[Left, ...]:
+    def look() -> tuple[Sequence[Left], Formerly | None]:
         with translated(state.path):
-            return left_behind(state.connection, Key(settings.home, settings.store_kind))
+            return left_behind(state.connection, key), formerly(state.connection, key)
 
     with suppress(*FAILURES):  # a file that cannot be read is said by who needs it
-        for sentence in notices(str(state.path), await state.lane(look)):
+        left, before = await state.lane(look)
+        for sentence in notices(str(state.path), left):
             emit(reports.Notice(sentence))
+        if before is not None:
+            emit(reports.Notice(before.notice(key.home, str(state.path), iso(before.heard_ns))))

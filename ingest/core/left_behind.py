@@ -34,6 +34,22 @@ class Left:
         )
 
 
+@frozen
+class Formerly:
+    """Another home that this file knows for the same store, until `heard_ns`, while the service's own is new in it."""
+
+    home: str
+    heard_ns: int
+
+    def notice(self, now: str, path: str, until: str) -> str:
+        """What a service says of it that is of home `now`; `until` is `heard_ns` as commands take it."""
+        return (
+            f"home {now} is new in the state file ({path}), which knows home {self.home} until {until}. If that is its old name,"
+            f" nobody asks for what was missed since, or fills what is open of it: use the old name again (home = "
+            f'"{self.home}"), or have what came since with `homeiq-ingest backfill --since {until}`.'
+        )
+
+
 def notices(path: str, found: Iterable[Left]) -> list[str]:
     """What a service says of it at its start."""
     return [f"{each.what} ({path}). {each.remedy}" for each in found]

@@ -1,10 +1,10 @@
-"""Batches in the state file of other homes and stores than the service's: counted, by whose they are. Blocking."""
+"""What the state file has of other homes and stores than the service's: batches, counted by whose they are, and coverage. Blocking."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ingest.core.left_behind import Left
+from ingest.core.left_behind import Formerly, Left
 from ingest.edge.spool_rows import Key
 from ingest.edge.sqlite import Connection
 
@@ -22,3 +22,10 @@ def left_behind(connection: Connection, key: Key) -> tuple[Left, ...]:
         for home, store in names
         if Key(home, store) != key
     )
+
+
+def formerly(connection: Connection, key: Key) -> Formerly | None:
+    """Under which other home the key's store is known, where it is not under its own; the last one. Raises what SQLite does."""
+    rows = connection.execute("SELECT home, heard_ns FROM coverage WHERE store = ? ORDER BY heard_ns", (key.store,))
+    found = [Formerly(*row) for row in rows]
+    return None if not found or key.home in {each.home for each in found} else found[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,20 @@ import pytest
 from attrs import evolve
 
 from ingest.cli.candidates import candidates
+from ingest.cli.moments import parse_moment
 from ingest.cli.service import opened
 from ingest.config.settings import Settings
 from ingest.core import reports
 from ingest.core.reports import Report
 from ingest.core.secret import Secret
+from ingest.core.state import nanoseconds
+from ingest.edge.ledger_file import Due, LedgerFile
 from ingest.edge.lock import COMMAND
 from ingest.edge.spool_rows import Key
 from ingest.errors import Refused
+from tests.cli.stores import NOON, S
 from tests.cli.waiting import lines, spooled
+from tests.cli.waiting import opened as state_of
 from tests.support.homes import OTHER_TOKEN, TOKEN
 
 
@@ -112,3 +118,23 @@ async def test_what_waits_for_nobody_is_said_at_the_start(
         async with opened(settings, said.append, COMMAND):
             pass
         assert not [each for each in said if isinstance(each, reports.Notice)]
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_home_that_has_a_new_name_is_told_what_nobody_asks_for(tmp_path: Path, own: bool) -> None:
+    path = spooled(tmp_path / "state.db")
+    with state_of(path) as connection:
+        for home in ("older", "home", *(["flat"] if own else [])):
+            heard_ns = NOON - S if home == "older" else NOON
+            LedgerFile(connection, path, Key(home, "embedded")).write(Due(heard_ns=heard_ns))
+    default, said = Settings(), list[Report]()
+    embedded = evolve(default.embedded, path=tmp_path / "home.db")
+    settings = evolve(default, home="flat", spool=evolve(default.spool, path=path), embedded=embedded)
+    async with opened(settings, said.append):
+        pass
+    told = [each.sentence for each in said if isinstance(each, reports.Notice)]
+    assert bool(told) is not own
+    for each in told:
+        assert "knows home home until" in each
+        since = each.partition("backfill --since ")[2].partition("`")[0]
+        assert nanoseconds(parse_moment(since, datetime.now(UTC))) == NOON
