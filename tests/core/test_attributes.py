@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import time
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.core.attributes import AttributesCache, Drops, parse, tagged_like
+from ingest.core.attributes import AttributesCache, Drops, fitting, parse, tagged_like
+from ingest.core.lineprotocol import utf8
 from ingest.core.point import Attributes
 from tests.core.changes import raw
 
@@ -113,3 +115,29 @@ def test_tags_of_before_fill_only_what_is_missing() -> None:
     assert tagged_like(Attributes('{"m":2}'), last) == Attributes('{"m":2}', "energy", "kWh")
     own = Attributes("{}", "power", "W")
     assert tagged_like(own, last) is own
+
+
+def fitted(text: str, limit: int) -> str:
+    """What is to be left, as it is defined: the longest goes, and what is left is measured, until that fits."""
+    members = msgspec.json.decode(utf8(text), type=dict[str, msgspec.Raw])
+    while len(utf8(text)) > limit:
+        longest = max(reversed(members), key=lambda name: len(members[name]))
+        members = {name: raw for name, raw in members.items() if name != longest}
+        text = msgspec.json.encode(members).decode()
+    return text
+
+
+@given(st.dictionaries(st.text(), values, max_size=12), st.integers(2, 400), st.booleans(), st.booleans())
+def test_the_longest_members_go_until_the_rest_fits(
+    attributes: dict[str, object], limit: int, is_ascii: bool, is_spaced: bool
+) -> None:
+    text = json.dumps(attributes, ensure_ascii=is_ascii, separators=None if is_spaced else (",", ":"))
+    assert fitting(text, limit) == fitted(text, limit)
+
+
+def test_so_many_members_that_they_do_not_fit_hold_nothing_up() -> None:
+    text = json.dumps({f"key_{number:05}": "x" * 40 for number in range(20_000)})
+    begun = time.thread_time()
+    left = fitting(text)
+    assert time.thread_time() - begun < 2
+    assert 65_000 < len(left) <= 65_535
