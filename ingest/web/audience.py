@@ -25,7 +25,7 @@ from ingest.core.state import Change, Source
 from ingest.edge.websocket_server import Shared
 from ingest.runtime.tap import Tap
 from ingest.runtime.watch import Watch
-from ingest.web.listeners import REASONS, START, Bounds, Client, Frame, Group, Since
+from ingest.web.listeners import START, Bounds, Client, Frame, Group, Since
 
 TOGETHER: Final = 4
 """Clients whose senders wake up in one step of the loop: a send takes a tenth of a millisecond, and others wait for it."""
@@ -43,18 +43,15 @@ class Audience:
     now: Callable[[], str]
     bounds: Bounds = field(factory=Bounds)
     clients: set[Client] = field(factory=set)
-    dropped: Counter[str] = field(factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
+    dropped: Counter[str] = field(factory=Counter)
     omitted: int = 0
     held: int = 0
     _groups: dict[frozenset[str], Group] = field(factory=dict)
     _routes: dict[str, tuple[Group, ...]] = field(factory=dict)
     _news: trio.Event = field(factory=trio.Event)
 
-    def enter(self) -> Client | None:
-        """A new client; None when there is no room for another."""
-        if len(self.clients) >= self.bounds.clients:
-            self.dropped["full"] += 1
-            return None
+    def enter(self) -> Client:
+        """A new client."""
         client = Client()
         self.clients.add(client)
         return client

@@ -32,6 +32,7 @@ from ingest.core.reports import Report
 from ingest.core.session import SessionState
 from ingest.core.ws_messages import LARGEST, Quota
 from ingest.runtime.watch import Watch
+from ingest.web.seats import Seats
 
 EVERY = 0.5
 """Seconds between two looks at what changed, for a client."""
@@ -96,6 +97,7 @@ class HouseStatus:
     now: Callable[[], datetime]
     house: House = field(factory=House)
     mark: Watch[int] = field(factory=lambda: Watch(0))
+    seats: Seats = field(factory=Seats)
     _heard: bool = True
     """False for good after a bug in here: then nothing is heard any more, and what was is not answered as if it were."""
     _snapshots: int = 0
@@ -107,7 +109,7 @@ class HouseStatus:
 
     def routes(self) -> list[BaseRoute]:
         """What is answered, by path."""
-        return [Route("/api/status/house", self.answer), WebSocketRoute("/ws/status", self.follow)]
+        return [Route("/api/status/house", self.answer), WebSocketRoute("/ws/status", self.seats.within(self.follow))]
 
     def take(self, judged: Judged) -> None:
         """What came through the filter together."""

@@ -29,7 +29,7 @@ START: Final[Since] = (0, 0)
 
 @frozen
 class Bounds:
-    """Seconds between two frames; events and bytes of a frame; frames and bytes that wait for one client; clients.
+    """Seconds between two frames; events and bytes of a frame; frames and bytes that wait for one client.
 
     `held`: bytes that wait for all of them together, each frame counted once.
     """
@@ -40,7 +40,6 @@ class Bounds:
     frames: int = 32
     waiting: int = 2 * 1024 * 1024
     held: int = 16 * 1024 * 1024
-    clients: int = 256
 
 
 @define(eq=False)

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import trio
 from attrs import define, field
-from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -23,14 +22,13 @@ from ingest.edge.http_server import Limits
 from ingest.runtime.supervise import one_error
 from ingest.web.audience import Audience
 from ingest.web.listeners import REASONS, Client
+from ingest.web.seats import Seats
 
 POLICY, BUG = 1008, 1011
 """The close codes: of whoever reads too slowly, and of everybody after a bug of ours."""
 
 CALM: Final = 0.1
 """Seconds before the next message of a client that says too much is heard: it waits in that client's own socket."""
-
-AGAIN: Final = {"Retry-After": "30"}
 
 
 @define(eq=False)
@@ -41,18 +39,15 @@ class Live:
     api: Api
     complain: Callable[[str], None]
     limits: Limits = field(factory=Limits)
+    seats: Seats = field(factory=Seats)
 
     def routes(self) -> list[BaseRoute]:
         """What is answered, by path."""
-        return [WebSocketRoute("/ws", self.answer)]
+        return [WebSocketRoute("/ws", self.seats.within(self.answer))]
 
     async def answer(self, websocket: WebSocket) -> None:
         """One client, until it goes or must go."""
         client = self.audience.enter()
-        if client is None:
-            refusal = {"error": f"{self.audience.bounds.clients} clients are connected, as many as may be"}
-            await websocket.send_denial_response(JSONResponse(refusal, 503, AGAIN))
-            return
         try:
             await websocket.accept()
             await self._converse(websocket, client)

@@ -1,4 +1,4 @@
-"""What `/metrics` says of the clients of `/ws`."""
+"""What `/metrics` says of the clients of `/ws` and `/ws/status`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ingest.web.audience import Audience
+from ingest.web.listeners import REASONS
+from ingest.web.seats import Seats
 
 _NAME = "homeiq_ingest_websocket"
 
@@ -18,6 +20,7 @@ class LiveMetrics(Collector):
     """Read when it is asked for."""
 
     audience: Audience
+    seats: Seats
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is read before somebody asks."""
@@ -26,11 +29,13 @@ class LiveMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Clients, those that were dropped, and events that were left out of full frames."""
         audience = self.audience
-        yield GaugeMetricFamily(f"{_NAME}_clients", "Clients of /ws.", value=len(audience.clients))
-        yield GaugeMetricFamily(f"{_NAME}_waiting_bytes", "Of frames that wait for them.", value=audience.held)
+        yield GaugeMetricFamily(f"{_NAME}_clients", "Clients of /ws and /ws/status.", value=self.seats.taken)
+        yield GaugeMetricFamily(
+            f"{_NAME}_waiting_bytes", "Of frames that wait for clients of /ws.", value=audience.held
+        )
         dropped = CounterMetricFamily(f"{_NAME}_dropped", "Clients that were dropped or refused.", labels=["reason"])
-        for reason, count in audience.dropped.items():
-            dropped.add_metric([reason], count)
+        for reason in REASONS:
+            dropped.add_metric([reason], self.seats.refused if reason == "full" else audience.dropped[reason])
         yield dropped
         yield CounterMetricFamily(
             f"{_NAME}_omitted", "Events left out of frames that were full.", value=audience.omitted

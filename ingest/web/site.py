@@ -34,6 +34,7 @@ from ingest.web.known import Known
 from ingest.web.live import Live
 from ingest.web.live_metrics import LiveMetrics
 from ingest.web.metrics import Metrics
+from ingest.web.seats import Seats
 
 RETRY = 30.0
 """Seconds between two attempts to take the port."""
@@ -55,6 +56,7 @@ class Site:
     now_ns: Callable[[], int]
     known: Known = field(init=False)
     process: Process = field(factory=Process)
+    seats: Seats = field(factory=Seats)
     metrics: Metrics = field(init=False)
     counting: Counting = field(init=False)
     _hearing: list[reports.Emit] = field(init=False)
@@ -112,7 +114,7 @@ class Site:
 
     def routes(self, pipeline: Pipeline) -> list[BaseRoute]:
         """Everything that is answered. From now on the house is looked at."""
-        house = HouseStatus(pipeline.filter, lambda: moment_at(self.now_ns()))
+        house = HouseStatus(pipeline.filter, lambda: moment_at(self.now_ns()), seats=self.seats)
         self._hearing.append(house.hear)
         pipeline.filter.tap.add(house.take)
         discover = pipeline.inventory.rediscovery.now
@@ -122,8 +124,8 @@ class Site:
 
     def _live(self, pipeline: Pipeline) -> Live:
         audience = Audience(pipeline.filter.tap, pipeline.catalog, lambda: moment_at(self.now_ns()).isoformat())
-        self.metrics.beside(LiveMetrics(audience))
-        return Live(audience, self.api, self._complain)
+        self.metrics.beside(LiveMetrics(audience, self.seats))
+        return Live(audience, self.api, self._complain, seats=self.seats)
 
     async def _listeners(self, emit: reports.Emit) -> list[trio.SocketListener]:
         told = False

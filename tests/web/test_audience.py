@@ -18,13 +18,13 @@ from ingest.core.channels import alike, wanting
 from ingest.web.audience import ROUTES, TOGETHER, Audience
 from ingest.web.listeners import Bounds, Client
 from ingest.web.live_metrics import LiveMetrics
+from ingest.web.seats import Seats
 from tests.core.changes import together
 from tests.web.watching import audience_of, judged
 
 
 def entered(audience: Audience, *channels: str) -> Client:
     client = audience.enter()
-    assert client is not None
     audience.choose(client, channels)
     return client
 
@@ -69,7 +69,6 @@ async def test_what_comes_in_a_quarter_of_a_second_is_one_frame_made_once(autoju
 async def test_the_tap_is_listened_to_only_while_somebody_wants_something(autojump_clock: MockClock) -> None:
     audience = audience_of()
     client = audience.enter()
-    assert client is not None
     assert not audience.tap
     audience.choose(client, ["light"])
     assert audience.tap
@@ -181,15 +180,6 @@ async def test_who_leaves_while_frames_are_handed_out_gets_none(autojump_clock: 
         nursery.cancel_scope.cancel()
 
 
-async def test_clients_are_bounded(autojump_clock: MockClock) -> None:
-    audience = audience_of(Bounds(clients=1))
-    client = entered(audience, "*")
-    assert audience.enter() is None
-    audience.leave(client)
-    assert audience.enter() is not None
-    assert audience.dropped["full"] == 1
-
-
 async def test_who_wants_whom_is_remembered_of_so_many_entities(autojump_clock: MockClock) -> None:
     audience = audience_of(Bounds(events=1))
     client = entered(audience, "light.last")
@@ -202,17 +192,18 @@ async def test_who_wants_whom_is_remembered_of_so_many_entities(autojump_clock: 
 
 def test_metrics_say_who_listens_and_who_was_dropped() -> None:
     audience = audience_of()
-    entered(audience, "*")
+    seats = Seats()
+    seats.taken, seats.refused = 5, 2
     audience.dropped["slow"] = 3
     audience.omitted = 7
     registry = CollectorRegistry()
-    registry.register(LiveMetrics(audience))
+    registry.register(LiveMetrics(audience, seats))
     page = generate_latest(registry).decode()
     for line in (
-        "homeiq_ingest_websocket_clients 1.0",
+        "homeiq_ingest_websocket_clients 5.0",
         "homeiq_ingest_websocket_waiting_bytes 0.0",
         'homeiq_ingest_websocket_dropped_total{reason="slow"} 3.0',
-        'homeiq_ingest_websocket_dropped_total{reason="full"} 0.0',
+        'homeiq_ingest_websocket_dropped_total{reason="full"} 2.0',
         "homeiq_ingest_websocket_omitted_total 7.0",
     ):
         assert line in page.splitlines()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
+import httpx
 import pytest
 import trio
 from wsproto.extensions import PerMessageDeflate
@@ -15,6 +16,7 @@ from ingest.core.ws_messages import LARGEST
 from ingest.edge.http_server import Limits
 from ingest.web.listeners import Bounds
 from ingest.web.live import CALM
+from ingest.web.seats import Seats
 from tests.web.talking import Talker, talking
 from tests.web.test_site import beside, listening, until
 from tests.web.watching import judged, serving
@@ -208,14 +210,37 @@ async def test_who_asks_and_does_not_hear_the_answers_is_cut_off_too() -> None:
 
 
 async def test_clients_are_bounded_and_the_next_one_is_told_to_come_again() -> None:
-    async with serving(bounds=Bounds(clients=2)) as served, talking(served.port):
+    async with serving(seats=Seats(2)) as served, talking(served.port):
         async with talking(served.port):
             third = await served.talker()
             await third.end()
             assert third.refused == (503, b'{"error":"2 clients are connected, as many as may be"}')
-        await served.until(lambda: len(served.audience.clients) == 1)
+        await served.until(lambda: served.seats.taken == 1)
         async with talking(served.port):
-            assert served.audience.dropped["full"] == 1
+            assert served.seats.refused == 1
+
+
+async def test_both_live_endpoints_have_256_seats_together_and_a_question_always_gets_in() -> None:
+    async with beside(Api(port=0)) as (_, emitted, memory, _), AsyncExitStack() as talkers:
+        await until(lambda: listening(emitted) and memory.points)
+        url = listening(emitted)
+        port = int(url.rpartition(":")[2])
+
+        async def sit(path: str) -> Talker:
+            talker = Talker(await trio.open_tcp_stream("127.0.0.1", port))
+            talkers.push_async_callback(trio.aclose_forcefully, talker.stream)
+            return await talker.open(path=path)
+
+        for number in range(256):
+            assert (await sit("/ws/status" if number else "/ws")).refused is None
+        for path in ("/ws", "/ws/status"):
+            late = await sit(path)
+            await late.end()
+            assert late.refused == (503, b'{"error":"256 clients are connected, as many as may be"}')
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            page = (await client.get("/metrics")).text.splitlines()
+        assert "homeiq_ingest_websocket_clients 256.0" in page
+        assert 'homeiq_ingest_websocket_dropped_total{reason="full"} 2.0' in page
 
 
 async def test_a_token_is_asked_of_who_would_listen() -> None:

@@ -17,6 +17,7 @@ from ingest.core.state import Source
 from ingest.core.ws_messages import LARGEST, LONGEST_ID
 from ingest.edge.http_server import Limits
 from ingest.web.listeners import REASONS, Bounds
+from ingest.web.seats import CLIENTS
 from tests.web.watching import change, serving
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/websocket.md").read_text("utf-8")
@@ -77,7 +78,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"{bounds.events:,} events, {bounds.frame:,} bytes",
         f"{bounds.frames} messages, {bounds.waiting:,} bytes",
         f"| {bounds.held:,} bytes",
-        f"| {bounds.clients}, of {limits.connections} connections",
+        f"| {CLIENTS}, those of [`/ws/status`](house-status.md) among them, of {limits.connections} connections",
         f"pinged every {limits.ping:.0f} s",
     ):
         assert said in text, said

@@ -26,6 +26,7 @@ from ingest.web.app import application
 from ingest.web.audience import Audience
 from ingest.web.listeners import Bounds
 from ingest.web.live import Live
+from ingest.web.seats import Seats
 from tests.core.changes import together
 from tests.support.spent import Spent
 from tests.web.talking import Talker
@@ -67,6 +68,7 @@ def _broken(error: Exception) -> None:
 class Served:
     port: int
     audience: Audience
+    seats: Seats
     told: list[str] = field(factory=list)
     talkers: list[Talker] = field(factory=list)
 
@@ -100,11 +102,12 @@ async def serving(
     api: Api = LOOSE,
     bounds: Bounds = Bounds(every=0.01),  # noqa: B008  frozen
     limits: Limits = Limits(),  # noqa: B008  frozen
+    seats: Seats | None = None,
 ) -> AsyncGenerator[Served]:
     """`/ws` on a free port, on the real clock."""
     listeners: Sequence[trio.SocketListener] = await http_server.listen("127.0.0.1", 0)
-    served = Served(listeners[0].socket.getsockname()[1], audience_of(bounds))
-    live = Live(served.audience, api, served.told.append, limits)
+    served = Served(listeners[0].socket.getsockname()[1], audience_of(bounds), seats or Seats())
+    live = Live(served.audience, api, served.told.append, limits, served.seats)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(served.audience.run)
