@@ -14,9 +14,10 @@ from ingest.actors.connector import Candidate, Persistence
 from ingest.actors.control import Control
 from ingest.actors.mending import MendingAlone
 from ingest.core.enrich import Enricher
+from ingest.core.point import Point
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
-from ingest.core.store import Batch, Store
+from ingest.core.store import Batch, Store, always
 from ingest.edge.allocator import give_back
 from ingest.edge.data_api import DataApi
 from ingest.edge.dead_letters import DeadLetters
@@ -40,6 +41,7 @@ class Destination:
     Without a `spool` batches wait in memory, without `letters` a dead letter is only reported, without `lasting` totals
     are those of one run, without a `ledger` nobody knows what was missed before, without a `catalog` not what the registries
     said then.
+    `writes` says whether the store's schema writes a point, for those who look on.
     `give_up` is called when the time of the end is over: it leaves blocking work behind. `flush` is called at the very
     end: it brings what only memory holds to where it lasts. `control` takes commands of a person, until the stop.
     """
@@ -55,6 +57,7 @@ class Destination:
     lasting: Lasting | None = None
     ledger: Ledger | None = None
     catalog: KeptCatalog | None = None
+    writes: Callable[[Point], bool] = always
 
 
 @frozen

@@ -26,7 +26,7 @@ from ingest.actors.connection import Deadlines
 from ingest.cli import exits
 from ingest.config.schemas import HomeassistantSchema
 from ingest.config.settings import KEYS, SECTIONS
-from ingest.core import candidate
+from ingest.core import candidate, rule_names
 from ingest.core.backoff import backoff
 from ingest.core.coverage import Cause, Progress
 from ingest.core.gap_points import MEASUREMENT, MERGED, GapPoint, gap_line
@@ -187,7 +187,7 @@ def test_the_batch_algorithm_has_the_figures_of_the_code() -> None:
         f"a tenth of it only ({limits.soon:g} s)",
         f"less than a frame ({session.FRAME_CHANGES} points)",
         f"shielded for at most {batcher.LAST_PUT:g} s",
-        f"under the rule `{batcher.SCHEMA}`",
+        f"under the rule `{rule_names.SCHEMA}`",
     )
     assert [sentence for sentence in told if sentence not in page] == []
 

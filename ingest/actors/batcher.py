@@ -29,6 +29,7 @@ from ingest.core.point import Point, PointFrame
 from ingest.core.redact import redacted
 from ingest.core.registry_points import RegistryPoint
 from ingest.core.reports import Emit
+from ingest.core.rule_names import SCHEMA
 from ingest.core.store import Batch, Codec
 from ingest.runtime.link import Receiver
 from ingest.runtime.spool import Spool
@@ -41,9 +42,6 @@ MUCH = 100
 
 REGISTRIES = "registries"
 """What stands beside the states' points, in reports, of devices and entities."""
-
-SCHEMA = "schema"
-"""The rule by whose name points are counted that a store's schema does not write."""
 
 Item = TypeVar("Item")
 Payload = TypeVar("Payload")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,9 +16,11 @@ from ingest.config.settings import Settings
 from ingest.core.homeassistant import MeasurementAttr, Profile, homeassistant
 from ingest.core.homeiq import homeiq
 from ingest.core.line_owners import whose
+from ingest.core.point import Point
+from ingest.core.room import ENTITIES
 from ingest.core.sealing import Line
 from ingest.core.secret import Secret
-from ingest.core.store import Codec, Store, living, since
+from ingest.core.store import Age, Codec, Store, always, living, since, writing
 from ingest.errors import Refused
 from ingest.plan import Destination
 from ingest.runtime.lane import Lane, ThreadLane
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 DATABASE = "influxdb"
 """The name that keys what the state file holds for the configured database."""
 
+LOOKED_AT = 1000
+"""Entities of which is remembered what repeats in their lines, where only those who look on ask for it."""
 
 DATABASE_SECTIONS = frozenset({"home", "influxdb", "device_history"})
 """What must be right in a configuration for bringing something into it."""
@@ -43,24 +47,38 @@ async def opened_database(settings: Settings, progress: Progress | None = None) 
     `progress` is a running service's, and looks at its deliveries: each may take many requests. Without one, what is
     written was stored before, whenever it came.
     """
-    codec, retention = schema(settings), settings.influxdb.retention
-    if retention is not None:
-        kept_ns = int(retention * 1e9)
-        if progress is None:
-            codec = since(codec, lambda: time.time_ns() - kept_ns)
-        else:
-            codec = living(codec, kept_ns, time.time_ns)
+    aged = _aged(settings, running=progress is not None)
+    codec = aged(schema(settings))
     lane = ThreadLane(abandon=True)
     async with opened_influx(settings, lane) as influx:
         codec = evolve(codec, whose=partial(whose, stored=influx.taken))
         deliver = Counted(influx.deliver, lambda: lane.begun)
         if progress is not None:
             progress.watch(f"a delivery to {influx.where}", deliver.moves)
-        yield Destination(Store(DATABASE, codec, deliver), influx.where)
+        yield Destination(Store(DATABASE, codec, deliver), influx.where, writes=_written(settings, aged))
 
 
-def schema(settings: Settings) -> Codec[Line, bytes]:
-    """The codec of the chosen schema."""
+def _aged(settings: Settings, *, running: bool) -> Callable[[Codec[Line, bytes]], Codec[Line, bytes]]:
+    """What makes a codec leave out what the database would refuse for its age."""
+    if settings.influxdb.retention is None:
+        return lambda codec: codec
+    kept_ns = int(settings.influxdb.retention * 1e9)
+    if running:
+        age = Age(kept_ns, time.time_ns)
+        return lambda codec: living(codec, age)
+    return lambda codec: since(codec, lambda: time.time_ns() - kept_ns)
+
+
+def _written(settings: Settings, aged: Callable[[Codec[Line, bytes]], Codec[Line, bytes]]) -> Callable[[Point], bool]:
+    """Whether the configured database is given a point: asked for those who look on, of what they look at."""
+    chosen = settings.influxdb
+    if chosen.schema == "homeiq" and not chosen.numeric_only and chosen.retention is None:
+        return always
+    return writing(aged(schema(settings, LOOKED_AT)))
+
+
+def schema(settings: Settings, entities: int = ENTITIES) -> Codec[Line, bytes]:
+    """The codec of the chosen schema; it remembers what repeats of so many entities."""
     chosen = settings.influxdb
     if chosen.schema == "homeiq":
         return homeiq(
@@ -68,6 +86,7 @@ def schema(settings: Settings) -> Codec[Line, bytes]:
             gaps=chosen.gaps,
             registries=settings.device_history,
             legacy=chosen.legacy_state_repr,
+            entities=entities,
             home=tagged_home(settings),
         )
     return homeassistant(
@@ -75,6 +94,7 @@ def schema(settings: Settings) -> Codec[Line, bytes]:
         numeric_only=chosen.numeric_only,
         gaps=chosen.gaps,
         registries=settings.device_history,
+        entities=entities,
         home=tagged_home(settings),
     )
 

@@ -19,7 +19,7 @@ from ingest.actors.connector import Persistence
 from ingest.actors.control import Control
 from ingest.actors.mending import MendingAlone
 from ingest.cli.candidates import candidates, deadlines
-from ingest.cli.database import opened_database, schema
+from ingest.cli.database import LOOKED_AT, opened_database, schema
 from ingest.cli.exits import FAILED, complain
 from ingest.cli.reloading import Reloading, run_until
 from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering, tell_left_behind
@@ -32,6 +32,7 @@ from ingest.core.enrich import Enricher
 from ingest.core.health_outline import WORK
 from ingest.core.reports import Emit
 from ingest.core.rules import Rules
+from ingest.core.store import writing
 from ingest.edge.aside import SetAside
 from ingest.edge.control import NO_COMMANDS, Commands
 from ingest.edge.coverage_join import join
@@ -177,7 +178,8 @@ async def opened_spool(
 def _stdout(settings: Settings) -> Destination:
     from ingest.edge.stdout import stdout_store  # noqa: PLC0415  only where it is used
 
-    return Destination(stdout_store(schema(settings)), "standard output")
+    codec = schema(settings)
+    return Destination(stdout_store(codec), "standard output", writes=writing(schema(settings, LOOKED_AT)))
 
 
 async def serve(

@@ -13,19 +13,24 @@ from ingest.core.enrich import REMOVED
 from ingest.core.number import number
 from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.restart import REPEATS
+from ingest.core.rule_names import SCHEMA
 from ingest.core.state import Change, Source, moment_of
 
 _encoder: Final = msgspec.json.Encoder()
 _NOTHING: Final = Attributes()
 
 
-def live_event(change: Change, source: Source, verdict: Point | str, facts: Facts) -> bytes:
+def live_event(change: Change, source: Source, verdict: Point | str, facts: Facts, *, written: bool = True) -> bytes:
     """The event as JSON. `verdict` is the point that is stored, or the name of the rule that leaves the change out.
+
+    A point that is not `written` is what the store's schema leaves out.
 
     `facts` are what the registries know of the entity: a change that is left out has no point to say it. Nothing of the
     frame is kept.
     """
-    told = _stored(verdict) if isinstance(verdict, Point) else _left_out(change, verdict, source, facts)
+    told = (
+        _passed(verdict, written=written) if isinstance(verdict, Point) else _left_out(change, verdict, source, facts)
+    )
     entity_id = change.data.entity_id
     return _encoder.encode(
         {
@@ -37,7 +42,7 @@ def live_event(change: Change, source: Source, verdict: Point | str, facts: Fact
     )
 
 
-def _stored(point: Point) -> dict[str, Any]:
+def _passed(point: Point, *, written: bool) -> dict[str, Any]:
     seen, kind, origin = point.attributes, point.kind, point.origin
     return {
         "state": point.state,
@@ -49,7 +54,7 @@ def _stored(point: Point) -> dict[str, Any]:
         "device_class": seen.device_class,
         "kind": None if kind is None else kind.value,
         "origin": None if origin is None else origin.value,
-        "verdict": "stored",
+        **({"verdict": "stored"} if written else {"verdict": "filtered", "rule": SCHEMA}),
     }
 
 

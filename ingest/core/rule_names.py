@@ -13,6 +13,9 @@ OVERRIDE: Final = "override"
 NO_PATTERN: Final = "no pattern"
 """The name of what decides when no rule agrees."""
 
+SCHEMA: Final = "schema"
+"""The rule by whose name points are counted that a store's schema does not write."""
+
 SHOWN = 5
 """Texts of a list that a rule's name shows: it stands in logs and metrics, and a list may have hundreds."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from ingest.core.coverage import NO_NOTE, Note
 from ingest.core.evicted import Named
@@ -100,6 +100,23 @@ class Store(Generic[Item, Payload]):
     deliver: Callable[[Batch[Payload]], Awaitable[Verdict]]
 
 
+def always(_point: Point) -> bool:
+    """What a store writes whose schema leaves nothing out."""
+    return True
+
+
+def writing(codec: Codec[Item, Payload]) -> Callable[[Point], bool]:
+    """Whether the schema writes a point. Not the batcher's own codec: it remembers what it wrote before."""
+
+    def writes(point: Point) -> bool:
+        try:
+            return codec.encode(point) is not None
+        except Exception:  # noqa: BLE001  such a point becomes a dead letter; it is not the schema that leaves it out
+            return True
+
+    return writes
+
+
 def since(codec: Codec[Item, Payload], oldest_ns: Callable[[], int]) -> Codec[Item, Payload]:
     """The codec of a store that keeps nothing older: such a point is not written, where the store would refuse it."""
     gap, registry = codec.gap, codec.registry
@@ -111,25 +128,33 @@ def since(codec: Codec[Item, Payload], oldest_ns: Callable[[], int]) -> Codec[It
     )
 
 
-def living(codec: Codec[Item, Payload], kept_ns: int, now_ns: Callable[[], int]) -> Codec[Item, Payload]:
-    """The codec of a running service's store that keeps nothing older than `kept_ns`.
+@define
+class Age:
+    """What is too old for a store that keeps nothing older than `kept_ns`, as far as a running service can know.
 
-    What comes live is always written: it is old only if a clock is wrong, and might be ours. What is told later, of a
-    snapshot or the history, is aged by the newest that came live, while our clock is ahead of that.
+    What comes live is old only if a clock is wrong, and that might be ours. What is told later, of a snapshot or the
+    history, is aged by the newest that came live, while our clock is ahead of that.
     """
+
+    kept_ns: int
+    now_ns: Callable[[], int]
     newest_ns: int | None = None
 
-    def oldest_ns() -> int:
-        now = now_ns()
-        return (now if newest_ns is None else min(now, newest_ns)) - kept_ns
+    def oldest_ns(self) -> int:
+        """The time of the oldest that is kept."""
+        now = self.now_ns()
+        return (now if self.newest_ns is None else min(now, self.newest_ns)) - self.kept_ns
 
-    aged = since(codec, oldest_ns)
+
+def living(codec: Codec[Item, Payload], age: Age) -> Codec[Item, Payload]:
+    """The codec of a running service's store that keeps nothing older: what comes live is always written."""
+    aged = since(codec, age.oldest_ns)
 
     def encode(point: Point) -> Item | None:
-        nonlocal newest_ns
         if point.origin is not None:
             return aged.encode(point)
-        newest_ns = point.time_ns if newest_ns is None else max(newest_ns, point.time_ns)
+        newest_ns = age.newest_ns
+        age.newest_ns = point.time_ns if newest_ns is None else max(newest_ns, point.time_ns)
         return codec.encode(point)
 
     return evolve(aged, encode=encode)

@@ -22,6 +22,7 @@ from ingest.core.judged import Judged
 from ingest.core.live_event import frame, live_event
 from ingest.core.point import Point
 from ingest.core.state import Change, Source
+from ingest.core.store import always
 from ingest.edge.websocket_server import Shared
 from ingest.runtime.tap import Tap
 from ingest.runtime.watch import Watch
@@ -36,12 +37,13 @@ ROUTES: Final = 20_000
 
 @define(eq=False)
 class Audience:
-    """All of them. `now` is the wall clock in ISO 8601."""
+    """All of them. `now` is the wall clock in ISO 8601; `writes` says whether the store writes a point that comes to it."""
 
     tap: Tap[Judged]
     catalog: Watch[Catalog]
     now: Callable[[], str]
     bounds: Bounds = field(factory=Bounds)
+    writes: Callable[[Point], bool] = always
     clients: set[Client] = field(factory=set)
     dropped: Counter[str] = field(factory=Counter)
     omitted: int = 0
@@ -124,10 +126,14 @@ class Audience:
         event = b""
         for group in groups:
             if len(group.events) < self.bounds.events and group.size < self.bounds.frame:
-                event = event or live_event(change, source, verdict, self.catalog.value.facts(change.data.entity_id))
+                event = event or self._event(change, source, verdict)
             if not event or not group.takes(event, self.bounds):
                 group.omitted += 1
         self._news.set()
+
+    def _event(self, change: Change, source: Source, verdict: Point | str) -> bytes:
+        written = isinstance(verdict, str) or self.writes(verdict)
+        return live_event(change, source, verdict, self.catalog.value.facts(change.data.entity_id), written=written)
 
     async def run(self) -> None:
         """Make frames until cancelled; while nothing comes, wait."""

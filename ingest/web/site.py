@@ -12,11 +12,11 @@ import trio
 from attrs import define, field
 from starlette.routing import BaseRoute
 
-from ingest.actors.batcher import SCHEMA
 from ingest.config.service import Api
 from ingest.core import reports
 from ingest.core.health import Health
 from ingest.core.reports import Report
+from ingest.core.rule_names import SCHEMA
 from ingest.core.state import moment_at
 from ingest.edge import http_server
 from ingest.edge.process import Process
@@ -123,7 +123,12 @@ class Site:
         return [*sources.routes(), *counted, *house.routes(), *beside_page, *openapi.routes()]
 
     def _live(self, pipeline: Pipeline) -> Live:
-        audience = Audience(pipeline.filter.tap, pipeline.catalog, lambda: moment_at(self.now_ns()).isoformat())
+        audience = Audience(
+            pipeline.filter.tap,
+            pipeline.catalog,
+            lambda: moment_at(self.now_ns()).isoformat(),
+            writes=pipeline.plan.destination.writes,
+        )
         self.metrics.beside(LiveMetrics(audience, self.seats))
         return Live(audience, self.api, self._complain, seats=self.seats)
 

@@ -8,12 +8,13 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from ingest.actors.batcher import SCHEMA, Batcher, Limits
+from ingest.actors.batcher import Batcher, Limits
 from ingest.core import reports
 from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Missed, Note, Progress, Settled
 from ingest.core.gap_points import GapPoint, Telling
 from ingest.core.point import Attributes, Facts, Point, PointFrame
 from ingest.core.reports import Report
+from ingest.core.rule_names import SCHEMA
 from ingest.core.store import Batch, Codec
 from ingest.runtime.link import Link, Overflow, Weight
 from ingest.runtime.spool import MemorySpool

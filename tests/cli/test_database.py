@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
+from msgspec.structs import replace
 
 from ingest.cli.database import opened_database, schema
 from ingest.config.load import load
-from ingest.core.point import Attributes, Facts, Point
+from ingest.core.point import Attributes, Facts, Kind, Point
 from ingest.core.registry_points import RegistryPoint
 from ingest.core.sealing import Line, line_of, seal
+from ingest.core.state import Source
 from ingest.core.store import Codec
 from ingest.edge.influx import Influx
+from ingest.runtime.progress import Progress
 
 POINT = Point(
     "sensor.attic", 1, "21.5", Facts("r"), Attributes('{"unit_of_measurement":"°C","a":"x"}', None, "°C"), 21.5
@@ -62,6 +68,33 @@ def test_points_say_whose_they_are_where_several_homes_share_a_bucket(name: str)
         assert line is not None
         assert told.registry is not None
         assert (b",home=cabin" in line, b",home=cabin" in b"".join(told.registry(device) or ())) == (expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "left_out"),
+    [
+        ({}, set[str]()),
+        ({"influxdb.schema": "homeassistant"}, {"unavailable", "unknown", "", "gone"}),
+        ({"influxdb.numeric_only": True}, {"unavailable", "unknown", "", "gone", "cosy"}),
+        ({"influxdb.retention": "1h"}, {"old"}),
+    ],
+)
+async def test_who_looks_on_can_ask_whether_the_database_is_given_a_point(
+    given: dict[str, Any], left_out: set[str]
+) -> None:
+    now = time.time_ns()
+    points = {
+        state: Point("sensor.a", now, state, Facts("r"), Attributes("{}"))
+        for state in ("unavailable", "unknown", "", "cosy")
+    }
+    points["21"] = points["old"] = Point("sensor.a", now, "21", Facts("r"), Attributes("{}"), 21.0)
+    points["old"] = replace(points["21"], time_ns=now - 2 * 3600 * 10**9, origin=Source.SNAPSHOT)
+    points["gone"] = Point("sensor.a", now, "removed", Facts("r"), Attributes(""), kind=Kind.REMOVED)
+    settings = load(None, {}, {"influxdb.url": "http://127.0.0.1:9", **given}).settings
+    async with opened_database(settings, Progress()) as destination:
+        encode = destination.store.codec.encode
+        assert {name for name, point in points.items() if not destination.writes(point)} == left_out
+        assert {name for name, point in points.items() if encode(point) is None} == left_out
 
 
 async def test_the_database_says_what_it_took_of_a_batch_that_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:

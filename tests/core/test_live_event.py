@@ -59,6 +59,12 @@ def test_what_is_stored_is_told_as_its_point() -> None:
     assert [bare[key] for key in ("value", "unit", "name", "area_id", "kind", "origin")] == [None] * 6
 
 
+def test_what_the_schema_does_not_write_is_told_as_its_point_and_as_left_out() -> None:
+    stored = told()
+    assert told(written=False) == {**stored, "verdict": "filtered", "rule": "schema"}
+    assert "rule" not in stored
+
+
 def test_what_is_left_out_is_told_as_its_change_with_the_rule() -> None:
     event = told(verdict="pattern 1: domain=sensor")
     assert (event["verdict"], event["rule"]) == ("filtered", "pattern 1: domain=sensor")

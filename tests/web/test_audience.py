@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from trio.testing import MockClock
 
 from ingest.core.channels import alike, wanting
+from ingest.core.point import Point
 from ingest.web.audience import ROUTES, TOGETHER, Audience
 from ingest.web.listeners import Bounds, Client
 from ingest.web.live_metrics import LiveMetrics
@@ -86,6 +87,27 @@ async def test_what_is_stored_already_is_no_news(autojump_clock: MockClock) -> N
     audience.tap.tell(together(judged("light.a", verdict=None), judged("light.b", verdict="pattern 1")))
     await framed(audience)
     assert [(each["entity_id"], each["verdict"]) for each in waiting(client)[0]["events"]] == [("light.b", "filtered")]
+
+
+async def test_what_the_schema_does_not_write_is_not_called_stored_and_only_who_wants_it_has_it_asked(
+    autojump_clock: MockClock,
+) -> None:
+    asked: list[str] = []
+    audience = audience_of()
+
+    def writes(point: Point) -> bool:
+        asked.append(point.entity_id)
+        return point.state != "unavailable"
+
+    audience.writes = writes
+    client, other = entered(audience, "light"), entered(audience, "light.a")
+    tell(audience, "light.a", "sensor.a", state="unavailable")
+    tell(audience, "light.b", "sensor.b", state="on")
+    await framed(audience)
+    events = {each["entity_id"]: (each["verdict"], each.get("rule")) for each in waiting(client)[0]["events"]}
+    assert events == {"light.a": ("filtered", "schema"), "light.b": ("stored", None)}
+    assert ids(other) == ["light.a"]
+    assert asked == ["light.a", "light.b"]
 
 
 async def test_a_frame_is_bounded_and_says_what_it_leaves_out(autojump_clock: MockClock) -> None:

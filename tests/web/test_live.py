@@ -157,7 +157,7 @@ async def test_a_client_that_reads_too_slowly_is_told_so_and_the_others_go_on() 
 
 
 async def test_after_a_bug_nobody_waits_for_what_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> bytes:
+    def broken(*_: object, **__: object) -> bytes:
         raise ZeroDivisionError
 
     async with serving() as served, talking(served.port) as idle:
