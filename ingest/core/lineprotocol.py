@@ -10,11 +10,12 @@ Source: docs.influxdata.com line protocol reference; influxdb_client/client/writ
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 
 import msgspec
 
 TEXT_LIMIT = 65_535
-"""The longest text of a field, in bytes of UTF-8 before escaping."""
+"""The longest text of a field, in bytes of UTF-8 as a database stores it: quotes and backslashes before they are escaped."""
 
 _in_tag = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\n", "\t": r"\t", "\r": r"\r"})
 _special_in_tag = re.compile(r"[,= \n\t\r\\]").search
@@ -68,8 +69,19 @@ def utf8(text: str) -> bytes:
 
 
 def shorten(text: str, limit: int = TEXT_LIMIT) -> str:
-    """The text, or as much of its beginning as fits into `limit` bytes together with an ellipsis."""
+    """The text, or as much of its beginning as fits into `limit` bytes together with an ellipsis.
+
+    A line break counts as two: a database takes what is written for it as a backslash and a letter.
+    """
     whole = utf8(text)
-    if len(whole) <= limit:
+    # To count takes ten times as long as to look, and nearly every long text is JSON, which has no line breaks.
+    breaks = whole.count(b"\n") + whole.count(b"\r") if b"\n" in whole or b"\r" in whole else 0
+    if len(whole) + breaks <= limit:
         return text
-    return whole[: limit - len("…".encode())].decode("utf-8", "ignore") + "…"
+    room = limit - len("…".encode())
+
+    def stored(end: int) -> int:
+        return end + whole.count(b"\n", 0, end) + whole.count(b"\r", 0, end)
+
+    end = bisect_right(range(min(len(whole), room) + 1), room, key=stored) - 1
+    return whole[:end].decode("utf-8", "ignore") + "…"

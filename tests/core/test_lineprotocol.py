@@ -71,18 +71,30 @@ def test_a_number_is_written_as_python_writes_it(value: float) -> None:
     assert decimal(value) == repr(value).removesuffix(".0")
 
 
-@given(st.text(), st.integers(3, 40))
+@given(st.text() | st.text("\n\ra€"), st.integers(3, 40))
 def test_a_text_is_cut_at_the_end_of_a_character(text: str, limit: int) -> None:
+    def stored(text: str) -> int:
+        return len(text.replace("\n", r"\n").replace("\r", r"\r").encode())
+
     short = shorten(text, limit)
-    assert len(short.encode()) <= limit
+    assert stored(short) <= limit
     assert short == text or (short.endswith("…") and text.startswith(short[:-1]))
-    assert (short == text) is (len(text.encode()) <= limit)
+    assert (short == text) is (stored(text) <= limit)
+    assert short == text or stored(text[: len(short)] + "…") > limit, "no more of it would fit"
 
 
 def test_a_text_of_more_than_the_limit_is_cut_before_it_is_escaped() -> None:
     fits = '"' * TEXT_LIMIT
     assert lines.text(quote(fits)) == fits
     assert lines.text(quote(fits + '"')) == '"' * (TEXT_LIMIT - 3) + "…"
+
+
+@pytest.mark.parametrize("text", ["\n" * TEXT_LIMIT, "a\r" * TEXT_LIMIT, "\n" * 40_000, "\\\n" * 30_000])
+def test_what_is_stored_of_line_breaks_is_no_longer_than_the_limit(text: str) -> None:
+    stored = lines.text(quote(text))
+    assert TEXT_LIMIT - 2 <= len(stored.encode()) <= TEXT_LIMIT
+    assert stored.endswith("…")
+    assert text.replace("\n", r"\n").replace("\r", r"\r").startswith(stored[:-1])
 
 
 def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
