@@ -9,7 +9,8 @@ text with a number in it is both. Where the integration would write what no home
 * A text that is no finite number ("nan") stays a text.
 
 A number whose name is that of something else (`state`, a tag, a field `…_str`) goes under the name and an underscore,
-as Home Assistant's own does when a name is there already.
+as Home Assistant's own does when a name is there already. Where that is another attribute's, which Home Assistant's own
+overwrites, it gets as many underscores as it takes.
 Source: homeassistant/components/influxdb/__init__.py and const.py, the same rules since 2016; 2024.3 to 2025.4 read.
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import isfinite
 from typing import TypeAlias
 
@@ -84,17 +85,31 @@ def plain(_name: str, value: object) -> str:
 
 def typed(attributes: Mapping[str, object], there: Fields, taken: Collection[str], text: Text = plain) -> Fields:
     """`there` and the attributes' fields. `taken` are names that no number may have."""
-    fields = dict(there)
-    for name, value in attributes.items():
+    fields, is_crowded = _typed(attributes.items(), there, taken, text)
+    # Otherwise which attribute came first would decide which field is whose, and a field's meaning could change in a series.
+    return _typed(sorted(attributes.items()), there, taken, text)[0] if is_crowded else fields
+
+
+def _typed(
+    attributes: Iterable[tuple[str, object]], there: Fields, taken: Collection[str], text: Text
+) -> tuple[Fields, bool]:
+    """The fields, and whether a name and its underscore were those of other attributes already."""
+    fields, is_crowded = dict(there), False
+    for name, value in attributes:
         key = f"{name}_" if name in fields else name
         found = number(value)
         if found is None:
             said = text(name, value)
+            while f"{key}_str" in fields:
+                key, is_crowded = f"{key}_", True
             fields[f"{key}_str"] = said
             found = number_in(said)
         if found is not None:
-            fields[_free(key, taken)] = found
-    return fields
+            key = _free(key, taken)
+            while key in fields:
+                key, is_crowded = f"{key}_", True
+            fields[key] = found
+    return fields, is_crowded
 
 
 def _free(key: str, taken: Collection[str]) -> str:

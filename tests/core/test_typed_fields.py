@@ -79,10 +79,33 @@ def test_the_number_in_a_text(text: str, expected: float | None) -> None:
         ({"state": 5, "time": 6}, {"state_": 5.0, "time_": 6.0}),
         ({"state": "x"}, {"state_str": "x"}),
         ({"": 5}, {"_": 5.0}),
+        # A field that is there is never overwritten, and the order of the attributes does not decide whose it is.
+        ({"state": 1, "state_": 2}, {"state_": 1.0, "state__": 2.0}),
+        ({"state_": 2, "state": 1}, {"state_": 1.0, "state__": 2.0}),
+        ({"x_str_": 5, "x_str": 4}, {"x_str_": 4.0, "x_str__": 5.0}),
+        ({"_": 2, "": 1}, {"_": 1.0, "__": 2.0}),
+        (
+            {"time": 1, "state__": 3, "state_": 2, "state": 1},
+            {"time_": 1.0, "state_": 1.0, "state__": 2.0, "state___": 3.0},
+        ),
     ],
 )
 def test_fields(attributes: dict[str, object], expected: Fields) -> None:
     assert typed(attributes, {}, {"state", "time"}) == expected
+
+
+NAMES = st.sampled_from(
+    ["", "_", "a", "a_", "a__", "a_str", "a_str_", "a__str", "state", "state_", "state__", "value", "value_"]
+)
+
+
+@given(st.dictionaries(NAMES, st.sampled_from([1, 2, "x", "23.5 W"])), st.booleans())
+def test_no_field_is_overwritten(attributes: dict[str, object], has_value: bool) -> None:
+    there: Fields = {"value": 0.0} if has_value else {}
+    expected = sum(2 if value == "23.5 W" else 1 for value in attributes.values())
+    fields = typed(attributes, there, {"state", "time"})
+    assert len(fields) == len(there) + expected
+    assert {name: fields[name] for name in there} == there
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=3) | st.sampled_from(["state", "a", "a_str", "a_str_"]), JSON)))
