@@ -4,7 +4,7 @@
 |----------------------|-----------------|----------------------------------------------------------------------------|
 | `climate`            | `climate`       | `entity_id`, `friendly_name`, `current_temperature`, `target_temperature`, `hvac_mode`, `unit` |
 | `presence`           | `person`        | `name`, `state`                                                            |
-| `lights_by_area`     | `light`         | `area`, `on_count`, `off_count`, `unavailable_count`                       |
+| `lights_by_area`     | `light`         | `area`, `area_id`, `on_count`, `off_count`, `unavailable_count`            |
 | `sensors`            | `binary_sensor` | by device class: `name`, `state`, `device_class`                           |
 | `switches_on`        | `switch`        | the entity_id                                                              |
 | `active_automations` | `automation`    | the entity_id                                                              |
@@ -60,20 +60,26 @@ def presence(people: Table[Named]) -> list[dict[str, Any]]:
 
 def lights_by_area(lights: Table[str], catalog: Catalog) -> list[dict[str, Any]]:
     """`lights_by_area`: how many are on and off; one that is neither is counted as unavailable, not as off."""
-    areas: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    areas: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for entity_id, state in lights.shown():
         areas[area_of(entity_id, catalog)][state if state in {"on", "off"} else "other"] += 1
     return [
-        {"area": area, "on_count": count["on"], "off_count": count["off"], "unavailable_count": count["other"]}
-        for area, count in sorted(areas.items())
+        {
+            "area": name,
+            "area_id": area_id or None,
+            "on_count": count["on"],
+            "off_count": count["off"],
+            "unavailable_count": count["other"],
+        }
+        for (name, area_id), count in sorted(areas.items())
     ]
 
 
-def area_of(entity_id: str, catalog: Catalog) -> str:
-    """The name of the area that the registries put the entity into."""
+def area_of(entity_id: str, catalog: Catalog) -> tuple[str, str]:
+    """The name and the id of the area that the registries put the entity into; without one the id is empty."""
     facts = catalog.registered(entity_id)
     area = None if facts is None else catalog.registries.areas.get(facts.area_id or "")
-    return NO_AREA if area is None else area.name
+    return (NO_AREA, "") if area is None else (area.name, area.area_id)
 
 
 def by_class(sensors: Table[Named]) -> dict[str, list[dict[str, Any]]]:

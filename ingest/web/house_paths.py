@@ -26,7 +26,9 @@ HOUSE: Final = closed(
             unit=maybe(TEXT),
         ),
         "presence": _list_of(name=TEXT, state=TEXT),
-        "lights_by_area": _list_of(area=TEXT, on_count=COUNT, off_count=COUNT, unavailable_count=COUNT),
+        "lights_by_area": _list_of(
+            area=TEXT, area_id=maybe(TEXT), on_count=COUNT, off_count=COUNT, unavailable_count=COUNT
+        ),
         "sensors": by_name(_list_of(name=TEXT, state=TEXT, device_class=TEXT)),
         "switches_on": IDS,
         "active_automations": IDS,

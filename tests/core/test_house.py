@@ -87,8 +87,8 @@ def number(value: object) -> object:
     return value if type(value) in {int, float} and abs(value) < 1e6 else None  # type: ignore[arg-type]  # a number
 
 
-def expected(home: Home, areas: Mapping[str, str]) -> dict[str, Any]:
-    """The sections, computed from nothing but the present states, as the contract says."""
+def expected(home: Home, areas: Mapping[str, tuple[str, str | None]]) -> dict[str, Any]:
+    """The sections, computed from nothing but the present states, as the contract says; `areas`: each entity's, name and id."""
 
     def of(domain: str) -> Iterator[tuple[str, str, dict[str, Any], str]]:
         for entity_id, each in sorted(home.items()):
@@ -101,9 +101,9 @@ def expected(home: Home, areas: Mapping[str, str]) -> dict[str, Any]:
                     (name if isinstance(name, str) and name else entity_id),
                 )
 
-    lights: dict[str, list[int]] = {}
+    lights: dict[tuple[str, str | None], list[int]] = {}
     for entity_id, value, _, _ in of("light"):
-        counts = lights.setdefault(areas.get(entity_id, NO_AREA), [0, 0, 0])
+        counts = lights.setdefault(areas.get(entity_id, (NO_AREA, None)), [0, 0, 0])
         counts[0 if value == "on" else 1 if value == "off" else 2] += 1
     sensors: dict[str, list[dict[str, Any]]] = {}
     for _, value, attributes, name in of("binary_sensor"):
@@ -125,8 +125,8 @@ def expected(home: Home, areas: Mapping[str, str]) -> dict[str, Any]:
         ],
         "presence": [{"name": name, "state": value} for _, value, _, name in of("person")],
         "lights_by_area": [
-            {"area": area, "on_count": on, "off_count": off, "unavailable_count": other}
-            for area, (on, off, other) in sorted(lights.items())
+            {"area": name, "area_id": area_id, "on_count": on, "off_count": off, "unavailable_count": other}
+            for (name, area_id), (on, off, other) in sorted(lights.items(), key=lambda each: each[0][0])
         ],
         "sensors": dict(sorted(sensors.items())),
         "switches_on": [entity_id for entity_id, value, _, _ in of("switch") if value == "on"],
@@ -173,7 +173,7 @@ def test_after_any_history_it_is_what_the_present_states_add_up_to(
         house.take(judged(*happen(home, at_last)), session)
     facts = {entity_id: Facts(entity_id, area_id=area) for entity_id, area in placed.items()}
     named = {"kitchen": Area("kitchen", "Küche"), "attic": Area("attic", "Attic")}
-    areas = {entity_id: named[area].name for entity_id, area in placed.items() if area in named}
+    areas = {entity_id: (named[area].name, area) for entity_id, area in placed.items() if area in named}
     assert shown(house, Catalog(facts, Registries(areas=named))) == expected(home, areas)
     assert house.complete
 
@@ -212,7 +212,7 @@ def test_a_renamed_entity_is_there_once() -> None:
     catalog = Catalog({"light.a": Facts("7f", area_id="k")}, Registries(areas={"k": Area("k", "Kitchen")}))
     renamed = catalog.renamed([("light.a", "light.z")])
     assert shown(house, renamed)["lights_by_area"] == [
-        {"area": "Kitchen", "on_count": 1, "off_count": 0, "unavailable_count": 0}
+        {"area": "Kitchen", "area_id": "k", "on_count": 1, "off_count": 0, "unavailable_count": 0}
     ]
 
 

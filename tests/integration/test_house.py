@@ -40,10 +40,11 @@ SECTIONS = ("climate", "presence", "lights_by_area", "sensors", "switches_on", "
 def truth(server: Server) -> dict[str, Any]:
     """What the home's states and registries add up to."""
     home, names = server.home, {area.area_id: area.name for area in AREAS}
-    areas = {}
+    areas: dict[str, tuple[str, str | None]] = {}
     for entity_id, entity in home.registry.entities.items():
         own = home.registry.entry(entity)["area_id"]
-        areas[entity_id] = names.get(own or (entity.device.area_id if entity.device else "") or "", NO_AREA)
+        area_id = own or (entity.device.area_id if entity.device else None)
+        areas[entity_id] = (names[area_id], area_id) if area_id in names else (NO_AREA, None)
     states = {
         key: {"state": known.state, "attributes": json.loads(known.attributes)} for key, known in home.states.items()
     }
@@ -162,9 +163,14 @@ async def test_who_follows_knows_what_is_answered_whatever_is_done_in_the_home()
         await each.agree()
         server.instance.move("light.moved", area_id="kinderzimmer")
         house = await each.agree()
-        assert {"area": "Kinderzimmer 🧸", "on_count": 1, "off_count": 0, "unavailable_count": 0} in house[
-            "lights_by_area"
-        ]
+        moved = {
+            "area": "Kinderzimmer 🧸",
+            "area_id": "kinderzimmer",
+            "on_count": 1,
+            "off_count": 0,
+            "unavailable_count": 0,
+        }
+        assert moved in house["lights_by_area"]
         await server.burst(3000, entities=50)
         await each.agree()
         assert each.follower.kinds.count("delta") < 40

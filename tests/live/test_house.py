@@ -25,7 +25,8 @@ pytestmark = pytest.mark.live
 
 AREAS = (
     "{% set found = namespace(areas=[]) %}{% for light in states.light %}"
-    "{% set found.areas = found.areas + [[light.entity_id, area_name(light.entity_id)]] %}{% endfor %}"
+    "{% set found.areas = found.areas + [[light.entity_id, area_name(light.entity_id), area_id(light.entity_id)]] %}"
+    "{% endfor %}"
     "{{ found.areas | to_json }}"
 )
 DOOR, SOMEBODY = "binary_sensor.live_door", "person.live"
@@ -47,7 +48,7 @@ class Told:
     def truth(self) -> dict[str, Any]:
         states = {each["entity_id"]: each for each in self.home.admin.request("GET", "states")}
         areas = self.home.admin.request("POST", "template", {"template": AREAS})
-        return expected(states, {entity_id: area for entity_id, area in areas if area})
+        return expected(states, {entity_id: (area, area_id) for entity_id, area, area_id in areas if area})
 
     def agreed(self) -> dict[str, Any]:
         """Wait until both say the same; what they say."""

@@ -196,8 +196,8 @@ async def test_the_answer_is_what_the_home_says_whatever_is_stored(autojump_cloc
         ],
         "presence": [{"name": "Anna", "state": "not_home"}],
         "lights_by_area": [
-            {"area": "Kitchen", "on_count": 1, "off_count": 0, "unavailable_count": 0},
-            {"area": "unknown", "on_count": 0, "off_count": 0, "unavailable_count": 1},
+            {"area": "Kitchen", "area_id": "k", "on_count": 1, "off_count": 0, "unavailable_count": 0},
+            {"area": "unknown", "area_id": None, "on_count": 0, "off_count": 0, "unavailable_count": 1},
         ],
         "sensors": {
             "door": [
@@ -293,8 +293,8 @@ async def test_a_client_has_the_house_and_then_what_changes(autojump_clock: Mock
         assert deltas(client.take()) == {
             "switches_on": ["switch.b"],
             "lights_by_area": [
-                {"area": "Kitchen", "on_count": 1, "off_count": 0, "unavailable_count": 0},
-                {"area": "unknown", "on_count": 0, "off_count": 1, "unavailable_count": 0},
+                {"area": "Kitchen", "area_id": "k", "on_count": 1, "off_count": 0, "unavailable_count": 0},
+                {"area": "unknown", "area_id": None, "on_count": 0, "off_count": 1, "unavailable_count": 0},
             ],
         }
         told.live(change(said("switch.b", "off")), change(said("switch.b")), removal(lamp))
