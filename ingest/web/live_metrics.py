@@ -29,14 +29,18 @@ class LiveMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Clients, those that were dropped, and events that were left out of full frames."""
         audience = self.audience
-        yield GaugeMetricFamily(f"{_NAME}_clients", "Clients of /ws and /ws/status.", value=self.seats.taken)
         yield GaugeMetricFamily(
-            f"{_NAME}_waiting_bytes", "Of frames that wait for clients of /ws.", value=audience.held
+            f"{_NAME}_clients", "Clients that are connected to /ws and /ws/status.", value=self.seats.taken
         )
-        dropped = CounterMetricFamily(f"{_NAME}_dropped", "Clients that were dropped or refused.", labels=["reason"])
+        yield GaugeMetricFamily(
+            f"{_NAME}_waiting_bytes", "Bytes of frames that wait for clients of /ws.", value=audience.held
+        )
+        dropped = CounterMetricFamily(
+            f"{_NAME}_dropped", "Clients of either that were dropped or refused.", labels=["reason"]
+        )
         for reason in REASONS:
             dropped.add_metric([reason], self.seats.refused if reason == "full" else audience.dropped[reason])
         yield dropped
         yield CounterMetricFamily(
-            f"{_NAME}_omitted", "Events left out of frames that were full.", value=audience.omitted
+            f"{_NAME}_omitted", "Events left out of frames of /ws that were full.", value=audience.omitted
         )

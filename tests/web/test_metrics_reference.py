@@ -10,11 +10,17 @@ from attrs import evolve
 from prometheus_client.core import Metric
 
 from ingest.core import reports
+from ingest.core.catalog import Catalog
 from ingest.core.data_api_health import DataApiHealth
 from ingest.core.registries_health import RegistriesHealth
 from ingest.core.state import moment_at
 from ingest.edge.process import Usage
+from ingest.runtime.tap import Tap
+from ingest.runtime.watch import Watch
+from ingest.web.audience import Audience
+from ingest.web.live_metrics import LiveMetrics
 from ingest.web.metrics import Metrics
+from ingest.web.seats import Seats
 from tests.core.test_health import AWAY, DOWN, UP, after
 from tests.web.test_app import GAUGES
 
@@ -26,7 +32,8 @@ HEAD = """\
 
 What `GET /metrics` tells [Prometheus](https://prometheus.io/docs/concepts/metric_types/), in its text format or, for who
 asks for that, in OpenMetrics. A counter's name ends in `_total`; a histogram has `_bucket`, `_sum` and `_count`. Labels
-are few and bounded: no name of an entity is among them.
+are few and bounded: none is of an entity, but `rule` is a rule's name, which says what you wrote into it, a pattern of
+entity_ids among it.
 
 The states that came in are all somewhere: `carried + received + made` of `homeiq_ingest_states_total` are its other terms
 and both of `homeiq_ingest_states_held` together.
@@ -52,6 +59,7 @@ def everything() -> Metrics:
     letter, stored = reports.DeadLetter("filter", "a.b", "{}", "x"), reports.Stored("db", 1, 0.1, 1, 2)
     for report in (*UP, *AWAY, DOWN, letter, stored):
         told.hear(report)
+    told.beside(LiveMetrics(Audience(Tap(print), Watch(Catalog()), str), Seats()))
     return told
 
 

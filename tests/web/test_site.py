@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import AsyncGenerator
@@ -22,6 +23,7 @@ from ingest.simulator.server import Server
 from ingest.web.site import Site
 from tests.integration.house import MORNING, TOKEN, Memory, candidate, plan_of, server_of
 from tests.support.spent import Spent
+from tests.web.test_metrics_reference import PAGE
 
 CALM: dict[str, Any] = {"trust_env": False}
 PATIENCE = 20.0
@@ -76,6 +78,10 @@ async def test_a_running_pipeline_can_be_asked() -> None:
             assert "<main" in (await client.get("/", headers={"accept": "text/html"})).text
             assert (await client.get("/assets/app.js")).status_code == 200
     assert 'homeiq_ingest_states_total{term="stored"}' in page
+    families = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE ")}
+    told = set(re.findall(r"^\| `(\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE))
+    assert "homeiq_ingest_websocket_clients" in families
+    assert {each for each in families if not each.endswith("_created")} <= told
     assert [each for each in emitted if isinstance(each, reports.Notice)] == []
 
 
