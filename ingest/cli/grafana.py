@@ -89,7 +89,9 @@ def _dashboard(settings: Settings, schema: Schema, language: Language) -> Dashbo
 def _queries(settings: Settings, schema: Schema, language: Language) -> Queries:
     tagged = settings.influxdb.home_tag
     if schema == "homeiq":
-        return (influxql_homeiq if language is Language.INFLUXQL else metricsql_homeiq)(settings.home, tagged=tagged)
+        if language is Language.INFLUXQL:
+            return influxql_homeiq(settings.home, legacy=settings.influxdb.legacy_state_repr, tagged=tagged)
+        return metricsql_homeiq(settings.home, tagged=tagged)
     told = settings.homeassistant_schema
     if told.override_measurement or told.measurement_attr != "unit_of_measurement":
         raise Refused(

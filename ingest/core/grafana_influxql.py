@@ -32,11 +32,19 @@ _BY_NAME: Final = {
 }
 
 
-def influxql_homeiq(home: str, *, tagged: bool = False) -> Queries:
+_LEGACY_NOTE: Final = (
+    "Numbers, because influxdb.legacy_state_repr makes a whole state of each text: what is neither on nor off, open nor "
+    "closed, home nor away has none, and the state before it seems to hold."
+)
+
+
+def influxql_homeiq(home: str, *, legacy: bool = False, tagged: bool = False) -> Queries:
     """The queries of the dashboards in InfluxQL, for points of the schema `homeiq` of that home.
 
-    `tagged`: other homes are in there, too, and points say whose they are.
+    `legacy`: the text of a state is Python's of the whole of it. `tagged`: other homes are in there, too, and points say
+    whose they are.
     """
+    word, word_notes = ("value", {"presence": _LEGACY_NOTE, "states": _LEGACY_NOTE}) if legacy else ("state_value", {})
     ours = _of(home, tagged=tagged)
     chosen = f'{ours}"area_id" =~ /^$area$/ AND "domain" =~ /^$domain$/ AND "entity_id" =~ /^$entity$/ AND $timeFilter'
 
@@ -58,8 +66,8 @@ def influxql_homeiq(home: str, *, tagged: bool = False) -> Queries:
         batteries=[
             of('last("value")', "\"device_class\" = 'battery' AND \"domain\" = 'sensor' AND ", '"entity_id"'),
         ],
-        presence=[of('last("state_value")', f'"domain" =~ /^({PRESENCE})$/ AND ', _EACH)],
-        states=[of('last("state_value")', f'"domain" =~ /^({STATES})$/ AND ', _EACH)],
+        presence=[of(f'last("{word}")', f'"domain" =~ /^({PRESENCE})$/ AND ', _EACH)],
+        states=[of(f'last("{word}")', f'"domain" =~ /^({STATES})$/ AND ', _EACH)],
         busiest=[of('count("duration_in_state_seconds") AS "changes"', "", '"entity_id"', table=True)],
         changes=[of('count("state_value")', "", 'time($__interval), "domain"', "$tag_domain")],
         gaps=[_gaps(home)],
@@ -75,7 +83,7 @@ def influxql_homeiq(home: str, *, tagged: bool = False) -> Queries:
             ),
         ],
         shading=_shading(home),
-        notes={"busiest": "Changes of the state; those of attributes alone are not counted."},
+        notes={**word_notes, "busiest": "Changes of the state; those of attributes alone are not counted."},
     )
 
 

@@ -100,6 +100,13 @@ def test_grafana_needs_no_token(tmp_path: Path) -> None:
     assert dashboard("--set", "influxdb.url=http://db:8086", "--set", token) == dashboard()
 
 
+def test_where_states_are_written_as_homeiq_did_no_panel_shows_pythons_text() -> None:
+    made = dashboard("--set", "influxdb.legacy_state_repr=true")
+    held = {each.what: each.text for each in queries(made) if each.what in {"States A", "Who is at home A"}}
+    assert len(held) == 2
+    assert all('last("value")' in text and "state_value" not in text for text in held.values())
+
+
 def test_grafana_asks_the_clusters_vmselect(tmp_path: Path) -> None:
     url = "influxdb.url=http://vminsert:8480/insert/0/influx"
     printed("grafana", "-o", str(tmp_path), "--set", "influxdb.numeric_only=true", "--set", url)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ingest.core.grafana import COLUMNS, SCHEMA_VERSION, Dashboard, Language, Panel, Query, as_json
-from ingest.core.grafana_influxql import influxql_homeassistant
+from ingest.core.grafana_influxql import influxql_homeassistant, influxql_homeiq
 from ingest.core.grafana_look import words
 from ingest.core.grafana_service import service_dashboard
 from tests.support.dashboards import HOMES, expanded, picked, queries
@@ -103,6 +103,15 @@ def test_the_class_is_asked_where_it_is(classed: str | None, battery: str, *, no
     assert battery in made.batteries[0].text
     assert battery.replace("battery", "humidity").replace("/batter/", "/humidity/") in made.humidities[0].text
     assert ("batteries" in made.notes, "humidities" in made.notes) == (noted, noted)
+
+
+def test_where_texts_are_python_of_a_whole_state_numbers_are_asked() -> None:
+    usual, legacy = influxql_homeiq("home"), influxql_homeiq("home", legacy=True)
+    for asked, noted, field in ((usual, False, "state_value"), (legacy, True, "value")):
+        for name in ("presence", "states"):
+            [query] = getattr(asked, name)
+            assert query.text.startswith(f'SELECT last("{field}") FROM')
+            assert ("legacy_state_repr" in asked.notes.get(name, "")) is noted
 
 
 def test_a_row_is_as_high_as_its_highest_panel() -> None:
