@@ -53,11 +53,15 @@ class Query:
 
 @frozen
 class Variable:
-    """A choice at the head of a dashboard: any of what the query lists, or all."""
+    """A choice at the head of a dashboard: any of what the query lists, or all.
+
+    `regex` is an expression as Grafana has it, with slashes: of what the query lists only what it fits is there.
+    """
 
     name: str
     label: str
     query: str
+    regex: str = ""
 
 
 @frozen
@@ -149,7 +153,7 @@ def _variable(made: Dashboard, variable: Variable) -> dict[str, Any]:
         "allValue": ".*",
         "current": {"selected": True, "text": ["All"], "value": [ALL]},
         "hide": 0,
-        "regex": "",
+        "regex": variable.regex,
     }
 
 

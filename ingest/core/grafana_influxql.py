@@ -26,6 +26,9 @@ CLASS_FIELD: Final = "device_class_str"
 CLASS_TAG: Final = "device_class"
 """Where the schema `homeassistant` has the device class: in a field, or in a tag when `tags_attributes` says so."""
 
+_WITHOUT_DOMAIN: Final = "/^[^.]+$/"
+"""The points of the registries (`device_history`) have the whole entity_id in the tag in which states have its name alone."""
+
 _BY_NAME: Final = {
     "batteries": "Found by their names, which hold `batter`: ignore_attributes leaves the device class out.",
     "humidities": "Found by their names, which hold `humidity`: ignore_attributes leaves the device class out.",
@@ -83,7 +86,11 @@ def influxql_homeiq(home: str, *, legacy: bool = False, tagged: bool = False) ->
             ),
         ],
         shading=_shading(home),
-        notes={**word_notes, "busiest": "Changes of the state; those of attributes alone are not counted."},
+        notes={
+            **word_notes,
+            "busiest": "Changes of the state; those of attributes alone are not counted.",
+            "changes": "Changes of attributes alone, states read at a start, and heartbeats are counted, too.",
+        },
     )
 
 
@@ -132,12 +139,13 @@ def influxql_homeassistant(
         gaps=[_gaps(home)],
         variables=[
             Variable("domain", "Domain", _values("domain", where=ours)),
-            Variable("entity", "Entity", _values("entity_id", where=f'{ours}"domain" =~ /^$domain$/')),
+            Variable("entity", "Entity", _values("entity_id", where=f'{ours}"domain" =~ /^$domain$/'), _WITHOUT_DOMAIN),
         ],
         shading=_shading(home),
         notes={
             **({} if classed else _BY_NAME),
-            "busiest": "Of what is a number, or on and off, open and closed, home and away: other words have no count here.",
+            "busiest": "Of what is a number, or on and off, open and closed, home and away: other words have no count here. "
+            "Heartbeats are counted, too.",
             "presence": "This schema does not store `unavailable`: the state before it seems to hold.",
             "states": "This schema does not store `unavailable`: the state before it seems to hold.",
         },

@@ -114,6 +114,24 @@ def test_where_texts_are_python_of_a_whole_state_numbers_are_asked() -> None:
             assert ("legacy_state_repr" in asked.notes.get(name, "")) is noted
 
 
+def test_an_entity_can_be_chosen_by_the_name_that_its_states_have_alone() -> None:
+    for name, regex in (("homeassistant-influxql", "/^[^.]+$/"), ("homeiq-influxql", "")):
+        [entity] = (each for each in read(name)["templating"]["list"] if each["name"] == "entity")
+        assert entity["regex"] == regex
+    listed = ("kitchen", "light.kitchen", "door_battery")
+    fits = re.compile(r"^[^.]+$")
+    assert list(filter(fits.search, listed)) == ["kitchen", "door_battery"]
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("homeiq-influxql", "Stored changes by domain"), ("homeassistant-influxql", "What changed most")],
+)
+def test_where_heartbeats_are_counted_the_panel_says_so(name: str, title: str) -> None:
+    [panel] = (each for each in read(name)["panels"] if each["title"] == title)
+    assert "eartbeats are counted, too" in panel["description"]
+
+
 def test_a_row_is_as_high_as_its_highest_panel() -> None:
     asked = [Query("1")]
     panels = [Panel(name, "stat", 12, height, asked) for name, height in (("a", 3), ("b", 5), ("c", 2))]
