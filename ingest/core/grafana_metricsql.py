@@ -91,7 +91,11 @@ def metricsql_homeassistant(home: str, *, tagged: bool = False) -> Queries:
         return Query(f'last_over_time({{{_ANY},domain=~"{domains}",{chosen}}}[{HOLDS}])', _NAMED)
 
     battery = f'{{__name__="%_value",domain="sensor",entity_id=~".*batter.*",{chosen}}}'
-    each = "sum by (domain, entity_id)"
+
+    def counted(span: str) -> str:
+        """An entity's points, each once: an attribute that is called `…_value` is in the same points as its state."""
+        return f"max by (domain, entity_id) (count_over_time({{{_ANY},{chosen}}}[{span}]))"
+
     return Queries(
         temperatures=[curve("°[CF]_value")],
         humidities=[curve("%_value", also='domain="sensor",entity_id=~".*humidity.*",')],
@@ -100,9 +104,9 @@ def metricsql_homeassistant(home: str, *, tagged: bool = False) -> Queries:
         presence=[holding(PRESENCE)],
         states=[holding(STATES)],
         busiest=[
-            Query(f"topk({MOST}, {each} (count_over_time({{{_ANY},{chosen}}}[$__range])))", _NAMED, table=True),
+            Query(f"topk({MOST}, {counted('$__range')})", _NAMED, table=True),
         ],
-        changes=[Query(f"sum by (domain) (count_over_time({{{_ANY},{chosen}}}[$__interval]))", "{{domain}}")],
+        changes=[Query(f"sum by (domain) ({counted('$__interval')})", "{{domain}}")],
         gaps=[_gaps(home)],
         variables=[
             Variable("domain", "Domain", f"label_values({{{ours}{_ANY}}}, domain)"),
@@ -113,7 +117,10 @@ def metricsql_homeassistant(home: str, *, tagged: bool = False) -> Queries:
             "batteries": "Found by their names, which hold `batter`: a device class is no number.",
             "humidities": "Found by their names, which hold `humidity`: a device class is no number.",
             "presence": "Who is in another zone has no number: the state before it seems to hold, for a day.",
-            "states": "Neither `unavailable` nor other words have numbers: the state before seems to hold, for a day.",
+            "states": "Neither `unavailable` nor other words have numbers: the state before seems to hold, for a day. "
+            "An attribute whose name ends in `_value` is drawn beside the state, under the same name.",
+            "busiest": "Heartbeats are counted, too; what has no number is not.",
+            "changes": "Heartbeats are counted, too; what has no number is not.",
             "gaps": _GAPS_NOTE,
         },
     )

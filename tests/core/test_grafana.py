@@ -12,6 +12,7 @@ import pytest
 from ingest.core.grafana import COLUMNS, SCHEMA_VERSION, Dashboard, Language, Panel, Query, as_json
 from ingest.core.grafana_influxql import influxql_homeassistant, influxql_homeiq
 from ingest.core.grafana_look import words
+from ingest.core.grafana_metricsql import metricsql_homeassistant
 from ingest.core.grafana_service import service_dashboard
 from tests.support.dashboards import HOMES, expanded, picked, queries
 
@@ -125,11 +126,25 @@ def test_an_entity_can_be_chosen_by_the_name_that_its_states_have_alone() -> Non
 
 @pytest.mark.parametrize(
     ("name", "title"),
-    [("homeiq-influxql", "Stored changes by domain"), ("homeassistant-influxql", "What changed most")],
+    [
+        ("homeiq-influxql", "Stored changes by domain"),
+        ("homeassistant-influxql", "What changed most"),
+        ("homeassistant-metricsql", "What changed most"),
+        ("homeassistant-metricsql", "Stored changes by domain"),
+    ],
 )
 def test_where_heartbeats_are_counted_the_panel_says_so(name: str, title: str) -> None:
     [panel] = (each for each in read(name)["panels"] if each["title"] == title)
     assert "eartbeats are counted, too" in panel["description"]
+
+
+def test_an_attribute_that_is_called_a_value_does_not_count_as_a_change() -> None:
+    asked = metricsql_homeassistant("home")
+    for [query] in (asked.busiest, asked.changes):
+        [counted] = re.findall(r"(\w+ by \([^)]*\)) \(count_over_time\(", query.text)
+        assert counted == "max by (domain, entity_id)"
+    assert asked.changes[0].text.startswith("sum by (domain) (max by")
+    assert "`_value`" in asked.notes["states"]
 
 
 def test_a_row_is_as_high_as_its_highest_panel() -> None:
