@@ -38,6 +38,7 @@ RECOVERIES: Final[dict[type[Report], tuple[type[Report], ...]]] = {
 REPEATED: Final = (*dict.fromkeys(each for ended in RECOVERIES.values() for each in ended), reports.Rejected)
 
 _figures = re.compile(r"\d+")
+_quoted = re.compile(r"(?<!\w)(['\"`]).*?\1(?!\w)")
 
 
 @define
@@ -53,7 +54,7 @@ class Calm:
 
     Of what cannot be read, one a kind. Of losses and of what a person moves, which come by the hundred a second when
     they come, the first at once and then one every `PAUSE` seconds. Of an attempt that fails again and again the first,
-    and then one every `REPEAT` seconds; another reason is said at once. That it works again is said, unless the failure
+    and then one every `REPEAT` seconds; another reason is said at once, whichever points are refused for it. That it works again is said, unless the failure
     before it was not. The books count them all.
     """
 
@@ -101,7 +102,7 @@ class Calm:
         if type(report) in self._untold:
             return None
         if isinstance(report, REPEATED):
-            return self._due((type(report), _figures.sub("0", report.text())), REPEAT)
+            return self._due((type(report), _sentence(report)), REPEAT)
         return 0
 
     def _is_new(self, key: Hashable) -> bool:
@@ -120,3 +121,12 @@ class Calm:
             self._said.clear()
         self._said[key] = _Said(now + pause)
         return 0 if said is None else said.left_out
+
+
+def _sentence(report: Report) -> str:
+    """What it says, figures aside."""
+    said = report.text()
+    if isinstance(report, reports.Rejected):
+        # It names entities: nearly every batch holds others of those that are refused for ever.
+        said = f"{report.store}: {_quoted.sub('', report.rejections[0].reason)}"
+    return _figures.sub("0", said)

@@ -5,6 +5,7 @@ import pytest
 from ingest.core import reports
 from ingest.core.calm import KINDS, NEWS, RECOVERIES, REPEAT, REPEATED, Calm
 from ingest.core.reports import Report
+from ingest.core.store import Rejection
 from tests.core.test_reports import sample
 
 
@@ -102,6 +103,22 @@ def test_points_that_are_refused_night_by_night_do_not_fill_the_log() -> None:
     night.tell(sample(reports.Rejected), 100)
     assert len(night.said) == 2
     assert reports.Rejected in REPEATED
+
+
+def test_other_points_that_are_refused_for_the_same_reason_are_no_news() -> None:
+    night = Night()
+    for number in range(120):
+        name = f"sensor.{chr(97 + number % 20)}_temperature"
+        reason = f'partial write: field type conflict: input field "value_{name}" is float at {number}'
+        night.tell(reports.Rejected("db", (Rejection(f"events,entity_id={name} value=1 {number}", reason),)))
+    assert night.said == [(0.0, 0), (600.0, 59)]
+
+
+def test_another_reason_or_store_of_points_that_are_refused_is_news() -> None:
+    night = Night()
+    for store, reason in (("db", "it can't be parsed"), ("db", "it can't be stored"), ("other", "it can't be stored")):
+        night.tell(reports.Rejected(store, (Rejection("events value=1 1", reason),)))
+    assert [left_out for _, left_out in night.said] == [0, 0, 0]
 
 
 def test_losses_say_how_many_lines_were_left_out() -> None:
