@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from ingest.errors import Refused
 
 MAGIC = b"SQLite format 3\0"
 SUFFIXES = (".db", ".sqlite", ".sqlite3")
+
+_PASSING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+"""What refuses a new file and may be over in a while: no space or inode, a quota, a failing disk, no file descriptor."""
 
 
 def is_there(path: Path) -> bool:
@@ -28,6 +34,18 @@ def make_private(path: Path) -> None:
     """What a home does is its owner's business; SQLite gives its log the same rights. It says itself what is wrong."""
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def disk_refuses(folder: Path) -> str | None:
+    """Why no file can be made in the folder now, where that may be over in a while; else None.
+
+    SQLite has one code for a log that it may not make and for one that has no place: only a try tells them apart.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror if error.errno in _PASSING else None
 
 
 def remove_empty(path: Path) -> None:

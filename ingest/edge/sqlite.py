@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
-from ingest.edge.database_file import check_name, has_log, make_private, remove_empty
+from ingest.edge.database_file import check_name, disk_refuses, has_log, make_private, remove_empty
 from ingest.errors import IngestError, Refused, Transient
 
 Cursor: TypeAlias = sqlite3.Cursor
@@ -81,15 +81,19 @@ def _refused(what: str, remedy: str) -> Callable[[str, str], IngestError]:
 
 
 def _damaged(said: str, where: str) -> IngestError:
-    return Damaged(
-        f"the database file is damaged: {said}",
-        where=where,
-        remedy="What is readable in it comes back with: sqlite3 FILE .recover",
-    )
+    remedy = "What is readable in it comes back with: sqlite3 FILE .recover"
+    return Damaged(f"the database file is damaged: {said}", where=where, remedy=remedy)
 
 
 def _locked(said: str, where: str) -> IngestError:
     return Transient(f"another program holds the database file: {said}", where=where)
+
+
+def _cannot_open(said: str, where: str) -> IngestError:
+    what = "the database file cannot be opened"
+    if why := disk_refuses(Path(where).parent):
+        return _disk(what, "Free some space and files (see df and df -i), or raise the limit of open files")(why, where)
+    return _refused(what, "Check that its folder exists and that the service's user may use it")(said, where)
 
 
 _FAMILIES: Mapping[int, Callable[[str, str], IngestError]] = {
@@ -102,9 +106,7 @@ _FAMILIES: Mapping[int, Callable[[str, str], IngestError]] = {
     sqlite3.SQLITE_READONLY: _refused(
         "the database file cannot be written", "Make the file and its folder writable for the service's user"
     ),
-    sqlite3.SQLITE_CANTOPEN: _refused(
-        "the database file cannot be opened", "Check that its folder exists and that the service's user may use it"
-    ),
+    sqlite3.SQLITE_CANTOPEN: _cannot_open,
     sqlite3.SQLITE_PERM: _refused("no permission for the database file", "Give the service's user access to it"),
 }
 

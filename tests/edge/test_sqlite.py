@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import errno
 import gc
 import shutil
 import sqlite3
 import stat
 import sys
+import tempfile
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from ingest.edge.sqlite import Damaged, open_reader, open_writer, pragma, transaction, translate, translated
+from ingest.edge.sqlite import Damaged, DiskFails, open_reader, open_writer, pragma, transaction, translate, translated
 from ingest.errors import Refused, Transient
 
 
@@ -201,3 +204,30 @@ def test_a_header_of_another_format_is_damage(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(Damaged, match="unsupported file format"):
         open_writer(path)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE])
+def test_a_log_that_no_disk_takes_now_is_the_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """No inode, no quota, no file descriptor: SQLite calls it a file that cannot be opened."""
+    folder = tmp_path / "a.db"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "TemporaryFile", raising(OSError(code, "no more")))
+    with pytest.raises(DiskFails, match="cannot be opened: no more"):
+        open_writer(folder)
+
+
+def test_what_no_time_heals_is_not_the_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "a.db"
+    folder.mkdir()
+    for error in (PermissionError(errno.EACCES, "no"), OSError(errno.EROFS, "no")):
+        monkeypatch.setattr(tempfile, "TemporaryFile", raising(error))
+        with pytest.raises(Refused, match="cannot be opened: unable to open") as caught:
+            open_writer(folder)
+        assert not isinstance(caught.value, DiskFails)
+
+
+def raising(error: OSError) -> Callable[..., None]:
+    def fail(**_: object) -> None:
+        raise error
+
+    return fail
