@@ -13,12 +13,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from ingest.core.rows import KINDS, ORIGINS, TAGS
 from ingest.core.state import HOUR_NS
-from ingest.edge.sqlite import Connection, pragma, transaction
-from ingest.errors import Refused
+from ingest.edge.sqlite import Connection, DiskFails, pragma, transaction, translated
+from ingest.errors import Refused, Transient
 
 VERSION = 1
 APPLICATION = 0x686F6D65
@@ -100,6 +101,7 @@ CREATE TABLE rollup (
 CREATE TABLE hour (hour INTEGER PRIMARY KEY, changes INTEGER NOT NULL DEFAULT 0, late INTEGER NOT NULL);
 """
 
+# In `hourly`, CROSS JOIN has SQLite begin with the entities: a question about one then reads that one's hours only.
 VIEWS = f"""
 CREATE VIEW changes AS
 SELECT {_TIME} AS time, facts.entity_id AS entity_id, change.state AS state, change.value AS value,
@@ -123,22 +125,29 @@ SELECT facts.entity_id AS entity_id,
     coalesce(max(known.high, known.before), known.high, known.before) AS max,
     known.last_value AS last, known.last_state AS last_state, facts.unit AS unit, known.states AS seconds_by_state,
     entity.registry_id AS registry_id
-FROM (
+FROM entity CROSS JOIN facts ON facts.id = entity.facts CROSS JOIN (
     SELECT rollup.*, (first_ns - rollup.hour * {HOUR_NS}) / 1e9 AS lead,
-        lag(last_value) OVER (PARTITION BY rollup.entity ORDER BY rollup.hour) AS before
+        (SELECT earlier.last_value FROM rollup AS earlier
+            WHERE earlier.entity = rollup.entity AND earlier.hour < rollup.hour
+            ORDER BY earlier.hour DESC LIMIT 1) AS before
     FROM rollup
-) AS known JOIN entity ON entity.id = known.entity JOIN facts ON facts.id = entity.facts;
+) AS known ON known.entity = entity.id;
 """  # noqa: S608  our own names and numbers
 
 
 def prepare(connection: Connection, path: Path) -> None:
-    """Make the layout in a new file; accept our own of this version.
+    """Make the layout in a new file; accept our own of this version, and give it the views as they are today.
 
     Raises Refused for a newer version and for a database that is not ours.
     """
     if is_new(connection):
         _create(connection)
     check(connection, path)
+    with (
+        suppress(Transient, DiskFails),
+        translated(path),
+    ):  # locked or full: the older views say the same, and the next opening comes
+        _renew_views(connection)
 
 
 def check(connection: Connection, path: Path) -> None:
@@ -161,6 +170,16 @@ def is_new(connection: Connection) -> bool:
     """True while nobody has made anything of the file: a service that starts for the first time is about to."""
     unmarked = pragma(connection, "application_id") == 0 and pragma(connection, "user_version") == 0
     return unmarked and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+
+
+def _renew_views(connection: Connection) -> None:
+    stored = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'").fetchall())
+    today = {statement.split()[2]: statement for statement in map(str.strip, VIEWS.rstrip(";\n").split(";\n"))}
+    if changed := [name for name in today if stored.get(name, today[name]) != today[name]]:
+        with transaction(connection):
+            for name in changed:
+                connection.execute(f"DROP VIEW {name}")
+                connection.execute(today[name])
 
 
 def _create(connection: Connection) -> None:

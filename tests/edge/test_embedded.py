@@ -25,7 +25,8 @@ from ingest.core.store import Batch, Delivered, Keep, Verdict
 from ingest.edge import embedded_names
 from ingest.edge.aside import SetAside
 from ingest.edge.embedded import Embedded, EmbeddedSettings, open_embedded
-from ingest.edge.embedded_schema import VERSION
+from ingest.edge.embedded_schema import VERSION, prepare
+from ingest.edge.sqlite import open_writer
 from ingest.errors import Refused
 from ingest.runtime.lane import InlineLane, ThreadLane
 
@@ -421,6 +422,33 @@ async def test_the_hourly_view_puts_in_what_held_before(embedded: Embedded, path
         ("2026-02-02T00:00:00Z", 10.0, 15.0, 20.0, 20.0, "20", None),
         ("2026-02-02T01:00:00Z", 20.0, None, 20.0, None, "unavailable", json.dumps({"unavailable": 3600.0}, separators=(",", ":"))),
     ]  # fmt: skip
+
+
+async def test_a_question_about_one_entity_reads_that_ones_hours_only(embedded: Embedded, path: Path) -> None:
+    question = "SELECT max(max) FROM hourly WHERE entity_id = 'sensor.kitchen'"
+    plan = " ".join(row[3] for row in look(path, f"EXPLAIN QUERY PLAN {question}"))
+    assert "SEARCH rollup USING PRIMARY KEY (entity=?)" in plan
+    assert "SEARCH earlier USING PRIMARY KEY (entity=? AND hour<?)" in plan
+
+
+def test_a_file_of_before_gets_the_views_of_today_once_nobody_holds_it(path: Path) -> None:
+    views = "SELECT name, sql FROM sqlite_master WHERE type = 'view' ORDER BY name"
+    with closing(open_writer(path)) as writer, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        prepare(writer, path)
+        today = look(path, views)
+        other.execute("DROP VIEW hourly")
+        other.execute("CREATE VIEW hourly AS SELECT 1 AS hour")
+        before = look(path, views)
+        writer.execute("PRAGMA busy_timeout = 0")
+        other.execute("BEGIN IMMEDIATE")
+        prepare(writer, path)
+        assert look(path, views) == before
+        other.execute("ROLLBACK")
+        prepare(writer, path)
+        assert look(path, views) == today
+        written = look(path, "PRAGMA schema_version")
+        prepare(writer, path)
+        assert look(path, "PRAGMA schema_version") == written
 
 
 async def test_retention_rolls_up_removes_and_gives_space_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
