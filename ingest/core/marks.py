@@ -77,12 +77,14 @@ def gone_of(marks: Mapping[str, Mark], there: Collection[str], known_as: Mapping
 class Marks:
     """The mark of every entity, by its id for life, and which moved since that was asked last.
 
-    At most `entities` marks are remembered, and the one that came first is forgotten.
+    At most `entities` marks are remembered: that of an entity that is gone is forgotten first, then the one that came first.
     """
 
     marks: dict[str, Mark] = field(factory=dict)
     entities: int = field(default=ENTITIES, kw_only=True)
     _moved: list[Mark] = field(factory=list, init=False)
+    _gone: list[str] = field(factory=list, init=False)
+    _until_look: int = field(default=0, init=False)
 
     def advance(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """Move a mark that is there to a state that is not older; False, and nothing is done, for any other."""
@@ -100,9 +102,24 @@ class Marks:
     def _put(self, mark: Mark) -> None:
         """It moved, whatever it was before."""
         if mark.registry_id not in self.marks:
-            make_room(self.marks, self.entities)
+            self._make_room()
         self.marks[mark.registry_id] = mark
         self._moved.append(mark)
+
+    def _make_room(self) -> None:
+        if len(self.marks) < self.entities:
+            return
+        self._until_look -= 1
+        if self._until_look < 0:
+            # They are all looked at for this: seldom, as a home may bring thousands more than there is room for.
+            self._until_look = self.entities // 100
+            self._gone = [key for key, mark in reversed(self.marks.items()) if is_absent(mark)]
+        while self._gone:
+            key = self._gone.pop()
+            if key in self.marks and is_absent(self.marks[key]):
+                del self.marks[key]
+                return
+        make_room(self.marks, self.entities)
 
     def _reach_back(self, registry_id: str, time_ns: int, *, last: bool) -> None:
         """A state came that may be older than the mark of its entity. When it came `last`, the clock was set back.

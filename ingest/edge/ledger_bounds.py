@@ -15,8 +15,9 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from ingest.core.coverage import Cause, Gap, Note, Progress
+from ingest.core.coverage import MICROSECOND, Cause, Gap, Note, Progress
 from ingest.core.ledger import LEFT, Opening
+from ingest.core.marks import UNKNOWN
 from ingest.edge.ledger_marks import fold, move_at_once
 from ingest.edge.ledger_rows import all_gaps, open_gap, tell_in_one, write_note
 from ingest.edge.spool_rows import Changed, Key
@@ -129,14 +130,15 @@ def _keep_gaps(connection: Connection, key: Key, bound: Bound) -> Sequence[Gap]:
 
 
 def _keep_marks(connection: Connection, key: Key, most: int) -> None:
-    """Entities come and go; the marks that have not moved for the longest time go."""
+    """Entities come and go; the marks of those that are gone go first, then those that have not moved for longest."""
     fold(connection, key)
     whose = (key.home, key.store)
     (count,) = connection.execute("SELECT count(*) FROM mark WHERE home = ? AND store = ?", whose).fetchone()
     if count > most:
         oldest = connection.execute(
-            "SELECT home, store, registry_id FROM mark WHERE home = ? AND store = ? ORDER BY time_ns LIMIT ?",
-            (*whose, count - most),
+            "SELECT home, store, registry_id FROM mark WHERE home = ? AND store = ?"
+            " ORDER BY time_ns % ? = ? DESC, time_ns LIMIT ?",
+            (*whose, MICROSECOND, UNKNOWN, count - most),
         ).fetchall()
         connection.executemany("DELETE FROM mark WHERE home = ? AND store = ? AND registry_id = ?", oldest)
 

@@ -206,6 +206,15 @@ def test_while_the_registries_cannot_be_read_an_entity_goes_by_the_name_it_had()
     assert moved == Mark("r1", "light.a", ns(9), ns(5))
 
 
+def test_of_too_many_marks_the_one_of_who_is_gone_is_forgotten_first() -> None:
+    marks = {key: Mark(key, f"sensor.{key}", at) for key, at in (("a", 1_000), ("gone", 9_001), ("b", 2_000))}
+    reconciler = Reconciler(marks, entities=3)
+    for expected in ({"a", "b", "new"}, {"b", "new", "newer"}):
+        key = min(expected - reconciler.marks.keys())
+        reconciler._put(Mark(key, f"sensor.{key}", 10_000))
+        assert reconciler.marks.keys() == expected
+
+
 def test_marks_do_not_fill_the_memory() -> None:
     reconciler = Reconciler(entities=2)
     for tick in range(1, 6):

@@ -299,6 +299,13 @@ def test_of_too_many_marks_those_that_have_not_moved_for_longest_go(tmp_path: Pa
         assert ledger.load().marks == [mark("a", 9), mark("c", 5)]
 
 
+def test_of_too_many_marks_those_of_who_is_gone_go_first(tmp_path: Path) -> None:
+    with ledger_in(tmp_path / "state.db", Bound(marks=2)) as ledger:
+        ledger.move_marks([mark("a", 9_000), mark("gone", 8_001), mark("c", 5_000), mark("left", 7_001)])
+        ledger.open_gap(opening(1, 2))
+        assert ledger.load().marks == [mark("a", 9_000), mark("c", 5_000)]
+
+
 def test_what_was_folded_in_memory_goes_into_the_same_row(ledger: LedgerFile) -> None:
     for from_ns, to_ns, count in ((5, 9, 4), (1, 6, 3)):
         ledger.open_gap(Opening(Cause.SEVERAL, from_ns, to_ns, gaps=count))

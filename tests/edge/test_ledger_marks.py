@@ -105,7 +105,8 @@ class Rows:
         whose = (key.home, key.store)
         (count,) = self.connection.execute("SELECT count(*) FROM mark WHERE home = ? AND store = ?", whose).fetchone()
         oldest = self.connection.execute(
-            "SELECT home, store, registry_id FROM mark WHERE home = ? AND store = ? ORDER BY time_ns LIMIT ?",
+            "SELECT home, store, registry_id FROM mark WHERE home = ? AND store = ?"
+            " ORDER BY time_ns % 1000 = 1 DESC, time_ns LIMIT ?",
             (*whose, max(0, count - most)),
         ).fetchall()
         self.connection.executemany("DELETE FROM mark WHERE home = ? AND store = ? AND registry_id = ?", oldest)
