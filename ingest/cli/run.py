@@ -40,6 +40,7 @@ def _run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
     from ingest.cli.service import serve_until_signalled  # noqa: PLC0415
     from ingest.cli.watchdog import Watchdog  # noqa: PLC0415
     from ingest.core.reports import Notice  # noqa: PLC0415
+    from ingest.edge.accepting import accepting  # noqa: PLC0415
     from ingest.edge.journal import open_journal  # noqa: PLC0415
     from ingest.edge.notify import manager  # noqa: PLC0415
     from ingest.runtime.garbage import look_seldom  # noqa: PLC0415
@@ -54,7 +55,7 @@ def _run(config_path: Path | None, assignments: tuple[str, ...]) -> None:
     # A watchdog ends the process with SIGABRT: the stacks of all threads then say what hung.
     with suppress(OSError, RuntimeError):  # where there is no standard error
         faulthandler.enable()
-    with one_error():
+    with one_error(), accepting(journal):
         reloading = Reloading(read, found, journal.set_level, ThreadLane(abandon=True), _backfill(config_path))
         watchdog = Watchdog(manager(os.environ, api=found.settings.api.enabled))
         look_seldom()

@@ -35,7 +35,11 @@ RECOVERIES: Final[dict[type[Report], tuple[type[Report], ...]]] = {
 }
 """What is over with the first, so that the next time is news."""
 
-REPEATED: Final = (*dict.fromkeys(each for ended in RECOVERIES.values() for each in ended), reports.Rejected)
+REPEATED: Final = (
+    *dict.fromkeys(each for ended in RECOVERIES.values() for each in ended),
+    reports.Rejected,
+    reports.NotAccepting,
+)
 
 _figures = re.compile(r"\d+")
 _quoted = re.compile(r"(?<!\w)(['\"`]).*?\1(?!\w)")

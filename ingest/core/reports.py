@@ -929,6 +929,11 @@ class NotListening(Notice):
     """There is no API, or not yet."""
 
 
+@frozen
+class NotAccepting(Notice):
+    """The API or the commands' socket listens, but nobody new can be let in now."""
+
+
 def _time(time_ns: int) -> str:
     return f"{moment_at(time_ns):%Y-%m-%d %H:%M:%S} UTC"
 
