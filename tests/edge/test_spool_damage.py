@@ -336,6 +336,18 @@ def test_a_start_that_was_cut_off_before_the_new_file_had_its_name_is_finished(t
     assert aside_of(path) == (3, None)
 
 
+def test_into_a_new_file_come_batches_that_nothing_but_their_lines_tells_apart(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    written(path)
+    with opened_file(path) as connection:
+        connection.execute("UPDATE batch SET put_ns = 1, oldest_ns = 1, newest_ns = 1")
+        connection.execute("INSERT INTO meta VALUES (?, 'malformed')", (DAMAGED,))
+    connection, aside = open_state(path, now_ns)
+    with closing(connection):
+        assert connection.execute("SELECT count(DISTINCT payload) FROM batch").fetchone() == (8,)
+    assert aside is not None
+
+
 def test_where_no_second_file_can_be_made_the_damaged_one_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
