@@ -181,12 +181,12 @@ def _reading(random: Random, at: int, entity: Entity, start: int) -> str:
         case "energy":
             return f"{50 + (at - start) / DAY * 3:.3f}"
         case "temperature":
-            return f"{_warmth(AREAS[hash_of(entity)], at) + random.gauss(0, 0.4):.1f}"
+            return f"{_warmth(AREAS[area_index(entity)], at) + random.gauss(0, 0.4):.1f}"
         case "battery" | "power":
             return str(random.randint(2, 100))
     return random.choice(("on", "off"))
 
 
-def hash_of(entity: Entity) -> int:
-    """Return a number of a room that depends on the entity alone."""
+def area_index(entity: Entity) -> int:
+    """Return a place in `AREAS` that depends on the entity alone."""
     return len(entity.name) % len(AREAS)

@@ -67,18 +67,23 @@ class Recorder:
     @contextmanager
     def switched_off(self) -> Iterator[None]:
         """Record nothing for the length of the block: what happens meanwhile will never be there."""
-        self._off.append((self.home.present(), FOREVER))
+        place, since = len(self._off), self.home.present()
+        self._off.append((since, FOREVER))
         self.recording = False
-        yield
-        self._off[-1] = (self._off[-1][0], self.home.present())
-        self.recording = True
+        try:
+            yield
+        finally:
+            self._off[place] = (since, self.home.present())
+            self.recording = all(end != FOREVER for _, end in self._off)
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Commit nothing for the length of the block: what happens meanwhile waits in the backlog."""
         self._stands_at = self.home.present()
-        yield
-        self._stands_at = None
+        try:
+            yield
+        finally:
+            self._stands_at = None
 
     def purge(self, keep: int) -> None:
         """Throw away what is older than `keep`."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import assert_never
 
 import trio
+from attrs import AttrsInstance, fields_dict
 
 from ingest.simulator import faults as f
 from ingest.simulator import recorder_faults as r
 from ingest.simulator.faults import Fault, Script, Step
+from ingest.simulator.instance import Mood
 from ingest.simulator.recorder import Recorder
 from ingest.simulator.server import Server
 from ingest.simulator.values import SECOND
@@ -67,28 +69,19 @@ def _change(recorder: Recorder, fault: r.Commits | r.Exclude | r.Purge) -> None:
             recorder.purge(round(keep * SECOND))
 
 
-@contextmanager
-def _history(recorder: Recorder, fault: r.Lasting) -> Iterator[None]:
+def _history(recorder: Recorder, fault: r.Lasting) -> AbstractContextManager[None]:
     """Let the history be so for the length of the block."""
     match fault:
         case r.LateHistory(delay):
-            recorder.delay = delay
-            yield
-            recorder.delay = 0.0
+            return changed(recorder, delay=delay)
         case r.SilentHistory():
-            recorder.delay = math.inf
-            yield
-            recorder.delay = 0.0
+            return changed(recorder, delay=math.inf)
         case r.PartialHistory(_, part):
-            recorder.part = part
-            yield
-            recorder.part = 1.0
+            return changed(recorder, part=part)
         case r.RecorderOff():
-            with recorder.switched_off():
-                yield
+            return recorder.switched_off()
         case r.RecorderBehind():
-            with recorder.standing_still():
-                yield
+            return recorder.standing_still()
 
 
 def _break(server: Server, fault: f.Drop | f.Cut | f.Stall | f.HalfOpen | f.HugeFrame) -> None:
@@ -116,32 +109,57 @@ async def _garble(server: Server, what: str) -> None:
     await server.burst(1)
 
 
-@contextmanager
 def _mood(
     server: Server, fault: f.Refuse | f.RefuseAuth | f.SilentAuth | f.AnswerError | f.SlowAnswers
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Be in the mood of the fault for the length of the block."""
     mood = server.instance.mood
     match fault:
         case f.Refuse():
-            server.accepting.set(False)
-            yield
-            server.accepting.set(True)
+            return _refusing(server)
         case f.RefuseAuth():
-            mood.refuse_auth = True
-            yield
-            mood.refuse_auth = False
+            return changed(mood, refuse_auth=True)
         case f.SilentAuth():
-            mood.silent_auth = True
-            yield
-            mood.silent_auth = False
-        case f.AnswerError(command, _, code, message, without_id):
-            mood.errors[command] = (code, message)
-            mood.nameless |= {command} if without_id else set()
-            yield
-            del mood.errors[command]
-            mood.nameless.discard(command)
+            return changed(mood, silent_auth=True)
+        case f.AnswerError():
+            return _answering(mood, fault)
         case f.SlowAnswers(delay):
-            mood.delay = delay
-            yield
-            mood.delay = 0.0
+            return changed(mood, delay=delay)
+
+
+@contextmanager
+def _refusing(server: Server) -> Iterator[None]:
+    server.accepting.set(False)
+    try:
+        yield
+    finally:
+        server.accepting.set(True)
+
+
+@contextmanager
+def _answering(mood: Mood, fault: f.AnswerError) -> Iterator[None]:
+    """Of two on one command the later one holds, until its own end."""
+    error = mood.errors[fault.command] = (fault.code, fault.message)
+    mood.nameless.discard(fault.command)
+    mood.nameless |= {fault.command} if fault.without_id else set()
+    try:
+        yield
+    finally:
+        if mood.errors.get(fault.command) is error:
+            del mood.errors[fault.command]
+            mood.nameless.discard(fault.command)
+
+
+@contextmanager
+def changed(what: AttrsInstance, **values: object) -> Iterator[None]:
+    """Give fields these values for the length of the block, and then their defaults.
+
+    Not what they were before: of two that overlap, the later one would bring back what the earlier one had changed.
+    """
+    for name, value in values.items():
+        setattr(what, name, value)
+    try:
+        yield
+    finally:
+        for name in values:
+            setattr(what, name, fields_dict(type(what))[name].default)

@@ -180,3 +180,20 @@ async def test_the_rest_api_shows_what_the_recorder_shows(autojump_clock: MockCl
     assert [row["state"] for row in rows] == ["2"]
     question = Question(home.start, home.present() + 1, (KEY,))
     assert len(json.loads(full(home.past, question))[0]) == 2
+
+
+async def test_switched_off_twice_at_a_time_it_records_again_after_the_last_end(
+    autojump_clock: MockClock, peer: Peer
+) -> None:
+    client, home = await caller(peer), peer.server.home
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(happen, peer.server, r.RecorderOff(10))
+        await trio.sleep(5)
+        nursery.start_soon(happen, peer.server, r.RecorderOff(10))
+        await trio.sleep(7)
+        made(home, "missed")
+        assert (await info(client))["recording"] is False
+    await trio.sleep(1)
+    made(home, "kept")
+    assert await asked(client, home) == ["kept"]
+    assert (await info(client))["recording"] is True

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from ingest.errors import Refused
 from ingest.simulator import faults as f
+from ingest.simulator import recorder_faults as r
 from ingest.simulator.faults import KINDS, Fault, Script, Step, parse, read
 from ingest.simulator.home import Home
 from ingest.simulator.memory import MemoryStream
@@ -287,3 +288,54 @@ async def _a_blocked_writer_learns_of_the_end(here: MemoryStream, there: MemoryS
 async def _write_too_much(stream: MemoryStream) -> None:
     with pytest.raises(trio.BrokenResourceError):
         await stream.send_all(b"123456")
+
+
+LASTING: list[Fault] = [
+    f.Refuse(60),
+    f.RefuseAuth(60),
+    f.SilentAuth(60),
+    f.AnswerError("ping", 60, without_id=True),
+    f.SlowAnswers(5, 60),
+    r.LateHistory(5, 60),
+    r.SilentHistory(60),
+    r.PartialHistory(60, 0.5),
+    r.RecorderOff(60),
+    r.RecorderBehind(60),
+]
+
+
+@pytest.mark.parametrize("fault", LASTING, ids=lambda fault: type(fault).__name__)
+async def test_a_lasting_fault_that_is_cut_short_leaves_nothing_behind(
+    autojump_clock: MockClock, peer: Peer, fault: Fault
+) -> None:
+    server = peer.server
+    recorder, mood = server.instance.recorder, server.instance.mood
+
+    def told() -> object:
+        return server.accepting.value, str(mood), recorder.delay, recorder.part, recorder.info()
+
+    before = told()
+    with trio.move_on_after(1) as scope:
+        await happen(server, fault)
+    assert scope.cancelled_caught
+    assert told() == before
+
+
+async def test_of_two_errors_on_one_command_the_later_one_holds_until_its_own_end(
+    autojump_clock: MockClock, peer: Peer
+) -> None:
+    client = await caller(peer)
+
+    async def said() -> str | None:
+        code: str | None = (await client.ask("ping")).get("error", {}).get("code")
+        return code
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(happen, peer.server, f.AnswerError("ping", 20, code="first"))
+        await trio.sleep(5)
+        nursery.start_soon(happen, peer.server, f.AnswerError("ping", 20, code="second"))
+        await trio.sleep(5)
+        assert await said() == "second"
+        await trio.sleep(12)
+        assert await said() == "second"
+    assert await said() is None
