@@ -65,6 +65,11 @@ class Service:
         """It is not there, or ended by itself."""
         return self._process is None or self._process.poll() is not None
 
+    @property
+    def ended_by_itself(self) -> bool:
+        """It was started, and its process is over though nobody called `end`."""
+        return self._process is not None and self.ended
+
     def start(self) -> None:
         """Begin a life: start the process. It is not waited for."""
         settings = {"influxdb.url": self.url, "api.port": self.api, "log.format": "json"}

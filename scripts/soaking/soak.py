@@ -179,7 +179,7 @@ class Soak:
             if found is not None and count == self._service.count:
                 self.samples.append(found)
                 self.last = found.metrics or self.last
-            if self._service._process is not None and self._service.ended:  # noqa: SLF001  it ended by itself
+            if self._service.ended_by_itself:
                 raise Failed(f"the service ended by itself:\n{tail(self.folder)}")
 
     async def _progress(self, begun: float) -> None:

@@ -18,6 +18,7 @@ from ingest.core.rule_names import SCHEMA
 from ingest.core.store import Batch, Codec
 from ingest.runtime.link import Link, Overflow, Weight
 from ingest.runtime.spool import MemorySpool
+from tests.support.taken import drained
 
 
 def point(number: int, state: str = "on") -> Point:
@@ -183,7 +184,7 @@ async def test_a_batcher_that_is_cancelled_at_any_step_loses_and_repeats_nothing
         for _ in range(steps):
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
-    rest = [str(each.time_ns) for held in stage.link._queue for each in held.points]
+    rest = [str(each.time_ns) for held in drained(stage.link) for each in held.points]
     sealed = [number for payload in stage.payloads for number in payload.split(",")]
     assert stage.batcher.open == 0
     assert sealed + rest == ["0", "1", "2", "3", "4"]

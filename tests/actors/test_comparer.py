@@ -154,16 +154,17 @@ async def test_a_reading_that_comes_meanwhile_is_the_one_that_counts(autojump_cl
 
 
 async def test_what_was_heard_in_a_session_is_not_kept_for_the_next(autojump_clock: MockClock) -> None:
-    async with (
-        open_data_api("http://data-api", lambda: None) as opened,
-        playing(answering(**{"config_entries/get": []})) as peer,
-        connection(peer.dial) as bulk,
-    ):
-        comparer = Comparer(Publisher(opened, print, lambda: 0.5), print)
+    emitted = list[Report]()
+    silent, speaking = list[Any](), [ok(CONFIG_ENTRIES)]
+    async with open_data_api("http://data-api", lambda: None) as opened:
+        comparer = Comparer(Publisher(opened, emitted.append, lambda: 0.5), emitted.append)
         comparer.hear(lists([lamp()], []))
-        with trio.move_on_after(1):
-            await comparer.run(bulk)
-        assert not comparer._lists.full
+        for entries in (silent, speaking):
+            answers = {"config_entries/get": entries, "get_services": [ok(SERVICES)]}
+            async with playing(answering(**answers)) as peer, connection(peer.dial) as bulk:
+                with trio.move_on_after(1):
+                    await comparer.run(bulk)
+    assert [each for each in emitted if isinstance(each, reports.ToPublish)] == []
 
 
 async def test_of_many_entries_others_run_in_between(autojump_clock: MockClock) -> None:

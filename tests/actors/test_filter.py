@@ -32,7 +32,7 @@ from ingest.runtime.link import Link, Overflow, Weight
 from ingest.runtime.spool import MemorySpool
 from ingest.runtime.watch import Watch
 from tests.core.changes import LATER, NOON, change, state
-from tests.support.taken import taken
+from tests.support.taken import drained, taken
 
 
 class Brittle(Enricher):
@@ -227,7 +227,7 @@ def test_what_was_missed_is_not_lost_with_the_frame_that_a_stores_link_shed(over
     outlets = [link.sender(overflow)]
     for name in ("light.z", "light.a", "light.y"):
         stage.filter.outlets(outlets).put(stage.filter.step(Frame([on(name)], 100, session=1)))
-    carried = [frame.note for frame in link._queue] + [reconciler.note()]
+    carried = [frame.note for frame in drained(link)] + [reconciler.note()]
     spans = {span.entity_id: span for note in carried for missed in note.missed for span in missed.spans}
     later = nanoseconds(moment_of(on("light.a")))
     assert {"light.a", "light.y", "light.z"} == set(spans)

@@ -18,6 +18,7 @@ from ingest.core.state import Frame, Source
 from ingest.errors import Transient
 from ingest.runtime.link import Link, Overflow, Weight
 from ingest.runtime.watch import Watch
+from tests.support.taken import drained
 
 SECOND = 10**9
 MINUTE = 60 * SECOND
@@ -61,7 +62,7 @@ class Stage:
 
     @property
     def proven(self) -> list[int]:
-        frames = list(self.link._queue)
+        frames = drained(self.link)
         assert {(frame.source, frame.session, len(frame.changes)) for frame in frames} <= {(Source.HEARTBEAT, 7, 0)}
         return [frame.until_ns for frame in frames]
 

@@ -28,6 +28,7 @@ from ingest.runtime.watch import Watch
 from tests.actors.peer import DEADLINES, TARGET, TOKEN, VERSION, Act, Peer, Reply, Side, answering, no, ok, playing
 from tests.core.changes import change, state
 from tests.core.test_conversation import event
+from tests.support.taken import drained
 
 REGISTRIES: dict[str, Reply] = {
     f"config/{kind}_registry/list": [ok([])] for kind in ("area", "floor", "label", "device", "entity")
@@ -191,7 +192,7 @@ async def test_a_large_frame_is_split_and_counted_once(autojump_clock: MockClock
     count = 2 * FRAME_CHANGES + 7
     async with holding(chatting(frame_of(count)), answering(**{**ANSWERS, "get_states": [ok([])]})) as held:
         await trio.sleep(5)
-    sizes = [len(frame.changes) for frame in held.link._queue if frame.source is Source.LIVE]
+    sizes = [len(frame.changes) for frame in drained(held.link) if frame.source is Source.LIVE]
     assert sizes == [FRAME_CHANGES, FRAME_CHANGES, 7]
     assert [report.count for report in held.emitted if isinstance(report, reports.Received)] == [count]
 
@@ -222,7 +223,7 @@ NO_STATES: dict[str, Reply] = {**ANSWERS, "get_states": [ok([])]}
 async def test_single_frames_that_arrive_together_are_one_hop_and_one_report(autojump_clock: MockClock) -> None:
     async with holding(bursting(*singles(200)), answering(**NO_STATES)) as held:
         await trio.sleep(5)
-    (frame,) = [frame for frame in held.link._queue if frame.source is Source.LIVE]
+    (frame,) = [frame for frame in drained(held.link) if frame.source is Source.LIVE]
     assert [change.data.entity_id for change in frame.changes] == [f"a.{number}" for number in range(200)]
     assert [report.count for report in held.emitted if isinstance(report, reports.Received)] == [200]
 
@@ -241,14 +242,14 @@ async def test_what_came_before_a_frame_that_cannot_be_read_is_kept(autojump_clo
     with pytest.raises(Transient, match="a frame that cannot be read"):
         async with holding(bursting(*singles(3), "{", *singles(3)), answering(**NO_STATES)) as held:
             await trio.sleep(5)
-    assert [len(frame.changes) for frame in held.link._queue] == [3]
+    assert [len(frame.changes) for frame in drained(held.link)] == [3]
 
 
 async def test_a_single_malformed_event_costs_its_neighbours_nothing(autojump_clock: MockClock) -> None:
     bad = json.dumps({"type": "event", "event": {}, "id": 7})
     async with holding(bursting(*singles(3), bad, *singles(3)), answering(**NO_STATES)) as held:
         await trio.sleep(5)
-    assert [len(frame.changes) for frame in held.link._queue if frame.source is Source.LIVE] == [3, 3]
+    assert [len(frame.changes) for frame in drained(held.link) if frame.source is Source.LIVE] == [3, 3]
     assert [name for name in held.names() if name.endswith("Message")] == ["MalformedMessage"]
 
 
@@ -357,7 +358,7 @@ def test_that_a_snapshot_is_through_is_not_lost_with_its_last_frame() -> None:
     for session in (1, 2):
         snapshot.put(Frame([change(state("a.1", "on"))], 10, Source.SNAPSHOT, session, final=True))
     sessions._take(Frame([change(state("a.2", "on"))], 10, session=2))
-    assert [(len(frame.changes), frame.size, frame.session, frame.final) for frame in link._queue] == [
+    assert [(len(frame.changes), frame.size, frame.session, frame.final) for frame in drained(link)] == [
         (1, 10, 2, False), (0, 0, 2, True),
     ]  # fmt: skip
     assert [each.count for each in emitted if isinstance(each, reports.Shed)] == [2]

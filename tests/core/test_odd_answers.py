@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.core.influx_answer import LONGEST_WAIT, Answer, classify, message, named, wait, words
+from ingest.core.influx_answer import LONGEST_WAIT, Answer, Outcome, classify, message, named, wait, words
 from ingest.core.influx_server import lacks_bucket, problem, recognised
 from ingest.core.learnt_types import LearntTypes
+from ingest.core.store import Delivered
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LINES = (b"m,a=b v=1 1", b"it's': bad", b'm v="open', "ü v=1".encode())
@@ -43,15 +44,16 @@ TEXTS = SENTENCES | BODIES.map(json.dumps)
 STATUSES = st.sampled_from([200, 204, 302, 400, 401, 404, 408, 413, 422, 429, 500, 503]) | st.integers(100, 999)
 
 
-def read(answer: Answer) -> None:
-    """Everything that is ever made of an answer."""
-    classify(answer, NOW)
+def read(answer: Answer) -> Outcome:
+    """Everything that is ever made of an answer; its verdict."""
+    outcome = classify(answer, NOW)
     words(answer)
     assert set(named(answer, LINES)) <= set(range(len(LINES)))
     LearntTypes().learn(message(answer), LINES)
     problem(answer, "here")
     recognised(answer, answer)
     lacks_bucket(answer)
+    return outcome
 
 
 @given(st.builds(Answer, STATUSES, TEXTS, HEADERS))
@@ -61,8 +63,11 @@ def read(answer: Answer) -> None:
 @example(Answer(503, "x", {"retry-after": "Mon, 01 Jan 2026 00:00:00 +99999999999"}))
 @example(Answer(503, DEEP))
 @example(Answer(422, "points beyond retention policy dropped=" + 5000 * "9"))
-def test_every_answer_means_something(answer: Answer) -> None:
-    read(answer)
+def test_every_answer_is_delivered_or_says_why_not(answer: Answer) -> None:
+    outcome = read(answer)
+    assert isinstance(outcome, Delivered) is (answer.status == 204)
+    if not isinstance(outcome, Delivered):
+        assert outcome.reason.strip()
 
 
 @given(DATES)
