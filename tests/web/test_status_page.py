@@ -135,6 +135,11 @@ def test_no_script_makes_markup_of_what_it_is_told() -> None:
                 assert way not in text(name), name
 
 
+def test_what_is_asked_of_the_service_is_asked_in_one_place() -> None:
+    # There an answer has a limit of time, and 401 a sentence of its own.
+    assert [name for name in assets() if name.endswith(".js") and "fetch(" in text(name)] == ["service.js"]
+
+
 def test_scripts_are_as_short_as_modules() -> None:
     assert [name for name in assets() if name.endswith(".js") and len(text(name).splitlines()) > LONGEST] == []
 

@@ -6,6 +6,7 @@ import "./house.js";
 import * as pipeline from "./pipeline.js";
 import { measured } from "./rates.js";
 import * as records from "./records.js";
+import { answer, words } from "./service.js";
 import * as store from "./store.js";
 import "./tail.js";
 import { byId, write } from "./dom.js";
@@ -13,7 +14,6 @@ import { setClock } from "./words.js";
 import * as verdict from "./verdict.js";
 
 const EVERY = 2_000; // milliseconds between two questions
-const PATIENCE = 4_000; // that an answer may take
 const ANEW = 30_000; // after which gaps and letters are read again though no count of them changed
 const AGAIN = 8_000; // or when they could not be read
 
@@ -79,20 +79,6 @@ function list(path, take, without) {
 
 const gapList = list("api/v1/gaps?limit=200", gaps.show, "Gaps are not kept with this store: what was missed is not known.");
 const letterList = list("api/v1/dead-letters?limit=20", records.letters, "None are kept with this store: what it cannot take is gone.");
-
-// JSON of the service. Throws what says why there is none.
-async function answer(path) {
-  const response = await fetch(path, { cache: "no-store", headers: { Accept: "application/json" }, signal: AbortSignal.timeout(PATIENCE) });
-  const said = await response.json().catch(() => ({}));
-  if (response.ok) return said;
-  if (response.status === 401) throw new Error("it asks for its token: load this page again");
-  throw new Error(said.error ?? `it answers ${response.status}`);
-}
-
-function words(problem) {
-  if (problem.name === "TimeoutError") return `it does not answer within ${PATIENCE / 1000} s`;
-  return problem instanceof TypeError ? "it cannot be reached" : problem.message;
-}
 
 document.addEventListener("visibilitychange", ask);
 ask();

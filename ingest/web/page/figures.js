@@ -73,12 +73,14 @@ function sparkline() {
     drawing = { svg, area, line };
     tiles.get("Live changes").whole.append(make("dd", { cls: "drawn" }, svg));
   }
-  const most = Math.max(1, ...history);
-  const step = WIDTH / Math.max(1, history.length - 1);
-  const points = history.map((value, index) => `${(index * step).toFixed(1)} ${(HEIGHT - 2 - (value / most) * (HEIGHT - 4)).toFixed(1)}`);
+  const rates = history.map((each) => each.rate);
+  const most = Math.max(1, ...rates);
+  const step = WIDTH / Math.max(1, rates.length - 1);
+  const points = rates.map((value, index) => `${(index * step).toFixed(1)} ${(HEIGHT - 2 - (value / most) * (HEIGHT - 4)).toFixed(1)}`);
   const curve = points.length > 1 ? `M${points.join("L")}` : `M0 ${HEIGHT - 2}H${WIDTH}`;
   drawing.line.setAttribute("d", curve);
   drawing.area.setAttribute("d", `${curve}V${HEIGHT}H0Z`);
-  const span = lasting(history.length * 2);
-  drawing.svg.setAttribute("aria-label", `Live changes a second over the last ${span}: now ${rate(history.at(-1) ?? 0)}, at most ${rate(Math.max(0, ...history))}.`);
+  // Nothing is asked while the page is hidden: the points are not all equally far apart.
+  const span = lasting(history.length ? Math.round((history.at(-1).at - history[0].at) / 1000 + history[0].seconds) : 0);
+  drawing.svg.setAttribute("aria-label", `Live changes a second over the last ${span}: now ${rate(rates.at(-1) ?? 0)}, at most ${rate(Math.max(0, ...rates))}.`);
 }

@@ -1,6 +1,7 @@
 // The house as it is: who is at home, the climate, lights, what is on. Seeded by the service, then kept current by it.
 
 import { byId, make, refill, write } from "./dom.js";
+import { answer, words } from "./service.js";
 import { keep } from "./socket.js";
 import { at, count, lasting, sentence } from "./words.js";
 
@@ -15,16 +16,18 @@ ask();
 
 // First as a question: a service that tells no house status says so without a socket that fails.
 async function ask() {
-  const answer = await fetch("api/status/house", { cache: "no-store" }).catch(() => null);
-  if (answer?.ok) {
-    house = await answer.json().catch(() => null);
-    draw();
-    if (!following) follow();
-    return;
+  try {
+    house = await answer("api/status/house");
+  } catch (problem) {
+    return askLater(problem);
   }
-  const said = await answer?.json().catch(() => null);
-  const none = answer?.status === 404;
-  const why = none ? "this service tells no house status" : (said?.error ?? "the house status cannot be read now");
+  draw();
+  if (!following) follow();
+}
+
+function askLater(problem) {
+  const none = problem.status === 404;
+  const why = none ? "this service tells no house status" : (problem.told ?? `the house status cannot be read now: ${words(problem)}`);
   const wait = none ? RETRY : SOON;
   write(byId("house-says"), `${sentence(why)} Next attempt in ${lasting(wait / 1000)}.`);
   setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", ask, { once: true }) : ask()), wait);

@@ -9,21 +9,27 @@ const SESSIONS = { live: "connected" };
 const STOPS = [
   ["Home Assistant", "place", home],
   ["connector", "stage", connector],
-  ["intake", "queue", (health) => queue(health.queues[0], "changes")],
+  ["intake", "queue", (health) => queue(intake(health), "changes")],
   ["filter", "stage", filter],
-  ["link", "queue", (health) => queue(health.queues[1], "points")],
+  ["link", "queue", (health) => queue(link(health), "points")],
   ["batcher", "stage", batcher],
   ["spool", "queue", spool],
   ["writer", "stage", writer],
   ["store", "place", store],
 ];
 
+// A store's link has the name of the store.
+const named = (health, name) => health.queues.find((each) => each.name === name);
+const intake = (health) => named(health, "intake");
+const link = (health) => named(health, health.database.name);
+
 const drawn = [];
 
 export function show(health, perSecond) {
-  STOPS.forEach(([name, kind, says], index) => draw(index, name, kind, says(health, perSecond)));
+  const said = STOPS.map(([, , says]) => says(health, perSecond));
+  STOPS.forEach(([name, kind], index) => draw(index, name, kind, said[index]));
   flow(perSecond);
-  const waits = STOPS.map(([, , says]) => says(health, perSecond)).find((each) => each.why);
+  const waits = said.find((each) => each.why);
   write(byId("pipeline-lead"), waits ? waits.why : "Every change takes this way, from Home Assistant to the database.");
 }
 
@@ -109,8 +115,7 @@ function filter(health, perSecond) {
 }
 
 function batcher(health) {
-  const link = health.queues[1]?.events ?? 0;
-  const open = Math.max(0, health.database.waiting_points - link - health.spool.points);
+  const open = Math.max(0, health.database.waiting_points - (link(health)?.events ?? 0) - health.spool.points);
   return { figure: short(open), unit: open === 1 ? "point" : "points", notes: ["in the open batch"] };
 }
 
