@@ -585,11 +585,15 @@ def test_what_somebody_else_keeps_in_our_folder_stays(house: House) -> None:
 
 
 def test_who_does_not_hear_any_more_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(_: object) -> None:
+    tried: list[object] = []
+
+    def gone(said: object) -> None:
+        tried.append(said)
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("click.echo", gone)
     Steps().say("a sentence")
+    assert tried
 
 
 def test_a_newer_program_upgrades_when_it_installs(house: House) -> None:

@@ -21,7 +21,10 @@ class Terminal(io.StringIO):
 
 
 class Broken(io.StringIO):
+    tried = 0
+
     def write(self, _text: str, /) -> int:
+        self.tried += 1
         raise BrokenPipeError
 
 
@@ -108,7 +111,11 @@ def test_signs_of_formatting_are_text() -> None:
 
 
 def test_a_log_that_nobody_reads_stops_nothing() -> None:
-    open_journal("debug", "json", Broken())(reports.Notice("careful"))
+    broken = Broken()
+    write = open_journal("debug", "json", broken)
+    write(reports.Notice("careful"))
+    write(reports.Notice("careful again"))
+    assert broken.tried
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
