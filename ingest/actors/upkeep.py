@@ -57,7 +57,7 @@ async def keep_map(ledger: Ledger, reconciler: Reconciler) -> None:
     """Write down until when everything is known but the gaps: a run that is killed has its end there."""
     while True:
         await ledger.note(reconciler.note())  # what was dropped, when no change came since that could carry it
-        newest = max((mark.time_ns for mark in reconciler.marks.values()), default=None)
-        if newest is not None:
-            await ledger.heard(newest)
-        await trio.sleep(FIRST_HEARD if newest is None else HEARD)
+        heard_ns = reconciler.heard_ns
+        if heard_ns is not None:
+            await ledger.heard(heard_ns)
+        await trio.sleep(FIRST_HEARD if heard_ns is None else HEARD)

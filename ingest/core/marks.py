@@ -85,6 +85,8 @@ class Marks:
     _moved: list[Mark] = field(factory=list, init=False)
     _gone: list[str] = field(factory=list, init=False)
     _until_look: int = field(default=0, init=False)
+    _known_as: dict[str, str] = field(factory=dict, init=False)
+    """By entity_id the id under which it was seen last, as of when that was looked at."""
 
     def advance(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """Move a mark that is there to a state that is not older; False, and nothing is done, for any other."""
@@ -120,6 +122,13 @@ class Marks:
                 del self.marks[key]
                 return
         make_room(self.marks, self.entities)
+
+    def _key(self, registry_id: str, entity_id: str) -> str:
+        """The entity's name for life; while the registries cannot be read, the one that it had when they could."""
+        return registry_id if registry_id != entity_id else self._known_as.get(entity_id, registry_id)
+
+    def _keyed(self, mark: Mark) -> Mark:
+        return replace(mark, registry_id=self._key(mark.registry_id, mark.entity_id))
 
     def _reach_back(self, registry_id: str, time_ns: int, *, last: bool) -> None:
         """A state came that may be older than the mark of its entity. When it came `last`, the clock was set back.

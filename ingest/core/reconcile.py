@@ -48,26 +48,27 @@ class Reconciler(Marks):
     session: int = 0
     _baseline: dict[str, Mark] | None = None
     _first: dict[str, int] = field(factory=dict)
-    _known_as: dict[str, str] = field(factory=dict)
     _firsts: dict[str, Mark] | None = None
     _spanned: set[str] = field(factory=set)
     _absent: Absent = field(factory=Absent)
     _bearers: Bearers = field(factory=Bearers)
+    _heard_ns: int = FOREVER
     _from_ns: int = 0
+    _since_ns: int = 0
     _newest_ns: int = 0
     _oldest_ns: int = FOREVER
     _because: Cause = Cause.STOPPED
     _missing: Missing = field(factory=Missing)
     excluded: Excluded = field(factory=Excluded)
 
-    def remember(self, marks: Mapping[str, Mark], cause: Cause) -> None:
-        """What the run before knew can be read only now: what was missed before this one is found out after all."""
+    def remember(self, marks: Mapping[str, Mark], cause: Cause, heard_ns: int = FOREVER) -> None:
+        """What the run before knew, and until when of everything; read late, what was missed is found out after all."""
         firsts, self._firsts = self._firsts or {}, None
         if not self.session:
-            self.marks, self.cause = dict(marks), cause
+            self.marks, self.cause, self._heard_ns = dict(marks), cause, heard_ns
             return
         from_ns = newest(marks)
-        spans = missed_before(marks, firsts, from_ns)
+        spans = missed_before(marks, firsts, min(from_ns, heard_ns))
         if marks:
             self.miss(cause, from_ns, max((first.time_ns for first in firsts.values()), default=from_ns), spans)
         self.marks = {**{key: mark for key, mark in marks.items() if key not in self.marks}, **self.marks}
@@ -84,12 +85,18 @@ class Reconciler(Marks):
         if self._baseline is None:
             self._because, self._spanned = self.cause, set()
             self._from_ns = self._newest_ns = newest(self.marks)
+            self._since_ns, self._heard_ns = min(self._from_ns, self._heard_ns), FOREVER
         # Of a session that broke before its snapshot was through, what was seen has its spans already.
         self._baseline, self._first, self._oldest_ns = dict(self.marks), {}, FOREVER
         self._absent = Absent()
         self.excluded.over()
         self._known_as = named(self.marks)
-        self._bearers = Bearers(self._baseline, self._known_as, self._from_ns)
+        self._bearers = Bearers(self._baseline, self._known_as, self._since_ns)
+
+    @property
+    def heard_ns(self) -> int | None:
+        """Until then everything is known but the gaps: no later than the last session whose snapshot was through."""
+        return self._since_ns if self._baseline else newest(self.marks) or None
 
     @property
     def reconciling(self) -> bool:
@@ -183,13 +190,6 @@ class Reconciler(Marks):
         """True when that state of the history came live: its entity was gone, and is there again."""
         return self._absent.returned.get(registry_id, time_ns + 1) <= time_ns
 
-    def _key(self, registry_id: str, entity_id: str) -> str:
-        """The entity's name for life; while the registries cannot be read, the one that it had when they could."""
-        return registry_id if registry_id != entity_id else self._known_as.get(entity_id, registry_id)
-
-    def _keyed(self, mark: Mark) -> Mark:
-        return replace(mark, registry_id=self._key(mark.registry_id, mark.entity_id))
-
     def complete(self) -> Found | None:
         """The snapshot is through: what was missed of entities that are gone, and the gap's end.
 
@@ -202,11 +202,11 @@ class Reconciler(Marks):
         self.excluded.over()
         if not baseline:
             return None
-        gone = gone_of(baseline, there, names, self._from_ns)
+        gone = gone_of(baseline, there, names, self._since_ns)
         self._absent.begin(gone)
         self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
         for mark in gone:
-            self.move(replace(mark, time_ns=unknown_at(self._from_ns)))
+            self.move(replace(mark, time_ns=unknown_at(self._since_ns)))
         return Found(self._because, self._from_ns, self._newest_ns, len(self._spanned | self._absent.since.keys()))
 
     def miss(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span], why: str = "") -> None:
@@ -231,7 +231,7 @@ class Reconciler(Marks):
             return
         self._first[key] = time_ns
         before = self._bearers.mark_before(mark, end_ns)
-        after = missing_since(before, self._from_ns)
+        after = missing_since(before, self._since_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends now, or earlier.
         told = (first is not None and key in self._spanned) or (before is not None and is_absent(before))
         if key not in self.excluded and baseline and (told or time_ns > after + MICROSECOND):
@@ -242,7 +242,7 @@ class Reconciler(Marks):
         """Who was gone is back, and left out. What is missing of it ends there: what it does from now on may be stored again."""
         key = known.registry_id
         if self._baseline is not None and is_absent(known) and key not in self.excluded:
-            self._absent.since[key] = unknown_at(self._from_ns)
+            self._absent.since[key] = unknown_at(self._since_ns)
         if spans := self._absent.end(mark, key, mark.time_ns):
             self._miss(spans)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ingest.core.coverage import Cause, Note
 from ingest.core.ledger import Remembered
+from ingest.core.marks import newest
 from ingest.core.reconcile import Reconciler
 
 
 def reconciler(remembered: Remembered, *, loaded: bool = True) -> Reconciler:
     """What a new run begins with: the marks of the last one, and how that ended; not `loaded`, they come late."""
-    made = Reconciler({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
-    made.excluded.remember(remembered.excluded)
+    made = Reconciler()
+    _remember(made, remembered)
     if not loaded:
         made.forget_nothing()
     return made
@@ -18,9 +19,14 @@ def reconciler(remembered: Remembered, *, loaded: bool = True) -> Reconciler:
 
 def remembered_late(known: Reconciler, remembered: Remembered) -> Note:
     """Add what could not be read at the start; returns what becomes true with it."""
-    known.excluded.remember(remembered.excluded)
-    known.remember({mark.registry_id: mark for mark in remembered.marks}, ended(remembered))
+    _remember(known, remembered)
     return known.note()
+
+
+def _remember(known: Reconciler, remembered: Remembered) -> None:
+    marks, coverage = {mark.registry_id: mark for mark in remembered.marks}, remembered.coverage
+    known.excluded.remember(remembered.excluded)
+    known.remember(marks, ended(remembered), newest(marks) if coverage is None else coverage.heard_ns)
 
 
 def ended(remembered: Remembered) -> Cause:

@@ -47,6 +47,7 @@ class Ledger:
     marks: dict[str, Mark] = field(factory=dict)
     spans: dict[tuple[str, int], Span] = field(factory=dict)
     """By entity and beginning: what is known to end earlier does so in every gap."""
+    heard_ns: int = 0
 
     def hear(self, note: Note) -> None:
         self.marks.update((mark.registry_id, mark) for mark in note.marks)
@@ -147,8 +148,10 @@ def test_every_change_is_stored_or_strictly_inside_a_span_and_never_both(home: l
     for number, session in enumerate(held, start=1):
         since = since if ledger.marks else session.subscribed  # coverage begins with what is stored first
         hold(session, number, home, reconciler, ledger)
+        ledger.heard_ns = max(ledger.heard_ns, reconciler.heard_ns or 0)
         if session.died:
-            reconciler = Reconciler(dict(ledger.marks), Cause.KILLED)
+            reconciler = Reconciler()
+            reconciler.remember(ledger.marks, Cause.KILLED, ledger.heard_ns)
     spans = ledger.spans.values()
     for row in home:
         stored = (row.entity, row.tick) in ledger.stored

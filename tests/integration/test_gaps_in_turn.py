@@ -115,3 +115,37 @@ async def test_what_is_purged_while_a_filling_is_interrupted_is_said_to_lack(
             await trio.sleep(2 * FILLED)
         assert it.missing
         assert (Progress.PARTLY, f"{PURGED} (1)") in {(each.progress, each.why) for each in it.gaps}
+
+
+@pytest.mark.parametrize("killed", [True, False])
+@pytest.mark.parametrize("back", [True, False], ids=["back", "new"])
+async def test_a_run_that_ends_before_its_snapshot_does_not_shorten_the_gap(
+    tmp_path: Path, autojump_clock: MockClock, back: bool, killed: bool
+) -> None:
+    async with house(tmp_path / "state.db") as it:
+        put(it, "0", "sensor.known")
+        if back:
+            put(it, "first")
+        async with it.living():
+            put(it, "1", "sensor.known")
+            await trio.sleep(5)
+            if back:
+                remove(it)
+                await trio.sleep(5)
+        if back:  # a session through which it is absent
+            async with it.living():
+                put(it, "1b", "sensor.known")
+                await trio.sleep(200)
+        await trio.sleep(60)
+        for number in range(5):  # nobody listens
+            put(it, f"v{number}")
+            await trio.sleep(60)
+        it.server.instance.state = "NOT_RUNNING"  # it is starting: the snapshot waits
+        async with it.living(killed=killed):
+            put(it, "2", "sensor.known")
+            await trio.sleep(5)
+        it.server.instance.state = "RUNNING"
+        await trio.sleep(10)
+        async with it.living():
+            await trio.sleep(3 * FILLED)
+        assert not [key for key in it.missing if key[0] in {NAME, "sensor.known"}]
