@@ -102,7 +102,8 @@ def _row(entity: int, hour: int, done: Hour) -> tuple[object, ...]:
 def _reached(connection: Connection, now_ns: int) -> int | None:
     """The time that changes are aged by, written down; None while there is no change.
 
-    It is never later than our clock and than the newest change: a home that says nothing forgets nothing.
+    It moves on to our clock or the newest change, whichever is earlier, and never goes back: a home that says nothing
+    forgets nothing, and a clock that is behind for a while delays nothing.
     """
     newest_ns = connection.execute("SELECT max(time_ns) FROM change").fetchone()[0]
     if newest_ns is None:
@@ -110,7 +111,7 @@ def _reached(connection: Connection, now_ns: int) -> int | None:
     reached_ns = min(now_ns, int(newest_ns))
     before = connection.execute("SELECT value FROM meta WHERE key = 'reached_ns'").fetchone()
     if before is not None:
-        reached_ns = min(reached_ns, int(before[0]) + STRIDE_NS)
+        reached_ns = max(int(before[0]), min(reached_ns, int(before[0]) + STRIDE_NS))
     with transaction(connection):
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('reached_ns', ?)", (reached_ns,))
     return reached_ns

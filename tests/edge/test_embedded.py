@@ -517,6 +517,19 @@ async def test_the_home_and_we_ahead_together_cost_a_day_of_the_oldest_at_each_u
         assert await put(opened, point(clock)) == Delivered()
 
 
+async def test_a_clock_that_is_behind_for_a_while_delays_no_forgetting(path: Path) -> None:
+    clock = NOW
+    async with open_embedded(EmbeddedSettings(path, timedelta(days=1)), InlineLane(), lambda: clock) as opened:
+        await put(opened, point(NOW - HOUR_NS), point())
+        await opened.maintain()
+        clock = 0
+        await opened.maintain()
+        clock = NOW + DAY
+        await put(opened, point(clock))
+        await opened.maintain()
+    assert look(path, "SELECT time_ns FROM change ORDER BY time_ns") == [(NOW,), (NOW + DAY,)]
+
+
 async def test_a_home_that_says_nothing_any_more_keeps_its_last_changes(path: Path) -> None:
     clock = NOW
     async with open_embedded(EmbeddedSettings(path, timedelta(days=1)), InlineLane(), lambda: clock) as opened:
