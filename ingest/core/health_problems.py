@@ -55,6 +55,7 @@ CATEGORIES: Mapping[type[Report], tuple[str, str]] = {
     reports.StateDamaged: ("state file", RESTART),
     reports.StateSetAside: ("state file", "`homeiq-ingest spool recover` brings back what is readable in it."),
     reports.NotListening: ("api", "Free its port or give it another one, api.port; after a bug, restart the service."),
+    reports.NotAccepting: ("api", "End what keeps connections open, or raise the service's limit of open files."),
     reports.Stuck: ("stuck", STUCK),
     reports.ReloadRefused: (CONFIGURATION, "Fix it: `homeiq-ingest config check` names everything that is wrong."),
     reports.SpoolFailing: ("spool", FIX_DISK),
