@@ -10,10 +10,11 @@ import click
 
 from ingest.cli.exits import explained
 from ingest.cli.own_name import own_command
-from ingest.config.files import is_there
+from ingest.config.files import FOLDER_REMEDY
 from ingest.config.influx_integration import KNOWN, Converted, converted
 from ingest.config.write import render, write, write_own
 from ingest.core.token import secret_problem
+from ingest.edge.database_file import is_there
 from ingest.edge.home_yaml import read_block
 from ingest.errors import Refused
 
@@ -84,7 +85,7 @@ def _write(output: Path, values: Mapping[str, object], remarks: list[str], found
     if found.secret is None:
         write(output, values, remarks, force=force)
         return
-    if is_there(output) and not force:  # before a token of an older one is replaced
+    if is_there(output, FOLDER_REMEDY) and not force:  # before a token of an older one is replaced
         raise Refused("the configuration file exists already", where=str(output), remedy="Add --force to replace it")
     write_own(token, found.secret.reveal() + "\n", "the token file", force=force)
     write(output, {**values, "influxdb.token_file": TOKEN_FILE}, remarks, force=force)

@@ -17,12 +17,13 @@ from attrs import frozen
 from ingest.cli.exits import explained
 from ingest.cli.own_name import own_command
 from ingest.cli.prompts import Asking
-from ingest.config.files import is_there, new_file
+from ingest.config.files import FOLDER_REMEDY, new_file
 from ingest.config.load import load
 from ingest.config.write import write
 from ingest.core.secret import Secret
 from ingest.core.token import looks_like_token, token_problem
 from ingest.core.urls import websocket_url
+from ingest.edge.database_file import is_there
 from ingest.errors import IngestError, Refused
 
 LIKELY = ("http://homeassistant.local:8123", "http://localhost:8123", "http://homeassistant:8123")
@@ -84,7 +85,7 @@ def init(**flags: Any) -> None:
     with explained():
         given, asking = Given(**flags), Asking(_interactive())
         path = given.output or new_file(os.environ)
-        if is_there(path) and not given.force:
+        if is_there(path, FOLDER_REMEDY) and not given.force:
             raise Refused("there is a configuration already", where=str(path), remedy="Use --force to replace it.")
         # A variable that is wrong is said before anything is asked; one that wants a database may be right after that.
         _goes_to({"influxdb.url": "http://asked.for"})

@@ -13,7 +13,8 @@ import click
 from ingest.cli.exits import explained
 from ingest.cli.systemd_places import Places
 from ingest.cli.systemd_unit import MEMORY, unit_text
-from ingest.config.files import SYSTEM_FILE, is_there
+from ingest.config.files import FOLDER_REMEDY, SYSTEM_FILE
+from ingest.edge.database_file import is_there
 from ingest.errors import Refused
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def unit(config_path: Path, program: Path, memory: int | None) -> None:
 
     with explained():
         config = config_path.absolute()
-        named = credentials(config) if is_there(config) else {}
+        named = credentials(config) if is_there(config, FOLDER_REMEDY) else {}
         for warning in _warnings(program, config):
             click.echo(f"warning: {warning}", err=True)
         click.echo(unit_text(program.absolute(), config, named, memory or MEMORY), nl=False)
@@ -148,7 +149,7 @@ def _warnings(program: Path, config: Path) -> Iterator[str]:
     from ingest.edge.interpreters import HIDDEN  # noqa: PLC0415
 
     for path in (program, config):
-        if not is_there(path):
+        if not is_there(path, FOLDER_REMEDY):
             yield f"there is no {path} yet: `homeiq-ingest systemd install` makes it"
         elif any(path.absolute().is_relative_to(each) for each in HIDDEN):
             yield f"{path} is where the service cannot see it: `homeiq-ingest systemd install` copies it to where it does"

@@ -17,6 +17,8 @@ FILE_VARIABLE: Final = f"{PREFIX}CONFIG"
 SYSTEM_FILE: Final = Path("/etc/homeiq-ingest/config.toml")
 SYSTEM_STATE: Final = Path("/var/lib/homeiq-ingest")
 """Where systemd makes the folder of `StateDirectory=homeiq-ingest`."""
+FOLDER_REMEDY: Final = "Give its folder back to the user it belongs to, or run this as root"
+"""What to do where a configuration cannot be looked at."""
 
 
 def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -28,18 +30,6 @@ def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     if (named := path or _named(environ)) is not None:
         return named
     return next((each for each in searched(environ) if os.path.lexists(each)), None)
-
-
-def is_there(path: Path) -> bool:
-    """True when the file exists. Raises `Refused` where this user may not enter a folder on the way to it."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        remedy = "Give its folder back to the user it belongs to, or run this as root"
-        raise Refused(f"the file cannot be looked at: {error.strerror}", where=str(path), remedy=remedy) from error
-    return True
 
 
 def of_the_choice(path: Path | None, environ: Mapping[str, str]) -> Iterator[str]:

@@ -18,14 +18,13 @@ _PASSING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.EN
 """What refuses a new file and may be over in a while: no space or inode, a quota, a failing disk, no file descriptor."""
 
 
-def is_there(path: Path) -> bool:
+def is_there(path: Path, remedy: str = "Run this as the user that the service runs as, or as root.") -> bool:
     """True when the file exists. Raises Refused when this user may not even look."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        remedy = "Run this as the user that the service runs as, or as root."
         raise Refused(f"the file cannot be looked at: {error.strerror}", where=str(path), remedy=remedy) from error
     return True
 
