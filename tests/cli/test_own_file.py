@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.cli.stores import NOON, a_day
 from tests.cli.test_gaps import ledger
 from tests.cli.waiting import buried, opened, spooled
 from tests.edge.answering import Reply, answering
+from tests.live.lab import free_port
 from tests.support.homes import TOKEN
 
 LOOKING = [
@@ -87,9 +87,7 @@ def test_nothing_waits_when_no_other_file_is_known(tmp_path: Path, files: dict[s
 
 
 def test_without_a_service_nothing_waits(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        config = configuration(tmp_path, free.getsockname()[1])
+    config = configuration(tmp_path, free_port())
     assert run(config, "spool", "status").stdout.startswith("Nothing waits.\n")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +26,7 @@ from ingest.web.contract import as_contract
 from tests.core.test_health import AWAY, DOWN, LOST, UP, WAITING, after
 from tests.core.test_health import REFUSED as TOKEN_REFUSED
 from tests.edge.answering import Reply, Request, answering
+from tests.live.lab import free_port
 
 
 def answer(*told: Report) -> dict[str, Any]:
@@ -153,9 +153,7 @@ def test_something_else_is_not_the_service(body: object, code: int, says: str) -
 
 
 def test_no_service_is_said_with_how_to_start_it(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (tmp_path / "config.toml").write_text(f"[api]\nport = {port}\n")
     result = CliRunner().invoke(main, ["status", "--config", str(tmp_path / "config.toml")])
     assert result.exit_code == UNHEALTHY

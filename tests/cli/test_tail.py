@@ -26,6 +26,7 @@ from ingest.core.filter_settings import FilterSettings, Pattern
 from ingest.core.secret import Secret
 from tests.edge.test_live_client import GREETING, answering, says
 from tests.faults.sink import wait_for
+from tests.live.lab import free_port
 from tests.support.sites import Running, running_site
 
 RULES = FilterSettings(patterns=(Pattern(domain="update"),))
@@ -157,9 +158,7 @@ def test_what_the_service_refuses_is_said() -> None:
 
 
 def test_no_service_is_said_with_how_to_start_it() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     result = CliRunner().invoke(main, ["tail", "--set", f"api.port={port}"])
     assert result.exit_code == FAILED
     assert f"http://127.0.0.1:{port}/ws" in result.output

@@ -3,7 +3,6 @@ from __future__ import annotations
 import gc
 import gzip
 import json
-import socket
 import ssl
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from ingest.errors import Refused, Transient
 from ingest.runtime.lane import ThreadLane
 from tests.edge.answering import Peer, Reply, Request, Script, answering, saying
 from tests.edge.refusing import batch
+from tests.live.lab import free_port
 from tests.support.marked import secret
 
 TOKEN = secret("influxdb") + "=="
@@ -210,12 +210,6 @@ def answering_without_end() -> Iterator[str]:
 
 
 # ---- no answer at all ----------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 async def test_nobody_there() -> None:

@@ -23,6 +23,7 @@ from attrs import define, field
 
 from ingest.runtime.supervise import one_error
 from ingest.runtime.watch import Watch
+from tests.live.lab import free_port
 
 Weather: TypeAlias = Literal["fair", "refuse", "cut", "stall", "swallow", "trickle", "delay", "cut answer"]
 """What the line does.
@@ -103,9 +104,7 @@ class Proxy:
         connection.half_open = True
 
     async def _serve(self, told: queue.Queue[Proxy]) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._token = trio.lowlevel.current_trio_token()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._listen, nursery)

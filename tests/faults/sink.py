@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from attrs import define, field
 
+from tests.live.lab import free_port
 from tests.support.gzipped import first_member
 
 Mode: TypeAlias = Literal["take", "503", "401", "hang", "trickle", "away"]
@@ -113,9 +113,7 @@ class Sink:
 @contextmanager
 def sinking(mode: Mode = "take", kind: Callable[[int], Sink] = Sink) -> Iterator[Sink]:
     """A sink on a port of its own, which stays its own while it is away."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        sink = kind(free.getsockname()[1])
+    sink = kind(free_port())
     sink.become(mode)
     try:
         yield sink

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from attrs import define
 import ingest
 from tests.faults.machine import Machine, booted, unable
 from tests.faults.sink import Sink, sinking, wait_for
+from tests.live.lab import free_port
 from tests.support.homes import TOKEN, Running, running_home
 from tests.support.marked import secret
 
@@ -98,13 +98,6 @@ def house(tmp_path: Path) -> Iterator[House]:
         machine.write(f"{HOME}/.config/homeiq-ingest/config.toml", config, "600")
         machine.write(f"{HOME}/.config/homeiq-ingest/ha-token", f"{TOKEN}\n", "600")
         yield House(machine, home, sink)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 def test_installed_it_runs_is_reloaded_and_seen_by_root_and_its_tokens_by_nobody(house: House) -> None:

@@ -38,12 +38,21 @@ def made_once(name: str) -> Iterator[tuple[Path, bool]]:
         stamp.touch()
 
 
+_GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A loopback port that nobody listens on now, and that was not given before.
+
+    The system may name a port again as soon as it is closed: of three ports that are drawn for one stand, two were the same.
+    """
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _GIVEN:
+            _GIVEN.add(port)
+            return port
 
 
 def wait_for(probe: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
