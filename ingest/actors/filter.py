@@ -145,7 +145,7 @@ class Filter:
         if frame.session != self.reconciler.session:
             self.heartbeats.begin()
             self._told.begin()
-        self.reconciler.enter(frame.session)
+            self.reconciler.enter(frame.session, frame.newest_ns)
         self.enricher.restarts.under_way = self.reconciler.reconciling
         if frame.source is Source.HEARTBEAT and not self.reconciler.reconciling:
             self.heartbeats.reach(frame.until_ns)
@@ -195,7 +195,7 @@ class Filter:
         if point.origin is _backfill:
             self.reconciler.move(mark)
         else:
-            self.reconciler.see(mark, left_out=left_out)
+            self.reconciler.see(mark, left_out=left_out, live=point.origin is None)
         if point.origin is _snapshot and not left_out:
             self._told.add(mark.registry_id, point.time_ns)
         return left_out

@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from attrs import define, field
 from msgspec.structs import replace
 
-from ingest.core.coverage import FOREVER, MICROSECOND, TURNED_BACK, Mark, Span
+from ingest.core.coverage import FOREVER, MICROSECOND, TURNED_BACK, Cause, Mark, Missed, Span
+from ingest.core.home_clock import LITTLE_NS
 from ingest.core.room import ENTITIES, make_room
 
 UNKNOWN = 1
@@ -27,9 +28,13 @@ def is_absent(mark: Mark) -> bool:
     return mark.time_ns % MICROSECOND == UNKNOWN
 
 
-def went_back(mark: Mark, time_ns: int) -> bool:
-    """True when Home Assistant's clock was set back, where a state of that time is newer than the one of the mark."""
-    return time_ns < mark.time_ns and not is_absent(mark)
+def went_back(mark: Mark, time_ns: int, newest_ns: int) -> bool:
+    """True when Home Assistant's clock was set back, where a state of that time is newer than what the mark stands for.
+
+    `newest_ns` is the newest time that was told together with it. Who is absent has a state older than its mark when only that
+    snapshot lacked it; when all that is told is older, the mark is of a time that is still to come.
+    """
+    return time_ns < mark.time_ns and (not is_absent(mark) or newest_ns < mark.time_ns)
 
 
 def missing_since(mark: Mark | None, from_ns: int) -> int:
@@ -59,6 +64,15 @@ def missed_before(marks: Mapping[str, Mark], firsts: Mapping[str, Mark], from_ns
     return spans + [Span(mark.entity_id, mark.registry_id, missing_since(mark, from_ns), FOREVER) for mark in gone]
 
 
+def missed_late(cause: Cause, marks: Mapping[str, Mark], firsts: Mapping[str, Mark], heard_ns: int) -> list[Missed]:
+    """The gap before those that were seen first, when the marks of before are read late; everything is known until `heard_ns`."""
+    if not marks:
+        return []
+    from_ns = newest(marks)
+    to_ns = max((first.time_ns for first in firsts.values()), default=from_ns)
+    return [Missed(cause, from_ns, to_ns, tuple(missed_before(marks, firsts, min(from_ns, heard_ns))))]
+
+
 def gone_of(marks: Mapping[str, Mark], there: Collection[str], known_as: Mapping[str, str], from_ns: int) -> list[Mark]:
     """Those that are not there, neither by name nor by id, each at the beginning of what is missing of it.
 
@@ -71,6 +85,18 @@ def gone_of(marks: Mapping[str, Mark], there: Collection[str], known_as: Mapping
         for mark in gone
         if known_as[mark.entity_id] == mark.registry_id
     ]
+
+
+@define
+class Extent:
+    """From when to when the states are that were added; `FOREVER` and 0 without any."""
+
+    oldest_ns: int = FOREVER
+    newest_ns: int = 0
+
+    def add(self, time_ns: int) -> None:
+        """A state of that time is one of them."""
+        self.oldest_ns, self.newest_ns = min(self.oldest_ns, time_ns), max(self.newest_ns, time_ns)
 
 
 @define
@@ -87,6 +113,17 @@ class Marks:
     _until_look: int = field(default=0, init=False)
     _known_as: dict[str, str] = field(factory=dict, init=False)
     """By entity_id the id under which it was seen last, as of when that was looked at."""
+    _last_ns: int = field(default=0, init=False)
+    """The time of the state that came last; 0 before any did."""
+
+    @property
+    def until_ns(self) -> int:
+        """Until then everything is known that was heard; 0 when nothing was.
+
+        One state from a future that Home Assistant's clock was set back from does not say so for all the others.
+        """
+        newest_ns = newest(self.marks)
+        return self._last_ns if 0 < self._last_ns < newest_ns - LITTLE_NS else newest_ns
 
     def advance(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """Move a mark that is there to a state that is not older; False, and nothing is done, for any other."""
@@ -97,6 +134,7 @@ class Marks:
         oldest_ns = known.first_ns or newest_ns
         if time_ns < newest_ns or time_ns < oldest_ns:
             return False
+        self._last_ns = time_ns
         mark = self.marks[registry_id] = Mark(registry_id, entity_id, time_ns, oldest_ns)
         self._moved.append(mark)
         return True
@@ -138,7 +176,7 @@ class Marks:
         known = self.marks.get(registry_id)
         if known is None:
             return
-        if last and went_back(known, time_ns):
+        if last and went_back(known, time_ns, time_ns):
             self.marks[registry_id] = replace(known, time_ns=time_ns, first_ns=min(known.oldest_ns, time_ns))
             self._moved.append(replace(known, time_ns=time_ns, first_ns=TURNED_BACK))
         elif time_ns < known.oldest_ns:

@@ -26,14 +26,14 @@ from ingest.core.bearers import Bearers
 from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
 from ingest.core.excluded import Excluded
 from ingest.core.marks import (
+    Extent,
     Marks,
     gone_of,
     is_absent,
     mark_of,
-    missed_before,
+    missed_late,
     missing_since,
     named,
-    newest,
     unknown_at,
     went_back,
 )
@@ -56,7 +56,7 @@ class Reconciler(Marks):
     _from_ns: int = 0
     _since_ns: int = 0
     _newest_ns: int = 0
-    _oldest_ns: int = FOREVER
+    _read: Extent = field(factory=Extent)
     _because: Cause = Cause.STOPPED
     _missing: Missing = field(factory=Missing)
     excluded: Excluded = field(factory=Excluded)
@@ -67,27 +67,24 @@ class Reconciler(Marks):
         if not self.session:
             self.marks, self.cause, self._heard_ns = dict(marks), cause, heard_ns
             return
-        from_ns = newest(marks)
-        spans = missed_before(marks, firsts, min(from_ns, heard_ns))
-        if marks:
-            self.miss(cause, from_ns, max((first.time_ns for first in firsts.values()), default=from_ns), spans)
+        self._missing.add(*missed_late(cause, marks, firsts, heard_ns))
         self.marks = {**{key: mark for key, mark in marks.items() if key not in self.marks}, **self.marks}
 
     def forget_nothing(self) -> None:
         """What the run before knew cannot be read yet: from here on it is noted who is seen when for the first time."""
         self._firsts = {}
 
-    def enter(self, session: int) -> None:
-        """A frame of this session came: if it is a new one, something may have been missed before it."""
+    def enter(self, session: int, newest_ns: int = 0) -> None:
+        """A frame of this session came: if it is a new one, something may have been missed before it. Its newest state is of that time."""
         if session == self.session:
             return
         self.session = session
         if self._baseline is None:
             self._because, self._spanned = self.cause, set()
-            self._from_ns = self._newest_ns = newest(self.marks)
+            self._from_ns = self._newest_ns = self.until_ns
             self._since_ns, self._heard_ns = min(self._from_ns, self._heard_ns), FOREVER
         # Of a session that broke before its snapshot was through, what was seen has its spans already.
-        self._baseline, self._first, self._oldest_ns = dict(self.marks), {}, FOREVER
+        self._baseline, self._first, self._read, self._last_ns = dict(self.marks), {}, Extent(newest_ns=newest_ns), 0
         self._absent = Absent()
         self.excluded.over()
         self._known_as = named(self.marks)
@@ -96,7 +93,7 @@ class Reconciler(Marks):
     @property
     def heard_ns(self) -> int | None:
         """Until then everything is known but the gaps: no later than the last session whose snapshot was through."""
-        return self._since_ns if self._baseline else newest(self.marks) or None
+        return self._since_ns if self._baseline else self.until_ns or None
 
     @property
     def reconciling(self) -> bool:
@@ -106,7 +103,7 @@ class Reconciler(Marks):
     @property
     def restarted_ns(self) -> int | None:
         """Since when every state there is was made anew: Home Assistant restarted after the last session, it seems."""
-        return self._oldest_ns if self._from_ns < self._oldest_ns < FOREVER else None
+        return self._read.oldest_ns if self._from_ns < self._read.oldest_ns < FOREVER else None
 
     def follow(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """What `see` does, where nothing but the mark of a live change moves; elsewhere nothing is done: False."""
@@ -119,13 +116,14 @@ class Reconciler(Marks):
         """True when who was followed once, since this became true, can be followed again by `advance` alone."""
         return self._baseline is None and self._firsts is None
 
-    def see(self, mark: Mark, *, left_out: bool = False) -> None:
-        """A change came, live or as a state of the snapshot that is not known.
+    def see(self, mark: Mark, *, left_out: bool = False, live: bool = True) -> None:
+        """A change came, `live` or as a state of the snapshot that is not known.
 
         One that is `left_out`, because it seems to say nothing new, is part of what may be missing before it: the history
         tells it again, and after what.
         """
         end_ns = mark.time_ns + left_out
+        self._last_ns = mark.time_ns if live else self._last_ns
         if self._baseline is not None:
             mark = self._keyed(mark)
             self._first_seen(mark, end_ns, self._baseline)
@@ -175,11 +173,11 @@ class Reconciler(Marks):
     def knows(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """True when that state of a snapshot is stored already, or came live."""
         key = self._key(registry_id, entity_id)
-        self._oldest_ns = min(self._oldest_ns, time_ns)
+        self._read.add(time_ns)
         if new := self._bearers.bear(key, entity_id):
             self._miss(new)
         mark = mark_of(self.marks if self._baseline is None else self._baseline, self._known_as, key, entity_id)
-        turned_back = mark is not None and self._baseline is not None and went_back(mark, time_ns)
+        turned_back = mark is not None and self.reconciling and went_back(mark, time_ns, self._read.newest_ns)
         if mark is not None and time_ns <= mark.time_ns and not turned_back:
             if mark.registry_id != key:
                 self.move(replace(mark, registry_id=key))
@@ -198,7 +196,7 @@ class Reconciler(Marks):
         baseline, self._baseline = self._baseline, None
         there, names = self._bearers.present | self._first.keys() | self.excluded.since.keys(), self._known_as
         self._known_as, self._bearers = named(self.marks), Bearers()
-        self.cause = Cause.CONNECTION
+        self.cause, self._last_ns = Cause.CONNECTION, self._last_ns or self._read.newest_ns
         self.excluded.over()
         if not baseline:
             return None
@@ -223,7 +221,8 @@ class Reconciler(Marks):
 
     def _first_seen(self, mark: Mark, end_ns: int, baseline: dict[str, Mark]) -> None:
         key, time_ns = mark.registry_id, mark.time_ns
-        self._newest_ns, self._oldest_ns = max(self._newest_ns, time_ns), min(self._oldest_ns, time_ns)
+        self._newest_ns = max(self._newest_ns, time_ns)
+        self._read.add(time_ns)
         first = self._first.get(key)
         if new := self._bearers.bear(key, mark.entity_id):
             self._miss(new)

@@ -99,6 +99,11 @@ class Frame:
     settled: Sequence[Settled] = ()
     until_ns: int = 0
 
+    @property
+    def newest_ns(self) -> int:
+        """The time of the newest of the changes, in nanoseconds; 0 without any."""
+        return max((nanoseconds(moment_of(each)) for each in self.changes), default=0)
+
 
 def split(frame: Frame, most: int) -> list[Frame]:
     """The frame in parts of at most `most` changes, so that no stage works longer on one than it should."""

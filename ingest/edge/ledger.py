@@ -113,7 +113,7 @@ class Ledger:
 
     async def heard(self, time_ns: int) -> None:
         """Until then, by Home Assistant's clock, everything is known but the gaps; the first time begins the map."""
-        self._heard_ns, self._stopped = max(time_ns, self._heard_ns or time_ns), False
+        self._heard_ns, self._stopped = time_ns, False
         await self.flush()
 
     async def stopped(self) -> None:

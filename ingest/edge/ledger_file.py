@@ -27,7 +27,7 @@ from ingest.errors import IngestError
 
 _HEARD = """
 INSERT INTO coverage (home, store, since_ns, heard_ns, stopped) VALUES (?1, ?2, ?3, ?3, 0)
-ON CONFLICT DO UPDATE SET heard_ns = max(heard_ns, excluded.heard_ns), stopped = 0
+ON CONFLICT DO UPDATE SET heard_ns = excluded.heard_ns, stopped = 0
 """
 
 FOLDING: Final = 0.4

@@ -505,8 +505,63 @@ def test_a_state_that_only_the_snapshot_lacked_is_stored() -> None:
     reconciler.enter(1)
     reconciler.see(mark("b.b", 60))
     reconciler.complete()
-    reconciler.enter(2)
+    reconciler.enter(2, ns(60))
     assert reconciler.knows("a.a", "a.a", ns(5))
+
+
+def test_who_was_absent_and_is_back_with_the_clock_set_back_is_not_taken_for_known() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 50)})
+    reconciler.enter(1)
+    reconciler.see(mark("b.b", 60))
+    reconciler.complete()
+    reconciler.enter(2, ns(40))
+    assert not reconciler.knows("a.a", "a.a", ns(39))
+    reconciler.see(mark("a.a", 39), live=False)
+    assert reconciler.marks["a.a"] == Mark("a.a", "a.a", ns(39), ns(5)), "it is followed from there on"
+    reconciler.complete()
+    reconciler.enter(3, ns(70))
+    reconciler.see(mark("a.a", 70), live=False)
+    assert spans_of(reconciler.note())[-1] == Span("a.a", "a.a", ns(39), ns(70))
+
+
+FUTURE = 10**10
+"""A tick: 10,000 s after the others, by which a clock was ahead for one state."""
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_one_state_from_the_future_does_not_date_what_is_missed_of_others(*, restarted: bool) -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 50)})
+    reconciler.enter(1, ns(50))
+    assert all(reconciler.knows(name, name, ns(tick)) for name, tick in (("a.a", 5), ("b.b", 50)))
+    reconciler.complete()
+    reconciler.see(mark("a.ghost", FUTURE))
+    assert reconciler.heard_ns == ns(FUTURE)
+    reconciler.see(mark("b.b", 60))
+    assert reconciler.heard_ns == ns(60)
+    if restarted:
+        marks, heard_ns = reconciler.marks, reconciler.heard_ns
+        reconciler = Reconciler()
+        reconciler.remember(marks, Cause.STOPPED, heard_ns)
+    reconciler.enter(2, ns(60))
+    assert reconciler.knows("b.b", "b.b", ns(60))
+    reconciler.complete()
+    assert {each.registry_id: each.after_ns for each in spans_of(reconciler.note())} == {
+        "a.a": ns(5),
+        "a.ghost": ns(FUTURE),
+    }
+    reconciler.enter(3, ns(60))
+    reconciler.knows("b.b", "b.b", ns(60))
+    reconciler.see(mark("a.a", 80), live=False)
+    assert spans_of(reconciler.note()) == [Span("a.a", "a.a", ns(60) + 1, ns(80))]
+
+
+def test_states_a_few_milliseconds_out_of_order_move_no_beginning_back() -> None:
+    reconciler = Reconciler({"b.b": mark("b.b", 50)})
+    reconciler.enter(1, ns(50))
+    reconciler.complete()
+    reconciler.see(mark("b.b", 2_000))
+    reconciler.see(mark("c.c", 1_000))
+    assert reconciler.heard_ns == ns(2_000)
 
 
 def test_who_comes_back_at_once_ends_the_span_that_was_told() -> None:

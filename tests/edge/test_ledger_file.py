@@ -56,9 +56,9 @@ def test_a_mark_of_nobody_goes_unless_its_id_came_back_since(ledger: LedgerFile)
 
 
 def test_a_home_is_known_since_the_first_time_and_until_the_last(ledger: LedgerFile) -> None:
-    for heard in (10, 30, 20):
+    for heard in (10, 20, 40, 30):
         ledger.write(Due(heard_ns=heard))
-    assert ledger.load().coverage == Coverage(10, 30, stopped=False)
+    assert ledger.load().coverage == Coverage(10, 30, stopped=False), "it goes back with the home's clock"
     ledger.write(Due(stopped=True))
     assert ledger.load().coverage == Coverage(10, 30, stopped=True)
     ledger.write(Due(heard_ns=40))

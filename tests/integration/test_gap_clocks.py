@@ -1,0 +1,108 @@
+"""Home Assistant's clock is set, and what is missed then of who was absent meanwhile is found all the same. Ours stands."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import trio
+from trio.testing import MockClock
+
+from ingest.simulator import faults as f
+from ingest.simulator.script import happen
+from tests.integration.test_gaps import FILLED, House, house
+
+YEARS = 10 * 365 * 86_400.0
+
+
+def put(it: House, entity_id: str, state: str) -> tuple[str, int]:
+    made = it.home.set(entity_id, state, {}, force=True)
+    assert made is not None
+    it.server.emit([made])
+    return entity_id, made.fired * 1000
+
+
+def remove(it: House, entity_id: str) -> None:
+    it.server.emit(change for change in [it.home.remove(entity_id)] if change)
+
+
+def shift(it: House, seconds: float) -> None:
+    before = it.server._now
+    it.server._now = lambda: before() + timedelta(seconds=seconds)
+    it.home.now += int(seconds * 1e6)
+
+
+async def miss_two_states(it: House) -> set[tuple[str, int]]:
+    """One that only the history has, and the next, which the snapshot has, too."""
+    await happen(it.server, f.Drop())
+    return {put(it, "sensor.late", "in the gap"), put(it, "sensor.late", "in the snapshot")}
+
+
+async def test_who_was_absent_when_a_clock_two_hours_ahead_was_set_back(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with house(tmp_path / "state.db") as it:
+        shift(it, 7200)
+        async with it.living():
+            put(it, "sensor.late", "before")
+            await it.work()
+            await trio.sleep(10)
+            await happen(it.server, f.Drop())
+            remove(it, "sensor.late")
+            shift(it, -7200)
+            await trio.sleep(FILLED)
+            live = {put(it, "sensor.late", "is back")}
+            await trio.sleep(20)
+            live.add(put(it, "sensor.late", "goes on"))
+            await trio.sleep(20)
+            assert not live & set(it.missing)
+            missed = await miss_two_states(it)
+            await trio.sleep(2 * FILLED)
+            assert not missed & set(it.missing)
+
+
+async def test_who_was_absent_and_is_in_the_snapshot_of_a_clock_that_is_behind(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Home Assistant comes up after a power cut, before its clock is set."""
+    async with house(tmp_path / "state.db") as it, it.living():
+        put(it, "sensor.late", "before")
+        await it.work()
+        await trio.sleep(10)
+        await happen(it.server, f.Drop())
+        del it.home.states["sensor.late"]  # as of an integration that is late: nothing says that it is gone
+        await trio.sleep(FILLED + 100)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(happen, it.server, f.Restart(5.0, 2.0))
+            await trio.sleep(1)
+            shift(it, -2520)
+            back = put(it, "sensor.late", "is back")
+        await trio.sleep(2 * FILLED)
+        assert back not in it.missing
+
+
+async def test_one_state_ten_years_ahead_hides_nothing_of_who_is_absent_later(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with house(tmp_path / "state.db") as it, it.living():
+        await it.work()
+        put(it, "sensor.late", "0")
+        it.home._waiting.clear()  # else a day's behaviours would run for ten years
+        now = it.home.now
+        it.home.now += int(YEARS * 1e6)
+        put(it, "sensor.ghost", "1")
+        remove(it, "sensor.ghost")
+        it.home.now = now
+        await trio.sleep(60)
+        put(it, "sensor.late", "1")
+        await trio.sleep(7200)
+        await happen(it.server, f.Drop())
+        del it.home.states["sensor.late"]
+        await trio.sleep(FILLED + 60)
+        seen = {put(it, "sensor.late", "is back")}
+        await trio.sleep(3600)
+        for _ in range(3):
+            seen |= await miss_two_states(it)
+            await trio.sleep(3600)
+        await trio.sleep(2 * FILLED)
+        assert not seen & set(it.missing)
