@@ -165,6 +165,11 @@ class Settled:
     until_ns: int | None = None
     before_ns: int | None = field(default=None, eq=False)
 
+    @property
+    def read_ns(self) -> int:
+        """Until then nothing is lacking; 0 where it is not known, or something is."""
+        return 0 if self.why or self.before_ns is None else self.before_ns - 1
+
     def after(self, other: Settled) -> bool:
         """True when it says more than the other of the same span."""
         return self.until_ns is None or (other.until_ns is not None and other.until_ns <= self.until_ns)

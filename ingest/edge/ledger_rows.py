@@ -69,9 +69,9 @@ def settle(connection: Connection, settled: Iterable[Settled]) -> list[Gap]:
         if has_grown(connection, each):
             continue
         row = connection.execute(
-            "UPDATE span SET filled = max(?, had), why = ? WHERE id = ? AND filled IS NULL"
+            "UPDATE span SET filled = max(?, had), why = ?, done_ns = max(done_ns, ?) WHERE id = ? AND filled IS NULL"
             " RETURNING gap_id, filled - had",
-            (each.filled, each.why, each.span_id),
+            (each.filled, each.why, each.read_ns, each.span_id),
         ).fetchall()
         for gap_id, more in row:
             came[gap_id].append(more)

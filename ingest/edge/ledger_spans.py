@@ -32,7 +32,13 @@ UPDATE span SET done_ns = CASE ?2 WHEN '' THEN ?3 - 1 ELSE done_ns END, found = 
 WHERE id = ?1 AND filled IS NULL AND before_ns > ?3 AND before_ns < {FOREVER}
 RETURNING id
 """  # noqa: S608
-_NEW_SPAN = "INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns) VALUES (?, ?, ?, ?, ?)"
+# Who is back after it was asked for is asked for from there on: what was read is stored, in the series of the area that it had.
+_NEW_SPAN = f"""
+INSERT INTO span (gap_id, entity_id, registry_id, after_ns, before_ns, done_ns)
+SELECT ?1, ?2, ?3, ?4, ?5, coalesce(min(max(done_ns), ?5 - 1), 0) FROM span
+WHERE registry_id = ?3 AND after_ns = ?4 AND before_ns = {FOREVER} AND filled IS NOT NULL
+AND gap_id IN (SELECT id FROM gap WHERE home = ?6 AND store = ?7)
+"""  # noqa: S608  a constant
 
 
 def add_spans(connection: Connection, key: Key, gap_id: int, opening: Opening) -> None:
@@ -44,7 +50,7 @@ def add_spans(connection: Connection, key: Key, gap_id: int, opening: Opening) -
         if is_alone(span) or not connection.execute(told, (*place, span.before_ns, *whose, span.entity_id)).fetchall():
             if not evicted:
                 connection.execute(_ENDED, (*place, *whose))
-            connection.execute(_NEW_SPAN, (gap_id, span.entity_id, *place, span.before_ns))
+            connection.execute(_NEW_SPAN, (gap_id, span.entity_id, *place, span.before_ns, *whose))
 
 
 def has_grown(connection: Connection, settled: Settled) -> bool:

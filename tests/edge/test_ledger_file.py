@@ -407,6 +407,24 @@ def test_what_has_no_end_ends_where_it_is_asked_for_anew(ledger: LedgerFile) -> 
     assert ends == {5_000: 9_002, 6_999: 7_001, 9_001: FOREVER}
 
 
+@pytest.mark.parametrize(
+    ("read", "why", "back", "rest"),
+    [(7_500, "", 9_000, 7_499), (9_500, "", 9_000, 8_999), (7_500, "it lacks something", 9_000, 5_000)],
+)
+def test_who_is_back_after_it_was_asked_for_is_asked_for_from_there_on(
+    ledger: LedgerFile, read: int, why: str, back: int, rest: int
+) -> None:
+    """Of which something was lacking is asked for as a whole; and what another home has settled says nothing."""
+    ledger.open_gap(Opening(Cause.CONNECTION, 5_000, 6_000, [Span("sensor.a", "a", 5_000, FOREVER)]))
+    (endless,) = next_spans(ledger, 9)
+    ledger.settle([Settled(endless.id, 1, why, before_ns=read)])
+    others = evolve(ledger, key=Key("cabin", "influxdb"))
+    for each in (ledger, others):
+        each.open_gap(Opening(Cause.CONNECTION, 5_000, 6_000, [Span("sensor.a", "a", 5_000, back)]))
+    assert [(each.after_ns, each.rest_ns, each.before_ns) for each in next_spans(ledger, 9)] == [(5_000, rest, back)]
+    assert [each.rest_ns for each in next_spans(others, 9)] == [5_000]
+
+
 def test_where_no_state_is_none_is_in_doubt(ledger: LedgerFile) -> None:
     ledger.move_marks([mark("a", 5_000), mark("gone", 5_001)])
     doubt_marks(ledger.connection, ledger.key, 4_000, 6_000)

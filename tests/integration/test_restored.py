@@ -17,6 +17,8 @@ from ingest.core.point import Point
 from ingest.core.state import Source
 from ingest.edge.backup import Kept, back_up, check_state, restore
 from ingest.edge.embedded_read import open_store
+from ingest.simulator import faults as f
+from ingest.simulator.script import happen
 from tests.cli.stores import run
 from tests.integration.test_gaps import FILLED, House, house
 from tests.integration.test_import import begin
@@ -36,6 +38,35 @@ def in_the_database(points: Sequence[Point]) -> set[tuple[bytes, bytes]]:
 
 def moments(points: Sequence[Point]) -> set[tuple[str, int]]:
     return {(point.entity_id, point.time_ns) for point in points}
+
+
+async def test_who_was_gone_and_comes_back_in_another_area_when_its_gap_is_filled_is_told_once(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """All of it again would be poorer, and another series."""
+    away = "sensor.living_room_climate_battery"
+    async with house(tmp_path / "state.db") as it:
+
+        def put(state: str) -> None:
+            it.server.emit(change for change in [it.home.set(away, state, {})] if change)
+
+        async with it.living():
+            put("1")
+            await trio.sleep(5)
+            await happen(it.server, f.Drop())
+            for number in range(5):
+                put(f"missed {number}")
+            it.server.emit(change for change in [it.home.remove(away)] if change)
+            await trio.sleep(2 * FILLED)
+            assert [gap.progress for gap in it.gaps] == [Progress.FILLED]
+            it.server.instance.move(away, area_id="bathroom")
+            await trio.sleep(10)
+            put("back")
+            await trio.sleep(2 * FILLED)
+        points = [point for point in it.memory.points if point.entity_id == away]
+        assert [gap.progress for gap in it.gaps] == [Progress.FILLED] * 2
+        assert it.missing == []
+        assert len(in_the_database(points)) == len(points) == len(moments(points))
 
 
 async def test_a_state_file_that_is_older_than_the_database_has_the_time_since_filled_and_nothing_doubled(
