@@ -178,14 +178,13 @@ class Filter:
         if not decision.passed:
             self.reconciler.exclude(mark, told=source is _backfill)
             return decision.rule
-        if (
-            source is _live
-            and not of_a_start(point)
-            and self.reconciler.follow(mark.registry_id, entity_id, mark.time_ns)
-        ):
+        is_plain = source is _live and not of_a_start(point)
+        if is_plain and self.reconciler.follow(mark.registry_id, entity_id, mark.time_ns):
             self.enricher.settle(point, decision, self._usual.stamp)
         elif self._see(mark, point, change, last):
             return REPEATS
+        if change.data.new_state is None:
+            self.reconciler.remove(mark)
         self._usual.passed_by.append(decision.rule)
         return point
 

@@ -18,6 +18,7 @@ from ingest.cli.options import configured, loaded
 from ingest.cli.present import points
 from ingest.config.settings import Settings
 from ingest.core.explaining import Explanation, Stored
+from ingest.core.marks import state_ns
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.rows import row_of
 from ingest.core.rules import NO_ATTRIBUTES, Rules, treated
@@ -147,4 +148,4 @@ def _last(settings: Settings, entity_id: str, known: Known) -> Stored | None:
                         return Stored(last[0], last[1])
         except Refused:
             return None
-    return None if known.mark is None else Stored(known.mark.time_ns)
+    return None if known.mark is None else Stored(state_ns(known.mark))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from attrs import define, field
 
 from ingest.core.coverage import MICROSECOND, Mark, Span
-from ingest.core.marks import is_absent, mark_of, missing_since, unknown_at
+from ingest.core.marks import is_absent, mark_of, missing_since, state_ns, unknown_at
 
 
 @define
@@ -52,7 +52,7 @@ class Bearers:
         other = self.baseline.get(self.known_as.get(mark.entity_id, known_as))
         if before is not None and before.entity_id != mark.entity_id and not is_absent(before) and other is not None:
             is_anothers = other.registry_id != known_as and not is_absent(other)
-            after_ns = max(after_ns, other.time_ns + MICROSECOND) if is_anothers else after_ns
+            after_ns = max(after_ns, state_ns(other) + MICROSECOND) if is_anothers else after_ns
         return Span(mark.entity_id, known_as, after_ns, max(end_ns, after_ns + 1))
 
     def bear(self, registry_id: str, entity_id: str) -> tuple[Span, ...]:

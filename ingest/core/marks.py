@@ -1,6 +1,7 @@
 """What the marks of a home say together. Times in nanoseconds, Home Assistant's.
 
 The mark of an entity that is gone lies between two of Home Assistant's times: no state is there, and none is known since.
+So does that of one whose removal is known, just after it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from ingest.core.room import ENTITIES, make_room
 UNKNOWN = 1
 """So many nanoseconds after one of Home Assistant's times stands what is no state's."""
 
+REMOVED = 2
+"""So many nanoseconds after the removal of an entity stands its mark: that state is known, and no other has to be there since."""
+
 
 def unknown_at(from_ns: int) -> int:
     """Where the span begins of an entity of which no state is known at the beginning of its gap."""
@@ -26,6 +30,15 @@ def unknown_at(from_ns: int) -> int:
 def is_absent(mark: Mark) -> bool:
     """True when the mark is no state's: the entity was not there then."""
     return mark.time_ns % MICROSECOND == UNKNOWN
+
+
+def state_ns(mark: Mark) -> int:
+    """When the newest state was, or the removal."""
+    return mark.time_ns - REMOVED * _is_removed(mark)
+
+
+def _is_removed(mark: Mark) -> bool:
+    return mark.time_ns % MICROSECOND == REMOVED
 
 
 def went_back(mark: Mark, time_ns: int, newest_ns: int) -> bool:
@@ -38,13 +51,18 @@ def went_back(mark: Mark, time_ns: int, newest_ns: int) -> bool:
 
 
 def missing_since(mark: Mark | None, from_ns: int) -> int:
-    """Since when something may be missing of an entity, in a gap that begins at `from_ns`."""
-    return unknown_at(from_ns) if mark is None or is_absent(mark) else mark.time_ns
+    """Since when something may be missing of an entity, in a gap that begins at `from_ns`.
+
+    The recorder may keep its removal no longer. Of a run that ended before its snapshot the gap begins before what came live.
+    """
+    if mark is None or is_absent(mark):
+        return unknown_at(from_ns)
+    return unknown_at(max(from_ns, mark.time_ns)) if _is_removed(mark) else mark.time_ns
 
 
 def newest(marks: Mapping[str, Mark]) -> int:
     """The time of the newest state of all; 0 without any."""
-    return max((mark.time_ns - UNKNOWN * is_absent(mark) for mark in marks.values()), default=0)
+    return max((state_ns(mark) - UNKNOWN * is_absent(mark) for mark in marks.values()), default=0)
 
 
 def named(marks: Mapping[str, Mark]) -> dict[str, str]:
@@ -138,6 +156,12 @@ class Marks:
         mark = self.marks[registry_id] = Mark(registry_id, entity_id, time_ns, oldest_ns)
         self._moved.append(mark)
         return True
+
+    def remove(self, removal: Mark) -> None:
+        """That state is a removal: where it is the newest, no other has to be there since."""
+        known = self.marks.get(removal.registry_id)
+        if known is not None and known.time_ns == removal.time_ns:
+            self._put(replace(known, time_ns=known.time_ns + REMOVED, first_ns=known.oldest_ns))
 
     def _put(self, mark: Mark) -> None:
         """It moved, whatever it was before."""

@@ -16,6 +16,7 @@ from attrs import frozen
 from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Settled, Span
 from ingest.core.importing import Wanted
 from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, Told
+from ingest.core.marks import state_ns
 from ingest.edge.ledger_bounds import BOUND, Bound, enter, keep
 from ingest.edge.ledger_filtered import left_out_since
 from ingest.edge.ledger_import import Far, ask_again, how_far, open_import
@@ -102,8 +103,8 @@ class LedgerFile:
             marks = [mark for mark in self._marks() if mark.time_ns >= since_ns]
             if not marks:
                 return None
-            spans = [Span(mark.entity_id, mark.registry_id, since_ns - 1, mark.time_ns + 1) for mark in marks]
-            opening = Opening(Cause.REOPENED, since_ns, max(mark.time_ns for mark in marks), spans)
+            spans = [Span(mark.entity_id, mark.registry_id, since_ns - 1, state_ns(mark) + 1) for mark in marks]
+            opening = Opening(Cause.REOPENED, since_ns, max(map(state_ns, marks)), spans)
             gap_id = open_gap(self.connection, self.key, opening)
             (gap,) = gaps_of(self.connection, [gap_id])
             keep(self.connection, self.key, self.bound)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, TURNED_BACK, Cause, Mark, Missed, Note, Span
 from ingest.core.ledger import Owed
-from ingest.core.marks import unknown_at
+from ingest.core.marks import REMOVED, missing_since, newest, unknown_at
 from ingest.core.reconcile import Reconciler
 
 ENTITIES = ("a.a", "b.b", "c.c")
@@ -125,7 +125,10 @@ def see(row: Row, number: int, reconciler: Reconciler, ledger: Ledger) -> None:
 
 
 def take(row: Row, reconciler: Reconciler, ledger: Ledger) -> None:
-    reconciler.see(Mark(row.entity, row.entity, ns(row.tick)))
+    state = Mark(row.entity, row.entity, ns(row.tick))
+    reconciler.see(state)
+    if row.gone:
+        reconciler.remove(state)
     assert (row.entity, row.tick) not in ledger.stored, "stored twice"
     ledger.stored.add((row.entity, row.tick))
 
@@ -422,6 +425,30 @@ def test_who_kept_its_state_under_another_name_misses_nothing_when_its_name_went
     spans = {span.registry_id: span for span in spans_of(reconciler.note())}
     assert spans["r2"] == Span("sensor.k", "r2", unknown_at(ns(50)), ns(90))
     assert spans["r1"].before_ns <= ns(5) + 1, "nothing lies in it"
+
+
+def test_who_was_removed_is_missing_from_the_beginning_of_a_gap_on() -> None:
+    """Its removal may be older than what the recorder keeps. Nobody listened since, where the gap begins before it."""
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 6)})
+    for removal in (mark("a.a", 10), mark("b.b", 60)):
+        reconciler.see(removal)
+        reconciler.remove(mark(removal.entity_id, 4))
+        reconciler.remove(removal)
+    assert [(each.time_ns, each.oldest_ns) for each in reconciler.marks.values()] == [
+        (ns(10) + REMOVED, ns(5)),
+        (ns(60) + REMOVED, ns(6)),
+    ]
+    assert newest(reconciler.marks) == ns(60)
+    assert missing_since(reconciler.marks["a.a"], ns(50)) == missing_since(None, ns(50)) == ns(50) + 1
+    assert missing_since(reconciler.marks["b.b"], ns(50)) == ns(60) + 1
+
+
+def test_who_has_the_name_of_one_that_was_removed_misses_what_came_after_the_removal_alone() -> None:
+    """As if a state were there: the one before it is lacking then."""
+    reconciler = Reconciler({"r1": Mark("r1", "sensor.k", ns(20) + REMOVED), "r2": Mark("r2", "sensor.l", ns(10))})
+    reconciler.enter(1)
+    reconciler.see(Mark("r2", "sensor.k", ns(90)))
+    assert spans_of(reconciler.note()) == [Span("sensor.k", "r2", ns(21), ns(90))]
 
 
 def test_what_can_be_read_only_now_may_be_of_an_entity_that_has_another_id() -> None:

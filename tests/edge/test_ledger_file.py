@@ -14,6 +14,7 @@ from attrs import evolve
 
 from ingest.core.coverage import FOREVER, Cause, Mark, Missed, Note, Progress, Settled, Span
 from ingest.core.ledger import Coverage, Opening
+from ingest.core.marks import REMOVED
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import Due, LedgerFile, listed
@@ -166,15 +167,17 @@ def test_what_could_not_be_had_is_named(
 
 
 def test_reopening_covers_all_that_was_stored_since(ledger: LedgerFile) -> None:
-    ledger.move_marks([mark("a", 50), mark("b", 90), mark("old", 49)])
-    gap = ledger.reopen(50)
+    """A removal is the last state that is missed."""
+    ledger.move_marks([mark("a", 5_000), mark("b", 8_000), mark("old", 4_999), mark("removed", 9_000 + REMOVED)])
+    gap = ledger.reopen(5_000)
     assert gap is not None
-    assert (gap.cause, told(gap)) == (Cause.REOPENED, (50, 90, Progress.OPEN, 2, 2, 0))
+    assert (gap.cause, told(gap)) == (Cause.REOPENED, (5_000, 9_000, Progress.OPEN, 3, 3, 0))
     assert [(each.registry_id, each.after_ns, each.before_ns) for each in next_spans(ledger, 9)] == [
-        ("a", 49, 51),
-        ("b", 49, 91),
+        ("a", 4_999, 5_001),
+        ("b", 4_999, 8_001),
+        ("removed", 4_999, 9_001),
     ]
-    assert ledger.reopen(91) is None
+    assert ledger.reopen(9_100) is None
 
 
 # ---- bounds ------------------------------------------------------------------------------------------------------

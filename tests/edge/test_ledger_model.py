@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ingest.core.coverage import Cause, Mark, Note, Progress, Settled, Span
 from ingest.core.ledger import Opening
+from ingest.core.marks import state_ns
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import Bound
 from ingest.edge.ledger_file import LedgerFile
@@ -127,7 +128,8 @@ class Model:
         next(gap for gap in self.gaps if span in gap.spans).judge()
 
     def reopen(self, since: int) -> bool:
-        lost = {name: time for name, time in sorted(self.marks.items()) if time >= since}
+        marks = [Mark(name, "", time) for name, time in sorted(self.marks.items()) if time >= since]
+        lost = {mark.registry_id: state_ns(mark) for mark in marks}
         if lost:
             spans = [Span("", name, since - 1, time + 1) for name, time in lost.items()]
             self.open(Cause.REOPENED, since, max(lost.values()), spans, "")

@@ -34,6 +34,7 @@ from ingest.pipeline import Pipeline
 from ingest.plan import Destination
 from ingest.runtime.lane import InlineLane
 from ingest.simulator import faults as f
+from ingest.simulator import recorder_faults as r
 from ingest.simulator.home import Home
 from ingest.simulator.script import happen
 from ingest.simulator.serve import Peer, clock
@@ -195,6 +196,30 @@ async def test_what_happens_while_the_service_is_down_is_filled(
         check(it, [Cause.KILLED if killed else Cause.STOPPED])
         removed = [point for point in it.points(Source.BACKFILL) if point.entity_id == "sensor.burst_0003"]
         assert removed[-1].state == "removed"
+
+
+async def test_of_who_was_removed_longer_ago_than_the_recorder_keeps_nothing_is_lacking(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Whether its removal came live, or was told by the history."""
+    async with house(tmp_path / "state.db") as it:
+        for name in ("sensor.live", "sensor.told"):
+            it.server.emit(change for change in [it.home.set(name, "1", {})] if change)
+        async with it.living():
+            await it.work()
+            await trio.sleep(5)
+            it.server.emit(change for change in [it.home.remove("sensor.live")] if change)
+            await happen(it.server, f.Drop())
+            it.server.emit(change for change in [it.home.remove("sensor.told")] if change)
+            await trio.sleep(2 * FILLED)
+            for _ in range(20):
+                await it.work()
+                await trio.sleep(60)
+            await happen(it.server, r.Purge(600))
+            await happen(it.server, f.Drop())
+            await it.work()
+            await trio.sleep(2 * FILLED)
+        check(it, [Cause.CONNECTION] * 2)
 
 
 async def test_an_unchanged_home_has_nothing_to_fill(tmp_path: Path, autojump_clock: MockClock) -> None:
