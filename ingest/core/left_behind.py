@@ -36,17 +36,21 @@ class Left:
 
 @frozen
 class Formerly:
-    """Another home that this file knows for the same store, until `heard_ns`, while the service's own is new in it."""
+    """Another home that this file knows for the same store, until `heard_ns`, while the service's own is new in it.
+
+    `stopped`: its last run ended in order.
+    """
 
     home: str
     heard_ns: int
+    stopped: bool
 
     def notice(self, now: str, path: str, until: str) -> str:
         """What a service says of it that is of home `now`; `until` is `heard_ns` as commands take it."""
         return (
-            f"home {now} is new in the state file ({path}), which knows home {self.home} until {until}. If that is its old name,"
-            f" nobody asks for what was missed since, or fills what is open of it: use the old name again (home = "
-            f'"{self.home}"), or have what came since with `homeiq-ingest backfill --since {until}`.'
+            f"home {now} is new in the state file ({path}), which knows home {self.home} until {until}. What came since is a gap"
+            " of the new name. What is open under the other one nobody fills: `homeiq-ingest gaps list` shows it, and if that is the"
+            f' old name, use it again (home = "{self.home}") to have it.'
         )
 
 

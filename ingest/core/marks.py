@@ -84,9 +84,9 @@ def missed_before(marks: Mapping[str, Mark], firsts: Mapping[str, Mark], from_ns
 
 def missed_late(cause: Cause, marks: Mapping[str, Mark], firsts: Mapping[str, Mark], heard_ns: int) -> list[Missed]:
     """The gap before those that were seen first, when the marks of before are read late; everything is known until `heard_ns`."""
-    if not marks:
+    from_ns = newest(marks) or heard_ns % FOREVER
+    if not from_ns:
         return []
-    from_ns = newest(marks)
     to_ns = max((first.time_ns for first in firsts.values()), default=from_ns)
     return [Missed(cause, from_ns, to_ns, tuple(missed_before(marks, firsts, min(from_ns, heard_ns))))]
 

@@ -62,7 +62,7 @@ class Reconciler(Marks):
     excluded: Excluded = field(factory=Excluded)
 
     def remember(self, marks: Mapping[str, Mark], cause: Cause, heard_ns: int = FOREVER) -> None:
-        """What the run before knew, and until when of everything; read late, what was missed is found out after all."""
+        """What the run before knew, if anything, and until when of everything; read late, what was missed is found out after all."""
         firsts, self._firsts = self._firsts or {}, None
         if not self.session:
             self.marks, self.cause, self._heard_ns = dict(marks), cause, heard_ns
@@ -81,7 +81,7 @@ class Reconciler(Marks):
         self.session = session
         if self._baseline is None:
             self._because, self._spanned = self.cause, set()
-            self._from_ns = self._newest_ns = self.until_ns
+            self._from_ns = self._newest_ns = self.until_ns or self._heard_ns % FOREVER
             self._since_ns, self._heard_ns = min(self._from_ns, self._heard_ns), FOREVER
         # Of a session that broke before its snapshot was through, what was seen has its spans already.
         self._baseline, self._first, self._read, self._last_ns = dict(self.marks), {}, Extent(newest_ns=newest_ns), 0
@@ -93,7 +93,7 @@ class Reconciler(Marks):
     @property
     def heard_ns(self) -> int | None:
         """Until then everything is known but the gaps: no later than the last session whose snapshot was through."""
-        return self._since_ns if self._baseline else self.until_ns or None
+        return (self.reconciling and self._since_ns) or self.until_ns or None
 
     @property
     def reconciling(self) -> bool:
@@ -198,7 +198,7 @@ class Reconciler(Marks):
         self._known_as, self._bearers = named(self.marks), Bearers()
         self.cause, self._last_ns = Cause.CONNECTION, self._last_ns or self._read.newest_ns
         self.excluded.over()
-        if not baseline:
+        if baseline is None or not (baseline or self._since_ns):
             return None
         gone = gone_of(baseline, there, names, self._since_ns)
         self._absent.begin(gone)
@@ -233,7 +233,7 @@ class Reconciler(Marks):
         after = missing_since(before, self._since_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends now, or earlier.
         told = (first is not None and key in self._spanned) or (before is not None and is_absent(before))
-        if key not in self.excluded and baseline and (told or time_ns > after + MICROSECOND):
+        if key not in self.excluded and (baseline or self._since_ns) and (told or time_ns > after + MICROSECOND):
             self._spanned.add(key)
             self._miss((self._bearers.span(mark, before, after, end_ns),))
 

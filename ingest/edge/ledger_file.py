@@ -16,12 +16,14 @@ from attrs import frozen
 from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Settled, Span
 from ingest.core.importing import Wanted
 from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, Told
+from ingest.core.marks import newest as newest_of
 from ingest.core.marks import state_ns
 from ingest.edge.ledger_bounds import BOUND, Bound, enter, keep
 from ingest.edge.ledger_filtered import left_out_since
 from ingest.edge.ledger_import import Far, ask_again, how_far, open_import
 from ingest.edge.ledger_marks import NOT_KNOWN, fold, fold_many, stored_marks
 from ingest.edge.ledger_rows import GAP, SPAN, all_gaps, gap_of, gaps_of, open_gap, spans_left
+from ingest.edge.spool_left import formerly
 from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.sqlite import Connection, Damaged, transaction, translated
 from ingest.errors import IngestError
@@ -58,7 +60,7 @@ class LedgerFile:
     bound: Bound = BOUND
 
     def load(self) -> Remembered:
-        """The marks, and since when the home is known."""
+        """The marks, and since when the home is known; of one that is new, until when the last other one was."""
         with translated(self.path):
             marks = self._marks()
             coverage = [
@@ -66,7 +68,19 @@ class LedgerFile:
                 for since_ns, heard_ns, stopped in self._of("SELECT since_ns, heard_ns, stopped FROM coverage")
             ]
             excluded = left_out_since(self.connection, self.key)
-        return Remembered(marks, coverage[0] if coverage else None, excluded)
+            return Remembered(marks, coverage[0] if coverage else self._until_it_was_new(), excluded)
+
+    def _until_it_was_new(self) -> Coverage | None:
+        """Until when another home was known, of which this may be the new name: what came since is missing of it.
+
+        Its marks tell no more: of another house they would be entities that are gone.
+        """
+        before = formerly(self.connection, self.key)
+        if before is None:
+            return None
+        marks = stored_marks(self.connection, Key(before.home, self.key.store))
+        until_ns = max(before.heard_ns, newest_of(marks))
+        return Coverage(until_ns, until_ns, before.stopped)
 
     def write(self, due: Due) -> Changed:
         """Write everything that is due, or nothing of it; returns what became of gaps."""

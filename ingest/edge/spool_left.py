@@ -26,6 +26,8 @@ def left_behind(connection: Connection, key: Key) -> tuple[Left, ...]:
 
 def formerly(connection: Connection, key: Key) -> Formerly | None:
     """Under which other home the key's store is known, where it is not under its own; the last one. Raises what SQLite does."""
-    rows = connection.execute("SELECT home, heard_ns FROM coverage WHERE store = ? ORDER BY heard_ns", (key.store,))
-    found = [Formerly(*row) for row in rows]
+    query = "SELECT home, heard_ns, stopped FROM coverage WHERE store = ? ORDER BY heard_ns"
+    found = [
+        Formerly(home, heard_ns, bool(stopped)) for home, heard_ns, stopped in connection.execute(query, (key.store,))
+    ]
     return None if not found or key.home in {each.home for each in found} else found[-1]

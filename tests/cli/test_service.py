@@ -121,7 +121,7 @@ async def test_what_waits_for_nobody_is_said_at_the_start(
 
 
 @pytest.mark.parametrize("own", [False, True])
-async def test_a_home_that_has_a_new_name_is_told_what_nobody_asks_for(tmp_path: Path, own: bool) -> None:
+async def test_a_home_that_has_a_new_name_is_told_since_when_something_is_missing(tmp_path: Path, own: bool) -> None:
     path = spooled(tmp_path / "state.db")
     with state_of(path) as connection:
         for home in ("older", "home", *(["flat"] if own else [])):
@@ -135,6 +135,5 @@ async def test_a_home_that_has_a_new_name_is_told_what_nobody_asks_for(tmp_path:
     told = [each.sentence for each in said if isinstance(each, reports.Notice)]
     assert bool(told) is not own
     for each in told:
-        assert "knows home home until" in each
-        since = each.partition("backfill --since ")[2].partition("`")[0]
+        since = each.partition("knows home home until ")[2].partition(". What came since is a gap")[0]
         assert nanoseconds(parse_moment(since, datetime.now(UTC))) == NOON

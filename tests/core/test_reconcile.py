@@ -237,6 +237,29 @@ def test_what_can_be_read_only_now_is_as_if_it_was_known_at_the_start_when_nothi
     assert reconciler.knows("a.a", "a.a", ns(5))
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_where_only_is_known_until_when_a_home_was_everything_since_is_missing(late: bool) -> None:
+    """As under a new name. What is as it was misses nothing."""
+    reconciler = Reconciler()
+    if late:
+        reconciler.forget_nothing()
+    else:
+        reconciler.remember({}, Cause.STOPPED, ns(50))
+    reconciler.enter(1)
+    for each in (mark("a.a", 60), mark("b.b", 40)):
+        assert not reconciler.knows(each.registry_id, each.entity_id, each.time_ns)
+        reconciler.see(each)
+    assert late or reconciler.heard_ns == ns(50)
+    found = reconciler.complete()
+    if late:
+        reconciler.remember({}, Cause.STOPPED, ns(50))
+    else:
+        assert found == (Cause.STOPPED, ns(50), ns(60), 1)
+    missed = [(each.cause, each.from_ns, each.to_ns, list(each.spans)) for each in reconciler.note().missed]
+    assert missed == [(Cause.STOPPED, ns(50), ns(60), [Span("a.a", "a.a", ns(50) + 1, ns(60))])]
+    assert reconciler.heard_ns == ns(60)
+
+
 def test_what_was_heard_before_that_has_its_span() -> None:
     reconciler = Reconciler()
     reconciler.forget_nothing()

@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve
 
 from ingest.core.coverage import FOREVER, Cause, Mark, Missed, Note, Progress, Settled, Span
-from ingest.core.ledger import Coverage, Opening
+from ingest.core.ledger import Coverage, Opening, Remembered
 from ingest.core.marks import REMOVED
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import Bound
@@ -45,6 +45,19 @@ def test_marks_move_and_never_back(ledger: LedgerFile) -> None:
     ledger.move_marks([mark("a", 5), mark("b", 7)])
     ledger.move_marks([mark("a", 4), Mark("b", "sensor.renamed", 7), mark("c", 1)])
     assert ledger.load().marks == [mark("a", 5), Mark("b", "sensor.renamed", 7), mark("c", 1)]
+
+
+def test_a_home_that_is_new_was_known_until_the_last_other_one_was(ledger: LedgerFile) -> None:
+    """It may be the old name of it: then what came since is missing. Nothing else of it is known."""
+    new = evolve(ledger, key=Key("flat", KEY.store))
+    assert new.load() == Remembered([], None)
+    ledger.write(Due(heard_ns=30, stopped=True))
+    assert new.load().coverage == Coverage(30, 30, stopped=True)
+    ledger.write(Due(note=Note([mark("a", 40)]), heard_ns=35))
+    assert new.load() == Remembered([], Coverage(40, 40, stopped=False))
+    assert evolve(new, key=Key("flat", "embedded")).load().coverage is None, "another database never had it"
+    new.write(Due(heard_ns=50))
+    assert new.load().coverage == Coverage(50, 50, stopped=False)
 
 
 def test_a_mark_of_nobody_goes_unless_its_id_came_back_since(ledger: LedgerFile) -> None:

@@ -92,13 +92,14 @@ def test_again_asks_for_everything_once(ledger: LedgerFile) -> None:
 
 
 def test_an_import_of_everything_is_where_the_home_is_known_from(ledger: LedgerFile) -> None:
-    ledger.write(Due(heard_ns=40 * SECOND))
+    other = LedgerFile(ledger.connection, ledger.path, Key("cottage", "influxdb"))
+    for each in (ledger, other):
+        each.write(Due(heard_ns=40 * SECOND))
     begin(ledger, 10, "a")
     assert ledger.load().coverage == Coverage(40 * SECOND, 40 * SECOND, stopped=False)
     begin(ledger, 10, "b", whole=True)
     assert ledger.load().coverage == Coverage(10 * SECOND, 40 * SECOND, stopped=False)
-    other = LedgerFile(ledger.connection, ledger.path, Key("cottage", "influxdb"))
-    assert (other.gaps(), other.load().coverage) == ([], None)
+    assert (other.gaps(), other.load().coverage) == ([], Coverage(40 * SECOND, 40 * SECOND, stopped=False))
 
 
 def test_what_was_missed_does_not_wait_for_an_import(ledger: LedgerFile) -> None:

@@ -222,6 +222,26 @@ async def test_of_who_was_removed_longer_ago_than_the_recorder_keeps_nothing_is_
         check(it, [Cause.CONNECTION] * 2)
 
 
+async def test_what_happens_until_a_home_goes_on_under_another_name_is_filled_and_nothing_that_is_stored(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(tmp_path / "state.db") as it:
+        async with it.living():
+            await it.work()
+            await trio.sleep(5)
+        await it.work()
+        await trio.sleep(60)
+        stored = {(point.entity_id, point.time_ns) for point in it.memory.points}
+        monkeypatch.setattr(f"{__name__}.KEY", Key("flat", "memory"))
+        async with it.living():
+            await trio.sleep(2 * FILLED)
+        assert it.missing == []
+        assert [(gap.cause, gap.progress) for gap in it.gaps] == [(Cause.STOPPED, Progress.FILLED)]
+        filled = {(point.entity_id, point.time_ns) for point in it.points(Source.BACKFILL)}
+        assert filled
+        assert not filled & stored
+
+
 async def test_an_unchanged_home_has_nothing_to_fill(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with house(tmp_path / "state.db") as it:
         async with it.living():
