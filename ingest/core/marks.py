@@ -209,13 +209,13 @@ class Marks:
     def forget(self, oldest_ns: int, newest_ns: int) -> None:
         """States of that time were lost: what the next snapshot says of their entities is not stored already."""
         for key, mark in tuple(self.marks.items()):
-            if oldest_ns <= mark.time_ns <= newest_ns and not is_absent(mark):
+            if oldest_ns <= state_ns(mark) <= newest_ns and not is_absent(mark):
                 self.lose(key)
 
     def lose(self, registry_id: str) -> None:
         """The newest state of that entity was lost: it is not known to be stored, but everything before it is."""
         if (mark := self.marks.get(registry_id)) is not None:
-            self.marks[registry_id] = replace(mark, time_ns=mark.time_ns - 1)
+            self.marks[registry_id] = replace(mark, time_ns=state_ns(mark) - 1)
 
 
 def bearers(marks: Mapping[str, Mark]) -> list[Mark]:

@@ -605,6 +605,25 @@ def test_one_state_from_the_future_does_not_date_what_is_missed_of_others(*, res
     assert spans_of(reconciler.note()) == [Span("a.a", "a.a", ns(60) + 1, ns(80))]
 
 
+def test_of_a_removal_that_was_lost_everything_before_it_is_known() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5), "b.b": mark("b.b", 5)})
+    for name in ("a.a", "b.b"):
+        reconciler.see(mark(name, 10))
+        reconciler.remove(mark(name, 10))
+    reconciler.lose("a.a")
+    reconciler.forget(ns(10), ns(10))
+    assert reconciler.marks["b.b"].time_ns == ns(10) - 1
+    reconciler.enter(1, ns(20))
+    reconciler.knows("c.c", "c.c", ns(20))
+    reconciler.see(mark("c.c", 20), live=False)
+    reconciler.complete()
+    assert {each.registry_id: each.after_ns for each in spans_of(reconciler.note())} == {
+        "a.a": ns(10) - 1,
+        "b.b": ns(10) - 1,
+        "c.c": ns(9) + 1,
+    }
+
+
 def test_states_a_few_milliseconds_out_of_order_move_no_beginning_back() -> None:
     reconciler = Reconciler({"b.b": mark("b.b", 50)})
     reconciler.enter(1, ns(50))
