@@ -119,8 +119,8 @@ class Heartbeats:
             del self._lost[next(iter(self._lost))]
 
     def reach(self, until_ns: int) -> None:
-        """The session stood until then, and every change until then was seen."""
-        if self.until_ns is None:
+        """The session stood until then, and every change until then was seen. Earlier than before: a clock was set back."""
+        if self.until_ns is None or until_ns < self.until_ns:
             for each in self._standing.values():
                 each.due_ns = next_after(max(each.point.time_ns, until_ns), each.interval_ns)
         self.until_ns = until_ns

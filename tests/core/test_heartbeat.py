@@ -156,6 +156,17 @@ def test_a_clock_that_jumps_makes_only_a_few() -> None:
     assert reached(heartbeats, 10**6 + EVERY) == [(10**6 + EVERY, "on")]
 
 
+def test_a_clock_that_is_set_back_does_not_end_them() -> None:
+    heartbeats = begun(point(3), until=7)
+    assert reached(heartbeats, 1010)[-1] == (100, "on")
+    assert heartbeats.see(point(1012, "off", "light.b"), EVERY) == []
+    assert reached(heartbeats, 25) == []
+    assert heartbeats.see(point(27, "off", "light.c"), EVERY) == []
+    heartbeats.reach(30)
+    assert {each.entity_id: each.time_ns for each in heartbeats.take(10, same)} == {"light.a": 30, "light.c": 30}
+    assert heartbeats.see(point(45, "off"), EVERY)[-1].time_ns == 40
+
+
 def test_they_do_not_fill_the_memory() -> None:
     heartbeats = Heartbeats(2)
     for number in range(4):
