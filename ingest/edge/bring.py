@@ -65,8 +65,7 @@ def bring(salvage: Salvage, letters: Letters, room: Room) -> Brought:
     """
     brought = Brought()
     with translated(letters.path):
-        # Into a file without batches nothing can come twice: what identifies a million of them would be 300 MB.
-        known, held = known_in(letters.connection) or None, size_in(letters.connection)
+        known, held = known_in(letters.connection), size_in(letters.connection)
         found = salvage.batches()
         while part := batches_of(found):
             more = size_of(part, known)
@@ -119,23 +118,24 @@ def size_in(connection: Connection) -> int:
     return int(size)
 
 
-def size_of(part: Sequence[Found], known: Known | None) -> int:
+def size_of(part: Sequence[Found], known: Known) -> int:
     """Bytes of what is not known."""
-    return sum(each.batch.size for each in part if known is None or _signs(each) not in known)
+    return sum(each.batch.size for each in part if _signs(each) not in known)
 
 
 def add(
-    part: Sequence[Found], known: Known | None, connection: Connection, brought: Brought, key: Key | None = None
+    part: Sequence[Found], known: Known, connection: Connection, brought: Brought, key: Key | None = None
 ) -> Change:
-    """Add what is not known, in one transaction; returns what of it is the `key`'s. `known` None: nothing is."""
+    """Add what is not known, in one transaction; returns what of it is the `key`'s.
+
+    No file has a batch twice, so what came is not known: what identifies a million of them would be 300 MB.
+    """
     added = Change()
     with transaction(connection):
         for each in part:
-            if known is not None:
-                if _signs(each) in known:
-                    brought.known += 1
-                    continue
-                known.add(_signs(each))
+            if _signs(each) in known:
+                brought.known += 1
+                continue
             insert(connection, each.key, each.batch, each.put_ns)
             brought.batches += 1
             brought.points += each.batch.count

@@ -3,7 +3,8 @@
 Damage makes SQLite fail wherever it meets it, in the middle of a scan. So the ids come first, from every way that leads
 to them: the table from its beginning, the table from its end, each index; between what both ends reached, ids are tried, as
 far as there ever were any. Then each row is asked for by itself, and one that fails costs no other. Where none of the ways leads
-through to its end, nobody knows how many rows lay behind the damage: that is a loss in any case.
+through to its end, nobody knows how many rows lay behind the damage: that is a loss in any case. There may be millions of rows,
+so an id is kept as eight bytes.
 
 A payload counts only when it decompresses whole (it has a checksum): nothing is made up, and nothing goes into the spool
 that would choke it. How many points it has is asked of itself, not of the number beside it, which may be damaged, too.
@@ -11,9 +12,12 @@ that would choke it. How many points it has is asked of itself, not of the numbe
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
-from itertools import product
+from heapq import merge
+from itertools import groupby, islice, product, repeat
+from operator import itemgetter, lt
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -67,12 +71,10 @@ class Salvage:
         return False
 
     def points(self) -> int:
-        """How many wait in it at least: as far as a look from either end of the table reaches."""
-        ways = ("SELECT {} FROM batch NOT INDEXED ORDER BY id", "SELECT {} FROM batch NOT INDEXED ORDER BY id DESC")
-        found: dict[Any, Any] = {}
-        for way in ways:
-            found.update(zip(self._scan(way.format("id")), self._scan(way.format("count")), strict=False))
-        return sum(count for count in found.values() if isinstance(count, int) and count > 0)
+        """How many wait in it at least, as the numbers beside the batches say."""
+        with suppress(Damaged), ours(self.path):  # where nothing is in the way, twenty times as fast
+            return sum(map(_positive, self.connection.execute("SELECT count FROM batch NOT INDEXED")))
+        return sum(map(_positive, self._rows("batch", ("count",))))
 
     def batches(self) -> Iterator[Found]:
         """Every batch that is whole, the oldest first."""
@@ -91,35 +93,41 @@ class Salvage:
         if not set(columns) <= self._known(table):
             return
         query = f"SELECT {', '.join(columns)} FROM {table} WHERE id = ?"  # noqa: S608  constants
-        ids, certain = self._ids(table)
-        for each in ids:
+        for each, certain in self._ids(table):
             try:
                 with ours(self.path):
                     row = self.connection.execute(query, (each,)).fetchone()
             except Damaged:
-                self.unreadable += each in certain
+                self.unreadable += certain
                 continue
             if row is None or not _typed(row, columns):
-                self.unreadable += each in certain
+                self.unreadable += certain
                 continue
             yield row
 
-    def _ids(self, table: str) -> tuple[list[int], set[int]]:
-        """The ids to ask for, in order; and those of them that are known to be there."""
-        rising, through = self._way(f"SELECT id FROM {table} NOT INDEXED ORDER BY id")  # noqa: S608  constants
-        falling, _ = self._way(f"SELECT id FROM {table} NOT INDEXED ORDER BY id DESC")  # noqa: S608  constants
+    def _ids(self, table: str) -> Iterator[tuple[int, bool]]:
+        """The ids to ask for, in order; and whether each is known to be there."""
+        rising, falling = array("q"), array("q")
+        through = self._way(f"SELECT id FROM {table} NOT INDEXED ORDER BY id", rising)  # noqa: S608  constants
+        if not through:
+            self._way(f"SELECT id FROM {table} NOT INDEXED ORDER BY id DESC", falling)  # noqa: S608  constants
+            falling.reverse()
         indexed, covered = self._indexed(table)
         self.unreadable += not (through or covered)
-        certain = {*rising, *falling, *indexed}
-        low, high = max(rising, default=0), min(falling, default=max(*certain, *self._last(table), 0, 0) + 1)
+        ways = [_in_order(each) for each in (rising, falling, *indexed)]
+        low = max(rising, default=0)
+        beyond = max(self._last(table) + [each[-1] for each in ways if each], default=0) + 1
+        high = low if through else min(falling, default=beyond)
         guesses = range(low + 1, min(high, low + GUESSES))
-        return sorted(certain | set(guesses)), certain
+        tried = merge(*(zip(each, repeat(True)) for each in ways), zip(guesses, repeat(False)))
+        for each, found in groupby(tried, itemgetter(0)):
+            yield each, any(certain for _, certain in found)
 
-    def _indexed(self, table: str) -> tuple[set[int], bool]:
+    def _indexed(self, table: str) -> tuple[list[array[int]], bool]:
         """The ids that the indexes lead to; and whether one of them did to its end."""
-        names = self._scan(f"SELECT name FROM pragma_index_list('{table}')")  # noqa: S608  constants
-        ways = [self._way(f'SELECT id FROM {table} INDEXED BY "{name}"') for name in names]  # noqa: S608  names of the file's own
-        return {each for ids, _ in ways for each in ids}, any(through for _, through in ways)
+        ways = [(name, array("q")) for name in self._scan(f"SELECT name FROM pragma_index_list('{table}')")]  # noqa: S608  constants
+        through = [self._way(f'SELECT id FROM {table} INDEXED BY "{name}"', ids) for name, ids in ways]  # noqa: S608  names of the file's own
+        return [ids for _, ids in ways], any(through)
 
     def _last(self, table: str) -> list[int]:
         """The highest id that was ever given in it, when that can be read."""
@@ -128,17 +136,18 @@ class Salvage:
 
     def _scan(self, query: str) -> list[Any]:
         """One column, as far as it can be read."""
-        return self._way(query)[0]
-
-    def _way(self, query: str) -> tuple[list[Any], bool]:
-        """As `_scan`; and whether it went through to the end."""
         found: list[Any] = []
+        self._way(query, found)
+        return found
+
+    def _way(self, query: str, found: list[Any] | array[int]) -> bool:
+        """One column into `found`, as far as it can be read; True when that is to its end."""
         try:
             with ours(self.path):
                 found.extend(value for (value,) in self.connection.execute(query))
         except Damaged:
-            return found, False
-        return found, True
+            return False
+        return True
 
     def _known(self, table: str) -> set[str]:
         return set(self._scan(f"SELECT name FROM pragma_table_info('{table}')"))  # noqa: S608  constants
@@ -164,3 +173,13 @@ def left_in(path: Path) -> int | None:
 
 def _typed(row: Values, columns: Collection[str]) -> bool:
     return all(isinstance(value, _TYPES.get(name, int)) for value, name in zip(row, columns, strict=True))
+
+
+def _in_order(ids: array[int]) -> array[int]:
+    """The table leads to them in order, and an index of one home and store, too: a sorted list would take four times as much."""
+    return ids if all(map(lt, ids, islice(ids, 1, None))) else array("q", sorted(ids))
+
+
+def _positive(row: Values) -> int:
+    """The number in it, where one can be believed."""
+    return row[0] if isinstance(row[0], int) and row[0] > 0 else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import tracemalloc
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, closing, suppress
 from itertools import pairwise
@@ -21,13 +22,15 @@ from ingest.core.sealing import joined, resealed, unsealed, whole
 from ingest.core.store import Batch
 from ingest.edge import free_space, renew, state_file
 from ingest.edge.aside import SetAside, kept_aside
+from ingest.edge.bring import Room, bring
 from ingest.edge.disk_spool import RETRY, DiskSpool, Limits
 from ingest.edge.late import LateConnection
+from ingest.edge.letter_file import Letters
 from ingest.edge.salvage import open_salvage
 from ingest.edge.spool_around import DAMAGED
 from ingest.edge.spool_file import Table
 from ingest.edge.spool_rows import Key
-from ingest.edge.sqlite import Damaged
+from ingest.edge.sqlite import Damaged, transaction
 from ingest.edge.state_file import open_state
 from ingest.errors import Refused
 from ingest.runtime.lane import InlineLane
@@ -346,6 +349,39 @@ def test_into_a_new_file_come_batches_that_nothing_but_their_lines_tells_apart(t
     with closing(connection):
         assert connection.execute("SELECT count(DISTINCT payload) FROM batch").fetchone() == (8,)
     assert aside is not None
+
+
+def test_beside_what_waits_they_come_as_well_and_once(tmp_path: Path) -> None:
+    path, present = tmp_path / "old.db", tmp_path / "state.db"
+    written(path)
+    written(present, 1)
+    with opened_file(path) as connection:
+        connection.execute("UPDATE batch SET put_ns = 1, oldest_ns = 1, newest_ns = 1")
+    for came, known in ((8, 0), (0, 8)):
+        with closing(open_salvage(path)) as salvage, opened_file(present) as connection:
+            brought = bring(salvage, Letters(connection, present), Room(present, 10**9))
+            assert (brought.batches, brought.known) == (came, known)
+
+
+@pytest.mark.parametrize("place", [None, 0.5])
+def test_reading_what_is_left_takes_little_memory_however_many_batches_there_are(
+    tmp_path: Path, place: float | None
+) -> None:
+    path, count = tmp_path / "state.db", 20_000
+    payload = resealed([b"m v=1 1"]).payload
+    with opened_file(path) as connection, transaction(connection):
+        row = "INSERT INTO batch VALUES (?, 'home', 'influxdb', 1, 1, 1, 1, 1, ?)"
+        connection.executemany(row, ((2**40 + number, payload) for number in range(count)))
+    if place is not None:
+        overwrite(path, int(path.stat().st_size * place) // PAGE * PAGE)
+    for looked in (True, False):
+        with closing(open_salvage(path)) as salvage:
+            tracemalloc.start()
+            points = salvage.points() if looked else sum(each.batch.count for each in salvage.batches())
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert count - 100 < points <= count
+        assert peak < 60 * count
 
 
 def test_where_no_second_file_can_be_made_the_damaged_one_goes_on(
