@@ -32,6 +32,7 @@ from attrs import Factory, frozen
 
 from ingest.core.line_types import line_types
 from ingest.core.store import Delivered, Keep
+from ingest.core.urls import elsewhere
 from ingest.core.words import cut
 
 LONGEST = 300
@@ -50,14 +51,17 @@ _dropped = re.compile(r"dropped=(\d{1,9})")
 TOKEN_SETTING = "influxdb.token"  # noqa: S105  a name, no secret
 
 
-def check_token(setting: str = TOKEN_SETTING) -> str:
-    """What to do about a refused token that comes from that setting."""
+def check_token(setting: str = TOKEN_SETTING, version: str = "") -> str:
+    """What to do about a refused token that comes from that setting; `version` is the one that the database says it has."""
     again = " It is read again at every attempt." if setting != TOKEN_SETTING else ""
-    return f"Check {setting}: it must be a token of this database that may write to the bucket.{again}"
+    must = "it must be a token of this database that may write to the bucket"
+    if version.removeprefix("v").startswith("1."):
+        must = "for InfluxDB 1 it is USER:PASSWORD, of a user who may write to the database"
+    return f"Check {setting}: {must}.{again}"
 
 
 CHECK_BUCKET = "Create the bucket, or check influxdb.org and influxdb.bucket."
-CHECK_URL = "Check influxdb.url: it must be the address of the database's API, not of a page or a proxy before it."
+CHECK_URL = "Check influxdb.url: it must be the address of the database's API (https:// if a browser shows that), not of a page or a proxy before it."
 CHECK_TYPES = (
     "Every point is refused in the same way: the bucket probably holds other types under the same names. "
     "Use an empty bucket."
@@ -107,8 +111,8 @@ def classify(answer: Answer, now: datetime, token: str = TOKEN_SETTING) -> Outco
         case status if status in {408, 429} or status >= 500:
             asked = wait(answer.headers.get("retry-after"), _sent(answer, now))
             return Keep(answers(answer), asked)
-        case status:
-            return Keep(answers(answer), remedy=_remedy(status, said, token))
+        case _:
+            return Keep(answers(answer), remedy=_remedy(answer, said, token))
 
 
 def _is_about_lines(answer: Answer, status: int) -> bool:
@@ -117,10 +121,12 @@ def _is_about_lines(answer: Answer, status: int) -> bool:
     return not is_page(answer) and _about_lines.search(answer.text) is not None
 
 
-def _remedy(status: int, said: str, token: str) -> str:
-    if status in {401, 403}:
-        return check_token(token)
-    missing = status == 404 and any(each in said for each in ("bucket", "org", "database not found"))
+def _remedy(answer: Answer, said: str, token: str) -> str:
+    if other := elsewhere(answer.status, answer.headers.get("location", "")):
+        return f"If that is the database, set influxdb.url to it: {other}"
+    if answer.status in {401, 403}:
+        return check_token(token, answer.headers.get("x-influxdb-version", ""))
+    missing = answer.status == 404 and any(each in said for each in ("bucket", "org", "database not found"))
     return CHECK_BUCKET if missing else CHECK_URL
 
 

@@ -13,8 +13,17 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-from ingest.core.influx_answer import CHECK_URL, TOKEN_SETTING, Answer, answers, classify, is_page, words
+from ingest.core.influx_answer import (
+    CHECK_URL,
+    TOKEN_SETTING,
+    Answer,
+    answers,
+    classify,
+    is_page,
+    words,
+)
 from ingest.core.store import Keep
+from ingest.core.urls import elsewhere
 from ingest.errors import Refused, Transient
 
 QUESTION = b"# homeiq-ingest asks whether it may write\n"
@@ -65,7 +74,7 @@ def problem(asked: Answer, where: str, token: str = TOKEN_SETTING) -> Refused | 
     said = words(asked)
     if asked.status == 204 or (asked.status == 400 and said.endswith(NO_POINTS)):
         return None
-    if is_page(asked):
+    if is_page(asked) and not elsewhere(asked.status, asked.headers.get("location", "")):
         return Refused("a page for a browser answers, not the database's API", where=where, remedy=CHECK_URL)
     outcome = classify(asked, datetime.min.replace(tzinfo=UTC), token)
     if not isinstance(outcome, Keep):

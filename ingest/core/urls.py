@@ -15,6 +15,7 @@ SUPERVISOR: Final = "ws://supervisor/core/websocket"
 
 _TO_WS: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _CREDENTIALS: Final = re.compile(r"(?<=://).*@")  # a password may have anything in it
+_ELSEWHERE: Final = frozenset({301, 302, 303, 307, 308})
 _TO_HTTP: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 
@@ -30,6 +31,21 @@ def websocket_url(url: str) -> str:
 def without_credentials(url: str) -> str:
     """The address as it may be shown, be it one or not: no user, no password, no query."""
     return re.split(r"[?#]", _CREDENTIALS.sub("", url))[0]
+
+
+def elsewhere(status: int, location: str) -> str:
+    """Where an answer with that status and `Location` sends us; empty where it does not, or says no scheme and host.
+
+    Scheme and host alone, for what follows them may hold a secret.
+    """
+    try:
+        parts = urlsplit(location if location.isascii() and status in _ELSEWHERE else "")
+        named = parts.scheme in {"http", "https"} and parts.hostname
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}" if named else ""
 
 
 def http_base(url: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.client import BadStatusLine, HTTPException
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from ingest.runtime.garbage import letting_go
 
 SOCKET_TIMEOUT = 30.0
 """Seconds that one read from or write to the socket may take."""
+
+_SECURE = " If a browser shows https:// there, write that."
 
 LONGEST = 16 * 1024 * 1024
 """Bytes of an answer that are read. InfluxDB 2 quotes every line that it cannot read: of a full batch, 4 MiB and more."""
@@ -192,7 +195,8 @@ def _translated(where: str) -> Iterator[None]:
         raise _insecure(str(error.reason), where) from error
     except HTTPError as error:
         what = f"the database cannot be reached: {masked(_said(cause := _cause(error)))}"
-        raise Transient(what, where=where, remedy=reach(cause)) from error
+        secure = isinstance(cause, HTTPException | ConnectionResetError) and where.startswith("http:")
+        raise Transient(what, where=where, remedy=f"{reach(cause)}{_SECURE if secure else ''}") from error
 
 
 def _answer(status: int, text: str | None, headers: Mapping[str, str]) -> Answer:
@@ -217,4 +221,6 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, BadStatusLine) and not isinstance(error, OSError):
+        return "what answers there does not speak HTTP"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
+from ingest.core.urls import elsewhere
 from ingest.errors import Refused, Transient
-
-_ELSEWHERE = frozenset({301, 302, 303, 307, 308})
 
 
 def rejected(status: int, headers: Mapping[bytes, bytes], where: str) -> Refused | Transient:
@@ -15,7 +13,7 @@ def rejected(status: int, headers: Mapping[bytes, bytes], where: str) -> Refused
     if status == 403:
         remedy = "This address is probably banned there: look into ip_bans.yaml of Home Assistant, and fix the token."
         return Refused("Home Assistant answers 403 Forbidden", where=where, remedy=remedy)
-    if status in _ELSEWHERE and (other := _origin(headers.get(b"location", b""))):
+    if other := elsewhere(status, headers.get(b"location", b"").decode("latin-1")):
         remedy = f"If that is Home Assistant, set home_assistant.url to it: {other}"
         return Refused(f"the address sends us to {other} (HTTP {status})", where=where, remedy=remedy)
     if status < 500 and status not in {408, 429}:
@@ -37,15 +35,3 @@ def address(where: str) -> str:
     """What the address must be, without a stop."""
     secure = ". If the browser shows https://, write that" if where.startswith("ws://") else ""
     return f"the address must be that of Home Assistant itself, as in a browser: http://HOST:8123{secure}"
-
-
-def _origin(location: bytes) -> str:
-    """Scheme and host alone, for what follows them may hold a secret; empty where they are not both there."""
-    try:
-        parts = urlsplit(location.decode("ascii"))
-        named = parts.scheme in {"http", "https"} and parts.hostname
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return ""
-    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}{port}" if named else ""

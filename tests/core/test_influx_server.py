@@ -62,6 +62,17 @@ def test_a_database_that_would_take_a_write(yes: Answer) -> None:
         (Answer(401, '{"message": "unauthorized access"}'), "401: unauthorized access", check_token()),
         (Answer(404, '{"message": "bucket \\"x\\" not found"}'), 'bucket "x" not found', CHECK_BUCKET),
         (Answer(404, "404 page not found"), "404 page not found", CHECK_URL),
+        (
+            Answer(308, "<html>Permanent Redirect</html>", {"location": "https://me:abc@[fd00::7]:8086/abc"}),
+            "308: a page for a browser",
+            "If that is the database, set influxdb.url to it: https://[fd00::7]:8086",
+        ),
+        (Answer(301, "<html>", {"location": "/login"}), "a page for a browser", CHECK_URL),
+        (
+            Answer(401, '{"error":"authorization failed"}', {"x-influxdb-version": "1.8.10"}),
+            "401: authorization failed",
+            "Check influxdb.token: for InfluxDB 1 it is USER:PASSWORD, of a user who may write to the database.",
+        ),
         (Answer(200, "<!doctype html>"), "a page for a browser", CHECK_URL),
         (Answer(200, "x", {"content-type": "text/html"}), "a page for a browser", CHECK_URL),
         (Answer(400, "cannot parse"), "400: cannot parse", CHECK_URL),

@@ -111,13 +111,18 @@ async def test_every_status_is_an_answer(peer: Peer, status: int) -> None:
 async def test_nobody_goes_where_an_answer_points_to(peer: Peer, status: int) -> None:
     """Neither the token nor what the home does is for whoever is named there, though it be no address at all."""
     with answering(lambda _: Reply(204)) as elsewhere:
-        for there in (f"{elsewhere.url}/?token={TOKEN}", f"http://[{TOKEN}", ""):
+        to_it = f"If that is the database, set influxdb.url to it: {elsewhere.url}"
+        for there, remedy in (
+            (f"{elsewhere.url}/?token={TOKEN}", to_it),
+            (f"http://[{TOKEN}", CHECK_URL),
+            ("", CHECK_URL),
+        ):
             headers = {"Location": there}
             peer.script = lambda _, headers=headers: Reply(status, b"", headers)  # type: ignore[misc]  # bound now
             async with influx(peer.url) as database:
                 verdict = await database.deliver(batch(LINES))
             assert isinstance(verdict, Keep)
-            assert (verdict.reason, verdict.remedy) == (f"the database answers {status}", CHECK_URL)
+            assert (verdict.reason, verdict.remedy) == (f"the database answers {status}", remedy)
         assert elsewhere.requests == []
 
 
@@ -252,6 +257,15 @@ async def test_a_server_that_hangs_up(peer: Peer) -> None:
         verdict = await database.deliver(batch(LINES))
     assert isinstance(verdict, Keep)
     assert "Remote end closed connection" in verdict.reason
+
+
+@pytest.mark.parametrize("said", [b"", b"\x15\x03\x01\x00\x02\x02\x46"], ids=["nothing", "an alert"])
+async def test_a_server_of_tls_that_is_asked_without_it(said: bytes) -> None:
+    with saying(said) as url:
+        async with influx(url) as database:
+            with pytest.raises(Transient, match="If a browser shows https:// there, write that") as caught:
+                await database.check()
+    assert caught.value.what.isprintable()
 
 
 async def test_a_server_that_says_nothing(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
