@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import trio
-from attrs import frozen
 
 from ingest.cli.exits import explained
+from ingest.cli.init_database import database
 from ingest.cli.own_name import own_command
-from ingest.cli.prompts import Asking
+from ingest.cli.prompts import ANOTHER, Asking, Given, told
 from ingest.config.files import FOLDER_REMEDY, new_file
 from ingest.config.load import load
 from ingest.config.write import write
@@ -37,28 +36,9 @@ A long-lived access token: in Home Assistant click your name (bottom left),
 then Security; at the bottom, under "Long-lived access tokens", Create token.
 It is shown once: copy it."""
 
-ANOTHER = "Another token (not shown; Enter alone: another address)"
-"""What is asked for where only the token was wrong."""
-
 
 class WrongToken(Refused):
     """It is the token that is wrong, and not the address."""
-
-
-@frozen
-class Given:
-    """What the flags of `init` say. None or empty: it is asked for, or left at its default."""
-
-    url: str | None
-    token_file: Path | None
-    database: str | None
-    database_token_file: Path | None
-    org: str
-    bucket: str
-    ca_file: Path | None
-    output: Path | None
-    force: bool
-    no_check: bool
 
 
 @click.command()
@@ -90,8 +70,7 @@ def init(**flags: Any) -> None:
         # A variable that is wrong is said before anything is asked; one that wants a database may be right after that.
         _goes_to({"influxdb.url": "http://asked.for"})
         values = asking.until_it_works(partial(_home, asking, given), by_flags=bool(given.url and given.token_file))
-        known = given.database is not None and given.database_token_file is not None
-        values |= asking.until_it_works(partial(_database, asking, given, values), by_flags=known)
+        values |= asking.until_it_works(partial(database, asking, given, values), by_flags=given.names_database)
         place = _goes_to(values)
         write(path, values, force=given.force)
         click.echo(f"\nWrote {path} (readable by you alone).")
@@ -142,7 +121,7 @@ def _check_home(given: Given, values: dict[str, object]) -> None:
     if isinstance(token := values.get("home_assistant.token"), Secret) and (problem := token_problem(token.reveal())):
         raise WrongToken(f"the token {problem}", remedy="Copy it again from Home Assistant.")
     if not given.no_check:
-        _say(_look_at_home, values)
+        told(_look_at_home, values)
 
 
 def _address(text: str) -> str:
@@ -167,38 +146,6 @@ def _token(asking: Asking, again: str) -> Secret | None:
     return None if again == ANOTHER and not token.reveal() else token
 
 
-def _database(asking: Asking, given: Given, home: dict[str, object]) -> dict[str, object]:
-    url = given.database
-    if url is None and asking.interactive:
-        url = asking.text("Address of InfluxDB (Enter for none: a file on this machine)", "--database", "")
-    if not url:
-        return {}
-    if looks_like_token(url):
-        what = "what was given as InfluxDB's address looks like a token (it is not shown, and was not looked up)"
-        raise Refused(what, remedy="Give the address, such as http://HOST:8086; the token is asked for by itself.")
-    values: dict[str, object] = {
-        "influxdb.url": url if "://" in url else f"http://{url}",
-        "influxdb.org": given.org,
-        "influxdb.bucket": given.bucket,
-    }
-    if given.database_token_file:
-        values["influxdb.token_file"] = str(given.database_token_file.absolute())
-    elif asking.interactive:
-        token = asking.secret("Its token (not shown; Enter for none)", "--database-token-file", "")
-        values |= {"influxdb.token": token} if token.reveal() else {}
-    if not given.no_check:
-        values |= _say(_look_at_database, {**home, **values})
-    return values
-
-
-def _say(
-    look: Callable[[dict[str, object]], tuple[str, dict[str, object]]], values: dict[str, object]
-) -> dict[str, object]:
-    sentence, more = look(values)
-    click.echo(f"  {sentence}")
-    return more
-
-
 def _look_at_home(values: dict[str, object]) -> tuple[str, dict[str, object]]:
     from ingest.actors.connection import TokenRefused  # noqa: PLC0415
     from ingest.cli.candidates import candidates, deadlines  # noqa: PLC0415
@@ -211,17 +158,6 @@ def _look_at_home(values: dict[str, object]) -> tuple[str, dict[str, object]]:
     except TokenRefused as error:
         raise WrongToken(error.what, where=error.where, remedy=error.remedy) from error
     return str(home), {}
-
-
-def _look_at_database(values: dict[str, object]) -> tuple[str, dict[str, object]]:
-    from ingest.cli.checks import look_at_database  # noqa: PLC0415
-
-    settings = load(None, {"HOMEIQ_INGEST_CONFIG": os.devnull}, values).settings
-    click.echo(f"  asking {values['influxdb.url']} …")
-    found = trio.run(look_at_database, settings)
-    if found.keeps_text:
-        return f"{found}: it takes our points", {}
-    return f"{found}: it keeps numbers only, so only numbers will be sent", {"influxdb.numeric_only": True}
 
 
 def _likely() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import click
@@ -12,6 +13,31 @@ from ingest.core.secret import Secret
 from ingest.errors import IngestError, Refused
 
 Values: TypeAlias = dict[str, object]
+
+
+ANOTHER = "Another token (not shown; Enter alone: another address)"
+"""What is asked for where only the token was wrong."""
+
+
+@frozen
+class Given:
+    """What the flags of `init` say. None or empty: it is asked for, or left at its default."""
+
+    url: str | None
+    token_file: Path | None
+    database: str | None
+    database_token_file: Path | None
+    org: str
+    bucket: str
+    ca_file: Path | None
+    output: Path | None
+    force: bool
+    no_check: bool
+
+    @property
+    def names_database(self) -> bool:
+        """Whether nothing is asked about the database."""
+        return self.database is not None and self.database_token_file is not None
 
 
 @frozen
@@ -58,3 +84,10 @@ class Asking:
         if not self.interactive:
             raise error
         click.echo(f"  {error}\n  Once more, or Ctrl-C.\n", err=True)
+
+
+def told(look: Callable[[Values], tuple[str, Values]], values: Values) -> Values:
+    """What `look` found out beside the values that it was given; its sentence is shown."""
+    sentence, more = look(values)
+    click.echo(f"  {sentence}")
+    return more

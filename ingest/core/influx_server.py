@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from attrs import frozen
 
 from ingest.core.influx_answer import (
+    CHECK_BUCKET,
     CHECK_URL,
     TOKEN_SETTING,
     Answer,
@@ -51,6 +52,14 @@ class Server:
         return f"{self.name} {self.version}".strip()
 
 
+class NoSuchPlace(Refused):
+    """The database has no such organisation or bucket."""
+
+
+class NotLetIn(Refused):
+    """The database does not accept the token, or not for this."""
+
+
 def recognised(ping: Answer, asked: Answer) -> Server:
     """The database, from its answers to `/ping` and to the question."""
     headers = {**asked.headers, **ping.headers}
@@ -81,4 +90,5 @@ def problem(asked: Answer, where: str, token: str = TOKEN_SETTING) -> Refused | 
         return Refused(answers(asked), where=where, remedy=CHECK_URL)
     if not outcome.remedy:
         return Transient(outcome.reason, where=where)
-    return Refused(outcome.reason, where=where, remedy=outcome.remedy)
+    kind = NoSuchPlace if outcome.remedy == CHECK_BUCKET else NotLetIn if asked.status in {401, 403} else Refused
+    return kind(outcome.reason, where=where, remedy=outcome.remedy)

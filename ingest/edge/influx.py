@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from attrs import define, field
 
 from ingest.core.influx_answer import CHECK_BUCKET, Answer, check_token, words
-from ingest.core.influx_server import QUESTION, Server, lacks_bucket, problem, recognised
+from ingest.core.influx_server import QUESTION, NoSuchPlace, Server, lacks_bucket, problem, recognised
 from ingest.core.store import Batch, Verdict
 from ingest.edge.influx_client import Address, Client
 from ingest.edge.influx_deliver import Deliverer
-from ingest.errors import Refused
 from ingest.runtime.lane import Lane
 
 __all__ = ["Address", "Influx", "open_influx"]
@@ -74,7 +73,7 @@ class Influx:
         created = await self.lane(self.client.create_bucket)
         if created.status != 201:
             address = self.client.address
-            raise Refused(
+            raise NoSuchPlace(
                 f'there is no bucket "{address.bucket}", and it could not be created: {words(created)}',
                 where=self.where,
                 remedy=check_token(address.token_setting) if created.status in {401, 403} else CHECK_BUCKET,
