@@ -15,6 +15,9 @@ from ingest.errors import Refused
 
 TWINS: Final[Mapping[str, str]] = {name: f"{name}_file" for name, key in KEYS.items() if key.kind.secret}
 """Each secret setting and the setting that names its file."""
+_FOLDER: Final = (
+    "Name the file in it that holds the secret; Docker makes such a folder where the file to mount is missing"
+)
 _LARGEST: Final = 64 * 1024
 _LONG: Final = 32
 
@@ -27,6 +30,8 @@ def read_secret(path: Path) -> Secret:
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
+    except IsADirectoryError:
+        raise Refused(f"{path} is a folder, not a file", where=str(path), remedy=_FOLDER) from None
     except OSError as error:
         raise _refused(f"cannot be read: {error.strerror}", path, allowed=not is_forbidden(error)) from error
     try:

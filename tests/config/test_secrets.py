@@ -141,3 +141,8 @@ def test_who_may_not_read_a_secret_is_not_invited_to_open_it_to_everybody(
         load(None, {"HA_TOKEN_FILE": str(tmp_path / "none")}, {}, secrets="unread").settings.home_assistant.token
         is None
     )
+
+
+def test_a_folder_in_the_place_of_a_file_is_said_to_be_one(tmp_path: Path) -> None:
+    (found,) = problems(None, {"HA_TOKEN_FILE": str(tmp_path)})
+    assert f"{tmp_path} is a folder, not a file. Name the file in it that holds the secret" in found
