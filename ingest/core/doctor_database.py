@@ -107,7 +107,7 @@ def _numbers(looked: Looked) -> Finding:
 def _bucket(looked: Looked, wanted: Wanted) -> Check:
     if looked.server is not None and not looked.server.keeps_text:
         return Check(NAMES[0], f"{looked.server.name} has none; its -retentionPeriod says how long it keeps")
-    known = None if looked.bucket is None else _described(looked.bucket, wanted.bucket)
+    known = None if looked.bucket is None else described(looked.bucket, wanted.bucket)
     if known is None:
         return Check(NAMES[0], "takes writes; the token may not read how long it keeps them")
     seconds = _keeps(known)
@@ -124,7 +124,7 @@ def _bucket(looked: Looked, wanted: Wanted) -> Check:
     return Check(NAMES[0], said, (finding,))
 
 
-def _described(answer: Answer, name: str) -> Mapping[str, Any] | None:
+def described(answer: Answer, name: str) -> Mapping[str, Any] | None:
     """What an answer says of the bucket of that name."""
     if answer.status != 200:
         return None

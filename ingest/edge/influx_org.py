@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ingest.core.influx_answer import Answer
 
-_an_id = re.compile("[0-9a-f]{16}")
+_id = re.compile("[0-9a-f]{16}")
 
 
 class Asks(Protocol):
@@ -39,12 +39,17 @@ class Orgs:
 _orgs = msgspec.json.Decoder(Orgs)
 
 
+def may_be_id(wanted: str) -> bool:
+    """True of what has the form of an organisation's id; a name may have it, too."""
+    return _id.fullmatch(wanted) is not None
+
+
 def organisation(client: Asks, wanted: str) -> Answer:
     """The answer that holds it, or says why not. What may be an id is one first, as where points are written.
 
     Raises `Transient` or `Refused`.
     """
-    if _an_id.fullmatch(wanted):
+    if may_be_id(wanted):
         found = client.request("GET", "/api/v2/orgs", {"orgID": wanted})
         if found.status == 200 and org_id(found, wanted):
             return found

@@ -8,11 +8,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from ingest.core.doctor_database import described
 from ingest.core.influx_answer import Answer
 from ingest.core.influx_server import Server
 from ingest.core.influxql import FIELD_KEYS, Unreadable, field_types
 from ingest.core.state import moment_at
 from ingest.edge.influx_client import Client
+from ingest.edge.influx_org import may_be_id
 from ingest.edge.influx_read import ask
 from ingest.errors import IngestError
 
@@ -27,6 +29,10 @@ def bucket(client: Client) -> Answer:
     Raises `Transient` or `Refused` when there is no answer.
     """
     address = client.address
+    if may_be_id(address.org):
+        found = client.request("GET", "/api/v2/buckets", {"orgID": address.org, "name": address.bucket})
+        if described(found, address.bucket) is not None:
+            return found
     return client.request("GET", "/api/v2/buckets", {"org": address.org, "name": address.bucket})
 
 

@@ -476,6 +476,21 @@ def test_a_bucket_that_forgets_too_soon(tmp_path: Path, home: Running) -> None:
     assert known.findings == []
 
 
+@pytest.mark.parametrize("known_by", ["orgID", "org"])
+def test_the_bucket_of_an_organisation_that_is_named_by_its_id(tmp_path: Path, home: Running, known_by: str) -> None:
+    """InfluxDB lists buckets by `org`, which is a name, or by `orgID`; and a name may look like an id."""
+    influx, org = Influx(retention=86_400), "0a" * 8
+
+    def script(request: Request) -> Reply | None:
+        if request.path == "/api/v2/buckets" and request.query.get(known_by) != org:
+            return Reply.json(404, {"code": "not found", "message": f'organization name "{org}" not found'})
+        return influx.answer(request)
+
+    with answering(script) as peer, serving(tmp_path, home.url, into(peer.url, f'org = "{org}"')) as config:
+        told = doctor(config)
+    assert told.checks["bucket"]["said"] == "keeps 1 day"
+
+
 def test_a_database_that_answers_questions_and_takes_no_point(tmp_path: Path, home: Running) -> None:
     good = Influx()
 
