@@ -96,7 +96,7 @@ def _flag(given: Given) -> str:
 
 def _home(asking: Asking, given: Given) -> dict[str, object]:
     default = _likely() if asking.interactive and not given.url else None
-    url = _address(given.url or asking.text("Address of Home Assistant", "--url", default))
+    url = _address(given.url or asking.text("Address of Home Assistant", "--url", default), look=not given.no_check)
     values: dict[str, object] = {"home_assistant.url": url}
     if given.ca_file:
         values["home_assistant.ca_file"] = str(given.ca_file.absolute())
@@ -124,16 +124,17 @@ def _check_home(given: Given, values: dict[str, object]) -> None:
         told(_look_at_home, values)
 
 
-def _address(text: str) -> str:
+def _address(text: str, *, look: bool) -> str:
     if looks_like_token(text):
         what = "what was given as the address looks like a token (it is not shown, and was not looked up)"
         raise Refused(what, remedy="Give the address, such as http://HOST:8123; the token is asked for by itself.")
     url = text if "://" in text else f"http://{text}"
     try:
         websocket_url(url)
-    except KeyError:
+    except (KeyError, ValueError):
         raise Refused(f"{url} is no address of Home Assistant", remedy="Write it as http://HOST:8123.") from None
-    return url
+    load(None, {"HOMEIQ_INGEST_CONFIG": os.devnull}, {"home_assistant.url": url})  # says what else is wrong with it
+    return (look and url != text and trio.run(_answering, url)) or url
 
 
 def _token(asking: Asking, again: str) -> Secret | None:
@@ -161,25 +162,36 @@ def _look_at_home(values: dict[str, object]) -> tuple[str, dict[str, object]]:
 
 
 def _likely() -> str:
-    from ingest.actors.connection import Deadlines, peek_version  # noqa: PLC0415
-    from ingest.edge.websocket import Target, open_socket  # noqa: PLC0415
-    from ingest.runtime.supervise import one_error  # noqa: PLC0415
-
     async def look() -> str:
-        found: list[str] = []
+        found: dict[str, str] = {}
 
         async def ask(url: str) -> None:
-            try:
-                with one_error(IngestError):
-                    await peek_version(Target(websocket_url(url)), Deadlines(LOOKING, LOOKING), open_socket)
-                found.append(url)
-            except IngestError:
-                return
+            if (answers := await _answering(url)) is not None:
+                found[url] = answers
 
         with trio.move_on_after(LOOKING):
             async with trio.open_nursery() as nursery:
                 for url in LIKELY:
                     nursery.start_soon(ask, url)
-        return next((url for url in LIKELY if url in found), LIKELY[0])
+        return next((found[url] for url in LIKELY if url in found), LIKELY[0])
 
     return trio.run(look)
+
+
+async def _answering(url: str) -> str | None:
+    """The address, or the same with https, whichever Home Assistant answers at. No token is sent."""
+    from ingest.actors.connection import Deadlines, peek_version  # noqa: PLC0415
+    from ingest.edge.tls import tls_context  # noqa: PLC0415
+    from ingest.edge.websocket import Target, open_socket  # noqa: PLC0415
+    from ingest.runtime.supervise import one_error  # noqa: PLC0415
+
+    secure = url.replace("http:", "https:", 1)
+    # Whose certificate it is matters, and is looked at, when the token is sent.
+    for each, tls in ((url, None), (secure, tls_context(verify=False))):
+        try:
+            with one_error(IngestError):
+                await peek_version(Target(websocket_url(each), tls), Deadlines(LOOKING, LOOKING), open_socket)
+        except IngestError:
+            continue
+        return each
+    return None

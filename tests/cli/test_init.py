@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import queue
+import ssl
+import threading
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
+import trustme
 from attrs import field, frozen
 from click.testing import CliRunner, Result
 
@@ -29,6 +36,46 @@ def home() -> Iterator[Running]:
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.cli.init.LIKELY", (NOWHERE,))
     monkeypatch.setattr("ingest.cli.init._interactive", lambda: True)
+
+
+@contextmanager
+def behind_tls(port: int, folder: Path) -> Iterator[str]:
+    """What listens on that port, behind a proxy that speaks TLS, as `localhost`; its authority is `ca.pem`. Host and port."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+
+    async def pipe(source: trio.abc.Stream, sink: trio.abc.Stream) -> None:
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            async for data in source:
+                await sink.send_all(data)
+        await trio.aclose_forcefully(sink)
+
+    async def passed_on(stream: trio.SSLStream[trio.SocketStream]) -> None:
+        with suppress(trio.BrokenResourceError):  # whoever asks without TLS
+            await stream.do_handshake()
+            async with await trio.open_tcp_stream("127.0.0.1", port) as behind, trio.open_nursery() as nursery:
+                nursery.start_soon(pipe, stream, behind)
+                nursery.start_soon(pipe, behind, stream)
+
+    async def serve(told: queue.Queue[tuple[int, trio.lowlevel.TrioToken, trio.CancelScope]]) -> None:
+        async with trio.open_nursery() as nursery:
+            listeners = await nursery.start(
+                partial(trio.serve_ssl_over_tcp, passed_on, 0, context, host="127.0.0.1", https_compatible=True)
+            )
+            at = listeners[0].transport_listener.socket.getsockname()[1]
+            told.put((at, trio.lowlevel.current_trio_token(), nursery.cancel_scope))
+
+    known: queue.Queue[tuple[int, trio.lowlevel.TrioToken, trio.CancelScope]] = queue.Queue()
+    thread = threading.Thread(target=trio.run, args=(serve, known), daemon=True)
+    thread.start()
+    at, token, scope = known.get(timeout=20)
+    try:
+        yield f"localhost:{at}"
+    finally:
+        token.run_sync_soon(scope.cancel)
+        thread.join(timeout=20)
 
 
 def init(output: Path, *typed: str, flags: tuple[str, ...] = ()) -> Result:
@@ -140,3 +187,40 @@ def test_a_database_that_flags_give_is_not_asked_about(tmp_path: Path, home: Run
         result = init(output, home.url, TOKEN, "wrong", SECRET, "Familie", "zuhause", flags=flags[:2])
     assert result.exit_code == 0, result.output
     assert "Another token (not shown): " in result.output
+
+
+@pytest.mark.parametrize("by", ["typed", "flag", "proposed"])
+def test_an_address_without_a_scheme_may_be_one_of_https(
+    tmp_path: Path, home: Running, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    output = tmp_path / "config.toml"
+    with behind_tls(home.port, tmp_path) as place:
+        flags: tuple[str, ...] = ("--ca-file", str(tmp_path / "ca.pem"))
+        typed = [TOKEN, ""] if by == "flag" else [place if by == "typed" else "", TOKEN, ""]
+        if by == "proposed":
+            monkeypatch.setattr("ingest.cli.init.LIKELY", (NOWHERE, f"http://{place}"))
+        flags += ("--url", place) if by == "flag" else ()
+        result = init(output, *typed, flags=flags)
+    assert result.exit_code == 0, result.output
+    assert in_file(output, "home_assistant")["url"] == f"https://{place}"
+    assert result.output.count("Token of Home Assistant") == 1
+
+
+def test_an_address_without_a_scheme_is_one_of_http_where_that_answers(tmp_path: Path, home: Running) -> None:
+    output = tmp_path / "config.toml"
+    assert init(output, home.url.removeprefix("http://"), TOKEN, "").exit_code == 0
+    assert in_file(output, "home_assistant")["url"] == home.url
+
+
+def test_a_certificate_that_is_not_trusted_is_said_of_the_address_with_https(tmp_path: Path, home: Running) -> None:
+    with behind_tls(home.port, tmp_path) as place:
+        result = init(tmp_path / "config.toml", place, TOKEN)
+    assert result.exit_code == 1
+    assert f"asking https://{place} …\n  the TLS certificate is not trusted" in result.output
+
+
+@pytest.mark.parametrize("address", ["home:abc", "[", "a b", "home:99999"])
+def test_what_is_no_address_is_asked_for_again(tmp_path: Path, home: Running, address: str) -> None:
+    result = init(tmp_path / "config.toml", address, home.url, TOKEN, "")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("Once more, or Ctrl-C.") == 1
