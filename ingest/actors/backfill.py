@@ -23,9 +23,10 @@ from attrs import define, evolve, field
 
 from ingest.actors.connection import Connection, within
 from ingest.actors.history import History, Pace, Unfillable
-from ingest.core import reports
+from ingest.core import asking, reports
+from ingest.core.asking import Gone
 from ingest.core.catalog import NO_CATALOG, Catalog
-from ingest.core.coverage import FOREVER, Gap, Settled, Span
+from ingest.core.coverage import Gap, Settled, Span
 from ingest.core.history_reading import MARGIN_NS, Piece, Reading
 from ingest.core.home_clock import HomeClock
 from ingest.core.loss import shed_changes
@@ -68,9 +69,6 @@ PONG = 30.0
 SENT = 120.0
 """After so many seconds a span that was sent and is not settled is asked for again: its rows were dropped on their way."""
 
-FORGET = 3600.0
-"""So many seconds after the entity of a span that has no end could be asked about, that is forgotten."""
-
 
 @define(eq=False)
 class Backfill:
@@ -90,13 +88,16 @@ class Backfill:
     _reading: Reading | None = None
     _pieces: deque[Piece] = field(factory=deque)
     _later: dict[int, float] = field(factory=dict)
-    _gone: dict[int, float] = field(factory=dict)
+    _gone: Gone = field(init=False)
     _sent: dict[int, float] = field(factory=dict)
     _renamed: set[int] = field(factory=set)
     """Spans of which nothing came under the name that their entity had."""
     _horizon: Horizon = field(factory=Horizon)
     _woken: trio.Event = field(factory=trio.Event)
     _complained: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        self._gone = Gone(2 * self._margin)
 
     @property
     def _margin(self) -> float:
@@ -133,31 +134,31 @@ class Backfill:
         if found is None:
             return False
         gap, ready = found
-        until_ns = now_ns - self.margin_ns
+        until_ns = asking.until(now_ns, self.margin_ns)
         names = self.catalog.value.names() if self._renamed else {}
-        asked = [_rest(span, until_ns, names if span.id in self._renamed else {}) for span in ready]
+        asked = [asking.rest(span, until_ns, names if span.id in self._renamed else {}) for span in ready]
         known_ns = self._horizon.oldest_ns(now)
-        self._reading = Reading.of(asked, gap.from_ns, until_ns, margin_ns=self.margin_ns, known_ns=known_ns)
+        self._reading = Reading.of(
+            asked,
+            gap.from_ns,
+            until_ns,
+            margin_ns=self.margin_ns,
+            known_ns=known_ns,
+            by_hand=gap.by_hand,
+        )
         return True
 
     async def _ready(self, waiting: Collection[int]) -> tuple[Gap, list[Span]] | None:
         """The oldest gap with spans that can be asked for now. Who is gone may be back: they are looked at each time."""
         now = trio.current_time()
-        self._gone = {key: due for key, due in self._gone.items() if due + FORGET > now}
+        self._gone.forget(now)
         but = set(waiting)
         while (found := await self.outside(self.ledger.next_gap, SPANS + len(self._gone), but)) is not None:
             gap, spans = found
-            if ready := [span for span in spans if self._is_due(span, now)]:
+            if ready := [span for span in spans if self._gone.is_due(span, now)]:
                 return gap, ready[:SPANS]
             but.update(span.id for span in spans)
         return None
-
-    def _is_due(self, span: Span, now: float) -> bool:
-        """Who is gone is asked about when the recorder has written down what happened until it was missed."""
-        if span.before_ns < FOREVER:
-            self._gone.pop(span.id, None)
-            return True
-        return self._gone.setdefault(span.id, now + 2 * self._margin) <= now
 
     async def _read(self, history: History, live: Connection, reading: Reading) -> None:
         try:
@@ -241,10 +242,3 @@ class Backfill:
         lost = shed_changes(self.intake.link.name, self.intake.put(frame))
         if lost is not None:
             self.emit(lost)
-
-
-def _rest(span: Span, until_ns: int, names: Mapping[str, str]) -> Span:
-    """What is still to be read of a span; of one that has no end yet, until then. In `names` is who is asked about by another."""
-    before_ns = until_ns if span.before_ns >= FOREVER else span.before_ns
-    entity_id = names.get(span.registry_id, span.entity_id)
-    return evolve(span, entity_id=entity_id, after_ns=span.rest_ns, before_ns=before_ns)

@@ -100,6 +100,11 @@ class Gap:
     filled: int = 0
 
     @property
+    def by_hand(self) -> bool:
+        """True when a person asked for it since some time, at which no state needs to be."""
+        return self.cause in {Cause.REOPENED, Cause.IMPORTED}
+
+    @property
     def is_empty(self) -> bool:
         """True when nobody listened, and nothing was missed."""
         return self.progress is Progress.FILLED and not self.spans

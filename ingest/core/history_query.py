@@ -49,9 +49,14 @@ class Query:
     width_ns: int
 
     @property
+    def begun(self) -> list[Span]:
+        """The spans that have begun by the window's end."""
+        return [span for span in self.spans if span.after_ns <= self.to_ns]
+
+    @property
     def entity_ids(self) -> list[str]:
-        """The entities of the spans that have begun by the window's end, each once."""
-        return list(dict.fromkeys(span.entity_id for span in self.spans if span.after_ns <= self.to_ns))
+        """The entities of these, each once."""
+        return list(dict.fromkeys(span.entity_id for span in self.begun))
 
     def fields(self) -> Mapping[str, object]:
         """What the command says. Every default of Home Assistant's here drops rows, or invents one."""

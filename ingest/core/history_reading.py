@@ -16,24 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
-from msgspec import Raw
 
-from ingest.core.coverage import MICROSECOND, Settled, Span
-from ingest.core.history import Row, changes_of
+from ingest.core.coverage import Settled, Span
+from ingest.core.history_progress import Progress, Recorded
 from ingest.core.history_query import ENTITIES, FIRST_NS, TARGET, Query, following, narrower, queries
-from ingest.core.recorder import Recorder, Seen, begins_at_a_state, final, lacking
-from ingest.core.state import Change, nanoseconds
+from ingest.core.recorder import Recorder, final, lacking
+from ingest.core.state import Change
 
 MARGIN_NS = 65_000_000_000
 """Two commit intervals of 30 s, and a little: people set 5 to 30, few set more."""
-
-
-@frozen
-class Recorded:
-    """One entity's rows of an answer, in order; `unreadable` of its rows could not be read."""
-
-    rows: Sequence[Row] = ()
-    unreadable: int = 0
 
 
 @frozen
@@ -72,13 +63,6 @@ class Piece:
         return self.settled
 
 
-@define
-class _Progress:
-    span: Span
-    seen: Seen = field(factory=Seen)
-    last: Row | None = None
-
-
 @define(eq=False)
 class Reading:
     """The spans of one gap, from `since_ns` until `until_ns`, on their way to being settled.
@@ -87,6 +71,9 @@ class Reading:
     were read to their end too early: what the recorder said is not final yet. `oldest_ns` is the oldest row that came, and
     `known_ns` the oldest of the readings shortly before: whoever waited is asked about alone, and only the rows of others
     tell what the recorder keeps.
+
+    Every question reaches back to the newest row that came of who is asked about. While it is there nothing that followed it
+    was thrown away since it came, however long ago that was.
     """
 
     since_ns: int
@@ -97,7 +84,7 @@ class Reading:
     oldest_ns: int | None = None
     known_ns: int | None = None
     _queries: list[Query] = field(factory=list)
-    _progress: dict[Span, _Progress] = field(factory=dict)
+    _progress: dict[Span, Progress] = field(factory=dict)
     _unanswered: bool = False
 
     @classmethod
@@ -112,10 +99,11 @@ class Reading:
         width_ns: int = FIRST_NS,
         target: int = TARGET,
         known_ns: int | None = None,
+        by_hand: bool = False,
     ) -> Reading:
-        """A reading of spans from their beginning."""
+        """A reading of spans from their beginning. `by_hand`: one that begins just before a time was asked for since then."""
         asked = queries(spans, entities=entities, width_ns=width_ns)
-        progress = {span: _Progress(span, Seen(found=span.found)) for query in asked for span in query.spans}
+        progress = {span: Progress.of(span, by_hand=by_hand) for query in asked for span in query.spans}
         return cls(since_ns, until_ns, margin_ns, target, known_ns=known_ns, queries=asked, progress=progress)
 
     @property
@@ -132,7 +120,8 @@ class Reading:
                 query, width_ns=width_ns, to_ns=min(query.to_ns, query.from_ns + width_ns)
             )
         self._unanswered = True
-        return query
+        newest = self._newest(query)
+        return query if newest is None else evolve(query, from_ns=min(query.from_ns, newest[1]))
 
     def take(self, answer: Answer) -> list[Piece]:
         """What the answer to the question says of each span; those of which it says nothing new are left out.
@@ -140,8 +129,12 @@ class Reading:
         One step, about 10 µs a row: a caller that is cancelled either has all pieces or will ask again.
         """
         query = self._queries[0]
+        begun = query.begun
+        if self._is_purged(query, answer):
+            self.oldest_ns = self.known_ns = None
+            for span in begun:
+                self._progress[span].forget()
         self._remember_oldest(answer)
-        begun = [span for span in query.spans if span.after_ns <= query.to_ns]
         pieces = [piece for span in begun for piece in self._piece(query, span, answer)]
         rest = following(query, answer.rows, target=self.target)
         self._queries[:1] = [rest] if rest else []
@@ -152,28 +145,49 @@ class Reading:
         """Nothing more can be had: what was not read to its end is settled with that, and with what came of it until now."""
         left, self._queries, self._progress = list(self._progress.values()), [], {}
         return [
-            Piece(each.span, settled=_whole(each.span, each.seen.found, why), found=each.seen.found) for each in left
+            Piece(each.rest, settled=_whole(each.rest, each.seen.found, why), found=each.seen.found) for each in left
         ]
 
     def _piece(self, query: Query, span: Span, answer: Answer) -> Iterator[Piece]:
         progress = self._progress[span]
-        changes = _advance(query, span, progress, answer.entities.get(span.entity_id, Recorded()))
+        changes = progress.advance(query, answer.entities.get(span.entity_id, Recorded()))
         settled = self._settled(progress, span, answer) if query.through(span) else None
         if changes or settled:
-            seen = progress.seen
-            whole = not seen.unreadable and (seen.began or not begins_at_a_state(span))
-            yield Piece(progress.span, changes, settled, seen.found, whole)
+            yield Piece(progress.rest, changes, settled, progress.seen.found, progress.is_whole)
 
-    def _settled(self, progress: _Progress, span: Span, answer: Answer) -> Settled | None:
+    def _settled(self, progress: Progress, span: Span, answer: Answer) -> Settled | None:
         del self._progress[span]
         seen, told = progress.seen, answer.recorder
         asked_ns = answer.asked_ns
         if not final(span, seen, told, asked_ns=asked_ns, margin_ns=self.margin_ns, until_ns=self.until_ns):
-            self.waiting.append(progress.span)
+            self.waiting.append(progress.rest)
             return None
         oldest_ns = _least(self.oldest_ns, self.known_ns)
-        why = lacking(span, seen, told, since_ns=self.since_ns, until_ns=self.until_ns, oldest_ns=oldest_ns)
+        why = lacking(
+            span,
+            seen,
+            told,
+            begins_ns=progress.begins_ns,
+            since_ns=self.since_ns,
+            until_ns=self.until_ns,
+            oldest_ns=oldest_ns,
+        )
         return _whole(span, seen.found, why)
+
+    def _newest(self, query: Query) -> tuple[str, int] | None:
+        """Whose row came last, and its time; None where somebody's span begins later, whose rows before it nobody needs."""
+        begun = [self._progress[span] for span in query.begun]
+        rows = [(each.rest.entity_id, each.last.time_ns) for each in begun if each.last is not None]
+        newest = max(rows, key=lambda row: row[1], default=None)
+        latest_ns = max((span.after_ns for span in query.begun), default=0)
+        return newest if newest is not None and newest[1] >= latest_ns else None
+
+    def _is_purged(self, query: Query, answer: Answer) -> bool:
+        newest = self._newest(query)
+        if newest is None:
+            return False
+        told = answer.entities.get(newest[0], Recorded())
+        return not told.unreadable and all(row.time_ns != newest[1] for row in told.rows)
 
     def _remember_oldest(self, answer: Answer) -> None:
         firsts = (each.rows[0].time_ns for each in answer.entities.values() if each.rows)
@@ -186,35 +200,3 @@ def _least(*times_ns: int | None) -> int | None:
 
 def _whole(span: Span, found: int, why: str) -> Settled:
     return Settled(span.id, found, why, before_ns=span.before_ns)
-
-
-def _advance(query: Query, span: Span, progress: _Progress, recorded: Recorded) -> list[Change]:
-    """The changes of a window, and what they mean for the span.
-
-    What a question reaches over its window waits for the next one: two rows of one time may lie on both sides of it.
-    """
-    within = [row for row in recorded.rows if row.time_ns <= query.to_ns]
-    changes = changes_of(progress.span, within, progress.last)
-    progress.seen = _seen(progress.seen, span, recorded, changes)
-    if within:
-        progress.last = _kept(within[-1])
-    if changes:
-        progress.span = evolve(progress.span, after_ns=nanoseconds(changes[-1].time_fired))
-    return changes
-
-
-def _seen(seen: Seen, span: Span, recorded: Recorded, changes: Sequence[Change]) -> Seen:
-    times = [row.time_ns for row in recorded.rows]
-    return Seen(
-        seen.began or span.after_ns in times,
-        # A span may end just after a state that is part of it: between two states is a microsecond at least.
-        seen.ended or (bool(times) and times[-1] + MICROSECOND > span.before_ns),
-        seen.found + len(changes),
-        changes[-1].data.new_state is None if changes else seen.removed,
-        seen.unreadable + recorded.unreadable,
-    )
-
-
-def _kept(row: Row) -> Row:
-    """The row without the answer that it came in: a raw value would keep all of it alive."""
-    return evolve(row, attributes=Raw(bytes(row.attributes)))

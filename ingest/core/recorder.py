@@ -17,6 +17,7 @@ from attrs import define, field, frozen
 from msgspec import Raw
 
 from ingest.core.coverage import MICROSECOND, Span
+from ingest.core.evicted import BEFORE_ONE
 from ingest.core.wire import Malformed
 
 COMMAND = "recorder/info"
@@ -46,7 +47,8 @@ class Recorder:
 class Seen:
     """What the history returned of a span: its two ends, how many states between, and how many it garbled.
 
-    `removed` is True when the last of them is the entity's removal: nothing needs to follow it.
+    `removed` is True when the last of them is the entity's removal: nothing needs to follow it. `purged`: what had come is not
+    there any more, nor is what came after it until the recorder's oldest row.
     """
 
     began: bool = False
@@ -54,6 +56,7 @@ class Seen:
     found: int = 0
     removed: bool = False
     unreadable: int = 0
+    purged: bool = False
 
 
 @define(eq=False)
@@ -120,16 +123,25 @@ def final(
 
 
 def lacking(
-    span: Span, seen: Seen, told: Recorder, *, since_ns: int, until_ns: int | None, oldest_ns: int | None
+    span: Span,
+    seen: Seen,
+    told: Recorder,
+    *,
+    begins_ns: int | None,
+    since_ns: int,
+    until_ns: int | None,
+    oldest_ns: int | None,
 ) -> str:
     """Why not everything of a span could be had, as a sentence; empty when everything was.
 
     Its gap lasts from `since_ns` until `until_ns`. A span that ends with it has no state there that we know; nor has one
-    that begins or ends between two of Home Assistant's microseconds, but for an end just after a state that is part of it.
+    that ends between two of Home Assistant's microseconds, but for an end just after a state that is part of it.
+    `begins_ns` is when the state was that is known at its beginning (`first_state_ns`), None: none is.
     `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept. Of a span without
     any row the end tells most: a state that is younger than that row, and not there, was not thrown away for its age.
     """
-    begins = begins_at_a_state(span) and not seen.began
+    missed_ns = None if seen.began else begins_ns
+    begins = missed_ns is not None
     ends = span.before_ns != until_ns and not (seen.ended or seen.removed or not _ends_at_a_state(span))
     nothing = (begins or ends) and not (seen.began or seen.found or seen.ended)
     if seen.unreadable:
@@ -137,18 +149,22 @@ def lacking(
     if (ends or nothing) and not told.recording:
         return SWITCHED_OFF
     if nothing:
-        missed_ns = span.before_ns if ends else max(span.after_ns, since_ns)
-        return NOT_RECORDED if _kept(missed_ns, oldest_ns) else NOT_KEPT
-    if begins and not _kept(since_ns, oldest_ns):
+        youngest_ns = span.before_ns if ends else max(span.after_ns, since_ns)
+        return NOT_RECORDED if _kept(youngest_ns, oldest_ns) else NOT_KEPT
+    if seen.purged or (begins and not _kept(since_ns, oldest_ns)):
         return PURGED
-    if begins and _kept(span.after_ns, oldest_ns):
+    if missed_ns is not None and _kept(missed_ns, oldest_ns):
         return NO_BEGINNING
     return NO_END if ends else ""
 
 
-def begins_at_a_state(span: Span) -> bool:
-    """True when a state is known where the span begins, so that one is missed when it is not there."""
-    return span.after_ns % MICROSECOND == 0
+def first_state_ns(span: Span, *, included: bool = True) -> int | None:
+    """When the state was that is known where the span begins, so that one is missed when it is not there; None: none is.
+
+    With `included` it may be the first one of the span itself: what was lost is missing from just before a state on.
+    """
+    until_ns = -span.after_ns % MICROSECOND
+    return span.after_ns + until_ns if until_ns <= (BEFORE_ONE if included else 0) else None
 
 
 def _ends_at_a_state(span: Span) -> bool:

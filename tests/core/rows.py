@@ -11,8 +11,9 @@ from msgspec import Raw
 from ingest.core import history
 from ingest.core.coverage import Span
 from ingest.core.history import Row
+from ingest.core.history_progress import Recorded
 from ingest.core.history_query import Query
-from ingest.core.history_reading import Answer, Recorded
+from ingest.core.history_reading import Answer
 from ingest.core.recorder import Recorder
 from ingest.core.state import Change, nanoseconds
 from ingest.simulator.history import Past, Question, Rows, compressed, parse_time

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 from attrs import evolve
 from hypothesis import given
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 
 from ingest.core import recorder
 from ingest.core.coverage import Settled, Span
+from ingest.core.history_progress import Recorded
 from ingest.core.history_query import SECOND_NS
-from ingest.core.history_reading import MARGIN_NS, Answer, Piece, Reading, Recorded
+from ingest.core.history_reading import MARGIN_NS, Answer, Piece, Reading
 from ingest.core.recorder import Recorder
 from ingest.core.state import Change
 from ingest.simulator.history import Past
@@ -95,8 +98,9 @@ def test_a_question_without_an_answer_asks_for_less_each_time_and_recovers() -> 
     assert [each.from_ns for each in (first, second, third)] == [0, 0, 0]
     assert [each.to_ns * 16 // first.to_ns for each in (first, second, third)] == [16, 4, 1]
     assert reading.take(said((0, "a"))) == []
-    assert reading.ask().from_ns == third.to_ns
-    assert reading.ask().width_ns < first.width_ns
+    fourth = reading.ask()
+    assert (fourth.from_ns, fourth.to_ns) == (0, third.to_ns + fourth.width_ns), "from the newest row on"
+    assert fourth.width_ns < first.width_ns
 
 
 def test_the_last_row_kept_does_not_keep_its_answer_alive() -> None:
@@ -186,8 +190,74 @@ def test_the_entity_that_changed_last_before_the_gap_has_a_state_at_its_beginnin
 
 def test_what_was_reopened_is_filled_when_its_last_state_came() -> None:
     reopened = Span("sensor.a", "sensor.a", 10 * SECOND_NS - 1, 30 * SECOND_NS + 1)
-    result = settled(Reading.of([reopened], 10 * SECOND_NS, 40 * SECOND_NS), said((20, "b"), (30, "c")))
+    result = settled(Reading.of([reopened], 10 * SECOND_NS, 40 * SECOND_NS, by_hand=True), said((20, "b"), (30, "c")))
     assert result == Settled(0, 2)
+
+
+@pytest.mark.parametrize("before", [1, 2], ids=["lost live", "lost alone"])
+def test_what_was_lost_begins_just_before_a_state_that_is_part_of_it(before: int) -> None:
+    lost = Span(KEY, KEY, 10 * SECOND_NS - before, 30 * SECOND_NS + 1)
+    for rows, why in (
+        (((10, "a"), (20, "b"), (30, "c")), ""),
+        (((20, "b"), (30, "c")), recorder.PURGED),
+        (((5, "z"), (20, "b"), (30, "c")), recorder.NO_BEGINNING),
+    ):
+        result = settled(Reading.of([lost], 10 * SECOND_NS, 40 * SECOND_NS), said(*rows))
+        assert result == Settled(0, sum(at >= 10 for at, _ in rows), why)
+
+
+def test_what_lacks_its_first_state_is_not_read_until_somewhere() -> None:
+    """It is read again as a whole after a crash."""
+    for first, whole in ((10, True), (11, False)):
+        reading = Reading.of([Span(KEY, KEY, 10 * SECOND_NS - 1, 2000 * SECOND_NS)], 10 * SECOND_NS)
+        reading.ask()
+        (piece,) = reading.take(said((first, "a"), (20, "b")))
+        assert (piece.whole, piece.proof is not None) == (whole, whole)
+
+
+def test_what_had_come_is_looked_for_at_each_question() -> None:
+    """The recorder threw away what is older than an hour between two of them."""
+    reading = Reading.of([new(10, 9000)], 10 * SECOND_NS)
+    reading.ask()
+    (piece,) = reading.take(said((20, "a"), (800, "b")))
+    assert piece.proof is not None
+    assert reading.ask().from_ns == 800 * SECOND_NS
+    (piece,) = reading.take(said((4000, "c")))
+    assert (piece.proof, [each.data.old_state for each in piece.changes]) == (None, [None])
+    assert settled(reading, said((4000, "c"), (9000, "d"))) == Settled(0, 3, recorder.PURGED)
+
+
+def test_no_question_reaches_back_over_the_beginning_of_another_span() -> None:
+    """What came before is stored, and may be much."""
+    others = Span("sensor.b", "b", 1000 * SECOND_NS, 3000 * SECOND_NS)
+    reading = Reading.of([span(10, 3000), others], 2000 * SECOND_NS)
+    first = reading.ask()
+    reading.take(said((10, "a")))
+    second = reading.ask()
+    assert others in second.begun
+    assert second.from_ns == first.to_ns
+
+
+@given(st.data())
+def test_what_is_purged_on_the_way_is_told(data: st.DataObject) -> None:
+    past = data.draw(pasts([KEY]))
+    whole = next(iter(data.draw(spans(past, [KEY]))), span(0, 1))
+    expected, found, why = truth(past, whole), list[Change](), ""
+    reading = Reading.of([whole], whole.after_ns, width_ns=SECOND_NS, target=3)
+    for piece in read(reading, past, data.draw(st.integers(0, 10))):
+        found += piece.changes
+        why = piece.settled.why if piece.settled else why
+    rows = past._rows.get(KEY, deque())
+    for _ in range(data.draw(st.integers(0, len(rows)))):
+        rows.popleft()
+    for piece in read(reading, past):
+        found += piece.changes
+        why = piece.settled.why if piece.settled else why
+    told_rows = [told(change) for change in found]
+    assert why or [each[:-1] for each in told_rows] == [each[:-1] for each in expected]
+    # A predecessor is the right one, or none.
+    right = {each[:-1]: each[-1] for each in expected}
+    assert all(each[-1] in {None, right[each[:-1]]} for each in told_rows)
 
 
 @pytest.mark.parametrize(

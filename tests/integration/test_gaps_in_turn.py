@@ -11,11 +11,13 @@ from trio.testing import MockClock
 from ingest.core.coverage import Cause, Progress
 from ingest.core.recorder import PURGED
 from ingest.core.state import Source
+from ingest.edge.disk_spool import Limits
 from ingest.simulator import faults, recorder_faults
 from ingest.simulator.acts import Act
 from ingest.simulator.script import happen
 from ingest.simulator.values import micros
 from tests.integration.house import MORNING
+from tests.integration.test_evicted import ROOM, Database, outage
 from tests.integration.test_gaps import FILLED, House, house
 
 NAME = "sensor.n"
@@ -115,6 +117,59 @@ async def test_what_is_purged_while_a_filling_is_interrupted_is_said_to_lack(
             await trio.sleep(2 * FILLED)
         assert it.missing
         assert (Progress.PARTLY, f"{PURGED} (1)") in {(each.progress, each.why) for each in it.gaps}
+
+
+async def test_what_is_purged_while_the_connection_is_lost_is_said_to_lack(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """The same process goes on with the same reading; nothing is told to follow what it read before the purge."""
+    async with house(tmp_path / "state.db") as it:
+        quiet(it)
+        put(it, "0")
+        async with it.living():
+            put(it, "1")
+            await trio.sleep(5)
+        for number in range(60):
+            put(it, str(number))
+            await trio.sleep(60)
+        it.server.instance.recorder.delay = 30
+        async with it.living():
+            with trio.fail_after(600):
+                while not it.points(Source.BACKFILL):  # noqa: ASYNC110
+                    await trio.sleep(0.5)
+            await trio.sleep(3)
+            it.server.accepting.set(False)
+            await happen(it.server, faults.Drop())
+            await trio.sleep(600)
+            await happen(it.server, recorder_faults.Purge(1500))
+            it.server.instance.recorder.delay = 0
+            it.server.accepting.set(True)
+            await trio.sleep(1200)
+        assert it.missing
+        assert (Progress.PARTLY, f"{PURGED} (1)") in {(each.progress, each.why) for each in it.gaps}
+        told = [(point.state, point.previous_state) for point in it.points(Source.BACKFILL) if point.previous_state]
+        assert told
+        assert all(before == str(int(state) - 1) for state, before in told if state not in {"0", "1"})
+
+
+async def test_what_an_outage_lost_and_the_recorder_threw_away_is_said_to_lack(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Nothing is asked before that: of what is older no row was seen."""
+    async with house(tmp_path / "state.db", Database()) as it:
+        quiet(it)
+        it.server.instance.mood.errors["recorder/info"] = ("unknown_error", "not now")
+        async with it.living(limits=Limits(ROOM, ROOM)):
+            await it.work()
+            await trio.sleep(10)
+            await outage(it)
+            await happen(it.server, recorder_faults.Purge(100))
+            await trio.sleep(60)
+            it.server.instance.mood.errors.clear()
+            await trio.sleep(900)
+        assert it.missing
+        (gap,) = it.gaps
+        assert (gap.cause, gap.progress, gap.why) == (Cause.EVICTED, Progress.PARTLY, f"{PURGED} ({gap.spans})")
 
 
 @pytest.mark.parametrize("killed", [True, False])
