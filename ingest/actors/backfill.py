@@ -109,7 +109,7 @@ class Backfill:
         await trio.sleep(SETTLE)
         while True:
             await self._send()
-            if self._reading is None and not await self._begin(clock.now_ns()):
+            if self._reading is None and not await self._begin(clock):
                 await self._nap(LOOK)
             elif self._reading is not None:
                 await self._read(history, live, self._reading)
@@ -125,16 +125,16 @@ class Backfill:
         with trio.move_on_after(seconds):
             await self._woken.wait()
 
-    async def _begin(self, now_ns: int) -> bool:
+    async def _begin(self, clock: HomeClock) -> bool:
         """Take the next gap's spans; False when there is nothing that can be asked now."""
         now = trio.current_time()
         self._sent = {key: until for key, until in self._sent.items() if until > now}
         waiting = {*self._sent, *(key for key, until in self._later.items() if until > now)}
-        found = await self._ready(waiting)
+        found = await self._ready(waiting, clock)
         if found is None:
             return False
         gap, ready = found
-        until_ns = asking.until(now_ns, self.margin_ns)
+        until_ns = asking.until(clock.now_ns(), self.margin_ns)
         names = self.catalog.value.names() if self._renamed else {}
         asked = [asking.rest(span, until_ns, names if span.id in self._renamed else {}) for span in ready]
         known_ns = self._horizon.oldest_ns(now)
@@ -145,17 +145,19 @@ class Backfill:
             margin_ns=self.margin_ns,
             known_ns=known_ns,
             by_hand=gap.by_hand,
+            guessed=not clock.known,
         )
         return True
 
-    async def _ready(self, waiting: Collection[int]) -> tuple[Gap, list[Span]] | None:
+    async def _ready(self, waiting: Collection[int], clock: HomeClock) -> tuple[Gap, list[Span]] | None:
         """The oldest gap with spans that can be asked for now. Who is gone may be back: they are looked at each time."""
         now = trio.current_time()
         self._gone.forget(now)
+        tells = clock.known or clock.is_silent
         but = set(waiting)
         while (found := await self.outside(self.ledger.next_gap, SPANS + len(self._gone), but)) is not None:
             gap, spans = found
-            if ready := [span for span in spans if self._gone.is_due(span, now)]:
+            if ready := [span for span in spans if self._gone.is_due(span, now, tells=tells)]:
                 return gap, ready[:SPANS]
             but.update(span.id for span in spans)
         return None

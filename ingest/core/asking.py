@@ -28,12 +28,12 @@ class Gone:
         """Those that were due long ago."""
         self._due = {key: due for key, due in self._due.items() if due + FORGET > now}
 
-    def is_due(self, span: Span, now: float) -> bool:
-        """True when the recorder has written down what happened until it was missed."""
+    def is_due(self, span: Span, now: float, *, tells: bool) -> bool:
+        """True when the recorder has written down what happened until it was missed, and the clock `tells` until when to ask."""
         if span.before_ns < FOREVER:
             self._due.pop(span.id, None)
             return True
-        return self._due.setdefault(span.id, now + self.patience) <= now
+        return self._due.setdefault(span.id, now + self.patience) <= now and tells
 
 
 def until(now_ns: int, margin_ns: int) -> int:

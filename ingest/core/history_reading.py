@@ -70,7 +70,7 @@ class Reading:
     Where a span begins or ends with the gap, no state is known to be there, and none is missed. `waiting` are those that
     were read to their end too early: what the recorder said is not final yet. `oldest_ns` is the oldest row that came, and
     `known_ns` the oldest of the readings shortly before: whoever waited is asked about alone, and only the rows of others
-    tell what the recorder keeps.
+    tell what the recorder keeps. `guessed`: nothing but our clock told how far to ask.
 
     Every question reaches back to the newest row that came of who is asked about. While it is there nothing that followed it
     was thrown away since it came, however long ago that was.
@@ -83,6 +83,7 @@ class Reading:
     waiting: list[Span] = field(factory=list)
     oldest_ns: int | None = None
     known_ns: int | None = None
+    guessed: bool = False
     _queries: list[Query] = field(factory=list)
     _progress: dict[Span, Progress] = field(factory=dict)
     _unanswered: bool = False
@@ -100,11 +101,21 @@ class Reading:
         target: int = TARGET,
         known_ns: int | None = None,
         by_hand: bool = False,
+        guessed: bool = False,
     ) -> Reading:
         """A reading of spans from their beginning. `by_hand`: one that begins just before a time was asked for since then."""
         asked = queries(spans, entities=entities, width_ns=width_ns)
         progress = {span: Progress.of(span, by_hand=by_hand) for query in asked for span in query.spans}
-        return cls(since_ns, until_ns, margin_ns, target, known_ns=known_ns, queries=asked, progress=progress)
+        return cls(
+            since_ns,
+            until_ns,
+            margin_ns,
+            target,
+            known_ns=known_ns,
+            guessed=guessed,
+            queries=asked,
+            progress=progress,
+        )
 
     @property
     def done(self) -> bool:
@@ -171,6 +182,7 @@ class Reading:
             since_ns=self.since_ns,
             until_ns=self.until_ns,
             oldest_ns=oldest_ns,
+            guessed=self.guessed,
         )
         return _whole(span, seen.found, why)
 

@@ -2,6 +2,8 @@
 
 There are two answers. What is asked for may reach a little too far, and a guess does. But that the recorder will not come to have more is
 believed only of a time that is past there for certain: else what it had yet to write would be lost for good.
+
+But where nothing else ends what is asked for, what a guess leaves out is lost. There it does only where nothing is heard for long.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from attrs import define
 
 LITTLE_NS: Final = 5_000_000_000
 """So much a clock may be set back without being noticed: by that much more is waited for than two of the recorder's longest intervals."""
+
+SILENCE_NS: Final = 1_800_000_000_000
+"""So long is waited for a change: half an hour. The sun alone, which nearly every home has, tells something every twenty minutes."""
 
 
 @define
@@ -44,6 +49,11 @@ class HomeClock:
     def known(self) -> bool:
         """True when a change was heard: from then on `now_ns` is never ahead of Home Assistant's clock."""
         return self._ahead_ns is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """True when none was heard for so long after the snapshot that ours has to do."""
+        return not self.known and self._read_at_ns is not None and self.wall_ns() >= self._read_at_ns + SILENCE_NS
 
     def now_ns(self) -> int:
         """The time there, in nanoseconds, as far as anybody can tell."""

@@ -30,6 +30,7 @@ NOT_KEPT = "Home Assistant's recorder has nothing of the entity then: it leaves 
 PURGED = "Home Assistant's recorder no longer keeps the beginning"
 NO_BEGINNING = "Home Assistant's recorder lacks the state before: what followed it may be lacking too"
 NO_END = "Home Assistant's recorder lacks the state after: what came before it may be lacking too"
+NO_TIME = "it is not known what time it is in Home Assistant: what happened last may be lacking"
 UNREADABLE = "some of what Home Assistant's history says cannot be read"
 
 
@@ -131,13 +132,14 @@ def lacking(
     since_ns: int,
     until_ns: int | None,
     oldest_ns: int | None,
+    guessed: bool = False,
 ) -> str:
     """Why not everything of a span could be had, as a sentence; empty when everything was.
 
     Its gap lasts from `since_ns` until `until_ns`. A span that ends with it has no state there that we know; nor has one
     that ends between two of Home Assistant's microseconds, but for an end just after a state that is part of it.
-    `begins_ns` is when the state was that is known at its beginning (`first_state_ns`), None: none is.
-    `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept. Of a span without
+    `begins_ns` is when the state was that is known at its beginning (`first_state_ns`), None: none is. `guessed`: the gap's end was
+    told by a clock that may be wrong. `oldest_ns` is the oldest row of any entity that the recorder returned: by then it kept what it kept. Of a span without
     any row the end tells most: a state that is younger than that row, and not there, was not thrown away for its age.
     """
     missed_ns = None if seen.began else begins_ns
@@ -155,7 +157,8 @@ def lacking(
         return PURGED
     if missed_ns is not None and _kept(missed_ns, oldest_ns):
         return NO_BEGINNING
-    return NO_END if ends else ""
+    unproven = guessed and span.before_ns == until_ns and not seen.removed
+    return NO_END if ends else NO_TIME if unproven else ""
 
 
 def first_state_ns(span: Span, *, included: bool = True) -> int | None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from attrs import define
 
-from ingest.core.home_clock import LITTLE_NS, HomeClock
+from ingest.core.home_clock import LITTLE_NS, SILENCE_NS, HomeClock
 
 SECOND = 10**9
 MARGIN = 65 * SECOND
@@ -92,3 +92,15 @@ def test_a_home_without_states_has_no_time() -> None:
     clock.read(0)
     wall.ns += MARGIN
     assert clock.past_ns(MARGIN) == MARGIN
+
+
+def test_ours_has_to_do_where_nothing_was_heard_for_long_after_the_snapshot() -> None:
+    wall = Wall()
+    clock = HomeClock(wall)
+    told = [clock.is_silent]
+    clock.read(NOON)
+    for more in (SILENCE_NS - 1, 1):
+        wall.ns += more
+        told.append(clock.is_silent)
+    clock.heard(NOON + HOUR)
+    assert [*told, clock.is_silent] == [False, False, True, False]
