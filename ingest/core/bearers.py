@@ -1,8 +1,9 @@
-"""Who bears which name while a home is read anew, and who goes on from another's mark.
+"""Which entity has which name while a home is read anew, and which one continues another's mark.
 
-An entity may get another id for life: paired again, or its registry came late. It is looked for by its name, then, and goes on from
-the mark of that name. But the name may have been given to a new entity, when its former bearer got another one, as who
-replaces a sensor does. Then both are there, and the new one goes on from nothing. Which of the two is seen first is chance.
+An entity may get another id for life: it was paired again, or its registry came late. It is then looked for by its
+name, and continues the mark of that name. But the name may now belong to a new entity, because the one that had it was
+renamed: that is how people replace a sensor. Then both are there, and the new one continues nothing. Which of the two
+is seen first is chance.
 """
 
 from __future__ import annotations

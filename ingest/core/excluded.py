@@ -1,11 +1,12 @@
-"""What the filter leaves out of entities that were stored before: it is no coverage, and it is no loss.
+"""What the filter leaves out of entities that were stored before: it counts neither as coverage nor as a loss.
 
     stored ──mark──┤   left out   ├──first state that passes──▶ stored again
                    └── the span ──┘
 
-A span is told when the first state is left out, without an end, and once more when there is one. Nothing fills it by
-itself, for it was left out on purpose: an import that names the entity does. What the history tells of an entity that is
-left out by now is left out as well, so it is not known, whatever gap it was read for.
+A span is reported when the first state is left out, without an end, and reported again when it has one. Nothing fills
+it by itself, because the states were left out on purpose; an import that names the entity does. If the history returns
+states of an entity that is left out by now, those are left out as well. So they are not known, whatever gap they were
+read for.
 """
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
-"""WebSocket messages go past a WebSocket library: what it sees in their place is one that is short.
+"""Rewrites what a WebSocket library reads: short text messages are kept here, and the library sees a ticket instead.
 
-In a library each message is a parser's turn and a hop between two tasks, and each of its bytes is copied five times. A
-server that does not coalesce sends every event as a message of its own: one large read holds some two hundred. One that
-coalesces sends a quarter of a megabyte at once, which a library would make a `str`, and with one emoji in it that is four
-times as large. So the bytes are rewritten underneath the library: neighbouring text messages are kept here, and the
-library gets one short text instead of them, a ticket. Above the library `apart` gives for it what was kept. The ticket
-is random: nothing that a peer says can be it. Where somebody takes texts as they are read, and none of what came before is
-still with the library, they need no ticket either: they are `ready`.
+In a library each message costs a turn of the parser and a hop between two tasks, and each of its bytes is copied five
+times. A server that does not coalesce sends every event as a message of its own: one large read holds some two hundred.
+One that coalesces sends a quarter of a megabyte at once. A library would make that a `str`, which is four times as
+large if there is one emoji in it.
 
-What is taken is told by RFC 6455 alone: texts of one frame and at most 8 MiB. One whose rest has not arrived waits for
+So the bytes are rewritten underneath the library. Neighbouring text messages are kept here, and the library gets one
+short text in their place, a ticket. Above the library, `apart` returns what was kept for a ticket. The ticket is
+random, so nothing that a peer sends can equal it. If somebody takes texts as they are read, and the library holds none
+of what came before, the texts need no ticket: they are `ready`.
+
+RFC 6455 alone decides what is taken: texts of one frame and at most 8 MiB. A text whose rest has not arrived waits for
 it here, as it would in the library. Everything else goes through as it came, and in its place: the HTTP before,
-fragments, pings, longer messages, texts that are no UTF-8, and from a goodbye or the first mistake on whatever follows.
-So what is refused, and with which words, remains the library's.
+fragments, pings, longer messages, texts that are not UTF-8, and everything after a goodbye or the first mistake. So
+what is refused, and with which words, remains up to the library.
 """
 
 from __future__ import annotations

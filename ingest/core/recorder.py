@@ -1,11 +1,11 @@
-"""Home Assistant's recorder: whether it may be asked now, when what it says is final, and why something is not there.
+"""Home Assistant's recorder: whether it may be asked now, when its answer is final, and why something is not there.
 
 It writes what happened in the order in which it happened, every few seconds. So a state that is there proves that
-whatever came before it is there too, or never will be. Without one, time proves it: two commits after the state, with
-nothing waiting to be written.
+whatever came before it is there too, or never will be. Without such a state, time proves it: two commit intervals after
+the end, with nothing waiting to be written.
 
-Nobody says what the recorder leaves out or how long it keeps what it has. But both ends of a span are states that we
-have, so that we know of two rows that it should return; those it does not return tell the rest.
+Nothing tells us what the recorder leaves out or how long it keeps what it has. But both ends of a span are states that
+we have, so we know of two rows that it should return. Which of them it does not return tells the rest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The end of a run: one deadline for everything that is still to be done then.
 
-Work in a lane cannot be cancelled, and a disk may be dead. So whoever waits for such work at the end does it in a block
-that somebody is freed from when its time is over.
+Work in a lane cannot be cancelled, and a disk may be dead. So at the end, whoever waits for such work does it inside a
+block, and is freed from the block when the time is over.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Work that whoever wants it may leave.
+"""Work that goes on when the task that asked for it leaves.
 
     session ──wants──▶ errand ──▶ lane ──▶ a disk that hangs
        └── is cancelled: the work goes on, in a nursery that outlives the session
 
-A lane's work cannot be cancelled, so who waits for it hangs with it. Here somebody else does, and sees it through: what
-it writes is written once, and is noted. What it found is not handed to the next: that may want something else by then.
+A lane's work cannot be cancelled, so a task that waits for it hangs with it. Here another task waits, and sees the work
+through: what it writes is written once, and is noted. Its result is not handed to the next one that asks, which may
+want something else by then.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""How often Python looks for garbage that refers to itself.
+"""How often Python's garbage collector looks for cycles.
 
-A frame's values die as soon as their last reference does; none of them is part of a cycle. Python counts what is made and
-not yet gone, and at 700 looks through all of it: several times a frame, for nothing, a tenth of the processor time of an
-event. Cycles are rare here (errors with their tracebacks, sessions that ended), so it looks less often: after 50,000.
-What the imports made stays until the end and is looked at no more.
+A frame's values die as soon as their last reference does; none of them is part of a cycle. Python counts the objects
+that were made and not yet freed, and at 700 looks through all of them. That is several times a frame, for nothing, and
+takes a tenth of the processor time of an event. Cycles are rare here (errors with their tracebacks, sessions that
+ended), so the collector looks less often: after 50,000. What the imports made stays until the end and is never looked
+at again.
 
-So a cycle may stay for hours, and must hold nothing large. A library that keeps an error in a variable makes one: the error
-has its traceback, that the frames, and they their variables, a batch among them. Every attempt in vain to reach a database
-was such a batch. Where it is not ours to prevent, as with the tasks of a session that ended, which hold the answers of a home,
-megabytes of them, it looks at once.
+So a cycle may stay for hours, and must hold nothing large. A library that keeps an error in a variable makes one: the
+error holds its traceback, the traceback the frames, the frames their variables, and a batch is among them. Every failed
+attempt to reach a database left such a batch. Some cycles are not ours to prevent: the tasks of a session that ended
+hold the answers of a home, which are megabytes. After those the collector looks at once.
 """
 
 from __future__ import annotations

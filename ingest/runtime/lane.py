@@ -1,11 +1,11 @@
 """A lane is where blocking work runs, one piece at a time: a worker thread, or inline under a virtual clock.
 
 A worker thread ignores cancellation: the caller waits until the work is done, so a write is never abandoned half-way.
-Two ways out, for the end of the process, which may not wait for ever for a dead disk or a peer that trickles its
-answer: a lane may `abandon` its work as soon as it is cancelled, or be told to `give_up`.
+The end of the process may not wait for ever for a dead disk, or for a peer that trickles its answer. For that there are
+two ways out: a lane may `abandon` its work as soon as it is cancelled, or be told to `give_up`.
 
-A lane tells a watchdog how far it is. A thread that works on a file of many gigabytes uses its processor now and then, one
-whose disk hangs never does: its clock stands still.
+A lane shows a watchdog how far it is. A thread that works on a file of many gigabytes uses its processor now and then.
+One whose disk hangs never does: its clock stands still.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """What moves and what is stuck: the witnesses of a watchdog, looked at now and then and never told anything.
 
 A station is something that takes one step after another: a lane with its pieces of work, a delivery, the reader of a
-link. It says at which step it is, or that it is at rest: it waits for input, for a peer, or for a time. At rest it may be
-for years. Within a step it may be for `allowance` seconds; each look adds what has passed since the one before:
+link. It says at which step it is, or that it is at rest, that is, waiting for input, for a peer, or for a time. It may
+stay at rest for years. It may stay within one step for `allowance` seconds; each look adds the time that has passed
+since the one before:
 
     look ── step 7 ── look ── step 7 ── look ── step 8 ── look ── at rest ──
              │          + 15 s           + 15 s             0                0
 
-So nothing is written down when something happens, and what happens costs nothing. A machine that was suspended, or a
-process that a debugger held, has not looked meanwhile: such a time counts as one look, not as hours.
+So nothing is recorded when a step happens, and a step costs nothing. While a machine was suspended, or a debugger held
+the process, nobody looked: such a time counts as one look, not as hours.
 """
 
 from __future__ import annotations

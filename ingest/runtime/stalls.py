@@ -1,10 +1,10 @@
-"""How long the event loop is away from its sockets: nobody else runs meanwhile.
+"""How long the event loop is away from its sockets: no other task runs meanwhile.
 
-Between two looks at the sockets trio runs every task that can run, each one step. What one of them computes all others
-wait for: a change that came, an answer of the database, a stop. That time is what is measured here, where it passes: by an
-instrument that trio calls around each look, which costs a microsecond a round; around the steps of tasks it would cost
-that for each of them. A task that slept and looked how late it woke would tick while nothing else does, and would miss
-whatever fell between two of its sleeps.
+Between two looks at the sockets, trio runs one step of every task that can run. What one of them computes, all others
+wait for: a change that came, an answer of the database, a stop. That time is measured here, where it passes, by an
+instrument that trio calls around each look, at a cost of a microsecond a round. An instrument around the steps of tasks
+would cost that for each of them. A task that slept and checked how late it woke would tick while nothing else does, and
+would miss whatever fell between two of its sleeps.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Where tasks run together and one fails, all end, and the one telling error is what the caller sees.
 
-The only place that takes groups apart: one may hold `Cancelled` beside errors, and both must arrive where they belong.
+This is the only place that takes exception groups apart: a group may hold `Cancelled` beside errors, and each must
+arrive where it belongs.
 """
 
 from __future__ import annotations

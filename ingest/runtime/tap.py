@@ -1,8 +1,8 @@
-"""A tap: a place on a stream where others may look on.
+"""A tap: a place on a stream where observers may listen.
 
-Who looks on is called, in the same step, with what passes; nothing waits, and nothing that they do reaches the
-stream: an error of theirs is told once for each of them, who is left out from then on. Nobody looking on costs the stream
-one test. Whoever cannot keep up has a bounded queue of its own, behind its call.
+Observers are called with what passes, in the same step. Nothing waits for them, and nothing that they do reaches the
+stream: an observer that raises is reported once, and removed. Without observers the tap costs the stream one test. An
+observer that cannot keep up has a bounded queue of its own, behind its call.
 """
 
 from __future__ import annotations
