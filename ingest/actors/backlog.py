@@ -1,4 +1,4 @@
-"""What a run before left in the spool: that it is there is said at the start, and that it is gone when it is."""
+"""What a previous run left in the spool: reported at the start, and again when all of it has gone."""
 
 from __future__ import annotations
 

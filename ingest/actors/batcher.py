@@ -1,10 +1,11 @@
 """From points to batches: encode at once, seal when the batch is full or old enough, put it into the spool.
 
-The algorithm: the first point opens a batch and starts its clock; the batch is sealed at `size` points, at `weight`
-bytes or after `age` seconds, whichever is first. One that has much in it already at a tenth of that age is not kept
-waiting: what a commit costs is divided by its points, so a busy home pays little for seeing its changes soon. Encoding
-happens as frames arrive, so that sealing is only joining and compressing. When the link ends, the open batch is sealed and the spool's end closed. When the stage is cancelled
-the open batch still goes into the spool, in a shielded scope with a deadline.
+The algorithm: the first point opens a batch and starts its clock. The batch is sealed at `size` points, at `weight`
+bytes or after `age` seconds, whichever is first. A batch that already holds much at a tenth of that age is not kept
+waiting: the cost of a commit is divided by its points, so a busy home pays little for seeing its changes soon. Encoding
+happens as frames arrive, so that sealing is only joining and compressing. When the link ends, the open batch is sealed
+and the spool's end is closed. If the stage is cancelled, the open batch still goes into the spool, in a shielded scope
+with a deadline.
 """
 
 from __future__ import annotations

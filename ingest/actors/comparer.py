@@ -1,10 +1,10 @@
-"""What is new to data-api: each complete reading of the registries is compared with what it was told.
+"""What is new to data-api: each complete reading of the registries is compared with what data-api was told.
 
-A list that was not read to its end is not heard of here. Of 41,000 entities 250 at a time are looked at, with pauses in
-which others run, and only what is new is kept, compressed, until data-api has it.
+A list that was not read to its end does not get here. The 41,000 entities of a large home are compared 250 at a time,
+with pauses in which other tasks run. Only what is new is kept, compressed, until data-api has it.
 
-What was told is remembered as long as the process lives. A start tells everything, and so does a day: a data-api that
-lost its database is whole again then, and to tell it twice changes nothing.
+What was told is remembered as long as the process lives. Everything is told again at each start, and once a day: a
+data-api that lost its database is complete again after that, and telling it twice changes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Writing what the registries say of devices and entities into measurements of their own, beside the states.
 
-A complete reading is looked at in parts of 250 entries; what is new of a part goes with the next batch, and the
-next part is looked at when it is there. So however large a home, memory holds one part of it beside the reading. What is
-not written at the stop is found new at the next start, with everything else.
+A complete reading is compared in parts of 250 entries. What is new in a part goes with the next batch, and the next
+part is compared once that batch is there. So however large a home is, memory holds one part of it beside the reading.
+What is not written at the stop is found to be new at the next start, with everything else.
 """
 
 from __future__ import annotations

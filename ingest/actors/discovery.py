@@ -1,10 +1,10 @@
-"""Keeping the catalog true: at the start of a session, when Home Assistant says what changed, and now and then.
+"""Keeping the catalog true: at the start of a session, when Home Assistant reports a change, and now and then.
 
     everything ──▶ what changed, again and again ──▶ everything, after half an hour, or when there is no telling what
 
-The catalog is swapped whole, never half: what fails leaves the last one serving. Registry events carry ids and old
-values only, so they are gathered until they rest, and what they name is asked for: an entity by itself, the small
-registries whole. A server that knows no registry is asked by template (`actors/template_reading.py`).
+The catalog is always replaced as a whole: after a failed reading, the last one goes on serving. Registry events carry
+only ids and old values. So they are gathered until no more come, and then what they name is asked for: entities one by
+one, the small registries whole. A server that knows no registry is asked by template (`actors/template_reading.py`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Telling the database of the gaps: what changed in the ledger goes with the next batch.
+"""Telling the database about the gaps: what changed in the ledger goes with the next batch.
 
-The ledger is looked at now and then, so that a gap that is being filled is told of a few times, not with every batch.
-Where nothing comes from the home an empty frame takes the news along. What is not told at the stop is told at the next
-start, and so is everything else: the same points once more; what is told again before, `actors/retelling.py` knows. What
-the filter leaves out of some entities is no gap of the home.
+The ledger is looked at now and then, so that a gap that is being filled is written a few times, not with every batch.
+If nothing comes from the home, an empty frame carries the news. What is not told at the stop is told at the next start,
+together with everything else: the same points once more. `actors/retelling.py` knows what has to be told again before
+then. What the filter leaves out of some entities is not a gap of the home.
 """
 
 from __future__ import annotations

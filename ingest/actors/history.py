@@ -1,7 +1,7 @@
 """Asking Home Assistant's history, at a pace that harms neither it nor the live data.
 
-Before every question the recorder is asked how it is: a recorder that migrates or lags behind is left alone. After an
-answer that took a while nothing is asked for as long, so that at most half of its time goes to us.
+Before every question the recorder is asked how it is; one that migrates or lags behind is left alone. After each answer
+we pause for as long as the answer took, so that at most half of Home Assistant's time goes to us.
 """
 
 from __future__ import annotations

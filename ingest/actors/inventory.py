@@ -1,4 +1,4 @@
-"""Everybody who makes something of what the registries hold, beside the catalog: data-api, the history, who asks."""
+"""Everything that uses a reading of the registries, beside the catalog: data-api, device history, whoever asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to read anew, from who hears of it to who reads it."""
+"""What has to be read anew, passed on by the task that hears of it to the task that reads it."""
 
 from __future__ import annotations
 

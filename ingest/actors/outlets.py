@@ -1,4 +1,4 @@
-"""Where the filter's points go: to every store's link, and what a link drops is missed from then on."""
+"""Where the filter's points go: into every store's link. What a link drops counts as missed from then on."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Telling data-api of the home: chunk after chunk of what changed, until it has all of it.
+"""Telling data-api about the home: chunk after chunk of what changed, until it has all of it.
 
     discovery ─▶ Comparer: what is new to data-api ─▶ queue ─▶ post, one chunk at a time ─▶ data-api
 
-What a newer reading of the registries holds takes the place of what still waits, so the queue always leads to the newest
-one. A chunk is posted until data-api has it, with backoff and full jitter, or as late as it asks. One that it does not
-take for what is in it goes to the end of the queue in halves: what is left at last is the one entry that it cannot
-store, which is left out.
+Entries of a newer reading of the registries replace those that still wait, so the queue always leads to the newest
+reading. A chunk is posted until data-api has it, with backoff and full jitter, or as late as data-api asks. If data-api
+refuses a chunk for its content, the chunk goes to the end of the queue in halves. In the end only the one entry is left
+that data-api cannot store, and that one is left out.
 """
 
 from __future__ import annotations

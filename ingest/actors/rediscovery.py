@@ -1,7 +1,7 @@
-"""Reading the registries because somebody asks: now, and with the answer what came of it.
+"""Reading the registries on request: now, with the outcome as the answer.
 
-A reading that began before somebody asked may lack what they just did, so it is no answer. Single flight: of all who ask
-while one goes on, the next one is the answer.
+A reading that began before a request may lack what the person just did, so it is no answer to it. Requests share a
+reading (single flight): all that come while one goes on are answered by the next one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Asking Home Assistant for its registries, over the bulk connection: all of them, or what is said to have changed.
 
-Answers are taken raw and read in chunks, with a checkpoint between: 23 MB of entities hold no event up. Areas, devices
-and entities are what tags are made of; without them there is no reading, unless they were known before. The others are
-names: a command that fails, or that a release does not have, costs nothing but what it would have said.
+Answers are taken raw and read in chunks with a checkpoint between them, so that 23 MB of entities hold no event up.
+Tags are made of areas, devices and entities; without these there is no reading, unless they were known before. The
+other registries only give names: if their command fails, or a release does not have it, nothing else is lost.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Other rules for a pipeline that runs: compiled and compared beside it, and in effect between two frames.
+"""New rules for a running pipeline: compiled and compared beside it, and put into effect between two frames.
 
-Comparing decides for every entity that is known, a thousand at a time; so the new rules know them all when they come into
-effect, and no frame waits for that.
+Comparing decides for every known entity, a thousand at a time. So the new rules have decided for all of them when they
+come into effect, and no frame waits for that.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Having that told once more of which the spool may have lost the last word, or not delivered it last.
+"""Telling a thing once more if the spool may have lost the last word on it, or may not have delivered it last.
 
-It is told when nothing waits any more, so that nothing older can come after it, and that only when more than one batch told
-of the same, something is lost, or something came from elsewhere: what is told again is told once then, and is not told a
-third time. Devices and entities have times of their own, so that any order is right: they are only lost.
+It is told when nothing waits any more, so that nothing older can come after it. It is told only if more than one batch
+told of the same thing, something was lost, or something came from elsewhere. A thing is told again once, not a third
+time. Devices and entities have times of their own, so any order is right for them; they can only be lost.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """One session with Home Assistant: two connections that live and die together.
 
-The live connection carries changes and registry events and nothing else; the bulk connection everything that is
+The live connection carries changes and registry events and nothing else. The bulk connection carries everything that is
 large. So a registry answer of 23 MB never stands before an event, and never fills the live connection's queue.
 
-Order: auth, features, registry events, registries (the first time waited for, but not for long; afterwards the old
-catalog serves until the new one is whole), `state_changed`, snapshot.
+Order: auth, features, registry events, registries (the first session waits for them, but not for long; in later ones
+the old catalog serves until the new one is complete), `state_changed`, snapshot.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a service without a spool on disk answers to the commands about one: that there is none, unless nothing was to be done.
+"""How a service without a spool on disk answers commands about one: there is none, unless nothing was to be done.
 
-Its state file may still hold what an earlier configuration left for a database. Nobody here could send that.
+Its state file may still hold what an earlier configuration left for a database. This service could not send that.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Long-term statistics from Home Assistant into a store: one question after the other, and what it brings at once.
+"""Long-term statistics from Home Assistant into a store: one question after the other, each answer stored at once.
 
     questions ──▶ Home Assistant, at the pace of the history ──one answer──▶ lines ──▶ store
 
-One task asks while the other delivers, so that at most two answers are in memory. Where a connection ends the next one
-goes on with the question that was not answered. The same hours make the same lines: nothing needs to be remembered of it,
-and what is asked for once more is not stored twice.
+One task asks while the other delivers, so that at most two answers are in memory. If a connection ends, the next one
+goes on with the question that was not answered. The same hours make the same lines. So nothing has to be remembered
+about them, and what is asked for twice is stored once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Asking the templates of Home Assistant what a server's registries do not tell: a few requests over HTTP."""
+"""Asking Home Assistant's templates for what a server's registries do not tell: a few requests over HTTP."""
 
 from __future__ import annotations
 

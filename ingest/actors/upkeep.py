@@ -1,4 +1,4 @@
-"""What is done from time to time beside the stream: the store is tidied, and the books are said."""
+"""What is done from time to time beside the stream: the store is tidied, and the books are reported."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""From the spool to the store, until the store says that a batch is in it.
+"""From the spool to the store, until the store says that it has the batch.
 
-Every delivery ends in a verdict. `Delivered` commits the batch; `Keep` leaves it where it is and waits: as long as
-the server asks, or with backoff and full jitter, for ever. A verdict that it came nearer waits for nothing. A write is never abandoned while the service runs.
+Every delivery ends in a verdict. `Delivered` commits the batch. `Keep` leaves it where it is and waits: as long as the
+server asks, or with backoff and full jitter, for ever. A `Keep` with `progress` set is tried again at once: nothing
+failed, the delivery only takes more than one attempt. A write is never abandoned while the service runs.
 """
 
 from __future__ import annotations
