@@ -47,11 +47,16 @@ class Glimpse:
 
 @frozen
 class Look:
-    """One look at both ends: how many changes the home made, how many of them the file holds, the newest in it."""
+    """One look at both ends: how many changes the home made, how many of them the file holds, the newest in it.
+
+    `filled` of those that it holds came from Home Assistant's history. What the gaps count may be more: after a SIGKILL the
+    history also tells what was stored live just before, and that stays as it was.
+    """
 
     happened: int = 0
     stored: int = 0
     latest: Sequence[Glimpse] = ()
+    filled: int = 0
 
 
 @define(eq=False)
@@ -60,8 +65,7 @@ class Board:
 
     `trouble` is why points wait now; `down` why nothing comes in. `connected` counts subscriptions, `gaps` intervals in
     which something was missed, `mended` those of which nothing is left to do, with the ones in which nothing was, `whole`
-    those of them that lack nothing; `filled` states came from Home Assistant's history. `page` is the address of the
-    status page. `clock` is in seconds, `tell` is where news go.
+    those of them that lack nothing. `page` is the address of the status page. `clock` is in seconds, `tell` is where news go.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -72,7 +76,6 @@ class Board:
     whole: int = 0
     opened: int = 0
     gaps: int = 0
-    filled: int = 0
     trouble: str = ""
     down: str = ""
     page: str = ""
@@ -122,7 +125,6 @@ class Board:
 
     def _settled(self, filled: int, why: str) -> None:
         self.gaps += 1
-        self.filled += filled
         came = f"{counted(filled, 'state')} came from that history."
         self.news(f"The gap is filled only in part: {why}." if why else f"The gap is filled: {came}")
         self._done(why)
@@ -173,7 +175,7 @@ class Board:
         lines = [f"happened {happened:,} · stored {stored:,} · lost {self.lost:,} · outages survived {self.survived}"]
         if self.gaps:
             gaps = counted(self.gaps, "gap")
-            lines.append(f"{self.filled:,} of them came from Home Assistant's history and filled {gaps}.")
+            lines.append(f"{self.seen.value.filled:,} of them came from Home Assistant's history and filled {gaps}.")
         if self.owed and self.waiting > 0:
             lines.append(f"{self.waiting:,} are still to be filled in: the demo ended before that.")
         if not self.balanced:

@@ -17,6 +17,8 @@ from ingest.cli.demo_outages import Outages, locked_file
 from ingest.cli.demo_screen import LOOK, live_display, plain_lines
 from ingest.cli.demo_service import Service, service_for
 from ingest.config.toml import toml_value
+from ingest.core.rows import ORIGINS
+from ingest.core.state import Source
 from ingest.edge.embedded_read import open_store
 from ingest.errors import IngestError
 from ingest.runtime.lane import Lane, ThreadLane
@@ -67,6 +69,7 @@ format = "json"
 level = "info"
 """
 
+_HELD = "SELECT count(*), count(*) FILTER (WHERE origin = ?) FROM change WHERE time_ns > ?"
 _LATEST = "SELECT time_ns, entity_id, state, unit FROM changes ORDER BY time_ns DESC LIMIT ?"
 
 
@@ -187,15 +190,15 @@ async def _watch(board: Board, server: Server, path: Path) -> None:
 async def _looked(server: Server, path: Path, lane: Lane) -> Look | None:
     """What both ends hold now; None when the file cannot be read. First the file: it never holds what did not happen."""
     try:
-        stored, latest = await lane(_read, path, server.home.start * 1000)
+        stored, filled, latest = await lane(_read, path, server.home.start * 1000)
     except IngestError:
         return None
-    return Look(server.instance.emitted.value, stored, latest)
+    return Look(server.instance.emitted.value, stored, latest, filled)
 
 
-def _read(path: Path, since_ns: int) -> tuple[int, tuple[Glimpse, ...]]:
-    """How many changes the file holds since then, and the newest. Raises as `open_store`."""
+def _read(path: Path, since_ns: int) -> tuple[int, int, tuple[Glimpse, ...]]:
+    """How many changes the file holds since then, how many of the history's, and the newest. Raises as `open_store`."""
     with open_store(path) as reader:
-        (stored,) = reader.connection.execute("SELECT count(*) FROM change WHERE time_ns > ?", (since_ns,)).fetchone()
+        stored, filled = reader.connection.execute(_HELD, (ORIGINS[Source.BACKFILL], since_ns)).fetchone()
         rows = reader.connection.execute(_LATEST, (SHOWN,)).fetchall()
-    return stored, tuple(Glimpse.of(*row) for row in reversed(rows))
+    return stored, filled, tuple(Glimpse.of(*row) for row in reversed(rows))

@@ -31,6 +31,7 @@ from ingest.cli.demo_stage import play
 from ingest.cli.main import main
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.rows import Row, row_of
+from ingest.core.state import Source
 from ingest.core.store import Batch, Delivered, Keep
 from ingest.edge.embedded import EmbeddedSettings, open_embedded
 from ingest.errors import Transient
@@ -289,6 +290,22 @@ async def test_while_the_file_is_locked_the_store_keeps_and_says_why(tmp_path: P
         assert isinstance(await embedded.store.deliver(batch), Delivered)
 
 
+async def test_what_the_history_tells_of_what_was_stored_live_did_not_come_from_there(tmp_path: Path) -> None:
+    path = tmp_path / "demo.db"
+    live, again, missed = (
+        row_of(Point("sensor.a", STAMP + after, "on", Facts("a"), Attributes("{}"), origin=origin))
+        for after, origin in ((1, None), (1, Source.BACKFILL), (2, Source.BACKFILL))
+    )
+    async with open_embedded(EmbeddedSettings(path), InlineLane(), time.time_ns) as embedded:
+        for rows in ((live,), (again, missed)):
+            assert isinstance(await embedded.store.deliver(Batch(rows, len(rows), 1, 1, 1)), Delivered)
+    stored, filled, _ = demo_stage._read(path, STAMP)
+    board, _ = told(opened(1), settled(2))
+    board.seen.set(Look(stored, stored, filled=filled))
+    assert "stored 2 · lost 0" in board.verdict()
+    assert "\n1 of them came from Home Assistant's history and filled 1 gap." in board.verdict()
+
+
 async def test_the_lock_is_waited_for_and_let_go(tmp_path: Path) -> None:
     path = tmp_path / "demo.db"
     async with open_embedded(EmbeddedSettings(path), ThreadLane(), time.time_ns):
@@ -380,7 +397,10 @@ async def test_each_act_begins_when_the_one_before_is_mended(autojump_clock: Moc
     quick = await acted(board)
     assert quick.ends == [signal.SIGTERM, signal.SIGKILL]
     assert board.survived == 4
-    assert (board.gaps, board.filled) == (4, 160)
+    assert board.gaps == 4
+    assert [said for said in news if " gap is " in said] == [
+        "→ The gap is filled: 40 states came from that history."
+    ] * 4
     assert [said for said in news if "All " in said] == ["→ All 5 changes that waited are stored, 1.0 s later."]
     assert [said for said in news if " without " in said and "It " in said] == [
         "→ It runs again and is subscribed: 1.5 s without the service.",
@@ -501,6 +521,7 @@ def test_what_the_history_has_yet_to_tell_is_not_lost(capsys: pytest.CaptureFixt
 def test_a_gap_that_is_filled_in_part_says_why() -> None:
     board, news = told(opened(3), settled(7, "the recorder has nothing"))
     assert news[-1] == "→ The gap is filled only in part: the recorder has nothing."
+    board.seen.set(Look(9, 9, filled=7))
     assert "7 of them came from Home Assistant's history and filled 1 gap." in board.verdict()
 
 
