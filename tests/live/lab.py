@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -38,20 +40,28 @@ def made_once(name: str) -> Iterator[tuple[Path, bool]]:
         stamp.touch()
 
 
-_GIVEN: set[int] = set()
+LOWEST_PORT = 12_000  # below are ports of known services, and some that a browser does not visit
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now, and that was not given before.
+    """A loopback port that nobody listens on now, and that no test is given again while this process lives.
 
-    The system may name a port again as soon as it is closed: of three ports that are drawn for one stand, two were the same.
+    It is not drawn from those that the system gives by itself: each outgoing connection takes one of them, and may take the
+    one that was free a moment ago. What is claimed under a name is claimed among all processes, and until this one ends.
     """
+    lowest_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    above = lowest_given if lowest_given > 2 * LOWEST_PORT else 2**16
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _GIVEN:
-            _GIVEN.add(port)
+        port = LOWEST_PORT + secrets.randbelow(above - LOWEST_PORT)
+        with socket.socket() as probe, socket.socket(socket.AF_UNIX) as claim:
+            try:
+                claim.bind(f"\0homeiq-ingest test port {port}")
+                probe.bind(("127.0.0.1", port))
+            except OSError as problem:
+                if problem.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            claim.detach()
             return port
 
 
