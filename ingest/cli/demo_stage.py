@@ -91,7 +91,7 @@ def play(board: Board, scene: Scene) -> None:
 
 
 async def _play(board: Board, scene: Scene) -> None:
-    end, begun = trio.Event(), trio.current_time()
+    end = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(on_stop, end.set, nursery.cancel_scope.cancel, name="signals")
         token = secrets.token_hex(32)
@@ -102,7 +102,7 @@ async def _play(board: Board, scene: Scene) -> None:
         nursery.start_soon(live_display if scene.rich else plain_lines, board, name="display")
         async with service_for(scene.config, board.hear) as service:
             await service.start()
-            await _scene(Stage(board, scene, server, service, end), begun + scene.seconds)
+            await _scene(Stage(board, scene, server, service, end))
         nursery.cancel_scope.cancel()
 
 
@@ -139,10 +139,15 @@ def _configure(scene: Scene, url: str, token: str, page: int) -> None:
     scene.config.write_text(text, encoding="utf-8")
 
 
-async def _scene(stage: Stage, until: float) -> None:
-    """Let the home live and the acts be played; at the end the home stands still, and what is under way is stored."""
+async def _scene(stage: Stage) -> None:
+    """Let the home live and the acts be played; at the end the home stands still, and what is under way is stored.
+
+    The time begins when the service is subscribed: a busy machine takes longer to start it than a short demo lasts.
+    """
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.server.run, name="home")
+        await _unless_ended(stage, partial(stage.board.connected.until, bool))
+        until = trio.current_time() + stage.scene.seconds
         await _acts(stage)
         with trio.move_on_at(until):
             await stage.end.wait()
@@ -156,15 +161,20 @@ async def _scene(stage: Stage, until: float) -> None:
 
 
 async def _acts(stage: Stage) -> None:
-    """The outages, all of them, or as many as there are until somebody wants an end."""
+    """The outages, where there are any."""
     acts, server = stage.scene.acts, stage.server
     if acts is None:
         return
     obstacle = partial(locked_file, stage.scene.path)
     restart = partial(server.restart, down=acts.away, starting=acts.starting)
+    await _unless_ended(stage, Outages(acts, stage.board, stage.service, obstacle, restart).play)
+
+
+async def _unless_ended(stage: Stage, act: Callable[[], Awaitable[object]]) -> None:
+    """All of it, or as much as there is until somebody wants an end."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_then, stage.end.wait, nursery.cancel_scope.cancel)
-        await Outages(acts, stage.board, stage.service, obstacle, restart).play()
+        await act()
         nursery.cancel_scope.cancel()
 
 

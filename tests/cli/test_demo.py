@@ -174,6 +174,21 @@ def test_without_acts_it_is_drawn_too(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "happened" in capsys.readouterr().out
 
 
+def test_how_long_the_service_takes_to_start_is_no_part_of_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Service.start
+
+    async def late(service: Service) -> None:
+        await trio.sleep(2.5)
+        await start(service)
+
+    monkeypatch.setattr(Service, "start", late)
+    board, _ = told()
+    play(board, Scene(tmp_path / "demo.db", 2.0, 8, 1, rich=False))
+    assert board.agrees
+
+
 @contextmanager
 def process(tmp_path: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "ingest", "demo", "--plain", "--entities", "8", *options]
