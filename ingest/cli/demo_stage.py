@@ -13,7 +13,7 @@ from attrs import frozen
 
 from ingest.cli.demo import Scene
 from ingest.cli.demo_board import Board, Glimpse, Look
-from ingest.cli.demo_outages import Outages, locked_file
+from ingest.cli.demo_outages import PATIENCE, Outages, locked_file
 from ingest.cli.demo_screen import LOOK, live_display, plain_lines
 from ingest.cli.demo_service import Service, service_for
 from ingest.config.toml import toml_value
@@ -146,7 +146,8 @@ async def _scene(stage: Stage) -> None:
     """
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.server.run, name="home")
-        await _unless_ended(stage, partial(stage.board.connected.until, bool))
+        with trio.move_on_after(PATIENCE):
+            await _unless_ended(stage, partial(stage.board.connected.until, bool))
         until = trio.current_time() + stage.scene.seconds
         await _acts(stage)
         with trio.move_on_at(until):
