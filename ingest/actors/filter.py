@@ -144,7 +144,6 @@ class Filter:
             return
         if frame.session != self.reconciler.session:
             self.heartbeats.begin()
-            self._told.begin()
             self.reconciler.enter(frame.session, frame.newest_ns)
         self.enricher.restarts.under_way = self.reconciler.reconciling
         if frame.source is Source.HEARTBEAT and not self.reconciler.reconciling:

@@ -31,12 +31,8 @@ class Told:
     _times: dict[str, tuple[int, ...]] = field(factory=dict)
     _lost: list[tuple[int, int]] = field(factory=list)
 
-    def begin(self) -> None:
-        """A session begins: who is back in it came after all that was lost before."""
-        self._lost.clear()
-
     def is_lost(self, time_ns: int) -> bool:
-        """True when states of that time were lost in this session."""
+        """True when states of that time were lost."""
         return any(first <= time_ns <= last for first, last in self._lost)
 
     def add(self, registry_id: str, time_ns: int) -> None:

@@ -373,6 +373,16 @@ def test_what_came_back_live_and_was_lost_again_is_told_by_the_history(*, link: 
     assert stage.step(back, later, source=Source.BACKFILL) == ["light.a"]
 
 
+def test_what_was_lost_of_a_session_before_its_first_frame_came_is_told_by_the_history() -> None:
+    stage, back, later = Stage(), on("light.a", updated=NOON), on("light.a")
+    stage.filter.reconciler.remember({"light.a": Mark("light.a", "light.a", 1_000)}, Cause.STOPPED)
+    at = time_of(later)
+    stage.filter.lost(reports.Shed("intake", 1, at, at, ("light.a",), {"light.a": (at, at)}))
+    stage.filter.step(Frame([], 100, Source.SNAPSHOT, session=1, final=True))
+    stage.filter.step(Frame([back], 100, Source.SNAPSHOT, session=1))
+    assert stage.step(back, later, source=Source.BACKFILL) == ["light.a"]
+
+
 def test_who_looks_on_sees_what_became_of_each_change_but_not_the_history() -> None:
     stage, seen = Stage(EXCLUDING), list[tuple[str, object]]()
 

@@ -38,13 +38,11 @@ def test_it_is_bounded() -> None:
     assert known(told(*(("a", each) for each in range(STATES + 1))), ("a", 0), ("a", 1)) == [False, True]
 
 
-def test_times_of_losses_are_remembered_while_a_session_lasts() -> None:
+def test_times_of_losses_are_remembered() -> None:
     made = told()
     made.miss(5, 9)
     made.forget(7, 12)
     assert [made.is_lost(each) for each in (4, 5, 12, 13)] == [False, True, True, False]
-    made.begin()
-    assert not made.is_lost(7)
 
 
 def test_what_lies_far_apart_is_not_lost_in_between() -> None:
