@@ -9,7 +9,7 @@ from ingest.core.catalog import Catalog
 from ingest.core.coverage import UNNAMED, Cause
 from ingest.core.evicted import Trail
 from ingest.core.heartbeat import Heartbeats
-from ingest.core.loss import gaps_of, missing_of
+from ingest.core.loss import gaps_of, missing_of, newest_of
 from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Report
 from ingest.core.told import Told
@@ -27,11 +27,10 @@ class Losses:
         """One report. `spooled`: a spool on disk opens the gap of what it drops itself."""
         match report:
             case reports.Shed():
-                spans = missing_of(report, lambda entity_id: catalog.facts(entity_id).registry_id)
-                self.told.miss(report.oldest_ns, report.newest_ns)
-                self.heartbeats.lose({entity_id: last for entity_id, (_, last) in report.spans.items()})
-                if spans:
-                    reconciler.miss(Cause.SHED, report.oldest_ns, report.newest_ns, spans)
+                self.heartbeats.lose(newest_of(report))
+                for gap in missing_of(report, lambda entity_id: catalog.facts(entity_id).registry_id, reconciler.has):
+                    self.told.miss(gap.from_ns, gap.to_ns)
+                    reconciler.miss(gap.cause, gap.from_ns, gap.to_ns, gap.spans)
             case reports.Unreadable():
                 self._forget(reconciler, report.oldest_ns, report.newest_ns)
                 reconciler.miss(Cause.UNREADABLE, report.oldest_ns, report.newest_ns, (), UNNAMED)

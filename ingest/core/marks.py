@@ -163,6 +163,11 @@ class Marks:
         if known is not None and known.time_ns == removal.time_ns:
             self._put(replace(known, time_ns=known.time_ns + REMOVED, first_ns=known.oldest_ns))
 
+    def has(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
+        """True for the newest state of that entity that is stored, or on its way; nothing moves."""
+        mark = mark_of(self.marks, self._known_as, self._key(registry_id, entity_id), entity_id)
+        return mark is not None and time_ns == mark.time_ns
+
     def _put(self, mark: Mark) -> None:
         """It moved, whatever it was before."""
         if mark.registry_id not in self.marks:

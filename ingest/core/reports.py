@@ -254,7 +254,11 @@ class UnexpectedMessage(Report):
 
 @frozen
 class Shed(Report):
-    """A link overflowed: these changes are lost to the live path. Times in nanoseconds, of each entity in `spans`."""
+    """A link overflowed: these changes are lost to the live path. Times in nanoseconds.
+
+    `spans`: of an entity's live changes, from the first to the last. `present`: what a snapshot told, of which some may be
+    stored already. `alone`: what is missing state by state, as it lies between others.
+    """
 
     LEVEL: ClassVar[Level] = "error"
     link: str
@@ -263,6 +267,8 @@ class Shed(Report):
     newest_ns: int
     entities: tuple[str, ...]
     spans: Mapping[str, tuple[int, int]] = field(factory=dict, repr=False)
+    present: Sequence[tuple[str, int]] = field(default=(), repr=False)
+    alone: Sequence[tuple[str, int]] = field(default=(), repr=False)
 
     def text(self) -> str:
         return f"{self.count} changes of {len(self.entities)} entities did not fit into {self.link} and were dropped"

@@ -135,8 +135,8 @@ class HouseStatus:
                 self._session = None
             case reports.Snapshot(temperature=unit):
                 self._unit = unit.removeprefix("°") if unit else None
-            case reports.Shed(spans=spans):
-                self.house.miss(self._session or 0, spans)
+            case reports.Shed(entities=entities):
+                self.house.miss(self._session or 0, entities)
             case reports.DeadLetter(store=store, entity_id=entity_id) if store == STAGE:
                 self.house.miss(self._session or 0, [entity_id])
             case reports.MalformedMessage(kind=kind) if kind in UNREAD:

@@ -30,6 +30,7 @@ VALUES: Mapping[object, Any] = {
     Sequence[Named]: (Named("7f", "a.b", 7, 8),),
     Mapping[str, int]: {"rule": 3},
     Mapping[str, tuple[int, int]]: {"a.b": (7, 8)},
+    Sequence[tuple[str, int]]: (("a.b", 7),),
 }
 
 
