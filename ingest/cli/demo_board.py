@@ -49,8 +49,8 @@ class Glimpse:
 class Look:
     """One look at both ends: how many changes the home made, how many of them the file holds, the newest in it.
 
-    `filled` of those that it holds came from Home Assistant's history. What the gaps count may be more: after a SIGKILL the
-    history also tells what was stored live just before, and that stays as it was.
+    `filled` of those that it holds came from Home Assistant's history. What the gaps count may be more: of what was
+    stored live just before a SIGKILL the history may tell again, and it stays as it was.
     """
 
     happened: int = 0
