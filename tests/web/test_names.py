@@ -38,6 +38,7 @@ TOLD: Mapping[object, Any] = {
     tuple[Rejection, ...]: (Rejection(f"m,entity_id={ENTITY} v=1 1", MARKED),),
     Sequence[Named]: (Named(ENTITY, ENTITY, 7, 8),),
     Mapping[str, tuple[int, int]]: {ENTITY: (7, 8)},
+    Sequence[tuple[str, int]]: ((ENTITY, 7),),
 }
 
 
