@@ -80,7 +80,7 @@ def areas(home: HomeAssistant) -> list[str]:
 def forget_that_it_is_settled(one: Kept) -> None:
     """What a crash between a gap's last row and the word that it is settled leaves behind."""
     with closing(sqlite3.connect(one.service.folder / "state.db")) as connection, connection:
-        connection.execute("UPDATE span SET filled = NULL, why = ''")
+        connection.execute("UPDATE span SET filled = NULL, why = '', done_ns = 0, found = 0")
         connection.execute("UPDATE gap SET progress = 'open', unsettled = spans, filled = 0")
 
 
