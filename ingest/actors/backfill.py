@@ -93,6 +93,7 @@ class Backfill:
     _renamed: set[int] = field(factory=set)
     """Spans of which nothing came under the name that their entity had."""
     _horizon: Horizon = field(factory=Horizon)
+    _answered: float = 0.0  # when the last answer came: what it says may wait for days for room in the spool
     _woken: trio.Event = field(factory=trio.Event)
     _complained: str = ""
 
@@ -177,6 +178,7 @@ class Backfill:
             if pieces is None:
                 self._end(reading)
                 return
+            self._answered = trio.current_time()
             names = self.catalog.value.names()
             self._pieces.extend([each for each in pieces if not self._is_renamed(each, names)])
             # What came live before the recorder told it is on the link before it, too.
@@ -201,7 +203,9 @@ class Backfill:
         now = trio.current_time()
         self._later = {key: until for key, until in self._later.items() if until > now}
         self._later.update((span.id, now + self._margin) for span in reading.waiting)
-        self._horizon.add(reading.oldest_ns, now)
+        if reading.purged:
+            self._horizon = Horizon(self._horizon.seconds)
+        self._horizon.add(reading.oldest_ns, self._answered)
         self._reading = None
 
     async def _pause(self, problem: str, seconds: float) -> None:

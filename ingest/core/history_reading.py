@@ -84,6 +84,8 @@ class Reading:
     oldest_ns: int | None = None
     known_ns: int | None = None
     guessed: bool = False
+    purged: bool = False
+    """What came was not there any more at a later question: what the readings before saw proves nothing either."""
     _queries: list[Query] = field(factory=list)
     _progress: dict[Span, Progress] = field(factory=dict)
     _unanswered: bool = False
@@ -142,7 +144,7 @@ class Reading:
         query = self._queries[0]
         begun = query.begun
         if self._is_purged(query, answer):
-            self.oldest_ns = self.known_ns = None
+            self.oldest_ns, self.known_ns, self.purged = None, None, True
             for span in begun:
                 self._progress[span].forget()
         self._remember_oldest(answer)

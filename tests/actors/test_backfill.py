@@ -11,7 +11,7 @@ import trio
 from attrs import define, evolve, field
 from trio.testing import MockClock
 
-from ingest.actors.backfill import ROW, SPANS, Backfill
+from ingest.actors.backfill import FRAME, ROW, SPANS, Backfill
 from ingest.core import recorder
 from ingest.core.catalog import Catalog
 from ingest.core.coverage import FOREVER, Cause, Gap, Note, Progress, Settled, Span
@@ -200,6 +200,24 @@ async def test_what_the_recorder_had_long_ago_proves_nothing(tmp_path: Path, aut
         await trio.sleep(it.backfill._horizon.seconds)
         (alone,) = settled(await it.run(120))
         assert alone.why == recorder.NOT_KEPT
+
+
+async def test_what_waited_long_for_room_proves_nothing_of_the_next_reading(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """The recorder may have thrown away what came long ago: who is asked about next would be told whole."""
+    async with filling(tmp_path) as it:
+        await it.missed(*it.home.spans()[:3])
+        await trio.sleep(100)
+        it.backfill.room = lambda: 0 if it.backfill._reading is not None and it.backfill._reading.done else FRAME
+        await it.run(60)
+        assert it.backfill._reading is not None
+        assert it.backfill._reading.oldest_ns is not None
+        await trio.sleep(2 * it.backfill._horizon.seconds)
+        it.backfill.room = lambda: FRAME
+        await it.run(3)
+        assert it.backfill._reading is None
+        assert it.backfill._horizon.oldest_ns(trio.current_time()) is None
 
 
 @pytest.mark.parametrize("moved", [True, False], ids=["the recorder gave it all", "the recorder knew the new name"])
