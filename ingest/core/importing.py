@@ -17,6 +17,7 @@ from fnmatch import translate
 from attrs import evolve, frozen
 
 from ingest.core.coverage import FOREVER, MICROSECOND, Mark, Span
+from ingest.core.marks import state_ns
 from ingest.errors import Refused
 
 NOTHING = 0
@@ -151,7 +152,7 @@ def _not_pending(span: Span, pending: Mapping[str, int], *, again: bool) -> Span
 def _before(entity: Mark, wanted: Wanted) -> int:
     until_ns = wanted.until_ns + BETWEEN
     if wanted.again:
-        return entity.time_ns + 1 if entity.time_ns > NOTHING else until_ns
+        return state_ns(entity) + 1 if entity.time_ns > NOTHING else until_ns
     return entity.oldest_ns or until_ns
 
 

@@ -41,6 +41,12 @@ def _is_removed(mark: Mark) -> bool:
     return mark.time_ns % MICROSECOND == REMOVED
 
 
+def doubted(mark: Mark) -> int:
+    """Where the mark stands when its newest state, or the removal, is not known to be stored: just before it, told once or often."""
+    is_state = not is_absent(mark) and mark.time_ns % MICROSECOND != MICROSECOND - 1
+    return state_ns(mark) - is_state
+
+
 def went_back(mark: Mark, time_ns: int, newest_ns: int) -> bool:
     """True when Home Assistant's clock was set back, where a state of that time is newer than what the mark stands for.
 
@@ -159,7 +165,8 @@ class Marks:
 
     def remove(self, removal: Mark) -> None:
         """That state is a removal: where it is the newest, no other has to be there since."""
-        known = self.marks.get(removal.registry_id)
+        # While a home is read anew its mark is under the id that it had when the registries could be read.
+        known = self.marks.get(removal.registry_id) or self.marks.get(self._keyed(removal).registry_id)
         if known is not None and known.time_ns == removal.time_ns:
             self._put(replace(known, time_ns=known.time_ns + REMOVED, first_ns=known.oldest_ns))
 
@@ -220,7 +227,7 @@ class Marks:
     def lose(self, registry_id: str) -> None:
         """The newest state of that entity was lost: it is not known to be stored, but everything before it is."""
         if (mark := self.marks.get(registry_id)) is not None:
-            self.marks[registry_id] = replace(mark, time_ns=state_ns(mark) - 1)
+            self.marks[registry_id] = replace(mark, time_ns=doubted(mark))
 
 
 def bearers(marks: Mapping[str, Mark]) -> list[Mark]:

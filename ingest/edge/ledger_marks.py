@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ingest.core.coverage import MICROSECOND, TURNED_BACK, Mark
 from ingest.core.importing import BETWEEN
-from ingest.core.marks import UNKNOWN
+from ingest.core.marks import REMOVED, UNKNOWN
 from ingest.core.moved import Move, Moves, Row, as_marks, moves_of, packed, unpacked
 from ingest.edge.spool_around import DAMAGED
 from ingest.edge.spool_rows import Key
@@ -62,10 +62,10 @@ WHERE excluded.time_ns >= mark.time_ns
 """
 _TURNED_BACK: Final = _MARK.partition("WHERE")[0]
 _NOBODYS: Final = "DELETE FROM mark WHERE home = ? AND store = ? AND registry_id = ? AND time_ns <= ?"
-_DOUBTED: Final = f"""
-UPDATE mark SET time_ns = time_ns - 1
-WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ? AND time_ns % {MICROSECOND} <> {UNKNOWN}
-"""  # noqa: S608  constants
+STATE: Final = f"(time_ns - iif(time_ns % {MICROSECOND} = {REMOVED}, {REMOVED}, 0))"  # `state_ns`, in SQL
+DOUBT: Final = f"UPDATE mark SET time_ns = {STATE} - 1 WHERE home = ? AND store = ?"  # noqa: S608  constants
+IS_KNOWN: Final = f"time_ns % {MICROSECOND} NOT IN ({UNKNOWN}, {MICROSECOND - 1})"
+_DOUBTED: Final = f"{DOUBT} AND {STATE} BETWEEN ? AND ? AND {IS_KNOWN}"
 # What was imported is known from the import's beginning on: it is not asked for again. No state need be there.
 _KNOWN_FROM: Final = f"""
 INSERT INTO mark (home, store, registry_id, entity_id, time_ns, first_ns)

@@ -21,10 +21,11 @@ _GROWN = """
 UPDATE span SET before_ns = max(before_ns, ?3), entity_id = ?6 WHERE registry_id = ?1 AND after_ns = ?2 AND filled IS NULL
 AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5 AND cause = 'evicted') RETURNING id
 """
-# Who was absent is asked for anew from where nothing is known of it: what has no end yet ends there.
+# Who was absent is asked for anew from where nothing is known of it, or from a state that the history told: what has no end yet
+# ends there. After that state others may have come live.
 _ENDED = f"""
 UPDATE span SET before_ns = ?2 + 1 WHERE registry_id = ?1 AND after_ns < ?2 AND before_ns = {FOREVER} AND filled IS NULL
-AND ?2 % {MICROSECOND} = {UNKNOWN} AND gap_id IN (SELECT id FROM gap WHERE home = ?3 AND store = ?4)
+AND ?2 % {MICROSECOND} IN (0, {UNKNOWN}) AND gap_id IN (SELECT id FROM gap WHERE home = ?3 AND store = ?4)
 """  # noqa: S608  constants
 # What lacks something is read again as a whole.
 _READ_PARTLY = f"""

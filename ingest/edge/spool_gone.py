@@ -10,7 +10,7 @@ from ingest.core.coverage import NO_NOTE, UNNAMED, Cause, Missed, Note
 from ingest.core.ledger import Opening
 from ingest.core.store import Batch
 from ingest.edge.ledger_bounds import BOUND, Bound, enter
-from ingest.edge.ledger_marks import fold
+from ingest.edge.ledger_marks import DOUBT, IS_KNOWN, STATE, fold
 from ingest.edge.ledger_rows import NEAR_NS
 from ingest.edge.spool_rows import Changed, Key
 from ingest.edge.sqlite import Connection
@@ -39,16 +39,14 @@ def _doubt(connection: Connection, key: Key, times: Sequence[Times]) -> None:
     """As `doubt_marks`, with one look at the marks: a whole backlog of batches may be gone."""
     fold(connection, key)
     begins = [first for first, _ in times]
-    marks = connection.execute(
-        "SELECT time_ns, registry_id FROM mark WHERE home = ? AND store = ?", (key.home, key.store)
-    )
+    known = f"SELECT {STATE}, registry_id FROM mark WHERE home = ? AND store = ? AND {IS_KNOWN}"  # noqa: S608  constants
+    marks = connection.execute(known, (key.home, key.store))
     doubted = [
         (key.home, key.store, registry_id)
         for time_ns, registry_id in marks.fetchall()
         if (place := bisect_right(begins, time_ns)) and time_ns <= times[place - 1][1]
     ]
-    doubt = "UPDATE mark SET time_ns = time_ns - 1 WHERE home = ? AND store = ? AND registry_id = ?"
-    connection.executemany(doubt, doubted)
+    connection.executemany(f"{DOUBT} AND registry_id = ?", doubted)
 
 
 def _joined(batches: Iterable[Times], near_ns: int) -> list[Times]:

@@ -211,12 +211,13 @@ async def test_what_waited_long_for_room_proves_nothing_of_the_next_reading(
         await trio.sleep(100)
         it.backfill.room = lambda: 0 if it.backfill._reading is not None and it.backfill._reading.done else FRAME
         await it.run(60)
-        assert it.backfill._reading is not None
-        assert it.backfill._reading.oldest_ns is not None
+        reading = it.backfill._reading
+        assert reading is not None
+        assert reading.oldest_ns is not None
         await trio.sleep(2 * it.backfill._horizon.seconds)
         it.backfill.room = lambda: FRAME
         await it.run(3)
-        assert it.backfill._reading is None
+        assert it.backfill._reading is not reading
         assert it.backfill._horizon.oldest_ns(trio.current_time()) is None
 
 

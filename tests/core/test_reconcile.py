@@ -624,6 +624,22 @@ def test_of_a_removal_that_was_lost_everything_before_it_is_known() -> None:
     }
 
 
+def test_what_is_lost_twice_is_as_lost_once() -> None:
+    reconciler = Reconciler({"a.a": mark("a.a", 5)})
+    for _ in range(2):
+        reconciler.lose("a.a")
+    reconciler.forget(ns(4), ns(6))
+    assert reconciler.marks["a.a"].time_ns == ns(5) - 1
+
+
+def test_a_removal_is_one_also_while_the_registries_cannot_be_read() -> None:
+    reconciler = Reconciler({"r1": Mark("r1", "a.a", ns(5))})
+    reconciler.enter(1)
+    reconciler.see(mark("a.a", 9))
+    reconciler.remove(mark("a.a", 9))
+    assert reconciler.marks["r1"].time_ns == ns(9) + REMOVED
+
+
 def test_states_a_few_milliseconds_out_of_order_move_no_beginning_back() -> None:
     reconciler = Reconciler({"b.b": mark("b.b", 50)})
     reconciler.enter(1, ns(50))

@@ -109,7 +109,7 @@ def test_of_what_did_not_come_over_no_state_is_known_to_be_stored(tmp_path: Path
     path = tmp_path / "state.db"
     spooled(path, lines(3), lines(4, 3))
     with ledger_in(path) as ledger:
-        ledger.write(Due(note=Note([mark("before", 0), mark("a", 2), mark("b", 6)]), heard_ns=1))
+        ledger.write(Due(note=Note([mark("before", 0), mark("a", 3), mark("b", 6)]), heard_ns=1))
     change(path, "UPDATE batch SET oldest_ns = id * 2, newest_ns = id * 3")
     change(path, "UPDATE batch SET payload = x'00' WHERE id = 1")
     change(path, "INSERT INTO meta VALUES ('damaged', 'malformed')")
@@ -117,7 +117,7 @@ def test_of_what_did_not_come_over_no_state_is_known_to_be_stored(tmp_path: Path
     with closing(connection):
         assert aside is not None
         assert (aside.brought, aside.unreadable) == (4, 1)
-        assert {each.registry_id: each.time_ns for each in ledger.load().marks} == {"before": 0, "a": 1, "b": 5}
+        assert {each.registry_id: each.time_ns for each in ledger.load().marks} == {"before": 0, "a": 2, "b": 5}
         (gap,) = ledger.gaps()
         assert (gap.cause, gap.from_ns, gap.to_ns, gap.why) == (Cause.UNREADABLE, 2, 6, NOT_BROUGHT)
 

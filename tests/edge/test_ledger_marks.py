@@ -90,10 +90,7 @@ class Rows:
         self.connection.execute(_DOUBTED, (key.home, key.store, oldest_ns, newest_ns))
 
     def purge(self, key: Key, oldest_ns: int, newest_ns: int) -> None:
-        self.connection.execute(
-            "UPDATE mark SET time_ns = time_ns - 1 WHERE home = ? AND store = ? AND time_ns BETWEEN ? AND ?",
-            (key.home, key.store, oldest_ns, newest_ns),
-        )
+        self.doubt(key, oldest_ns, newest_ns)
 
     def know(self, key: Key, name: str, after_ns: int) -> None:
         self.connection.execute(
@@ -621,7 +618,7 @@ def test_a_time_that_no_row_holds_is_refused_before_it_is_written(ledger: Ledger
 def spoil(ledger: LedgerFile) -> None:
     """One bit of the second value of three is another one."""
     for number in (1, 2, 3):
-        ledger.move_marks([mark(str(number), number), mark("each", number)])
+        ledger.move_marks([mark(str(number), number * 1_000), mark("each", number * 1_000)])
     (value,) = ledger.connection.execute("SELECT marks FROM moved WHERE id = 2").fetchone()
     spoilt = bytes([*value[:20], value[20] ^ 1, *value[21:]])
     ledger.connection.execute("UPDATE moved SET marks = ? WHERE id = 2", (spoilt,))
@@ -641,16 +638,16 @@ def test_with_damage_a_gap_is_written_and_a_full_spool_drops_its_oldest(tmp_path
     path = tmp_path / "state.db"
     with ledger_in(path) as ledger:
         table = Table(ledger.connection, path, KEY)
-        for number in (3, 1, 2):
+        for number in (3_000, 1_000, 2_000):
             table.put(Batch(b"x", 1, 1, number, number), 0, 0, (), ())
         spoil(ledger)
-        placed = table.put(Batch(b"x", 1, 1, 9, 9, Note([mark("each", 9)])), 0, 1, (), ())
-        assert [row.oldest_ns for row in placed.evicted] == [3]
-        ledger.write(Due([opening(4, 8, "each")]))
+        placed = table.put(Batch(b"x", 1, 1, 9_000, 9_000, Note([mark("each", 9_000)])), 0, 1, (), ())
+        assert [row.oldest_ns for row in placed.evicted] == [3_000]
+        ledger.write(Due([opening(4_000, 8_000, "each")]))
         assert table.purge(list(table.oldest(()))).whole
         found = stored_marks(ledger.connection, KEY)
-        assert {name: each.time_ns for name, each in found.items()} == {"1": 0, "3": 1, "each": 8}
-        assert [gap.from_ns for gap in ledger.gaps()] == [1, 3, 4]
+        assert {name: each.time_ns for name, each in found.items()} == {"1": 999, "3": 2_999, "each": 8_999}
+        assert [gap.from_ns for gap in ledger.gaps()] == [1_000, 3_000, 4_000]
     connection, aside = open_state(path, lambda: 10**18)
     with closing(connection):
         assert aside is not None
@@ -686,7 +683,7 @@ def test_the_next_start_has_what_is_sound_in_a_new_file(tmp_path: Path) -> None:
         assert aside is not None
         assert "1 row of the ledger" in aside.reason
         found = stored_marks(connection, KEY)
-        assert {name: each.time_ns for name, each in found.items()} == {"1": 1, "3": 3, "each": 3}
+        assert {name: each.time_ns for name, each in found.items()} == {"1": 1_000, "3": 3_000, "each": 3_000}
         assert waiting(connection) == 0
     connection, aside = open_state(path, lambda: 10**18)
     connection.close()

@@ -141,10 +141,10 @@ async def test_what_is_evicted_from_the_disk_is_not_known_to_be_stored_any_more(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     async with opened(tmp_path, Limits(20, 1000)) as it:
-        await it.spool.put(noting(2, name="old"))
-        for number in (3, 4):
+        await it.spool.put(noting(12, name="old"))
+        for number in (13, 14):
             await it.spool.put(noting(number))
-        assert marks(it) == {"a": 4, "old": 1}
+        assert marks(it) == {"a": 14, "old": 11}
 
 
 @pytest.mark.parametrize("free", [20, 5])
