@@ -1,4 +1,4 @@
-"""A cell: one writer, many readers, the latest value. State flows through cells; streams flow through links."""
+"""A cell: few writers, many readers, the latest value. State flows through cells; streams flow through links."""
 
 from __future__ import annotations
 
