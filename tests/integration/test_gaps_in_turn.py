@@ -93,23 +93,32 @@ async def test_who_was_away_and_came_back_is_among_what_is_reopened(
         assert not [key for key in it.missing if key[0] == NAME]
 
 
+async def miss_an_hour(it: House) -> None:
+    """A change a minute while nobody listens; then the recorder takes half a minute for each answer."""
+    quiet(it)
+    put(it, "0")
+    async with it.living():
+        put(it, "1")
+        await trio.sleep(5)
+    for number in range(60):
+        put(it, str(number))
+        await trio.sleep(60)
+    it.server.instance.recorder.delay = 30
+
+
+async def filling(it: House) -> None:
+    with trio.fail_after(600):
+        while not it.points(Source.BACKFILL):  # noqa: ASYNC110
+            await trio.sleep(0.5)
+
+
 async def test_what_is_purged_while_a_filling_is_interrupted_is_said_to_lack(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     async with house(tmp_path / "state.db") as it:
-        quiet(it)
-        put(it, "0")
-        async with it.living():
-            put(it, "1")
-            await trio.sleep(5)
-        for number in range(60):
-            put(it, f"v{number}")
-            await trio.sleep(60)
-        it.server.instance.recorder.delay = 30
+        await miss_an_hour(it)
         async with it.living(killed=True):
-            with trio.fail_after(600):
-                while not it.points(Source.BACKFILL):  # noqa: ASYNC110
-                    await trio.sleep(0.5)
+            await filling(it)
             await trio.sleep(3)
         await trio.sleep(600)
         await happen(it.server, recorder_faults.Purge(1500))
@@ -125,19 +134,9 @@ async def test_what_is_purged_while_the_connection_is_lost_is_said_to_lack(
 ) -> None:
     """The same process goes on with the same reading; nothing is told to follow what it read before the purge."""
     async with house(tmp_path / "state.db") as it:
-        quiet(it)
-        put(it, "0")
+        await miss_an_hour(it)
         async with it.living():
-            put(it, "1")
-            await trio.sleep(5)
-        for number in range(60):
-            put(it, str(number))
-            await trio.sleep(60)
-        it.server.instance.recorder.delay = 30
-        async with it.living():
-            with trio.fail_after(600):
-                while not it.points(Source.BACKFILL):  # noqa: ASYNC110
-                    await trio.sleep(0.5)
+            await filling(it)
             await trio.sleep(3)
             it.server.accepting.set(False)
             await happen(it.server, faults.Drop())
