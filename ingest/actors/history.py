@@ -16,7 +16,8 @@ from ingest.actors.connection import CommandFailed, Connection, within
 from ingest.core import history, history_query, recorder, reports, token, wire
 from ingest.core.history import Row
 from ingest.core.history_progress import Recorded
-from ingest.core.history_reading import Answer, Piece, Reading
+from ingest.core.history_reading import Piece, Reading
+from ingest.core.history_witness import Answer
 from ingest.core.recorder import Recorder
 from ingest.core.reports import Emit
 from ingest.errors import Refused, Transient

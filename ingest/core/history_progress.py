@@ -41,6 +41,11 @@ class Progress:
         return cls(span, span, first_state_ns(span, included=not by_hand), Seen(found=span.found))
 
     @property
+    def last_ns(self) -> int | None:
+        """The time of the last row that came; None: none did."""
+        return None if self.last is None else self.last.time_ns
+
+    @property
     def is_whole(self) -> bool:
         """True when nothing is lacking so far."""
         seen = self.seen

@@ -13,32 +13,19 @@ predecessor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import define, evolve, field, frozen
 
 from ingest.core.coverage import Settled, Span
 from ingest.core.history_progress import Progress, Recorded
 from ingest.core.history_query import ENTITIES, FIRST_NS, TARGET, Query, following, narrower, queries
-from ingest.core.recorder import Recorder, final, lacking
+from ingest.core.history_witness import Answer, Unproven
+from ingest.core.recorder import final, lacking
 from ingest.core.state import Change
 
 MARGIN_NS = 65_000_000_000
 """Two commit intervals of 30 s, and a little: people set 5 to 30, few set more."""
-
-
-@frozen
-class Answer:
-    """What the history said to one question, and how the recorder was. `asked_ns` was past by Home Assistant's clock then."""
-
-    entities: Mapping[str, Recorded]
-    recorder: Recorder
-    asked_ns: int
-
-    @property
-    def rows(self) -> int:
-        """How many rows came, the unreadable ones included."""
-        return sum(len(each.rows) + each.unreadable for each in self.entities.values())
 
 
 @frozen
@@ -72,8 +59,8 @@ class Reading:
     `known_ns` the oldest of the readings shortly before: whoever waited is asked about alone, and only the rows of others
     tell what the recorder keeps. `guessed`: nothing but our clock told how far to ask.
 
-    Every question reaches back to the newest row that came of who is asked about. While it is there nothing that followed it
-    was thrown away since it came, however long ago that was.
+    No answer is believed before the newest row that had come was seen again (`Unproven`). A question reaches back to it, unless
+    somebody's span begins later, whose rows before that nobody needs: then it is asked for alone, after the answer.
     """
 
     since_ns: int
@@ -89,6 +76,7 @@ class Reading:
     _queries: list[Query] = field(factory=list)
     _progress: dict[Span, Progress] = field(factory=dict)
     _unanswered: bool = False
+    _unproven: Unproven | None = None
 
     @classmethod
     def of(
@@ -126,6 +114,8 @@ class Reading:
 
     def ask(self) -> Query:
         """The next question. One whose answer did not come asks for less the next time: it may have been too much."""
+        if self._unproven is not None:
+            return self._unproven.ask()
         query = self._queries[0]
         if self._unanswered:
             width_ns = narrower(query.to_ns - query.from_ns)
@@ -133,8 +123,7 @@ class Reading:
                 query, width_ns=width_ns, to_ns=min(query.to_ns, query.from_ns + width_ns)
             )
         self._unanswered = True
-        newest = self._newest(query)
-        return query if newest is None else evolve(query, from_ns=min(query.from_ns, newest[1]))
+        return evolve(query, from_ns=self._reaching(query))
 
     def take(self, answer: Answer) -> list[Piece]:
         """What the answer to the question says of each span; those of which it says nothing new are left out.
@@ -142,21 +131,28 @@ class Reading:
         One step, about 10 µs a row: a caller that is cancelled either has all pieces or will ask again.
         """
         query = self._queries[0]
-        begun = query.begun
-        if self._is_purged(query, answer):
+        if self._unproven is None:
+            self._unanswered = False
+            self._unproven = Unproven.of(answer, self._begun(query), self._reaching(query))
+        else:
+            self._unproven.hear(answer)
+        if self._unproven.is_open:
+            return []
+        proven, self._unproven = self._unproven, None
+        self._remember_oldest(proven.answer)
+        if proven.is_purged:
+            # What the answer had may be gone as well by now.
             self.oldest_ns, self.known_ns, self.purged = None, None, True
-            for span in begun:
-                self._progress[span].forget()
-        self._remember_oldest(answer)
-        pieces = [piece for span in begun for piece in self._piece(query, span, answer)]
-        rest = following(query, answer.rows, target=self.target)
+        for progress in proven.in_doubt:
+            progress.forget()
+        pieces = [piece for span in query.begun for piece in self._piece(query, span, proven.answer)]
+        rest = following(query, proven.answer.rows, target=self.target)
         self._queries[:1] = [rest] if rest else []
-        self._unanswered = False
         return pieces
 
     def give_up(self, why: str) -> list[Piece]:
         """Nothing more can be had: what was not read to its end is settled with that, and with what came of it until now."""
-        left, self._queries, self._progress = list(self._progress.values()), [], {}
+        left, self._queries, self._progress, self._unproven = list(self._progress.values()), [], {}, None
         return [
             Piece(each.rest, settled=_whole(each.rest, each.seen.found, why), found=each.seen.found) for each in left
         ]
@@ -188,20 +184,16 @@ class Reading:
         )
         return _whole(span, seen.found, why)
 
-    def _newest(self, query: Query) -> tuple[str, int] | None:
-        """Whose row came last, and its time; None where somebody's span begins later, whose rows before it nobody needs."""
-        begun = [self._progress[span] for span in query.begun]
-        rows = [(each.rest.entity_id, each.last.time_ns) for each in begun if each.last is not None]
-        newest = max(rows, key=lambda row: row[1], default=None)
-        latest_ns = max((span.after_ns for span in query.begun), default=0)
-        return newest if newest is not None and newest[1] >= latest_ns else None
+    def _reaching(self, query: Query) -> int:
+        """From where the window is asked for: from the newest row on that came, unless somebody's span begins after that."""
+        newest_ns = max(
+            (each.last_ns for each in self._begun(query) if each.last_ns is not None), default=query.from_ns
+        )
+        latest_ns = max((span.after_ns for span in query.begun), default=newest_ns)
+        return query.from_ns if newest_ns < latest_ns else min(query.from_ns, newest_ns)
 
-    def _is_purged(self, query: Query, answer: Answer) -> bool:
-        newest = self._newest(query)
-        if newest is None:
-            return False
-        told = answer.entities.get(newest[0], Recorded())
-        return not told.unreadable and all(row.time_ns != newest[1] for row in told.rows)
+    def _begun(self, query: Query) -> list[Progress]:
+        return [self._progress[span] for span in query.begun]
 
     def _remember_oldest(self, answer: Answer) -> None:
         firsts = (each.rows[0].time_ns for each in answer.entities.values() if each.rows)

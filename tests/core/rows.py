@@ -13,7 +13,7 @@ from ingest.core.coverage import Span
 from ingest.core.history import Row
 from ingest.core.history_progress import Recorded
 from ingest.core.history_query import Query
-from ingest.core.history_reading import Answer
+from ingest.core.history_witness import Answer
 from ingest.core.recorder import Recorder
 from ingest.core.state import Change, nanoseconds
 from ingest.simulator.history import Past, Question, Rows, compressed, parse_time
@@ -67,6 +67,20 @@ def spans(draw: st.DrawFn, past: Past, keys: Sequence[str] = KEYS) -> list[Span]
         for after, before in zip(ends[::2], ends[1::2], strict=False):
             found.append(Span(key, key, ns(after), ns(before), len(found) + 1))
     return found
+
+
+@st.composite
+def gaps(draw: st.DrawFn, past: Past, keys: Sequence[str] = KEYS) -> tuple[list[Span], int]:
+    """What was missed in a gap, each entity's from its last state before, and since when: until then all is known."""
+    times = sorted({row.at for key in keys for row in past.rows(key)})
+    since, until = sorted(draw(st.tuples(*[st.sampled_from(times or [BEGIN])] * 2)))
+    found: list[Span] = []
+    for key in keys:
+        before = [row.at for row in past.rows(key) if row.at <= since]
+        after = [row.at for row in past.rows(key) if row.at > until]
+        if before and after:
+            found.append(Span(key, key, ns(before[-1]), ns(after[0]), len(found) + 1))
+    return found, ns(since)
 
 
 def truth(past: Rows, span: Span) -> list[tuple[Any, ...]]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections import deque
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -11,11 +11,12 @@ from ingest.core import recorder
 from ingest.core.coverage import Settled, Span
 from ingest.core.history_progress import Recorded
 from ingest.core.history_query import SECOND_NS
-from ingest.core.history_reading import MARGIN_NS, Answer, Piece, Reading
+from ingest.core.history_reading import MARGIN_NS, Piece, Reading
+from ingest.core.history_witness import Answer
 from ingest.core.recorder import Recorder
 from ingest.core.state import Change
 from ingest.simulator.history import Past
-from tests.core.rows import IDLE, asked, pasts, spans, told, truth
+from tests.core.rows import IDLE, asked, gaps, pasts, spans, told, truth
 from tests.core.test_history import made, span
 
 KEY = "sensor.a"
@@ -238,26 +239,120 @@ def test_no_question_reaches_back_over_the_beginning_of_another_span() -> None:
     assert second.from_ns == first.to_ns
 
 
+OTHER = Span("sensor.b", "b", 1000 * SECOND_NS, 3000 * SECOND_NS, 2)
+
+
+def joined() -> Reading:
+    """Two rows of one entity came until 900 s. Of the window after that, in which another's span begins, two rows come."""
+    reading = Reading.of([span(10, 3000), OTHER], 2000 * SECOND_NS)
+    reading.ask()
+    reading.take(said((10, "a"), (20, "b")))
+    assert OTHER in reading.ask().begun
+    second = Answer({KEY: Recorded([made(1500, "d")]), "sensor.b": Recorded([made(1000, "x")])}, IDLE, LATER)
+    assert reading.take(second) == []
+    return reading
+
+
+def at_the_end(reading: Reading) -> dict[str, str]:
+    """Why something is lacking, by entity, after the rest came."""
+    rows = {KEY: [made(1500, "d"), made(3000, "e")], "sensor.b": [made(3000, "y")]}
+    pieces = []
+    while not reading.done:
+        reading.ask()
+        pieces += reading.take(Answer({key: Recorded(each) for key, each in rows.items()}, IDLE, LATER))
+    return {piece.span.entity_id: piece.settled.why for piece in pieces if piece.settled}
+
+
+def test_before_the_window_in_which_another_joins_is_believed_the_last_row_is_looked_for_alone() -> None:
+    reading = joined()
+    query = reading.ask()
+    assert (query.entity_ids, query.from_ns, query.to_ns) == ([KEY], 20 * SECOND_NS, 20 * SECOND_NS)
+    (piece,) = reading.take(said((20, "b")))
+    assert [each.time_fired.timestamp() for each in piece.changes] == [1500]
+    assert piece.changes[0].data.old_state is not None
+    assert at_the_end(reading) == {KEY: "", "sensor.b": ""}
+
+
+def test_what_was_purged_before_another_joins_is_told_of_who_was_there_before() -> None:
+    """The row of 950 s went, with all that came before it; the beginning of the other's span came."""
+    reading = joined()
+    reading.ask()
+    (piece,) = reading.take(said())
+    assert piece.changes[0].data.old_state is None
+    assert reading.purged
+    assert at_the_end(reading) == {KEY: recorder.PURGED, "sensor.b": ""}
+
+
+def test_a_question_for_the_last_row_alone_is_repeated_as_it_is() -> None:
+    reading = joined()
+    assert reading.ask() == reading.ask()
+    reading.take(said((20, "b")))
+    assert reading.ask().to_ns == 3000 * SECOND_NS
+
+
+def test_who_is_renamed_on_the_way_is_in_doubt_alone() -> None:
+    reading = Reading.of([span(10, 3000), evolve(OTHER, after_ns=11 * SECOND_NS)], 2000 * SECOND_NS)
+    reading.ask()
+    reading.take(
+        Answer({KEY: Recorded([made(10, "a"), made(20, "b")]), "sensor.b": Recorded([made(11, "x")])}, IDLE, LATER)
+    )
+    reading.ask()
+    assert reading.take(Answer({"sensor.b": Recorded([made(1500, "y"), made(3000, "z")])}, IDLE, LATER)) == []
+    query = reading.ask()
+    assert (query.entity_ids, query.from_ns, query.to_ns) == (["sensor.b"], 11 * SECOND_NS, 11 * SECOND_NS)
+    pieces = reading.take(Answer({"sensor.b": Recorded([made(11, "x")])}, IDLE, LATER))
+    assert {piece.span.entity_id: piece.settled for piece in pieces} == {
+        KEY: Settled(0, 1, recorder.PURGED),
+        "sensor.b": Settled(2, 1),
+    }
+    assert not reading.purged
+
+
 @given(st.data())
 def test_what_is_purged_on_the_way_is_told(data: st.DataObject) -> None:
-    past = data.draw(pasts([KEY]))
-    whole = next(iter(data.draw(spans(past, [KEY]))), span(0, 1))
-    expected, found, why = truth(past, whole), list[Change](), ""
-    reading = Reading.of([whole], whole.after_ns, width_ns=SECOND_NS, target=3)
-    for piece in read(reading, past, data.draw(st.integers(0, 10))):
-        found += piece.changes
-        why = piece.settled.why if piece.settled else why
-    rows = past._rows.get(KEY, deque())
-    for _ in range(data.draw(st.integers(0, len(rows)))):
-        rows.popleft()
-    for piece in read(reading, past):
-        found += piece.changes
-        why = piece.settled.why if piece.settled else why
-    told_rows = [told(change) for change in found]
-    assert why or [each[:-1] for each in told_rows] == [each[:-1] for each in expected]
-    # A predecessor is the right one, or none.
-    right = {each[:-1]: each[-1] for each in expected}
-    assert all(each[-1] in {None, right[each[:-1]]} for each in told_rows)
+    past = data.draw(pasts())
+    given_spans, since_ns = data.draw(gaps(past))
+    expected = {each.id: truth(past, each) for each in given_spans}
+    reading = Reading.of(given_spans, since_ns, width_ns=data.draw(st.sampled_from([1000, SECOND_NS])), target=3)
+    pieces = read(reading, past, data.draw(st.integers(0, 20)))
+    times = sorted(row.at for rows in past._rows.values() for row in rows)
+    oldest = data.draw(st.sampled_from([0, *(at + 1 for at in times)]))
+    for rows in past._rows.values():
+        while rows and rows[0].at < oldest:
+            rows.popleft()
+    pieces += read(reading, past)
+    for each in given_spans:
+        found, why = come_of(each, pieces)
+        assert why or [row[:-1] for row in found] == [row[:-1] for row in expected[each.id]]
+        # A predecessor is the right one, or none.
+        right = {row[:-1]: row[-1] for row in expected[each.id]}
+        assert all(row[-1] in {None, right[row[:-1]]} for row in found)
+
+
+@given(st.data())
+def test_what_goes_away_of_one_entity_tells_nothing_of_the_others(data: st.DataObject) -> None:
+    """It is renamed on the way: what the recorder had of it is another's from then on."""
+    past = data.draw(pasts())
+    given_spans, since_ns = data.draw(gaps(past))
+    expected = {each.id: truth(past, each) for each in given_spans}
+    reading = Reading.of(given_spans, since_ns, width_ns=data.draw(st.sampled_from([1000, SECOND_NS])), target=3)
+    pieces = read(reading, past, data.draw(st.integers(0, 20)))
+    renamed = data.draw(st.sampled_from([each.entity_id for each in given_spans] or [KEY]))
+    known = [each for each in reading._progress.values() if each.span.entity_id != renamed and each.last is not None]
+    past._rows.pop(renamed, None)
+    pieces += read(reading, past)
+    for each in given_spans:
+        found, why = come_of(each, pieces)
+        assert why or found == expected[each.id]
+        assert not (known and why and each.entity_id != renamed)
+
+
+def come_of(span: Span, pieces: list[Piece]) -> tuple[list[tuple[Any, ...]], str]:
+    """The states that came of a span, and why not all of them did."""
+    mine = [piece for piece in pieces if piece.span.id == span.id]
+    settled = [piece.settled for piece in mine if piece.settled is not None]
+    assert len(settled) == 1
+    return [told(change) for piece in mine for change in piece.changes], settled[0].why
 
 
 @pytest.mark.parametrize(
