@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, TypeVar
 from attrs import define, frozen
 
 from ingest.edge.free_space import NO_FLOOR, Floor
-from ingest.edge.letter_file import Letter, Letters
+from ingest.edge.letter_file import Letter, Letters, Usage
 from ingest.edge.salvage import Found, Salvage, open_salvage
 from ingest.edge.spool_rows import Change, Key
 from ingest.edge.spool_succession import insert
@@ -73,8 +73,10 @@ def bring(salvage: Salvage, letters: Letters, room: Room) -> Brought:
             held += more
             add(part, known, letters.connection, brought)
         rest = salvage.letters()
+        used: Usage | None = None
         while those := letters_of(rest):
-            brought.letters += letters.bring(those)
+            came, used = letters.bring(those, used)
+            brought.letters += came
     return brought
 
 

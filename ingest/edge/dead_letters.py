@@ -65,6 +65,13 @@ class DeadLetters:
         except FAILURES:
             self.on_disk = None
 
+    async def bring(self, letters: Sequence[Letter]) -> int:
+        """Add those from another file that are not there; returns how many. Raises as `Letters.bring`."""
+        # Counted anew each time: in between the store may refuse lines, and their letters are written, too.
+        came, used = await self.lane(self.letters.bring, letters)
+        self.on_disk = used.letters
+        return came
+
     async def bury(self, rejections: Sequence[Rejection]) -> None:
         """Write what the store refused. When this returns it is on disk, or waits for it, or its loss is told."""
         self._keep(self._letter(self.key.store, each.line, each.reason) for each in rejections)

@@ -32,6 +32,12 @@ SELECT id FROM (
 ) WHERE place > 1 AND (place > ? OR size > ?)
 """
 
+# No id is given twice, so that what comes is above what was there.
+_USAGE: Final = """
+SELECT count(*), coalesce(sum(length(CAST(line AS BLOB)) + length(CAST(reason AS BLOB))), 0), coalesce(max(id), ?1)
+FROM dead_letter WHERE id > ?1
+"""
+
 
 @frozen
 class Bound:
@@ -70,6 +76,19 @@ class Letter:
 
 
 @frozen
+class Usage:
+    """How many letters there are, of every home and store, and their bytes. None has an id above `newest`."""
+
+    letters: int
+    size: int
+    newest: int
+
+    def over(self, bound: Bound) -> bool:
+        """One of them would have to go."""
+        return self.letters > 1 and (self.letters > bound.letters or self.size > bound.size)
+
+
+@frozen
 class Letters:
     """Every home's and store's letters. Every method may raise what `translated` says."""
 
@@ -86,17 +105,27 @@ class Letters:
             self.connection.executemany("DELETE FROM dead_letter WHERE id = ?", excess)
         return len(excess)
 
-    def bring(self, letters: Iterable[Letter]) -> int:
-        """Add those that are not there; returns how many. Raises `Refused` when another would have to go for one."""
+    def bring(self, letters: Iterable[Letter], used: Usage | None = None) -> tuple[int, Usage]:
+        """Add those that are not there; returns how many, and what is used then: for the next call, if nobody else writes.
+
+        Without `used` all that are there are counted. Raises `Refused` when another would have to go for one.
+        """
         with translated(self.path), transaction(self.connection):
-            added = self.connection.executemany(f"{_ADD} DO NOTHING", map(_row, letters)).rowcount
-            if added and self.connection.execute(_EXCESS, (self.bound.letters, self.bound.size)).fetchone():
+            used = used or self._usage()
+            self.connection.executemany(f"{_ADD} DO NOTHING", map(_row, letters))
+            came = self._usage(used.newest)
+            now = Usage(used.letters + came.letters, used.size + came.size, came.newest)
+            if came.letters and now.over(self.bound):
                 remedy = (
                     "Send some of those that are there (`homeiq-ingest dead-letters retry`), and run this again: nothing is "
                     "brought twice. Until then those letters are in the other file alone: keep it."
                 )
                 raise Refused("there is no room for more dead letters", where=str(self.path), remedy=remedy)
-        return added
+        return came.letters, now
+
+    def _usage(self, above: int = 0) -> Usage:
+        """Of the letters with a greater id."""
+        return Usage(*self.connection.execute(_USAGE, (above,)).fetchone())
 
     def listed(self, store: str | None = None) -> Iterator[Letter]:
         """The letters of one store or of all, the oldest first."""

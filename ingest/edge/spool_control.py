@@ -141,8 +141,7 @@ class Recovery:
         """Bring the next letters; False at the end. Raises `Refused` without room."""
         part = await self.to.reading(letters_of, self._letters)
         if part:
-            self.brought.letters += await self.to.spool.lane(self.to.letters.letters.bring, part)
-            await self.to.letters.look()
+            self.brought.letters += await self.to.letters.bring(part)
         return bool(part)
 
     def _add(self, part: Sequence[Found], *_: set[int]) -> Change:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -13,11 +14,15 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from ingest.core import reports
 from ingest.core.reports import Report
 from ingest.core.store import Rejection
+from ingest.edge.bring import TOGETHER, Room, bring
 from ingest.edge.dead_letters import RETRY, DeadLetters
 from ingest.edge.letter_file import Bound, Letter, Letters
+from ingest.edge.salvage import open_salvage
 from ingest.edge.spool_rows import Key
 from ingest.edge.state_file import open_state
 from ingest.errors import Refused
+from tests.cli.waiting import buried
+from tests.cli.waiting import opened as opened_file
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -202,3 +207,46 @@ async def test_another_reason_is_told_too(tmp_path: Path, autojump_clock: MockCl
         "no space for the database file. Free some space",
         "the database file cannot be written",
     ]
+
+
+def test_letters_that_are_there_are_weighed_once_however_many_come(tmp_path: Path) -> None:
+    many, old, path = 3 * TOGETHER, tmp_path / "old.db", tmp_path / "state.db"
+    buried(old, *((f"m v=1 {each}", "no") for each in range(many)))
+    buried(path, *((f"m v=2 {each}", "no") for each in range(many)))
+    weighed: list[bytes] = []
+
+    def length(content: bytes) -> int:
+        weighed.append(content)
+        return len(content)
+
+    with closing(open_salvage(old)) as salvage, opened_file(path) as connection:
+        assert isinstance(connection, sqlite3.Connection)
+        connection.create_function("length", 1, length)  # in place of SQLite's own
+        assert bring(salvage, Letters(connection, path), Room(path, 10**9)).letters == many
+    assert len([each for each in weighed if each.startswith(b"m v=2")]) == many
+    assert len([each for each in weighed if each.startswith(b"m v=1")]) == many
+
+
+@pytest.mark.parametrize("bound", [Bound(letters=3), Bound(size=3 * len("m v=1 1no"))])
+@pytest.mark.parametrize("kept", [True, False])
+def test_letters_come_as_long_as_none_would_have_to_go(tmp_path: Path, bound: Bound, *, kept: bool) -> None:
+    path = tmp_path / "state.db"
+    one, two, three, four = (Letter(0, "home", "influxdb", 7, f"m v=1 {each}", "no") for each in range(1, 5))
+    with opened_file(path) as connection:
+        letters = Letters(connection, path, bound)
+        letters.add([one])
+        came, used = letters.bring([one, two])
+        assert (came, used.letters) == (1, 2)
+        came, used = letters.bring([three, one], used if kept else None)
+        assert (came, used.letters, used.size) == (1, 3, 3 * one.size)
+        with pytest.raises(Refused, match="no room for more dead letters"):
+            letters.bring([two, four], used if kept else None)
+        assert letters.bring([two], used if kept else None) == (0, used)
+        assert [each.line for each in letters.listed()] == [one.line, two.line, three.line]
+
+
+def test_the_only_letter_comes_whatever_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with opened_file(path) as connection:
+        letters = Letters(connection, path, Bound(size=1))
+        assert letters.bring([Letter(0, "home", "influxdb", 7, "m v=1 1", "no")])[0] == 1
