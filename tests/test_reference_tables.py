@@ -182,7 +182,7 @@ def test_systemd_is_told_which_code_is_not_to_be_tried_again() -> None:
 def test_the_batch_algorithm_has_the_figures_of_the_code() -> None:
     page, limits = text("explanation/batching.md"), batcher.Limits()
     told = (
-        f"`batch.size` points ({limits.size:,}), weighs {limits.weight // 2**20} MiB, or is `batch.timeout` old ({limits.age:g} s)",
+        f"`batch.size` points ({limits.max_points:,}), weighs {limits.max_bytes // 2**20} MiB, or is `batch.timeout` old ({limits.max_age:g} s)",
         f"holds {batcher.MUCH} points for each second",
         f"a tenth of it only ({limits.soon:g} s)",
         f"less than a frame ({session.FRAME_CHANGES} points)",

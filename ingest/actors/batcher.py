@@ -1,11 +1,11 @@
 """From points to batches: encode at once, seal when the batch is full or old enough, put it into the spool.
 
-The algorithm: the first point opens a batch and starts its clock. The batch is sealed at `size` points, at `weight`
-bytes or after `age` seconds, whichever is first. A batch that already holds much at a tenth of that age is not kept
-waiting: the cost of a commit is divided by its points, so a busy home pays little for seeing its changes soon. Encoding
-happens as frames arrive, so that sealing is only joining and compressing. When the link ends, the open batch is sealed
-and the spool's end is closed. If the stage is cancelled, the open batch still goes into the spool, in a shielded scope
-with a deadline.
+The algorithm: the first point opens a batch and starts its clock. The batch is sealed at `max_points` points, at
+`max_bytes` bytes or after `max_age` seconds, whichever is first. A batch that already holds much at a tenth of that age
+is not kept waiting: the cost of a commit is divided by its points, so a busy home pays little for seeing its changes
+soon. Encoding happens as frames arrive, so that sealing is only joining and compressing. When the link ends, the open
+batch is sealed and the spool's end is closed. If the stage is cancelled, the open batch still goes into the spool, in a
+shielded scope with a deadline.
 """
 
 from __future__ import annotations
@@ -58,19 +58,19 @@ async def forget(_: Note) -> None:
 class Limits:
     """When a batch is sealed: points, bytes, seconds."""
 
-    size: int = 5000
-    weight: int = 4 * 1024 * 1024
-    age: float = 1.0
+    max_points: int = 5000
+    max_bytes: int = 4 * 1024 * 1024
+    max_age: float = 1.0
 
     @property
     def much(self) -> float:
         """Points with which a batch need not grow older than `soon`: who waits longer to spare a disk waits for more."""
-        return MUCH * self.age
+        return MUCH * self.max_age
 
     @property
     def soon(self) -> float:
-        """Seconds after which a batch with `much` in it is sealed: a tenth of `age`."""
-        return self.age / 10
+        """Seconds after which a batch with `much` in it is sealed: a tenth of `max_age`."""
+        return self.max_age / 10
 
 
 @define(eq=False)
@@ -96,7 +96,7 @@ class Batcher(Generic[Item, Payload]):
     registry: Callable[[], Sequence[RegistryPoint]] | None = None
     _items: list[Item] = field(factory=list)
     _times: list[int] = field(factory=list)
-    _weight: int = 0
+    _bytes: int = 0
     _owed: Owed = field(factory=Owed)
     _opened: float = -math.inf
     _deadline: float = math.inf
@@ -130,12 +130,12 @@ class Batcher(Generic[Item, Payload]):
         await self._seal()
 
     def _is_full(self) -> bool:
-        return len(self._items) >= self.limits.size or self._weight >= self.limits.weight
+        return len(self._items) >= self.limits.max_points or self._bytes >= self.limits.max_bytes
 
     def _encode(self, frame: PointFrame) -> None:
         if not (self._items or self._owed):
             self._opened = trio.current_time()
-            self._deadline = self._opened + self.limits.age
+            self._deadline = self._opened + self.limits.max_age
         self._owed.add(frame.note)
         unwritten = self._add(self.codec.encode, frame.points, self._times)
         if self.telling and self.codec.gap is not None:
@@ -163,7 +163,7 @@ class Batcher(Generic[Item, Payload]):
             keep(item)
             at(point.time_ns)
         self._items += made
-        self._weight += self.codec.size(made)
+        self._bytes += self.codec.size(made)
         return unwritten
 
     def _tell(self, what: str, encode: Callable[[Beside], Item | None], points: Sequence[Beside]) -> int:
@@ -177,10 +177,10 @@ class Batcher(Generic[Item, Payload]):
         items, times = self._items, self._times or [self._near_ns]
         if items:
             payload = self.codec.seal(items)
-            size = len(payload) if isinstance(payload, bytes) else self._weight
+            size = len(payload) if isinstance(payload, bytes) else self._bytes
             batch = Batch(payload, len(items), size, min(times), max(times), self._owed.note)
             lost = await self.spool.put(batch)
-            self._items, self._times, self._weight, self._owed = [], [], 0, Owed()
+            self._items, self._times, self._bytes, self._owed = [], [], 0, Owed()
             self._near_ns = batch.newest_ns
             self.emit(reports.Batched(self.store, batch.count, batch.size))
             if lost:
@@ -189,7 +189,7 @@ class Batcher(Generic[Item, Payload]):
             await self._write_owed()
         # What was missed by what was evicted is owed still: it may not wait for the next batch to be full.
         self._opened = trio.current_time()
-        self._deadline = self._opened + self.limits.age if self._owed else math.inf
+        self._deadline = self._opened + self.limits.max_age if self._owed else math.inf
 
     async def _write_owed(self) -> None:
         """Write what no batch carries, as far as it is true whatever becomes of earlier batches: what was missed was missed."""

@@ -67,7 +67,7 @@ def make_plan(settings: Settings, destination: Destination, data_api: DataApi | 
         intake_overflow=Overflow(settings.intake.overflow),
         link=Weight(settings.store_link.events, settings.store_link.bytes),
         link_overflow=Overflow(settings.store_link.overflow),
-        batch=Limits(size=settings.batch.size, age=settings.batch.timeout),
+        batch=Limits(max_points=settings.batch.size, max_age=settings.batch.timeout),
         spool=settings.spool.memory,
         deadlines=deadlines(settings),
         persistence=Persistence(home.max_retries, home.max_retry_delay, home.breaker_threshold),

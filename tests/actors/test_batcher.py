@@ -56,11 +56,11 @@ class Stage:
         await self.batcher.run(self.link.receiver())
 
 
-LAZY = Limits(size=1000, weight=10**6, age=1000.0)
+LAZY = Limits(max_points=1000, max_bytes=10**6, max_age=1000.0)
 
 
 async def test_a_batch_is_sealed_at_its_size(autojump_clock: MockClock) -> None:
-    stage = Stage(Limits(size=3, weight=10**6, age=1000.0))
+    stage = Stage(Limits(max_points=3, max_bytes=10**6, max_age=1000.0))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.run)
         stage.sender.put(frame(1, 2))
@@ -73,8 +73,8 @@ async def test_a_batch_is_sealed_at_its_size(autojump_clock: MockClock) -> None:
     assert stage.emitted == [reports.Batched("db", 4, 40)]
 
 
-async def test_a_batch_is_sealed_at_its_weight(autojump_clock: MockClock) -> None:
-    stage = Stage(Limits(size=1000, weight=25, age=1000.0))
+async def test_a_batch_is_sealed_at_so_many_bytes(autojump_clock: MockClock) -> None:
+    stage = Stage(Limits(max_points=1000, max_bytes=25, max_age=1000.0))
     for number in range(5):
         stage.sender.put(frame(number))
     stage.sender.close()
@@ -83,7 +83,7 @@ async def test_a_batch_is_sealed_at_its_weight(autojump_clock: MockClock) -> Non
 
 
 async def test_a_batch_is_sealed_when_its_first_point_is_old_enough(autojump_clock: MockClock) -> None:
-    stage = Stage(Limits(size=1000, weight=10**6, age=2.0))
+    stage = Stage(Limits(max_points=1000, max_bytes=10**6, max_age=2.0))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.run)
         await trio.sleep(100)
@@ -103,7 +103,7 @@ async def test_a_batch_is_sealed_when_its_first_point_is_old_enough(autojump_clo
 
 
 async def test_a_batch_is_sealed_in_time_though_frames_keep_coming(autojump_clock: MockClock) -> None:
-    stage = Stage(Limits(size=1000, weight=10**6, age=1.0))
+    stage = Stage(Limits(max_points=1000, max_bytes=10**6, max_age=1.0))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.run)
         for number in range(20):
@@ -119,7 +119,7 @@ async def test_a_batch_is_sealed_in_time_though_frames_keep_coming(autojump_cloc
 async def test_a_batch_that_holds_much_does_not_wait_for_its_age(
     age: float, points: int, sealed: float, autojump_clock: MockClock
 ) -> None:
-    stage = Stage(Limits(size=1000, weight=10**6, age=age))
+    stage = Stage(Limits(max_points=1000, max_bytes=10**6, max_age=age))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.run)
         stage.sender.put(frame(*range(points)))
@@ -131,7 +131,7 @@ async def test_a_batch_that_holds_much_does_not_wait_for_its_age(
 
 
 async def test_what_is_much_already_goes_at_once_when_it_becomes_so_late(autojump_clock: MockClock) -> None:
-    stage = Stage(Limits(size=1000, weight=10**6, age=1.0))
+    stage = Stage(Limits(max_points=1000, max_bytes=10**6, max_age=1.0))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.run)
         stage.sender.put(frame(*range(50)))
@@ -175,7 +175,7 @@ async def test_a_batcher_that_is_cancelled_at_any_step_loses_and_repeats_nothing
     steps: int, autojump_clock: MockClock
 ) -> None:
     random.seed(steps)
-    stage = Stage(Limits(size=2, weight=10**6, age=1000.0))
+    stage = Stage(Limits(max_points=2, max_bytes=10**6, max_age=1000.0))
     for number in range(5):
         stage.sender.put(frame(number))
     stage.sender.close()
@@ -212,7 +212,7 @@ async def test_what_a_schema_does_not_write_is_filtered(autojump_clock: MockCloc
 
 
 async def test_a_frame_of_which_nothing_is_written_makes_no_batch_and_no_work(autojump_clock: MockClock) -> None:
-    stage = Stage(Limits(size=10, weight=10**6, age=1.0))
+    stage = Stage(Limits(max_points=10, max_bytes=10**6, max_age=1.0))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.run)
         stage.sender.put(frame(1, 2, state="skip"))
@@ -225,7 +225,7 @@ async def test_a_frame_of_which_nothing_is_written_makes_no_batch_and_no_work(au
 
 
 async def test_what_a_full_spool_drops_is_said(autojump_clock: MockClock) -> None:
-    stage = Stage(Limits(size=2, weight=10**6, age=1000.0), room=50)
+    stage = Stage(Limits(max_points=2, max_bytes=10**6, max_age=1000.0), room=50)
     for first in (1, 3, 5):
         stage.sender.put(frame(first, first + 1))
     stage.sender.close()
@@ -235,7 +235,7 @@ async def test_what_a_full_spool_drops_is_said(autojump_clock: MockClock) -> Non
 
 
 async def test_a_point_is_in_one_place_whenever_something_is_said(autojump_clock: MockClock) -> None:
-    stage = Stage(Limits(size=2, weight=10**6, age=1000.0))
+    stage = Stage(Limits(max_points=2, max_bytes=10**6, max_age=1000.0))
     places: list[int] = []
     stage.batcher.emit = lambda _report: places.append(
         stage.batcher.open + stage.spool.held.events + stage.link.held.events
@@ -323,7 +323,7 @@ def note_frame(note: Note) -> PointFrame:
 
 
 def noting_stage() -> tuple[Stage, list[Note]]:
-    stage = Stage(Limits(size=1000, weight=10**6, age=1.0))
+    stage = Stage(Limits(max_points=1000, max_bytes=10**6, max_age=1.0))
     written: list[Note] = []
 
     async def write(note: Note) -> None:

@@ -48,7 +48,7 @@ class Stage:
         self.spool: MemorySpool[Batch[tuple[str, ...]]] = MemorySpool(
             room, lambda batch: Weight(batch.count, batch.size)
         )
-        self.batcher = Batcher("db", CODEC, self.spool, Limits(size=700, age=1.0), self.emitted.append)
+        self.batcher = Batcher("db", CODEC, self.spool, Limits(max_points=700, max_age=1.0), self.emitted.append)
         self.batcher.registry = self.history.take
 
     async def run(self, nursery: trio.Nursery) -> None:

@@ -287,7 +287,7 @@ async def test_a_removal_is_stored(autojump_clock: MockClock) -> None:
 
 
 async def test_a_change_of_attributes_only_has_no_duration(autojump_clock: MockClock) -> None:
-    async with living(batch=Limits(size=1)) as running:
+    async with living(batch=Limits(max_points=1)) as running:
         await running.live()
         for number in range(3):
             change = running.server.home.set("sensor.still", "on", {"number": number})

@@ -169,7 +169,7 @@ async def running(
     table = Table(connection, path, Key("home", store.name))
     spool = DiskSpool(table, lane, Limits(LIMIT, 16 * 2**20), joined, now_ns, count)
     await spool.load()
-    plan = plan_of(Memory(), [candidate("primary")], batch=BatchLimits(age=age))
+    plan = plan_of(Memory(), [candidate("primary")], batch=BatchLimits(max_age=age))
     plan = evolve(plan, destination=Destination(store, "the database", spool=spool))
     pipeline, stop = Pipeline(plan, (count,), lambda: 0.5, nobody), trio.Event()
     pipeline.catalog.set(catalog)

@@ -150,9 +150,9 @@ def run(at: int, settings: dict[str, Any]) -> Run:
     return this
 
 
-SHORT: dict[str, Any] = {"batch": Limits(size=4)}
+SHORT: dict[str, Any] = {"batch": Limits(max_points=4)}
 TIGHT: dict[str, Any] = {
-    "batch": Limits(size=2),
+    "batch": Limits(max_points=2),
     "intake": Weight(4, 10**6),
     "intake_overflow": Overflow.DROP_OLDEST,
     "link": Weight(1, 10**6),

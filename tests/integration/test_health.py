@@ -65,7 +65,7 @@ class Watched:
 @asynccontextmanager
 async def watched() -> AsyncGenerator[Watched]:
     memory = Moody()
-    async with living(memory=memory, batch=Limits(size=100)) as running:
+    async with living(memory=memory, batch=Limits(max_points=100)) as running:
         began = trio.current_time()
         site = Site(Api(), running.pipeline.plan, lambda: int((MORNING.timestamp() + trio.current_time() - began) * NS))
         site.pipeline = running.pipeline

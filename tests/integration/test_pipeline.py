@@ -142,7 +142,7 @@ async def test_an_intake_bounded_in_bytes_sheds_too(autojump_clock: MockClock) -
 
 async def test_a_blocking_link_at_capacity_loses_nothing(autojump_clock: MockClock) -> None:
     async with living(
-        link=Weight(FRAME, 10**8), link_overflow=Overflow.BLOCK, slow_spool=True, batch=Limits(size=100)
+        link=Weight(FRAME, 10**8), link_overflow=Overflow.BLOCK, slow_spool=True, batch=Limits(max_points=100)
     ) as running:
         await running.live()
         await burst(running)
@@ -158,7 +158,7 @@ async def test_a_shedding_link_at_capacity_sheds_as_it_is_told(
     overflow: Overflow, expected: int, autojump_clock: MockClock
 ) -> None:
     async with living(
-        link=Weight(FRAME, 10**8), link_overflow=overflow, slow_spool=True, batch=Limits(size=100)
+        link=Weight(FRAME, 10**8), link_overflow=overflow, slow_spool=True, batch=Limits(max_points=100)
     ) as running:
         await running.live()
         await running.settled()
@@ -172,7 +172,7 @@ async def test_a_shedding_link_at_capacity_sheds_as_it_is_told(
 
 async def test_a_full_spool_evicts_and_says_so(autojump_clock: MockClock) -> None:
     memory = Memory()
-    async with living(memory=memory, spool=100_000, batch=Limits(size=100)) as running:
+    async with living(memory=memory, spool=100_000, batch=Limits(max_points=100)) as running:
         await running.live()
         await running.settled()
         memory.down = True
@@ -199,7 +199,7 @@ async def test_what_a_full_spool_evicted_comes_again_with_the_next_snapshot(auto
 
 
 async def test_a_snapshot_leaves_room_for_changes(autojump_clock: MockClock) -> None:
-    async with living(intake=Weight(40, 10**8), slow_spool=True, batch=Limits(size=1)) as running:
+    async with living(intake=Weight(40, 10**8), slow_spool=True, batch=Limits(max_points=1)) as running:
         await running.live()
         assert running.pipeline.intake.peak.events <= 40 * (1 + SNAPSHOT_SHARE) + FRAME
 
@@ -361,7 +361,7 @@ async def test_the_primary_is_back_within_one_backoff_while_the_others_token_is_
 
 
 async def test_stopping_drains_what_is_under_way(autojump_clock: MockClock) -> None:
-    async with living(memory=Memory(seconds=1.0), batch=Limits(size=1000, age=30.0)) as running:
+    async with living(memory=Memory(seconds=1.0), batch=Limits(max_points=1000, max_age=30.0)) as running:
         await running.live()
         await burst(running)
         assert running.books["stored"] < running.books["received"]

@@ -232,7 +232,7 @@ async def test_what_the_history_tells_of_who_is_left_out_by_then_is_not_known(
 async def test_an_import_finds_what_came_back_before_it_is_on_disk(tmp_path: Path, autojump_clock: MockClock) -> None:
     """A batch may be open for a minute, and what it proves is written down with it."""
     async with house(tmp_path / "state.db") as it:
-        async with it.living(batch=Limits(size=100_000, age=100.0)) as pipeline:
+        async with it.living(batch=Limits(max_points=100_000, max_age=100.0)) as pipeline:
 
             async def wait() -> None:
                 await trio.sleep(30)

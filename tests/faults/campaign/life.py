@@ -200,7 +200,7 @@ class Life:
             ),
             intake=Weight(self.room.link, 4 * 2**20),
             link=Weight(self.room.link, 4 * 2**20),
-            batch=Limits(size=self.room.batch),
+            batch=Limits(max_points=self.room.batch),
             deadlines=Deadlines(),
             persistence=Persistence(max_delay=30.0),
             wall_ns=self.now_ns,
