@@ -94,7 +94,7 @@ class Pipeline:
         self.link = Link(store.name, plan.link, lambda frame: Weight(len(frame.points), frame.size))
         # What a batch proves of the coverage is written down when it is delivered, so none may overtake another.
         memory: MemorySpool[Batch[Any]] = MemorySpool(
-            plan.spool, lambda batch: Weight(batch.count, batch.size), in_order=ledger is not None
+            plan.spool_memory, lambda batch: Weight(batch.count, batch.size), in_order=ledger is not None
         )
         self.spool = made.spool or memory
         self.tally.carried = carried = self.spool.held.events

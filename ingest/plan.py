@@ -64,6 +64,7 @@ class Destination:
 class Plan:
     """Everything a pipeline is made of, as values. Capacities in events and bytes, times in seconds.
 
+    `spool_memory`: bytes of batches that wait in memory at most, where the destination has no spool of its own.
     `files` are the paths of what it keeps, by kind: `state` and `store`. `data_api` is told of devices and entities.
     `give_back` returns free memory to the system.
     """
@@ -78,7 +79,7 @@ class Plan:
     link: Weight = LINK
     link_overflow: Overflow = Overflow.BLOCK
     batch: Limits = field(factory=Limits)
-    spool: int = 16 * 1024 * 1024
+    spool_memory: int = 16 * 1024 * 1024
     deadlines: Deadlines = field(factory=Deadlines)
     persistence: Persistence = field(factory=Persistence)
     registry_wait: float = 10.0

@@ -68,7 +68,7 @@ def make_plan(settings: Settings, destination: Destination, data_api: DataApi | 
         link=Weight(settings.store_link.events, settings.store_link.bytes),
         link_overflow=Overflow(settings.store_link.overflow),
         batch=Limits(max_points=settings.batch.size, max_age=settings.batch.timeout),
-        spool=settings.spool.memory,
+        spool_memory=settings.spool.memory,
         deadlines=deadlines(settings),
         persistence=Persistence(home.max_retries, home.max_retry_delay, home.breaker_threshold),
         registry_wait=home.registry_wait,

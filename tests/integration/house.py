@@ -183,7 +183,7 @@ async def living(
         pipeline = Pipeline(made, (emitted.append,), lambda: 0.5, dial, renderer)
         if slow_spool:
             pipeline.spool = pipeline.batcher.spool = SlowSpool(
-                made.spool, lambda batch: Weight(batch.count, batch.size)
+                made.spool_memory, lambda batch: Weight(batch.count, batch.size)
             )
         for server in servers.values():
             nursery.start_soon(server.run)

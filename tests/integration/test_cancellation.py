@@ -157,7 +157,7 @@ TIGHT: dict[str, Any] = {
     "intake_overflow": Overflow.DROP_OLDEST,
     "link": Weight(1, 10**6),
     "link_overflow": Overflow.DROP_NEWEST,
-    "spool": 900,
+    "spool_memory": 900,
 }
 
 

@@ -104,7 +104,7 @@ async def filled(it: House) -> None:
 
 KINDS = [
     pytest.param(Database, {"limits": Limits(ROOM, ROOM)}, id="a database"),
-    pytest.param(Embedded, {"spooled": False, "spool": 3 * ROOM}, id="the embedded store"),
+    pytest.param(Embedded, {"spooled": False, "spool_memory": 3 * ROOM}, id="the embedded store"),
 ]
 
 

@@ -255,7 +255,7 @@ async def test_an_unchanged_home_has_nothing_to_fill(tmp_path: Path, autojump_cl
 
 async def test_what_a_spool_in_memory_drops_is_a_gap(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with house(tmp_path / "state.db") as it:
-        async with it.living(spooled=False, spool=4):
+        async with it.living(spooled=False, spool_memory=4):
             it.memory.down = True
             for _ in range(5):
                 await it.work()

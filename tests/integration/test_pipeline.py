@@ -172,7 +172,7 @@ async def test_a_shedding_link_at_capacity_sheds_as_it_is_told(
 
 async def test_a_full_spool_evicts_and_says_so(autojump_clock: MockClock) -> None:
     memory = Memory()
-    async with living(memory=memory, spool=100_000, batch=Limits(max_points=100)) as running:
+    async with living(memory=memory, spool_memory=100_000, batch=Limits(max_points=100)) as running:
         await running.live()
         await running.settled()
         memory.down = True
@@ -186,7 +186,7 @@ async def test_a_full_spool_evicts_and_says_so(autojump_clock: MockClock) -> Non
 
 async def test_what_a_full_spool_evicted_comes_again_with_the_next_snapshot(autojump_clock: MockClock) -> None:
     memory = Memory(down=True)
-    async with living(memory=memory, spool=8100) as running:
+    async with living(memory=memory, spool_memory=8100) as running:
         await running.live()
         await running.until(lambda: running.books["evicted"])
         memory.down = False

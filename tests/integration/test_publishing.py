@@ -310,7 +310,7 @@ async def test_devices_and_entities_that_were_evicted_are_written_with_a_later_r
     autojump_clock: MockClock,
 ) -> None:
     memory = Registered(down=True)
-    async with living(memory=memory, spool=400, refresh_interval=100.0) as running:
+    async with living(memory=memory, spool_memory=400, refresh_interval=100.0) as running:
         await running.live()
         await running.server.burst(60, 10, 20)
         await trio.sleep(300)
