@@ -25,8 +25,8 @@ from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Emit, Report
 from ingest.core.restart import REPEATS, Last, of_a_start, repeats
 from ingest.core.rules import Decision, Rules, treated
+from ingest.core.snapshot_states import SnapshotStates
 from ingest.core.state import Change, Frame, Source, moment_of, nanoseconds
-from ingest.core.told import Told
 from ingest.core.usual import Usual, unusual
 from ingest.runtime.link import Receiver, Sender
 from ingest.runtime.tap import Tap
@@ -61,7 +61,7 @@ class Filter:
     spooled: bool = True
     heartbeats: Heartbeats = field(factory=Heartbeats)
     snapshots: Watch[int] = field(factory=lambda: Watch(0))
-    _told: Told = field(factory=Told)
+    _told: SnapshotStates = field(factory=SnapshotStates)
     _losses: Losses = field(default=Factory(lambda self: Losses(self._told, self.heartbeats), takes_self=True))
     _due: list[Point] = field(factory=list)
     _current: Rules = field(default=Factory(lambda self: self.rules.value, takes_self=True))

@@ -12,14 +12,14 @@ from ingest.core.heartbeat import Heartbeats
 from ingest.core.loss import gaps_of, missing_of, newest_of
 from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Report
-from ingest.core.told import Told
+from ingest.core.snapshot_states import SnapshotStates
 
 
 @define(eq=False)
 class Losses:
     """Tells the filter's memories: the reconciler, what a snapshot told, heartbeats. `trail` is of what follows each other."""
 
-    told: Told
+    told: SnapshotStates
     heartbeats: Heartbeats
     trail: Trail = field(factory=Trail)
 

@@ -13,8 +13,8 @@ from ingest.core.loss import shed_points
 from ingest.core.point import PointFrame
 from ingest.core.reconcile import Reconciler
 from ingest.core.reports import Emit
+from ingest.core.snapshot_states import SnapshotStates
 from ingest.core.state import Source
-from ingest.core.told import Told
 from ingest.runtime.link import Sender
 
 
@@ -25,7 +25,7 @@ class Outlets:
     stores: Sequence[Sender[PointFrame]]
     emit: Emit
     reconciler: Reconciler
-    told: Told
+    told: SnapshotStates
 
     def __enter__(self) -> Self:
         return self

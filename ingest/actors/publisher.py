@@ -20,7 +20,7 @@ from attrs import define, field
 from ingest.core import reports
 from ingest.core.backoff import Breaker, backoff
 from ingest.core.data_api_answer import Halve, Lacking, Taken, Verdict, classify
-from ingest.core.outbox import Chunk, Told
+from ingest.core.outbox import Acknowledged, Chunk
 from ingest.core.publishing import Kind
 from ingest.core.reports import Emit
 from ingest.core.store import Keep
@@ -62,7 +62,7 @@ class Publisher:
     emit: Emit
     chance: Callable[[], float]
     now: Callable[[], datetime] = _utc_now
-    told: Told = field(factory=Told)
+    told: Acknowledged = field(factory=Acknowledged)
     has: Watch[int] = field(factory=lambda: Watch(0))
     _reading: int = 0
     _queue: deque[Chunk] = field(factory=deque)

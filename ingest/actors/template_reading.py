@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from ingest.core.catalog import Catalog
-from ingest.core.template_facts import AT_ONCE, ENTITY_IDS, ROWS, Told, entity_ids
+from ingest.core.template_facts import AT_ONCE, ENTITY_IDS, ROWS, TemplateCatalog, entity_ids
 from ingest.errors import Transient
 
 TEMPLATE: Final = "POST /api/template"
@@ -20,7 +20,7 @@ Render: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 
 async def by_template(render: Render, previous: Catalog) -> tuple[Catalog, int]:
     """The catalog as templates tell it, and how many rows could not be read. Raises `Transient` or `Refused`."""
-    told = Told(previous)
+    told = TemplateCatalog(previous)
     try:
         known = entity_ids(await render(_question(ENTITY_IDS)))
         for start in range(0, len(known), AT_ONCE):

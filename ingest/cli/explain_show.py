@@ -11,7 +11,7 @@ from ingest.cli.moments import iso, shown
 from ingest.config.kinds import shown_duration
 from ingest.core.coverage import FOREVER, Cause, Progress
 from ingest.core.explaining import Explanation
-from ingest.core.ledger import Told
+from ingest.core.ledger import SpanFate
 from ingest.core.line_types import series
 from ingest.core.rule_names import NO_PATTERN
 from ingest.core.treatment import Treatment
@@ -100,7 +100,7 @@ def _kept(found: Explanation) -> Iterator[str]:
         yield _row("gaps", "none")
 
 
-def _fate(cause: Cause, told: Told) -> str:
+def _fate(cause: Cause, told: SpanFate) -> str:
     if cause is Cause.FILTERED:
         return "`homeiq-ingest backfill` brings it"
     if told.filled is None:

@@ -22,7 +22,7 @@ from ingest.cli.twice import tell_of_two_series
 from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.coverage import FOREVER, Cause, Gap
-from ingest.core.ledger import Told
+from ingest.core.ledger import SpanFate
 from ingest.core.plot import lasting
 from ingest.core.state import nanoseconds
 from ingest.core.words import counted, entities
@@ -104,7 +104,7 @@ def show(*, gap_id: int, config_path: Path | None, assignments: tuple[str, ...])
         click.echo("What was missing of each entity is not kept any more.")
 
 
-def _span(each: Told) -> Entry:
+def _span(each: SpanFate) -> Entry:
     name, filled = each.span.entity_id or "?", "to do" if each.filled is None else f"{each.filled:,}"
     after = shown(each.span.after_ns, "milliseconds")
     before = "it is back" if each.span.before_ns == FOREVER else shown(each.span.before_ns, "milliseconds")
@@ -135,7 +135,7 @@ def export(*, file: Path, config_path: Path | None, assignments: tuple[str, ...]
     click.echo(f"{counted(len(found), 'gap')} in {file}", err=True)
 
 
-def _as_json(key: Key, gap: Gap, spans: Iterable[Told]) -> Mapping[str, Any]:
+def _as_json(key: Key, gap: Gap, spans: Iterable[SpanFate]) -> Mapping[str, Any]:
     return {
         "id": gap.id,
         "home": key.home,

@@ -13,7 +13,16 @@ from typing import Final
 from attrs import frozen
 
 from ingest.config.filter_kinds import patterns
-from ingest.config.integration_parts import Part, Told, entity_id, entity_ids, one_of, text, texts, texts_by_name
+from ingest.config.integration_parts import (
+    MappingReader,
+    Part,
+    entity_id,
+    entity_ids,
+    one_of,
+    text,
+    texts,
+    texts_by_name,
+)
 from ingest.config.integration_target import target
 from ingest.core.entity_filter import Lists, chosen
 from ingest.core.secret import Secret
@@ -54,7 +63,7 @@ class Converted:
 
 def converted(block: Mapping[str, object]) -> Converted:
     """The settings that a block means. Raises `Problems` for what Home Assistant would refuse."""
-    told, notes = Told(block), list[Note]()
+    told, notes = MappingReader(block), list[Note]()
 
     def say(key: str, why: str) -> None:
         notes.append(Note(key, why))
@@ -69,7 +78,7 @@ def converted(block: Mapping[str, object]) -> Converted:
     return Converted(values, found.secret, tuple(notes))
 
 
-def _points(told: Told) -> Mapping[str, object]:
+def _points(told: MappingReader) -> Mapping[str, object]:
     found: dict[str, object] = {
         "measurement_attr": told.take("measurement_attr", one_of(*ATTRS)),
         "default_measurement": told.take("default_measurement", text),
@@ -81,7 +90,7 @@ def _points(told: Told) -> Mapping[str, object]:
     return {f"{SCHEMA}.{key}": value for key, value in found.items() if value}
 
 
-def _filter(told: Told, notes: list[Note]) -> Mapping[str, object]:
+def _filter(told: MappingReader, notes: list[Note]) -> Mapping[str, object]:
     include, exclude = _lists(told, "include"), _lists(told, "exclude")
     found = chosen(include, exclude)
     notes += [Note("filter", why) for why in found.notes]
@@ -94,7 +103,7 @@ def _filter(told: Told, notes: list[Note]) -> Mapping[str, object]:
     return values
 
 
-def _lists(told: Told, key: str) -> Lists:
+def _lists(told: MappingReader, key: str) -> Lists:
     side = told.inside(key)
     found = Lists(
         side.take("entities", entity_ids) or (),
@@ -105,7 +114,7 @@ def _lists(told: Told, key: str) -> Lists:
     return found
 
 
-def _overrides(told: Told, notes: list[Note]) -> Mapping[str, object]:
+def _overrides(told: MappingReader, notes: list[Note]) -> Mapping[str, object]:
     """In Home Assistant the entity's own says most, then the last glob, then the domain: here the first that says a thing."""
     globs = _customs(told, "component_config_glob", "entity_id", text)
     customs = [
@@ -129,7 +138,7 @@ class _Custom:
     ignore: tuple[str, ...] | None
 
 
-def _customs(told: Told, key: str, asked: str, part: Part[str]) -> list[_Custom]:
+def _customs(told: MappingReader, key: str, asked: str, part: Part[str]) -> list[_Custom]:
     side = told.inside(key)
     found = []
     for name in side.given:

@@ -21,7 +21,7 @@ _REMEDY: Final = "Fix it: Home Assistant refuses it, too"
 
 
 @define
-class Told:
+class MappingReader:
     """A mapping whose keys are taken one by one. What is wrong is kept in `problems`, a sentence each.
 
     `others` are keys of mappings inside of it that nobody knows, with their path.
@@ -54,9 +54,9 @@ class Told:
                 self.refuse(key, why)
             return None
 
-    def inside(self, key: str) -> Told:
+    def inside(self, key: str) -> MappingReader:
         """The mapping that is the value; its problems are kept with these."""
-        return Told(self.take(key, table) or {}, f"{self.path}{key}.", self.problems)
+        return MappingReader(self.take(key, table) or {}, f"{self.path}{key}.", self.problems)
 
     def left(self) -> tuple[str, ...]:
         """The keys that nobody took, with their path."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import define, field
 
-from ingest.config.integration_parts import Told, boolean, one_of, text, unseen, whole
+from ingest.config.integration_parts import MappingReader, boolean, one_of, text, unseen, whole
 from ingest.core.secret import Secret
 
 CONNECTION: Final = (
@@ -40,7 +40,7 @@ class Target:
     secret: Secret | None = None
 
 
-def target(told: Told, say: Say) -> Target:
+def target(told: MappingReader, say: Say) -> Target:
     """The database that is told. What is no good is kept with `told`, what cannot be said here is told to `say`."""
     two = told.take("api_version", one_of("1", "2")) == "2"
     if not any(key in told.given for key in CONNECTION):
@@ -55,7 +55,7 @@ def target(told: Told, say: Say) -> Target:
     return found
 
 
-def _second(told: Told, say: Say) -> Target:
+def _second(told: MappingReader, say: Say) -> Target:
     secret = told.take("token", unseen)
     url = _url(told, ssl=True, host=CLOUD, port=None)
     values: dict[str, object] = {"influxdb.url": url, "influxdb.bucket": told.take("bucket", text) or "Home Assistant"}
@@ -72,7 +72,7 @@ def _second(told: Told, say: Say) -> Target:
     return Target(values, Secret(secret) if secret else None)
 
 
-def _first(told: Told, say: Say) -> Target:
+def _first(told: MappingReader, say: Say) -> Target:
     user, password = told.take("username", unseen), told.take("password", unseen)
     if told.take("token", unseen):
         told.refuse("token", "it belongs to api_version 2")
@@ -95,12 +95,12 @@ def _first(told: Told, say: Say) -> Target:
     return Target(values, Secret(f"{user}:{password}") if user and password else None)
 
 
-def _ignored(told: Told, key: str, version: str, say: Say) -> None:
+def _ignored(told: MappingReader, key: str, version: str, say: Say) -> None:
     if told.take(key, text):
         say(key, f"it belongs to api_version {version}, and the integration does not look at it")
 
 
-def _url(told: Told, *, ssl: bool, host: str, port: int | None) -> str:
+def _url(told: MappingReader, *, ssl: bool, host: str, port: int | None) -> str:
     secure = told.take("ssl", boolean)
     scheme = "https" if (ssl if secure is None else secure) else "http"
     number = told.take("port", whole(1, 65535)) or port
@@ -109,7 +109,7 @@ def _url(told: Told, *, ssl: bool, host: str, port: int | None) -> str:
     return f"{scheme}://{told.take('host', text) or host}{f':{number}' if number else ''}{slash}{path}".rstrip("/")
 
 
-def _security(told: Told, found: Target, say: Say) -> None:
+def _security(told: MappingReader, found: Target, say: Say) -> None:
     if told.take("verify_ssl", boolean) is False:
         found.values["influxdb.ssl_verify"] = False
     authority = told.take("ssl_ca_cert", text)
@@ -119,7 +119,7 @@ def _security(told: Told, found: Target, say: Say) -> None:
         say("ssl_ca_cert", f"{authority} is not on this machine: copy it here and set influxdb.ca_file")
 
 
-def _unneeded(told: Told, say: Say) -> None:
+def _unneeded(told: MappingReader, say: Say) -> None:
     precision = told.take("precision", one_of("ns", "us", "ms", "s"))
     if precision and precision != "ns":
         say(

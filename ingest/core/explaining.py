@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from ingest.core.coverage import Cause, Mark
-from ingest.core.ledger import Told
+from ingest.core.ledger import SpanFate
 from ingest.core.point import Attributes, Facts, Point
 from ingest.core.rules import Decision
 
@@ -43,5 +43,5 @@ class Explanation:
     last: Stored | None
     since_ns: int | None
     mark: Mark | None
-    spans: Sequence[tuple[Cause, Told]]
+    spans: Sequence[tuple[Cause, SpanFate]]
     unnamed: int

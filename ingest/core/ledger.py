@@ -66,7 +66,7 @@ class Remembered:
 
 
 @frozen
-class Told:
+class SpanFate:
     """One span as a person reads of it: `filled` is None until it is settled."""
 
     span: Span

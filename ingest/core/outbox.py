@@ -100,8 +100,8 @@ def _packed(jsons: Sequence[bytes]) -> bytes:
 
 
 @define
-class Told:
-    """What data-api was told: of each entry the hash of its JSON."""
+class Acknowledged:
+    """What data-api has: of each entry the hash of its JSON."""
 
     _known: dict[Kind, dict[str, int]] = field(factory=lambda: {kind: {} for kind in Kind})
 

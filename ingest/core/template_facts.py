@@ -71,7 +71,7 @@ def entity_ids(answer: bytes) -> list[str]:
 
 
 @define
-class Told:
+class TemplateCatalog:
     """A catalog of what templates tell, over the `previous` one. `skipped` counts what could not be read."""
 
     previous: Catalog

@@ -49,7 +49,7 @@ class Envelope:
     message: str = ""
 
 
-class Told(Struct, frozen=True, gc=False):
+class EventMessage(Struct, frozen=True, gc=False):
     """An event's message that is taken for a change; whose subscription it is says the id."""
 
     type: Literal["event"]
@@ -104,8 +104,8 @@ ARRAY = frozenset({"[", b"["})
 
 _one = msgspec.json.Decoder(Envelope)
 _many = msgspec.json.Decoder(list[Envelope])
-_told = msgspec.json.Decoder(Told)
-_all_told = msgspec.json.Decoder(list[Told])
+_told = msgspec.json.Decoder(EventMessage)
+_all_told = msgspec.json.Decoder(list[EventMessage])
 _parts = msgspec.json.Decoder(list[Raw])
 _change = msgspec.json.Decoder(Change)
 _registry = msgspec.json.Decoder(RegistryUpdated)

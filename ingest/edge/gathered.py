@@ -24,7 +24,7 @@ from ingest.core.gathering import Gathering, Text
 from ingest.edge.heard import Heard
 from ingest.errors import IngestError
 
-Told: TypeAlias = Callable[[Sequence[Text]], bool]
+TakeTexts: TypeAlias = Callable[[Sequence[Text]], bool]
 """Takes texts that arrived together, without waiting for anything. True when what comes next may be late by a moment."""
 
 SMALL = 8 * 1024
@@ -56,7 +56,7 @@ class Gathered(Heard):
         self._haste: trio.Event | None = None
         self._ends = False
         self._gathering = Gathering(token_hex(TICKET), most)
-        self._told: Told | None = None
+        self._told: TakeTexts | None = None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """As the stream does; `max_bytes` bound what is read, and what has waited for its rest comes with it."""
@@ -82,7 +82,7 @@ class Gathered(Heard):
         """The next pause is so long that it gathers what is small. Then a window that is full is no reason for waiting."""
         self._next = max(self._pause * SHORTEST, min(self._pause, self._next * min(2.0, SMALL / came)))
 
-    async def _wait(self, told: Told, max_bytes: int | None) -> bytes:
+    async def _wait(self, told: TakeTexts, max_bytes: int | None) -> bytes:
         """For a while, or until there is haste. What the library gets is what came at the end."""
         self._haste = trio.Event()
         try:
@@ -100,7 +100,7 @@ class Gathered(Heard):
             if self._ends:
                 self._gathering.end()
 
-    async def _rest_of_it(self, told: Told, max_bytes: int | None) -> bytes:
+    async def _rest_of_it(self, told: TakeTexts, max_bytes: int | None) -> bytes:
         """A session ends, or the service: what this machine has is told."""
         made = []
         for _ in range(READS):
@@ -124,7 +124,7 @@ class Gathered(Heard):
             self._haste.set()
 
     @contextmanager
-    def telling(self, told: Told) -> Iterator[None]:
+    def telling(self, told: TakeTexts) -> Iterator[None]:
         """In this block texts that need no library are told as they are read, in the task that reads.
 
         What `told` raises ends the block, and leaves it.
@@ -152,7 +152,7 @@ class Gathered(Heard):
         if failed:
             raise failed[0]
 
-    def _tell(self, told: Told | None) -> None:
+    def _tell(self, told: TakeTexts | None) -> None:
         self._told, self._gathering.past = told, told is not None
 
     def apart(self, message: Text) -> Sequence[Text]:

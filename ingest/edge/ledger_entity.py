@@ -8,7 +8,7 @@ from typing import Final
 from attrs import frozen
 
 from ingest.core.coverage import Cause, Mark, Span
-from ingest.core.ledger import Told
+from ingest.core.ledger import SpanFate
 from ingest.edge.ledger_marks import NOT_KNOWN, stored_marks
 from ingest.edge.ledger_rows import SPAN
 from ingest.edge.spool_rows import Key
@@ -33,7 +33,7 @@ class Known:
 
     mark: Mark | None
     since_ns: int | None
-    spans: Sequence[tuple[Cause, Told]] = ()
+    spans: Sequence[tuple[Cause, SpanFate]] = ()
     unnamed: int = 0
 
 
@@ -48,7 +48,7 @@ def known_of(connection: Connection, key: Key, registry_id: str, entity_id: str)
     whose = (key.home, key.store)
     row = connection.execute("SELECT since_ns FROM coverage WHERE home = ? AND store = ?", whose).fetchone()
     spans = [
-        (Cause[cause.upper()], Told(Span(*span[:-2]), *span[-2:]))
+        (Cause[cause.upper()], SpanFate(Span(*span[:-2]), *span[-2:]))
         for cause, *span in connection.execute(_SPANS, (*whose, registry_id, entity_id))
     ]
     (unnamed,) = connection.execute(_UNNAMED, whose).fetchone()

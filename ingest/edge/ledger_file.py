@@ -15,7 +15,7 @@ from attrs import frozen
 
 from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Settled, Span
 from ingest.core.importing import Wanted
-from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, Told
+from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, SpanFate
 from ingest.core.marks import newest as newest_of
 from ingest.core.marks import state_ns
 from ingest.edge.ledger_bounds import BOUND, Bound, enter, keep
@@ -200,10 +200,10 @@ def newest(connection: Connection, key: Key, most: int) -> tuple[list[Gap], int]
     return found, int(total)
 
 
-def told(connection: Connection, gap_id: int) -> list[Told]:
+def told(connection: Connection, gap_id: int) -> list[SpanFate]:
     """A gap's spans that are kept, with what became of them; for a reader."""
     rows = connection.execute(
         f"SELECT {SPAN}, filled, why FROM span WHERE gap_id = ? ORDER BY id",  # noqa: S608  constants
         (gap_id,),
     )
-    return [Told(Span(*row[:-2]), *row[-2:]) for row in rows]
+    return [SpanFate(Span(*row[:-2]), *row[-2:]) for row in rows]

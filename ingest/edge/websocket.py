@@ -22,7 +22,7 @@ from attrs import define, frozen
 from ingest.core.certificates import trust
 from ingest.core.gathering import Text
 from ingest.core.secret import masked
-from ingest.edge.gathered import Gathered, Told
+from ingest.edge.gathered import Gathered, TakeTexts
 from ingest.edge.reason import reach, reason
 from ingest.edge.websocket_rejected import address, check, foreign, rejected
 from ingest.errors import IngestError, Refused, Transient
@@ -117,7 +117,7 @@ class Socket(trio.abc.AsyncResource):
             message = await self._connection.get_message()
         return self._stream.apart(message)
 
-    async def tell(self, told: Told) -> None:
+    async def tell(self, told: TakeTexts) -> None:
         """Tell the texts that arrive, for ever. Raises as `receive` does, and what `told` raises."""
         with self._stream.telling(told):
             while True:

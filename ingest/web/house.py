@@ -64,7 +64,7 @@ class Section:
 
 
 @frozen
-class Told:
+class HouseView:
     """The house at one moment: each key's value as JSON."""
 
     texts: Mapping[str, str]
@@ -80,7 +80,7 @@ class Told:
         whole = self.whole()
         return f'{{"type": "snapshot", "data": {{{whole}}}, {whole}}}'
 
-    def deltas(self, before: Told) -> Iterator[str]:
+    def deltas(self, before: HouseView) -> Iterator[str]:
         """A message for each key that has another value than before. `as_of`, which goes with time, goes with `connected`."""
         stamp = json.dumps(self.timestamp)
         for key in self.texts:
@@ -152,7 +152,7 @@ class HouseStatus:
         """True while every change reaches us, after the session's snapshot did."""
         return self._session is not None and self._session == self.house.seeded
 
-    def look(self) -> Told | None:
+    def look(self) -> HouseView | None:
         """The house now; None before the first snapshot is through, or when nothing is heard any more."""
         self.house.enter(self.stage.reconciler.session)
         self._settle()
@@ -164,7 +164,7 @@ class HouseStatus:
         as_of = moment if connected or self._lost is None else self._lost
         beside = {"connected": connected, "as_of": as_of.isoformat(), "complete": self.house.complete}
         texts |= {key: json.dumps(value) for key, value in beside.items()}
-        return Told(texts, moment.isoformat())
+        return HouseView(texts, moment.isoformat())
 
     async def answer(self, _: Request) -> Response:
         """The house as it is; 503 before that is known."""
@@ -185,7 +185,7 @@ class HouseStatus:
             await websocket.close(*refusal)
 
     async def _tell(self, websocket: WebSocket) -> None:
-        told: Told | None = None
+        told: HouseView | None = None
         ping_at = trio.current_time() + PING
         while True:
             mark = self.mark.value

@@ -17,7 +17,7 @@ from ingest.cli import explain_show
 from ingest.cli.main import main
 from ingest.core.coverage import FOREVER, Cause, Mark, Span
 from ingest.core.explaining import Explanation, Stored
-from ingest.core.ledger import Told
+from ingest.core.ledger import SpanFate
 from ingest.core.point import Attributes, Facts
 from ingest.core.rules import Decision
 from ingest.core.treatment import Treatment
@@ -160,10 +160,10 @@ def test_an_unknown_entity_is_named_with_what_may_have_been_meant(config: Path) 
 
 def test_every_kind_of_gap_is_told() -> None:
     spans = [
-        (Cause.FILTERED, Told(Span("a.b", "r", 10**9, FOREVER), 0, "")),
-        (Cause.CONNECTION, Told(Span("a.b", "r", 10**9, 2 * 10**9), 3, "")),
-        (Cause.STOPPED, Told(Span("a.b", "r", 10**9, 2 * 10**9), 0, "nobody knows")),
-        (Cause.KILLED, Told(Span("a.b", "r", 10**9, 2 * 10**9), None, "")),
+        (Cause.FILTERED, SpanFate(Span("a.b", "r", 10**9, FOREVER), 0, "")),
+        (Cause.CONNECTION, SpanFate(Span("a.b", "r", 10**9, 2 * 10**9), 3, "")),
+        (Cause.STOPPED, SpanFate(Span("a.b", "r", 10**9, 2 * 10**9), 0, "nobody knows")),
+        (Cause.KILLED, SpanFate(Span("a.b", "r", 10**9, 2 * 10**9), None, "")),
     ]
     found = Explanation(
         "a.b", True, None, Facts("r", labels=("x", "y"), hidden=True), Attributes(), Decision(False, "exception 1: hidden=true", None, Treatment()),

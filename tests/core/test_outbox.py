@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.core import outbox
-from ingest.core.outbox import Chunk, Packer, Told
+from ingest.core.outbox import Acknowledged, Chunk, Packer
 from ingest.core.publishing import Entry, Kind
 
 
@@ -71,7 +71,7 @@ def test_a_failure_is_counted_from_the_first_on() -> None:
 
 
 def test_what_was_told_is_no_news_until_it_changes_or_comes_back() -> None:
-    told, entries = Told(), [entry(1), entry(2)]
+    told, entries = Acknowledged(), [entry(1), entry(2)]
     assert list(told.news(Kind.ENTITIES, entries)) == entries
     (chunk,) = packed(entries)
     told.add(chunk)

@@ -21,7 +21,7 @@ from ingest.core.coverage import Cause, Gap
 from ingest.core.health import Health, Status
 from ingest.core.health_causes import RESTART, SLOW
 from ingest.core.influx_searches import REMEMBERED
-from ingest.core.ledger import LEFT, Told
+from ingest.core.ledger import LEFT, SpanFate
 from ingest.core.rates import RECENT
 from ingest.core.sealing import unsealed
 from ingest.core.tally import balanced
@@ -208,7 +208,7 @@ def _has_no_name(gap: Gap, key: Key) -> bool:
     return gap.cause in NAMELESS and bool(gap.why) and gap.from_ns <= key[1] <= gap.to_ns
 
 
-def _lacks(world: World, told: Told, key: Key) -> bool:
+def _lacks(world: World, told: SpanFate, key: Key) -> bool:
     """The ledger says why that cannot be had, and it is so: a history that is late or behind is waited for."""
     lacking = (r.PartialHistory, r.RecorderOff, r.Exclude)
     right = any(isinstance(act.what, lacking) for act in world.scenario.acts)

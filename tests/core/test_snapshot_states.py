@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.core.told import NEAR_NS, STATES, Told
+from ingest.core.snapshot_states import NEAR_NS, STATES, SnapshotStates
 
 
-def told(*states: tuple[str, int], entities: int = 9) -> Told:
-    made = Told(entities)
+def told(*states: tuple[str, int], entities: int = 9) -> SnapshotStates:
+    made = SnapshotStates(entities)
     for registry_id, time_ns in states:
         made.add(registry_id, time_ns)
     return made
 
 
-def known(made: Told, *states: tuple[str, int]) -> list[bool]:
+def known(made: SnapshotStates, *states: tuple[str, int]) -> list[bool]:
     return [made.knows(*state) for state in states]
 
 
@@ -54,7 +54,7 @@ def test_what_lies_far_apart_is_not_lost_in_between() -> None:
 
 
 def test_of_too_many_losses_the_oldest_two_become_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.core.told.TIMES", 2)
+    monkeypatch.setattr("ingest.core.snapshot_states.TIMES", 2)
     made, far = told(), 10 * NEAR_NS
     for each in (3 * far, 2 * far, 5 * far):
         made.miss(each, each + 1)

@@ -24,7 +24,7 @@ NEAR_NS: Final = 60 * 10**9
 
 
 @define
-class Told:
+class SnapshotStates:
     """By entity, at most `entities` of them; the one that came first is forgotten. Times in nanoseconds."""
 
     entities: int = ENTITIES
