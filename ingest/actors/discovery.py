@@ -16,7 +16,7 @@ from attrs import define, evolve, field
 
 from ingest.actors.connection import CommandFailed, Connection
 from ingest.actors.notices import Notices
-from ingest.actors.registry_reading import FAILURES, Registrar, Whole
+from ingest.actors.registry_reading import FAILURES, RegistryReader, Whole
 from ingest.actors.template_reading import TEMPLATE, Render, by_template
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
@@ -73,11 +73,11 @@ class Discovery:
     tell: Tell | None = None
     render: Render | None = None
     tried: trio.Event = field(factory=trio.Event)
-    _registrar: Registrar = field(init=False)
+    _reader: RegistryReader = field(init=False)
     _told_after: float = TOLD
 
     def __attrs_post_init__(self) -> None:
-        self._registrar = Registrar(self.bulk, self._complain, self._works)
+        self._reader = RegistryReader(self.bulk, self._complain, self._works)
 
     async def run(self) -> None:
         """Read now, and again whenever there is reason to, for ever."""
@@ -110,7 +110,7 @@ class Discovery:
         """Read what changed; False when that failed."""
         started = trio.current_time()
         try:
-            catalog = await self._registrar.changed(self.catalog.value, changes)
+            catalog = await self._reader.changed(self.catalog.value, changes)
         except FAILURES as problem:
             self._complain(CHANGED, problem)
             return False
@@ -159,12 +159,12 @@ class Discovery:
             async with trio.open_nursery() as nursery:
                 if self.catalog.value is not NO_CATALOG:
                     nursery.start_soon(self._meanwhile, meanwhile)
-                whole = await self._registrar.whole(self.catalog.value)
+                whole = await self._reader.whole(self.catalog.value)
                 nursery.cancel_scope.cancel()
         meanwhile.join(self.notices.take())
         if meanwhile and not meanwhile.whole:
             try:
-                return evolve(whole, catalog=await self._registrar.changed(whole.catalog, meanwhile))
+                return evolve(whole, catalog=await self._reader.changed(whole.catalog, meanwhile))
             except FAILURES as problem:
                 self._complain(CHANGED, problem)
         self.notices.give_back(meanwhile)

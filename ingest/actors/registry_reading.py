@@ -49,7 +49,7 @@ class Whole:
 
 
 @define(eq=False)
-class Registrar:
+class RegistryReader:
     """Reads from one connection. `complain` is told which command failed, and `works` which did not."""
 
     bulk: Connection

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from ingest.actors.connection import CommandFailed
 from ingest.actors.discovery import DEBOUNCE, SHARE, TOLD, Discovery, Tell
 from ingest.actors.notices import Notices
-from ingest.actors.registry_reading import ASIDE, Registrar, Whole
+from ingest.actors.registry_reading import ASIDE, RegistryReader, Whole
 from ingest.actors.template_reading import Render
 from ingest.core import reports
 from ingest.core.catalog import NO_CATALOG, Catalog
@@ -338,15 +338,15 @@ async def test_a_change_while_the_registries_are_read_is_not_missed(autojump_clo
 
 def slowly(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[float]:
     """A large home: what was read of it is known so many seconds later. When each reading of all of it began."""
-    whole, began = Registrar.whole, list[float]()
+    whole, began = RegistryReader.whole, list[float]()
 
-    async def slow(registrar: Registrar, previous: Catalog) -> Whole:
+    async def slow(reader: RegistryReader, previous: Catalog) -> Whole:
         began.append(trio.current_time())
-        found = await whole(registrar, previous)
+        found = await whole(reader, previous)
         await trio.sleep(seconds)
         return found
 
-    monkeypatch.setattr(Registrar, "whole", slow)
+    monkeypatch.setattr(RegistryReader, "whole", slow)
     return began
 
 
@@ -421,14 +421,14 @@ async def test_what_changed_while_everything_was_read_in_vain_has_it_read_again(
     began, registries = slowly(monkeypatch, 30), Registries()
     async with discovering(registries, interval=60) as running:
         await trio.sleep(61)
-        slow = Registrar.whole
+        slow = RegistryReader.whole
 
-        async def broken(registrar: Registrar, previous: Catalog) -> Whole:
-            monkeypatch.setattr(Registrar, "whole", slow)
+        async def broken(reader: RegistryReader, previous: Catalog) -> Whole:
+            monkeypatch.setattr(RegistryReader, "whole", slow)
             await trio.sleep(2.5)
             raise CommandFailed("all of it", "unknown_error", "no", where="here")
 
-        monkeypatch.setattr(Registrar, "whole", broken)
+        monkeypatch.setattr(RegistryReader, "whole", broken)
         await trio.sleep(30 + 60)
         registries.entities = [an_entity("light.a", area_id="attic")]
         running.hear(action="update", entity_id="light.a")
@@ -609,13 +609,13 @@ async def test_who_takes_complete_readings_has_one_soon_after_what_changed_was_r
 async def test_a_large_home_that_changes_all_the_time_is_not_read_all_the_time(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registries, told, whole = Registries(), list[RegistryLists](), Registrar.whole
+    registries, told, whole = Registries(), list[RegistryLists](), RegistryReader.whole
 
-    async def slow(registrar: Registrar, previous: Catalog) -> Whole:
+    async def slow(reader: RegistryReader, previous: Catalog) -> Whole:
         await trio.sleep(3)
-        return await whole(registrar, previous)
+        return await whole(reader, previous)
 
-    monkeypatch.setattr(Registrar, "whole", slow)
+    monkeypatch.setattr(RegistryReader, "whole", slow)
     async with discovering(registries, tell=told.append) as running:
         for number in range(60):
             registries.entities = [an_entity("light.a", area_id=str(number))]
