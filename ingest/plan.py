@@ -12,7 +12,7 @@ from ingest.actors.batcher import Limits
 from ingest.actors.connection import Deadlines
 from ingest.actors.connector import Candidate, Persistence
 from ingest.actors.control import Control
-from ingest.actors.mending import MendingAlone
+from ingest.actors.mending import SpoollessControl
 from ingest.core.enrich import Enricher
 from ingest.core.point import Point
 from ingest.core.reports import Emit
@@ -53,7 +53,7 @@ class Destination:
     give_up: Callable[[], None] = lambda: None
     flush: Callable[[Emit], Awaitable[None]] | None = None
     letters: DeadLetters | None = None
-    control: Control | MendingAlone | None = None
+    control: Control | SpoollessControl | None = None
     lasting: Lasting | None = None
     ledger: Ledger | None = None
     catalog: KeptCatalog | None = None

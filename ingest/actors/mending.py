@@ -69,7 +69,7 @@ class Mending:
 
 
 @define(eq=False)
-class MendingAlone:
+class SpoollessControl:
     """The control of a service without a spool on disk: its ledger takes commands, and `more`; those about a spool are answered."""
 
     ledger: Ledger

@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 from ingest.actors.batcher import Limits
 from ingest.actors.connector import Persistence
 from ingest.actors.control import Control
-from ingest.actors.mending import MendingAlone
+from ingest.actors.mending import SpoollessControl
 from ingest.cli.candidates import candidates, deadlines
 from ingest.cli.database import LOOKED_AT, opened_database, schema
 from ingest.cli.exits import FAILED, complain
@@ -135,7 +135,7 @@ async def _embedded(settings: Settings, emit: Emit, more: Commands, progress: Pr
         memory = await remembering(settings, destination.store.name, state, emit)
         await tell_left_behind(settings, state, emit)
         left = Leftover(state.connection, state.path, state.lane)
-        control = MendingAlone(memory.ledger, left, partial(listen, state), more)
+        control = SpoollessControl(memory.ledger, left, partial(listen, state), more)
         yield memory.of(evolve(destination, control=control))
 
 

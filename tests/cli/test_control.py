@@ -14,7 +14,7 @@ import trio
 from attrs import define, field
 
 from ingest.actors.control import Control
-from ingest.actors.mending import MendingAlone
+from ingest.actors.mending import SpoollessControl
 from ingest.actors.writer import Writer
 from ingest.cli import asking, progress
 from ingest.cli.exits import FAILED
@@ -80,7 +80,7 @@ class Service:
             self.token = trio.lowlevel.current_trio_token()
             with self.scope:
                 async with trio.open_nursery() as nursery:
-                    alone = MendingAlone(ledger, Leftover(state.connection, state.path, state.lane), socket.serve)
+                    alone = SpoollessControl(ledger, Leftover(state.connection, state.path, state.lane), socket.serve)
                     control = alone if self.embedded else self.control
                     nursery.start_soon(control.run, writer.hurry, self.hear)
                     nursery.start_soon(writer.run)
