@@ -11,8 +11,8 @@ import pytest
 import trio
 
 from ingest.edge.allocator import give_back
-from ingest.runtime.absent import absent
 from ingest.runtime.supervise import one_error
+from ingest.runtime.uninstalled import uninstalled
 from scripts.benchmark.footprint import Held, Idle, Started, Written
 from scripts.benchmark.kernel import counts
 from scripts.benchmark.report import MIB
@@ -58,7 +58,7 @@ def test_a_command_imports_what_it_needs_and_no_more(words: list[str], most: int
 
 def test_what_is_absent_is_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    with absent("colorsys", "json"):
+    with uninstalled("colorsys", "json"):
         import json  # noqa: PLC0415  it is loaded already, so it is there
 
         assert json.dumps(1) == "1"

@@ -15,7 +15,7 @@ from ingest.cli.held import Runs
 from ingest.cli.moments import parse_moment, shown
 from ingest.cli.options import configured, loaded
 from ingest.cli.own_file import state_of
-from ingest.cli.twice import tell_of_two_series
+from ingest.cli.two_series import tell_of_two_series
 from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.coverage import Cause

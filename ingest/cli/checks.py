@@ -13,8 +13,8 @@ from attrs import frozen
 from ingest.actors.connection import Connection, Deadlines, connected, within
 from ingest.actors.connector import Candidate
 from ingest.cli.candidates import candidates, deadlines
+from ingest.cli.data_api import data_api_at
 from ingest.cli.database import opened_influx
-from ingest.cli.telling import data_api_at
 from ingest.config.settings import Settings
 from ingest.core.conversation import Received
 from ingest.core.data_api_answer import Taken, answers, classify

@@ -18,7 +18,7 @@ from ingest.cli.options import configured, loaded
 from ingest.cli.output import written
 from ingest.cli.own_file import looking, own_state, state_of
 from ingest.cli.tables import Columns, Entry, listing, terminal, wrapped
-from ingest.cli.twice import tell_of_two_series
+from ingest.cli.two_series import tell_of_two_series
 from ingest.config.settings import Settings
 from ingest.core import control
 from ingest.core.coverage import FOREVER, Cause, Gap

@@ -19,11 +19,11 @@ from ingest.actors.connector import Persistence
 from ingest.actors.control import Control
 from ingest.actors.mending import SpoollessControl
 from ingest.cli.candidates import candidates, deadlines
+from ingest.cli.data_api import opened_data_api
 from ingest.cli.database import LOOKED_AT, opened_database, schema
 from ingest.cli.exits import FAILED, complain
 from ingest.cli.reloading import Reloading, run_until
 from ingest.cli.remembering import Relay, disk_spool, listen, opened_file, remembering, tell_left_behind
-from ingest.cli.telling import opened_data_api
 from ingest.cli.watchdog import Watchdog
 from ingest.config.settings import Settings
 from ingest.core import reports

@@ -22,10 +22,10 @@ from ingest.core.reports import Report
 from ingest.core.secret import masked
 from ingest.core.words import LAYOUT, printable
 from ingest.edge.journald import PRIORITIES, is_journal, one_line
-from ingest.runtime.absent import absent
+from ingest.runtime.uninstalled import uninstalled
 
 # It would render tracebacks with rich, 4 MB, where it is installed. We give it sentences.
-with absent("rich"):
+with uninstalled("rich"):
     import structlog
 
 if TYPE_CHECKING:

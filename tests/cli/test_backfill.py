@@ -26,7 +26,7 @@ from ingest.cli.main import main
 from ingest.cli.options import loaded
 from ingest.cli.progress import Step, said
 from ingest.cli.service import serve
-from ingest.cli.twice import TWO_SERIES
+from ingest.cli.two_series import TWO_SERIES
 from ingest.core import reports
 from ingest.core.coverage import Cause, Progress
 from ingest.core.reports import Report

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.cli.twice import TWO_SERIES
+from ingest.cli.two_series import TWO_SERIES
 from ingest.core.coverage import FOREVER, Cause, Mark, Note, Progress, Settled, Span
 from ingest.core.ledger import Opening
 from ingest.edge.ledger_file import Due

@@ -14,7 +14,7 @@ import trio
 import trustme
 from attrs import evolve
 
-from ingest.cli.telling import opened_data_api
+from ingest.cli.data_api import opened_data_api
 from ingest.config.settings import Settings
 from ingest.core.data_api_answer import CHECK_KEY, CHECK_KEY_FILE, CHECK_URL
 from ingest.core.secret import MASK, Secret

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.runtime.absent import absent
+from ingest.runtime.uninstalled import uninstalled
 
 
 @pytest.fixture
@@ -20,15 +20,15 @@ def companion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_it_is_not_there_in_the_block_and_there_after_it(companion: str) -> None:
-    with absent(companion), pytest.raises(ImportError):
+    with uninstalled(companion), pytest.raises(ImportError):
         importlib.import_module(companion)
-    with pytest.raises(RuntimeError), absent(companion):
+    with pytest.raises(RuntimeError), uninstalled(companion):
         raise RuntimeError
     assert importlib.import_module(companion).__name__ == companion
 
 
 def test_what_is_loaded_already_stays(companion: str) -> None:
     loaded = importlib.import_module(companion)
-    with absent(companion):
+    with uninstalled(companion):
         assert importlib.import_module(companion) is loaded
     assert sys.modules[companion] is loaded

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @contextmanager
-def absent(*names: str) -> Iterator[None]:
+def uninstalled(*names: str) -> Iterator[None]:
     """As if packages of these names were not installed, for imports in the block; one that is loaded already is there.
 
     Only for what a library probes for and can do without. Not while another thread may import one of them.
