@@ -25,7 +25,10 @@ from ingest.runtime.watch import Watch
 
 @define(eq=False)
 class Importing:
-    """One home's. `now_ns` is the wall clock; `hurry` has what there is to fill looked at now; it is told which spans are to be read again."""
+    """One home's. `now_ns` is the wall clock.
+
+    `hurry` has what there is to fill looked at now; it is told which spans are to be read again.
+    """
 
     ledger: Ledger
     rules: Watch[Rules]

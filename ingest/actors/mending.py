@@ -70,7 +70,7 @@ class Mending:
 
 @define(eq=False)
 class SpoollessControl:
-    """The control of a service without a spool on disk: its ledger takes commands, and `more`; those about a spool are answered."""
+    """The control of a service without a spool on disk: commands of its ledger, and `more`; those of a spool are answered."""
 
     ledger: Ledger
     left: Leftover

@@ -53,10 +53,10 @@ Filling: TypeAlias = Callable[[Connection, Connection, HomeClock], Awaitable[Non
 class Sessions:
     """What every session of one home shares: where changes go, what is known of the home, how long to wait.
 
-    `registry_wait` is how many seconds changes wait for the first catalog that is read. `filling` has its two connections and Home
-    Assistant's clock while a session is live. When there are other `rules` the home's states are read again: what is newly
-    stored is stored as it is at present. `heartbeats`: the store takes them. `renderer` makes what asks a server's
-    templates, given its address and token. `inventory` is handed what the registries hold.
+    `registry_wait` is how many seconds changes wait for the first catalog that is read. `filling` has its two connections
+    and Home Assistant's clock while a session is live. When there are other `rules` the home's states are read again:
+    what is newly stored is stored as it is at present. `heartbeats`: the store takes them. `renderer` makes what asks a
+    server's templates, given its address and token. `inventory` is handed what the registries hold.
     """
 
     intake: Sender[Frame]

@@ -31,7 +31,8 @@ async def keep_up(
 ) -> None:
     """Do the upkeep of the store every so many seconds, soon for the first time. What fails is told, and tried again.
 
-    Then garbage is looked for, and `give_back` called for what is free of the memory: by the first time, what reading a home has left.
+    Then garbage is looked for, and `give_back` called for what is free of the memory: by the first time, what reading a
+    home has left.
     """
     await trio.sleep(min(every, FIRST_UPKEEP))
     while True:

@@ -16,7 +16,10 @@ ANSWERED = frozenset({SessionState.LOADING, SessionState.LIVE})
 
 @define(eq=False)
 class Hopes:
-    """Hears what becomes of each address, and passes on to `emit` all but what ends the waiting: that is said once, by who waits."""
+    """Hears what becomes of each address, and passes it on to `emit`.
+
+    What ends the waiting is not passed on: that is said once, by who waits.
+    """
 
     addresses: Collection[str]
     emit: Emit

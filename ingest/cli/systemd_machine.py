@@ -81,7 +81,10 @@ class Machine:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else changes it meanwhile: who builds takes away what another one has half built. Raises as `check`, or `Held`."""
+        """Nobody else changes it meanwhile: who builds takes away what another one has half built.
+
+        Raises as `check`, or `Held`.
+        """
         self.check()
         remedy = "Another `systemd` command is under way, perhaps an upgrade at night: try again when it is done."
         with nullcontext() if self.steps.dry else locked(self.places.changing, remedy=remedy):

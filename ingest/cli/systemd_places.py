@@ -1,4 +1,7 @@
-"""Where everything of an installed service is: unit, configuration, state, programs. All below one root, so that tests have their own."""
+"""Where everything of an installed service is: unit, configuration, state, programs.
+
+All below one root, so that tests have their own.
+"""
 
 from __future__ import annotations
 

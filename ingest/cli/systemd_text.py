@@ -1,4 +1,7 @@
-"""The text of a configuration with other settings, for everybody to read: its comments are kept, but for those that tell a secret."""
+"""The text of a configuration with other settings, for everybody to read.
+
+Its comments are kept, but for those that tell a secret.
+"""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ class Calm:
 
     Of what cannot be read, one a kind. Of losses and of what a person moves, which come by the hundred a second when
     they come, the first at once and then one every `PAUSE` seconds. Of an attempt that fails again and again the first,
-    and then one every `REPEAT` seconds; another reason is said at once, whichever points are refused for it. That it works again is said, unless the failure
-    before it was not. The books count them all.
+    and then one every `REPEAT` seconds; another reason is said at once, whichever points are refused for it. That it
+    works again is said, unless the failure before it was not. The books count them all.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -164,7 +164,7 @@ class Reopened:
 
 @frozen
 class Import:
-    """Store what the history has since then, in nanoseconds, and is not stored; `again`: what is, too. Of `entities`: globs; none: all."""
+    """Store what the history has since then, in nanoseconds, and the store lacks; `again`: all. `entities`: globs, none: all."""
 
     since_ns: int
     entities: tuple[str, ...] = ()

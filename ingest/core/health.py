@@ -127,8 +127,9 @@ class Database:
 class Spool:
     """What is kept for the store. Sizes in bytes; None: not known. `failing`: why it is in memory only.
 
-    `letters_failing`: why dead letters are, `ledger_failing` why the ledger is; `letters`: how many there are. It holds `limit` at most; `rate` is in bytes a second, `measured`
-    over so many seconds, an hour at most; in the first of them it is the burst of a start.
+    `letters_failing`: why dead letters are, `ledger_failing` why the ledger is; `letters`: how many there are. It holds
+    `limit` at most; `rate` is in bytes a second, `measured` over so many seconds, an hour at most; in the first of them
+    it is the burst of a start.
     """
 
     points: int

@@ -1,9 +1,11 @@
 """What time it is by Home Assistant's clock, learnt from the changes that come: ours may be wrong.
 
-There are two answers. What is asked for may reach a little too far, and a guess does. But that the recorder will not come to have more is
-believed only of a time that is past there for certain: else what it had yet to write would be lost for good.
+There are two answers. What is asked for may reach a little too far, and a guess does. But that the recorder will not
+come to have more is believed only of a time that is past there for certain: else what it had yet to write would be lost
+for good.
 
-But where nothing else ends what is asked for, what a guess leaves out is lost. There it does only where nothing is heard for long.
+But where nothing else ends what is asked for, what a guess leaves out is lost. There it does only where nothing is heard
+for long.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ from typing import Final
 from attrs import define
 
 LITTLE_NS: Final = 5_000_000_000
-"""So much a clock may be set back without being noticed: by that much more is waited for than two of the recorder's longest intervals."""
+"""So much a clock may be set back without being noticed.
+
+By that much more is waited for than two of the recorder's longest intervals.
+"""
 
 SILENCE_NS: Final = 1_800_000_000_000
-"""So long is waited for a change: half an hour. The sun alone, which nearly every home has, tells something every twenty minutes."""
+"""So long is waited for a change: half an hour. The sun, which nearly every home has, tells one every twenty minutes."""
 
 
 @define
@@ -64,9 +69,9 @@ class HomeClock:
     def past_ns(self, margin_ns: int) -> int:
         """A time that is past there, in nanoseconds; 0 while nothing is known of it.
 
-        What came tells it; until something did, the snapshot. A state may be from a future in which the clock was set back. Ours tells
-        it, if that is right. Once the session is `margin_ns` old, one in the snapshot does no harm any more to what was missed before:
-        the recorder has had that long for it.
+        What came tells it; until something did, the snapshot. A state may be from a future in which the clock was set
+        back. Ours tells it, if that is right. Once the session is `margin_ns` old, one in the snapshot does no harm any
+        more to what was missed before: the recorder has had that long for it.
         """
         ahead_ns = self._read_ahead_ns if self._ahead_ns is None else self._ahead_ns
         if ahead_ns is None:

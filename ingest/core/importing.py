@@ -87,8 +87,9 @@ def stored_since(entity: Mark, since_ns: int | None) -> Mark:
 def spans_of(wanted: Wanted, pending: Mapping[str, int], stored: Iterable[Mark] = ()) -> list[Span]:
     """What is to be asked for. `pending` says since when an entity's states are asked for already; `stored` are all marks.
 
-    The history knows names only. What another entity did under a name before is stored as that one's, and so is asked for what came before
-    its first state. Where no state is known to be at an end of a span, that end lies between two microseconds.
+    The history knows names only. What another entity did under a name before is stored as that one's, and so is asked for
+    what came before its first state. Where no state is known to be at an end of a span, that end lies between two
+    microseconds.
     """
     named = defaultdict[str, list[Mark]](list)
     for each in stored:

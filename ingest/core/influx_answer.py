@@ -13,8 +13,8 @@
 InfluxDB 2 stores nothing of a batch with a malformed line (400) and the rest of one with a conflict (422, naming the
 first); InfluxDB 3 answers 400 for both and lists the lines; 2.0 answered 500 where 2.1 answers 422. Where a table may have
 no more columns, or a database no more tables, InfluxDB 3 answers 422 and Cloud Serverless 400: lines that need no new one
-are still taken. Before 3.7 InfluxDB 3 answered 500 to more than 10 MiB of lines. A 400 that does not speak of lines comes from something in between (a proxy, a TLS port spoken to in plain
-HTTP) and condemns none.
+are still taken. Before 3.7 InfluxDB 3 answered 500 to more than 10 MiB of lines. A 400 that does not speak of lines comes
+from something in between (a proxy, a TLS port spoken to in plain HTTP) and condemns none.
 Whatever a server says, however odd, is one of these: it may be anybody who answers, and no answer ends the process.
 Source: InfluxDB's API reference and issues; answers of InfluxDB 1.6, VictoriaMetrics and proxies.
 """

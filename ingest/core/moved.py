@@ -1,8 +1,9 @@
 """Marks that moved, before they are rows: packed as one value, and merged without knowing where they moved from. Pure.
 
 What marks do to a row is a ladder: one that is newer, or as new, takes its place and leaves the earlier of both
-beginnings; one without an entity takes the row away, unless the row is newer; one that was turned back takes the place of any. What makes no difference to any row that may
-be there goes when the next one comes, and the others stay in their order.
+beginnings; one without an entity takes the row away, unless the row is newer; one that was turned back takes the place
+of any. What makes no difference to any row that may be there goes when the next one comes, and the others stay in their
+order.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
     entities,entity_id=…,device_id=…,domain=…,platform=…,area_id=…   unique_id="…",disabled=…                  was read
 
 A point is written when something of it is new: once for each entry in each run of the service, and then whenever the
-entry changes; and once more when something is lost of what waited for the store. What a registry does not say is left out, tag or field. Areas are those of the entry itself.
+entry changes; and once more when something is lost of what waited for the store. What a registry does not say is left
+out, tag or field. Areas are those of the entry itself.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
 
 `carried` is what the spool held at the start; `made` what came into it otherwise than by being received: dead letters
 sent again, batches recovered, what waited in a file that could not be opened at the start, points of our own making such
-as gaps and heartbeats. What a person purged is counted under `evicted`. `spooled` and `in_flight` are counted where they are, never derived, so that the equation can fail.
+as gaps and heartbeats. What a person purged is counted under `evicted`. `spooled` and `in_flight` are counted where they
+are, never derived, so that the equation can fail.
 """
 
 from __future__ import annotations

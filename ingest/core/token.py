@@ -57,7 +57,7 @@ def token_problem(text: str) -> str | None:
 
 
 def looks_like_token(text: str) -> bool:
-    """Whether what was given as an address is rather a token: no host is called like that, and it must not be looked up or shown."""
+    """Whether what was given as an address is rather a token, as no host is called: it must not be looked up or shown."""
     bare = re.sub(r"^\w+://", "", _PREFIX.sub("", text.strip()))
     if bare.startswith("eyJ"):
         return True

@@ -73,7 +73,10 @@ class ControlSocket:
                 await self._left_behind(partial(self._tidy, path))
 
     async def _made(self) -> tuple[Path, socket.socket]:
-        """Make the socket. Who is cancelled meanwhile takes it away again, or the thread does when its disk lets it. Raises `OSError`."""
+        """Make the socket. Who is cancelled meanwhile takes it away again, or the thread does when its disk lets it.
+
+        Raises `OSError`.
+        """
         made: list[tuple[Path, socket.socket]] = []
         through, unwanted = threading.Event(), threading.Event()
 

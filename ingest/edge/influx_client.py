@@ -71,7 +71,10 @@ class Client:
         self._token = self.address.token
 
     def write(self, body: bytes, encoding: str = "gzip") -> Answer:
-        """Write line protocol, times in nanoseconds; `body` is sent as it is. Any status is an answer. Raises `Transient` or `Refused`."""
+        """Write line protocol, times in nanoseconds; `body` is sent as it is. Any status is an answer.
+
+        Raises `Transient` or `Refused`.
+        """
         query = {"org": self.address.org, "bucket": self.address.bucket, "precision": "ns"}
         headers = {"Content-Encoding": encoding, "Content-Type": "text/plain; charset=utf-8"}
         return self.request("POST", "/api/v2/write", query, headers, body)

@@ -1,8 +1,8 @@
 """Totals on their way to disk: every minute, and at the stop, what was counted since the last time.
 
 A kill costs the counting of a minute at most, never what is counted; what a full spool drops from the file is counted
-there and then, in the transaction that drops it, because after a kill nobody else would know of it. A file that cannot be written is said once; the
-counting goes on, and is written when it can be again.
+there and then, in the transaction that drops it, because after a kill nobody else would know of it. A file that cannot be
+written is said once; the counting goes on, and is written when it can be again.
 """
 
 from __future__ import annotations

@@ -53,9 +53,9 @@ Values: TypeAlias = tuple[Any, ...]
 
 
 def carry_ledger_over(source: Path, connection: Connection, path: Path, *, missing: str) -> None:
-    """Fill the ledger of the new file at `path`, after its accounts. `missing`: why not all batches came over, too; empty when they did.
+    """Fill the ledger of the new file at `path`, after its accounts.
 
-    Raises what `translated` says of the new file.
+    `missing`: why not all batches came over, too; empty when they did. Raises what `translated` says of the new file.
     """
     try:
         reader = open_reader(source, damaged=True)

@@ -28,7 +28,10 @@ def named(letters: Letters, ids: Sequence[int]) -> list[Letter]:
 
 
 def returning(letters: Iterable[Letter], key: Key) -> Iterator[list[Letter]]:
-    """Of these letters those that this spool can take, in batches of at most `BATCH`: what another home's took nobody would send."""
+    """Of these letters those that this spool can take, in batches of at most `BATCH`.
+
+    What another home's took nobody would send.
+    """
     rest = (letter for letter in letters if letter.is_line and Key(letter.home, letter.store) == key)
     while part := list(islice(rest, BATCH)):
         yield part

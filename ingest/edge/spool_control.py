@@ -78,7 +78,10 @@ class SpoolControl:
         await self.spool.notes.pay()
 
     async def chosen(self, ids: Sequence[int], *, everything: bool) -> Sequence[Letter]:
-        """The letters with these ids, or all there are, once those that wait are on disk. Raises `Refused` when one is missing."""
+        """The letters with these ids, or all there are, once those that wait are on disk.
+
+        Raises `Refused` when one is missing.
+        """
         await self.letters.flush()
         return await self.spool.lane(_chosen, self.letters.letters, ids, everything)
 

@@ -1,4 +1,7 @@
-"""What the state file has of other homes and stores than the service's: batches, counted by whose they are, and coverage. Blocking."""
+"""What the state file has of other homes and stores than the service's. Blocking.
+
+Batches, counted by whose they are, and coverage.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,10 @@ OPENMETRICS_TYPE = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
 
 @define(eq=False)
 class Metrics(Collector):
-    """A registry of our own; `look` reads health, `rules` the states left out by each rule, `tasks` counts those of the event loop."""
+    """A registry of our own; `look` reads health, `rules` the states left out by each rule.
+
+    `tasks` counts those of the event loop.
+    """
 
     look: Callable[[], Health]
     usage: Callable[[], Usage]
