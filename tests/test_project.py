@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
 import tomllib
+from collections.abc import Collection
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +30,55 @@ def test_branches_of_every_module_are_measured_and_the_gate_is_read() -> None:
     assert [name for name in (".coveragerc", "setup.cfg", "tox.ini", "pytest.ini") if (ROOT / name).exists()] == []
 
 
-def test_the_fast_tests_run_in_parallel_with_the_gate_and_without_real_servers() -> None:
-    script = (ROOT / "scripts/test").read_text("utf-8")
-    assert "--numprocesses auto" in script
-    assert " --cov " in script
-    assert 'fast="not live and not slow and' in script
-    chosen = script.partition('fast="')[2].partition('"')[0]
-    assert f'CHOSEN = "{chosen}"' in (ROOT / "noxfile.py").read_text("utf-8")
-    runs = [each for each in script.splitlines() if "-m pytest --quiet" in each]
-    assert ["--cov" in each for each in runs] == [True, False]
-    assert [each.partition(" -m ")[2].partition(" -m ")[2] for each in runs] == [
-        '"$fast and not hypothesis"',
-        '"$fast and hypothesis"',
-    ]
+ELSEWHERE = ("container", "live", "outside", "package", "slow")
+"""Marks of tests that have sessions of their own."""
+
+WRITES_DOWN = r"""#!/bin/sh
+{ printf '%s' "${0##*/}"; printf '\t%s' "$@"; echo; } >> "$CALLS"
+[ "$(wc -l < "$CALLS")" -ne "$FAILS" ]
+"""
+
+
+def called(folder: Path, fails: int = 0) -> tuple[int, list[list[str]]]:
+    """How `scripts/test` ends and what it calls, where all tools do is write that down; which of the calls `fails`, from 1."""
+    for name in ("scripts/environment", *(f".venv-test/bin/{each}" for each in ("python", "ruff", "mypy"))):
+        tool = folder / name
+        tool.parent.mkdir(parents=True, exist_ok=True)
+        tool.write_text(WRITES_DOWN, "utf-8")
+        tool.chmod(0o755)
+    script = Path(shutil.copy(ROOT / "scripts/test", folder / "scripts"))
+    calls = folder / f"calls-{fails}"
+    told = {**os.environ, "CALLS": str(calls), "FAILS": str(fails)}
+    done = subprocess.run([script], env=told, check=False)
+    return done.returncode, [line.split("\t") for line in calls.read_text("utf-8").splitlines()]
+
+
+def chosen(expression: str, marks: Collection[str]) -> bool:
+    """Whether `-m` chooses a test with these marks: such an expression is read alike by pytest and by Python."""
+    return bool(eval(expression, {each: each in marks for each in ("hypothesis", *ELSEWHERE)}))
+
+
+def test_fast_tests_run_once_in_parallel_and_the_gate_counts_what_is_no_property_test(tmp_path: Path) -> None:
+    _, calls = called(tmp_path)
+    runs = [call for call in calls if call[:3] == ["python", "-m", "pytest"]]
+    assert all("--numprocesses" in run for run in runs)
+    (fast,) = re.findall(r'^CHOSEN = "(.*)"$', (ROOT / "noxfile.py").read_text("utf-8"), re.MULTILINE)
+    for elsewhere in ((), *combinations(ELSEWHERE, 1), *combinations(ELSEWHERE, 2)):
+        for kind in ((), ("hypothesis",)):
+            marks = {*elsewhere, *kind}
+            measured = ["--cov" in run for run in runs if chosen(run[-1], marks)]
+            assert measured == ([] if elsewhere else [not kind]), marks
+            assert chosen(fast, marks) is not bool(elsewhere), marks
+
+
+def test_the_first_tool_that_finds_something_ends_the_tests_with_its_failure(tmp_path: Path) -> None:
+    code, calls = called(tmp_path)
+    assert code == 0
+    assert {"check", "--check"} <= {word for call in calls if call[0] == "ruff" for word in call}
+    assert "mypy" in {call[0] for call in calls}
+    for number in range(1, len(calls) + 1):
+        code, until = called(tmp_path, number)
+        assert (code, until) == (1, calls[:number])
 
 
 def test_ci_runs_what_a_person_runs_and_the_live_session() -> None:
