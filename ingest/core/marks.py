@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from attrs import define, field
 from msgspec.structs import replace
 
-from ingest.core.coverage import FOREVER, MICROSECOND, TURNED_BACK, Cause, Mark, Missed, Span
+from ingest.core.coverage import FOREVER, MICROSECOND, TURNED_BACK, Mark
 from ingest.core.home_clock import LITTLE_NS
 from ingest.core.room import ENTITIES, make_room
 
@@ -74,27 +74,6 @@ def newest(marks: Mapping[str, Mark]) -> int:
 def named(marks: Mapping[str, Mark]) -> dict[str, str]:
     """By entity_id the id under which it was seen last: the key of its newest mark."""
     return {mark.entity_id: key for key, mark in sorted(marks.items(), key=lambda each: each[1].time_ns)}
-
-
-def missed_before(marks: Mapping[str, Mark], firsts: Mapping[str, Mark], from_ns: int) -> list[Span]:
-    """What may be missing between the marks and who was seen first afterwards, in a gap that begins at `from_ns`."""
-    names, seen = named(marks), {first.entity_id for first in firsts.values()} | firsts.keys()
-    spans = []
-    for key, first in firsts.items():
-        after = missing_since(mark_of(marks, names, key, first.entity_id), from_ns)
-        if first.time_ns > after:
-            spans.append(Span(first.entity_id, key, after, first.time_ns))
-    gone = [mark for key, mark in marks.items() if not seen & {key, mark.entity_id}]
-    return spans + [Span(mark.entity_id, mark.registry_id, missing_since(mark, from_ns), FOREVER) for mark in gone]
-
-
-def missed_late(cause: Cause, marks: Mapping[str, Mark], firsts: Mapping[str, Mark], heard_ns: int) -> list[Missed]:
-    """The gap before those that were seen first, when the marks of before are read late; everything is known until `heard_ns`."""
-    from_ns = newest(marks) or heard_ns % FOREVER
-    if not from_ns:
-        return []
-    to_ns = max((first.time_ns for first in firsts.values()), default=from_ns)
-    return [Missed(cause, from_ns, to_ns, tuple(missed_before(marks, firsts, min(from_ns, heard_ns))))]
 
 
 def gone_of(marks: Mapping[str, Mark], there: Collection[str], known_as: Mapping[str, str], from_ns: int) -> list[Mark]:

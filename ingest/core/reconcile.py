@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from ingest.core.absent import Absent
 from ingest.core.bearers import Bearers
+from ingest.core.beginning import Beginning, missed_late
 from ingest.core.coverage import FOREVER, MICROSECOND, NO_NOTE, Cause, Found, Mark, Missed, Note, Settled, Span
 from ingest.core.excluded import Excluded
 from ingest.core.marks import (
@@ -31,7 +32,6 @@ from ingest.core.marks import (
     gone_of,
     is_absent,
     mark_of,
-    missed_late,
     missing_since,
     named,
     unknown_at,
@@ -53,8 +53,7 @@ class Reconciler(Marks):
     _absent: Absent = field(factory=Absent)
     _bearers: Bearers = field(factory=Bearers)
     _heard_ns: int = FOREVER
-    _from_ns: int = 0
-    _since_ns: int = 0
+    _begins: Beginning = field(factory=Beginning)
     _newest_ns: int = 0
     _read: Extent = field(factory=Extent)
     _because: Cause = Cause.STOPPED
@@ -81,19 +80,19 @@ class Reconciler(Marks):
         self.session = session
         if self._baseline is None:
             self._because, self._spanned = self.cause, set()
-            self._from_ns = self._newest_ns = self.until_ns or self._heard_ns % FOREVER
-            self._since_ns, self._heard_ns = min(self._from_ns, self._heard_ns), FOREVER
+            self._begins, self._heard_ns = Beginning.after(self.until_ns, self._heard_ns), FOREVER
+            self._newest_ns = self._begins.from_ns
         # Of a session that broke before its snapshot was through, what was seen has its spans already.
         self._baseline, self._first, self._read, self._last_ns = dict(self.marks), {}, Extent(newest_ns=newest_ns), 0
         self._absent = Absent()
         self.excluded.over()
         self._known_as = named(self.marks)
-        self._bearers = Bearers(self._baseline, self._known_as, self._since_ns)
+        self._bearers = Bearers(self._baseline, self._known_as, self._begins.since_ns)
 
     @property
     def heard_ns(self) -> int | None:
         """Until then everything is known but the gaps: no later than the last session whose snapshot was through."""
-        return (self.reconciling and self._since_ns) or self.until_ns or None
+        return (self.reconciling and self._begins.since_ns) or self.until_ns or None
 
     @property
     def reconciling(self) -> bool:
@@ -103,7 +102,7 @@ class Reconciler(Marks):
     @property
     def restarted_ns(self) -> int | None:
         """Since when every state there is was made anew: Home Assistant restarted after the last session, it seems."""
-        return self._read.oldest_ns if self._from_ns < self._read.oldest_ns < FOREVER else None
+        return self._read.oldest_ns if self._begins.from_ns < self._read.oldest_ns < FOREVER else None
 
     def follow(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """What `see` does, where nothing but the mark of a live change moves; elsewhere nothing is done: False."""
@@ -193,19 +192,19 @@ class Reconciler(Marks):
 
         Returns the gap; None at the first start of all, before which nothing was promised.
         """
-        baseline, self._baseline = self._baseline, None
+        baseline, self._baseline, begins = self._baseline, None, self._begins
         there, names = self._bearers.present | self._first.keys() | self.excluded.since.keys(), self._known_as
         self._known_as, self._bearers = named(self.marks), Bearers()
         self.cause, self._last_ns = Cause.CONNECTION, self._last_ns or self._read.newest_ns
         self.excluded.over()
-        if baseline is None or not (baseline or self._since_ns):
+        if baseline is None or not (baseline or begins.since_ns):
             return None
-        gone = gone_of(baseline, there, names, self._since_ns)
+        gone = gone_of(baseline, there, names, begins.since_ns)
         self._absent.begin(gone)
         self._miss(tuple(Span(mark.entity_id, mark.registry_id, mark.time_ns, FOREVER) for mark in gone))
         for mark in gone:
-            self.move(replace(mark, time_ns=unknown_at(self._since_ns)))
-        return Found(self._because, self._from_ns, self._newest_ns, len(self._spanned | self._absent.since.keys()))
+            self.move(replace(mark, time_ns=unknown_at(begins.since_ns)))
+        return Found(self._because, begins.from_ns, self._newest_ns, len(self._spanned | self._absent.since.keys()))
 
     def miss(self, cause: Cause, from_ns: int, to_ns: int, spans: Sequence[Span], why: str = "") -> None:
         """States that had come were lost again; with a `why` it is not known which."""
@@ -230,10 +229,10 @@ class Reconciler(Marks):
             return
         self._first[key] = time_ns
         before = self._bearers.mark_before(mark, end_ns)
-        after = missing_since(before, self._since_ns)
+        after = missing_since(before, self._begins.since_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends now, or earlier.
         told = (first is not None and key in self._spanned) or (before is not None and is_absent(before))
-        if key not in self.excluded and (baseline or self._since_ns) and (told or time_ns > after + MICROSECOND):
+        if key not in self.excluded and (baseline or self._begins.since_ns) and (told or time_ns > after + MICROSECOND):
             self._spanned.add(key)
             self._miss((self._bearers.span(mark, before, after, end_ns),))
 
@@ -241,9 +240,9 @@ class Reconciler(Marks):
         """Who was gone is back, and left out. What is missing of it ends there: what it does from now on may be stored again."""
         key = known.registry_id
         if self._baseline is not None and is_absent(known) and key not in self.excluded:
-            self._absent.since[key] = unknown_at(self._since_ns)
+            self._absent.since[key] = unknown_at(self._begins.since_ns)
         if spans := self._absent.end(mark, key, mark.time_ns):
             self._miss(spans)
 
     def _miss(self, spans: tuple[Span, ...]) -> None:
-        self._missing.add(Missed(self._because, self._from_ns, self._newest_ns, spans))
+        self._missing.add(Missed(self._because, self._begins.from_ns, self._newest_ns, spans))
