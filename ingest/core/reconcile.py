@@ -92,7 +92,7 @@ class Reconciler(Marks):
     @property
     def heard_ns(self) -> int | None:
         """Until then everything is known but the gaps: no later than the last session whose snapshot was through."""
-        return (self.reconciling and self._begins.since_ns) or self.until_ns or None
+        return (self.reconciling and self._begins.since_ns) or min(self.until_ns, self._heard_ns) or None
 
     @property
     def reconciling(self) -> bool:
@@ -102,7 +102,7 @@ class Reconciler(Marks):
     @property
     def restarted_ns(self) -> int | None:
         """Since when every state there is was made anew: Home Assistant restarted after the last session, it seems."""
-        return self._read.oldest_ns if self._begins.from_ns < self._read.oldest_ns < FOREVER else None
+        return self._read.oldest_ns if self._begins.newest_ns < self._read.oldest_ns < FOREVER else None
 
     def follow(self, registry_id: str, entity_id: str, time_ns: int) -> bool:
         """What `see` does, where nothing but the mark of a live change moves; elsewhere nothing is done: False."""
@@ -195,7 +195,7 @@ class Reconciler(Marks):
         baseline, self._baseline, begins = self._baseline, None, self._begins
         there, names = self._bearers.present | self._first.keys() | self.excluded.since.keys(), self._known_as
         self._known_as, self._bearers = named(self.marks), Bearers()
-        self.cause, self._last_ns = Cause.CONNECTION, self._last_ns or self._read.newest_ns
+        self.cause, self._last_ns = Cause.CONNECTION, self._last_ns or min(self._read.newest_ns, self._newest_ns)
         self.excluded.over()
         if baseline is None or not (baseline or begins.since_ns):
             return None

@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import trio
 from trio.testing import MockClock
 
+from ingest.core.coverage import Progress
+from ingest.core.recorder import PURGED
 from ingest.simulator import faults as f
+from ingest.simulator.recorder_faults import Purge
 from ingest.simulator.script import happen
 from tests.integration.test_gaps import FILLED, House, house
+from tests.integration.test_gaps_in_turn import quiet
 
 YEARS = 10 * 365 * 86_400.0
 
@@ -106,3 +111,37 @@ async def test_one_state_ten_years_ahead_hides_nothing_of_who_is_absent_later(
             await trio.sleep(3600)
         await trio.sleep(2 * FILLED)
         assert not seen & set(it.missing)
+
+
+@pytest.mark.parametrize("between", ["", "silent", "unreachable"])
+async def test_what_is_thrown_away_within_a_gap_is_told_though_one_state_is_from_the_future(
+    tmp_path: Path, autojump_clock: MockClock, between: str
+) -> None:
+    """Also where a run in between heard nothing, or never heard of the home."""
+    async with house(tmp_path / "state.db") as it:
+        it.home._waiting.clear()  # nothing happens in this home but what the test does
+        quiet(it)
+        put(it, "sensor.late", "0")
+        async with it.living():
+            now = it.home.now
+            it.home.now += int(YEARS * 1e6)
+            put(it, "sensor.ghost", "1")
+            it.home.now = now
+            await trio.sleep(10)
+            known = put(it, "sensor.late", "1")
+            await trio.sleep(100)
+        if between:
+            it.server.accepting.set(between == "silent")
+            async with it.living():
+                await trio.sleep(100)
+            it.server.accepting.set(True)
+        for number in range(60):
+            put(it, "sensor.late", f"v{number}")
+            await trio.sleep(60)
+        await happen(it.server, Purge(1500))
+        async with it.living():
+            put(it, "sensor.late", "live")
+            await trio.sleep(2 * FILLED)
+        assert it.missing
+        assert (Progress.PARTLY, f"{PURGED} (1)") in {(gap.progress, gap.why) for gap in it.gaps}
+        assert {gap.from_ns for gap in it.gaps} == {known[1]}
