@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from ingest.core.beginning import known_until
 from ingest.core.coverage import NO_NOTE, Cause, Gap, Mark, Note, Settled, Span
 from ingest.core.importing import Wanted
 from ingest.core.ledger import LEFT, Coverage, Opening, Remembered, SpanFate
@@ -79,7 +80,7 @@ class LedgerFile:
         if before is None:
             return None
         marks = stored_marks(self.connection, Key(before.home, self.key.store))
-        until_ns = max(before.heard_ns, newest_of(marks))
+        until_ns = max(before.heard_ns, known_until(newest_of(marks), before.heard_ns))
         return Coverage(until_ns, until_ns, before.stopped)
 
     def write(self, due: Due) -> Changed:

@@ -56,6 +56,8 @@ def test_a_home_that_is_new_was_known_until_the_last_other_one_was(ledger: Ledge
     ledger.write(Due(note=Note([mark("a", 40)]), heard_ns=35))
     assert new.load() == Remembered([], Coverage(40, 40, stopped=False))
     assert evolve(new, key=Key("flat", "embedded")).load().coverage is None, "another database never had it"
+    ledger.write(Due(note=Note([mark("from the future", HOUR * 24)]), heard_ns=45))
+    assert new.load() == Remembered([], Coverage(45, 45, stopped=False))
     new.write(Due(heard_ns=50))
     assert new.load().coverage == Coverage(50, 50, stopped=False)
 
