@@ -46,7 +46,7 @@ def missed_before(marks: Mapping[str, Mark], firsts: Mapping[str, Mark], from_ns
     names, seen = named(marks), {first.entity_id for first in firsts.values()} | firsts.keys()
     spans = []
     for key, first in firsts.items():
-        after = missing_since(mark_of(marks, names, key, first.entity_id), from_ns)
+        after = missing_since(mark_of(marks, names, key, first.entity_id), from_ns, first.time_ns)
         if first.time_ns > after:
             spans.append(Span(first.entity_id, key, after, first.time_ns))
     gone = [mark for key, mark in marks.items() if not seen & {key, mark.entity_id}]

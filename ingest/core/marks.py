@@ -56,12 +56,13 @@ def went_back(mark: Mark, time_ns: int, newest_ns: int) -> bool:
     return time_ns < mark.time_ns and (not is_absent(mark) or newest_ns < mark.time_ns)
 
 
-def missing_since(mark: Mark | None, from_ns: int) -> int:
-    """Since when something may be missing of an entity, in a gap that begins at `from_ns`.
+def missing_since(mark: Mark | None, from_ns: int, first_ns: int = FOREVER) -> int:
+    """Since when something may be missing of an entity, in a gap that begins at `from_ns`; it was seen at `first_ns` then.
 
     The recorder may keep its removal no longer. Of a run that ended before its snapshot the gap begins before what came live.
+    Where its mark is of a time that was still to come when it was seen, that tells nothing of the gap.
     """
-    if mark is None or is_absent(mark):
+    if mark is None or is_absent(mark) or first_ns < state_ns(mark):
         return unknown_at(from_ns)
     return unknown_at(max(from_ns, mark.time_ns)) if _is_removed(mark) else mark.time_ns
 

@@ -229,7 +229,7 @@ class Reconciler(Marks):
             return
         self._first[key] = time_ns
         before = self._bearers.mark_before(mark, end_ns)
-        after = missing_since(before, self._begins.since_ns)
+        after = missing_since(before, self._begins.since_ns, time_ns)
         # Two states a microsecond apart have nothing between them; but a span that was told already ends now, or earlier.
         told = (first is not None and key in self._spanned) or (before is not None and is_absent(before))
         if key not in self.excluded and (baseline or self._begins.since_ns) and (told or time_ns > after + MICROSECOND):

@@ -113,6 +113,32 @@ async def test_one_state_ten_years_ahead_hides_nothing_of_who_is_absent_later(
         assert not seen & set(it.missing)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_an_entity_missed_whose_last_state_is_from_the_future(
+    tmp_path: Path, autojump_clock: MockClock, *, restarted: bool
+) -> None:
+    async with house(tmp_path / "state.db") as it:
+        it.home._waiting.clear()  # nothing happens in this home but what the test does
+        quiet(it)
+        put(it, "sensor.late", "0")
+        async with it.living():
+            now = it.home.now
+            it.home.now += int(YEARS * 1e6)
+            put(it, "sensor.late", "1")
+            it.home.now = now
+            await trio.sleep(10)
+            put(it, "sensor.other", "1")
+            await trio.sleep(100)
+            missed = set() if restarted else await miss_two_states(it)
+            await trio.sleep(2 * FILLED)
+        if restarted:
+            await trio.sleep(600)
+            missed = {put(it, "sensor.late", "in the gap"), put(it, "sensor.late", "in the snapshot")}
+        async with it.living():
+            await trio.sleep(2 * FILLED)
+        assert not missed & set(it.missing)
+
+
 @pytest.mark.parametrize("between", ["", "silent", "unreachable"])
 async def test_what_is_thrown_away_within_a_gap_is_told_though_one_state_is_from_the_future(
     tmp_path: Path, autojump_clock: MockClock, between: str
