@@ -93,7 +93,6 @@ class Backfill:
     _renamed: set[int] = field(factory=set)
     """Spans of which nothing came under the name that their entity had."""
     _horizon: Horizon = field(factory=Horizon)
-    _answered: float = 0.0  # when the last answer came: what it says may wait for days for room in the spool
     _woken: trio.Event = field(factory=trio.Event)
     _complained: str = ""
 
@@ -138,13 +137,11 @@ class Backfill:
         until_ns = asking.until(clock.now_ns(), self.margin_ns)
         names = self.catalog.value.names() if self._renamed else {}
         asked = [asking.rest(span, until_ns, names if span.id in self._renamed else {}) for span in ready]
-        known_ns = self._horizon.oldest_ns(now)
         self._reading = Reading.of(
             asked,
             gap.from_ns,
             until_ns,
             margin_ns=self.margin_ns,
-            known_ns=known_ns,
             by_hand=gap.by_hand,
             guessed=not clock.known,
         )
@@ -164,6 +161,8 @@ class Backfill:
         return None
 
     async def _read(self, history: History, live: Connection, reading: Reading) -> None:
+        # What was read last may have waited for days for room in the spool, or for a session.
+        reading.renew(self._horizon.oldest_ns(trio.current_time()))
         try:
             pieces = await history.read(reading)
         except Unfillable as problem:
@@ -178,7 +177,8 @@ class Backfill:
             if pieces is None:
                 self._end(reading)
                 return
-            self._answered = trio.current_time()
+            self._horizon = Horizon(self._horizon.seconds) if reading.purged else self._horizon
+            self._horizon.add(None if reading.purged else reading.seen_ns, trio.current_time())
             names = self.catalog.value.names()
             self._pieces.extend([each for each in pieces if not self._is_renamed(each, names)])
             # What came live before the recorder told it is on the link before it, too.
@@ -203,9 +203,6 @@ class Backfill:
         now = trio.current_time()
         self._later = {key: until for key, until in self._later.items() if until > now}
         self._later.update((span.id, now + self._margin) for span in reading.waiting)
-        if reading.purged:
-            self._horizon = Horizon(self._horizon.seconds)
-        self._horizon.add(reading.oldest_ns, self._answered)
         self._reading = None
 
     async def _pause(self, problem: str, seconds: float) -> None:

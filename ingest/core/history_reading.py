@@ -55,9 +55,9 @@ class Reading:
     """The spans of one gap, from `since_ns` until `until_ns`, on their way to being settled.
 
     Where a span begins or ends with the gap, no state is known to be there, and none is missed. `waiting` are those that
-    were read to their end too early: what the recorder said is not final yet. `oldest_ns` is the oldest row that came, and
-    `known_ns` the oldest of the readings shortly before: whoever waited is asked about alone, and only the rows of others
-    tell what the recorder keeps. `guessed`: nothing but our clock told how far to ask.
+    were read to their end too early: what the recorder said is not final yet. `oldest_ns` is the oldest row that came of who is
+    asked about now, and `known_ns` the oldest that came shortly before (`renew`): whoever waited is asked about alone, and only
+    the rows of others tell what the recorder keeps. `guessed`: nothing but our clock told how far to ask.
 
     No answer is believed before the newest row that had come was seen again (`Unproven`). A question reaches back to it, unless
     somebody's span begins later, whose rows before that nobody needs: then it is asked for alone, after the answer.
@@ -71,8 +71,10 @@ class Reading:
     oldest_ns: int | None = None
     known_ns: int | None = None
     guessed: bool = False
+    seen_ns: int | None = None
+    """The oldest row of the last answer."""
     purged: bool = False
-    """What came was not there any more at a later question: what the readings before saw proves nothing either."""
+    """What had come was not there any more at the last answer: what was seen before that proves nothing any more."""
     _queries: list[Query] = field(factory=list)
     _progress: dict[Span, Progress] = field(factory=dict)
     _unanswered: bool = False
@@ -112,6 +114,14 @@ class Reading:
         """True when everything was asked."""
         return not self._queries
 
+    def renew(self, known_ns: int | None) -> None:
+        """That is the oldest row that came lately, before the next question. What came longer ago may be thrown away.
+
+        Only a row that is looked for again tells that it is not: where none of those who are asked about has one, none does.
+        """
+        if self._queries and all(each.last is None for each in self._begun(self._queries[0])):
+            self.oldest_ns, self.known_ns = None, known_ns
+
     def ask(self) -> Query:
         """The next question. One whose answer did not come asks for less the next time: it may have been too much."""
         if self._unproven is not None:
@@ -131,6 +141,7 @@ class Reading:
         One step, about 10 µs a row: a caller that is cancelled either has all pieces or will ask again.
         """
         query = self._queries[0]
+        self.seen_ns, self.purged = _oldest(answer), False
         if self._unproven is None:
             self._unanswered = False
             self._unproven = Unproven.of(answer, self._begun(query), self._reaching(query))
@@ -139,7 +150,7 @@ class Reading:
         if self._unproven.is_open:
             return []
         proven, self._unproven = self._unproven, None
-        self._remember_oldest(proven.answer)
+        self.oldest_ns = _least(self.oldest_ns, _oldest(proven.answer))
         if proven.is_purged:
             # What the answer had may be gone as well by now.
             self.oldest_ns, self.known_ns, self.purged = None, None, True
@@ -195,13 +206,13 @@ class Reading:
     def _begun(self, query: Query) -> list[Progress]:
         return [self._progress[span] for span in query.begun]
 
-    def _remember_oldest(self, answer: Answer) -> None:
-        firsts = (each.rows[0].time_ns for each in answer.entities.values() if each.rows)
-        self.oldest_ns = _least(self.oldest_ns, *firsts)
-
 
 def _least(*times_ns: int | None) -> int | None:
     return min((each for each in times_ns if each is not None), default=None)
+
+
+def _oldest(answer: Answer) -> int | None:
+    return _least(*(each.rows[0].time_ns for each in answer.entities.values() if each.rows))
 
 
 def _whole(span: Span, found: int, why: str) -> Settled:

@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from ingest.actors.backfill import FRAME, ROW, SPANS, Backfill
 from ingest.core import recorder
 from ingest.core.catalog import Catalog
-from ingest.core.coverage import FOREVER, Cause, Gap, Note, Progress, Settled, Span
+from ingest.core.coverage import FOREVER, MICROSECOND, Cause, Gap, Note, Progress, Settled, Span
 from ingest.core.history_query import SECOND_NS
 from ingest.core.home_clock import HomeClock
 from ingest.core.point import Facts
@@ -25,7 +25,7 @@ from ingest.runtime.errand import Errand
 from ingest.runtime.link import Link, Overflow, Receiver, Weight
 from ingest.runtime.watch import Watch
 from ingest.simulator.faults import AnswerError
-from ingest.simulator.recorder_faults import Exclude
+from ingest.simulator.recorder_faults import Exclude, Purge, SilentHistory
 from tests.actors.test_history import Lived, lived
 from tests.edge.test_ledger import opened
 from tests.runtime.lanes import Hanging
@@ -219,6 +219,21 @@ async def test_what_waited_long_for_room_proves_nothing_of_the_next_reading(
         await it.run(3)
         assert it.backfill._reading is not reading
         assert it.backfill._horizon.oldest_ns(trio.current_time()) is None
+
+
+async def test_what_the_readings_before_showed_proves_nothing_once_a_purge_may_have_been(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """The history was silent for ten minutes, in which the recorder threw away what was missed; it has the end only."""
+    async with filling(tmp_path) as it:
+        span = max(it.home.spans(), key=lambda each: each.before_ns)
+        since_ns = span.after_ns + 2 * MICROSECOND
+        it.backfill._horizon.add(since_ns, trio.current_time())
+        await it.ledger.open_gap(Cause.CONNECTION, since_ns, span.before_ns, [span])
+        await it.home.fault(SilentHistory(600))
+        await it.home.fault(Purge((it.home.now_ns() - span.before_ns) / 10**9 + 1))
+        frames = await it.run(900)
+        assert {(each.filled, each.why) for each in settled(frames)} == {(0, recorder.PURGED)}
 
 
 @pytest.mark.parametrize("moved", [True, False], ids=["the recorder gave it all", "the recorder knew the new name"])
