@@ -22,10 +22,11 @@ UPDATE span SET before_ns = max(before_ns, ?3), entity_id = ?6 WHERE registry_id
 AND gap_id IN (SELECT id FROM gap WHERE home = ?4 AND store = ?5 AND cause = 'evicted') RETURNING id
 """
 # Who was absent is asked for anew from where nothing is known of it, or from a state that the history told: what has no end yet
-# ends there. After that state others may have come live.
+# ends there. After that state others may have come live. What a session finds begins just before that state where it was lost
+# again; so does what was shed, but that ends with it and says nothing of the rest.
 _ENDED = f"""
 UPDATE span SET before_ns = ?2 + 1 WHERE registry_id = ?1 AND after_ns < ?2 AND before_ns = {FOREVER} AND filled IS NULL
-AND ?2 % {MICROSECOND} IN (0, {UNKNOWN}) AND gap_id IN (SELECT id FROM gap WHERE home = ?3 AND store = ?4)
+AND ?2 % {MICROSECOND} IN (0, {UNKNOWN}, ?5) AND gap_id IN (SELECT id FROM gap WHERE home = ?3 AND store = ?4)
 """  # noqa: S608  constants
 # What lacks something is read again as a whole.
 _READ_PARTLY = f"""
@@ -40,17 +41,19 @@ SELECT ?1, ?2, ?3, ?4, ?5, coalesce(min(max(done_ns), ?5 - 1), 0) FROM span
 WHERE registry_id = ?3 AND after_ns = ?4 AND before_ns = {FOREVER} AND filled IS NOT NULL
 AND gap_id IN (SELECT id FROM gap WHERE home = ?6 AND store = ?7)
 """  # noqa: S608  a constant
+_FOUND = {Cause.STOPPED, Cause.KILLED, Cause.CONNECTION}
 
 
 def add_spans(connection: Connection, key: Key, gap_id: int, opening: Opening) -> None:
     """Those of the opening are part of the gap, but for those that are told anew: they change where they are."""
     whose, evicted = (key.home, key.store), opening.cause is Cause.EVICTED
+    lost = MICROSECOND - 1 if opening.cause in _FOUND else 0
     for span in opening.spans:
         place = (span.registry_id, span.after_ns)
         told = _GROWN if evicted else _MOVED
         if is_alone(span) or not connection.execute(told, (*place, span.before_ns, *whose, span.entity_id)).fetchall():
             if not evicted:
-                connection.execute(_ENDED, (*place, *whose))
+                connection.execute(_ENDED, (*place, *whose, lost))
             connection.execute(_NEW_SPAN, (gap_id, span.entity_id, *place, span.before_ns, *whose))
 
 

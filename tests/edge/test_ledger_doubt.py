@@ -70,3 +70,16 @@ def test_a_span_without_an_end_ends_where_a_later_one_begins(ledger: LedgerFile)
     ledger.settle([Settled(first.id, 1, until_ns=5_000)])
     ledger.open_gap(Opening(Cause.STOPPED, 6_000, 9_000, [Span("sensor.a", "a", 5_000, 9_000)]))
     assert [(each.after_ns, each.before_ns) for each in next_spans(ledger, 9)] == [(1_000, 5_001), (5_000, 9_000)]
+
+
+@pytest.mark.parametrize("before_ns", [9_000, FOREVER])
+def test_a_span_without_an_end_ends_where_a_later_one_begins_before_a_state_that_was_dropped(
+    ledger: LedgerFile, before_ns: int
+) -> None:
+    """As above, and the spool dropped what the history told: else the first would read over what comes live from 9 µs on."""
+    ledger.open_gap(Opening(Cause.STOPPED, 1_000, 2_000, [Span("sensor.a", "a", 1_000, FOREVER)]))
+    ledger.move_marks([mark("a", 5_000)])
+    doubt_marks(ledger.connection, ledger.key, 5_000, 5_000)
+    [doubted] = ledger.load().marks
+    ledger.open_gap(Opening(Cause.STOPPED, 6_000, 9_000, [Span("sensor.a", "a", doubted.time_ns, before_ns)]))
+    assert [(each.after_ns, each.before_ns) for each in next_spans(ledger, 9)] == [(1_000, 5_000), (4_999, before_ns)]
