@@ -60,4 +60,4 @@ def _checked(config_path: Path | None, assignments: tuple[str, ...]) -> list[Che
     return [Check("configuration", source, warned), *trio.run(looks, found.settings)]
 
 
-_REMEDY: Final = "`homeiq-ingest config show` lists every setting and where it came from."
+_REMEDY: Final = "Do as that says; `homeiq-ingest config check` says when it is good."

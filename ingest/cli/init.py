@@ -36,13 +36,15 @@ A long-lived access token: in Home Assistant click your name (bottom left),
 then Security; at the bottom, under "Long-lived access tokens", Create token.
 It is shown once: copy it."""
 
+ANOTHER_ONE = "Copy it again, whole, or make another one in Home Assistant (your profile, Security, at the bottom)."
+
 
 class WrongToken(Refused):
     """It is the token that is wrong, and not the address."""
 
 
 @click.command()
-@click.option("--url", help="Address of Home Assistant, as in the browser.")
+@click.option("--url", help="Address of Home Assistant, as in a browser up to the port.")
 @click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with its token.")
 @click.option("--database", help='Address of InfluxDB v2 (or what speaks its API); "" for none.')
 @click.option(
@@ -157,7 +159,10 @@ def _look_at_home(values: dict[str, object]) -> tuple[str, dict[str, object]]:
     try:
         home = trio.run(look_at_home, candidates(settings)[0], deadlines(settings))
     except TokenRefused as error:
-        raise WrongToken(error.what, where=error.where, remedy=error.remedy) from error
+        # There is no configuration yet into whose settings it could be put.
+        file = values.get("home_assistant.token_file")
+        remedy = f"{ANOTHER_ONE} Put it into {file}." if file else ANOTHER_ONE
+        raise WrongToken(error.what, where=error.where, remedy=remedy) from error
     return str(home), {}
 
 

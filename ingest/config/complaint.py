@@ -14,6 +14,8 @@ Report: TypeAlias = Callable[[str], None]
 
 _HOMEIQ: Final = {alias: key.name for key in KEYS.values() for alias in key.option.aliases}
 
+_OUT: Final = "Take it out; `homeiq-ingest config show` then lists every setting"
+"""With it, there is nothing to be shown but the complaint."""
 
 _CONVERTED: Final = "`homeiq-ingest convert` makes a configuration of the integration's YAML"
 _USER: Final = "It belongs into influxdb.token_file or influxdb.token, as USER:PASSWORD"
@@ -61,7 +63,7 @@ def unknown_variable(name: str, known: Iterable[str]) -> str:
     # Without the prefix, which all have in common and which would make any two of them alike.
     short = [each.removeprefix(PREFIX) for each in known]
     close = difflib.get_close_matches(name.upper().removeprefix(PREFIX), short, 1, 0.7)
-    remedy = f"Did you mean {PREFIX}{close[0]}?" if close else "`homeiq-ingest config show` lists every setting"
+    remedy = f"Did you mean {PREFIX}{close[0]}?" if close else _OUT
     return complaint(_shown(name), "environment", "there is no such variable", remedy)
 
 
@@ -75,7 +77,7 @@ def _did_you_mean(name: str) -> str:
     if section == "home_assistant" and last in {"host", "port", "ssl"}:
         return "It is a part of home_assistant.url, such as http://HOST:8123"
     close = _closest(name)
-    return f"Did you mean {close}?" if close else "`homeiq-ingest config show` lists every setting"
+    return f"Did you mean {close}?" if close else _OUT
 
 
 def _closest(name: str) -> str | None:

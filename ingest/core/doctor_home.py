@@ -93,8 +93,11 @@ def _unreached(reached: Reached, problem: IngestError) -> Finding:
         what = f"Home Assistant answers there, but to {reached.other}, not to {scheme}"
         return error(what, reached.where, f"Write {reached.other}:// at the beginning of its address.")
     if reached.page:
-        what = f'a page titled "{reached.page}" answers, and no Home Assistant'
-        remedy = "Set home_assistant.url to the address of Home Assistant itself, as in a browser: http://HOST:8123."
+        what = f'a page titled "{reached.page}" answers, and no WebSocket of Home Assistant'
+        remedy = (
+            "Set home_assistant.url to the address of Home Assistant itself, as in a browser up to the port:"
+            " http://HOST:8123."
+        )
         return error(what, reached.where, remedy)
     found = of_error(problem)
     return found if found.remedy else evolve(found, remedy=SILENT)

@@ -28,7 +28,7 @@ ADMIN: Final = (
 
 HOME: Final = Peer(
     "Home Assistant",
-    "Check home_assistant.url: the address must be that of Home Assistant itself, as in a browser.",
+    "Check home_assistant.url: the address must be that of Home Assistant itself, as in a browser up to the port.",
     trust("", "home_assistant"),
 )
 

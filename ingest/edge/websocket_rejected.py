@@ -34,4 +34,6 @@ def check(where: str) -> str:
 def address(where: str) -> str:
     """What the address must be, without a stop."""
     secure = ". If the browser shows https://, write that" if where.startswith("ws://") else ""
-    return f"the address must be that of Home Assistant itself, as in a browser: http://HOST:8123{secure}"
+    return (
+        f"the address must be that of Home Assistant itself, as in a browser up to the port: http://HOST:8123{secure}"
+    )

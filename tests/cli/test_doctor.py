@@ -267,6 +267,7 @@ def test_a_certificate_for_another_name(tmp_path: Path) -> None:
         elsewhere = url.replace("localhost", "127.0.0.1")
         told = doctor(configuration(tmp_path, elsewhere, "[home_assistant.x]").with_name("config.toml"))
         assert told.checks["home assistant"]["skipped"] == "the configuration is wrong"
+        assert "`homeiq-ingest config check` says when it is good" in told.first
         config = configuration(tmp_path, elsewhere)
         config.write_text(config.read_text().replace("[embedded]", 'ca_file = "ca.pem"\n[embedded]'))
         told = doctor(config)
@@ -278,9 +279,9 @@ def test_a_page_of_something_else_is_named(tmp_path: Path) -> None:
     with answering(lambda _: PAGE) as peer, serving(tmp_path, peer.url) as config:
         told = doctor(config)
     assert told.first.startswith(
-        'error of home assistant (primary): a page titled "Grafana" answers, and no Home Assistant'
+        'error of home assistant (primary): a page titled "Grafana" answers, and no WebSocket of Home Assistant'
     )
-    assert "http://HOST:8123" in told.first
+    assert "as in a browser up to the port: http://HOST:8123" in told.first
 
 
 def test_https_for_a_home_that_speaks_http(tmp_path: Path, home: Running) -> None:

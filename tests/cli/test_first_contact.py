@@ -254,6 +254,10 @@ def test_init_with_a_wrong_token_writes_nothing(folder: Path, home: Running) -> 
     result = call("init", "--url", home.url, "--token-file", str(folder / "other-token"), "--output", str(output))
     assert result.exit_code == 2
     assert "does not accept the token" in result.output
+    assert (
+        f"make another one in Home Assistant (your profile, Security, at the bottom). Put it into {folder / 'other-token'}."
+        in result.output
+    )
     assert not output.exists()
 
 
@@ -365,6 +369,7 @@ def test_init_asks_again_after_each_slip(folder: Path, home: Running, monkeypatc
     places = [result.output.index(each) for each in slips]
     assert places == sorted(places)
     assert result.output.count("Once more, or Ctrl-C.") == len(slips)
+    assert "home_assistant.token" not in result.output, "there is no configuration yet"
     assert TOKEN in output.read_text()
     assert database in output.read_text()
     assert max(map(len, WHERE_TO_FIND_ONE.splitlines())) <= 80

@@ -151,14 +151,17 @@ def test_all_problems_at_once_each_with_its_remedy(tmp_path: Path) -> None:
         "api.prt (command line): there is no such setting. Did you mean api.port?",
         "api (command line): that is a section and no setting. Name a setting in it, such as api.enabled.",
         f"batch (file {file}): this is a section, not a value. Write a line [batch] and its keys below.",
-        f"lgo (file {file}): there is no such setting. `homeiq-ingest config show` lists every setting.",
+        f"lgo (file {file}): there is no such setting. Take it out; `homeiq-ingest config show` then lists every setting.",
         f"home_assistant.tokn (file {file}): there is no such setting. Did you mean home_assistant.token?",
         f"home_assistant.HA_TOKEN (file {file}): there is no such setting. Its name here is home_assistant.token.",
         f"intake.size (file {file}): there is no such setting. Did you mean batch.size?",
-        f"wholly_elsewhere (file {file}): there is no such setting. `homeiq-ingest config show` lists every setting.",
+        f"wholly_elsewhere (file {file}): there is no such setting. Take it out; `homeiq-ingest config show` then lists every setting.",
         "HOMEIQ_INGEST_BATCHSIZE (environment): there is no such variable. Did you mean HOMEIQ_INGEST_BATCH_SIZE?",
         "homeiq_ingest_home (environment): there is no such variable. Did you mean HOMEIQ_INGEST_HOME?",
-        "HOMEIQ_INGEST_QQQQQ (environment): there is no such variable. `homeiq-ingest config show` lists every setting.",
+        (
+            "HOMEIQ_INGEST_QQQQQ (environment): there is no such variable."
+            " Take it out; `homeiq-ingest config show` then lists every setting."
+        ),
         f'intake.events (file {file}): "many" is not a whole number. Give a whole number from 100 to 10000000.',
         f"influxdb.url (file {file}): the value (not shown) does not start with http:// or https://. Give an address such as http://host:port.",
         (

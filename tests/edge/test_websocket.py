@@ -337,7 +337,7 @@ async def test_what_is_no_websocket_at_all_is_told_at_once(reply: bytes, family:
     async with serving(answering(reply)) as port:
         error = await failing(plain(port))
     assert type(error) is family
-    assert "as in a browser" in error.remedy
+    assert "as in a browser up to the port: http://HOST:8123" in error.remedy
     assert "If the browser shows https://, write that" in error.remedy
 
 
