@@ -350,6 +350,13 @@ def test_init_that_can_ask_nobody_names_the_flag(folder: Path) -> None:
     assert "--url is missing" in result.output
 
 
+@pytest.mark.parametrize(("typed", "said"), [("inti", "Did you mean 'init'?"), ("xyz", "No such command 'xyz'.")])
+def test_a_mistyped_command_is_told_what_was_perhaps_meant(typed: str, said: str) -> None:
+    result = call(typed)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
 def test_init_refuses_what_is_no_address(folder: Path) -> None:
     result = call("init", "--url", "ftp://home", "--output", str(folder / "config.toml"))
     assert result.exit_code == 2
