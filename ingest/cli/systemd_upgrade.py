@@ -41,6 +41,7 @@ def upgrade(machine: Machine, folder: Path) -> None:
     old = _installed(machine)
     if folder == old:
         machine.steps.say(f"{old.name} is this very version already: nothing to do")
+        machine.steps.say("Another version comes with its own command: sudo /path/to/it/homeiq-ingest systemd upgrade")
         return
     machine.try_configuration(folder)
     unit, was_active, was_healthy = machine.text_for(None), machine.unit.active, machine.healthy
