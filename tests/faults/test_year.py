@@ -1,6 +1,6 @@
 """A small home for a long time, in virtual time: everything is stored once, nothing grows, and nobody wakes for nothing.
 
-Without more, six days: half a minute. `DAYS=365` is the year: 525,600 changes, 365 restarts, 52 outages, half an hour.
+Without more, six days: half a minute. `DAYS=365` is the year: 525,600 changes, 365 restarts, 52 outages, an hour.
 """
 
 from __future__ import annotations
