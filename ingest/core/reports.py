@@ -106,7 +106,8 @@ class CandidateRefused(Report):
         todo = f" {self.remedy}" if self.remedy else ""
         return (
             f"Home Assistant ({self.candidate}) refused: {self.reason}.{todo} "
-            f"Next attempt in {self.retry_in / 60:.0f} minutes, or when the token file changes"
+            f"Next attempt in {self.retry_in / 60:.0f} minutes, or when the token file changes;"
+            " a token in the configuration itself is read at the next start"
         )
 
 
