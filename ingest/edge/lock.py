@@ -31,6 +31,9 @@ FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 WORD = 4096
 """Bytes of a word at most: those of a path."""
 
+END = b"\0"
+"""After it may be the end of a longer word that was there before."""
+
 
 @frozen
 class Holder:
@@ -69,9 +72,10 @@ class Lock:
     word: str = ""
 
     def leave(self, word: str) -> None:
-        """Leave a word for others instead of the last. Raises `OSError`."""
-        os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, os.fsencode(word), 0)
+        """Leave a word for others instead of the last; they find either at any time. Raises `OSError`."""
+        left = os.fsencode(word)
+        os.pwrite(self.descriptor, left + END, 0)
+        os.ftruncate(self.descriptor, len(left))
 
     def forget(self) -> None:
         """Leave the first word again. Raises `OSError`."""
@@ -166,7 +170,7 @@ def holder(path: Path) -> str | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        return os.fsdecode(os.pread(descriptor, WORD, 0))
+        return _word(descriptor)
     else:
         return None
     finally:
@@ -184,5 +188,9 @@ def _take(descriptor: int, path: Path, remedy: str) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         held = Held("another process uses this file", where=str(path), remedy=remedy)
-        held.word = os.fsdecode(os.pread(descriptor, WORD, 0))
+        held.word = _word(descriptor)
         raise held from error
+
+
+def _word(descriptor: int) -> str:
+    return os.fsdecode(os.pread(descriptor, WORD, 0).partition(END)[0])

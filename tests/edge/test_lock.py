@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from ingest.edge.lock import COMMAND, NOBODY, SERVICE, Held, Holder, is_held, locked, locked_soon
+from ingest.edge.lock import COMMAND, NOBODY, SERVICE, Held, Holder, holder, is_held, locked, locked_soon
 from ingest.errors import Refused
 from tests.support.closed import close
 
@@ -18,14 +20,14 @@ HOLD = "import sys, pathlib, time\nfrom ingest.edge.lock import locked\nwith loc
 
 def test_one_process_at_a_time_and_a_killed_one_lets_go(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file.db"
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == "held\n"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
         with pytest.raises(Held, match="End it first") as caught, locked(path, remedy="End it first."):
             pass
         assert str(path) in str(caught.value)
-        holder.kill()
-        holder.wait(10)
+        process.kill()
+        process.wait(10)
     with locked(path, remedy=""):
         pass
 
@@ -66,6 +68,30 @@ async def test_it_does_not_wait_for_ever_nor_for_another_service(
                 pass
         assert trio.current_time() == pytest.approx(waited, abs=0.2)
         nursery.cancel_scope.cancel()
+
+
+def test_who_asks_while_a_word_is_replaced_finds_the_one_or_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a service that ends would be taken for another command, which says so and asks to wait."""
+    path, words, found = tmp_path / "file.db", ["/run/a/long/way/to/its.sock", SERVICE.word], list[str | None]()
+
+    def seen(function: Callable[..., object]) -> Callable[..., object]:
+        def look(*arguments: object) -> object:
+            found.append(holder(path))
+            done = function(*arguments)
+            found.append(holder(path))
+            return done
+
+        return look
+
+    with locked(path, remedy="", by=SERVICE) as lock:
+        monkeypatch.setattr(os, "pwrite", seen(os.pwrite))
+        monkeypatch.setattr(os, "ftruncate", seen(os.ftruncate))
+        for word in (*words, *words):
+            lock.leave(word)
+            assert holder(path) == word
+    assert set(found) == set(words)
 
 
 def test_a_lock_that_is_a_link_gives_nobody_what_it_leads_to(tmp_path: Path) -> None:
