@@ -75,7 +75,8 @@ class Progress:
         return Seen(
             seen.began or self.begins_ns in times,
             # A span may end just after a state that is part of it: between two states is a microsecond at least.
-            seen.ended or (bool(times) and times[-1] + MICROSECOND > self.span.before_ns),
+            # The last answer says it: one before that reached over its window tells nothing of what came until there.
+            bool(times) and times[-1] + MICROSECOND > self.span.before_ns,
             seen.found + len(changes),
             changes[-1].data.new_state is None if changes else seen.removed,
             seen.unreadable + recorded.unreadable,

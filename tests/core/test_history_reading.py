@@ -21,6 +21,7 @@ from tests.core.test_history import made, span
 
 KEY = "sensor.a"
 LATER = 10**6 * SECOND_NS
+OTHER = Span("sensor.b", "b", 1000 * SECOND_NS, 3000 * SECOND_NS, 2)
 
 
 def read(reading: Reading, past: Past, most: int = 10**6) -> list[Piece]:
@@ -123,6 +124,18 @@ def test_what_lies_beyond_a_window_comes_with_the_next_one() -> None:
     reading.ask()
     (piece,) = reading.take(said((1000.0005, "b"), (1000.0005, "c"), (2000, "d")))
     assert [change.data.new_state and change.data.new_state.state for change in piece.changes] == ["b", "c"]
+
+
+def test_an_end_that_came_beyond_a_window_does_not_tell_that_what_came_before_it_did() -> None:
+    """The entity was renamed between two questions, and another's last row is still there."""
+    mine = span(10, 910.0005)
+    reading = Reading.of([mine, evolve(OTHER, after_ns=11 * SECOND_NS)], 0, width_ns=900 * SECOND_NS)
+    reading.ask()
+    rows = [made(10, "a"), made(910.0002, "lost"), made(910.0005, "c")]
+    reading.take(Answer({KEY: Recorded(rows), "sensor.b": Recorded([made(910, "x")])}, IDLE, LATER))
+    reading.ask()
+    pieces = reading.take(Answer({"sensor.b": Recorded([made(910, "x"), made(3000, "y")])}, IDLE, LATER))
+    assert [piece.settled.why for piece in pieces if piece.settled and piece.span.id == mine.id] == [recorder.NO_END]
 
 
 def test_a_later_row_is_final_at_once() -> None:
@@ -237,9 +250,6 @@ def test_no_question_reaches_back_over_the_beginning_of_another_span() -> None:
     second = reading.ask()
     assert others in second.begun
     assert second.from_ns == first.to_ns
-
-
-OTHER = Span("sensor.b", "b", 1000 * SECOND_NS, 3000 * SECOND_NS, 2)
 
 
 def joined() -> Reading:
