@@ -33,11 +33,6 @@ class Answer:
         """How many rows came, the unreadable ones included."""
         return sum(len(each.rows) + each.unreadable for each in self.entities.values())
 
-    def has(self, entity_id: str, time_ns: int) -> bool:
-        """True when that entity's row of that time may be in it: what could not be read may be that row."""
-        told = self.entities.get(entity_id, Recorded())
-        return told.unreadable > 0 or any(row.time_ns == time_ns for row in told.rows)
-
 
 @define(eq=False)
 class Unproven:
@@ -75,9 +70,13 @@ class Unproven:
     def hear(self, answer: Answer) -> None:
         """What there is now. Raises `IndexError` when no row is looked for."""
         time_ns, witness = self._witnesses.pop()
-        if answer.has(witness.rest.entity_id, time_ns):
+        told = answer.entities.get(witness.rest.entity_id, Recorded())
+        if any(row.time_ns == time_ns for row in told.rows):
             self._witnesses.clear()
-            return
+        elif not told.unreadable:  # else it may be there: that of another tells
+            self._miss(witness)
+
+    def _miss(self, witness: Progress) -> None:
         self.in_doubt.append(witness)
         if not self._witnesses:
             self.is_purged = True

@@ -318,6 +318,24 @@ def test_who_is_renamed_on_the_way_is_in_doubt_alone() -> None:
     assert not reading.purged
 
 
+@pytest.mark.parametrize(("kept", "why"), [((), recorder.PURGED), ((11,), "")])
+def test_a_row_that_cannot_be_read_tells_nothing_of_the_others(kept: tuple[int, ...], why: str) -> None:
+    """It may be the newest one that had come, or any other: what was purged is told by the next entity's."""
+    reading = Reading.of([span(10, 3000), evolve(OTHER, after_ns=11 * SECOND_NS)], 2000 * SECOND_NS)
+    reading.ask()
+    first = {KEY: Recorded([made(10, "a"), made(20, "b")]), "sensor.b": Recorded([made(11, "x")])}
+    reading.take(Answer(first, IDLE, LATER))
+    reading.ask()
+    second = {KEY: Recorded([made(3000, "d")], unreadable=1), "sensor.b": Recorded([made(3000, "z")])}
+    assert reading.take(Answer(second, IDLE, LATER)) == []
+    assert reading.ask().entity_ids == ["sensor.b"]
+    pieces = reading.take(Answer({"sensor.b": Recorded([made(at, "x") for at in kept])}, IDLE, LATER))
+    assert {piece.span.entity_id: piece.settled and piece.settled.why for piece in pieces} == {
+        KEY: recorder.UNREADABLE,
+        "sensor.b": why,
+    }
+
+
 @given(st.data())
 def test_what_is_purged_on_the_way_is_told(data: st.DataObject) -> None:
     past = data.draw(pasts())
