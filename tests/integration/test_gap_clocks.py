@@ -27,6 +27,21 @@ def put(it: House, entity_id: str, state: str) -> tuple[str, int]:
     return entity_id, made.fired * 1000
 
 
+def put_in_the_future(it: House, entity_id: str) -> None:
+    """One state of a clock that is ten years ahead for a moment."""
+    now = it.home.now
+    it.home.now += int(YEARS * 1e6)
+    put(it, entity_id, "1")
+    it.home.now = now
+
+
+def stand_still(it: House) -> None:
+    """Nothing happens in this home from now on but what the test does."""
+    it.home._waiting.clear()
+    quiet(it)
+    put(it, "sensor.late", "0")
+
+
 def remove(it: House, entity_id: str) -> None:
     it.server.emit(change for change in [it.home.remove(entity_id)] if change)
 
@@ -118,14 +133,9 @@ async def test_what_an_entity_missed_whose_last_state_is_from_the_future(
     tmp_path: Path, autojump_clock: MockClock, *, restarted: bool
 ) -> None:
     async with house(tmp_path / "state.db") as it:
-        it.home._waiting.clear()  # nothing happens in this home but what the test does
-        quiet(it)
-        put(it, "sensor.late", "0")
+        stand_still(it)
         async with it.living():
-            now = it.home.now
-            it.home.now += int(YEARS * 1e6)
-            put(it, "sensor.late", "1")
-            it.home.now = now
+            put_in_the_future(it, "sensor.late")
             await trio.sleep(10)
             put(it, "sensor.other", "1")
             await trio.sleep(100)
@@ -145,14 +155,9 @@ async def test_what_is_thrown_away_within_a_gap_is_told_though_one_state_is_from
 ) -> None:
     """Also where a run in between heard nothing, or never heard of the home."""
     async with house(tmp_path / "state.db") as it:
-        it.home._waiting.clear()  # nothing happens in this home but what the test does
-        quiet(it)
-        put(it, "sensor.late", "0")
+        stand_still(it)
         async with it.living():
-            now = it.home.now
-            it.home.now += int(YEARS * 1e6)
-            put(it, "sensor.ghost", "1")
-            it.home.now = now
+            put_in_the_future(it, "sensor.ghost")
             await trio.sleep(10)
             known = put(it, "sensor.late", "1")
             await trio.sleep(100)
