@@ -11,14 +11,18 @@ from ingest.core.coverage import FOREVER, Cause, Mark, Missed, Span
 from ingest.core.marks import mark_of, missing_since, named, newest
 
 LAG_NS: Final = 65_000_000_000
-"""So far the newest mark may be beyond what was written down as heard: that is done once a minute. By that much a future goes unnoticed."""
+"""So far the newest mark may be beyond what was written down as heard, which is done once a minute.
+
+By that much a future goes unnoticed.
+"""
 
 
 def known_until(newest_ns: int, heard_ns: int) -> int:
     """Until when everything is known of a run that is over: until its newest mark, 0 without any, or until `heard_ns`.
 
-    A mark far beyond what was heard may be from a future that Home Assistant's clock was set back from. In a home that was silent for
-    long it may be right. But a gap that begins too late hides what the recorder has thrown away; one that begins too early does not.
+    A mark far beyond what was heard may be from a future that Home Assistant's clock was set back from. In a home that was
+    silent for long it may be right. But a gap that begins too late hides what the recorder has thrown away; one that begins
+    too early does not.
     """
     return newest_ns if 0 < newest_ns <= heard_ns + LAG_NS else heard_ns % FOREVER
 

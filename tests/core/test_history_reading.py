@@ -338,41 +338,42 @@ def test_a_row_that_cannot_be_read_tells_nothing_of_the_others(kept: tuple[int, 
 
 @given(st.data())
 def test_what_is_purged_on_the_way_is_told(data: st.DataObject) -> None:
-    past = data.draw(pasts())
-    given_spans, since_ns = data.draw(gaps(past))
-    expected = {each.id: truth(past, each) for each in given_spans}
-    reading = Reading.of(given_spans, since_ns, width_ns=data.draw(st.sampled_from([1000, SECOND_NS])), target=3)
-    pieces = read(reading, past, data.draw(st.integers(0, 20)))
+    past, expected, reading, pieces = underway(data)
     times = sorted(row.at for rows in past._rows.values() for row in rows)
     oldest = data.draw(st.sampled_from([0, *(at + 1 for at in times)]))
     for rows in past._rows.values():
         while rows and rows[0].at < oldest:
             rows.popleft()
     pieces += read(reading, past)
-    for each in given_spans:
+    for each in expected:
         found, why = come_of(each, pieces)
-        assert why or [row[:-1] for row in found] == [row[:-1] for row in expected[each.id]]
+        assert why or [row[:-1] for row in found] == [row[:-1] for row in expected[each]]
         # A predecessor is the right one, or none.
-        right = {row[:-1]: row[-1] for row in expected[each.id]}
+        right = {row[:-1]: row[-1] for row in expected[each]}
         assert all(row[-1] in {None, right[row[:-1]]} for row in found)
 
 
 @given(st.data())
 def test_what_goes_away_of_one_entity_tells_nothing_of_the_others(data: st.DataObject) -> None:
     """It is renamed on the way: what the recorder had of it is another's from then on."""
-    past = data.draw(pasts())
-    given_spans, since_ns = data.draw(gaps(past))
-    expected = {each.id: truth(past, each) for each in given_spans}
-    reading = Reading.of(given_spans, since_ns, width_ns=data.draw(st.sampled_from([1000, SECOND_NS])), target=3)
-    pieces = read(reading, past, data.draw(st.integers(0, 20)))
-    renamed = data.draw(st.sampled_from([each.entity_id for each in given_spans] or [KEY]))
+    past, expected, reading, pieces = underway(data)
+    renamed = data.draw(st.sampled_from([each.entity_id for each in expected] or [KEY]))
     known = [each for each in reading._progress.values() if each.span.entity_id != renamed and each.last is not None]
     past._rows.pop(renamed, None)
     pieces += read(reading, past)
-    for each in given_spans:
+    for each in expected:
         found, why = come_of(each, pieces)
-        assert why or found == expected[each.id]
+        assert why or found == expected[each]
         assert not (known and why and each.entity_id != renamed)
+
+
+def underway(data: st.DataObject) -> tuple[Past, dict[Span, list[tuple[Any, ...]]], Reading, list[Piece]]:
+    """A past, what was missed of it by span, and a reading that has got so far."""
+    past = data.draw(pasts())
+    given_spans, since_ns = data.draw(gaps(past))
+    reading = Reading.of(given_spans, since_ns, width_ns=data.draw(st.sampled_from([1000, SECOND_NS])), target=3)
+    pieces = read(reading, past, data.draw(st.integers(0, 20)))
+    return past, {each: truth(past, each) for each in given_spans}, reading, pieces
 
 
 def come_of(span: Span, pieces: list[Piece]) -> tuple[list[tuple[Any, ...]], str]:
